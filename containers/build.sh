@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# build.sh NAME [--output FOLDER]
+# Builds a RELION image from Debian's packages, tests it, and prints the path of
+# its SIF on stdout (all else on stderr). An image that is there already, from
+# the same definitions and the same package version, is not built again.
+#
+#   NAME    relion-3.1-cpu (Debian 12), relion-5-cpu (Debian unstable), or either
+#           with -gui at the end, for RELION's own window
+#   FOLDER  default: relion-dispatch/images in the cache folder of the user who
+#           runs containers (see deploy/ordinary_user.sh)
+#
+# Root, or sudo, is needed for the bare Debian only; RELION is added without.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+deploy=$here/../deploy
+as_user=$deploy/ordinary_user.sh
+as_root=$deploy/debian/as_root.sh
+PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
+
+say() { echo "build.sh: $*" >&2; }
+fail() { say "$*"; exit 1; }
+usage() { say "usage: build.sh relion-3.1-cpu|relion-5-cpu[-gui] [--output FOLDER]"; exit 2; }
+
+name='' output=''
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --output) [[ $# -ge 2 ]] || usage; output=$2; shift 2 ;;
+        --output=*) output=${1#*=}; shift ;;
+        -*) usage ;;
+        *) [[ -z $name ]] || usage; name=$1; shift ;;
+    esac
+done
+case $name in
+    relion-3.1-cpu | relion-3.1-cpu-gui) suite=bookworm ;;
+    relion-5-cpu | relion-5-cpu-gui) suite=sid ;;
+    *) usage ;;
+esac
+kind=cpu gui=no
+[[ $name != *-gui ]] || kind=cpu-gui gui=yes
+
+apptainer=$(command -v apptainer) || fail "no apptainer here: run deploy/setup_apptainer.sh first"
+
+user=$("$as_user")
+own_cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
+if [[ -n $output ]]; then
+    mkdir -p "$output"
+elif [[ $EUID -ne 0 ]]; then
+    output=$own_cache/images
+    mkdir -p "$output"
+else
+    # Root's own cache is closed to the user who runs the containers.
+    output=$(getent passwd "$user" | cut -d: -f6)/.cache/relion-dispatch/images
+    "$as_user" mkdir -p "$output"
+fi
+output=$(cd "$output" && pwd)
+
+lists=$own_cache/apt/$name
+mkdir -p "$lists"
+exec 9>> "$lists/lock"
+flock -n 9 || { say "another build of $name is running: waiting for it"; flock 9; }
+
+debian() { "$deploy/debian/suite_apt.sh" "$suite" "$lists" "$@"; }
+
+update_lists() {
+    say "reading the package list of Debian $suite"
+    debian apt-get -qq --error-on=any update >&2 && touch "$lists/updated"
+}
+
+# Sets package (the version that would be installed) and sif (its image's path).
+# The key in the name stands for all that makes the image, so that a newer
+# package or an edited definition is never answered with an older image.
+identify() {
+    local key version
+    package=$(debian apt-cache policy relion | awk '$1 == "Candidate:" { print $2 }')
+    [[ -n $package && $package != "(none)" ]] || return 1
+    key=$(cat "$here"/{debian-base,relion-debian}.def "$here/build.sh" - <<< "$suite $gui $package $(uname -m)" |
+        sha256sum | cut -c 1-12)
+    # 5.1.0+dfsg-1 -> 5.1.0
+    version=$(sed 's/^[0-9]*://; s/[-+~].*//' <<< "$package")
+    sif=$output/relion-$version-$kind-$key.sif
+}
+
+answer() {
+    "$as_user" test -r "$sif" || fail "user $user, who runs the containers, cannot read $sif"
+    echo "$sif"
+    exit 0
+}
+
+updated_within() { [[ -n $(find "$lists/updated" -mmin "-$1" 2> /dev/null) ]]; } # MINUTES
+
+# Six hours: often enough for sid, and quick and offline for the rest of the day.
+if ! updated_within 360; then
+    update_lists || say "the mirror does not answer: going by the package list of an earlier day"
+fi
+if identify && [[ -e $sif ]]; then
+    say "built already: $sif"
+    answer
+fi
+updated_within 2 || update_lists || fail "cannot read Debian $suite from $("$deploy/debian/mirror.sh")"
+identify || fail "Debian $suite has no package relion for this machine's architecture"
+[[ ! -e $sif ]] || answer
+
+"$deploy/debian/install_packages.sh" debootstrap squashfs-tools uidmap
+
+# In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses.
+work=$("$as_user" mktemp -d /var/tmp/relion-build.XXXXXX)
+# An interrupted build can leave files of --fakeroot's other ids, for root to remove.
+log=$(mktemp)
+trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
+# The checkout may be in a place that the user cannot read.
+"$as_user" tee "$work/relion-debian.def" < "$here/relion-debian.def" > /dev/null
+
+step() { # SENTENCE COMMAND [ARGUMENT...]
+    local start=$SECONDS
+    say "$1 ..."
+    shift
+    (cd "$work" && "$@") > "$log" 2>&1 || {
+        tail -n 40 "$log" >&2
+        fail "that failed, see above: $*"
+    }
+    say "... done in $((SECONDS - start)) s"
+}
+step "building a bare Debian $suite, as root" \
+    "$as_root" env APPTAINER_TMPDIR="$work" "$apptainer" build \
+    --build-arg suite="$suite" --build-arg mirror="$("$deploy/debian/mirror.sh")" \
+    base.sif "$here/debian-base.def"
+# A relative name for the base: the image's labels keep it.
+step "adding relion $package, as $user" \
+    "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build --fakeroot --notest \
+    --build-arg bootstrap=localimage --build-arg from=base.sif \
+    --build-arg suite="$suite" --build-arg gui="$gui" \
+    relion.sif relion-debian.def
+step "testing it, as $user" \
+    "$as_user" "$apptainer" test --cleanenv relion.sif
+
+"$apptainer" inspect --labels "$work/relion.sif" | grep -qF "package relion $package" ||
+    fail "the mirror changed its relion package during the build: run this again"
+
+# Files in the user's folder are the user's, also when root builds them.
+writer=("$as_user")
+"$as_user" test -w "$output" || writer=()
+partial=$output/.$(basename "$sif").$$
+"${writer[@]}" install -m 644 "$work/relion.sif" "$partial"
+"${writer[@]}" mv "$partial" "$sif"
+answer

@@ -1,0 +1,23 @@
+#!/bin/sh
+''':' 2>/dev/null
+# The command that RELION calls: RELION_QSUB_COMMAND=…/relion_dispatch.py
+# A shell script first, so that it starts in a Python of the dispatcher's own, whatever conda or
+# PYTHONPATH the user has loaded: $RELION_DISPATCH_PYTHON, the one installed beside this file, the
+# checkout's .venv, else the system's. Python itself reads all this as a docstring.
+here=$(dirname "$(readlink -f "$0")")
+for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
+    [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
+done
+exec python3 -I "$here/relion_dispatch.py" "$@"
+'''
+
+import sys
+from pathlib import Path
+
+checkout = Path(__file__).resolve().parent.parent
+if (checkout / "dispatcher" / "hook.py").is_file():
+    sys.path.insert(0, str(checkout))
+
+from dispatcher.hook import main
+
+sys.exit(main(sys.argv[1:]))

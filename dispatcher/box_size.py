@@ -1,0 +1,197 @@
+"""What a relion_refine command will hold in memory: box size, classes, bodies, padding.
+
+Everything comes from the first kilobyte or so of a file in the RELION project: the optics table
+of the particles, the header of an image stack or reference, or the model file that a continued
+run starts from (facts read in RELION 3.1.4, 4.0.2 and 5.0.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from . import gpu_memory, input_images, star
+from .errors import InputError
+from .input_images import is_true, number, whole_number
+
+__all__ = ["Options", "RefinementModel", "refinement_model"]
+
+
+class Options(Protocol):
+    """The options of one command; names without dashes, the last occurrence of one wins."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    def value(self, name: str, /) -> str | None:
+        """The option's value; '' for an empty or absent one."""
+
+
+@dataclass(frozen=True)
+class RefinementModel:
+    """The references of a refinement, as far as they decide its memory.
+
+    ``box`` and ``current_size`` in pixels; ``source`` says where the box was found.
+    ``current_size`` is the full box (0 means that), which the last iteration of an
+    auto-refinement uses (ml_optimiser.cpp:5703, 5.0.1) and any other may come to.
+    ``dimensions`` (2 or 3) of the references, ``data_dimensions`` of the images. ``padding``:
+    RELION's padding factor. ``gradient``: VDAM, with two pseudo half sets per class.
+    ``body_overlaps``: ordered pairs of overlapping bodies; all pairs, for the masks are not read.
+    ``coarse_samples``: poses per particle in a global search, 0 if local or unknown.
+    ``zero_mask``: the images' solvent is set to zero, not to noise.
+    """
+
+    box: int
+    source: str
+    dimensions: int = 3
+    data_dimensions: int = 2
+    classes: int = 1
+    bodies: int = 1
+    padding: float = 2
+    gradient: bool = False
+    auto_refine: bool = False
+    current_size: int = 0
+    body_overlaps: int = 0
+    coarse_samples: int = 0
+    zero_mask: bool = True
+
+
+def refinement_model(
+    options: Options, project: Path, job_options: Mapping[str, str] | None = None
+) -> RefinementModel:
+    """Size up the relion_refine command with ``options``, run in the folder ``project``.
+
+    ``--continue`` leads to the model file, ``--i`` or ``--ios`` to the particles; a command that
+    names none of them is looked up in job.star (``job_options``). Raises InputError, naming the
+    file and what to do, when an input is missing, damaged or holds no particles.
+    """
+    optimiser, tomo_set, particles = (_named(options, name) for name in ("continue", "ios", "i"))
+    reference = _named(options, "ref")
+    if job_options and not (optimiser or tomo_set or particles):
+        optimiser = _given(job_options.get("fn_cont"))
+        tomo_set = _given(job_options.get("in_optimisation"))
+        particles = _given(job_options.get("in_particles")) or _given(job_options.get("fn_img"))
+        reference = reference or _given(job_options.get("fn_ref"))
+    if optimiser or "continue" in options:
+        model = _continued(options, project, optimiser)
+    elif tomo_set or particles:
+        particles = particles or input_images.particles_of_tomo_set(tomo_set, project)
+        model = _started(options, project, particles, reference, tomo=bool(tomo_set))
+    else:
+        raise InputError(
+            "relion_refine is given no particles (--i, --ios or --continue); "
+            "choose the input images in RELION's window."
+        )
+    if masks := _named(options, "multibody_masks"):
+        bodies = input_images.count_bodies(masks, project)
+        pairs = 0 if "multibody_norm_overlap" in options else bodies * (bodies - 1)
+        model = replace(model, bodies=bodies, classes=1, body_overlaps=pairs, coarse_samples=0)
+    return model
+
+
+def _started(
+    options: Options, project: Path, particles: str, reference: str, tomo: bool
+) -> RefinementModel:
+    """The model of a run from scratch (``MlModel::initialiseFromImages``, ml_model.cpp)."""
+    images = input_images.particle_images(particles, project)
+    references = input_images.reference_images(reference, project)
+    sized = images if images.box else references
+    if not sized.box:
+        raise InputError(
+            f"{particles} gives no box size (_rlnImageSize), its images are no MRC files, and no "
+            "reference can be read; extract the particles with RELION 3.1 or newer."
+        )
+    in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo
+    model = RefinementModel(
+        box=sized.box,
+        source=sized.source,
+        dimensions=references.dimensions or (3 if in_3d or "K" not in options else 2),
+        data_dimensions=images.dimensions,
+        classes=references.count or whole_number(_named(options, "K") or "1", "--K"),
+        padding=_padding(_named(options, "pad") or "2"),
+        gradient="grad" in options and "split_random_halves" not in options,
+        auto_refine="auto_refine" in options,
+        zero_mask="zero_mask" in options,
+    )
+    shifts_in_3d = images.dimensions == 3 or images.tomo_stacks
+    return replace(model, coarse_samples=_coarse_samples(options, model, shifts_in_3d))
+
+
+def _continued(options: Options, project: Path, optimiser: str) -> RefinementModel:
+    """The model that a run is continued from (``MlOptimiser::read``, ``MlModel::read``)."""
+    if not optimiser.endswith(".star"):
+        raise InputError(
+            f"--continue names no optimiser file ('{optimiser}'); "
+            "choose a run_it..._optimiser.star to continue from."
+        )
+    state = star.read_block(project / optimiser, "optimiser_general", rows=1)
+    name = _required(state, "_rlnModelStarFile", project / optimiser)
+    general = star.read_block(project / name, "model_general", rows=1)
+
+    def count(label: str, default: str = "", allowed: tuple[int, int] = (1, 10**6)) -> int:
+        text = general.first(label) or default or _required(general, label, project / name)
+        return whole_number(text, f"{label} in {name}", allowed)
+
+    bodies = count("_rlnNrBodies", default="1")
+    split_halves = is_true(state.first("_rlnDoSplitRandomHalves"))
+    padding = _named(options, "pad") or _required(general, "_rlnPaddingFactor", project / name)
+    return RefinementModel(
+        box=count("_rlnOriginalImageSize"),
+        source=f"{name}, _rlnOriginalImageSize",
+        dimensions=count("_rlnReferenceDimensionality", allowed=(2, 3)),
+        data_dimensions=count("_rlnDataDimensionality", default="2", allowed=(2, 3)),
+        classes=1 if bodies > 1 else count("_rlnNrClasses"),
+        bodies=bodies,
+        padding=_padding(padding),
+        gradient=is_true(state.first("_rlnDoGradientRefine")) and not split_halves,
+        auto_refine=is_true(state.first("_rlnDoAutoRefine")),
+        body_overlaps=bodies * (bodies - 1),
+        zero_mask=is_true(state.first("_rlnDoZeroMask") or "1"),
+    )
+
+
+def _coarse_samples(options: Options, model: RefinementModel, shifts_in_3d: bool) -> int:
+    """Poses in the widest global search of the command; 0 when its searches are local."""
+    local = ("skip_align", "skip_rotate", "sigma_ang", "sigma_rot", "sigma_tilt", "sigma_psi")
+    if any(name in options for name in local):
+        return 0
+    order = whole_number(_named(options, "healpix_order") or "2", "--healpix_order", (0, 12))
+    if model.auto_refine:  # refines the sampling by itself until its searches become local
+        given = _named(options, "auto_local_healpix_order") or "4"
+        first_local = whole_number(given, "--auto_local_healpix_order", (0, 12))
+        if order >= first_local:
+            return 0
+        order = first_local - 1
+    return gpu_memory.coarse_samples(
+        model,
+        healpix_order=order,
+        psi_step=number(_named(options, "psi_step") or "-1", "--psi_step"),
+        offset_range=number(_named(options, "offset_range") or "6", "--offset_range"),
+        offset_step=number(_named(options, "offset_step") or "2", "--offset_step"),
+        symmetry=_named(options, "sym") or "C1",
+        shifts_in_3d=shifts_in_3d,
+    )
+
+
+def _named(options: Options, name: str) -> str:
+    """The option's value; '' when it is absent, empty or RELION's 'None'."""
+    return _given(options.value(name)) if name in options else ""
+
+
+def _given(text: str | None) -> str:
+    return "" if text is None or text == "None" else text.strip()
+
+
+def _required(block: star.Block, label: str, path: Path) -> str:
+    if text := block.first(label):
+        return text
+    raise InputError(f"{path} has no {label}; it is damaged, continue from another iteration.")
+
+
+def _padding(text: str) -> float:
+    """'2.000000' -> 2, '1.5' -> 1.5; RELION reads a real number (ml_optimiser.cpp:987, 5.0.1)."""
+    factor = number(text, "the padding factor (--pad)")
+    if not 1 <= factor <= 8:
+        raise InputError(f"the padding factor (--pad) is '{text}'; give 1 or 2.")
+    return int(factor) if factor == int(factor) else factor

@@ -1,0 +1,37 @@
+"""The user's cache folder: what can always be made again (validated configs, compiled templates).
+
+Python objects are read back from it, so it must belong to the user and be closed to others.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["cache_folder", "private_folder", "runtime_folder"]
+
+
+def private_folder(folder: Path) -> Path | None:
+    """Make `folder` if it is missing; None unless it is a folder of this user closed to others."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    mine = found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if mine and folder.is_dir() and not folder.is_symlink() else None
+
+
+def cache_folder(purpose: str) -> Path | None:
+    """A private folder for `purpose` below the user's cache, None where none can be had."""
+    home = os.environ.get("HOME", "")
+    base = os.environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
+    return private_folder(Path(base) / "relion-dispatch" / purpose) if base else None
+
+
+def runtime_folder() -> Path | None:
+    """A private folder of this user on this machine's own disk: locks and sockets live here.
+
+    Below /tmp and not $XDG_RUNTIME_DIR, which goes away at logout while jobs still run.
+    """
+    return private_folder(Path(f"/tmp/relion-dispatch-{os.getuid()}"))

@@ -1,0 +1,189 @@
+"""Checking a site before its users do: configuration, job types, images, templates."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from .box_size import RefinementModel
+from .command import parse_command
+from .config_files import nearest
+from .errors import DispatchError
+from .images import Build, Catalogue, Image, load_catalogue
+from .job_script import job_script, job_variables
+from .job_types import JobType, JobTypes, load_job_types
+from .planning import Configuration, make_plan
+from .programs import strip_mpi
+from .site import Site, config_path, load_site
+from .submission import Submission
+from .templates import environment, template_folders
+
+__all__ = ["problems", "shadowed"]
+
+
+def problems() -> list[str]:
+    """Every problem of the site's configuration, a sentence each; empty when there is none."""
+    found: list[str] = []
+
+    def attempt(load: Callable[[], object]) -> object:
+        try:
+            return load()
+        except DispatchError as error:
+            found.extend(str(error).splitlines())
+            return None
+
+    site = attempt(load_site)
+    types = attempt(lambda: load_job_types(config_path("dispatch_config.json")))
+    catalogue = attempt(lambda: load_catalogue(config_path("images.json")))
+    if isinstance(types, JobTypes):
+        found += (
+            f'{config_path("dispatch_config.json")}: job type "{later}" can never match: '
+            f'"{earlier}" stands before it and takes all its jobs.'
+            for earlier, later in shadowed(types.types)
+        )
+    if isinstance(catalogue, Catalogue):
+        found += _image_problems(catalogue, types.types if isinstance(types, JobTypes) else {})
+    if isinstance(site, Site):
+        found += _program_problems(site)
+        if isinstance(types, JobTypes):
+            found += _template_problems(site, types)
+    return found
+
+
+def shadowed(types: Mapping[str, JobType]) -> Iterator[tuple[str, str]]:
+    """Pairs (earlier, later) where every job of the later type already matches the earlier one."""
+    matching = [(name, kind) for name, kind in types.items() if kind.matches_jobs]
+    for at, (later, kind) in enumerate(matching):
+        for earlier, other in matching[:at]:
+            if _takes_all(other, kind):
+                yield earlier, later
+                break
+
+
+def _takes_all(wide: JobType, narrow: JobType) -> bool:
+    def within(inner: list[str], outer: list[str], covers: Callable[[str, str], bool]) -> bool:
+        return not outer or (bool(inner) and all(any(covers(i, o) for o in outer) for i in inner))
+
+    return (
+        within(narrow.match_command, wide.match_command, lambda i, o: strip_mpi(i) == strip_mpi(o))
+        and set(wide.match_parameter) <= set(narrow.match_parameter)
+        and set(wide.nomatch_parameter) <= set(narrow.nomatch_parameter)
+        and within(narrow.match_label, wide.match_label, fnmatchcase)
+    )
+
+
+def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Iterator[str]:
+    for name, image in catalogue.images.items():
+        for version, builds in image.versions.items():
+            for build in builds:
+                path = catalogue.path.parent / build.path
+                if not path.is_file():
+                    yield (
+                        f"{catalogue.path}: {name} {version} ({build.variant}): the file {path} "
+                        "does not exist."
+                    )
+    for image_name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
+        if image_name not in catalogue.images:
+            users = [name for name, kind in types.items() if kind.image == image_name]
+            yield (
+                f'{catalogue.path}: there is no image "{image_name}", which job types '
+                f"{', '.join(users[:3])}{' …' if len(users) > 3 else ''} use"
+                f"{nearest(image_name, list(catalogue.images))}"
+            )
+
+
+def _program_problems(site: Site) -> Iterator[str]:
+    command = site.schedulers[site.scheduler].submit_command[0]
+    for key, program in (
+        ("apptainer.program", site.apptainer.program),
+        (f"schedulers.{site.scheduler}.submit_command", command),
+    ):
+        if shutil.which(program) is None:
+            yield f'{config_path("site.json")}: key "{key}": the program "{program}" is not found.'
+
+
+def _template_problems(site: Site, types: JobTypes) -> list[str]:
+    """Render every job type's template for a made-up job of that type, and let bash read it."""
+    found: list[str] = []
+    sources = _template_sources()
+    for name in site.job_parameters:
+        if name not in types.types:
+            found.append(
+                f'{config_path("site.json")}: key "job_parameters": there is no job type "{name}"'
+                f"{nearest(name, list(types.types))}"
+            )
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        catalogue = _sample_catalogue(project, types)
+        for name, kind in types.types.items():
+            if not kind.matches_jobs:
+                continue
+            try:
+                plan = make_plan(
+                    _sample_submission(kind),
+                    None,
+                    project,
+                    Configuration(site, types, catalogue),
+                    {},
+                    job_type=name,
+                    refinement_model=lambda *_: _SAMPLE,
+                )
+                script = job_script(plan)
+            except DispatchError as error:
+                found.append(f'job type "{name}": {error}')
+                continue
+            known = job_variables(plan)
+            unused = [
+                key
+                for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}
+                if not re.search(rf"\bjob\.{re.escape(key)}\b", sources) and key not in _DECIDING
+            ]
+            found += (
+                f'job type "{name}", key "job_parameters.{key}": no template uses it'
+                f"{nearest(key, sorted((set(known) | _DECIDING) - {key}))}"
+                for key in unused
+            )
+            read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+            if read.returncode != 0:
+                found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
+    return found
+
+
+# Read while planning, whether or not a template prints them.
+_DECIDING = {"nproc", "nthread", "ngpu", "nodes", "partition", "scheduler", "submit_command",
+             "nproc_slurm", "nthread_slurm"}  # fmt: skip
+_SAMPLE = RefinementModel(box=64, source="a made-up job")
+
+
+def _template_sources() -> str:
+    env = environment(template_folders())
+    loader = env.loader
+    assert loader is not None
+    return "\n".join(
+        loader.get_source(env, name)[0] for name in env.list_templates() if name.endswith(".j2")
+    )
+
+
+def _sample_catalogue(folder: Path, types: JobTypes) -> Catalogue:
+    file = folder / "sample.sif"
+    file.touch()
+    builds = [
+        Build(variant="gpu", path=str(file), gpu="nvidia"),
+        Build(variant="cpu", path=str(file)),
+    ]
+    names = {kind.image for kind in types.types.values() if kind.image}
+    image = Image(default="1", versions={"1": builds})
+    return Catalogue(images=dict.fromkeys(names, image), path=folder)
+
+
+def _sample_submission(kind: JobType) -> Submission:
+    program = kind.match_command[0] if kind.match_command else "program"
+    options = [f"--{name} 1" for name in kind.match_parameter]
+    command = parse_command(f"{program} --i particles.star {' '.join(options)}")
+    job = "Check/job001"
+    return Submission(job, f"{job}/run.out", f"{job}/run.err", (command,))

@@ -1,0 +1,151 @@
+"""The command ``relion-dispatch``: what an admin or a curious user types.
+
+RELION's own way in is :mod:`dispatcher.hook`; ``relion-dispatch submit`` leads there before
+anything of this module is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .errors import DispatchError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="relion-dispatch",
+    help=(
+        "Runs RELION's queue jobs in containers on this site's cluster.\n\n"
+        "RELION calls 'relion_dispatch.py SCRIPT' (the same as 'relion-dispatch submit SCRIPT') "
+        "for each job. The other commands show what would happen, check the site's configuration, "
+        "and start RELION itself from its image.\n\n"
+        "The site's own files are read from $RELION_DISPATCH_SITE, else /etc/relion-dispatch."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Script = Annotated[
+    Path, typer.Argument(metavar="SCRIPT", help="RELION's script: JOB/run_submit.script.")
+]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; errors meant for people are printed, not raised."""
+    try:
+        return int(app(args=arguments, standalone_mode=False) or 0)
+    except DispatchError as error:
+        print(f"relion-dispatch: {error}", file=sys.stderr)
+        return 1
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        show = getattr(error, "show", None)  # a usage error of typer's
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+
+
+@app.command()
+def submit(script: Script) -> int:
+    """Plan the job, write its job script, submit it, and record it. What RELION calls."""
+    from .hook import main as hook
+
+    return hook([str(script)])
+
+
+@app.command()
+def plan(
+    script: Script,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    as_script: Annotated[bool, typer.Option("--script", help="Print the job script.")] = False,
+) -> int:
+    """Show what would be submitted, and why. Writes nothing and submits nothing."""
+    from .job_script import job_script
+    from .planning import load_configuration, plan_script
+
+    planned = plan_script(script, load_configuration())
+    if as_script:
+        sys.stdout.write(job_script(planned))
+    elif as_json:
+        print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
+    else:
+        job_script(planned)  # a template's mistake belongs to the answer
+        print("\n".join(planned.summary))
+        print(f"scheduler {planned.scheduler}, template {planned.template}\n")
+        print("\n".join(planned.reasons))
+        for warning in planned.warnings:
+            print(f"warning: {warning}")
+    return 0
+
+
+@app.command()
+def check() -> int:
+    """Check the site: configuration, job types, images, and every template for every job type."""
+    from .check import problems
+
+    found = problems()
+    for problem in found:
+        print(problem)
+    if not found:
+        print("Everything is in order.")
+    return 1 if found else 0
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def relion(context: typer.Context) -> int:
+    """Start RELION (or PROGRAM ARGS…) from this project's image, its queue jobs dispatched here.
+
+    Without a program, RELION's GUI. Run it in the project's folder.
+    """
+    from .images import choose
+    from .pins import PIN_FILE, pinned_versions
+    from .planning import load_configuration
+    from .session import run_session
+
+    if context.args[:1] in (["--help"], ["-h"]):
+        print(context.get_help())
+        return 0
+    project = Path.cwd()
+    configuration = load_configuration()
+    image = choose(
+        configuration.catalogue,
+        "relion",
+        pinned_versions(project),
+        uses_gpu=False,
+        partition=None,
+        pin_file=project / PIN_FILE,
+    )
+    return run_session(configuration.site, image.path, project, context.args, hook_argv())
+
+
+def hook_argv() -> list[str]:
+    """The arguments that dispatch a script in this very Python; the script's path follows."""
+    start = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parent.parent)]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[
+        bool | None, typer.Option("--version", help="Print the version and exit.")
+    ] = None,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,154 @@
+"""Loading the JSON files of a site: parsed, stripped of comments, checked, and remembered.
+
+The checking is pydantic's, on plain frozen dataclasses. Importing pydantic takes half of the time
+that the hook may take as a whole, so a file that was found right is remembered by the digest of
+its text (and of the code that checked it) and read back without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+from . import __version__
+from .cache import cache_folder
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["load", "merge", "nearest", "read_json"]
+
+T = TypeVar("T")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
+
+    Raises:
+        ConfigError: the file cannot be read, is no JSON, no object, or repeats another key.
+    """
+
+    def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in pairs:
+            if key == "__comment__":
+                continue
+            if key in kept:
+                raise ConfigError(f"{path}: the key '{key}' stands twice: keep one of the two.")
+            kept[key] = value
+        return kept
+
+    try:
+        found = json.loads(path.read_bytes(), object_pairs_hook=no_repeats)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
+        ) from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+    return found
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid upon `base`, object by object; lists and values are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = merge(below, value)
+        merged[key] = value
+    return merged
+
+
+def load(
+    kind: type[T],
+    content: dict[str, Any],
+    where: str,
+    describe: Callable[[Sequence[str]], str] = " → ".join,
+) -> T:
+    """Check `content` against the dataclass `kind` and return it as one.
+
+    `describe` turns the steps to a key (``["types", "refine", "image"]``) into words.
+
+    Raises:
+        ConfigError: naming `where`, the key, what was expected, and the nearest known name.
+    """
+    remembered = _remembered(kind, content)
+    if remembered and remembered.is_file():
+        try:
+            loaded = pickle.loads(remembered.read_bytes())
+        except Exception:  # a file cut short or from another Python: make it again
+            loaded = None
+        if isinstance(loaded, kind):
+            return loaded
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        checked = TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        known = sorted(_field_names(kind))
+        lines = (_explain(found, where, describe, known) for found in error.errors())
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+    if remembered:
+        _remember(remembered, pickle.dumps(checked))
+    return checked
+
+
+def _remembered(kind: type[Any], content: dict[str, Any]) -> Path | None:
+    folder = cache_folder("configs")
+    if folder is None:
+        return None
+    code = Path(sys.modules[kind.__module__].__file__ or "").stat()
+    key = json.dumps([__version__, sys.version, kind.__qualname__, code.st_mtime_ns, content])
+    return folder / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _remember(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``'; did you mean "nproc"?'``, or nothing where no known name comes near."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _field_names(kind: Any) -> set[str]:
+    """All keys that `kind` and the dataclasses inside it know."""
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        fields = [field.name for field in dataclasses.fields(kind)]
+        return {*fields, *(name for key in fields for name in _field_names(hints[key]))}
+    return {name for inner in get_args(kind) for name in _field_names(inner)}
+
+
+def _explain(
+    error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
+) -> str:
+    steps = [str(step) for step in error["loc"]]
+    key = describe(steps)
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{where}: {key}: unknown key{nearest(steps[-1], known)}"
+    if error["type"] == "missing":
+        return f"{where}: {key} is missing"
+    expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
+    return f"{where}: {key}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

@@ -1,0 +1,43 @@
+"""Every error that a user may see: one sentence that says what, where and what to do next.
+
+All derive from :class:`DispatchError`; the hook turns any of them into a refusal (a line in
+run.err, RELION's exit file, a non-zero status), the other commands print it.
+"""
+
+__all__ = [
+    "ConfigError",
+    "DispatchError",
+    "DoesNotFit",
+    "ImageError",
+    "InputError",
+    "SubmitError",
+    "TemplateError",
+]
+
+
+class DispatchError(Exception):
+    """A sentence for the user; the base of all errors that the dispatcher raises on purpose."""
+
+
+class InputError(DispatchError):
+    """Something that RELION handed us is missing or damaged."""
+
+
+class ConfigError(DispatchError):
+    """A configuration file is wrong; the admin must mend it."""
+
+
+class DoesNotFit(DispatchError):
+    """The job needs more GPU memory than its partition's cards have."""
+
+
+class ImageError(DispatchError):
+    """No container image serves the job."""
+
+
+class TemplateError(DispatchError):
+    """A job template cannot be rendered."""
+
+
+class SubmitError(DispatchError):
+    """The scheduler did not take the job, or did not say that it did."""

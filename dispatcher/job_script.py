@@ -1,0 +1,68 @@
+"""From a plan to the text of its job script: what templates see as ``job``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from . import __version__
+from .errors import TemplateError
+from .plan import Plan
+from .shell_words import quote
+from .templates import environment, render, template_folders
+
+__all__ = ["job_script", "job_variables"]
+
+# Known to every template, whether a site sets them or not.
+_OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": ()}
+
+
+def job_script(plan: Plan) -> str:
+    """Render the plan's template.
+
+    Raises:
+        TemplateError: the template is wrong, or a value cannot stand in a script.
+    """
+    if set(str(plan.project)) & set("\n\r"):
+        raise TemplateError(
+            f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
+        )
+    return render(environment(template_folders()), plan.template, job_variables(plan))
+
+
+def job_variables(plan: Plan) -> dict[str, Any]:
+    """The variables of docs/templates.md: the FMI format's names, and ours."""
+    at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
+    main = plan.commands[at]
+    return {
+        **_OPTIONAL,
+        **plan.job_parameters,
+        "name": plan.name,
+        "project": str(plan.project),
+        "outfile": plan.outfile,
+        "errfile": plan.errfile,
+        "job_type": plan.job_type,
+        "lineage": plan.lineage,
+        "directives": plan.directives,
+        "nproc": plan.nproc,
+        "nthread": plan.nthread,
+        "ngpu": plan.ngpu,
+        "nodes": plan.nodes,
+        "nproc_slurm": plan.job_parameters.get("nproc_slurm", plan.nproc),
+        "nthread_slurm": plan.job_parameters.get("nthread_slurm", plan.nthread),
+        "uses_gpu": plan.uses_gpu,
+        "uses_mpi": plan.uses_mpi,
+        "mps": plan.mps,
+        "image": plan.image and str(plan.image.path),
+        "environment": plan.environment,
+        "reasons": [" ".join(reason.split()) for reason in plan.reasons],
+        "dispatcher_version": __version__,
+        "commands": [
+            {"prefix": list(c.prefix), "shell": Markup(c.command.shell())} for c in plan.commands
+        ],
+        "command": quote(main.command.base_program),
+        "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
+        "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
+        "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
+    }

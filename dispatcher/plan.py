@@ -1,0 +1,142 @@
+"""The plan: everything decided for one submission, and why. A value without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .command import Command
+from .images import Choice
+
+__all__ = ["Plan", "PlannedCommand"]
+
+
+@dataclass(frozen=True)
+class PlannedCommand:
+    """A command as it will run: `prefix` starts its container and its ranks.
+
+    The main command is the one that decided the job type and was rewritten.
+    """
+
+    command: Command
+    prefix: tuple[str, ...]
+    is_main: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """kind, program, argv (before expansion on the node), and the text of shell lines."""
+        described: dict[str, Any] = {
+            "kind": self.command.kind,
+            "program": self.command.program,
+            "argv": self.command.argv,
+            "prefix": list(self.prefix),
+        }
+        if self.command.kind == "shell":
+            described["text"] = self.command.text
+        return described
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the dispatcher will do with one submission.
+
+    Attributes:
+        name: the job, ``Refine3D/job019``.
+        project: the project's folder, absolute.
+        script: the job script to be written, relative to the project.
+        job_type, lineage: the type that matched, and its names from the base to the leaf.
+        template: the Jinja template's name.
+        scheduler: a name in site.json's schedulers.
+        submit_command: the full argument list.
+        image: the image chosen, None for jobs that run on the host.
+        nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
+        mps: whether NVIDIA's multi-process service is started around the ranks.
+        gpu_fit: how GPU memory bounded the ranks, or why that was not looked at.
+        job_parameters: all that templates see from the configuration.
+        reasons: one sentence per decision.
+        warnings: sentences about what was not as expected but did not stop the job.
+    """
+
+    name: str
+    project: Path
+    script: str
+    outfile: str
+    errfile: str
+    label: str | None
+    job_type: str
+    lineage: tuple[str, ...]
+    template: str
+    scheduler: str
+    directives: str
+    submit_command: tuple[str, ...]
+    image: Choice | None
+    nproc: int
+    nthread: int
+    ngpu: int
+    nodes: int
+    mps: bool
+    gpu_fit: Mapping[str, Any]
+    job_parameters: Mapping[str, Any]
+    environment: tuple[str, ...]
+    commands: tuple[PlannedCommand, ...]
+    original_commands: tuple[str, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the job is given GPUs."""
+        return self.ngpu > 0
+
+    @property
+    def uses_mpi(self) -> bool:
+        """Whether the main command runs as several ranks."""
+        return self.nproc > 1
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The plan in two lines: job type and resources, then image."""
+        ranks = "1 process" if self.nproc == 1 else f"{self.nproc} ranks"
+        threads = f" of {self.nthread} threads" if self.nthread > 1 else ""
+        gpus = f"{self.ngpu} GPUs" if self.ngpu else "no GPU"
+        nodes = f" on each of {self.nodes} nodes" if self.nodes > 1 else ""
+        image = self.image
+        where = f"image {image.name} {image.version} ({image.variant})" if image else "on the host"
+        return (f"{self.name}: {self.job_type}, {ranks}{threads} x {gpus}{nodes}", where)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as one JSON object."""
+        image = self.image and {
+            "name": self.image.name,
+            "version": self.image.version,
+            "variant": self.image.variant,
+            "path": str(self.image.path),
+            "sha256": self.image.sha256,
+        }
+        return {
+            "dispatcher_version": __version__,
+            "job": self.name,
+            "project": str(self.project),
+            "label": self.label,
+            "job_type": self.job_type,
+            "lineage": list(self.lineage),
+            "template": self.template,
+            "scheduler": self.scheduler,
+            "submit_command": list(self.submit_command),
+            "image": image,
+            "uses_gpu": self.uses_gpu,
+            "uses_mpi": self.uses_mpi,
+            "nproc": self.nproc,
+            "nthread": self.nthread,
+            "ngpu": self.ngpu,
+            "nodes": self.nodes,
+            "mps": self.mps,
+            "job_parameters": dict(self.job_parameters),
+            "commands": [command.as_json() for command in self.commands],
+            "original_commands": list(self.original_commands),
+            "gpu_fit": dict(self.gpu_fit),
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+        }

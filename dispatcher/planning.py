@@ -1,0 +1,299 @@
+"""Making a plan for one submission: reads the script, the site's configuration and the particles'
+box size; writes nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import box_size, job_star, resources
+from .box_size import RefinementModel
+from .command import Command
+from .containers import exec_argv
+from .errors import ConfigError, ImageError, InputError
+from .images import Catalogue, Choice, choose, load_catalogue
+from .job_types import JobType, JobTypes, lineage, load_job_types, match, merged_parameters
+from .pins import PIN_FILE, pinned_versions
+from .plan import Plan, PlannedCommand
+from .programs import lookup
+from .rewrite import rewrite
+from .shell_words import Word
+from .site import Partition, Site, bytes_of, config_path, load_site
+from .submission import Submission, read_submission
+from .submit import submit_argv
+from .templates import environment, nearest_template, template_folders
+
+__all__ = ["Configuration", "load_configuration", "make_plan", "plan_script"]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The three files of a site, loaded and checked."""
+
+    site: Site
+    job_types: JobTypes
+    catalogue: Catalogue
+
+
+def load_configuration() -> Configuration:
+    """Load site.json, dispatch_config.json and images.json.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    site = load_site()
+    job_types = load_job_types(config_path("dispatch_config.json"))
+    for name in site.job_parameters:
+        if name not in job_types.types:
+            raise ConfigError(
+                f'{config_path("site.json")}: key "job_parameters": there is no job type "{name}"'
+            )
+    return Configuration(site, job_types, load_catalogue(config_path("images.json")))
+
+
+def plan_script(script: Path, configuration: Configuration) -> Plan:
+    """Plan the submission in the file `script`.
+
+    Raises:
+        DispatchError: any of its kinds; the message says what, where and what to do.
+    """
+    submission, project = read_submission(script)
+    gui = job_star.read(project / submission.job / "job.star")
+    return make_plan(submission, gui, project, configuration, pinned_versions(project))
+
+
+def make_plan(
+    submission: Submission,
+    gui: job_star.JobStar | None,
+    project: Path,
+    configuration: Configuration,
+    pinned: Mapping[str, str],
+    *,
+    job_type: str | None = None,
+    refinement_model: Callable[..., RefinementModel] = box_size.refinement_model,
+) -> Plan:
+    """Decide everything for one submission.
+
+    `job_type` is taken instead of the first that matches; `refinement_model` finds the box size.
+
+    Raises:
+        DispatchError: as for :func:`plan_script`.
+    """
+    site, types = configuration.site, configuration.job_types.types
+    label = (gui and gui.label) or job_star.label_from_directory(submission.job)
+    job_type = job_type or _matching(types, submission, label)
+    names = lineage(types, job_type)
+    levels = [types[name] for name in names]
+    parameters = _job_parameters(site, names, levels)
+    reasons = [f"Job type {job_type} ({' → '.join(names)}): {submission.main.base_program}."]
+
+    partition_name = _partition_name(parameters, submission, site)
+    partition = site.partitions.get(partition_name or "", Partition())
+    command = rewrite(submission.main, levels)
+    refinement = None
+    if command.base_program == "relion_refine":
+        refinement = refinement_model(command, project, gui.options if gui else None)
+    wanted = _wanted(parameters, submission, gui, command, levels, partition)
+    settled = resources.decide(command, wanted, partition, refinement)
+    reasons += settled.reasons
+    command = _with_resources(command, submission.main, settled)
+
+    catalogue = configuration.catalogue
+    image_name = _leafmost(levels, "image")
+    image = None
+    if image_name:
+        image = choose(
+            catalogue, image_name, pinned, settled.ngpu > 0, partition_name, project / PIN_FILE
+        )
+        if not image.path.is_file():
+            raise ImageError(
+                f"The image file {image.path} ({image.name} {image.version}, {image.variant}) does "
+                f"not exist: put it back, or correct its path in {catalogue.path}."
+            )
+        reasons.append(image.reason)
+
+    scheduler_name, submit_command = _scheduler(site, parameters)
+    scheduler = site.schedulers[scheduler_name]
+    script = f"{submission.job}/run_submit.script.run"
+    commands = tuple(
+        PlannedCommand(
+            each, _prefix(each, each is command, image, site, settled, project), each is command
+        )
+        for each in (command if c is submission.main else _single(c) for c in submission.commands)
+    )
+    mps = (
+        site.mps
+        and site.apptainer.gpu_option == "--nv"
+        and settled.fit is not None
+        and settled.fit.ranks_per_gpu > 1
+        and settled.nodes == 1
+    )
+    env = environment(template_folders())
+    return Plan(
+        name=submission.job,
+        project=project,
+        script=script,
+        outfile=submission.outfile,
+        errfile=submission.errfile,
+        label=label,
+        job_type=job_type,
+        lineage=names,
+        template=nearest_template(env, names, _leafmost(levels, "template")),
+        scheduler=scheduler_name,
+        directives=scheduler.directives or scheduler_name,
+        submit_command=tuple(submit_argv(scheduler, submit_command, script)),
+        image=image,
+        nproc=settled.nproc,
+        nthread=settled.nthread,
+        ngpu=settled.ngpu,
+        nodes=settled.nodes,
+        mps=mps,
+        gpu_fit=resources.as_json(settled.fit, refinement, _why_no_fit(command, settled)),
+        job_parameters={**parameters, "partition": partition_name},
+        environment=tuple(site.apptainer.environment),
+        commands=commands,
+        original_commands=tuple(each.text for each in submission.commands),
+        reasons=tuple(reasons),
+        warnings=(gui.problem,) if gui and gui.problem else (),
+    )
+
+
+def _matching(types: Mapping[str, JobType], submission: Submission, label: str | None) -> str:
+    found = match(types, submission.main, label)
+    if found is None:
+        raise InputError(
+            f"No job type in {config_path('dispatch_config.json')} matches "
+            f"{submission.main.base_program}{f' (a {label} job)' if label else ''}: ask your admin "
+            "to add one for it."
+        )
+    return found
+
+
+def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for name, level in zip(names, levels, strict=True):
+        merged |= {**merged_parameters([level]), **site.job_parameters.get(name, {})}
+    return merged
+
+
+def _leafmost(levels: Sequence[JobType], key: str) -> Any:
+    """The value of `key` nearest to the leaf, None where no level has one."""
+    return next((found for level in reversed(levels) if (found := getattr(level, key))), None)
+
+
+def _partition_name(
+    parameters: Mapping[str, Any], submission: Submission, site: Site
+) -> str | None:
+    """The job type's partition, else the queue named in RELION's window if the site knows it."""
+    configured = parameters.get("partition")
+    if configured is None and submission.queue in site.partitions:
+        return submission.queue
+    return None if configured is None else str(configured)
+
+
+def _wanted(
+    parameters: Mapping[str, Any],
+    submission: Submission,
+    gui: job_star.JobStar | None,
+    command: Command,
+    levels: Sequence[JobType],
+    partition: Partition,
+) -> resources.Wanted:
+    options = gui.options if gui else {}
+    threads_option = lookup(command.program).threads
+    given_threads = submission.main.value(threads_option.lstrip("-")) if threads_option else None
+    adjust = _leafmost(levels, "adjust_GPU_nproc_to_mem")
+    return resources.Wanted(
+        nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
+        nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
+        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
+        nodes=_first_number(parameters.get("nodes")),
+        gpu_bytes=bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
+        memory_model=_leafmost(levels, "gpu_memory_model") or "relion",
+    )
+
+
+def _first_number(*candidates: int | str | None) -> int:
+    """The first of the candidates that is a whole number, else 1."""
+    for candidate in candidates:
+        if candidate is not None and str(candidate).isdigit():
+            return int(candidate)
+    return 1
+
+
+def _with_resources(command: Command, original: Command, settled: resources.Resources) -> Command:
+    """The command with ``_mpi``, its threads and its GPU option in line with what was settled."""
+    program = lookup(command.program)
+    if program.mpi:
+        command = command.with_mpi(settled.nproc > 1)
+    if program.gpu and settled.ngpu == 0:
+        command = command.without(program.gpu)
+    if program.threads:
+        given = program.threads.lstrip("-") in original
+        if given or settled.nthread > 1:
+            command = command.with_option(program.threads, (Word.literal(str(settled.nthread)),))
+    return command
+
+
+def _single(command: Command) -> Command:
+    """The commands beside the main one run as one process."""
+    return command.with_mpi(False) if lookup(command.program).mpi else command
+
+
+def _prefix(
+    command: Command,
+    is_main: bool,
+    image: Choice | None,
+    site: Site,
+    settled: resources.Resources,
+    project: Path,
+) -> tuple[str, ...]:
+    """What stands before the program: the container, and the launcher of its ranks.
+
+    On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
+    they are linked with; over several nodes srun starts one container per rank.
+    """
+    if image is None or command.is_file_tool:
+        return ()
+    ranks = settled.nproc if is_main else 1
+    gpu = settled.ngpu > 0
+    if ranks > 1 and settled.nodes > 1:
+        container = exec_argv(
+            site.apptainer, image.path, [project], project, gpu, clean_environment=False
+        )
+        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
+        export = ",".join(kept)
+        shape = [f"--nodes={settled.nodes}", f"--ntasks={ranks}", f"--export={export}"]
+        return (*site.mpi.srun, *shape, *container)
+    container = exec_argv(site.apptainer, image.path, [project], project, gpu)
+    return (*container, *([*site.mpi.mpirun, "-n", str(ranks)] if ranks > 1 else []))
+
+
+def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str] | None]:
+    """The scheduler's name, and the submit command if the job type brings its own.
+
+    A submit command alone (the FMI format) names the scheduler that uses the same program.
+    """
+    own = parameters.get("submit_command")
+    command = shlex.split(str(own)) if own else None
+    name = parameters.get("scheduler")
+    if name is None and command:
+        program = Path(command[0]).name
+        users = [n for n, s in site.schedulers.items() if Path(s.submit_command[0]).name == program]
+        name = users[0] if users else None
+    name = str(name or site.scheduler)
+    if name not in site.schedulers:
+        raise ConfigError(
+            f'The scheduler "{name}" is not in "schedulers" of {config_path("site.json")} '
+            f"({', '.join(site.schedulers)})."
+        )
+    return name, command
+
+
+def _why_no_fit(command: Command, settled: resources.Resources) -> str:
+    if command.base_program != "relion_refine":
+        return f"{command.base_program} does not hold references in GPU memory"
+    return "the job uses no GPU" if settled.ngpu == 0 else "the GPUs' memory is not known"

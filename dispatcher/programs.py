@@ -1,0 +1,65 @@
+"""What RELION's programs take, where it differs: MPI, threads, GPUs.
+
+From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_mpi.cpp).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
+
+# What RELION itself writes beside its programs; these run on the host, outside any image.
+FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
+
+
+@dataclass(frozen=True)
+class Program:
+    """A RELION program.
+
+    Attributes:
+        mpi: there is a ``NAME_mpi`` beside ``NAME``.
+        idle_leader: its rank 0 hands out work and uses no GPU.
+        threads: the option that sets the number of threads, None where it has none.
+        gpu: the option that names the GPUs, None where it uses none.
+    """
+
+    mpi: bool = False
+    idle_leader: bool = False
+    threads: str | None = None
+    gpu: str | None = None
+
+
+_PROGRAMS = {
+    "relion_refine": Program(mpi=True, idle_leader=True, threads="--j", gpu="--gpu"),
+    "relion_autopick": Program(mpi=True, gpu="--gpu"),
+    "relion_find_amyloid": Program(mpi=True, threads="--j", gpu="--gpu"),
+    "relion_run_motioncorr": Program(mpi=True, threads="--j", gpu="--gpu"),
+    "relion_run_ctffind": Program(mpi=True, gpu="--gpu"),
+    "relion_preprocess": Program(mpi=True),
+    "relion_postprocess": Program(mpi=True),
+    "relion_reconstruct": Program(mpi=True),
+    "relion_particle_subtract": Program(mpi=True),
+    "relion_ctf_refine": Program(mpi=True, threads="--j"),
+    "relion_motion_refine": Program(mpi=True, threads="--j"),
+    "relion_mask_create": Program(threads="--j"),
+    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu"),
+    "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads="--j"),
+    "relion_tomo_subtomo": Program(mpi=True, threads="--j"),
+    "relion_tomo_refine_ctf": Program(mpi=True, threads="--j"),
+    "relion_tomo_align": Program(mpi=True, threads="--j"),
+    "relion_tomo_reconstruct_particle": Program(mpi=True, threads="--j"),
+    "relion_python_dynamight": Program(threads="--n-threads", gpu="--gpu-id"),
+    "relion_python_modelangelo": Program(gpu="-d"),
+    "relion_python_tomo_denoise": Program(gpu="--gpu"),
+}
+
+
+def lookup(program: str) -> Program:
+    """What the program (with or without ``_mpi``) takes; nothing special for an unknown one."""
+    return _PROGRAMS.get(strip_mpi(program), Program())
+
+
+def strip_mpi(program: str) -> str:
+    """``/opt/relion_refine_mpi`` → ``relion_refine``: without folder and ``_mpi``."""
+    return program.rpartition("/")[2].removesuffix("_mpi")

@@ -1,0 +1,55 @@
+"""Refusing a job so that RELION's user sees why.
+
+RELION ignores the hook's exit status and has marked the job Running before it calls us; only its
+own files reach the user. Standard library only, and no other module of ours: this must work when
+nothing else does.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["refuse"]
+
+
+def refuse(script: str, sentence: str) -> int:
+    """Append `sentence` to run.err, make RELION_JOB_EXIT_FAILURE, return exit status 1.
+
+    What cannot be written is said on standard error; nothing is raised.
+    """
+    line = f"relion-dispatch: {sentence}"
+    print(line, file=sys.stderr)
+    folder, errfile = _where(Path(script))
+    if folder is None:
+        return 1
+    try:
+        with errfile.open("a", encoding="utf-8", errors="replace") as stream:
+            stream.write(line + "\n")
+    except OSError as error:
+        print(f"relion-dispatch: {error}", file=sys.stderr)
+    try:
+        (folder / "RELION_JOB_EXIT_FAILURE").touch()
+    except OSError as error:
+        print(f"relion-dispatch: {error}", file=sys.stderr)
+    return 1
+
+
+def _where(script: Path) -> tuple[Path | None, Path]:
+    """The job's folder and its error file: where RELION looks, or nowhere.
+
+    That is the script's own folder if it is a job's; else the folder that the script names, if it
+    exists below the working folder.
+    """
+    own = script.absolute().parent
+    if re.fullmatch(r"job\d{3,}", own.name) and own.is_dir():
+        return own, own / "run.err"
+    try:
+        with script.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.read(4096)
+    except (OSError, ValueError):
+        return None, own
+    named = re.search(r"^(?:errfile: )?(\w+/job\d{3,})/run\.err\s*$", head, re.MULTILINE)
+    folder = Path(named[1]).absolute() if named else None
+    return (folder if folder and folder.is_dir() else None), Path(folder or own) / "run.err"

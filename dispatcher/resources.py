@@ -1,0 +1,144 @@
+"""Ranks, threads and GPUs of a job: what its type asks for, within RELION's rules and the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import ranks
+from .box_size import RefinementModel
+from .command import Command
+from .programs import Program, lookup
+from .ranks import MemoryModel, RankFit
+from .site import Partition
+
+__all__ = ["Resources", "Wanted", "decide"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a job type and RELION's window ask for; None where neither says.
+
+    `ngpu` is per node, `gpu_bytes` the memory of one GPU in bytes.
+    """
+
+    nproc: int
+    nthread: int
+    ngpu: int
+    nodes: int = 1
+    gpu_bytes: int | None = None
+    memory_model: MemoryModel = "relion"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What was decided; `ngpu` per node, `fit` None where GPU memory played no part."""
+
+    nproc: int
+    nthread: int
+    ngpu: int
+    nodes: int
+    fit: RankFit | None
+    reasons: tuple[str, ...] = field(default=())
+
+
+def decide(
+    command: Command,
+    wanted: Wanted,
+    partition: Partition,
+    refinement: RefinementModel | None,
+) -> Resources:
+    """Settle ranks, threads and GPUs for the main command of a job.
+
+    RELION's rules come before the site's wishes: VDAM has no MPI (ml_optimiser_mpi.cpp:107, 5.0.1),
+    --skip_align no GPU (ml_optimiser.cpp:1745, 4.0.2).
+
+    Raises:
+        DoesNotFit: the references fit on no GPU of the partition.
+        ConfigError: fewer ranks are allowed than RELION needs.
+    """
+    program = lookup(command.program)
+    ngpu, reasons = _gpus(command, program, wanted, partition)
+    mpi = program.mpi and "grad" not in command
+    if wanted.nproc > 1 and not mpi:
+        why = "gradient refinement (VDAM)" if program.mpi else command.base_program
+        reasons.append(f"One process: {why} has no MPI version.")
+    nthread = wanted.nthread
+    processes = wanted.nproc if mpi else 1
+    if partition.cores and processes * nthread > partition.cores * wanted.nodes:
+        nthread = max(1, partition.cores * wanted.nodes // processes)
+        reasons.append(
+            f"{nthread} threads instead of {wanted.nthread}: {processes} ranks share "
+            f"{partition.cores * wanted.nodes} cores."
+        )
+    if not program.mpi:
+        return Resources(1, nthread, ngpu, 1, None, tuple(reasons))
+    fit = ranks.fit(
+        wanted=processes,
+        ngpu=ngpu * wanted.nodes,
+        gpu_bytes=wanted.gpu_bytes,
+        threads=nthread,
+        refinement=refinement,
+        memory_model=wanted.memory_model,
+        mpi=mpi,
+        idle_leader=program.idle_leader,
+        split_halves=_splits_halves(command, refinement),
+        free_gpu_memory=_number(command.value("free_gpu_memory")),
+    )
+    nodes = wanted.nodes if fit.nproc > 1 else 1
+    return Resources(
+        fit.nproc,
+        fit.nthread,
+        -(-fit.ngpu // nodes),
+        nodes,
+        fit if refinement and ngpu else None,
+        (*reasons, *fit.reasons),
+    )
+
+
+def _gpus(
+    command: Command, program: Program, wanted: Wanted, partition: Partition
+) -> tuple[int, list[str]]:
+    if wanted.ngpu and "skip_align" in command and "blush" not in command:
+        return 0, ["No GPU: RELION uses none when alignment is skipped."]
+    if wanted.ngpu and partition.gpus is not None and partition.gpus < wanted.ngpu:
+        if partition.gpus == 0:
+            return 0, ["No GPU: the partition has none, the job runs on its CPUs."]
+        return partition.gpus, [
+            f"{partition.gpus} GPUs instead of {wanted.ngpu}: a node of the partition has no more."
+        ]
+    return wanted.ngpu, []
+
+
+def _splits_halves(command: Command, refinement: RefinementModel | None) -> bool:
+    given = any(
+        name in command for name in ("split_random_halves", "auto_refine", "multibody_masks")
+    )
+    return given or bool(
+        command.base_program == "relion_refine" and refinement and refinement.auto_refine
+    )
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0
+
+
+def as_json(
+    fit: RankFit | None, refinement: RefinementModel | None, why_not: str
+) -> Mapping[str, Any]:
+    """The record's ``gpu_fit``: what was computed, or why nothing was."""
+    box = {"box_size": refinement.box, "box_size_source": refinement.source} if refinement else {}
+    if fit is None:
+        return {**box, "model": None, "not_done": why_not}
+    return {
+        **box,
+        "model": fit.model,
+        "bytes_per_rank": fit.bytes_per_rank,
+        "ranks_per_gpu": fit.ranks_per_gpu,
+        "nproc": fit.nproc,
+        "ngpu": fit.ngpu,
+    }

@@ -1,0 +1,186 @@
+"""The site: ``site.json`` as shipped, with the site's own file laid upon it key by key.
+
+docs/site.md describes each key and shows a site in fifteen lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .config_files import load, merge, nearest, read_json
+from .errors import ConfigError
+from .job_types import Scalar
+from .shipped import shipped_folder, site_folder
+
+__all__ = [
+    "Apptainer",
+    "Mpi",
+    "Partition",
+    "Scheduler",
+    "Site",
+    "bytes_of",
+    "config_path",
+    "load_site",
+]
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apptainer:
+    """How containers are started.
+
+    Attributes:
+        program: ``apptainer``, or its full path.
+        options: further options of ``apptainer exec``.
+        gpu_option: what lets GPUs through: ``--nv`` or ``--rocm``.
+        bind: folders bound into every container beside the project and the user's home.
+        environment: names of variables let through into the container.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    program: str = "apptainer"
+    options: list[str] = field(default_factory=list)
+    gpu_option: str = "--nv"
+    bind: list[str] = field(default_factory=list)
+    environment: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mpi:
+    """How ranks are started: inside one container on one node, by srun on several."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    mpirun: list[str] = field(
+        default_factory=lambda: ["mpirun", "--bind-to", "none", "--oversubscribe"]
+    )
+    srun: list[str] = field(default_factory=lambda: ["srun", "--mpi=pmix"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduler:
+    """A way to submit.
+
+    Attributes:
+        submit_command: the arguments before the job script's path. ``{lock}`` stands for a lock
+            file of this user on this machine.
+        job_id: a pattern whose first group is the job id in the command's output.
+        detached: the command *is* the job: it is started in a session of its own and its process
+            id is the job id.
+        timeout: seconds to wait for the submit command.
+        directives: the template ``schedulers/NAME.sh.j2``; the scheduler's name where unset.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    submit_command: list[str]
+    job_id: str | None = None
+    detached: bool = False
+    timeout: float = 60
+    directives: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """The shape of a partition's nodes; what is unset is not looked at.
+
+    Attributes:
+        cores: per node.
+        memory: host memory per node, bytes or "250G".
+        gpus: per node; 0 means that GPU jobs run on the CPU there.
+        gpu_memory: per GPU, bytes or "32G".
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    cores: int | None = None
+    memory: int | str | None = None
+    gpus: int | None = None
+    gpu_memory: int | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Everything about a site that is neither a job type nor an image.
+
+    Attributes:
+        scheduler: the name in `schedulers` that jobs go to unless their type names another.
+        job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
+        mps: start NVIDIA's multi-process service where several ranks share a GPU.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    apptainer: Apptainer = field(default_factory=Apptainer)
+    mpi: Mpi = field(default_factory=Mpi)
+    scheduler: str = "local"
+    schedulers: dict[str, Scheduler] = field(default_factory=dict)
+    partitions: dict[str, Partition] = field(default_factory=dict)
+    job_parameters: dict[str, dict[str, Scalar | list[Scalar] | None]] = field(default_factory=dict)
+    mps: bool = True
+
+
+def config_path(name: str) -> Path:
+    """The site's own file of that name where there is one, else the shipped one."""
+    own = site_folder() / name
+    return own if own.is_file() else shipped_folder() / "config" / name
+
+
+def load_site() -> Site:
+    """Load the shipped site.json with the site's own laid upon it.
+
+    Raises:
+        ConfigError: a file cannot be read, or says something that is not known or not possible.
+    """
+    content: dict[str, Any] = read_json(shipped_folder() / "config" / "site.json")
+    own = site_folder() / "site.json"
+    if own.is_file():
+        content = merge(content, read_json(own))
+    elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
+        raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
+    where = str(config_path("site.json"))
+    site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
+    _check(site, where)
+    return site
+
+
+def _check(site: Site, where: str) -> None:
+    if site.scheduler not in site.schedulers:
+        raise ConfigError(
+            f'{where}: key "scheduler": there is no scheduler "{site.scheduler}" in "schedulers"'
+            f"{nearest(site.scheduler, list(site.schedulers))}"
+        )
+    for name, scheduler in site.schedulers.items():
+        if not scheduler.submit_command:
+            raise ConfigError(f'{where}: key "schedulers.{name}.submit_command" is empty')
+        try:
+            groups = re.compile(scheduler.job_id or "()").groups
+        except re.error as error:
+            raise ConfigError(f'{where}: key "schedulers.{name}.job_id": {error}') from error
+        if groups < 1:
+            raise ConfigError(
+                f'{where}: key "schedulers.{name}.job_id": the pattern needs a group (…) for the id'
+            )
+    for name, partition in site.partitions.items():
+        for key in ("memory", "gpu_memory"):
+            bytes_of(getattr(partition, key), f'{where}: key "partitions.{name}.{key}"')
+
+
+def bytes_of(size: int | str | None, where: str) -> int | None:
+    """``"32G"`` → 34359738368; a number is bytes already.
+
+    Raises:
+        ConfigError: naming `where`, for anything else.
+    """
+    if size is None or isinstance(size, int):
+        return size
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
+    if not found:
+        raise ConfigError(f'{where}: expected bytes or a size like "32G", found "{size}"')
+    return int(float(found[1]) * _UNITS[found[2].upper()])

@@ -1,0 +1,101 @@
+"""Handing a job script to its scheduler, by argument list and without a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cache import runtime_folder
+from .errors import SubmitError
+from .site import Scheduler
+
+__all__ = ["Submitted", "submit", "submit_argv"]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The job id, and what the submit command printed."""
+
+    job_id: str
+    output: str
+
+
+def submit_argv(scheduler: Scheduler, command: Sequence[str] | None, script: str) -> list[str]:
+    """The full submit command; `command` replaces the scheduler's own where it is given.
+
+    Raises:
+        SubmitError: a lock is needed and no private folder can be had for it.
+    """
+    argv = [*(command or scheduler.submit_command), script]
+    if "{lock}" in argv:
+        folder = runtime_folder()
+        if folder is None:
+            raise SubmitError(
+                f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove "
+                "it, and submit the job again."
+            )
+        argv = [str(folder / "local.lock") if word == "{lock}" else word for word in argv]
+    return argv
+
+
+def submit(scheduler: Scheduler, argv: Sequence[str], project: Path) -> Submitted:
+    """Run the submit command in the project's folder and read the job id.
+
+    Raises:
+        SubmitError: the command is missing, fails, hangs, or names no job id.
+    """
+    # A user's SBATCH_* would silently override the script's own directives.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SBATCH_")}
+    try:
+        if scheduler.detached:
+            job = subprocess.Popen(
+                argv,
+                cwd=project,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            return Submitted(str(job.pid), "")
+        done = subprocess.run(
+            argv,
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=scheduler.timeout,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise SubmitError(
+            f'The submit command "{argv[0]}" cannot be started ({error.strerror}): name it in '
+            "site.json, or load the module that brings it."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise SubmitError(
+            f'The submit command "{argv[0]}" did not answer within {scheduler.timeout:g} s: it may '
+            "have taken the job all the same, so look at the queue before you submit it again."
+        ) from error
+    output = (done.stdout + done.stderr).strip()
+    if done.returncode != 0:
+        raise SubmitError(
+            f'The submit command "{argv[0]}" failed with status {done.returncode}: '
+            f"{_short(output) or 'it printed nothing'}"
+        )
+    found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
+    if not found:
+        raise SubmitError(
+            f'The submit command "{argv[0]}" named no job id (it printed: '
+            f'"{_short(output)}"): look at the queue before you submit the job again.'
+        )
+    return Submitted(found[1], output)
+
+
+def _short(text: str) -> str:
+    return re.sub(r"\s+", " ", text)[:400]

@@ -1,0 +1,83 @@
+#!/bin/bash
+#SBATCH --job-name=AutoPick/job009
+#SBATCH --output=AutoPick/job009/run.out
+#SBATCH --error=AutoPick/job009/run.err
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --partition=gpu_long
+#SBATCH --nodes=1
+#SBATCH --ntasks=8
+#SBATCH --cpus-per-task=1
+#SBATCH --gres=gpu:4
+#SBATCH --mem=64G
+#SBATCH --time=2-00:00:00
+# AutoPick/job009: a autopick job of RELION, written by relion-dispatch 0.1.0.
+
+cd /data/project || exit 1
+job=AutoPick/job009
+child=
+relion_status=
+
+# RELION waits for exactly one of these files; leave it however the script ends.
+finish() {
+    status=${relion_status:-$?}
+    trap - EXIT TERM INT HUP
+    if [ "$status" -ne 0 ]; then
+        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
+        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
+    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
+        touch "$job/RELION_JOB_EXIT_SUCCESS"
+    fi
+    exit "$status"
+}
+stop() {
+    echo "relion-dispatch: the job was stopped by signal $1." >&2
+    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
+    relion_status=$((128 + $1))
+    exit "$relion_status"
+}
+trap finish EXIT
+trap 'stop 15' TERM
+trap 'stop 2' INT
+trap 'stop 1' HUP
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+}
+
+if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+    echo "relion-dispatch: aborted in RELION before the job started." >&2
+    touch "$job/RELION_JOB_EXIT_ABORTED"
+    exit 0
+fi
+
+cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type autopick (submit → gpu → gpu_each → autopick): relion_autopick.
+  The job's GPU memory is not known, so it sets no limit.
+  4 GPUs x 2 ranks = 8 ranks, of at most 8.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+# srun inside the job must not inherit limits meant for the batch step.
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+run apptainer exec --cleanenv --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    mpirun --bind-to none --oversubscribe -n 8 \
+    relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished --pipeline_control AutoPick/job009/ --gpu ''
+rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star

@@ -1,0 +1,80 @@
+#!/bin/bash
+#SBATCH --job-name=Class3D/job010
+#SBATCH --output=Class3D/job010/run.out
+#SBATCH --error=Class3D/job010/run.err
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --nodes=2
+#SBATCH --ntasks=9
+#SBATCH --cpus-per-task=6
+#SBATCH --gres=gpu:4
+#SBATCH --mem=120G
+# Class3D/job010: a class3d job of RELION, written by relion-dispatch 0.1.0.
+
+cd /data/project || exit 1
+job=Class3D/job010
+child=
+relion_status=
+
+# RELION waits for exactly one of these files; leave it however the script ends.
+finish() {
+    status=${relion_status:-$?}
+    trap - EXIT TERM INT HUP
+    if [ "$status" -ne 0 ]; then
+        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
+        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
+    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
+        touch "$job/RELION_JOB_EXIT_SUCCESS"
+    fi
+    exit "$status"
+}
+stop() {
+    echo "relion-dispatch: the job was stopped by signal $1." >&2
+    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
+    relion_status=$((128 + $1))
+    exit "$relion_status"
+}
+trap finish EXIT
+trap 'stop 15' TERM
+trap 'stop 2' INT
+trap 'stop 1' HUP
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+}
+
+if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+    echo "relion-dispatch: aborted in RELION before the job started." >&2
+    touch "$job/RELION_JOB_EXIT_ABORTED"
+    exit 0
+fi
+
+cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type class3d (submit → gpu → class3d): relion_refine.
+  A rank needs 8.1 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
+  8 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+# srun inside the job must not inherit limits meant for the batch step.
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+run srun --mpi=pmix --nodes=2 --ntasks=9 \
+    --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,TORCH_HOME,CUDA_VISIBLE_DEVICES \
+    apptainer exec --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale --pipeline_control Class3D/job010/ --gpu '' --j 6

@@ -1,0 +1,89 @@
+#!/bin/bash
+#SBATCH --job-name=InitialModel/job009
+#SBATCH --output=InitialModel/job009/run.out
+#SBATCH --error=InitialModel/job009/run.err
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --partition=gpu_long
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=16
+#SBATCH --gres=gpu:2
+#SBATCH --mem=64G
+#SBATCH --time=2-00:00:00
+# InitialModel/job009: a initialmodel job of RELION, written by relion-dispatch 0.1.0.
+
+cd /data/project || exit 1
+job=InitialModel/job009
+child=
+relion_status=
+
+# RELION waits for exactly one of these files; leave it however the script ends.
+finish() {
+    status=${relion_status:-$?}
+    trap - EXIT TERM INT HUP
+    if [ "$status" -ne 0 ]; then
+        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
+        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
+    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
+        touch "$job/RELION_JOB_EXIT_SUCCESS"
+    fi
+    exit "$status"
+}
+stop() {
+    echo "relion-dispatch: the job was stopped by signal $1." >&2
+    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
+    relion_status=$((128 + $1))
+    exit "$relion_status"
+}
+trap finish EXIT
+trap 'stop 15' TERM
+trap 'stop 2' INT
+trap 'stop 1' HUP
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+}
+
+if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+    echo "relion-dispatch: aborted in RELION before the job started." >&2
+    touch "$job/RELION_JOB_EXIT_ABORTED"
+    exit 0
+fi
+
+cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
+  A rank needs 3.2 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
+  One process without MPI, 16 threads on 2 of 2 GPUs.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+run apptainer exec --cleanenv --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/ --gpu '' --j 16
+rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+run apptainer exec --cleanenv --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/
+rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS

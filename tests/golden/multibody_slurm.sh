@@ -1,0 +1,111 @@
+#!/bin/bash
+#SBATCH --job-name=MultiBody/job005
+#SBATCH --output=MultiBody/job005/run.out
+#SBATCH --error=MultiBody/job005/run.err
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --partition=gpu_long
+#SBATCH --nodes=1
+#SBATCH --ntasks=9
+#SBATCH --cpus-per-task=6
+#SBATCH --gres=gpu:4
+#SBATCH --mem=120G
+#SBATCH --time=2-00:00:00
+# MultiBody/job005: a multibody job of RELION, written by relion-dispatch 0.1.0.
+
+cd /data/project || exit 1
+job=MultiBody/job005
+child=
+relion_status=
+
+# RELION waits for exactly one of these files; leave it however the script ends.
+finish() {
+    status=${relion_status:-$?}
+    trap - EXIT TERM INT HUP
+    if [ -n "${mps_folder:-}" ]; then
+        ! mps_ready || echo quit | mps_ask >/dev/null 2>&1
+        rm -rf "$mps_folder"
+    fi
+    if [ "$status" -ne 0 ]; then
+        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
+        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
+    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
+        touch "$job/RELION_JOB_EXIT_SUCCESS"
+    fi
+    exit "$status"
+}
+stop() {
+    echo "relion-dispatch: the job was stopped by signal $1." >&2
+    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
+    relion_status=$((128 + $1))
+    exit "$relion_status"
+}
+trap finish EXIT
+trap 'stop 15' TERM
+trap 'stop 2' INT
+trap 'stop 1' HUP
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+}
+
+if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+    echo "relion-dispatch: aborted in RELION before the job started." >&2
+    touch "$job/RELION_JOB_EXIT_ABORTED"
+    exit 0
+fi
+
+cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type multibody (submit → gpu → multibody): relion_refine.
+  A rank needs 10.1 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+# srun inside the job must not inherit limits meant for the batch step.
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+
+# A control daemon of this job's own, ready before the ranks start; without it they run all the same.
+mps_folder=$(mktemp -d /tmp/relion-mps.XXXXXX) || mps_folder=
+mps_ask() { CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe" timeout 5 nvidia-cuda-mps-control; }
+mps_ready() { echo get_server_list | mps_ask >/dev/null 2>&1; }
+if [ -n "$mps_folder" ] && command -v nvidia-cuda-mps-control >/dev/null; then
+    mkdir "$mps_folder/pipe" "$mps_folder/log"
+    CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe" CUDA_MPS_LOG_DIRECTORY="$mps_folder/log" \
+        nvidia-cuda-mps-control -d
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        mps_ready && break
+        sleep 0.2
+    done
+fi
+if [ -n "$mps_folder" ] && mps_ready; then
+    export APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe"
+else
+    echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
+fi
+run apptainer exec --cleanenv --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    mpirun --bind-to none --oversubscribe -n 9 \
+    relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu '' --j 6
+rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+run apptainer exec --cleanenv --nv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cuda.sif \
+    relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star --bodies bodies.star --o MultiBody/job005/analyse --do_maps --k 3 --pipeline_control MultiBody/job005/

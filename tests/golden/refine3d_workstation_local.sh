@@ -1,0 +1,68 @@
+#!/bin/bash
+exec </dev/null >>Refine3D/job005/run.out 2>>Refine3D/job005/run.err
+# Refine3D/job005: a refine job of RELION, written by relion-dispatch 0.1.0.
+
+cd /data/project || exit 1
+job=Refine3D/job005
+child=
+relion_status=
+
+# RELION waits for exactly one of these files; leave it however the script ends.
+finish() {
+    status=${relion_status:-$?}
+    trap - EXIT TERM INT HUP
+    if [ "$status" -ne 0 ]; then
+        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
+        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
+    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
+        touch "$job/RELION_JOB_EXIT_SUCCESS"
+    fi
+    exit "$status"
+}
+stop() {
+    echo "relion-dispatch: the job was stopped by signal $1." >&2
+    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
+    relion_status=$((128 + $1))
+    exit "$relion_status"
+}
+trap finish EXIT
+trap 'stop 15' TERM
+trap 'stop 2' INT
+trap 'stop 1' HUP
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+}
+
+if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+    echo "relion-dispatch: aborted in RELION before the job started." >&2
+    touch "$job/RELION_JOB_EXIT_ABORTED"
+    exit 0
+fi
+
+cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type refine (submit → gpu → refine): relion_refine.
+  No GPU: the partition has none, the job runs on its CPUs.
+  1 threads instead of 6: 9 ranks share 16 cores.
+  No GPU: 9 ranks of at most 9.
+  Image relion 5.1.0 (cpu): the site's default.
+END_OF_REASONS
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+run apptainer exec --cleanenv \
+    --mount=type=bind,source=/data/project,destination=/data/project \
+    --pwd=/data/project \
+    /data/site/relion-5.1.0-cpu.sif \
+    mpirun --bind-to none --oversubscribe -n 9 \
+    relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --skip_gridding --ctf --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job005/ --j 1

@@ -1,0 +1,44 @@
+#!/bin/bash
+# All tests: unit, golden, and whole-system ones with real Apptainer, RELION and Slurm.
+# Usage: tests/run.sh [unit] [PYTEST ARGUMENTS…]
+#   unit    only the quick part: no root, no containers
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+part=all
+[ "${1:-}" != unit ] || { part=unit; shift; }
+
+export PYTHONDONTWRITEBYTECODE=1
+python=$(deploy/python_environment.sh test)
+"$python" -m ruff check --no-cache .
+"$python" -m ruff format --no-cache --check .
+"$python" -m mypy --cache-dir=/dev/null
+"$python" -m pytest -q -p no:cacheprovider tests/unit "$@"
+[ "$part" = all ] || exit 0
+
+deploy/debian/install_packages.sh shellcheck
+git ls-files '*.sh' 'deploy/relion-dispatch' | xargs shellcheck -x
+apptainer=$(deploy/setup_apptainer.sh)
+export RELION_TEST_APPTAINER=$apptainer
+RELION_TEST_IMAGE_3=$(containers/build.sh relion-3.1-cpu)
+RELION_TEST_IMAGE_5=$(containers/build.sh relion-5-cpu)
+export RELION_TEST_IMAGE_3 RELION_TEST_IMAGE_5
+tests/system/slurm_cluster.sh install
+
+# Containers and Slurm jobs belong to an ordinary user, who gets a copy of the checkout: the
+# original may lie where that user cannot go.
+as_user=deploy/ordinary_user.sh
+work=$("$as_user" sh -c 'mkdir -p "$HOME/.cache/relion-dispatch" && mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
+stop() {
+    tests/system/slurm_cluster.sh stop "$work/slurm" || true
+    rm -rf "$work"
+}
+trap stop EXIT
+tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
+settings=$(tests/system/slurm_cluster.sh start "$work/slurm")
+eval "$settings"
+export SLURM_CONF
+user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
+cd "$work"
+"$work/$as_user" "$user_python" -m pytest -v -p no:cacheprovider tests/system "$@"

@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# A throw-away Slurm cluster for the system tests: real daemons, two nodes
+# (gpu1, gpu2), four pretend GPUs each, all on 127.0.0.1 of one Debian machine.
+#
+#   slurm_cluster.sh install      packages, without starting their services
+#   slurm_cluster.sh start DIR    prints "export SLURM_CONF=DIR/slurm.conf"
+#   slurm_cluster.sh stop DIR     ends what start began; DIR/log stays to be read
+#
+# Root runs the daemons (sudo is used if needed); any user who can reach DIR may
+# submit, so DIR does not belong in a folder closed to that user.
+# A node has namespaces of its own: host name, processes, /dev/shm, and /tmp, as
+# PMIx of two nodes collides in a shared one. Job scripts, their output and project
+# folders must therefore lie elsewhere, as below the user's home, not in /tmp.
+# SLURM_CLUSTER_PORT=N: take the ports N, N+1 and N+2 instead of looking for free
+# ones. A machine's own munge and Slurm are left untouched.
+set -euo pipefail
+
+readonly PACKAGES=(slurm-wlm munge libpmix-dev) # Slurm's pmix plugin loads libpmix.so, which -dev brings
+readonly NODES=(gpu1 gpu2)
+readonly START_LIMIT=30 STOP_LIMIT=15 # seconds
+SELF=$(readlink -f "${BASH_SOURCE[0]}")
+
+fail() {
+    printf 'slurm_cluster.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# --- install
+
+missing_packages() {
+    local package
+    for package in "${PACKAGES[@]}"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+    done
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq --no-install-recommends install -y "$@" >&2
+}
+
+install_packages() {
+    local missing policy=/usr/sbin/policy-rc.d
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]})) || return 0
+    if [[ ! -e $policy ]]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy" # 101: start no service
+        chmod 755 "$policy"
+    fi
+    apt_install "${missing[@]}" || { # no package lists yet, or old ones
+        apt-get -qq update >&2
+        apt_install "${missing[@]}"
+    }
+}
+
+# --- daemons
+
+# launch NAME COMMAND...: in the background; the pid is on file before the command runs.
+launch() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    setsid bash -c 'echo $$ >"$0" && exec "$@"' "$DIR/run/$name.pid" "$@" </dev/null >>"$DIR/log/$name.out" 2>&1 &
+    until [[ -s $DIR/run/$name.pid ]]; do sleep 0.01; done
+}
+
+# The pid that launch recorded, if that process is still the one launched.
+running() {
+    local pid command
+    pid=$(cat "$DIR/run/$1.pid" 2>/dev/null) || return 1
+    command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+    [[ $command == *" $DIR"[/\ ]* ]] && echo "$pid"
+}
+
+# Process 1 of a node. Bash waits, and so collects what jobs leave orphaned.
+run_node() {
+    local name=$1 own_tmp=$DIR/nodes/$1/tmp
+    hostname "$name"
+    mount --bind "$DIR/hosts" /etc/hosts
+    if [[ $DIR == /tmp/* ]]; then # keep DIR itself in sight
+        mkdir -p "$own_tmp/${DIR#/tmp/}"
+        mount --bind "$DIR" "$own_tmp/${DIR#/tmp/}"
+    fi
+    mount --rbind "$own_tmp" /tmp
+    mount -t tmpfs tmpfs /dev/shm # what killed ranks leave there goes with the node
+    slurmd -D -N "$name" -f "$DIR/slurm.conf" &
+    wait $!
+}
+
+# Only such a folder is ever emptied.
+is_ours() { [[ -e $DIR/.slurm-test-cluster ]]; }
+
+all_run() {
+    local name
+    for name in munged slurmctld "${NODES[@]}"; do
+        running "$name" >/dev/null || return 1
+    done
+}
+
+idle_nodes() {
+    timeout 2 sinfo --noheader --partition=gpu --states=idle --format=%D 2>/dev/null || true
+}
+
+start_cluster() {
+    local name
+    ! running slurmctld >/dev/null || fail "a cluster already runs in $DIR; stop it first"
+    is_ours || [[ -z $(ls -A "$DIR" 2>/dev/null) ]] || fail "$DIR is not empty and holds no test cluster"
+    mkdir -p "$DIR" && touch "$DIR/.slurm-test-cluster"
+    stop_cluster           # what a start that was killed may have left
+    trap stop_cluster EXIT # also when interrupted
+    mkdir -p "$DIR"/{run,state,dev,log}
+    rm -f "$DIR"/log/*
+    chown --reference="$DIR" "$DIR/log" # so that the owner can remove DIR after stop
+    bash "${SELF%/*}/slurm_configuration.sh" "$DIR"
+    (umask 077 && head -c 1024 /dev/urandom >"$DIR/run/munge.key")
+    launch munged munged --foreground --force --num-threads=2 --key-file "$DIR/run/munge.key" \
+        --socket "$DIR/run/munge.socket" --pid-file "$DIR/run/munged.own.pid" --seed-file "$DIR/run/munge.seed"
+    until [[ -S $DIR/run/munge.socket ]] || ((SECONDS >= START_LIMIT)); do sleep 0.05; done
+    launch slurmctld slurmctld -D -f "$DIR/slurm.conf"
+    for name in "${NODES[@]}"; do
+        mkdir -p "$DIR/nodes/$name/spool"
+        mkdir -m 1777 "$DIR/nodes/$name/tmp"
+        launch "$name" unshare --mount --uts --pid --fork --mount-proc --kill-child bash "$SELF" node "$DIR" "$name"
+    done
+    until [[ $(idle_nodes) == "${#NODES[@]}" ]]; do
+        if ((SECONDS >= START_LIMIT)) || ! all_run; then
+            tail -n 8 "$DIR"/log/* >&2
+            fail "a daemon ended, or the nodes are not idle after $SECONDS seconds; see the ends of $DIR/log/* above"
+        fi
+        sleep 0.2
+    done
+    trap - EXIT
+    echo "export SLURM_CONF=$DIR/slurm.conf"
+}
+
+# --- stop
+
+# wait_until SECONDS COMMAND...
+wait_until() {
+    local limit=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < limit)) || return 1
+        sleep 0.1
+    done
+}
+
+gone() { ! running "$1" >/dev/null; }
+no_jobs() { [[ -z $(timeout 5 squeue --noheader 2>/dev/null) ]]; }
+
+stop_daemon() {
+    local pid
+    pid=$(running "$1") || return 0
+    kill -TERM "$pid" 2>/dev/null || true
+    wait_until 5 gone "$1" || kill -KILL "$pid" 2>/dev/null || true
+}
+
+# Killing process 1 ends every process of the node; unshare returns after the last.
+stop_node() {
+    local pid
+    pid=$(running "$1") || return 0
+    pkill -KILL -P "$pid" || kill -KILL "$pid" 2>/dev/null || true
+    wait_until 5 gone "$1"
+}
+
+stop_cluster() {
+    local name
+    is_ours || return 0
+    if running slurmctld >/dev/null; then
+        timeout 5 squeue --noheader --format=%A 2>/dev/null | sort -u | timeout 5 xargs -r scancel 2>/dev/null || true
+        wait_until "$STOP_LIMIT" no_jobs || true
+    fi
+    stop_daemon slurmctld
+    for name in "${NODES[@]}"; do stop_node "$name"; done
+    stop_daemon munged
+    rm -rf "${DIR:?}"/{run,state,nodes,dev}
+}
+
+# --- command line
+
+if ((EUID != 0)); then
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT bash "$SELF" "$@"
+fi
+umask 022
+if [[ ${1-} == install ]]; then
+    install_packages
+    exit
+fi
+[[ $# -ge 2 ]] || fail "usage: slurm_cluster.sh install | start DIR | stop DIR"
+DIR=$(readlink -m "$2")
+[[ $DIR =~ ^/[[:alnum:]_./-]{1,80}$ ]] || fail "$DIR: a path of at most 80 letters, digits and _ . / - is wanted"
+export SLURM_CONF=$DIR/slurm.conf
+case $1 in
+start) start_cluster ;;
+stop) stop_cluster ;;
+node) run_node "$3" ;;
+*) fail "unknown command $1; known are install, start and stop" ;;
+esac

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
+# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT as described there.
+set -euo pipefail
+
+port_is_free() {
+    ! (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# The first of three neighbouring ports, below those the kernel gives to clients.
+choose_ports() {
+    local port
+    for _ in {1..50}; do
+        port=$((20000 + RANDOM % 4000 * 3))
+        if port_is_free "$port" && port_is_free $((port + 1)) && port_is_free $((port + 2)); then
+            echo "$port"
+            return
+        fi
+    done
+    echo "slurm_configuration.sh: found no three free ports in a row on 127.0.0.1" >&2
+    exit 1
+}
+
+DIR=$1
+port=${SLURM_CLUSTER_PORT:-$(choose_ports)}
+
+# Slurm wants character devices, and asks nothing else of them.
+for gpu in {0..3}; do ln -sf /dev/null "$DIR/dev/nvidia$gpu"; done
+cat >"$DIR/gres.conf" <<END
+AutoDetect=off
+Name=gpu File=$DIR/dev/nvidia[0-3]
+END
+
+# A node looks up its own name to know where to listen.
+{
+    cat /etc/hosts
+    printf '\n127.0.0.1 gpu1 gpu2\n'
+} >"$DIR/hosts"
+
+cat >"$DIR/slurm.conf" <<END
+ClusterName=relion-dispatch-test
+SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldPort=$port
+SlurmUser=root
+SlurmdUser=root
+AuthInfo=socket=$DIR/run/munge.socket
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+StateSaveLocation=$DIR/state
+SlurmdSpoolDir=$DIR/nodes/%n/spool
+SlurmctldPidFile=$DIR/run/slurmctld.own.pid
+SlurmdPidFile=$DIR/nodes/%n/slurmd.pid
+SlurmctldLogFile=$DIR/log/slurmctld.log
+SlurmdLogFile=$DIR/log/%n.log
+MailProg=/bin/true
+
+# Two cores pose as many; nothing is bound, measured or recorded.
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+PropagateResourceLimits=NONE
+
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+DefMemPerCPU=4000
+ReturnToService=2
+MinJobAge=300
+KillWait=5
+SlurmdTimeout=10
+SlurmctldTimeout=10
+SchedulerParameters=bf_interval=2
+
+NodeName=gpu1 NodeAddr=127.0.0.1 Port=$((port + 1)) Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
+NodeName=gpu2 NodeAddr=127.0.0.1 Port=$((port + 2)) Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
+PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE
+PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE
+END

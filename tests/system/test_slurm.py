@@ -1,0 +1,147 @@
+"""RELION's own pipeliner submits real jobs through the hook to a two-node Slurm."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .conftest import MakeProject, Project
+
+REFINE = {
+    "fn_img": "particles.star",
+    "fn_ref": "reference.mrc",
+    "ref_correct_greyscale": "Yes",
+    "do_ctf_correction": "No",
+    "particle_diameter": 110,
+    "ini_high": 30,
+    "sampling": '"15 degrees"',
+    "nr_mpi": 1,
+    "use_gpu": "Yes",
+    "other_args": '"--auto_iter_max 2"',
+}
+
+
+def refine(project: Project, **options: object) -> Path:
+    job = project.add_job("refine3d", **{**REFINE, **options})
+    project.run_job(job)
+    project.assert_succeeded(job)
+    return job
+
+
+def test_mask_create_runs_as_one_process(make_project: MakeProject) -> None:
+    project = make_project("5")
+    job = project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert (job / "mask.mrc").stat().st_size > 0
+    record = project.record(job)
+    assert (record["nproc"], record["uses_gpu"]) == (1, False)
+    assert "mpirun" not in record["commands"][0]["prefix"]
+
+
+def test_class2d_runs_as_ranks_on_gpus(make_project: MakeProject) -> None:
+    project = make_project("5")
+    job = project.add_job(
+        "class2d", fn_img="particles.star", nr_classes=2, nr_iter_em=2, do_em="Yes",
+        do_grad="No", do_ctf_correction="No", particle_diameter=110, psi_sampling=30, nr_mpi=5,
+        use_gpu="Yes", gpu_ids="0:1")  # fmt: skip
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert (job / "run_it002_classes.mrcs").stat().st_size > 0
+    record = project.record(job)
+    assert (record["nproc"], record["ngpu"], record["scheduler"]) == (3, 2, "slurm")
+    assert record["gpu_fit"]["box_size"] == 32
+
+
+def test_refine3d_of_both_relion_versions_in_projects_pinned_to_them(
+    make_project: MakeProject, versions: dict[str, str]
+) -> None:
+    for major, version in versions.items():
+        project = make_project(major, name=f"project{major}")
+        job = refine(project)
+
+        assert (job / "run_class001.mrc").stat().st_size > 0
+        record = project.record(job)
+        assert record["image"]["version"] == version
+        assert (record["nproc"], record["nproc"] % 2) == (3, 1)
+        printed = re.search(r"RELION version:\s*([0-9.]+)", (job / "run.out").read_text())
+        assert printed, (job / "run.out").read_text()[:2000]
+        assert printed[1].startswith(version.rpartition(".")[0])
+
+
+def test_slurm_gave_what_was_asked_for(make_project: MakeProject) -> None:
+    project = make_project("5")
+    job = refine(project)
+
+    shown = subprocess.run(
+        ["scontrol", "show", "job", project.record(job)["job_id"]], capture_output=True, text=True
+    ).stdout
+    assert "JobState=COMPLETED" in shown
+    assert "Partition=gpu" in shown
+    assert re.search(r"NumTasks=3\b", shown)
+    assert re.search(r"gres[:/]gpu[:=]2", shown)
+    assert re.search(r"Requeue=0", shown)
+
+
+def test_initial_model_runs_its_four_lines(make_project: MakeProject) -> None:
+    project = make_project("5", initialmodel={"ngpu": 2, "nthread": 2, "mem": "2G"})
+    job = project.add_job(
+        "initialmodel", fn_img="particles.star", nr_iter=4, nr_classes=1, sym_name="C1",
+        do_run_C1="Yes", do_ctf_correction="No", particle_diameter=110, nr_threads=2,
+        use_gpu="Yes")  # fmt: skip
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert (job / "initial_model.mrc").stat().st_size > 0
+    record = project.record(job)
+    assert [command["kind"] for command in record["commands"]] == [
+        "relion", "shell", "relion", "shell"
+    ]  # fmt: skip
+    assert record["uses_mpi"] is False
+
+
+def test_one_refinement_over_two_nodes(make_project: MakeProject) -> None:
+    project = make_project("5", refine3d={"nodes": 2, "ngpu": 1})
+
+    job = refine(project)
+
+    record = project.record(job)
+    assert record["nodes"] == 2
+    assert record["commands"][0]["prefix"][:2] == ["srun", "--mpi=pmix"]
+    output = (job / "run.out").read_text()
+    assert "Number of MPI processes             = 3" in output
+    assert {"gpu1", "gpu2"} <= set(re.findall(r"gpu[12]", output))
+
+
+def test_a_refused_job_is_failed_in_relions_pipeline(make_project: MakeProject) -> None:
+    project = make_project("5")
+    (project.folder / "empty.star").touch()
+    job = project.add_job("refine3d", **{**REFINE, "fn_img": "empty.star"})
+
+    project.run_job(job)
+
+    assert project.status(job) == "Failed"
+    assert "empty.star" in (job / "run.err").read_text()
+
+
+def test_a_project_in_a_folder_with_an_unusual_name(make_project: MakeProject) -> None:
+    project = make_project("5", name="my project; $(touch canary), 'ünïcödé'")
+    job = project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert not list(project.folder.parent.rglob("canary"))
+
+
+def test_relion_is_not_on_the_host() -> None:
+    assert shutil.which("relion_refine") is None
+    assert os.getuid() != 0

@@ -1,0 +1,110 @@
+"""A site and a RELION project in temporary folders, filled with scripts that real RELION wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CORPUS = Path(__file__).parents[1] / "data" / "corpus"
+
+PARTICLES = """data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnImageSize #2
+           1          {box}
+
+
+data_particles
+
+loop_
+_rlnImageName #1
+_rlnOpticsGroup #2
+000001@Extract/job006/stack.mrcs            1
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the cache or the site of whoever runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
+    (tmp_path / "site").mkdir()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., Path]:
+    """Write one of the site's files: ``site("site.json", {...})``; returns its path."""
+
+    def write(name: str, content: dict[str, Any] | str) -> Path:
+        path = tmp_path / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def images(site: Callable[..., Path], tmp_path: Path) -> Path:
+    """A catalogue with a GPU and a CPU build of relion 5.1.0 and 3.1.3 (empty files)."""
+    versions = {}
+    for version in ("5.1.0", "3.1.3"):
+        versions[version] = [
+            {"variant": "cuda", "path": f"relion-{version}-cuda.sif", "gpu": "nvidia"},
+            {"variant": "cpu", "path": f"relion-{version}-cpu.sif"},
+        ]
+        for build in versions[version]:
+            (tmp_path / "site" / build["path"]).touch()
+    return site("images.json", {"relion": {"default": "5.1.0", "versions": versions}})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder with the input files that the corpus names (box size 256)."""
+    folder = tmp_path / "project"
+    fill_project(folder)
+    return folder
+
+
+def fill_project(folder: Path, box: int = 256) -> None:
+    """Write the small STAR files that the corpus' refinement jobs read."""
+    for name in ("Extract/job006/particles.star", "Select/job007/particles.star"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PARTICLES.format(box=box))
+    model = folder / "Refine3D/job011"
+    model.mkdir(parents=True, exist_ok=True)
+    (model / "run_optimiser.star").write_text(
+        "data_optimiser_general\n\n_rlnModelStarFile  Refine3D/job011/run_model.star\n"
+        "_rlnDoAutoRefine 1\n_rlnDoSplitRandomHalves 1\n"
+    )
+    (model / "run_model.star").write_text(
+        "data_model_general\n\n_rlnReferenceDimensionality 3\n_rlnDataDimensionality 2\n"
+        f"_rlnOriginalImageSize {box}\n_rlnCurrentImageSize {box}\n_rlnPaddingFactor 2.0\n"
+        "_rlnNrClasses 1\n_rlnNrBodies 1\n"
+    )
+    (folder / "bodies.star").write_text(
+        "data_\n\nloop_\n_rlnBodyMaskName #1\n_rlnBodyRotateRelativeTo #2\n"
+        "mask1.mrc 2\nmask2.mrc 1\nmask3.mrc 1\n"
+    )
+
+
+@pytest.fixture
+def corpus_job(project: Path) -> Callable[[str], Path]:
+    """Copy a corpus job into the project: ``corpus_job("relion-5.0.1/Refine3D_job011")``."""
+
+    def copy(name: str) -> Path:
+        source = CORPUS / name
+        folder = project / source.name.replace("_job", "/job")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in source.iterdir():
+            shutil.copyfile(file, folder / file.name)
+        return folder / "run_submit.script"
+
+    return copy

@@ -1,0 +1,258 @@
+"""The hook as RELION calls it: submitted and recorded, or refused where RELION's user sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HOOK = Path(__file__).parents[2] / "deploy" / "relion_dispatch.py"
+
+CorpusJob = Callable[[str], Path]
+WriteSite = Callable[..., Path]
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+def call_hook(
+    script: Path | str, project: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Call the hook as RELION does: with a path relative to the project, from its folder."""
+    if isinstance(script, Path) and script.is_relative_to(project):
+        script = str(script.relative_to(project))
+    return subprocess.run(
+        [str(HOOK), str(script)],
+        cwd=project,
+        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def assert_refused(
+    done: subprocess.CompletedProcess[str], folder: Path, *says: str
+) -> None:
+    """A sentence in run.err, then RELION_JOB_EXIT_FAILURE, and a non-zero exit status."""
+    assert done.returncode != 0
+    written = (folder / "run.err").read_text()
+    assert written.startswith("relion-dispatch: ")
+    assert "Traceback" not in written
+    assert "defect" not in written
+    for text in says:
+        assert text in written
+    failure = folder / "RELION_JOB_EXIT_FAILURE"
+    assert failure.exists()
+    assert failure.stat().st_mtime_ns >= (folder / "run.err").stat().st_mtime_ns
+    assert not (folder / "RELION_JOB_EXIT_SUCCESS").exists()
+
+
+@pytest.fixture
+def answering(site: WriteSite, tmp_path: Path) -> Callable[[str], Path]:
+    """Make jobs go to a stand-in for a scheduler's submit command, a shell script."""
+
+    def write(body: str) -> Path:
+        program = tmp_path / "submit"
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+        scheduler = {
+            "submit_command": [str(program)],
+            "job_id": r"^(\d+)$",
+            "timeout": 1,
+            "directives": "slurm",
+        }
+        site("site.json", {"scheduler": "test", "schedulers": {"test": scheduler}})
+        return program
+
+    return write
+
+
+def test_a_job_is_submitted_and_recorded(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering('echo "a warning" >&2; test -f "$1" && echo 4711')
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    done = call_hook(script, project)
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert "as job 4711" in done.stdout
+    record = json.loads((script.parent / "dispatch.json").read_text())
+    assert record["job_id"] == "4711"
+    assert record["original_commands"][0].startswith("`which relion_refine_mpi`")
+    assert record["commands"][0]["argv"][0] == "relion_refine_mpi"
+    assert record["reasons"]
+    job_script = script.with_name("run_submit.script.run")
+    assert job_script.read_text().startswith("#!/bin/bash\n#SBATCH --job-name=Refine3D/job011")
+    assert not (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+    pins = json.loads((project / ".relion_dispatch.json").read_text())
+    assert pins["images"]["relion"]["version"] == "5.1.0"
+
+
+def test_a_continued_job_keeps_its_earlier_record(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering("echo 1")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    call_hook(script, project)
+    answering("echo 2")
+
+    call_hook(script, project)
+
+    jobs = {
+        json.loads((script.parent / name).read_text())["job_id"]
+        for name in ("dispatch.json", "dispatch.json.1")
+    }
+    assert jobs == {"1", "2"}
+    assert script.with_name("run_submit.script.run.1").exists()
+
+
+def test_the_submit_command_gets_no_sbatch_variables(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering('test -z "$SBATCH_PARTITION" && echo 5')
+
+    done = call_hook(
+        corpus_job("relion-5.0.1/Polish_job018"), project, SBATCH_PARTITION="elsewhere"
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("echo 'Invalid account' >&2; exit 1", "Invalid account"),
+        ("sleep 60", "did not answer within 1 s"),
+        ("echo thank you", "named no job id"),
+        ("exit 0", "named no job id"),
+    ],
+    ids=["failing", "hanging", "no job id", "silent"],
+)
+def test_a_submit_command_that_does_not_take_the_job(
+    body: str, says: str, answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering(body)
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    assert_refused(call_hook(script, project), script.parent, says)
+
+
+def test_a_submit_command_that_is_not_found(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering("").unlink()
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    assert_refused(call_hook(script, project), script.parent, "cannot be started")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b"\x7fELF\x00\x01\xff\xfe", "not a text file"),
+        (b"Refine3D/job011/run.out\n", "does not name"),
+        (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n", "no command"),
+        (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n`which relion_refine` --i \"a\n",
+         "is not closed"),
+        (b"outfile: Refine3D/job011/run.out\nerrfile: Refine3D/job011/run.err\n"
+         b"----- commands -----\n`which relion_refine_mpi` --i a.star\n", "cut short"),
+        (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n`which relion_refine\n", "backtick"),
+        (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n/opt/unknown --x\n", "No job type"),
+    ],
+    ids=["missing", "empty", "binary", "only one line", "no command", "open quote", "cut short",
+         "open backtick", "unknown program"],
+)  # fmt: skip
+def test_a_bad_submission_script_is_refused(
+    content: bytes | None, says: str, corpus_job: CorpusJob, project: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    (script.parent / "job.star").unlink()
+    script.unlink() if content is None else script.write_bytes(content)
+
+    assert_refused(call_hook(script, project), script.parent, says)
+
+
+def test_a_script_outside_its_job_folder_is_refused_where_relion_looks(
+    corpus_job: CorpusJob, project: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    moved = script.rename(project / "run_submit.script")
+
+    done = call_hook(moved, project)
+
+    assert_refused(done, script.parent, "does not lie in that job's folder")
+    assert not (project / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize("name", ["site.json", "dispatch_config.json", "images.json"])
+def test_a_broken_config_is_refused_where_relion_looks(
+    name: str, site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    site(name, "{ this is no JSON")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    assert_refused(call_hook(script, project), script.parent, name, "line 1", "not valid JSON")
+
+
+def test_a_misspelt_template_variable_is_refused(
+    site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    site("job_template/gpu.sh.j2", "#!/bin/bash\necho {{ job.nporc }}\n")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    done = call_hook(script, project)
+
+    assert_refused(done, script.parent, "gpu.sh.j2, line 2", '"job.nporc"', '"nproc"')
+
+
+def test_a_dispatcher_without_its_libraries_still_refuses(
+    corpus_job: CorpusJob, project: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(HOOK), str(script)], cwd=project, capture_output=True
+    )
+
+    assert done.returncode == 1
+    assert "relion-dispatch: The job was not submitted" in (script.parent / "run.err").read_text()
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_a_local_job_is_detached_in_a_process_group_of_its_own_and_jobs_take_turns(
+    site: WriteSite, corpus_job: CorpusJob, project: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    site("job_template/base.sh.j2",
+         f"#!/bin/bash\necho start $(ps -o pgid= $$) >> {log}; sleep 0.4; echo end >> {log}\n")  # fmt: skip
+    scripts = [corpus_job(f"relion-5.0.1/{name}") for name in ("Polish_job018", "Polish_job019")]
+
+    begun = time.monotonic()
+    groups = [call_hook(script, project).stdout.split()[-1] for script in scripts]
+    returned = time.monotonic() - begun
+    while log.read_text().count("end") < 2 if log.exists() else True:
+        assert time.monotonic() - begun < 20
+        time.sleep(0.05)
+
+    lines = log.read_text().split("\n")
+    assert [line.split()[0] for line in lines if line] == ["start", "end", "start", "end"]
+    assert {line.split()[1] for line in lines if line.startswith("start")} == set(groups)
+    assert str(os.getpgrp()) not in groups
+    assert returned < 20
+
+
+def test_usage_is_printed_without_a_script(project: Path) -> None:
+    done = subprocess.run([str(HOOK)], cwd=project, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
