@@ -19,7 +19,7 @@ __all__ = ["Command", "parse_command"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)
-_REDIRECT = re.compile(r"\s(>>?)\s*([^\s>'\"]+)$")
+_REDIRECT = re.compile(r"\s(>>?)\s*([^\s>'\"]+)\s*$")
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,11 @@ class Command:
 
     def with_mpi(self, wanted: bool) -> Command:
         """The command with ``_mpi`` put on its program, or taken off."""
-        name = self.program.removesuffix("_mpi") + ("_mpi" if wanted else "")
-        return replace(self, executable=Word.literal(name))
+        *folder, name = self.executable.parts
+        if not isinstance(name, str):
+            return self
+        name = name.removesuffix("_mpi") + ("_mpi" if wanted else "")
+        return replace(self, executable=Word((*folder, name)))
 
     def shell(self) -> str:
         """Program and arguments as shell text in which nothing but variables expands."""
@@ -136,19 +139,20 @@ def parse_command(line: str) -> Command:
         InputError: quotes or backticks do not balance.
     """
     text = line.strip()
+    line = line.lstrip()  # a blank at the end may be part of a word (``a\ ``)
     redirect = None
-    which = _WHICH.match(text)
+    which = _WHICH.match(line)
     if which:
-        executable, words = Word.literal(which[1]), split(text[which.end() :])
+        executable, words = Word.literal(which[1]), split(line[which.end() :])
     else:
-        if text.startswith("`"):
+        if line.startswith("`"):
             raise InputError("the line starts with a backtick that is not `which PROGRAM`")
-        executable, *rest = split(text)
+        executable, *rest = split(line)
         words = tuple(rest)
     program = str(executable)
     if which or program.rpartition("/")[2].startswith("relion_"):
         return Command("relion", executable, words, text)
-    if program in FILE_TOOLS and (found := _REDIRECT.search(text)):
-        words = split(text[: found.start()])[1:]
+    if program in FILE_TOOLS and (found := _REDIRECT.search(line)):
+        words = split(line[: found.start()])[1:]
         redirect = (found[1], split(found[2])[0])
     return Command("shell", executable, words, text, redirect)

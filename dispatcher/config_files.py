@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -36,18 +37,19 @@ def read_json(path: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, is no JSON, no object, or repeats another key.
     """
 
-    def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for key, value in pairs:
-            if key == "__comment__":
-                continue
             if key in kept:
-                raise ConfigError(f"{path}: the key '{key}' stands twice: keep one of the two.")
-            kept[key] = value
+                repeated.append((kept, key))
+            elif key != "__comment__":
+                kept[key] = value
         return kept
 
     try:
-        found = json.loads(path.read_bytes(), object_pairs_hook=no_repeats)
+        found = json.loads(path.read_bytes(), object_pairs_hook=without_comments)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -58,7 +60,20 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+    for parent, key in repeated:
+        name = ".".join([*_steps_to(parent, found), key])
+        raise ConfigError(f'{path}: the key "{name}" stands twice: keep one of the two.')
     return found
+
+
+def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:
+    """The keys that lead from `outer` to the object `inner`; none where they do not."""
+    for key, value in outer.items():
+        if value is inner:
+            return [key]
+        if isinstance(value, dict) and (steps := _steps_to(inner, value)):
+            return [key, *steps]
+    return []
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def load(
         checked = TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         known = sorted(_field_names(kind))
-        lines = (_explain(found, where, describe, known) for found in error.errors())
+        lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
     if remembered:
         _remember(remembered, pickle.dumps(checked))
@@ -141,6 +156,21 @@ def _field_names(kind: Any) -> set[str]:
     return {name for inner in get_args(kind) for name in _field_names(inner)}
 
 
+def _merged(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """One error for each key: pydantic has one for every member of a union, named in its place."""
+    merged: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for error in errors:
+        *steps, last = error["loc"]
+        is_member = last in ("bool", "int", "float", "str") or "[" in str(last)
+        place = tuple(steps) if is_member else error["loc"]
+        if place in merged:
+            expected = error["msg"].removeprefix("Input should be a valid ")
+            merged[place]["msg"] += f" or {expected}"
+        else:
+            merged[place] = {**error, "loc": place}
+    yield from merged.values()
+
+
 def _explain(
     error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
 ) -> str:
@@ -151,4 +181,5 @@ def _explain(
     if error["type"] == "missing":
         return f"{where}: {key} is missing"
     expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
+    expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
     return f"{where}: {key}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

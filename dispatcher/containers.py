@@ -40,7 +40,9 @@ def exec_argv(
     bound = dict.fromkeys(str(folder) for folder in (*folders, *apptainer.bind))
     return [
         apptainer.program,
+        "--quiet",  # or it says in each run.err what optional programs it has not found
         "exec",
+        "--no-eval",  # or $(…) in a variable's value would run
         *(["--cleanenv"] if clean_environment else []),
         *([apptainer.gpu_option] if gpu else []),
         *(mount_option(folder) for folder in bound),

@@ -41,7 +41,7 @@ class JobType:
         job_parameters: what templates see as ``job.NAME``.
         adjust_GPU_nproc_to_mem: (GPUs, bytes per GPU) for fitting the ranks.
         gpu_memory_model: how memory is computed: "relion" or "fmi".
-        image: a name in the image catalogue.
+        image: a name in the image catalogue; "" for the host, where a parent names one.
         template: a template to use instead of the nearest by name.
     """
 

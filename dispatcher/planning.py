@@ -181,7 +181,8 @@ def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType])
 
 def _leafmost(levels: Sequence[JobType], key: str) -> Any:
     """The value of `key` nearest to the leaf, None where no level has one."""
-    return next((found for level in reversed(levels) if (found := getattr(level, key))), None)
+    found = (getattr(level, key) for level in reversed(levels))
+    return next((value for value in found if value is not None), None)
 
 
 def _partition_name(
@@ -203,8 +204,8 @@ def _wanted(
     partition: Partition,
 ) -> resources.Wanted:
     options = gui.options if gui else {}
-    threads_option = lookup(command.program).threads
-    given_threads = submission.main.value(threads_option.lstrip("-")) if threads_option else None
+    thread_options = lookup(command.program).threads
+    given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = _leafmost(levels, "adjust_GPU_nproc_to_mem")
     return resources.Wanted(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
@@ -229,12 +230,18 @@ def _with_resources(command: Command, original: Command, settled: resources.Reso
     program = lookup(command.program)
     if program.mpi:
         command = command.with_mpi(settled.nproc > 1)
-    if program.gpu and settled.ngpu == 0:
+    if program.gpu is None:
+        pass
+    elif settled.ngpu == 0:
         command = command.without(program.gpu)
-    if program.threads:
-        given = program.threads.lstrip("-") in original
-        if given or settled.nthread > 1:
-            command = command.with_option(program.threads, (Word.literal(str(settled.nthread)),))
+    elif program.gpu_per_rank and program.gpu.lstrip("-") in command:
+        devices = ":".join(str(rank % settled.ngpu) for rank in range(settled.nproc))
+        command = command.with_option(program.gpu, (Word.literal(devices),))
+    for option in program.threads:
+        given = option.lstrip("-") in original
+        # RELION's own programs pass over an option they do not know; its Python tools stop.
+        if given or (settled.nthread > 1 and not command.base_program.startswith("relion_python_")):
+            command = command.with_option(option, (Word.literal(str(settled.nthread)),))
     return command
 
 

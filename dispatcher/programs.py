@@ -20,36 +20,38 @@ class Program:
     Attributes:
         mpi: there is a ``NAME_mpi`` beside ``NAME``.
         idle_leader: its rank 0 hands out work and uses no GPU.
-        threads: the option that sets the number of threads, None where it has none.
+        threads: the options that set the number of threads; RELION's first is the main one.
         gpu: the option that names the GPUs, None where it uses none.
+        gpu_per_rank: it must be told the GPU of each rank (``--gpu 0:1:0:1``).
     """
 
     mpi: bool = False
     idle_leader: bool = False
-    threads: str | None = None
+    threads: tuple[str, ...] = ()
     gpu: str | None = None
+    gpu_per_rank: bool = False
 
 
 _PROGRAMS = {
-    "relion_refine": Program(mpi=True, idle_leader=True, threads="--j", gpu="--gpu"),
+    "relion_refine": Program(mpi=True, idle_leader=True, threads=("--j",), gpu="--gpu"),
     "relion_autopick": Program(mpi=True, gpu="--gpu"),
-    "relion_find_amyloid": Program(mpi=True, threads="--j", gpu="--gpu"),
-    "relion_run_motioncorr": Program(mpi=True, threads="--j", gpu="--gpu"),
+    "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu"),
+    "relion_run_motioncorr": Program(mpi=True, threads=("--j",), gpu="--gpu"),
     "relion_run_ctffind": Program(mpi=True, gpu="--gpu"),
     "relion_preprocess": Program(mpi=True),
     "relion_postprocess": Program(mpi=True),
     "relion_reconstruct": Program(mpi=True),
     "relion_particle_subtract": Program(mpi=True),
-    "relion_ctf_refine": Program(mpi=True, threads="--j"),
-    "relion_motion_refine": Program(mpi=True, threads="--j"),
-    "relion_mask_create": Program(threads="--j"),
-    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu"),
-    "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads="--j"),
-    "relion_tomo_subtomo": Program(mpi=True, threads="--j"),
-    "relion_tomo_refine_ctf": Program(mpi=True, threads="--j"),
-    "relion_tomo_align": Program(mpi=True, threads="--j"),
-    "relion_tomo_reconstruct_particle": Program(mpi=True, threads="--j"),
-    "relion_python_dynamight": Program(threads="--n-threads", gpu="--gpu-id"),
+    "relion_ctf_refine": Program(mpi=True, threads=("--j",)),
+    "relion_motion_refine": Program(mpi=True, threads=("--j",)),
+    "relion_mask_create": Program(threads=("--j",)),
+    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu", gpu_per_rank=True),
+    "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads=("--j",)),
+    "relion_tomo_subtomo": Program(mpi=True, threads=("--j",)),
+    "relion_tomo_refine_ctf": Program(mpi=True, threads=("--j",)),
+    "relion_tomo_align": Program(mpi=True, threads=("--j",)),
+    "relion_tomo_reconstruct_particle": Program(mpi=True, threads=("--j", "--j_out")),
+    "relion_python_dynamight": Program(threads=("--n-threads",), gpu="--gpu-id"),
     "relion_python_modelangelo": Program(gpu="-d"),
     "relion_python_tomo_denoise": Program(gpu="--gpu"),
 }

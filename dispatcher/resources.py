@@ -60,7 +60,8 @@ def decide(
     """
     program = lookup(command.program)
     ngpu, reasons = _gpus(command, program, wanted, partition)
-    mpi = program.mpi and "grad" not in command
+    gradient = "grad" in command or bool(refinement and refinement.gradient)
+    mpi = program.mpi and not gradient
     if wanted.nproc > 1 and not mpi:
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
         reasons.append(f"One process: {why} has no MPI version.")

@@ -90,7 +90,8 @@ def run_session(
             if container.poll() is None:
                 container.terminate()
     if status == 127:
-        print(f'relion-dispatch: is there a program "{command[0]}" in {image}?', file=sys.stderr)
+        missing = f"{command[0]}, or a program that it calls, is not in {image}"
+        print(f"relion-dispatch: status 127: {missing}.", file=sys.stderr)
     return status if status >= 0 else 128 - status
 
 

@@ -115,9 +115,10 @@ def split(line: str) -> tuple[Word, ...]:
                 add(char)
         elif char in "'\"":
             quote_open, started = char, True
+            add("")
         elif char in " \t":
             if started:
-                words.append(Word(tuple(parts)))
+                words.append(_word(parts))
             parts, started = [], False
         else:
             add(char)
@@ -125,5 +126,12 @@ def split(line: str) -> tuple[Word, ...]:
     if quote_open:
         raise InputError(f"a {quote_open} is not closed")
     if started:
-        words.append(Word(tuple(parts)))
+        words.append(_word(parts))
     return tuple(words)
+
+
+def _word(parts: list[str | Variable]) -> Word:
+    """A word; an empty piece matters beside an unquoted variable, whose value may be empty or
+    begin with a blank (``$A""``), or where it is all there is."""
+    expands = any(isinstance(part, Variable) and not part.quoted for part in parts)
+    return Word(tuple(part for part in parts if part or expands) or ("",))

@@ -97,7 +97,8 @@ def parse_submission(text: str, name: str) -> Submission:
     Raises:
         InputError: as for :func:`read_submission`.
     """
-    lines = text.splitlines()
+    # Not splitlines(), which also splits where bash does not (U+2028 in a file's name).
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     if not any(line.strip() for line in lines):
         raise InputError(f"The submission script {name} is empty: {_NEXT_STEP}.")
     fields: dict[str, str] = {}

@@ -41,4 +41,4 @@ eval "$settings"
 export SLURM_CONF
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 cd "$work"
-"$work/$as_user" "$user_python" -m pytest -v -p no:cacheprovider tests/system "$@"
+"$work/$as_user" "$user_python" -m pytest -v -p no:cacheprovider --basetemp "$work/tmp" tests/system "$@"

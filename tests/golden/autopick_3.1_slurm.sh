@@ -72,7 +72,7 @@ done
 export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
 # srun inside the job must not inherit limits meant for the batch step.
 unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \

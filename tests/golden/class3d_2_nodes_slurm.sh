@@ -72,7 +72,7 @@ export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
 unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
 run srun --mpi=pmix --nodes=2 --ntasks=9 \
     --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,TORCH_HOME,CUDA_VISIBLE_DEVICES \
-    apptainer exec --nv \
+    apptainer --quiet exec --no-eval --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \

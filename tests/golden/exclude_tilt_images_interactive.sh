@@ -59,7 +59,7 @@ done
 export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
 [ -z "${DISPLAY:-}" ] || export APPTAINERENV_DISPLAY="$DISPLAY"
 [ -z "${XAUTHORITY:-}" ] || export APPTAINERENV_XAUTHORITY="$XAUTHORITY"
-run apptainer exec --cleanenv \
+run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cpu.sif \

@@ -70,7 +70,7 @@ for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTA
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
 export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
@@ -79,7 +79,7 @@ run apptainer exec --cleanenv --nv \
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \

@@ -95,7 +95,7 @@ if [ -n "$mps_folder" ] && mps_ready; then
 else
     echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
 fi
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
@@ -103,7 +103,7 @@ run apptainer exec --cleanenv --nv \
     mpirun --bind-to none --oversubscribe -n 9 \
     relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu '' --j 6
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \

@@ -58,7 +58,7 @@ for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTA
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
 export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-run apptainer exec --cleanenv \
+run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cpu.sif \

@@ -95,7 +95,7 @@ if [ -n "$mps_folder" ] && mps_ready; then
 else
     echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
 fi
-run apptainer exec --cleanenv --nv \
+run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \

@@ -46,8 +46,16 @@ def particles(images: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     """A folder with a particle set that RELION projected from a few blobs."""
     folder = tmp_path_factory.mktemp("particles")
     subprocess.run(
-        [sys.executable, ROOT / "deploy" / "demo_particles.py", folder, images["5"],
-         "--particles", "120"], check=True)  # fmt: skip
+        [
+            sys.executable,
+            ROOT / "deploy" / "demo_particles.py",
+            folder,
+            images["5"],
+            "--particles",
+            "120",
+        ],
+        check=True,
+    )
     return folder
 
 
@@ -95,8 +103,15 @@ class Project:
         """Let RELION's pipeliner run the job and wait for its end, as its GUI would."""
         name = f"{job.parent.name}/{job.name}/"
         done = self.relion(
-            "relion_pipeliner", "--RunJobs", name, "--schedule", f"test{job.name}",
-            "--sec_wait_after", "1", timeout=timeout)  # fmt: skip
+            "relion_pipeliner",
+            "--RunJobs",
+            name,
+            "--schedule",
+            f"test{job.name}",
+            "--sec_wait_after",
+            "1",
+            timeout=timeout,
+        )
         (job / "pipeliner.out").write_text(done.stdout + done.stderr)
 
     def status(self, job: Path) -> str:

@@ -36,9 +36,7 @@ def call_hook(
     )
 
 
-def assert_refused(
-    done: subprocess.CompletedProcess[str], folder: Path, *says: str
-) -> None:
+def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: str) -> None:
     """A sentence in run.err, then RELION_JOB_EXIT_FAILURE, and a non-zero exit status."""
     assert done.returncode != 0
     written = (folder / "run.err").read_text()
@@ -162,16 +160,30 @@ def test_a_submit_command_that_is_not_found(
         (b"\x7fELF\x00\x01\xff\xfe", "not a text file"),
         (b"Refine3D/job011/run.out\n", "does not name"),
         (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n", "no command"),
-        (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n`which relion_refine` --i \"a\n",
-         "is not closed"),
-        (b"outfile: Refine3D/job011/run.out\nerrfile: Refine3D/job011/run.err\n"
-         b"----- commands -----\n`which relion_refine_mpi` --i a.star\n", "cut short"),
+        (
+            b'Refine3D/job011/run.out\nRefine3D/job011/run.err\n`which relion_refine` --i "a\n',
+            "is not closed",
+        ),
+        (
+            b"outfile: Refine3D/job011/run.out\nerrfile: Refine3D/job011/run.err\n"
+            b"----- commands -----\n`which relion_refine_mpi` --i a.star\n",
+            "cut short",
+        ),
         (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n`which relion_refine\n", "backtick"),
         (b"Refine3D/job011/run.out\nRefine3D/job011/run.err\n/opt/unknown --x\n", "No job type"),
     ],
-    ids=["missing", "empty", "binary", "only one line", "no command", "open quote", "cut short",
-         "open backtick", "unknown program"],
-)  # fmt: skip
+    ids=[
+        "missing",
+        "empty",
+        "binary",
+        "only one line",
+        "no command",
+        "open quote",
+        "cut short",
+        "open backtick",
+        "unknown program",
+    ],
+)
 def test_a_bad_submission_script_is_refused(
     content: bytes | None, says: str, corpus_job: CorpusJob, project: Path
 ) -> None:
@@ -233,8 +245,10 @@ def test_a_local_job_is_detached_in_a_process_group_of_its_own_and_jobs_take_tur
     site: WriteSite, corpus_job: CorpusJob, project: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    site("job_template/base.sh.j2",
-         f"#!/bin/bash\necho start $(ps -o pgid= $$) >> {log}; sleep 0.4; echo end >> {log}\n")  # fmt: skip
+    site(
+        "job_template/base.sh.j2",
+        f"#!/bin/bash\necho start $(ps -o pgid= $$) >> {log}; sleep 0.4; echo end >> {log}\n",
+    )
     scripts = [corpus_job(f"relion-5.0.1/{name}") for name in ("Polish_job018", "Polish_job019")]
 
     begun = time.monotonic()

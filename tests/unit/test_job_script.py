@@ -98,7 +98,11 @@ def test_every_corpus_script_is_read_by_bash(corpus_job: CorpusJob, tmp_path: Pa
 
     read = subprocess.run(
         'for script in *.sh; do bash -n "$script"; done',
-        shell=True, cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
 
     assert read.stderr == ""
 
@@ -183,14 +187,10 @@ def test_a_line_break_in_the_project_path_is_refused(
 def test_a_config_value_that_cannot_stand_in_a_directive_is_refused(
     value: str, site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    site(
-        "site.json", {"scheduler": "slurm", "job_parameters": {"submit": {"partition": value}}}
-    )
+    site("site.json", {"scheduler": "slurm", "job_parameters": {"submit": {"partition": value}}})
 
     with pytest.raises(TemplateError, match=r"(line break|directive)"):
-        job_script(
-            plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration())
-        )
+        job_script(plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()))
 
 
 def test_variables_expand_on_the_node(
@@ -205,8 +205,17 @@ def test_variables_expand_on_the_node(
     words = recorded(tmp_path)[0]
     start = words.index("--a")
     assert words[start : start + 10] == [
-        "--a", "/scratch/12", "3", "--b", "12", "3x", "--c", "12 3", "--d", "$JOB_ID"
-    ]  # fmt: skip
+        "--a",
+        "/scratch/12",
+        "3",
+        "--b",
+        "12",
+        "3x",
+        "--c",
+        "12 3",
+        "--d",
+        "$JOB_ID",
+    ]
 
 
 def exit_files(script: Path) -> set[str]:
@@ -296,9 +305,7 @@ def test_a_sites_own_template_wins_and_may_extend_the_shipped_one(
         },
     )
 
-    text = job_script(
-        plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
-    )
+    text = job_script(plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration()))
 
-    assert "echo \"site's own\"" in text
+    assert 'echo "site\'s own"' in text
     assert "nvidia-cuda-mps-control" in text

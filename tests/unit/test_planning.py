@@ -150,7 +150,8 @@ def test_mpi_is_taken_off_where_vdam_was_given_ranks(
     corpus_job: CorpusJob, site: WriteSite
 ) -> None:
     script = corpus_job("relion-5.0.1/InitialModel_job009")
-    script.write_text(script.read_text().replace("`which relion_refine`", "`which relion_refine_mpi`"))
+    text = script.read_text()
+    script.write_text(text.replace("`which relion_refine`", "`which relion_refine_mpi`"))
 
     assert plan(script).commands[0].command.program == "relion_refine"
 
@@ -172,6 +173,66 @@ def test_nv_is_there_exactly_when_the_job_uses_gpus(corpus_job: CorpusJob) -> No
     for name in ("relion-5.0.1/Refine3D_job011", "relion-5.0.1/Polish_job018"):
         planned = plan(corpus_job(name))
         assert ("--nv" in planned.commands[0].prefix) == planned.uses_gpu
+
+
+def test_python_tools_get_no_thread_option_that_relion_did_not_write(
+    corpus_job: CorpusJob,
+) -> None:
+    script = corpus_job("relion-5.0.1/DynaMight_job024")
+    assert plan(script).commands[0].command.value("n-threads") == "8"
+    script.write_text(script.read_text().replace(" --n-threads 8", ""))
+
+    assert "n-threads" not in plan(script).commands[0].command
+
+
+def test_each_rank_of_aretomo_is_told_a_gpu_that_exists(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site(
+        "site.json",
+        {
+            "partitions": {"small": {"gpus": 2}},
+            "job_parameters": {"gpu": {"partition": "small"}},
+        },
+    )
+
+    planned = plan(corpus_job("relion-5.0.1/AlignTiltSeries_job027"))
+
+    devices = (planned.commands[0].command.value("gpu") or "").split(":")
+    assert len(devices) == planned.nproc
+    assert set(devices) == {"0", "1"}
+
+
+def test_outer_threads_follow_the_settled_threads(site: WriteSite, corpus_job: CorpusJob) -> None:
+    site(
+        "site.json",
+        {
+            "partitions": {"small": {"cores": 8}},
+            "job_parameters": {"submit": {"partition": "small"}},
+        },
+    )
+
+    planned = plan(corpus_job("relion-5.0.1/Reconstruct_job036"))
+
+    command = planned.commands[0].command
+    assert command.value("j") == command.value("j_out") == str(planned.nthread)
+    assert planned.nproc * planned.nthread <= 8
+
+
+def test_a_continued_vdam_run_has_no_ranks_either(
+    site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    optimiser = project / "Refine3D/job011/run_optimiser.star"
+    text = optimiser.read_text().replace("_rlnDoAutoRefine 1", "_rlnDoGradientRefine 1")
+    optimiser.write_text(text.replace("_rlnDoSplitRandomHalves 1", "_rlnDoSplitRandomHalves 0"))
+    site("site.json", {"job_parameters": {"initialmodel": {"nproc": 5}}})
+    script = corpus_job("relion-5.0.1/InitialModel_job009")
+    script.write_text(
+        "InitialModel/job009/run.out\nInitialModel/job009/run.err\n"
+        "`which relion_refine` --continue Refine3D/job011/run_optimiser.star --o run --j 4\n"
+    )
+
+    assert plan(script).nproc == 1
 
 
 def test_a_partition_without_gpus_runs_the_job_on_its_cpus(
@@ -201,7 +262,11 @@ def test_several_nodes_are_started_by_srun(site: WriteSite, corpus_job: CorpusJo
     assert planned.commands[0].prefix[0] == "srun"
     assert "mpirun" not in planned.commands[0].prefix
     assert "--cleanenv" not in planned.commands[0].prefix
-    assert planned.commands[0].prefix[1:4] == ("--mpi=pmix", "--nodes=2", f"--ntasks={planned.nproc}")
+    assert planned.commands[0].prefix[1:4] == (
+        "--mpi=pmix",
+        "--nodes=2",
+        f"--ntasks={planned.nproc}",
+    )
 
 
 def test_pin_decides_the_version(project: Path, corpus_job: CorpusJob) -> None:
@@ -259,11 +324,14 @@ def test_an_unknown_program_is_refused(project: Path, corpus_job: CorpusJob) -> 
     [
         (None, "Select/job007/particles.star"),
         ("", "Select/job007/particles.star"),
-        ("data_optics\n\nloop_\n_rlnImageSize #1\n 64\n\ndata_particles\n\nloop_\n_rlnImageName #1\n",
-         "no "),
+        (
+            "data_optics\n\nloop_\n_rlnImageSize #1\n 64\n\n"
+            "data_particles\n\nloop_\n_rlnImageName #1\n",
+            "no ",
+        ),
     ],
     ids=["missing", "empty", "no images"],
-)  # fmt: skip
+)
 def test_unusable_particles_are_refused(
     content: str | None, says: str, project: Path, corpus_job: CorpusJob
 ) -> None:
@@ -287,13 +355,29 @@ def test_a_damaged_stack_header_is_refused(project: Path, corpus_job: CorpusJob)
 def test_the_plan_as_json_has_what_was_promised(corpus_job: CorpusJob) -> None:
     described: dict[str, Any] = plan(corpus_job("relion-5.0.1/InitialModel_job009")).as_json()
 
-    for key in ("job_type", "lineage", "template", "scheduler", "submit_command", "uses_gpu",
-                "uses_mpi", "nproc", "nthread", "ngpu", "job_parameters", "commands", "gpu_fit",
-                "reasons"):  # fmt: skip
+    for key in (
+        "job_type",
+        "lineage",
+        "template",
+        "scheduler",
+        "submit_command",
+        "uses_gpu",
+        "uses_mpi",
+        "nproc",
+        "nthread",
+        "ngpu",
+        "job_parameters",
+        "commands",
+        "gpu_fit",
+        "reasons",
+    ):
         assert key in described
     assert {"name", "version", "variant", "path"} <= set(described["image"])
     assert [command["kind"] for command in described["commands"]] == [
-        "relion", "shell", "relion", "shell"
-    ]  # fmt: skip
+        "relion",
+        "shell",
+        "relion",
+        "shell",
+    ]
     assert described["commands"][1]["text"].startswith("rm -f ")
     assert described["commands"][0]["argv"][0] == described["commands"][0]["program"]

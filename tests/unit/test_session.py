@@ -25,12 +25,12 @@ JOB = "Class2D/job002"
 SUBMIT = f"$RELION_QSUB_COMMAND {JOB}/run_submit.script"
 
 STAND_IN = f"""#!{sys.executable} -I
-import os, sys
+import os, re, sys
 mount = next(a for a in sys.argv if a.endswith("destination={INSIDE}"))
 source = mount.split("source=")[1].split(",destination=")[0]
 os.chdir(next(a for a in sys.argv if a.startswith("--pwd="))[6:])
 start = next(n for n, a in enumerate(sys.argv) if a.endswith("image.sif")) + 1
-def outside(text): return text.replace("{INSIDE}/", source + "/")
+def outside(text): return re.sub(r"(?<![\\w.-]){INSIDE}/", lambda _: source + "/", text)
 inward = {{n[13:]: outside(v) for n, v in os.environ.items() if n.startswith("APPTAINERENV_")}}
 command = [outside(a) for a in sys.argv[start:]]
 os.execve("/bin/sh", command, {{"PATH": os.environ["PATH"], "SESSION": source, **inward}})
@@ -92,10 +92,9 @@ def test_folder_is_private_and_goes_with_the_session(
 
 
 def test_slow_submission_keeps_no_other_waiting(session: Session, project: Path) -> None:
-    # The first hook ends only once the second has run.
-    hook = (
-        """case $1 in *job001*) until [ -e second ]; do sleep 0.01; done ;; *) : > second ;; esac"""
-    )
+    # The first hook succeeds once the second has run.
+    wait = "for _ in $(seq 200); do [ ! -e second ] || exit 0; sleep 0.01; done; exit 1"
+    hook = f"case $1 in *job001*) {wait} ;; *) : > second ;; esac"
     (project / "Class2D/job001").mkdir()
     first = SUBMIT.replace("job002", "job001")
     assert session(f"{first} & sleep 0.05; {SUBMIT}; wait $!", hook) == 0
@@ -137,7 +136,7 @@ def test_signal_to_the_launcher_ends_relion_and_removes_the_folder(
     signal: str, session: Session, base: Path
 ) -> None:
     begun = time.monotonic()
-    status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 30')
+    status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 10')
     assert status == {"TERM": 143, "HUP": 129, "INT": 130}[signal]
     assert time.monotonic() < begun + 5
     assert not list(base.iterdir())
@@ -208,17 +207,14 @@ def test_display_project_and_folder_are_bound(
     monkeypatch.setenv("XAUTHORITY", str(cookie))
     folder, image = Path("/tmp/s"), Path("/i.sif")
     argv = session_argv(Apptainer(), image, Path("/data/p"), folder, ["relion"], gpu=True)
-    before_image = argv[: argv.index("/i.sif")]
-    assert before_image == [
-        "apptainer",
-        "exec",
-        "--cleanenv",
-        "--nv",
+    options = argv[: argv.index("/i.sif")]
+    assert [option for option in options if option.startswith(("--mount", "--pwd"))] == [
         "--mount=type=bind,source=/data/p,destination=/data/p",
         "--pwd=/data/p",
         "--mount=type=bind,source=/tmp/s,destination=/relion-dispatch",
         f"--mount=type=bind,source={cookie},destination={cookie},ro",
     ]
+    assert "--nv" in options
     assert argv[-1] == "relion"
 
 

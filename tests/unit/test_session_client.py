@@ -107,7 +107,7 @@ def test_request_names_folder_and_script_and_the_reply_comes_back(
     (request,) = requests(session)
     assert request.read_text() == f"{project}\n{SCRIPT}\n"
     reply(session, request, "Submitted 12\n", "a warning\n", 0)
-    assert process.communicate() == ("Submitted 12\n", "a warning\n")
+    assert process.communicate(timeout=5) == ("Submitted 12\n", "a warning\n")
     assert process.returncode == 0
     assert told(project) == ("", False)
     assert not list((session / "replies").iterdir())
@@ -121,7 +121,7 @@ def test_refusal_that_relion_knows_of_is_passed_on_and_no_more(
     (project / JOB / "run.err").write_text("no such partition\n")
     (project / JOB / "RELION_JOB_EXIT_FAILURE").touch()
     reply(session, requests(session)[0], "", "no such partition\n", 3)
-    assert process.communicate() == ("", "no such partition\n")
+    assert process.communicate(timeout=5) == ("", "no such partition\n")
     assert process.returncode == 3
     assert told(project) == ("no such partition\n", True)
 
@@ -132,7 +132,7 @@ def test_hook_that_broke_without_a_word_to_relion_is_reported(
     process = client()
     until(lambda: requests(session))
     reply(session, requests(session)[0], "", "Traceback: oh dear\n", 1)
-    process.communicate()
+    process.communicate(timeout=5)
     assert process.returncode == 1
     sentences, failed = told(project)
     assert failed and sentences.startswith("Traceback: oh dear\n") and "status 1" in sentences
@@ -146,7 +146,7 @@ def test_clients_at_once_get_each_its_own_reply(
     until(lambda: len(requests(session)) == len(scripts))
     for request in requests(session):
         reply(session, request, request.read_text().splitlines()[1], "", 0)
-    assert {script: process.communicate()[0] for script, process in clients.items()} == {
+    assert {script: process.communicate(timeout=5)[0] for script, process in clients.items()} == {
         script: script for script in scripts
     }
 
@@ -163,7 +163,7 @@ def test_two_sessions_do_not_mix(
         (request,) = requests(folder)
         assert request.read_text() == f"{serves}\n{SCRIPT}\n"
         reply(folder, request, folder.name, "", 0)
-    assert [process.communicate()[0] for process in clients] == ["a session", "b"]
+    assert [process.communicate(timeout=5)[0] for process in clients] == ["a session", "b"]
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -206,7 +206,7 @@ def test_launcher_that_is_not_there_is_noticed_at_once(
     else:
         (session / "launcher").unlink()
     process = client()
-    assert sentence in process.communicate()[1]
+    assert sentence in process.communicate(timeout=5)[1]
     assert process.returncode == 1
     sentences, failed = told(project)
     assert failed and sentence in sentences
@@ -223,7 +223,7 @@ def test_sentence_is_written_before_the_exit_file(
         process.wait(timeout=0.2)
     assert told(project) == ("", False)
     assert "has gone" in (project / JOB / "run.err").read_text()
-    process.communicate()
+    process.communicate(timeout=5)
     assert told(project) == ("", True)
 
 

@@ -88,7 +88,7 @@ CORPUS_TYPES = {
 # 5.1.0 (paths shortened); older and continued ones follow src/pipeline_jobs.cpp, 3.1.4 to 5.0.1.
 FURTHER = [
     ("relion.autopick.topaz.train",
-     "`which relion_autopick` --fn_topaz_exe relion_python_topaz --i a.star --odir AutoPick/job005/ "
+     "`which relion_autopick` --fn_topaz_exe relion_python_topaz --i a.star --odir AutoPick/job5/ "
      '--pickname autopick --topaz_train --topaz_train_parts a.star --gpu "0"',
      "autopick_topaz_train"),
     ("relion.autopick.amypick",
@@ -100,7 +100,7 @@ FURTHER = [
      '--trace_filament_length 500 --threshold 0.25 --gpu "" --i a.star',
      "autopick_amyloid_trace"),
     ("relion.autopick.continuemanual",
-     "`which relion_manualpick` --i a.star --odir AutoPick/job005/ --pickname autopick --allow_save",
+     "`which relion_manualpick` --i a.star --odir AutoPick/job5/ --pickname autopick --allow_save",
      "manualpick"),
     ("relion.manualpick",
      "`which relion_manualpick` --i a.star --odir ManualPick/job011/ --pickname manualpick",
@@ -122,7 +122,7 @@ FURTHER = [
     ("relion.importtomo", "relion_tomo_import_particles  --i a.star --o ImportTomo/job016/",
      "import_tomo"),
     ("relion.select.interactive",
-     "`which relion_display` --gui --i a.star --allow_save --fn_imgs Select/job012/micrographs.star",
+     "`which relion_display` --gui --i a.star --allow_save --fn_imgs Select/job012/mics.star",
      "display"),
     ("relion.select.filamentsdendrogram",
      "`which relion_filament_selection` -i a.star -o Select/job014/ -t 0.85 -c -1000", "select"),
@@ -143,6 +143,9 @@ FURTHER = [
      "class3d"),
     ("relion.class3d",  # several references, given in the particles: no --ref
      "`which relion_refine_mpi` --o Class3D/job008/run --i a.star --K 4 --healpix_order 2 --sym C1",
+     "class3d"),
+    ("relion.class3d",  # VDAM in 3D, by RELION's field for further arguments
+     "`which relion_refine` --o Class3D/job008/run --i a.star --ref i.mrc --K 4 --sym C1 --grad",
      "class3d"),
     ("relion.class3d.tomo",
      "`which relion_refine_mpi` --o Class3D/job008/run --ios o.star --ref i.mrc --K 4 --sym C1",
@@ -234,7 +237,9 @@ def rewritten(types: dict[str, JobType], line: str, name: str) -> list[str]:
 
 
 def test_the_table_names_every_script_of_the_corpus() -> None:
-    scripts = {str(path.parent.relative_to(CORPUS)) for path in CORPUS.glob("*/*/run_submit.script")}
+    scripts = {
+        str(path.parent.relative_to(CORPUS)) for path in CORPUS.glob("*/*/run_submit.script")
+    }
 
     assert set(CORPUS_TYPES) == scripts
 
@@ -379,7 +384,8 @@ def test_memory_is_known_to_every_refinement_on_gpus(types: dict[str, JobType]) 
         ("autopick_topaz", 'relion_autopick --topaz_extract --gpu "0"', ["--gpu", ""]),
         ("align_tiltseries_aretomo", "relion_align_tiltseries --aretomo2 --gpu 0:1  ",
          ["--gpu", "0:1:2:3"]),
-        ("dynamight", "relion_python_dynamight optimize-deformations --gpu-id 3", ["--gpu-id", "0"]),
+        ("dynamight", "relion_python_dynamight optimize-deformations --gpu-id 3",
+         ["--gpu-id", "0"]),
         ("modelangelo", "relion_python_modelangelo build -d 0,1 -o x", ["-d", "0"]),
         ("denoise", "relion_python_tomo_denoise cryoCARE:train --gpu 2 ", ["--gpu", "0"]),
     ],

@@ -1,0 +1,225 @@
+"""Jobs on this machine alone, and the session that RELION runs in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .conftest import COMMAND, ROOT, MakeProject, Project, wait_for
+from .test_slurm import REFINE
+
+
+def test_refine3d_runs_on_this_machine(make_project: MakeProject) -> None:
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **REFINE)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    record = project.record(job)
+    assert (record["scheduler"], record["uses_gpu"], record["nproc"]) == ("local", False, 3)
+    assert "--gpu" not in record["commands"][0]["argv"]
+    assert (job / "run.out").read_text().startswith("relion-dispatch ")
+
+
+def test_the_pipeline_knows_when_a_program_fails(make_project: MakeProject) -> None:
+    project = make_project("5", scheduler="local")
+    job = project.add_job("maskcreate", fn_in="particles.star")
+
+    project.run_job(job)
+
+    assert project.status(job) == "Failed"
+    assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
+
+
+def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[str]:
+    """Call the hook on the host, as a RELION outside any container would."""
+    return subprocess.run(
+        [ROOT / "deploy" / "relion_dispatch.py", f"{job.parent.name}/{job.name}/run_submit.script"],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(
+    make_project: MakeProject,
+) -> None:
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **{**REFINE, "other_args": '"--auto_iter_max 200"'})
+    done = submit_directly(project, job)
+    assert done.returncode == 0, done.stderr
+    group = int(project.record(job)["job_id"])
+    wait_for(lambda: "Expectation" in (job / "run.out").read_text(), 60, "the first iteration")
+
+    os.killpg(group, signal.SIGTERM)
+
+    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
+    assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
+    assert "stopped by signal 15" in (job / "run.err").read_text()
+    found = lambda: subprocess.run(["pgrep", "-g", str(group)], capture_output=True).stdout  # noqa: E731
+    wait_for(lambda: not found(), 20, "the end of all its processes")
+
+
+def test_two_projects_at_once_do_not_mix(make_project: MakeProject) -> None:
+    projects = [
+        make_project("5", scheduler="local", name=f"project{number}", submit={"mem": f"{number}G"})
+        for number in (1, 2)
+    ]
+    jobs = [project.add_job("maskcreate", fn_in="reference.mrc") for project in projects]
+    running = [
+        subprocess.Popen(
+            [
+                COMMAND,
+                "relion",
+                "relion_pipeliner",
+                "--RunJobs",
+                "MaskCreate/job001/",
+                "--schedule",
+                "both",
+                "--sec_wait_after",
+                "1",
+            ],
+            cwd=project.folder,
+            env=project.environment,
+            stdout=subprocess.DEVNULL,
+        )
+        for project in projects
+    ]
+    for process in running:
+        assert process.wait(120) == 0
+
+    for number, (project, job) in enumerate(zip(projects, jobs, strict=True), 1):
+        project.assert_succeeded(job)
+        assert project.record(job)["project"] == str(project.folder)
+        assert project.record(job)["job_parameters"]["mem"] == f"{number}G"
+
+
+def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5", scheduler="local")
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    # A submit command that hangs gives the time to kill the launcher while RELION waits for it.
+    site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    content = json.loads(site.read_text())
+    hanging = {"submit_command": ["sleep", "60"], "directives": "local"}
+    site.write_text(
+        json.dumps(content | {"scheduler": "hanging", "schedulers": {"hanging": hanging}})
+    )
+    launcher = subprocess.Popen(
+        [
+            COMMAND,
+            "relion",
+            "relion_pipeliner",
+            "--RunJobs",
+            "MaskCreate/job001/",
+            "--schedule",
+            "dead",
+            "--sec_wait_after",
+            "1",
+        ],
+        cwd=project.folder,
+        env=project.environment,
+        start_new_session=True,
+    )
+    try:
+        wait_for((job / "run_submit.script.run").exists, 60, "the dispatch")
+        os.kill(launcher.pid, signal.SIGKILL)
+        killed = time.monotonic()
+
+        wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 10, "the client's notice")
+
+        assert time.monotonic() - killed < 5
+        assert "relion-dispatch" in (job / "run.err").read_text()
+    finally:
+        subprocess.run(["pkill", "-KILL", "-f", str(project.folder)])
+        launcher.wait(10)
+
+
+def test_reading_what_these_relions_write_here(
+    make_project: MakeProject, versions: dict[str, str]
+) -> None:
+    """Every word that bash passes from RELION's own line is in the plan, in its order."""
+    for major in versions:
+        project = make_project(major, scheduler="local", name=f"project{major}")
+        jobs = [
+            project.add_job("maskcreate", fn_in="reference.mrc"),
+            project.add_job(
+                "class2d",
+                fn_img="particles.star",
+                nr_mpi=3,
+                use_gpu="Yes",
+                do_em="Yes",
+                do_grad="No",
+            ),
+            project.add_job("refine3d", **{**REFINE, "nr_mpi": 3, "gpu_ids": "0:1"}),
+        ]
+        for job in jobs:
+            script = job / "run_submit.script"
+            planned = json.loads(
+                subprocess.run(
+                    [COMMAND, "plan", "--json", script],
+                    env=project.environment,
+                    capture_output=True,
+                    check=True,
+                ).stdout
+            )
+            (line,) = re.findall(r"^`which \S+` (.*)$", script.read_text(), re.MULTILINE)
+            passed = subprocess.run(
+                ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True
+            ).stdout.split("\0")[:-1]
+            removed = {"--gpu", "--j"}
+            assert planned["commands"][0]["kind"] == "relion"
+            assert without(planned["commands"][0]["argv"][1:], removed) == without(passed, removed)
+
+
+def without(words: list[str], options: set[str]) -> list[str]:
+    """The words less these options and their values."""
+    return [
+        word
+        for at, word in enumerate(words)
+        if word not in options and (at == 0 or words[at - 1] not in options)
+    ]
+
+
+def test_the_installed_wheel_is_complete(tmp_path: Path, make_project: MakeProject) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--system-site-packages", tmp_path / "venv"], check=True
+    )
+    python = tmp_path / "venv" / "bin" / "python"
+    own = Path(sys.executable).parents[1] / "lib"
+    (site_packages,) = own.glob("python3*/site-packages")
+    target = subprocess.run(
+        [python, "-c", "import site; print(site.getsitepackages()[0])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    (Path(target) / "dependencies.pth").write_text(f"{site_packages}\n")
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--no-deps", ROOT], check=True, capture_output=True
+    )
+    project = make_project("5", scheduler="local")
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    environment = {**project.environment, "RELION_DISPATCH_PYTHON": ""}
+    installed = tmp_path / "venv" / "bin"
+
+    checked = subprocess.run(
+        [installed / "relion-dispatch", "check"], env=environment, capture_output=True, text=True
+    )
+    assert checked.stdout == "Everything is in order.\n", checked.stdout + checked.stderr
+    done = subprocess.run(
+        [installed / "relion_dispatch.py", "MaskCreate/job001/run_submit.script"],
+        cwd=project.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")

@@ -1,0 +1,165 @@
+"""``relion-dispatch check``: a site's mistakes are found before its users find them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.check import problems
+
+COMMAND = Path(__file__).parents[2] / "deploy" / "relion-dispatch"
+
+WriteSite = Callable[..., Path]
+
+pytestmark = pytest.mark.usefixtures("images", "programs")
+
+TYPES: dict[str, Any] = {
+    "submit": {"match_command": "None", "job_parameters": {"nproc": 1}},
+    "refine": {"inherits": "submit", "match_command": "relion_refine", "image": "relion"},
+}
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which Apptainer is installed (a stand-in that is never run)."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "apptainer").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "apptainer").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+
+def test_the_shipped_site_is_in_order() -> None:
+    assert problems() == []
+
+
+def test_a_type_that_can_never_match_is_named(site: WriteSite) -> None:
+    narrow = {"inherits": "refine", "match_command": "relion_refine", "match_parameter": "K"}
+    site("dispatch_config.json", {**TYPES, "class3d": narrow})
+
+    (problem,) = problems()
+
+    assert '"class3d" can never match: "refine" stands before it' in problem
+
+
+def test_a_narrower_type_before_a_wider_one_is_fine(site: WriteSite) -> None:
+    narrow = {"inherits": "submit", "match_command": "relion_refine", "match_parameter": "K"}
+    site("dispatch_config.json", {"class3d": narrow, **TYPES})
+
+    assert problems() == []
+
+
+def test_a_missing_image_file_is_named(images: Path) -> None:
+    (images.parent / "relion-3.1.3-cpu.sif").unlink()
+
+    (problem,) = problems()
+
+    assert "relion 3.1.3 (cpu)" in problem
+    assert str(images.parent / "relion-3.1.3-cpu.sif") in problem
+
+
+def test_an_image_that_is_not_in_the_catalogue_is_named(site: WriteSite) -> None:
+    refine = {**TYPES["refine"], "image": "relyon"}
+    site("dispatch_config.json", {**TYPES, "refine": refine})
+
+    (problem,) = problems()
+
+    assert '"relyon"' in problem
+    assert 'did you mean "relion"?' in problem
+
+
+def test_a_misspelt_template_variable_is_named_with_its_line(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site(
+        "job_template/refine.sh.j2",
+        '{% extends "submit.sh.j2" %}\n{% block prologue %}\n'
+        "echo {{ job.nthreads }}\n{% endblock %}\n",
+    )
+
+    (problem,) = problems()
+
+    assert 'job type "refine"' in problem
+    assert "refine.sh.j2, line 3" in problem
+    assert 'did you mean "nthread"?' in problem
+
+
+def test_a_template_that_is_no_shell_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\nif true; then\n")
+
+    (problem,) = problems()
+
+    assert "refine.sh.j2" in problem
+    assert "syntax error" in problem
+
+
+def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\n{% if %}\n")
+
+    (problem,) = problems()
+
+    assert "refine.sh.j2, line 2" in problem
+
+
+def test_a_job_parameter_that_nothing_reads_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"job_parameters": {"refine": {"partitoin": "gpu"}}})
+
+    (problem,) = problems()
+
+    assert "partitoin" in problem
+    assert 'did you mean "partition"?' in problem
+
+
+def test_a_job_parameter_of_the_sites_own_template_is_fine(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"job_parameters": {"refine": {"account": "cryoem"}}})
+    site(
+        "job_template/refine.sh.j2",
+        '{% extends "submit.sh.j2" %}\n{% block directives %}\n'
+        "#SBATCH --account={{ job.account }}\n{% endblock %}\n",
+    )
+
+    assert problems() == []
+
+
+def test_all_files_are_checked_even_if_one_is_broken(site: WriteSite) -> None:
+    site("site.json", '{"scheduler": "slurn"}')
+    site("dispatch_config.json", '{"refine": {"inherit": "submit"}}')
+    site("images.json", "{")
+
+    found = "\n".join(problems())
+
+    assert 'did you mean "slurm"?' in found
+    assert 'did you mean "inherits"?' in found
+    assert "images.json, line 1" in found
+
+
+def test_a_missing_submit_command_is_named(site: WriteSite) -> None:
+    site("site.json", {"scheduler": "x", "schedulers": {"x": {"submit_command": ["no-such-sub"]}}})
+
+    assert any('"no-such-sub" is not found' in problem for problem in problems())
+
+
+def test_exit_status_and_output(site: WriteSite) -> None:
+    def check() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, "check"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
+        )
+
+    good = check()
+    site("images.json", "[]")
+    bad = check()
+
+    assert (good.returncode, good.stdout) == (0, "Everything is in order.\n")
+    assert bad.returncode == 1
+    assert bad.stdout.startswith(str(Path(os.environ["RELION_DISPATCH_SITE"]) / "images.json"))
