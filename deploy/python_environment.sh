@@ -28,7 +28,7 @@ END
 key=$({ echo "$requirements"; "$python" -VV; } | sha256sum | cut -c1-12)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
 folder=$cache/python-$key
-mkdir -p -m 700 "$cache"
+mkdir -p "$cache"
 exec 9>"$cache/python.lock"
 flock 9
 if [ ! -e "$folder/complete" ]; then

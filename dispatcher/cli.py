@@ -101,6 +101,15 @@ def check() -> int:
     return 1 if found else 0
 
 
+@app.command()
+def template() -> int:
+    """Print the path of the submission template, for RELION_QSUB_TEMPLATE."""
+    from .shipped import shipped_folder
+
+    print(shipped_folder() / "job_template" / "relion_template.sh")
+    return 0
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,

@@ -14,11 +14,12 @@ python=$(deploy/python_environment.sh test)
 "$python" -m ruff check --no-cache .
 "$python" -m ruff format --no-cache --check .
 "$python" -m mypy --cache-dir=/dev/null
-"$python" -m pytest -q -p no:cacheprovider tests/unit "$@"
+"$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
 [ "$part" = all ] || exit 0
 
 deploy/debian/install_packages.sh shellcheck
-git ls-files '*.sh' 'deploy/relion-dispatch' | xargs shellcheck -x
+find . -name '*.sh' ! -name relion_template.sh -print0 | xargs -0 shellcheck -x
+shellcheck deploy/relion-dispatch .ci/run
 apptainer=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER=$apptainer
 RELION_TEST_IMAGE_3=$(containers/build.sh relion-3.1-cpu)
@@ -29,7 +30,10 @@ tests/system/slurm_cluster.sh install
 # Containers and Slurm jobs belong to an ordinary user, who gets a copy of the checkout: the
 # original may lie where that user cannot go.
 as_user=deploy/ordinary_user.sh
-work=$("$as_user" sh -c 'mkdir -p "$HOME/.cache/relion-dispatch" && mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
+# shellcheck disable=SC2016 # $HOME is that user's
+work=$("$as_user" sh -c '
+    mkdir -p "$HOME/.cache/relion-dispatch"
+    mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     tests/system/slurm_cluster.sh stop "$work/slurm" || true
     rm -rf "$work"

@@ -71,7 +71,10 @@ def test_a_remembered_config_is_checked_again_when_it_changes(site: WriteSite) -
         load_site()
 
 
-def test_a_damaged_memory_of_a_config_is_made_again(site: WriteSite, tmp_path: Path) -> None:
+def test_a_damaged_memory_of_a_config_is_made_again(
+    site: WriteSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     site("site.json", {"mps": False})
     load_site()
     for path in (tmp_path / "cache" / "relion-dispatch" / "configs").iterdir():
@@ -83,6 +86,7 @@ def test_a_damaged_memory_of_a_config_is_made_again(site: WriteSite, tmp_path: P
 def test_a_cache_that_others_could_write_is_not_read(
     tmp_path: Path, site: WriteSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "cache" / "relion-dispatch" / "configs"
     folder.mkdir(parents=True)
     folder.chmod(0o777)
