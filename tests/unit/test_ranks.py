@@ -296,9 +296,9 @@ def test_every_fit_obeys_relions_rules(
     except DoesNotFit:
         assert limited and memory_model == "relion" and model is not None
         assert gpu_bytes is not None
-        on_each = threads if mpi and wanted > idle_leader else -(-threads // min(ngpu, threads))
         least = 2 if split_halves and ngpu == 1 else 1
-        assert gpu_memory.ranks_per_gpu(model, gpu_bytes, on_each) < least
+        usable = gpu_memory.usable_bytes(gpu_bytes)
+        assert gpu_memory.least_bytes_per_rank(model) * least > usable
         return
     assert 1 <= ranks.nproc <= wanted
     assert ranks.nthread == threads
@@ -312,5 +312,8 @@ def test_every_fit_obeys_relions_rules(
         assert ranks.nproc == ranks.ngpu * ranks.ranks_per_gpu + idle_leader
         assert ranks.ranks_per_gpu >= 1
     if limited and memory_model == "relion":
-        assert gpu_bytes is not None
-        assert ranks.ranks_per_gpu * ranks.bytes_per_rank <= gpu_bytes * 0.97
+        assert gpu_bytes is not None and model is not None
+        least = 2 if split_halves and ngpu == 1 else 1
+        makes_do = ranks.ranks_per_gpu == least
+        each = gpu_memory.least_bytes_per_rank(model) if makes_do else ranks.bytes_per_rank
+        assert ranks.ranks_per_gpu * each <= gpu_bytes * 0.97
