@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 from pathlib import Path
 
 import mrcfile
@@ -20,14 +21,15 @@ BOX = 32  # pixels
 PIXEL_SIZE = 4.0  # Å
 PARTICLE_RADIUS = 13  # pixels; what lies outside is background
 
-# Centre (x, y, z) and width in pixels, weight. No symmetry, so that every view differs.
+# Centre (x, y, z) and width in pixels, weight. No symmetry, so that every view differs; narrow, so
+# that there is something to see at 10 Å.
 BLOBS = (
-    ((0, 0, 0), 3.0, 1.0),
-    ((6, 0, 0), 2.0, 1.0),
-    ((0, 7, 0), 2.0, 1.2),
-    ((0, 0, 5), 2.0, 0.8),
-    ((-4, -4, 2), 1.5, 1.5),
-    ((3, -5, -4), 1.5, 1.3),
+    ((0, 0, 0), 1.8, 1.7),
+    ((6, 0, 0), 1.2, 1.7),
+    ((0, 7, 0), 1.2, 2.0),
+    ((0, 0, 5), 1.2, 1.3),
+    ((-4, -4, 2), 0.9, 2.5),
+    ((3, -5, -4), 0.9, 2.2),
 )
 
 
@@ -51,6 +53,54 @@ def normalise(stack: Path) -> None:
         file.set_data((file.data - mean[:, None, None]) / deviation[:, None, None])
 
 
+def make_particles(folder: Path, image: Path, particles: int, apptainer: str) -> None:
+    """Write the reference map and the particle set into `folder`.
+
+    Raises:
+        subprocess.CalledProcessError: relion_project failed; its output is in the exception.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with mrcfile.new(folder / "reference.mrc", overwrite=True) as file:
+        file.set_data(blob_map())
+        file.voxel_size = PIXEL_SIZE
+    project = [
+        "relion_project", "--i", "reference.mrc", "--o", "particles",
+        "--nr_uniform", str(particles), "--angpix", str(PIXEL_SIZE),
+        "--add_noise", "--white_noise", "0.5",
+    ]  # fmt: skip
+    container = [apptainer, "exec", "--cleanenv", "--no-home", f"--pwd={folder}",
+                 f"--mount=type=bind,source={folder},destination={folder}"]  # fmt: skip
+    run_to_end([*container, str(image), *project], folder)
+    normalise(folder / "particles.mrcs")
+
+
+def run_to_end(command: list[str], folder: Path) -> str:
+    """Run a command in `folder`; its output. Whatever interrupts us ends it in good order.
+
+    subprocess.run would kill it: of a killed Apptainer its image's mount stays.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; its output is in the exception.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output)
+    return output
+
+
 def main() -> None:
     """Make the files."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -59,19 +109,10 @@ def main() -> None:
     parser.add_argument("--particles", type=int, default=200)
     parser.add_argument("--apptainer", default="apptainer")
     wanted = parser.parse_args()
-    wanted.folder.mkdir(parents=True, exist_ok=True)
-    with mrcfile.new(wanted.folder / "reference.mrc", overwrite=True) as file:
-        file.set_data(blob_map())
-        file.voxel_size = PIXEL_SIZE
-    project = [
-        "relion_project", "--i", "reference.mrc", "--o", "particles",
-        "--nr_uniform", str(wanted.particles), "--angpix", str(PIXEL_SIZE),
-        "--add_noise", "--white_noise", "0.5",
-    ]  # fmt: skip
-    container = [wanted.apptainer, "exec", "--cleanenv", "--no-home", f"--pwd={wanted.folder}",
-                 f"--mount=type=bind,source={wanted.folder},destination={wanted.folder}"]  # fmt: skip
-    subprocess.run([*container, str(wanted.image), *project], check=True)
-    normalise(wanted.folder / "particles.mrcs")
+    try:
+        make_particles(wanted.folder, wanted.image, wanted.particles, wanted.apptainer)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{error.stdout}\nrelion_project failed with status {error.returncode}.")
 
 
 if __name__ == "__main__":

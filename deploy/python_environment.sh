@@ -9,15 +9,15 @@ extra=${1:-}
 
 # Debian's own Python starts faster than most others.
 for python in /usr/bin/python3 python3; do
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break
+    "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break
     python=
 done
 [ -n "$python" ] || { echo "Python 3.10 or newer is needed: install python3." >&2; exit 1; }
 
-"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+"$python" -I -c 'import ensurepip, venv' 2>/dev/null ||
     "$root/deploy/debian/install_packages.sh" python3-venv
 
-requirements=$("$python" - "$root/pyproject.toml" "$extra" <<'END'
+requirements=$("$python" -I - "$root/pyproject.toml" "$extra" <<'END'
 import re, sys
 text = open(sys.argv[1]).read()
 for name in ("dependencies", sys.argv[2]):
@@ -34,8 +34,8 @@ flock 9
 if [ ! -e "$folder/complete" ]; then
     echo "Making a Python environment in $folder." >&2
     rm -rf "$folder"
-    "$python" -m venv "$folder"
-    "$folder/bin/python" -m pip install -qq --disable-pip-version-check \
+    "$python" -I -m venv "$folder"
+    "$folder/bin/python" -I -m pip install -qq --disable-pip-version-check \
         -r <(echo "$requirements") >&2
     touch "$folder/complete"
 fi

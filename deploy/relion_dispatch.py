@@ -4,7 +4,8 @@
 # A shell script first, so that it starts in a Python of the dispatcher's own, whatever conda or
 # PYTHONPATH the user has loaded: $RELION_DISPATCH_PYTHON, the one installed beside this file, the
 # checkout's .venv, else the system's. Python itself reads all this as a docstring.
-here=$(dirname "$(readlink -f "$0")")
+file=$(readlink -f "$0")
+here=${file%/*}
 for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
     [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
 done

@@ -30,8 +30,10 @@ def cache_folder(purpose: str) -> Path | None:
 
 
 def runtime_folder() -> Path | None:
-    """A private folder of this user on this machine's own disk: locks and sockets live here.
+    """A private folder of this user on this machine's own disk: locks and sessions live here.
 
-    Below /tmp and not $XDG_RUNTIME_DIR, which goes away at logout while jobs still run.
+    $RELION_DISPATCH_RUNTIME, else one below /tmp; not $XDG_RUNTIME_DIR, which goes away at logout
+    while jobs still run.
     """
-    return private_folder(Path(f"/tmp/relion-dispatch-{os.getuid()}"))
+    own = os.environ.get("RELION_DISPATCH_RUNTIME")
+    return private_folder(Path(own or f"/tmp/relion-dispatch-{os.getuid()}"))

@@ -13,11 +13,12 @@ from pathlib import Path
 from .box_size import RefinementModel
 from .command import parse_command
 from .config_files import nearest
+from .configuration import Configuration, check_site_against_types
 from .errors import DispatchError
 from .images import Build, Catalogue, Image, load_catalogue
 from .job_script import job_script, job_variables
-from .job_types import JobType, JobTypes, load_job_types
-from .planning import Configuration, make_plan
+from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
+from .planning import make_plan
 from .programs import strip_mpi
 from .site import Site, config_path, load_site
 from .submission import Submission
@@ -51,6 +52,7 @@ def problems() -> list[str]:
     if isinstance(site, Site):
         found += _program_problems(site)
         if isinstance(types, JobTypes):
+            attempt(lambda: check_site_against_types(site, types))
             found += _template_problems(site, types)
     return found
 
@@ -110,16 +112,9 @@ def _program_problems(site: Site) -> Iterator[str]:
 def _template_problems(site: Site, types: JobTypes) -> list[str]:
     """Render every job type's template for a made-up job of that type, and let bash read it."""
     found: list[str] = []
-    sources = _template_sources()
-    for name in site.job_parameters:
-        if name not in types.types:
-            found.append(
-                f'{config_path("site.json")}: key "job_parameters": there is no job type "{name}"'
-                f"{nearest(name, list(types.types))}"
-            )
+    known = set(DECIDING_PARAMETERS)
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
-        catalogue = _sample_catalogue(project, types)
+        configuration = Configuration(site, types, _sample_catalogue(Path(folder), types))
         for name, kind in types.types.items():
             if not kind.matches_jobs:
                 continue
@@ -127,8 +122,8 @@ def _template_problems(site: Site, types: JobTypes) -> list[str]:
                 plan = make_plan(
                     _sample_submission(kind),
                     None,
-                    project,
-                    Configuration(site, types, catalogue),
+                    Path(folder),
+                    configuration,
                     {},
                     job_type=name,
                     refinement_model=lambda *_: _SAMPLE,
@@ -137,26 +132,25 @@ def _template_problems(site: Site, types: JobTypes) -> list[str]:
             except DispatchError as error:
                 found.append(f'job type "{name}": {error}')
                 continue
-            known = job_variables(plan)
-            unused = [
-                key
-                for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}
-                if not re.search(rf"\bjob\.{re.escape(key)}\b", sources) and key not in _DECIDING
-            ]
-            found += (
-                f'job type "{name}", key "job_parameters.{key}": no template uses it'
-                f"{nearest(key, sorted((set(known) | _DECIDING) - {key}))}"
-                for key in unused
-            )
+            known |= set(job_variables(plan)) - set(plan.job_parameters)
             read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
             if read.returncode != 0:
                 found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
-    return found
+    return found + list(_unused_parameters(site, types, known))
 
 
-# Read while planning, whether or not a template prints them.
-_DECIDING = {"nproc", "nthread", "ngpu", "nodes", "partition", "scheduler", "submit_command",
-             "nproc_slurm", "nthread_slurm"}  # fmt: skip
+def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:
+    """job_parameters that no template prints and no decision reads: misspelt, most likely."""
+    sources = _template_sources()
+    for name, kind in types.types.items():
+        for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}:
+            if key not in known and not re.search(rf"\bjob\.{re.escape(key)}\b", sources):
+                yield (
+                    f'job type "{name}", key "job_parameters.{key}": no template uses it'
+                    f"{nearest(key, sorted(known))}"
+                )
+
+
 _SAMPLE = RefinementModel(box=64, source="a made-up job")
 
 

@@ -70,8 +70,9 @@ def plan(
     as_script: Annotated[bool, typer.Option("--script", help="Print the job script.")] = False,
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
+    from .configuration import load_configuration
     from .job_script import job_script
-    from .planning import load_configuration, plan_script
+    from .planning import plan_script
 
     planned = plan_script(script, load_configuration())
     if as_script:
@@ -119,9 +120,9 @@ def relion(context: typer.Context) -> int:
 
     Without a program, RELION's GUI. Run it in the project's folder.
     """
+    from .configuration import load_configuration
     from .images import choose
     from .pins import PIN_FILE, pinned_versions
-    from .planning import load_configuration
     from .session import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):

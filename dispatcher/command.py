@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from .errors import InputError
@@ -62,7 +63,12 @@ class Command:
 
     def __contains__(self, name: str) -> bool:
         """Whether the option `name` (without dashes) or the sub-command `name` is given."""
-        return any(_option_name(word) == name for word in self.arguments) or name == self.subcommand
+        return name in self._option_names or name == self.subcommand
+
+    @cached_property
+    def _option_names(self) -> tuple[str | None, ...]:
+        """For each argument its name if it is an option; asked for dozens of times a job."""
+        return tuple(map(_option_name, self.arguments))
 
     @property
     def subcommand(self) -> str | None:
@@ -76,9 +82,9 @@ class Command:
         None where the option is not given; "" where it is empty or has no value.
         """
         found = None
-        for at, word in enumerate(self.arguments):
-            if _option_name(word) == name:
-                text = str(word)
+        for at, option in enumerate(self._option_names):
+            if option == name:
+                text = str(self.arguments[at])
                 following = self.arguments[at + 1 : at + 2]
                 if "=" in text:
                     found = text.partition("=")[2]
@@ -116,11 +122,15 @@ class Command:
 
     def shell(self) -> str:
         """Program and arguments as shell text in which nothing but variables expands."""
-        text = " ".join(word.shell() for word in (self.executable, *self.arguments))
+        return " ".join(self.shell_words())
+
+    def shell_words(self) -> list[str]:
+        """The words of :meth:`shell`, each quoted; the last two may be a redirection."""
+        words = [word.shell() for word in (self.executable, *self.arguments)]
         if self.redirect:
             operator, target = self.redirect
-            text += f" {operator} {target.shell()}"
-        return text
+            words += [operator, target.shell()]
+        return words
 
 
 def is_option(word: Word) -> bool:

@@ -7,10 +7,10 @@ its text (and of the code that checked it) and read back without it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pickle
 import re
 import sys
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from . import __version__
+from .atomic_files import write_atomically
 from .cache import cache_folder
-from .errors import ConfigError
+from .errors import ConfigError, WriteError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -117,7 +118,8 @@ def load(
         lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
     if remembered:
-        _remember(remembered, pickle.dumps(checked))
+        with contextlib.suppress(WriteError):
+            write_atomically(remembered, pickle.dumps(checked))
     return checked
 
 
@@ -128,15 +130,6 @@ def _remembered(kind: type[Any], content: dict[str, Any]) -> Path | None:
     code = Path(sys.modules[kind.__module__].__file__ or "").stat()
     key = json.dumps([__version__, sys.version, kind.__qualname__, code.st_mtime_ns, content])
     return folder / hashlib.sha256(key.encode()).hexdigest()
-
-
-def _remember(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from .site import Apptainer
+from .command import Command
+from .images import Choice
+from .resources import Resources
+from .site import Apptainer, Site
 
-__all__ = ["exec_argv", "mount_option"]
+__all__ = ["command_prefix", "exec_argv", "mount_option"]
 
 
 def mount_option(folder: str, read_only: bool = False, destination: str | None = None) -> str:
@@ -50,3 +53,32 @@ def exec_argv(
         *apptainer.options,
         str(image),
     ]
+
+
+def command_prefix(
+    command: Command,
+    is_main: bool,
+    image: Choice | None,
+    site: Site,
+    settled: Resources,
+    project: Path,
+) -> tuple[str, ...]:
+    """What stands before the program: the container, and the launcher of its ranks.
+
+    On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
+    they are linked with; over several nodes srun starts one container per rank.
+    """
+    if image is None or command.is_file_tool:
+        return ()
+    ranks = settled.nproc if is_main else 1
+    gpu = settled.ngpu > 0
+    if ranks > 1 and settled.nodes > 1:
+        container = exec_argv(
+            site.apptainer, image.path, [project], project, gpu, clean_environment=False
+        )
+        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
+        export = ",".join(kept)
+        shape = [f"--nodes={settled.nodes}", f"--ntasks={ranks}", f"--export={export}"]
+        return (*site.mpi.srun, *shape, *container)
+    container = exec_argv(site.apptainer, image.path, [project], project, gpu)
+    return (*container, *([*site.mpi.mpirun, "-n", str(ranks)] if ranks > 1 else []))

@@ -12,6 +12,7 @@ __all__ = [
     "InputError",
     "SubmitError",
     "TemplateError",
+    "WriteError",
 ]
 
 
@@ -41,3 +42,7 @@ class TemplateError(DispatchError):
 
 class SubmitError(DispatchError):
     """The scheduler did not take the job, or did not say that it did."""
+
+
+class WriteError(DispatchError):
+    """A file of the project cannot be written."""

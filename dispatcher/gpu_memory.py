@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .box_size import RefinementModel
@@ -34,8 +34,7 @@ FILLED_MASK_RESERVE = 100_000_000  # without --zero_mask, ml_optimiser.cpp:545 (
 COARSE_SAMPLE_BYTES = 24  # weights, filter, sort and cumulative sum, acc_ml_optimiser_impl.h
 
 
-@dataclass(frozen=True)
-class HardwareConstants:
+class HardwareConstants(NamedTuple):
     """What only a card can tell; estimates from RELION's source until measured on one.
 
     ``context``: bytes of a CUDA context per process (0.3 to 0.6 GB seen). ``margin_percent``: on

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import gc
 import os
 import sys
+import time
 from pathlib import Path
 
 from .refusal import refuse
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
         )
         return 0 if arguments in (["-h"], ["--help"]) else 2
     script = arguments[0]
+    gc.disable()  # this process ends before there is garbage worth the time to look for it
     try:
         from .errors import DispatchError
     except Exception as error:
@@ -46,11 +48,12 @@ def _defect(error: Exception) -> str:
 
 
 def _dispatch(script: Path) -> int:
+    from .atomic_files import keep_previous, write_atomically
+    from .configuration import load_configuration
     from .errors import DispatchError
     from .job_script import job_script
     from .pins import pin
-    from .planning import load_configuration, plan_script
-    from .record import keep_previous, write_atomically, write_record
+    from .planning import plan_script
     from .submit import submit
 
     configuration = load_configuration()
@@ -64,12 +67,12 @@ def _dispatch(script: Path) -> int:
     record = {
         **plan.as_json(),
         "job_script": plan.script,
-        "dispatched": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "dispatched": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         "user": os.environ.get("USER", str(os.getuid())),
         "host": os.uname().nodename,
         "job_id": None,
     }
-    write_record(record_file, record)
+    write_atomically(record_file, _as_text(record))
     if plan.image:
         pin(plan.project, plan.image)
     submitted = submit(
@@ -77,11 +80,15 @@ def _dispatch(script: Path) -> int:
     )
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):
         print(line)
+    record |= {"job_id": submitted.job_id, "submit_output": submitted.output}
     try:
-        write_record(
-            record_file,
-            {**record, "job_id": submitted.job_id, "submit_output": submitted.output},
-        )
+        write_atomically(record_file, _as_text(record))
     except DispatchError as error:  # the job runs: RELION must not be told that it failed
         print(f"relion-dispatch: {error}", file=sys.stderr)
     return 0
+
+
+def _as_text(record: dict[str, object]) -> str:
+    import json
+
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

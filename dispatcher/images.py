@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .config_files import load, nearest, read_json
 from .errors import ConfigError, ImageError
@@ -52,8 +52,7 @@ class Catalogue:
     path: Path
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """The image chosen for a job, with the reason; `path` is absolute."""
 
     name: str

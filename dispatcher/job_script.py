@@ -59,7 +59,12 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "reasons": [" ".join(reason.split()) for reason in plan.reasons],
         "dispatcher_version": __version__,
         "commands": [
-            {"prefix": list(c.prefix), "shell": Markup(c.command.shell())} for c in plan.commands
+            {
+                "prefix": list(c.prefix),
+                "words": [Markup(word) for word in c.command.shell_words()],
+                "shell": Markup(c.command.shell()),
+            }
+            for c in plan.commands
         ],
         "command": quote(main.command.base_program),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),

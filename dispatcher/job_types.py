@@ -6,6 +6,7 @@ from there loads unchanged; docs/dispatch_config.md describes each.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -18,11 +19,27 @@ from .errors import ConfigError, InputError
 from .programs import strip_mpi
 from .shell_words import split
 
-__all__ = ["JobType", "JobTypes", "lineage", "load_job_types", "match", "merged_parameters"]
+__all__ = [
+    "DECIDING_PARAMETERS",
+    "JobType",
+    "JobTypes",
+    "check_job_parameters",
+    "lineage",
+    "load_job_types",
+    "match",
+    "merged_parameters",
+]
 
 Scalar = bool | int | float | str
 _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label",
           "relion_remove_parameter")  # fmt: skip
+
+
+# The job_parameters that are numbers, and the least that each may be.
+_LEAST = {"nproc": 1, "nthread": 1, "ngpu": 0, "nodes": 1, "nproc_slurm": 1, "nthread_slurm": 1}
+
+# All that planning reads, whether or not a template prints them.
+DECIDING_PARAMETERS = frozenset({*_LEAST, "partition", "scheduler", "submit_command"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +136,9 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: st
             "[number of GPUs, bytes per GPU], both above 0, "
             f"found {job_type.adjust_GPU_nproc_to_mem}"
         )
-    for key in ("nproc", "nthread", "ngpu", "nodes", "nproc_slurm", "nthread_slurm"):
-        value = job_type.job_parameters.get(key)
-        least = 0 if key == "ngpu" else 1
-        if value is not None and (type(value) is not int or value < least):
-            raise ConfigError(
-                f'{where}: job type "{name}", key "job_parameters.{key}": expected a whole number, '
-                f"at least {least}, found {value!r}"
-            )
+    check_job_parameters(
+        job_type.job_parameters, f'{where}: job type "{name}", key "job_parameters'
+    )
     for option, value in job_type.relion_add_parameter.items():
         try:
             split(str(value))
@@ -135,6 +147,21 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: st
                 f'{where}: job type "{name}", key "relion_add_parameter.{option}": {error}: '
                 f"{value!r}"
             ) from error
+
+
+def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
+    """Check the numbers among job_parameters; `where` is a message's beginning, up to the key.
+
+    Raises:
+        ConfigError: one of them is not a whole number, or too small.
+    """
+    for name, least in _LEAST.items():
+        value = parameters.get(name)
+        if value is not None and (type(value) is not int or value < least):
+            raise ConfigError(
+                f'{where}.{name}": expected a whole number, at least {least}, '
+                f"found {json.dumps(value)}"
+            )
 
 
 def lineage(types: Mapping[str, JobType], name: str, where: str = "") -> tuple[str, ...]:

@@ -8,8 +8,8 @@ is already known to be damaged, because its validator tells the user more than w
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from os import PathLike
+from typing import NamedTuple
 
 from .errors import InputError
 
@@ -21,8 +21,7 @@ WIDEST = 65535  # pixels; RELION's SWAPTRIG: more means the other byte order, an
 MODES = (0, 1, 2, 3, 4, 6, 12, 101)
 
 
-@dataclass(frozen=True)
-class MrcHeader:
+class MrcHeader(NamedTuple):
     """Extent of an MRC file: columns, rows and sections in pixels, and the data mode."""
 
     nx: int

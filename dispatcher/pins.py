@@ -8,10 +8,10 @@ Kept at the project's root in ``.relion_dispatch.json``, readable, to stay with 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from .atomic_files import write_atomically
 from .config_files import read_json
 from .errors import ConfigError
 from .images import Choice
@@ -49,16 +49,12 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 def pin(project: Path, choice: Choice) -> None:
     """Pin the image that was chosen, unless the project has a pin for it already.
 
-    The file is written whole and renamed into place.
+    Raises:
+        WriteError: the project's folder cannot be written.
     """
     path = project / PIN_FILE
     images = _read(path)
     if choice.name in images:
         return
     images[choice.name] = {"version": choice.version, "sha256": choice.sha256}
-    temporary = path.with_name(f"{PIN_FILE}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps({"images": images}, indent=2) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, json.dumps({"images": images}, indent=2) + "\n")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import __version__
 from .command import Command
@@ -14,8 +13,7 @@ from .images import Choice
 __all__ = ["Plan", "PlannedCommand"]
 
 
-@dataclass(frozen=True)
-class PlannedCommand:
+class PlannedCommand(NamedTuple):
     """A command as it will run: `prefix` starts its container and its ranks.
 
     The main command is the one that decided the job type and was rewritten.
@@ -38,8 +36,7 @@ class PlannedCommand:
         return described
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What the dispatcher will do with one submission.
 
     Attributes:
@@ -100,11 +97,13 @@ class Plan:
         """The plan in two lines: job type and resources, then image."""
         ranks = "1 process" if self.nproc == 1 else f"{self.nproc} ranks"
         threads = f" of {self.nthread} threads" if self.nthread > 1 else ""
-        gpus = f"{self.ngpu} GPUs" if self.ngpu else "no GPU"
-        nodes = f" on each of {self.nodes} nodes" if self.nodes > 1 else ""
+        gpus = f"{self.ngpu} GPU{'s' if self.ngpu > 1 else ''}" if self.ngpu else "no GPU"
+        where = f"{self.nodes} nodes with {gpus} each" if self.nodes > 1 else gpus
         image = self.image
-        where = f"image {image.name} {image.version} ({image.variant})" if image else "on the host"
-        return (f"{self.name}: {self.job_type}, {ranks}{threads} x {gpus}{nodes}", where)
+        return (
+            f"{self.name}: {self.job_type}, {ranks}{threads} on {where}",
+            f"image {image.name} {image.version} ({image.variant})" if image else "on the host",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The plan as one JSON object."""

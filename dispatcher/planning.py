@@ -5,53 +5,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import box_size, job_star, resources
 from .box_size import RefinementModel
 from .command import Command
-from .containers import exec_argv
+from .configuration import Configuration
+from .containers import command_prefix
 from .errors import ConfigError, ImageError, InputError
-from .images import Catalogue, Choice, choose, load_catalogue
-from .job_types import JobType, JobTypes, lineage, load_job_types, match, merged_parameters
+from .images import choose
+from .job_types import JobType, lineage, match, merged_parameters
 from .pins import PIN_FILE, pinned_versions
 from .plan import Plan, PlannedCommand
 from .programs import lookup
-from .rewrite import rewrite
-from .shell_words import Word
-from .site import Partition, Site, bytes_of, config_path, load_site
+from .rewrite import as_single_process, rewrite, with_resources
+from .site import Partition, Site, bytes_of, config_path
 from .submission import Submission, read_submission
 from .submit import submit_argv
 from .templates import environment, nearest_template, template_folders
 
-__all__ = ["Configuration", "load_configuration", "make_plan", "plan_script"]
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """The three files of a site, loaded and checked."""
-
-    site: Site
-    job_types: JobTypes
-    catalogue: Catalogue
-
-
-def load_configuration() -> Configuration:
-    """Load site.json, dispatch_config.json and images.json.
-
-    Raises:
-        ConfigError: one of them is wrong.
-    """
-    site = load_site()
-    job_types = load_job_types(config_path("dispatch_config.json"))
-    for name in site.job_parameters:
-        if name not in job_types.types:
-            raise ConfigError(
-                f'{config_path("site.json")}: key "job_parameters": there is no job type "{name}"'
-            )
-    return Configuration(site, job_types, load_catalogue(config_path("images.json")))
+__all__ = ["make_plan", "plan_script"]
 
 
 def plan_script(script: Path, configuration: Configuration) -> Plan:
@@ -99,7 +73,7 @@ def make_plan(
     wanted = _wanted(parameters, submission, gui, command, levels, partition)
     settled = resources.decide(command, wanted, partition, refinement)
     reasons += settled.reasons
-    command = _with_resources(command, submission.main, settled)
+    command = with_resources(command, submission.main, settled)
 
     catalogue = configuration.catalogue
     image_name = _leafmost(levels, "image")
@@ -120,9 +94,13 @@ def make_plan(
     script = f"{submission.job}/run_submit.script.run"
     commands = tuple(
         PlannedCommand(
-            each, _prefix(each, each is command, image, site, settled, project), each is command
+            each,
+            command_prefix(each, each is command, image, site, settled, project),
+            each is command,
         )
-        for each in (command if c is submission.main else _single(c) for c in submission.commands)
+        for each in (
+            command if c is submission.main else as_single_process(c) for c in submission.commands
+        )
     )
     mps = (
         site.mps
@@ -223,60 +201,6 @@ def _first_number(*candidates: int | str | None) -> int:
         if candidate is not None and str(candidate).isdigit():
             return int(candidate)
     return 1
-
-
-def _with_resources(command: Command, original: Command, settled: resources.Resources) -> Command:
-    """The command with ``_mpi``, its threads and its GPU option in line with what was settled."""
-    program = lookup(command.program)
-    if program.mpi:
-        command = command.with_mpi(settled.nproc > 1)
-    if program.gpu is None:
-        pass
-    elif settled.ngpu == 0:
-        command = command.without(program.gpu)
-    elif program.gpu_per_rank and program.gpu.lstrip("-") in command:
-        devices = ":".join(str(rank % settled.ngpu) for rank in range(settled.nproc))
-        command = command.with_option(program.gpu, (Word.literal(devices),))
-    for option in program.threads:
-        given = option.lstrip("-") in original
-        # RELION's own programs pass over an option they do not know; its Python tools stop.
-        if given or (settled.nthread > 1 and not command.base_program.startswith("relion_python_")):
-            command = command.with_option(option, (Word.literal(str(settled.nthread)),))
-    return command
-
-
-def _single(command: Command) -> Command:
-    """The commands beside the main one run as one process."""
-    return command.with_mpi(False) if lookup(command.program).mpi else command
-
-
-def _prefix(
-    command: Command,
-    is_main: bool,
-    image: Choice | None,
-    site: Site,
-    settled: resources.Resources,
-    project: Path,
-) -> tuple[str, ...]:
-    """What stands before the program: the container, and the launcher of its ranks.
-
-    On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
-    they are linked with; over several nodes srun starts one container per rank.
-    """
-    if image is None or command.is_file_tool:
-        return ()
-    ranks = settled.nproc if is_main else 1
-    gpu = settled.ngpu > 0
-    if ranks > 1 and settled.nodes > 1:
-        container = exec_argv(
-            site.apptainer, image.path, [project], project, gpu, clean_environment=False
-        )
-        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
-        export = ",".join(kept)
-        shape = [f"--nodes={settled.nodes}", f"--ntasks={ranks}", f"--export={export}"]
-        return (*site.mpi.srun, *shape, *container)
-    container = exec_argv(site.apptainer, image.path, [project], project, gpu)
-    return (*container, *([*site.mpi.mpirun, "-n", str(ranks)] if ranks > 1 else []))
 
 
 def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str] | None]:

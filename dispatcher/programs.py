@@ -5,7 +5,7 @@ From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
 
@@ -13,8 +13,7 @@ __all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """A RELION program.
 
     Attributes:

@@ -10,8 +10,8 @@ numbers and one sentence per decision out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from . import gpu_memory
 from .box_size import RefinementModel
@@ -22,8 +22,7 @@ __all__ = ["MemoryModel", "RankFit", "fit"]
 MemoryModel = Literal["relion", "fmi"]
 
 
-@dataclass(frozen=True)
-class RankFit:
+class RankFit(NamedTuple):
     """The ranks of a job: ``nproc`` in all, each with ``nthread`` threads, on ``ngpu`` GPUs.
 
     ``ranks_per_gpu`` counts the ranks that use a GPU (followers), 0 without GPUs;

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import ranks
 from .box_size import RefinementModel
@@ -16,8 +15,7 @@ from .site import Partition
 __all__ = ["Resources", "Wanted", "decide"]
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a job type and RELION's window ask for; None where neither says.
 
     `ngpu` is per node, `gpu_bytes` the memory of one GPU in bytes.
@@ -31,8 +29,7 @@ class Wanted:
     memory_model: MemoryModel = "relion"
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(NamedTuple):
     """What was decided; `ngpu` per node, `fit` None where GPU memory played no part."""
 
     nproc: int
@@ -40,7 +37,7 @@ class Resources:
     ngpu: int
     nodes: int
     fit: RankFit | None
-    reasons: tuple[str, ...] = field(default=())
+    reasons: tuple[str, ...] = ()
 
 
 def decide(
@@ -141,5 +138,5 @@ def as_json(
         "bytes_per_rank": fit.bytes_per_rank,
         "ranks_per_gpu": fit.ranks_per_gpu,
         "nproc": fit.nproc,
-        "ngpu": fit.ngpu,
+        "total_gpus": fit.ngpu,
     }

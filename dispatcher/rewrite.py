@@ -1,4 +1,4 @@
-"""Rewriting RELION's parameters: what a job type's lineage takes out and puts in."""
+"""Rewriting RELION's parameters: what a job type takes out and puts in, and what was settled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from .command import Command
 from .job_types import JobType
-from .shell_words import split
+from .programs import lookup
+from .resources import Resources
+from .shell_words import Word, split
 
-__all__ = ["rewrite"]
+__all__ = ["as_single_process", "rewrite", "with_resources"]
 
 
 def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
@@ -24,3 +26,28 @@ def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
             option = name if name.startswith("-") else f"--{name}"
             command = command.with_option(option, () if value is True else split(str(value)))
     return command
+
+
+def with_resources(command: Command, original: Command, settled: Resources) -> Command:
+    """The command with ``_mpi``, its threads and its GPU option in line with what was settled."""
+    program = lookup(command.program)
+    if program.mpi:
+        command = command.with_mpi(settled.nproc > 1)
+    if program.gpu is None:
+        pass
+    elif settled.ngpu == 0:
+        command = command.without(program.gpu)
+    elif program.gpu_per_rank and program.gpu.lstrip("-") in command:
+        devices = ":".join(str(rank % settled.ngpu) for rank in range(settled.nproc))
+        command = command.with_option(program.gpu, (Word.literal(devices),))
+    for option in program.threads:
+        given = option.lstrip("-") in original
+        # RELION's own programs pass over an option they do not know; its Python tools stop.
+        if given or (settled.nthread > 1 and not command.base_program.startswith("relion_python_")):
+            command = command.with_option(option, (Word.literal(str(settled.nthread)),))
+    return command
+
+
+def as_single_process(command: Command) -> Command:
+    """The commands beside the main one run as one process."""
+    return command.with_mpi(False) if lookup(command.program).mpi else command

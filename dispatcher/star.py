@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import PathLike
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from .errors import InputError
 
@@ -24,8 +23,7 @@ LONGEST_LINE = 1 << 20  # bytes; a longer line is no STAR file, and must not fil
 QUOTED_OR_PLAIN = re.compile(r"""(?:"(.*?)"|'(.*?)')(?=[ \t]|$)|([^ \t]+)""")
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One table of a STAR file: a loop, or the name-value pairs of a simple block (one row).
 
     ``name`` has lost its prefix ('data_optics' -> 'optics'), ``labels`` are as in the file

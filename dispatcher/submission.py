@@ -13,12 +13,11 @@ from pathlib import Path
 from .command import Command, parse_command
 from .errors import InputError
 
-__all__ = ["Submission", "job_folder", "parse_submission", "read_submission"]
+__all__ = ["Submission", "parse_submission", "read_submission"]
 
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
-_JOB_NAME = re.compile(r"job\d{3,}")
 _NEXT_STEP = (
     "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
 )
@@ -52,12 +51,6 @@ class Submission:
             if command.kind == "relion":
                 return command
         return next(command for command in self.commands if not command.is_file_tool)
-
-
-def job_folder(script: Path) -> Path | None:
-    """The RELION job folder that `script` lies in, None where it lies in no such folder."""
-    folder = script.absolute().parent
-    return folder if _JOB_NAME.fullmatch(folder.name) else None
 
 
 def read_submission(script: Path) -> tuple[Submission, Path]:

@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .cache import runtime_folder
 from .errors import SubmitError
@@ -16,8 +16,7 @@ from .site import Scheduler
 __all__ = ["Submitted", "submit", "submit_argv"]
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(NamedTuple):
     """The job id, and what the submit command printed."""
 
     job_id: str
@@ -36,7 +35,7 @@ def submit_argv(scheduler: Scheduler, command: Sequence[str] | None, script: str
         if folder is None:
             raise SubmitError(
                 f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove "
-                "it, and submit the job again."
+                "it, or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
             )
         argv = [str(folder / "local.lock") if word == "{lock}" else word for word in argv]
     return argv

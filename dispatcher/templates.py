@@ -77,13 +77,22 @@ def _words(values: Iterable[Any]) -> Markup:
 
 
 def _lines(values: Sequence[Any]) -> Markup:
-    """An argument list, folded before each option that follows a value, for people to read."""
-    text = ""
+    """An argument list for people to read: options stay with their values on lines of about 80
+    characters, and a program begins a line of its own."""
+    lines: list[str] = []
+    line, previous = "", ""
     for value in values:
-        word = _quoted(value)
-        fold = len(text.rpartition("\n")[2]) + len(word) > 80
-        text += (" \\\n    " if fold else " ") + word if text else word
-    return Markup(text)
+        word = str(_quoted(value))
+        option = word.startswith(("-", "'-"))
+        program = word.startswith(("mpirun", "relion_")) and not previous.startswith("-")
+        full = len(line) + len(word) > 80 and (option or "=" in previous)
+        if line and (program or full):
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+        previous = word
+    return Markup(" \\\n    ".join([*lines, line]))
 
 
 def _comment(value: Any) -> Markup:

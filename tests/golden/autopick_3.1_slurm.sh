@@ -11,7 +11,7 @@
 #SBATCH --gres=gpu:4
 #SBATCH --mem=64G
 #SBATCH --time=2-00:00:00
-# AutoPick/job009: a autopick job of RELION, written by relion-dispatch 0.1.0.
+# AutoPick/job009 (job type autopick), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=AutoPick/job009
@@ -69,15 +69,17 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-# srun inside the job must not inherit limits meant for the batch step.
-unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
     mpirun --bind-to none --oversubscribe -n 8 \
-    relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished --pipeline_control AutoPick/job009/ --gpu ''
+    relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ \
+    --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
+    --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
+    --pipeline_control AutoPick/job009/ --gpu ''
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star

@@ -9,7 +9,7 @@
 #SBATCH --cpus-per-task=6
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
-# Class3D/job010: a class3d job of RELION, written by relion-dispatch 0.1.0.
+# Class3D/job010 (job type class3d), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=Class3D/job010
@@ -63,13 +63,10 @@ relion-dispatch 0.1.0
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 
-# A clean environment in the container, but for these variables where they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
-done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-# srun inside the job must not inherit limits meant for the batch step.
+export PYTHONNOUSERSITE=1
+# srun must not inherit limits meant for the batch step.
 unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+
 run srun --mpi=pmix --nodes=2 --ntasks=9 \
     --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,TORCH_HOME,CUDA_VISIBLE_DEVICES \
     apptainer --quiet exec --no-eval --nv \
@@ -77,4 +74,9 @@ run srun --mpi=pmix --nodes=2 --ntasks=9 \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
-    relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale --pipeline_control Class3D/job010/ --gpu '' --j 6
+    relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
+    --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc \
+    --scratch_dir /scratch --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 \
+    --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 \
+    --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale \
+    --pipeline_control Class3D/job010/ --gpu '' --j 6

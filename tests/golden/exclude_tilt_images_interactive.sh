@@ -1,6 +1,6 @@
 #!/bin/bash
 exec </dev/null >>ExcludeTiltImages/job032/run.out 2>>ExcludeTiltImages/job032/run.err
-# ExcludeTiltImages/job032: a exclude_tilt_images job of RELION, written by relion-dispatch 0.1.0.
+# ExcludeTiltImages/job032 (job type exclude_tilt_images), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=ExcludeTiltImages/job032
@@ -56,11 +56,13 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+export APPTAINERENV_PYTHONNOUSERSITE=1
 [ -z "${DISPLAY:-}" ] || export APPTAINERENV_DISPLAY="$DISPLAY"
 [ -z "${XAUTHORITY:-}" ] || export APPTAINERENV_XAUTHORITY="$XAUTHORITY"
+
 run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cpu.sif \
-    relion_python_tomo_exclude_tilt_images --tilt-series-star-file A/job1/aligned.star --cache-size 5 --output-directory ExcludeTiltImages/job032/ --pipeline_control ExcludeTiltImages/job032/
+    relion_python_tomo_exclude_tilt_images --tilt-series-star-file A/job1/aligned.star \
+    --cache-size 5 --output-directory ExcludeTiltImages/job032/ --pipeline_control ExcludeTiltImages/job032/

@@ -1,6 +1,6 @@
 #!/bin/bash
 exec </dev/null >>External/job023/run.out 2>>External/job023/run.err
-# External/job023: a external job of RELION, written by relion-dispatch 0.1.0.
+# External/job023 (job type external), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=External/job023
@@ -51,9 +51,4 @@ relion-dispatch 0.1.0
   Job type external (submit → external): mytool.py.
 END_OF_REASONS
 
-# A clean environment in the container, but for these variables where they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
-done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
 run /opt/bin/mytool.py --o External/job023/ --in_parts Extract/a.star --foo bar --j 4

@@ -11,7 +11,7 @@
 #SBATCH --gres=gpu:2
 #SBATCH --mem=64G
 #SBATCH --time=2-00:00:00
-# InitialModel/job009: a initialmodel job of RELION, written by relion-dispatch 0.1.0.
+# InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=InitialModel/job009
@@ -69,13 +69,19 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
-    relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/ --gpu '' --j 16
+    relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
+    --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
+    --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 \
+    --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
+    --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/ \
+    --gpu '' --j 16
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
@@ -84,6 +90,7 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
-    relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/
+    relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc \
+    --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS

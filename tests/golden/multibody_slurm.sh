@@ -11,7 +11,7 @@
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 #SBATCH --time=2-00:00:00
-# MultiBody/job005: a multibody job of RELION, written by relion-dispatch 0.1.0.
+# MultiBody/job005 (job type multibody), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=MultiBody/job005
@@ -73,9 +73,7 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-# srun inside the job must not inherit limits meant for the batch step.
-unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+export APPTAINERENV_PYTHONNOUSERSITE=1
 
 # A control daemon of this job's own, ready before the ranks start; without it they run all the same.
 mps_folder=$(mktemp -d /tmp/relion-mps.XXXXXX) || mps_folder=
@@ -95,17 +93,24 @@ if [ -n "$mps_folder" ] && mps_ready; then
 else
     echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
 fi
+
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
     mpirun --bind-to none --oversubscribe -n 9 \
-    relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu '' --j 6
+    relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run \
+    --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 \
+    --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 \
+    --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir /scratch \
+    --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu '' --j 6
 rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
-    relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star --bodies bodies.star --o MultiBody/job005/analyse --do_maps --k 3 --pipeline_control MultiBody/job005/
+    relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
+    --bodies bodies.star --o MultiBody/job005/analyse --do_maps --k 3 \
+    --pipeline_control MultiBody/job005/

@@ -1,6 +1,6 @@
 #!/bin/bash
 exec </dev/null >>PostProcess/job016/run.out 2>>PostProcess/job016/run.err
-# PostProcess/job016: a postprocess job of RELION, written by relion-dispatch 0.1.0.
+# PostProcess/job016 (job type postprocess), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=PostProcess/job016
@@ -57,9 +57,11 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
 run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cpu.sif \
-    relion_postprocess --mask m.mrc --i R/run_half1_class001_unfil.mrc --o PostProcess/job016/postprocess --angpix -1 --auto_bfac --autob_lowres 10 --pipeline_control PostProcess/job016/
+    relion_postprocess --mask m.mrc --i R/run_half1_class001_unfil.mrc --o PostProcess/job016/postprocess \
+    --angpix -1 --auto_bfac --autob_lowres 10 --pipeline_control PostProcess/job016/

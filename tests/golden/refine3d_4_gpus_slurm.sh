@@ -11,7 +11,7 @@
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 #SBATCH --time=2-00:00:00
-# Refine3D/job011: a refine job of RELION, written by relion-dispatch 0.1.0.
+# Refine3D/job011 (job type refine), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=Refine3D/job011
@@ -73,9 +73,7 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
-# srun inside the job must not inherit limits meant for the batch step.
-unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+export APPTAINERENV_PYTHONNOUSERSITE=1
 
 # A control daemon of this job's own, ready before the ranks start; without it they run all the same.
 mps_folder=$(mktemp -d /tmp/relion-mps.XXXXXX) || mps_folder=
@@ -95,10 +93,18 @@ if [ -n "$mps_folder" ] && mps_ready; then
 else
     echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
 fi
+
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cuda.sif \
     mpirun --bind-to none --oversubscribe -n 9 \
-    relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/ --gpu '' --j 6
+    relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
+    --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size \
+    --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 \
+    --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
+    --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
+    --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
+    --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/ \
+    --gpu '' --j 6

@@ -1,6 +1,6 @@
 #!/bin/bash
 exec </dev/null >>Refine3D/job005/run.out 2>>Refine3D/job005/run.err
-# Refine3D/job005: a refine job of RELION, written by relion-dispatch 0.1.0.
+# Refine3D/job005 (job type refine), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
 job=Refine3D/job005
@@ -59,10 +59,18 @@ END_OF_REASONS
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
-export PYTHONNOUSERSITE=1 APPTAINERENV_PYTHONNOUSERSITE=1
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
 run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --pwd=/data/project \
     /data/site/relion-5.1.0-cpu.sif \
     mpirun --bind-to none --oversubscribe -n 9 \
-    relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 --skip_gridding --ctf --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job005/ --j 1
+    relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star \
+    --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 \
+    --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 2 \
+    --skip_gridding --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
+    --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
+    --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
+    --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job005/ \
+    --j 1

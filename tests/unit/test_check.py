@@ -117,6 +117,17 @@ def test_a_job_parameter_that_nothing_reads_is_named(site: WriteSite) -> None:
     assert 'did you mean "partition"?' in problem
 
 
+def test_a_job_parameter_of_a_base_type_is_checked_too(site: WriteSite) -> None:
+    site("site.json", {"job_parameters": {"gpu": {"partitoin": "gpu"}}})
+    assert any("partitoin" in problem for problem in problems())
+
+    site("site.json", {"job_parameters": {"gpu": {"nproc": "four"}}})
+    assert any('"job_parameters.gpu.nproc": expected a whole number' in p for p in problems())
+
+    site("site.json", {"job_parameters": {"gpus": {"nproc": 4}}})
+    assert any('no job type "gpus"; did you mean "gpu"?' in problem for problem in problems())
+
+
 def test_a_job_parameter_of_the_sites_own_template_is_fine(site: WriteSite) -> None:
     site("dispatch_config.json", TYPES)
     site("site.json", {"job_parameters": {"refine": {"account": "cryoem"}}})

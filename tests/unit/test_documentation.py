@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.configuration import load_configuration
 from dispatcher.images import Build, Image
 from dispatcher.job_script import job_variables
 from dispatcher.job_types import JobType, load_job_types
-from dispatcher.planning import load_configuration, plan_script
+from dispatcher.planning import plan_script
 from dispatcher.site import Apptainer, Mpi, Partition, Scheduler, Site, load_site
 
 ROOT = Path(__file__).parents[2]

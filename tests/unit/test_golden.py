@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from dispatcher.configuration import load_configuration
 from dispatcher.job_script import job_script
-from dispatcher.planning import load_configuration, plan_script
+from dispatcher.planning import plan_script
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.configuration import load_configuration
 from dispatcher.errors import TemplateError
 from dispatcher.job_script import job_script
-from dispatcher.planning import load_configuration, plan_script
+from dispatcher.planning import plan_script
 
 from .conftest import CORPUS
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.configuration import load_configuration
 from dispatcher.errors import ConfigError, DoesNotFit, ImageError, InputError
 from dispatcher.plan import Plan
-from dispatcher.planning import load_configuration, plan_script
+from dispatcher.planning import plan_script
 
 from .conftest import CORPUS, fill_project
 

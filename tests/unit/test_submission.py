@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.errors import InputError
 from dispatcher.shipped import shipped_folder
-from dispatcher.submission import Submission, job_folder, parse_submission, read_submission
+from dispatcher.submission import Submission, parse_submission, read_submission
 
 from .conftest import CORPUS
 
@@ -200,14 +200,3 @@ def test_a_missing_script_is_refused(tmp_path: Path) -> None:
         read_submission(tmp_path / "none.script")
     with pytest.raises(InputError, match="cannot be read"):
         read_submission(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("path", "is_job"),
-    [("Refine3D/job019", True), ("Refine3D/job1234", True), ("Refine3D/job19", False),
-     ("Refine3D", False), ("Refine3D/job019/sub", False)],
-)  # fmt: skip
-def test_a_job_folder_is_known_by_its_name(path: str, is_job: bool, tmp_path: Path) -> None:
-    script = tmp_path / path / "run_submit.script"
-
-    assert job_folder(script) == (script.parent if is_job else None)

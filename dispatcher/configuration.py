@@ -1,0 +1,49 @@
+"""The three files of a site together: site.json, dispatch_config.json, images.json."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .config_files import nearest
+from .errors import ConfigError
+from .images import Catalogue, load_catalogue
+from .job_types import JobTypes, check_job_parameters, load_job_types
+from .site import Site, config_path, load_site
+
+__all__ = ["Configuration", "check_site_against_types", "load_configuration"]
+
+
+class Configuration(NamedTuple):
+    """The three files of a site, loaded and checked."""
+
+    site: Site
+    job_types: JobTypes
+    catalogue: Catalogue
+
+
+def load_configuration() -> Configuration:
+    """Load site.json, dispatch_config.json and images.json.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    site = load_site()
+    job_types = load_job_types(config_path("dispatch_config.json"))
+    check_site_against_types(site, job_types)
+    return Configuration(site, job_types, load_catalogue(config_path("images.json")))
+
+
+def check_site_against_types(site: Site, job_types: JobTypes) -> None:
+    """Check site.json's ``job_parameters``: the job types exist, the numbers are possible.
+
+    Raises:
+        ConfigError: naming the file, the key and what was expected.
+    """
+    where = config_path("site.json")
+    for name, parameters in site.job_parameters.items():
+        if name not in job_types.types:
+            raise ConfigError(
+                f'{where}: key "job_parameters": there is no job type "{name}"'
+                f"{nearest(name, list(job_types.types))}"
+            )
+        check_job_parameters(parameters, f'{where}: key "job_parameters.{name}')
