@@ -19,6 +19,13 @@ checkout = Path(__file__).resolve().parent.parent
 if (checkout / "dispatcher" / "hook.py").is_file():
     sys.path.insert(0, str(checkout))
 
-from dispatcher.hook import main
+try:
+    from dispatcher.hook import main
+except Exception as error:  # a damaged installation: RELION must learn of it all the same
+    job = Path(sys.argv[-1]).parent
+    with (job / "run.err").open("a") as stream:
+        stream.write(f"relion-dispatch: its installation is damaged ({error}): tell your admin.\n")
+    (job / "RELION_JOB_EXIT_FAILURE").touch()
+    raise
 
 sys.exit(main(sys.argv[1:]))

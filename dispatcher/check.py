@@ -15,9 +15,10 @@ from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
 from .errors import DispatchError
-from .images import Build, Catalogue, Image, load_catalogue
+from .images import Build, Catalogue, Image, choose, load_catalogue
 from .job_script import job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
+from .pins import PIN_FILE
 from .planning import make_plan
 from .programs import strip_mpi
 from .site import Site, config_path, load_site
@@ -52,9 +53,12 @@ def problems() -> list[str]:
     if isinstance(site, Site):
         found += _program_problems(site)
         if isinstance(types, JobTypes):
+            before = len(found)
             attempt(lambda: check_site_against_types(site, types))
-            found += _template_problems(site, types)
-    return found
+            if len(found) == before:
+                real = catalogue if isinstance(catalogue, Catalogue) and catalogue.images else None
+                found += _job_problems(site, types, real)
+    return list(dict.fromkeys(found))
 
 
 def shadowed(types: Mapping[str, JobType]) -> Iterator[tuple[str, str]]:
@@ -100,18 +104,17 @@ def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Itera
 
 
 def _program_problems(site: Site) -> Iterator[str]:
-    command = site.schedulers[site.scheduler].submit_command[0]
-    for key, program in (
-        ("apptainer.program", site.apptainer.program),
-        (f"schedulers.{site.scheduler}.submit_command", command),
-    ):
-        if shutil.which(program) is None:
-            yield f'{config_path("site.json")}: key "{key}": the program "{program}" is not found.'
+    program = site.apptainer.program
+    if shutil.which(program) is None:
+        yield (
+            f'{config_path("site.json")}: key "apptainer.program": the program "{program}" is not '
+            "found."
+        )
 
 
-def _template_problems(site: Site, types: JobTypes) -> list[str]:
-    """Render every job type's template for a made-up job of that type, and let bash read it."""
-    found: list[str] = []
+def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
+    """Plan a made-up job of every type, render its template, and let bash read the script."""
+    found = list(_uncompiled_templates())
     known = set(DECIDING_PARAMETERS)
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, _sample_catalogue(Path(folder), types))
@@ -132,6 +135,17 @@ def _template_problems(site: Site, types: JobTypes) -> list[str]:
             except DispatchError as error:
                 found.append(f'job type "{name}": {error}')
                 continue
+            if catalogue and plan.image and plan.image.name in catalogue.images:
+                partition = plan.job_parameters["partition"]
+                try:
+                    choose(catalogue, plan.image.name, {}, plan.uses_gpu, partition, Path(PIN_FILE))
+                except DispatchError as error:
+                    found.append(f'job type "{name}": {error}')
+            if shutil.which(plan.submit_command[0]) is None:
+                found.append(
+                    f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
+                    f'command "{plan.submit_command[0]}" is not found.'
+                )
             known |= set(job_variables(plan)) - set(plan.job_parameters)
             read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
             if read.returncode != 0:
@@ -152,6 +166,17 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
 
 
 _SAMPLE = RefinementModel(box=64, source="a made-up job")
+
+
+def _uncompiled_templates() -> Iterator[str]:
+    """Templates that Jinja cannot read, also those that no job type uses."""
+    env = environment(template_folders())
+    for name in env.list_templates(filter_func=lambda name: name.endswith(".j2")):
+        try:
+            env.get_template(name)
+        except Exception as error:
+            line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+            yield f"Template {name}{line}: {error}"
 
 
 def _template_sources() -> str:

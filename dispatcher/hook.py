@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-from .refusal import refuse
+from .refusal import refuse, say
 
 __all__ = ["main"]
+
+USAGE = """Usage: relion_dispatch.py SCRIPT
+
+Submits the job that RELION wrote to SCRIPT (JOB/run_submit.script).
+RELION calls it by itself: export RELION_QSUB_COMMAND=relion_dispatch.py"""
 
 
 def main(arguments: list[str]) -> int:
     """Dispatch the submission script named by the one argument; return the exit status."""
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        print(
-            "Usage: relion_dispatch.py SCRIPT\n\n"
-            "Submits the job that RELION wrote to SCRIPT (JOB/run_submit.script).\n"
-            "RELION calls it by itself: export RELION_QSUB_COMMAND=relion_dispatch.py",
-            file=sys.stdout if arguments in (["-h"], ["--help"]) else sys.stderr,
-        )
-        return 0 if arguments in (["-h"], ["--help"]) else 2
+    if arguments in (["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    if len(arguments) != 1:
+        if arguments and arguments[-1].endswith("run_submit.script"):
+            return refuse(
+                arguments[-1],
+                f"relion_dispatch.py takes no other arguments than the script, and was given "
+                f"{' '.join(arguments[:-1])}: correct RELION_QSUB_COMMAND.",
+            )
+        say(USAGE)
+        return 2
     script = arguments[0]
     gc.disable()  # this process ends before there is garbage worth the time to look for it
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         from .errors import DispatchError
     except Exception as error:
@@ -33,6 +45,12 @@ def main(arguments: list[str]) -> int:
         return _dispatch(Path(script))
     except DispatchError as error:
         return refuse(script, str(error))
+    except KeyboardInterrupt:
+        return refuse(
+            script,
+            "The submission was interrupted: look whether the job is in the queue before you "
+            "submit it again.",
+        )
     except Exception as error:  # a defect of ours must not leave a job that runs for ever
         return refuse(script, _defect(error))
 
@@ -40,7 +58,7 @@ def main(arguments: list[str]) -> int:
 def _defect(error: Exception) -> str:
     import traceback
 
-    traceback.print_exc()
+    say(traceback.format_exc())
     return (
         f"The job was not submitted, because of a defect in relion-dispatch or its installation "
         f"({type(error).__name__}: {error}): show this line to your admin."
@@ -73,18 +91,21 @@ def _dispatch(script: Path) -> int:
         "job_id": None,
     }
     write_atomically(record_file, _as_text(record))
-    if plan.image:
-        pin(plan.project, plan.image)
     submitted = submit(
         configuration.site.schedulers[plan.scheduler], plan.submit_command, plan.project
     )
-    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):
-        print(line)
+    # The job runs: from here on RELION must not be told that it failed.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     record |= {"job_id": submitted.job_id, "submit_output": submitted.output}
     try:
         write_atomically(record_file, _as_text(record))
-    except DispatchError as error:  # the job runs: RELION must not be told that it failed
-        print(f"relion-dispatch: {error}", file=sys.stderr)
+        if plan.image:
+            pin(plan.project, plan.image)
+    except DispatchError as error:
+        say(f"relion-dispatch: {error}")
+    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):
+        say(line, sys.stdout)
     return 0
 
 

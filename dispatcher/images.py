@@ -109,7 +109,7 @@ def choose(
         raise ImageError(
             f"This project is pinned to {name} {version} ({pin_file}), which is not in the "
             f"catalogue {catalogue.path} (it has {', '.join(image.versions)}): put that version "
-            f"back, or change the pin knowingly."
+            f"back, or change the version in that file."
         )
     serving = [
         build

@@ -15,7 +15,7 @@ from .templates import environment, render, template_folders
 __all__ = ["job_script", "job_variables"]
 
 # Known to every template, whether a site sets them or not.
-_OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": ()}
+_OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": None}
 
 
 def job_script(plan: Plan) -> str:
@@ -54,6 +54,7 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "uses_gpu": plan.uses_gpu,
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
+        "lock": plan.lock,
         "image": plan.image and str(plan.image.path),
         "environment": plan.environment,
         "reasons": [" ".join(reason.split()) for reason in plan.reasons],

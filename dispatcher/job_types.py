@@ -162,6 +162,25 @@ def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
                 f'{where}.{name}": expected a whole number, at least {least}, '
                 f"found {json.dumps(value)}"
             )
+    for name, wanted, fits in (
+        ("submit_command", "one text, quoted as in a shell", _is_command),
+        ("scheduler_options", "a list of texts", _is_list_of_texts),
+    ):
+        if parameters.get(name) is not None and not fits(parameters[name]):
+            raise ConfigError(
+                f'{where}.{name}": expected {wanted}, found {json.dumps(parameters[name])}'
+            )
+
+
+def _is_command(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(split(value))
+    except InputError:
+        return False
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def lineage(types: Mapping[str, JobType], name: str, where: str = "") -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Plan(NamedTuple):
         template: the Jinja template's name.
         scheduler: a name in site.json's schedulers.
         submit_command: the full argument list.
+        lock: the file whose lock the job script waits for, where jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
         nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
         mps: whether NVIDIA's multi-process service is started around the ranks.
@@ -68,6 +69,7 @@ class Plan(NamedTuple):
     scheduler: str
     directives: str
     submit_command: tuple[str, ...]
+    lock: str | None
     image: Choice | None
     nproc: int
     nthread: int

@@ -3,7 +3,6 @@ box size; writes nothing."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from .pins import PIN_FILE, pinned_versions
 from .plan import Plan, PlannedCommand
 from .programs import lookup
 from .rewrite import as_single_process, rewrite, with_resources
+from .shell_words import split
 from .site import Partition, Site, bytes_of, config_path
 from .submission import Submission, read_submission
-from .submit import submit_argv
+from .submit import lock_file
 from .templates import environment, nearest_template, template_folders
 
 __all__ = ["make_plan", "plan_script"]
@@ -69,7 +69,13 @@ def make_plan(
     command = rewrite(submission.main, levels)
     refinement = None
     if command.base_program == "relion_refine":
-        refinement = refinement_model(command, project, gui.options if gui else None)
+        try:
+            refinement = refinement_model(command, project, gui.options if gui else None)
+        except InputError:
+            inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
+            if "$" not in "".join(inputs):
+                raise
+            reasons.append("The box size is not known here: a path is to be expanded on the node.")
     wanted = _wanted(parameters, submission, gui, command, levels, partition)
     settled = resources.decide(command, wanted, partition, refinement)
     reasons += settled.reasons
@@ -122,7 +128,8 @@ def make_plan(
         template=nearest_template(env, names, _leafmost(levels, "template")),
         scheduler=scheduler_name,
         directives=scheduler.directives or scheduler_name,
-        submit_command=tuple(submit_argv(scheduler, submit_command, script)),
+        submit_command=(*(submit_command or scheduler.submit_command), script),
+        lock=str(lock_file()) if scheduler.one_at_a_time else None,
         image=image,
         nproc=settled.nproc,
         nthread=settled.nthread,
@@ -209,7 +216,7 @@ def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str
     A submit command alone (the FMI format) names the scheduler that uses the same program.
     """
     own = parameters.get("submit_command")
-    command = shlex.split(str(own)) if own else None
+    command = [str(word) for word in split(str(own))] if own else None
     name = parameters.get("scheduler")
     if name is None and command:
         program = Path(command[0]).name

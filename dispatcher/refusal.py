@@ -7,11 +7,14 @@ nothing else does.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 from pathlib import Path
+from typing import TextIO
 
-__all__ = ["refuse"]
+__all__ = ["refuse", "say"]
 
 
 def refuse(script: str, sentence: str) -> int:
@@ -20,20 +23,34 @@ def refuse(script: str, sentence: str) -> int:
     What cannot be written is said on standard error; nothing is raised.
     """
     line = f"relion-dispatch: {sentence}"
-    print(line, file=sys.stderr)
     folder, errfile = _where(Path(script))
     if folder is None:
+        say(line)
         return 1
     try:
         with errfile.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(line + "\n")
     except OSError as error:
-        print(f"relion-dispatch: {error}", file=sys.stderr)
+        say(f"relion-dispatch: {error}")
     try:
         (folder / "RELION_JOB_EXIT_FAILURE").touch()
     except OSError as error:
-        print(f"relion-dispatch: {error}", file=sys.stderr)
+        say(f"relion-dispatch: {error}")
+    say(line)
     return 1
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print to standard error, or to `stream`, if anybody still listens: RELION's terminal may be
+    closed."""
+    target = stream or sys.stderr
+    if target is None:
+        return
+    try:
+        print(line, file=target, flush=True)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # or closing it fails once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
 
 
 def _where(script: Path) -> tuple[Path | None, Path]:

@@ -62,29 +62,30 @@ def decide(
     if wanted.nproc > 1 and not mpi:
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
         reasons.append(f"One process: {why} has no MPI version.")
-    nthread = wanted.nthread
     processes = wanted.nproc if mpi else 1
-    if partition.cores and processes * nthread > partition.cores * wanted.nodes:
-        nthread = max(1, partition.cores * wanted.nodes // processes)
-        reasons.append(
-            f"{nthread} threads instead of {wanted.nthread}: {processes} ranks share "
-            f"{partition.cores * wanted.nodes} cores."
+    halves = _splits_halves(command, refinement)
+    if partition.cores:
+        processes, nthread, fewer = _within_cores(
+            processes, wanted, partition.cores, least=3 if halves else 1
         )
+        reasons += fewer
+    else:
+        nthread = wanted.nthread
+    nodes = wanted.nodes if processes > 1 else 1
     if not program.mpi:
         return Resources(1, nthread, ngpu, 1, None, tuple(reasons))
     fit = ranks.fit(
         wanted=processes,
-        ngpu=ngpu * wanted.nodes,
+        ngpu=ngpu * nodes,
         gpu_bytes=wanted.gpu_bytes,
         threads=nthread,
         refinement=refinement,
         memory_model=wanted.memory_model,
         mpi=mpi,
         idle_leader=program.idle_leader,
-        split_halves=_splits_halves(command, refinement),
+        split_halves=halves,
         free_gpu_memory=_number(command.value("free_gpu_memory")),
     )
-    nodes = wanted.nodes if fit.nproc > 1 else 1
     return Resources(
         fit.nproc,
         fit.nthread,
@@ -95,10 +96,30 @@ def decide(
     )
 
 
+def _within_cores(
+    processes: int, wanted: Wanted, cores: int, least: int
+) -> tuple[int, int, list[str]]:
+    """Ranks and threads that the nodes' cores can carry: fewer threads first, then fewer ranks."""
+    reasons = []
+    nodes = wanted.nodes if processes > 1 else 1
+    fewer = max(least, min(processes, cores * nodes))
+    if fewer < processes:
+        reasons.append(f"{fewer} ranks instead of {processes}: there are {cores * nodes} cores.")
+    on_each = -(-fewer // nodes)
+    nthread = max(1, min(wanted.nthread, cores // on_each))
+    if nthread < wanted.nthread:
+        reasons.append(
+            f"{nthread} thread{'s' if nthread > 1 else ''} instead of {wanted.nthread}: "
+            f"{on_each} ranks share the {cores} cores of a node."
+        )
+    return fewer, nthread, reasons
+
+
 def _gpus(
     command: Command, program: Program, wanted: Wanted, partition: Partition
 ) -> tuple[int, list[str]]:
-    if wanted.ngpu and "skip_align" in command and "blush" not in command:
+    skips = "skip_align" in command or "skip_rotate" in command
+    if wanted.ngpu and skips and "blush" not in command:
         return 0, ["No GPU: RELION uses none when alignment is skipped."]
     if wanted.ngpu and partition.gpus is not None and partition.gpus < wanted.ngpu:
         if partition.gpus == 0:

@@ -17,14 +17,16 @@ def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
     """Remove, then add, level by level from the base to the leaf.
 
     A name that begins with a dash is used as written (``-d``), any other gets two. A value is
-    shell text: ``"\\"\\""`` is an empty argument, ``""`` (or true) a flag without a value.
+    shell text: ``"\\"\\""`` is an empty argument, ``""`` (or true) a flag without a value;
+    false adds nothing.
     """
     for level in levels:
         for name in level.relion_remove_parameter:
             command = command.without(name)
         for name, value in level.relion_add_parameter.items():
             option = name if name.startswith("-") else f"--{name}"
-            command = command.with_option(option, () if value is True else split(str(value)))
+            if value is not False:
+                command = command.with_option(option, () if value is True else split(str(value)))
     return command
 
 

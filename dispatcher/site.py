@@ -68,11 +68,11 @@ class Scheduler:
     """A way to submit.
 
     Attributes:
-        submit_command: the arguments before the job script's path. ``{lock}`` stands for a lock
-            file of this user on this machine.
+        submit_command: the arguments before the job script's path.
         job_id: a pattern whose first group is the job id in the command's output.
         detached: the command *is* the job: it is started in a session of its own and its process
             id is the job id.
+        one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for the submit command.
         directives: the template ``schedulers/NAME.sh.j2``; the scheduler's name where unset.
     """
@@ -82,6 +82,7 @@ class Scheduler:
     submit_command: list[str]
     job_id: str | None = None
     detached: bool = False
+    one_at_a_time: bool = False
     timeout: float = 60
     directives: str | None = None
 
@@ -156,6 +157,11 @@ def _check(site: Site, where: str) -> None:
             f'{where}: key "scheduler": there is no scheduler "{site.scheduler}" in "schedulers"'
             f"{nearest(site.scheduler, list(site.schedulers))}"
         )
+    for name in site.apptainer.environment:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ConfigError(
+                f'{where}: key "apptainer.environment": "{name}" is no name of a variable'
+            )
     for name, scheduler in site.schedulers.items():
         if not scheduler.submit_command:
             raise ConfigError(f'{where}: key "schedulers.{name}.submit_command" is empty')

@@ -13,7 +13,7 @@ from .cache import runtime_folder
 from .errors import SubmitError
 from .site import Scheduler
 
-__all__ = ["Submitted", "submit", "submit_argv"]
+__all__ = ["Submitted", "lock_file", "submit"]
 
 
 class Submitted(NamedTuple):
@@ -23,22 +23,19 @@ class Submitted(NamedTuple):
     output: str
 
 
-def submit_argv(scheduler: Scheduler, command: Sequence[str] | None, script: str) -> list[str]:
-    """The full submit command; `command` replaces the scheduler's own where it is given.
+def lock_file() -> Path:
+    """The lock that jobs which run one at a time on this machine wait for.
 
     Raises:
-        SubmitError: a lock is needed and no private folder can be had for it.
+        SubmitError: no private folder can be had for it.
     """
-    argv = [*(command or scheduler.submit_command), script]
-    if "{lock}" in argv:
-        folder = runtime_folder()
-        if folder is None:
-            raise SubmitError(
-                f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove "
-                "it, or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
-            )
-        argv = [str(folder / "local.lock") if word == "{lock}" else word for word in argv]
-    return argv
+    folder = runtime_folder()
+    if folder is None:
+        raise SubmitError(
+            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove it, "
+            "or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
+        )
+    return folder / "local.lock"
 
 
 def submit(scheduler: Scheduler, argv: Sequence[str], project: Path) -> Submitted:

@@ -20,7 +20,6 @@ from jinja2 import (
     Undefined,
     UndefinedError,
 )
-from jinja2 import TemplateError as JinjaError
 from markupsafe import Markup
 
 from .cache import cache_folder
@@ -149,8 +148,12 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
         ) from error
     except UndefinedError as error:
         raise TemplateError(f"Template {_place(error, name)}: {_explained(error, job)}.") from error
-    except JinjaError as error:
-        raise TemplateError(f"Template {_place(error, name)}: {error}.") from error
+    except TemplateError:
+        raise
+    except Exception as error:  # a template may do anything: {{ job.nproc + "x" }}
+        raise TemplateError(
+            f"Template {_place(error, name)}: {type(error).__name__}: {error}."
+        ) from error
     return text.replace("\n\n\n", "\n\n")
 
 

@@ -14,27 +14,40 @@
 # InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
-job=InitialModel/job009
-child=
-relion_status=
+dispatch_job=InitialModel/job009
+dispatch_status=
 
-# RELION waits for exactly one of these files; leave it however the script ends.
-finish() {
-    status=${relion_status:-$?}
-    trap - EXIT TERM INT HUP
-    if [ "$status" -ne 0 ]; then
-        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
-        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
-    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
-        touch "$job/RELION_JOB_EXIT_SUCCESS"
+# RELION waits for exactly one of these files, and believes SUCCESS before the others.
+tell_relion() {
+    if [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; then
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    elif [ "$dispatch_status" -ne 0 ] || [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+        touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    else
+        touch "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     fi
-    exit "$status"
 }
+finish() {
+    dispatch_status=${dispatch_status:-$?}
+    trap - EXIT
+    trap '' TERM INT HUP
+    tell_relion
+    exit "$dispatch_status"
+}
+# The scheduler may follow up with KILL, so RELION is told first.
 stop() {
+    trap '' TERM INT HUP
+    dispatch_status=$((128 + $1))
+    tell_relion
     echo "relion-dispatch: the job was stopped by signal $1." >&2
-    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
-    relion_status=$((128 + $1))
-    exit "$relion_status"
+    for _ in {1..50}; do
+        kill -TERM "${!:-0}" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "${!:-0}" 2>/dev/null
+    exit "$dispatch_status"
 }
 trap finish EXIT
 trap 'stop 15' TERM
@@ -44,16 +57,15 @@ trap 'stop 1' HUP
 # In the background, so that a signal is acted on at once and not after RELION's last iteration.
 run() {
     "$@" &
-    child=$!
-    wait "$child"
-    status=$?
-    child=
-    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+    wait "$!"
+    dispatch_status=$?
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
 
-if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
     echo "relion-dispatch: aborted in RELION before the job started." >&2
-    touch "$job/RELION_JOB_EXIT_ABORTED"
+    touch "$dispatch_job/RELION_JOB_EXIT_ABORTED"
     exit 0
 fi
 
@@ -66,8 +78,8 @@ relion-dispatch 0.1.0
 END_OF_REASONS
 
 # A clean environment in the container, but for these variables where they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+for dispatch_name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!dispatch_name+set}" ] || export "APPTAINERENV_$dispatch_name=${!dispatch_name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 
@@ -82,9 +94,9 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
     --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/ \
     --gpu '' --j 16
-rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
-rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
@@ -92,5 +104,5 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     /data/site/relion-5.1.0-cuda.sif \
     relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc \
     --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/
-rm -f "$job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
+rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS

@@ -3,27 +3,40 @@ exec </dev/null >>PostProcess/job016/run.out 2>>PostProcess/job016/run.err
 # PostProcess/job016 (job type postprocess), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
-job=PostProcess/job016
-child=
-relion_status=
+dispatch_job=PostProcess/job016
+dispatch_status=
 
-# RELION waits for exactly one of these files; leave it however the script ends.
-finish() {
-    status=${relion_status:-$?}
-    trap - EXIT TERM INT HUP
-    if [ "$status" -ne 0 ]; then
-        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
-        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
-    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
-        touch "$job/RELION_JOB_EXIT_SUCCESS"
+# RELION waits for exactly one of these files, and believes SUCCESS before the others.
+tell_relion() {
+    if [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; then
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    elif [ "$dispatch_status" -ne 0 ] || [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+        touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    else
+        touch "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     fi
-    exit "$status"
 }
+finish() {
+    dispatch_status=${dispatch_status:-$?}
+    trap - EXIT
+    trap '' TERM INT HUP
+    tell_relion
+    exit "$dispatch_status"
+}
+# The scheduler may follow up with KILL, so RELION is told first.
 stop() {
+    trap '' TERM INT HUP
+    dispatch_status=$((128 + $1))
+    tell_relion
     echo "relion-dispatch: the job was stopped by signal $1." >&2
-    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
-    relion_status=$((128 + $1))
-    exit "$relion_status"
+    for _ in {1..50}; do
+        kill -TERM "${!:-0}" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "${!:-0}" 2>/dev/null
+    exit "$dispatch_status"
 }
 trap finish EXIT
 trap 'stop 15' TERM
@@ -33,16 +46,18 @@ trap 'stop 1' HUP
 # In the background, so that a signal is acted on at once and not after RELION's last iteration.
 run() {
     "$@" &
-    child=$!
-    wait "$child"
-    status=$?
-    child=
-    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+    wait "$!"
+    dispatch_status=$?
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
 
-if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+# One job of this user at a time on this machine; the lock goes with the last of its processes.
+exec 9>>/data/runtime/local.lock
+run flock 9
+if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
     echo "relion-dispatch: aborted in RELION before the job started." >&2
-    touch "$job/RELION_JOB_EXIT_ABORTED"
+    touch "$dispatch_job/RELION_JOB_EXIT_ABORTED"
     exit 0
 fi
 
@@ -54,8 +69,8 @@ relion-dispatch 0.1.0
 END_OF_REASONS
 
 # A clean environment in the container, but for these variables where they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+for dispatch_name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!dispatch_name+set}" ] || export "APPTAINERENV_$dispatch_name=${!dispatch_name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 

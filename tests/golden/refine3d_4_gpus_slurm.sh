@@ -14,31 +14,44 @@
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
-job=Refine3D/job011
-child=
-relion_status=
+dispatch_job=Refine3D/job011
+dispatch_status=
 
-# RELION waits for exactly one of these files; leave it however the script ends.
-finish() {
-    status=${relion_status:-$?}
-    trap - EXIT TERM INT HUP
-    if [ -n "${mps_folder:-}" ]; then
-        ! mps_ready || echo quit | mps_ask >/dev/null 2>&1
-        rm -rf "$mps_folder"
+# RELION waits for exactly one of these files, and believes SUCCESS before the others.
+tell_relion() {
+    if [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; then
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    elif [ "$dispatch_status" -ne 0 ] || [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+        touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+    else
+        touch "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     fi
-    if [ "$status" -ne 0 ]; then
-        rm -f "$job/RELION_JOB_EXIT_SUCCESS"
-        [ -e "$job/RELION_JOB_EXIT_ABORTED" ] || touch "$job/RELION_JOB_EXIT_FAILURE"
-    elif [ ! -e "$job/RELION_JOB_EXIT_ABORTED" ] && [ ! -e "$job/RELION_JOB_EXIT_FAILURE" ]; then
-        touch "$job/RELION_JOB_EXIT_SUCCESS"
-    fi
-    exit "$status"
 }
+finish() {
+    dispatch_status=${dispatch_status:-$?}
+    trap - EXIT
+    trap '' TERM INT HUP
+    tell_relion
+    if [ -n "${dispatch_mps_folder:-}" ]; then
+        ! dispatch_mps_ready || echo quit | dispatch_mps_ask >/dev/null 2>&1
+        rm -rf "$dispatch_mps_folder"
+    fi
+    exit "$dispatch_status"
+}
+# The scheduler may follow up with KILL, so RELION is told first.
 stop() {
+    trap '' TERM INT HUP
+    dispatch_status=$((128 + $1))
+    tell_relion
     echo "relion-dispatch: the job was stopped by signal $1." >&2
-    [ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null
-    relion_status=$((128 + $1))
-    exit "$relion_status"
+    for _ in {1..50}; do
+        kill -TERM "${!:-0}" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "${!:-0}" 2>/dev/null
+    exit "$dispatch_status"
 }
 trap finish EXIT
 trap 'stop 15' TERM
@@ -48,16 +61,15 @@ trap 'stop 1' HUP
 # In the background, so that a signal is acted on at once and not after RELION's last iteration.
 run() {
     "$@" &
-    child=$!
-    wait "$child"
-    status=$?
-    child=
-    [ "$status" -eq 0 ] || { relion_status=$status; exit "$status"; }
+    wait "$!"
+    dispatch_status=$?
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
 
-if [ -e "$job/RELION_JOB_ABORT_NOW" ]; then
+if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
     echo "relion-dispatch: aborted in RELION before the job started." >&2
-    touch "$job/RELION_JOB_EXIT_ABORTED"
+    touch "$dispatch_job/RELION_JOB_EXIT_ABORTED"
     exit 0
 fi
 
@@ -70,26 +82,26 @@ relion-dispatch 0.1.0
 END_OF_REASONS
 
 # A clean environment in the container, but for these variables where they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+for dispatch_name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS TORCH_HOME CUDA_VISIBLE_DEVICES; do
+    [ -z "${!dispatch_name+set}" ] || export "APPTAINERENV_$dispatch_name=${!dispatch_name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 
 # A control daemon of this job's own, ready before the ranks start; without it they run all the same.
-mps_folder=$(mktemp -d /tmp/relion-mps.XXXXXX) || mps_folder=
-mps_ask() { CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe" timeout 5 nvidia-cuda-mps-control; }
-mps_ready() { echo get_server_list | mps_ask >/dev/null 2>&1; }
-if [ -n "$mps_folder" ] && command -v nvidia-cuda-mps-control >/dev/null; then
-    mkdir "$mps_folder/pipe" "$mps_folder/log"
-    CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe" CUDA_MPS_LOG_DIRECTORY="$mps_folder/log" \
+dispatch_mps_folder=$(mktemp -d /tmp/relion-mps.XXXXXX) || dispatch_mps_folder=
+dispatch_mps_ask() { CUDA_MPS_PIPE_DIRECTORY="$dispatch_mps_folder/pipe" timeout 5 nvidia-cuda-mps-control; }
+dispatch_mps_ready() { echo get_server_list | dispatch_mps_ask >/dev/null 2>&1; }
+if [ -n "$dispatch_mps_folder" ] && command -v nvidia-cuda-mps-control >/dev/null; then
+    mkdir "$dispatch_mps_folder/pipe" "$dispatch_mps_folder/log"
+    CUDA_MPS_PIPE_DIRECTORY="$dispatch_mps_folder/pipe" CUDA_MPS_LOG_DIRECTORY="$dispatch_mps_folder/log" \
         nvidia-cuda-mps-control -d
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        mps_ready && break
+        dispatch_mps_ready && break
         sleep 0.2
     done
 fi
-if [ -n "$mps_folder" ] && mps_ready; then
-    export APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="$mps_folder/pipe"
+if [ -n "$dispatch_mps_folder" ] && dispatch_mps_ready; then
+    export APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="$dispatch_mps_folder/pipe"
 else
     echo "relion-dispatch: MPS did not start; the ranks share the GPUs without it." >&2
 fi

@@ -102,9 +102,8 @@ def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:
     site("dispatch_config.json", TYPES)
     site("job_template/refine.sh.j2", "#!/bin/bash\n{% if %}\n")
 
-    (problem,) = problems()
-
-    assert "refine.sh.j2, line 2" in problem
+    assert all("refine.sh.j2, line 2" in problem for problem in problems())
+    assert problems()
 
 
 def test_a_job_parameter_that_nothing_reads_is_named(site: WriteSite) -> None:
@@ -153,9 +152,64 @@ def test_all_files_are_checked_even_if_one_is_broken(site: WriteSite) -> None:
 
 
 def test_a_missing_submit_command_is_named(site: WriteSite) -> None:
-    site("site.json", {"scheduler": "x", "schedulers": {"x": {"submit_command": ["no-such-sub"]}}})
+    site(
+        "site.json",
+        {
+            "scheduler": "x",
+            "schedulers": {"x": {"submit_command": ["no-such"], "directives": "slurm"}},
+        },
+    )
 
-    assert any('"no-such-sub" is not found' in problem for problem in problems())
+    (problem,) = problems()
+
+    assert 'key "schedulers.x": the submit command "no-such" is not found' in problem
+
+
+def test_a_catalogue_without_a_build_for_gpus_is_named(site: WriteSite, images: Path) -> None:
+    builds = [{"variant": "cpu", "path": "relion-5.1.0-cpu.sif"}]
+    site("images.json", {"relion": {"default": "5.1.0", "versions": {"5.1.0": builds}}})
+
+    found = problems()
+
+    assert any('job type "refine": relion 5.1.0 has no variant for GPUs' in p for p in found)
+    assert not any('"postprocess"' in problem for problem in found)
+
+
+def test_a_template_that_no_type_uses_is_read_too(site: WriteSite) -> None:
+    site("job_template/unused.sh.j2", "{{ job.x (")
+
+    (problem,) = problems()
+
+    assert "unused.sh.j2, line 1" in problem
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"nodes": 0}, 'submit.nodes": expected a whole number'),
+        ({"submit_command": "sbatch 'x"}, 'submit.submit_command": expected one text'),
+        ({"submit_command": ["sbatch"]}, 'submit.submit_command": expected one text'),
+        ({"scheduler_options": "--exclusive"}, 'submit.scheduler_options": expected a list'),
+    ],
+)
+def test_impossible_job_parameters_are_named(
+    parameters: dict[str, Any], says: str, site: WriteSite
+) -> None:
+    site("site.json", {"job_parameters": {"submit": parameters}})
+
+    (problem,) = problems()
+
+    assert "site.json" in problem
+    assert says in problem
+
+
+def test_a_template_that_fails_in_python_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\n{{ job.nproc + 'x' }}\n")
+
+    (problem,) = problems()
+
+    assert "refine.sh.j2, line 2: TypeError" in problem
 
 
 def test_exit_status_and_output(site: WriteSite) -> None:

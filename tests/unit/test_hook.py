@@ -241,28 +241,120 @@ def test_a_dispatcher_without_its_libraries_still_refuses(
     assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
 
 
-def test_a_local_job_is_detached_in_a_process_group_of_its_own_and_jobs_take_turns(
-    site: WriteSite, corpus_job: CorpusJob, project: Path, tmp_path: Path
-) -> None:
-    log = tmp_path / "log"
-    site(
-        "job_template/base.sh.j2",
-        f"#!/bin/bash\necho start $(ps -o pgid= $$) >> {log}; sleep 0.4; echo end >> {log}\n",
-    )
-    scripts = [corpus_job(f"relion-5.0.1/{name}") for name in ("Polish_job018", "Polish_job019")]
+def external_job(project: Path, corpus_job: CorpusJob, number: int, body: str) -> Path:
+    """An External job of RELION whose program is a shell script on the host."""
+    script = corpus_job("relion-5.0.1/External_job023")
+    if number != 23:
+        script = script.parent.rename(script.parent.with_name(f"job{number:03}")) / script.name
+    program = project / f"tool{number}"
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    text = script.read_text().replace("job023", f"job{number:03}")
+    script.write_text(text.replace("/opt/bin/mytool.py", str(program)))
+    return script
 
-    begun = time.monotonic()
-    groups = [call_hook(script, project).stdout.split()[-1] for script in scripts]
-    returned = time.monotonic() - begun
-    while log.read_text().count("end") < 2 if log.exists() else True:
-        assert time.monotonic() - begun < 20
+
+def wait_for(path: Path, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} was not made within {seconds} s"
         time.sleep(0.05)
 
-    lines = log.read_text().split("\n")
-    assert [line.split()[0] for line in lines if line] == ["start", "end", "start", "end"]
+
+def test_local_jobs_are_detached_and_take_turns(corpus_job: CorpusJob, project: Path) -> None:
+    body = "echo start $(ps -o pgid= $$) >> log; sleep 0.4; echo end >> log"
+    scripts = [external_job(project, corpus_job, number, body) for number in (21, 22)]
+
+    groups = [call_hook(script, project).stdout.split()[-1] for script in scripts]
+    for script in scripts:
+        wait_for(script.parent / "RELION_JOB_EXIT_SUCCESS")
+
+    lines = (project / "log").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["start", "end", "start", "end"]
     assert {line.split()[1] for line in lines if line.startswith("start")} == set(groups)
     assert str(os.getpgrp()) not in groups
-    assert returned < 20
+
+
+def test_a_local_job_stopped_by_its_id_while_it_waits_tells_relion(
+    corpus_job: CorpusJob, project: Path
+) -> None:
+    first = external_job(project, corpus_job, 21, "until [ -e go ]; do sleep 0.05; done")
+    second = external_job(project, corpus_job, 22, "touch started")
+    call_hook(first, project)
+    job_id = int(call_hook(second, project).stdout.split()[-1])
+    time.sleep(0.3)
+
+    os.kill(job_id, 15)
+
+    wait_for(second.parent / "RELION_JOB_EXIT_FAILURE")
+    (project / "go").touch()
+    wait_for(first.parent / "RELION_JOB_EXIT_SUCCESS")
+    assert not (project / "started").exists()
+    assert "stopped by signal 15" in (second.parent / "run.err").read_text()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_a_refusal_reaches_relion_though_nobody_listens(
+    closed: str, corpus_job: CorpusJob, project: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    script.write_text("")
+
+    done = subprocess.run(
+        f"'{HOOK}' Refine3D/job011/run_submit.script {closed}", shell=True, cwd=project,
+        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "is empty" in (script.parent / "run.err").read_text()
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_a_submitted_job_is_not_refused_because_nobody_listens(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering("echo 4711")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    subprocess.run(
+        f"'{HOOK}' Refine3D/job011/run_submit.script >/dev/full 2>/dev/full", shell=True,
+        cwd=project, env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
+    )  # fmt: skip
+
+    assert not (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+    assert json.loads((script.parent / "dispatch.json").read_text())["job_id"] == "4711"
+
+
+def test_an_interrupted_submission_is_told(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering("touch asked; exec sleep 0.9")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    hook = subprocess.Popen(
+        [HOOK, "Refine3D/job011/run_submit.script"], cwd=project, stderr=subprocess.DEVNULL,
+        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
+    )  # fmt: skip
+    wait_for(project / "asked")
+
+    hook.send_signal(1)
+
+    assert hook.wait(20) == 1
+    assert "was interrupted" in (script.parent / "run.err").read_text()
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_further_arguments_are_refused_where_relion_looks(
+    corpus_job: CorpusJob, project: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    done = subprocess.run(
+        [HOOK, "--verbose", "Refine3D/job011/run_submit.script"], cwd=project,
+        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+
+    assert_refused(done, script.parent, "--verbose", "RELION_QSUB_COMMAND")
 
 
 def test_usage_is_printed_without_a_script(project: Path) -> None:

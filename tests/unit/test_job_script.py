@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dispatcher.configuration import load_configuration
-from dispatcher.errors import TemplateError
+from dispatcher.errors import ConfigError, TemplateError
 from dispatcher.job_script import job_script
 from dispatcher.planning import plan_script
 
@@ -164,7 +165,7 @@ def test_a_project_path_runs_nothing(
     rendered = job_script(plan_script(moved / script, load_configuration()))
 
     start = tmp_path / "start_of_script"
-    start.write_text(rendered[: rendered.index("\njob=")] + "\npwd -P\n")
+    start.write_text(rendered[: rendered.index("\ndispatch_job=")] + "\npwd -P\n")
     done = subprocess.run(["bash", start], cwd=moved)
     assert not list(tmp_path.rglob("canary"))
     log = (moved / "PostProcess/job016/run.out").read_text()
@@ -192,6 +193,27 @@ def test_a_config_value_that_cannot_stand_in_a_directive_is_refused(
 
     with pytest.raises(TemplateError, match=r"(line break|directive)"):
         job_script(plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()))
+
+
+def test_a_name_of_a_variable_that_is_none_is_refused(site: WriteSite) -> None:
+    site("site.json", {"apptainer": {"environment": ["a[$(touch canary)]"]}})
+
+    with pytest.raises(ConfigError, match="no name of a variable"):
+        load_configuration()
+
+
+def test_no_variable_of_the_job_script_stands_in_the_users_way(
+    corpus_job: CorpusJob, run_script: RunScript, tmp_path: Path
+) -> None:
+    names = ["job", "child", "status", "name", "folder", "project"]
+    script = corpus_job("relion-5.0.1/PostProcess_job016")
+    text = " ".join(f"--x ${name}" for name in names)
+    script.write_text(script.read_text().replace("--auto_bfac", text))
+
+    run_script(script, **{name: f"own-{name}" for name in names})
+
+    words = recorded(tmp_path)[0]
+    assert [word for word in words if word.startswith("own-")] == [f"own-{n}" for n in names]
 
 
 def test_variables_expand_on_the_node(
@@ -260,6 +282,57 @@ def test_a_job_aborted_while_it_waited_never_starts(
 
     assert exit_files(script) == {"ABORTED"}
     assert not (tmp_path / "recorded").exists()
+
+
+def test_failure_beside_success_is_failure(
+    corpus_job: CorpusJob, run_script: RunScript, tmp_path: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/InitialModel_job009")
+
+    done = run_script(
+        script,
+        ON_RUN="cd InitialModel/job009; touch RELION_JOB_EXIT_SUCCESS RELION_JOB_EXIT_FAILURE",
+    )
+
+    assert done.returncode == 1
+    assert exit_files(script) == {"FAILURE"}
+    assert len(recorded(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
+    terms: int, corpus_job: CorpusJob, tmp_path: Path, project: Path, run_script: RunScript
+) -> None:
+    """The program ignores TERM; exit files are there at once, not when it ends."""
+    script = corpus_job("relion-5.0.1/PostProcess_job016")
+    run_script(script)  # writes the stand-in for Apptainer's record and the job script's file
+    (script.parent / "RELION_JOB_EXIT_SUCCESS").unlink()
+    job = subprocess.Popen(
+        ["bash", tmp_path / "job_script"],
+        cwd=project,
+        start_new_session=True,
+        env={
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "RECORDED": str(tmp_path / "recorded"),
+            "ON_RUN": "trap '' TERM; touch running; sleep 30",
+        },
+    )
+    wait_until((project / "running").exists)
+
+    for _ in range(terms):
+        job.send_signal(15)
+
+    wait_until(lambda: exit_files(script) == {"FAILURE"}, 2)
+    os.killpg(job.pid, 9)
+    job.wait()
+    assert exit_files(script) == {"FAILURE"}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_redirected_echo_writes_its_file(

@@ -170,6 +170,52 @@ def test_skipping_alignment_uses_no_gpu(corpus_job: CorpusJob) -> None:
     assert "--nv" not in planned.commands[0].prefix
 
 
+def test_skipping_rotation_uses_no_gpu_either(corpus_job: CorpusJob) -> None:
+    script = corpus_job("relion-4.0.2/Class3D_job003")
+    script.write_text(script.read_text().replace(" --sym C1", " --skip_rotate --sym C1"))
+
+    assert not plan(script).uses_gpu
+
+
+def test_a_single_process_has_the_gpus_of_one_node(site: WriteSite, corpus_job: CorpusJob) -> None:
+    site("site.json", {"job_parameters": {"gpu": {"nodes": 2}, "gpu_sp": {"ngpu": 4}}})
+
+    planned = plan(corpus_job("relion-5.0.1/InitialModel_job009"))
+
+    assert (planned.nodes, planned.ngpu) == (1, 4)
+
+
+@pytest.mark.parametrize(("nodes", "nproc", "nthread"), [(2, 3, 16), (1, 9, 6), (1, 33, 1)])
+def test_ranks_and_threads_fit_the_nodes_cores(
+    nodes: int, nproc: int, nthread: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site(
+        "site.json",
+        {
+            "partitions": {"small": {"cores": 16}},
+            "job_parameters": {
+                "submit": {"partition": "small"},
+                "refine": {"nodes": nodes, "nproc": nproc, "nthread": nthread},
+            },
+        },
+    )
+
+    planned = plan(corpus_job("relion-5.0.1/Refine3D_job011"))
+
+    assert -(-planned.nproc // planned.nodes) * planned.nthread <= 16
+    assert planned.nproc >= 3
+
+
+def test_a_path_that_expands_on_the_node_is_no_ground_for_refusal(corpus_job: CorpusJob) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    script.write_text(script.read_text().replace("--i Select", "--i $DATA/Select"))
+
+    planned = plan(script)
+
+    assert planned.gpu_fit["model"] is None or planned.gpu_fit.get("box_size") is None
+    assert any("expanded on the node" in reason for reason in planned.reasons)
+
+
 def test_nv_is_there_exactly_when_the_job_uses_gpus(corpus_job: CorpusJob) -> None:
     for name in ("relion-5.0.1/Refine3D_job011", "relion-5.0.1/Polish_job018"):
         planned = plan(corpus_job(name))
