@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from .conftest import MakeProject, Project
 
 REFINE = {
@@ -31,8 +33,9 @@ def refine(project: Project, **options: object) -> Path:
     return job
 
 
-def test_mask_create_runs_as_one_process(make_project: MakeProject) -> None:
-    project = make_project("5")
+@pytest.mark.parametrize("major", ["3", "5"])
+def test_mask_create_runs_as_one_process(major: str, make_project: MakeProject) -> None:
+    project = make_project(major)
     job = project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
 
     project.run_job(job)
@@ -44,15 +47,15 @@ def test_mask_create_runs_as_one_process(make_project: MakeProject) -> None:
     assert "mpirun" not in record["commands"][0]["prefix"]
 
 
-def test_class2d_runs_as_ranks_on_gpus(make_project: MakeProject) -> None:
-    project = make_project("5", class2d={"nproc": 3})
+@pytest.mark.parametrize("major", ["3", "5"])
+def test_class2d_runs_as_ranks_on_gpus(major: str, make_project: MakeProject) -> None:
+    project = make_project(major, class2d={"nproc": 3})
+    version = {"nr_iter": 2} if major == "3" else {"nr_iter_em": 2, "do_em": "Yes", "do_grad": "No"}
     job = project.add_job(
         "class2d",
         fn_img="particles.star",
         nr_classes=2,
-        nr_iter_em=2,
-        do_em="Yes",
-        do_grad="No",
+        **version,
         do_ctf_correction="No",
         particle_diameter=110,
         psi_sampling=30,
