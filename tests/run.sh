@@ -43,6 +43,8 @@ tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
 settings=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$settings"
 export SLURM_CONF
+RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
+export RELION_TEST_MPS
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 cd "$work"
 "$work/$as_user" "$user_python" -m pytest -v -p no:cacheprovider --basetemp "$work/tmp" tests/system "$@"

@@ -2,7 +2,7 @@
 # suite_apt.sh SUITE FOLDER apt-get|apt-cache ARGUMENT...
 # Runs apt on any suite of this machine's mirror, with the lists in FOLDER, so
 # that the machine's own packages, lists and pins neither matter nor change.
-# Needs no root.
+# Needs no root. COMPONENTS, if set, replaces "main".
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,7 +18,7 @@ done
 
 mkdir -p "$folder"/{lists,archives}/partial
 mirror=$("$here/mirror.sh")
-echo "deb [arch=$(dpkg --print-architecture) $signed_by] $mirror $suite main" \
+echo "deb [arch=$(dpkg --print-architecture) $signed_by] $mirror $suite ${COMPONENTS:-main}" \
     > "$folder/sources.list"
 
 # Check-Valid-Until: sid's release file is often past its date on a mirror.

@@ -356,7 +356,8 @@ def test_mps_is_there_for_the_ranks_and_goes_with_them(
         corpus_job("relion-5.0.1/Refine3D_job011"),
         MPS_LOG=str(log),
         ON_RUN='echo "$APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY" >> "$MPS_LOG"; '
-        f'stat -c %a "${{APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY%/pipe}}" >> "$MPS_LOG"; exit {status}',
+        'stat -c %a "${APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY%/pipe}" >> "$MPS_LOG"; '
+        f"exit {status}",
     )
 
     assert done.returncode == status
