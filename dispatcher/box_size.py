@@ -8,15 +8,16 @@ run starts from (facts read in RELION 3.1.4, 4.0.2 and 5.0.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from . import gpu_memory, input_images, star
+from . import input_images, sampling, star
 from .errors import InputError
 from .input_images import is_true, number, whole_number
+from .refinement import RefinementModel
 
-__all__ = ["Options", "RefinementModel", "refinement_model"]
+__all__ = ["Options", "refinement_model"]
 
 
 class Options(Protocol):
@@ -26,35 +27,6 @@ class Options(Protocol):
 
     def value(self, name: str, /) -> str | None:
         """The option's value; '' for an empty or absent one."""
-
-
-@dataclass(frozen=True)
-class RefinementModel:
-    """The references of a refinement, as far as they decide its memory.
-
-    ``box`` and ``current_size`` in pixels; ``source`` says where the box was found.
-    ``current_size`` is the full box (0 means that), which the last iteration of an
-    auto-refinement uses (ml_optimiser.cpp:5703, 5.0.1) and any other may come to.
-    ``dimensions`` (2 or 3) of the references, ``data_dimensions`` of the images. ``padding``:
-    RELION's padding factor. ``gradient``: VDAM, with two pseudo half sets per class.
-    ``body_overlaps``: ordered pairs of overlapping bodies; all pairs, for the masks are not read.
-    ``coarse_samples``: poses per particle in a global search, 0 if local or unknown.
-    ``zero_mask``: the images' solvent is set to zero, not to noise.
-    """
-
-    box: int
-    source: str
-    dimensions: int = 3
-    data_dimensions: int = 2
-    classes: int = 1
-    bodies: int = 1
-    padding: float = 2
-    gradient: bool = False
-    auto_refine: bool = False
-    current_size: int = 0
-    body_overlaps: int = 0
-    coarse_samples: int = 0
-    zero_mask: bool = True
 
 
 def refinement_model(
@@ -163,8 +135,9 @@ def _coarse_samples(options: Options, model: RefinementModel, shifts_in_3d: bool
         if order >= first_local:
             return 0
         order = first_local - 1
-    return gpu_memory.coarse_samples(
-        model,
+    return sampling.coarse_samples(
+        model.classes,
+        model.dimensions,
         healpix_order=order,
         psi_step=number(_named(options, "psi_step") or "-1", "--psi_step"),
         offset_range=number(_named(options, "offset_range") or "6", "--offset_range"),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from .box_size import RefinementModel
 from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
@@ -21,6 +20,7 @@ from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
 from .planning import make_plan
 from .programs import strip_mpi
+from .refinement import RefinementModel
 from .site import Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders

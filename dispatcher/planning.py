@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from . import box_size, job_star, resources
-from .box_size import RefinementModel
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
@@ -18,6 +17,7 @@ from .job_types import JobType, lineage, match, merged_parameters
 from .pins import PIN_FILE, pinned_versions
 from .plan import Plan, PlannedCommand
 from .programs import lookup
+from .refinement import RefinementModel
 from .rewrite import as_single_process, rewrite, with_resources
 from .shell_words import split
 from .site import Partition, Site, bytes_of, config_path

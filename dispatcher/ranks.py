@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from . import gpu_memory
-from .box_size import RefinementModel
 from .errors import ConfigError, DoesNotFit
+from .refinement import RefinementModel
 
 __all__ = ["MemoryModel", "RankFit", "fit"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import ranks
-from .box_size import RefinementModel
 from .command import Command
 from .programs import Program, lookup
 from .ranks import MemoryModel, RankFit
+from .refinement import RefinementModel
 from .site import Partition
 
 __all__ = ["Resources", "Wanted", "decide"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.box_size import RefinementModel, refinement_model
+from dispatcher.box_size import refinement_model
 from dispatcher.errors import InputError
+from dispatcher.refinement import RefinementModel
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 

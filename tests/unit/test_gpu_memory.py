@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import gpu_memory
-from dispatcher.box_size import RefinementModel
+from dispatcher import gpu_memory, sampling
+from dispatcher.refinement import RefinementModel
 
 REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
 CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
@@ -168,17 +168,16 @@ def test_historic_formula_is_twice_too_high_at_padding_2_and_eight_times_at_padd
 def test_poses_of_a_3d_search_at_15_degrees() -> None:
     # 12 * 4^2 directions, 24 angles, 21 shifts within 5 pixels on a 2-pixel grid
     arguments = {"healpix_order": 2, "psi_step": -1, "offset_range": 5, "offset_step": 2}
-    assert gpu_memory.coarse_samples(REFINE, **arguments) == 192 * 24 * 21
-    four = replace(REFINE, classes=4)
-    assert gpu_memory.coarse_samples(four, **arguments) == 4 * 192 * 24 * 21
-    assert gpu_memory.coarse_samples(REFINE, **arguments, symmetry="D2") == 48 * 24 * 21
-    assert gpu_memory.coarse_samples(REFINE, **arguments, symmetry="I1") == 4 * 24 * 21
+    assert sampling.coarse_samples(REFINE.classes, 3, **arguments) == 192 * 24 * 21
+    assert sampling.coarse_samples(4, 3, **arguments) == 4 * 192 * 24 * 21
+    assert sampling.coarse_samples(REFINE.classes, 3, **arguments, symmetry="D2") == 48 * 24 * 21
+    assert sampling.coarse_samples(REFINE.classes, 3, **arguments, symmetry="I1") == 4 * 24 * 21
 
 
 def test_poses_of_a_2d_search_are_angles_times_shifts() -> None:
     two = replace(CLASS2D, classes=50)
-    assert gpu_memory.coarse_samples(two, 2, 12, 5, 2) == 50 * 30 * 21
-    assert gpu_memory.coarse_samples(two, 2, -1, 5, 2) == 50 * 36 * 21
+    assert sampling.coarse_samples(two.classes, 2, 2, 12, 5, 2) == 50 * 30 * 21
+    assert sampling.coarse_samples(two.classes, 2, 2, -1, 5, 2) == 50 * 36 * 21
 
 
 @given(st.integers(0, 12), st.sampled_from([0.5, 1, 1.5, 2, 3]), st.booleans())
@@ -188,7 +187,7 @@ def test_shifts_are_the_grid_points_within_reach(reach: int, step: float, deep: 
         x * x + y * y + z * z <= reach * reach
         for x, y, z in itertools.product(grid, grid, grid if deep else [0.0])
     )
-    poses = gpu_memory.coarse_samples(replace(CLASS2D, classes=1), 2, 360, reach, step, "C1", deep)
+    poses = sampling.coarse_samples(1, 2, 2, 360, reach, step, "C1", deep)
     assert poses == inside
 
 
@@ -198,7 +197,7 @@ def test_shifts_are_the_grid_points_within_reach(reach: int, step: float, deep: 
      ("C", 1), ("odd one", 1), ("C0", 1)],
 )  # fmt: skip
 def test_symmetry_order(group: str, order: int) -> None:
-    assert gpu_memory.symmetry_order(group) == order
+    assert sampling.symmetry_order(group) == order
 
 
 @given(MODELS, st.integers(1, 32))

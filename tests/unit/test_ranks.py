@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dispatcher import gpu_memory
-from dispatcher.box_size import RefinementModel
 from dispatcher.errors import ConfigError, DoesNotFit
 from dispatcher.ranks import MemoryModel, RankFit, fit
+from dispatcher.refinement import RefinementModel
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = RefinementModel(box=256, source="particles.star, optics group 1", auto_refine=True)
