@@ -59,7 +59,7 @@ def run_session(
     Raises:
         ImageError: there is no such image.
         SubmitError: Apptainer cannot be started.
-        InputError: the session's folder cannot be made.
+        WriteError: the session's folder cannot be made.
     """
     if not image.exists():
         raise ImageError(f"The image {image} does not exist: ask your admin, or choose another.")

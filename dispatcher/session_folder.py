@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .cache import runtime_folder
-from .errors import InputError
+from .errors import WriteError
 from .shipped import shipped_folder, site_folder
 
 __all__ = ["CLIENT", "INSIDE", "TEMPLATE", "programs", "session_folder"]
@@ -41,7 +41,7 @@ def session_folder() -> Iterator[tuple[Path, int]]:
     The descriptor is to be inherited by the container. The folder is removed at the end.
 
     Raises:
-        InputError: the folder cannot be made or filled.
+        WriteError: the folder cannot be made or filled.
     """
     base = runtime_folder()
     if base:
@@ -49,7 +49,7 @@ def session_folder() -> Iterator[tuple[Path, int]]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="session-", dir=base))
     except OSError as error:
-        raise InputError(f"No private folder for this session can be made: {error}") from error
+        raise WriteError(f"No private folder for this session can be made: {error}") from error
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)
@@ -61,7 +61,7 @@ def session_folder() -> Iterator[tuple[Path, int]]:
         try:
             _fill(folder)
         except OSError as error:
-            raise InputError(f"The session's folder {folder} cannot be filled: {error}") from error
+            raise WriteError(f"The session's folder {folder} cannot be filled: {error}") from error
         yield folder, lock
     finally:
         shutil.rmtree(folder, ignore_errors=True)
