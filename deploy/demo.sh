@@ -33,6 +33,7 @@ END_OF_INTRODUCTION
 }
 
 build_image() {
+    trap 'exit 130' INT # or Ctrl-C would be taken for a failed build
     "$root/containers/build.sh" relion-5-cpu || {
         say "RELION 5 could not be built, see above: taking RELION 3.1 of Debian 12 instead"
         "$root/containers/build.sh" relion-3.1-cpu

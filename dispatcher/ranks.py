@@ -71,7 +71,7 @@ def fit(
     if ngpu < 1:
         nproc = 1 if single else wanted - (split_halves and wanted % 2 == 0)
         why = "; split half sets need an odd number" if nproc not in (1, wanted) else ""
-        reason = f"No GPU: {_count(nproc, 'rank')} of at most {wanted}{why}."
+        reason = f"{_count(nproc, 'rank')} on CPUs, of at most {wanted}{why}."
         return RankFit(nproc, threads, 0, 0, 0, memory_model, (reason,))
     if single:
         return _one_process(ngpu, gpu_bytes, threads, refinement, memory_model, free_gpu_memory)

@@ -64,7 +64,7 @@ fi
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type postprocess (submit → sp → postprocess): relion_postprocess.
-  No GPU: 1 rank of at most 1.
+  1 rank on CPUs, of at most 1.
   Image relion 5.1.0 (cpu): the site's default.
 END_OF_REASONS
 

@@ -66,7 +66,7 @@ relion-dispatch 0.1.0
   Job type refine (submit → gpu → refine): relion_refine.
   No GPU: the partition has none, the job runs on its CPUs.
   1 thread instead of 6: 9 ranks share the 16 cores of a node.
-  No GPU: 9 ranks of at most 9.
+  9 ranks on CPUs, of at most 9.
   Image relion 5.1.0 (cpu): the site's default.
 END_OF_REASONS
 

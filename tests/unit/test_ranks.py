@@ -262,7 +262,7 @@ def test_reasons_have_the_numbers() -> None:
     )
     assert refine(wanted=3).reasons[2] == "2 of 4 GPUs are used: only 2 followers may run."
     assert refine(wanted=20, ngpu=0).reasons == (
-        "No GPU: 19 ranks of at most 20; split half sets need an odd number.",
+        "19 ranks on CPUs, of at most 20; split half sets need an odd number.",
     )
 
 
