@@ -22,10 +22,11 @@ if (checkout / "dispatcher" / "hook.py").is_file():
 try:
     from dispatcher.hook import main
 except Exception as error:  # a damaged installation: RELION must learn of it all the same
-    job = Path(sys.argv[-1]).parent
-    with (job / "run.err").open("a") as stream:
-        stream.write(f"relion-dispatch: its installation is damaged ({error}): tell your admin.\n")
-    (job / "RELION_JOB_EXIT_FAILURE").touch()
+    job = Path(sys.argv[-1]).absolute().parent
+    if len(sys.argv) > 1 and job.name.startswith("job"):
+        with (job / "run.err").open("a") as stream:
+            stream.write(f"relion-dispatch: its installation is damaged ({error}): tell your admin.\n")
+        (job / "RELION_JOB_EXIT_FAILURE").touch()
     raise
 
 sys.exit(main(sys.argv[1:]))

@@ -234,4 +234,4 @@ def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str
 def _why_no_fit(command: Command, settled: resources.Resources) -> str:
     if command.base_program != "relion_refine":
         return f"{command.base_program} does not hold references in GPU memory"
-    return "the job uses no GPU" if settled.ngpu == 0 else "the GPUs' memory is not known"
+    return "the job uses no GPU" if settled.ngpu == 0 else "the box size is not known here"

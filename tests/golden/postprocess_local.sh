@@ -31,11 +31,13 @@ stop() {
     dispatch_status=$((128 + $1))
     tell_relion
     echo "relion-dispatch: the job was stopped by signal $1." >&2
-    for _ in {1..50}; do
-        kill -TERM "${!:-0}" 2>/dev/null || break
-        sleep 0.1
-    done
-    kill -KILL "${!:-0}" 2>/dev/null
+    if [ -n "${!:-}" ] && kill -TERM "$!" 2>/dev/null; then
+        for _ in {1..50}; do
+            kill -0 "$!" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$!" 2>/dev/null
+    fi
     exit "$dispatch_status"
 }
 trap finish EXIT

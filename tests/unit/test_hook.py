@@ -357,6 +357,27 @@ def test_further_arguments_are_refused_where_relion_looks(
     assert_refused(done, script.parent, "--verbose", "RELION_QSUB_COMMAND")
 
 
+def test_a_damaged_installation_is_told_to_relion(
+    corpus_job: CorpusJob, project: Path, tmp_path: Path
+) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    for name in ("deploy/relion_dispatch.py", "dispatcher/__init__.py", "dispatcher/hook.py"):
+        copied = tmp_path / "damaged" / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text((HOOK.parents[1] / name).read_text())
+    hook = tmp_path / "damaged/deploy/relion_dispatch.py"
+    hook.chmod(0o755)
+
+    done = subprocess.run(
+        [hook, "Refine3D/job011/run_submit.script"], cwd=project, capture_output=True,
+        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "installation is damaged" in (script.parent / "run.err").read_text()
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+
+
 def test_usage_is_printed_without_a_script(project: Path) -> None:
     done = subprocess.run([str(HOOK)], cwd=project, capture_output=True, text=True)
 

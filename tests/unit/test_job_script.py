@@ -328,6 +328,28 @@ def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
     assert exit_files(script) == {"FAILURE"}
 
 
+def test_a_job_stopped_before_its_first_command_cleans_up(
+    corpus_job: CorpusJob, site: WriteSite, tmp_path: Path, project: Path, run_script: RunScript
+) -> None:
+    site(
+        "job_template/refine.sh.j2",
+        '{% extends "gpu.sh.j2" %}{% block prologue %}touch running; sleep 0.5\n{% endblock %}'
+        "{% block epilogue %}\n    touch cleaned\n{% endblock %}",
+    )
+    site("site.json", {"scheduler": "slurm"})
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    text = job_script(plan_script(script, load_configuration()))
+    (tmp_path / "job_script").write_text(text)
+    job = subprocess.Popen(["bash", tmp_path / "job_script"], cwd=project, start_new_session=True)
+    wait_until((project / "running").exists)
+
+    job.send_signal(15)
+
+    assert job.wait(10) == 143
+    assert exit_files(script) == {"FAILURE"}
+    assert (project / "cleaned").exists()
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not condition():
