@@ -15,7 +15,7 @@
 
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
-dispatch_status=
+dispatch_status=0
 
 # RELION waits for exactly one of these files, and believes SUCCESS before the others.
 tell_relion() {
@@ -30,7 +30,8 @@ tell_relion() {
     fi
 }
 finish() {
-    dispatch_status=${dispatch_status:-$?}
+    dispatch_exit=$?
+    [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
     trap '' TERM INT HUP
     tell_relion

@@ -4,7 +4,7 @@ exec </dev/null >>Refine3D/job005/run.out 2>>Refine3D/job005/run.err
 
 cd /data/project || exit 1
 dispatch_job=Refine3D/job005
-dispatch_status=
+dispatch_status=0
 
 # RELION waits for exactly one of these files, and believes SUCCESS before the others.
 tell_relion() {
@@ -19,7 +19,8 @@ tell_relion() {
     fi
 }
 finish() {
-    dispatch_status=${dispatch_status:-$?}
+    dispatch_exit=$?
+    [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
     trap '' TERM INT HUP
     tell_relion

@@ -284,6 +284,20 @@ def test_a_job_aborted_while_it_waited_never_starts(
     assert not (tmp_path / "recorded").exists()
 
 
+def test_an_exit_in_a_sites_own_block_is_a_failure(
+    corpus_job: CorpusJob, site: WriteSite, run_script: RunScript, tmp_path: Path
+) -> None:
+    site(
+        "job_template/postprocess.sh.j2",
+        '{% extends "sp.sh.j2" %}{% block prologue %}exit 3\n{% endblock %}',
+    )
+    script = corpus_job("relion-5.0.1/PostProcess_job016")
+
+    assert run_script(script).returncode == 3
+    assert exit_files(script) == {"FAILURE"}
+    assert not (tmp_path / "recorded").exists()
+
+
 def test_failure_beside_success_is_failure(
     corpus_job: CorpusJob, run_script: RunScript, tmp_path: Path
 ) -> None:
