@@ -14,7 +14,7 @@ from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
 from .errors import DispatchError
-from .images import Build, Catalogue, Image, choose, load_catalogue
+from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
 from .job_script import job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
@@ -117,7 +117,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
     found = list(_uncompiled_templates())
     known = set(DECIDING_PARAMETERS)
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Configuration(site, types, _sample_catalogue(Path(folder), types))
+        configuration = Configuration(site, types, _sample_catalogue(Path(folder), types, site))
         for name, kind in types.types.items():
             if not kind.matches_jobs:
                 continue
@@ -130,15 +130,20 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     {},
                     job_type=name,
                     refinement_model=lambda *_: _SAMPLE,
+                    verified=_unread,
                 )
                 script = job_script(plan)
             except DispatchError as error:
                 found.append(f'job type "{name}": {error}')
                 continue
             if catalogue and plan.image and plan.image.name in catalogue.images:
-                partition = plan.job_parameters["partition"]
+                needs = Needs(
+                    gpu=site.apptainer.gpu_kind if plan.uses_gpu else None,
+                    partition=plan.job_parameters["partition"],
+                    signed_by=tuple(site.apptainer.signed_by),
+                )
                 try:
-                    choose(catalogue, plan.image.name, {}, plan.uses_gpu, partition, Path(PIN_FILE))
+                    choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
                 except DispatchError as error:
                     found.append(f'job type "{name}": {error}')
             if shutil.which(plan.submit_command[0]) is None:
@@ -188,12 +193,16 @@ def _template_sources() -> str:
     )
 
 
-def _sample_catalogue(folder: Path, types: JobTypes) -> Catalogue:
-    file = folder / "sample.sif"
-    file.touch()
+def _unread(choice: Choice, *_: object) -> Choice:
+    """The made-up image as it would be, had it a file."""
+    return choice._replace(sha256="0" * 64, sif_id="0" * 32, size=0)
+
+
+def _sample_catalogue(folder: Path, types: JobTypes, site: Site) -> Catalogue:
+    signed = tuple(site.apptainer.signed_by)
     builds = [
-        Build(variant="gpu", path=str(file), gpu="nvidia"),
-        Build(variant="cpu", path=str(file)),
+        Build(variant="gpu", path="sample.sif", gpu=site.apptainer.gpu_kind, signed_by=signed),
+        Build(variant="cpu", path="sample.sif", signed_by=signed),
     ]
     names = {kind.image for kind in types.types.values() if kind.image}
     image = Image(default="1", versions={"1": builds})

@@ -121,8 +121,9 @@ def relion(context: typer.Context) -> int:
     Without a program, RELION's GUI. Run it in the project's folder.
     """
     from .configuration import load_configuration
-    from .images import choose
-    from .pins import PIN_FILE, pinned_versions
+    from .images import Needs, choose
+    from .integrity import verified
+    from .pins import PIN_FILE, pins
     from .session import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):
@@ -130,14 +131,17 @@ def relion(context: typer.Context) -> int:
         return 0
     project = Path.cwd()
     configuration = load_configuration()
-    image = choose(
-        configuration.catalogue,
-        "relion",
-        pinned_versions(project),
-        uses_gpu=False,
-        partition=None,
-        pin_file=project / PIN_FILE,
+    catalogue = configuration.catalogue
+    program = context.args[0] if context.args else "relion"
+    needs = Needs(
+        programs=(program,) if program.startswith("relion") else (),
+        signed_by=tuple(configuration.site.apptainer.signed_by),
     )
+    pin = pins(project).get("relion")
+    versions = {"relion": pin.version} if pin else {}
+    image = choose(catalogue, "relion", versions, needs, project / PIN_FILE)
+    used = pin.sha256.get(image.variant) if pin else None
+    image = verified(image, used, catalogue.path, project / PIN_FILE)
     return run_session(configuration.site, image.path, project, context.args, hook_argv())
 
 

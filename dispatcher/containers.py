@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from .command import Command
@@ -10,7 +11,10 @@ from .images import Choice
 from .resources import Resources
 from .site import Apptainer, Site
 
-__all__ = ["command_prefix", "exec_argv", "mount_option"]
+__all__ = ["WEIGHTS", "command_prefix", "exec_argv", "mount_option"]
+
+# Where our definitions make TORCH_HOME point: the weights are gigabytes, and outlive images.
+WEIGHTS = "/opt/relion-weights"
 
 
 def mount_option(folder: str, read_only: bool = False, destination: str | None = None) -> str:
@@ -72,13 +76,17 @@ def command_prefix(
         return ()
     ranks = settled.nproc if is_main else 1
     gpu = settled.ngpu > 0
+    apptainer = site.apptainer
+    if image.weights:
+        mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)
+        apptainer = replace(apptainer, options=[mount, *apptainer.options])
     if ranks > 1 and settled.nodes > 1:
         container = exec_argv(
-            site.apptainer, image.path, [project], project, gpu, clean_environment=False
+            apptainer, image.path, [project], project, gpu, clean_environment=False
         )
         kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
         export = ",".join(kept)
         shape = [f"--nodes={settled.nodes}", f"--ntasks={ranks}", f"--export={export}"]
         return (*site.mpi.srun, *shape, *container)
-    container = exec_argv(site.apptainer, image.path, [project], project, gpu)
+    container = exec_argv(apptainer, image.path, [project], project, gpu)
     return (*container, *([*site.mpi.mpirun, "-n", str(ranks)] if ranks > 1 else []))

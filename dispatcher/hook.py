@@ -70,13 +70,18 @@ def _dispatch(script: Path) -> int:
     from .configuration import load_configuration
     from .errors import DispatchError
     from .job_script import job_script
-    from .pins import pin
+    from .pins import settle
     from .planning import plan_script
+    from .provenance import provenance
     from .submit import submit
 
     configuration = load_configuration()
     plan = plan_script(script, configuration)
     text = job_script(plan)
+    if plan.image and settle(plan.project, plan.image).version != plan.image.version:
+        # Another first job of this project was quicker, and this one follows its pin.
+        plan = plan_script(script, configuration)
+        text = job_script(plan)
     job_file = plan.project / plan.script
     record_file = plan.project / plan.name / "dispatch.json"
     for file in (job_file, record_file):
@@ -84,6 +89,7 @@ def _dispatch(script: Path) -> int:
     write_atomically(job_file, text)
     record = {
         **plan.as_json(),
+        **provenance(plan, configuration.site.apptainer.program),
         "job_script": plan.script,
         "dispatched": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         "user": os.environ.get("USER", str(os.getuid())),
@@ -100,8 +106,6 @@ def _dispatch(script: Path) -> int:
     record |= {"job_id": submitted.job_id, "submit_output": submitted.output}
     try:
         write_atomically(record_file, _as_text(record))
-        if plan.image:
-            pin(plan.project, plan.image)
     except DispatchError as error:
         say(f"relion-dispatch: {error}")
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):

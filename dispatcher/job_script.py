@@ -56,6 +56,7 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "mps": plan.mps,
         "lock": plan.lock,
         "image": plan.image and str(plan.image.path),
+        "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
         "reasons": [" ".join(reason.split()) for reason in plan.reasons],
         "dispatcher_version": __version__,

@@ -115,6 +115,8 @@ class Plan(NamedTuple):
             "variant": self.image.variant,
             "path": str(self.image.path),
             "sha256": self.image.sha256,
+            "sif_id": self.image.sif_id,
+            "size": self.image.size,
         }
         return {
             "dispatcher_version": __version__,

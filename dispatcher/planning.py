@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import box_size, job_star, resources
+from . import box_size, integrity, job_star, resources
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
-from .errors import ConfigError, ImageError, InputError
-from .images import choose
+from .errors import ConfigError, InputError
+from .images import Choice, Needs, choose
 from .job_types import JobType, lineage, match, merged_parameters
-from .pins import PIN_FILE, pinned_versions
+from .pins import PIN_FILE, Pin, pins
 from .plan import Plan, PlannedCommand
-from .programs import lookup
+from .programs import called_programs, lookup
 from .refinement import RefinementModel
 from .rewrite import as_single_process, rewrite, with_resources
 from .shell_words import split
@@ -36,7 +36,7 @@ def plan_script(script: Path, configuration: Configuration) -> Plan:
     """
     submission, project = read_submission(script)
     gui = job_star.read(project / submission.job / "job.star")
-    return make_plan(submission, gui, project, configuration, pinned_versions(project))
+    return make_plan(submission, gui, project, configuration, pins(project))
 
 
 def make_plan(
@@ -44,14 +44,16 @@ def make_plan(
     gui: job_star.JobStar | None,
     project: Path,
     configuration: Configuration,
-    pinned: Mapping[str, str],
+    pinned: Mapping[str, Pin],
     *,
     job_type: str | None = None,
     refinement_model: Callable[..., RefinementModel] = box_size.refinement_model,
+    verified: Callable[..., Choice] = integrity.verified,
 ) -> Plan:
     """Decide everything for one submission.
 
-    `job_type` is taken instead of the first that matches; `refinement_model` finds the box size.
+    `job_type` is taken instead of the first that matches; `refinement_model` finds the box size,
+    `verified` looks at the image's file.
 
     Raises:
         DispatchError: as for :func:`plan_script`.
@@ -81,18 +83,20 @@ def make_plan(
     reasons += settled.reasons
     command = with_resources(command, submission.main, settled)
 
-    catalogue = configuration.catalogue
+    planned_commands = [
+        command if each is submission.main else as_single_process(each)
+        for each in submission.commands
+    ]
     image_name = _leafmost(levels, "image")
     image = None
     if image_name:
-        image = choose(
-            catalogue, image_name, pinned, settled.ngpu > 0, partition_name, project / PIN_FILE
+        needs = Needs(
+            gpu=site.apptainer.gpu_kind if settled.ngpu else None,
+            partition=partition_name,
+            programs=called_programs(planned_commands),
+            signed_by=tuple(site.apptainer.signed_by),
         )
-        if not image.path.is_file():
-            raise ImageError(
-                f"The image file {image.path} ({image.name} {image.version}, {image.variant}) does "
-                f"not exist: put it back, or correct its path in {catalogue.path}."
-            )
+        image = _image(image_name, needs, configuration, pinned, project, verified)
         reasons.append(image.reason)
 
     scheduler_name, submit_command = _scheduler(site, parameters)
@@ -104,9 +108,7 @@ def make_plan(
             command_prefix(each, each is command, image, site, settled, project),
             each is command,
         )
-        for each in (
-            command if c is submission.main else as_single_process(c) for c in submission.commands
-        )
+        for each in planned_commands
     )
     mps = (
         site.mps
@@ -162,6 +164,21 @@ def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType])
     for name, level in zip(names, levels, strict=True):
         merged |= {**merged_parameters([level]), **site.job_parameters.get(name, {})}
     return merged
+
+
+def _image(
+    name: str,
+    needs: Needs,
+    configuration: Configuration,
+    pinned: Mapping[str, Pin],
+    project: Path,
+    verified: Callable[..., Choice],
+) -> Choice:
+    pin_file = project / PIN_FILE
+    versions = {image: pin.version for image, pin in pinned.items()}
+    image = choose(configuration.catalogue, name, versions, needs, pin_file)
+    used = pinned[name].sha256.get(image.variant) if name in pinned else None
+    return verified(image, used, configuration.catalogue.path, pin_file)
 
 
 def _leafmost(levels: Sequence[JobType], key: str) -> Any:

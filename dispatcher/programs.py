@@ -5,9 +5,14 @@ From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
+if TYPE_CHECKING:
+    from .command import Command
+
+__all__ = ["FILE_TOOLS", "Program", "called_programs", "lookup", "strip_mpi"]
 
 # What RELION itself writes beside its programs; these run on the host, outside any image.
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
@@ -22,6 +27,8 @@ class Program(NamedTuple):
         threads: the options that set the number of threads; RELION's first is the main one.
         gpu: the option that names the GPUs, None where it uses none.
         gpu_per_rank: it must be told the GPU of each rank (``--gpu 0:1:0:1``).
+        calls: the programs that it starts by itself, by the option that makes it do so ("" for
+            always).
     """
 
     mpi: bool = False
@@ -29,10 +36,18 @@ class Program(NamedTuple):
     threads: tuple[str, ...] = ()
     gpu: str | None = None
     gpu_per_rank: bool = False
+    calls: Mapping[str, str] = {}
 
 
 _PROGRAMS = {
-    "relion_refine": Program(mpi=True, idle_leader=True, threads=("--j",), gpu="--gpu"),
+    "relion_refine": Program(
+        mpi=True,
+        idle_leader=True,
+        threads=("--j",),
+        gpu="--gpu",
+        calls={"blush": "relion_python_blush"},
+    ),
+    "relion_class_ranker": Program(calls={"": "relion_python_classranker"}),
     "relion_autopick": Program(mpi=True, gpu="--gpu"),
     "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu"),
     "relion_run_motioncorr": Program(mpi=True, threads=("--j",), gpu="--gpu"),
@@ -59,6 +74,20 @@ _PROGRAMS = {
 def lookup(program: str) -> Program:
     """What the program (with or without ``_mpi``) takes; nothing special for an unknown one."""
     return _PROGRAMS.get(strip_mpi(program), Program())
+
+
+def called_programs(commands: Iterable[Command]) -> tuple[str, ...]:
+    """The RELION programs that the commands need by name: their own, those that these start, and
+    those named as a value (``--fn_topaz_exe relion_python_topaz``). None that is given with a path.
+    """
+    names: dict[str, None] = {}
+    for command in commands:
+        if command.kind == "relion":
+            calls = lookup(command.program).calls
+            called = [name for option, name in calls.items() if not option or option in command]
+            values = [word for word in command.argv[1:] if word.startswith("relion_python_")]
+            names.update(dict.fromkeys([command.program, *called, *values]))
+    return tuple(name for name in names if re.fullmatch(r"relion_\w+", name))
 
 
 def strip_mpi(program: str) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .config_files import load, merge, nearest, read_json
 from .errors import ConfigError
@@ -40,6 +40,8 @@ class Apptainer:
         gpu_option: what lets GPUs through: ``--nv`` or ``--rocm``.
         bind: folders bound into every container beside the project and the user's home.
         environment: names of variables let through into the container.
+        signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
+            policy.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -49,6 +51,12 @@ class Apptainer:
     gpu_option: str = "--nv"
     bind: list[str] = field(default_factory=list)
     environment: list[str] = field(default_factory=list)
+    signed_by: list[str] = field(default_factory=list)
+
+    @property
+    def gpu_kind(self) -> Literal["nvidia", "amd"]:
+        """The kind of GPU that the site's option lets through: "nvidia" or "amd"."""
+        return "amd" if "rocm" in self.gpu_option else "nvidia"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ..sif_file import write_sif
+
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 
 PARTICLES = """data_optics
@@ -59,7 +61,7 @@ def site(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def images(site: Callable[..., Path], tmp_path: Path) -> Path:
-    """A catalogue with a GPU and a CPU build of relion 5.1.0 and 3.1.3 (empty files)."""
+    """A catalogue with a GPU and a CPU build of relion 5.1.0 and 3.1.3 (not to be started)."""
     versions = {}
     for version in ("5.1.0", "3.1.3"):
         versions[version] = [
@@ -67,7 +69,7 @@ def images(site: Callable[..., Path], tmp_path: Path) -> Path:
             {"variant": "cpu", "path": f"relion-{version}-cpu.sif"},
         ]
         for build in versions[version]:
-            (tmp_path / "site" / build["path"]).touch()
+            write_sif(tmp_path / "site" / build["path"])
     return site("images.json", {"relion": {"default": "5.1.0", "versions": versions}})
 
 

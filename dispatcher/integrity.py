@@ -1,0 +1,89 @@
+"""Whether an image's file is the one that was added to the catalogue and that a project used.
+
+Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
+with its digest is taken for unchanged. Any other is hashed, once for each user and state of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+from .atomic_files import write_atomically
+from .cache import cache_folder
+from .errors import ImageError, WriteError
+from .images import Choice
+from .sif import SifHeader, read_header
+
+__all__ = ["sha256_of", "verified"]
+
+
+def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+    """The choice with its file's digest, SIF id and size.
+
+    `pinned` is the digest that the project has used under this version and variant, if any.
+
+    Raises:
+        ImageError: the file is missing, cut short or no SIF, or its digest is another than the
+            catalogue's or the pin's.
+    """
+    header = read_header(choice.path)
+    digest = _digest(choice, header)
+    what = f"{choice.name} {choice.version} ({choice.variant})"
+    recorded = choice.build.sha256
+    if recorded and digest != recorded:
+        raise ImageError(
+            f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
+            f"sha256 is {digest}, the catalogue's {recorded}; put that file back, or add the new "
+            "one to the catalogue as a variant or version of its own."
+        )
+    if pinned and digest != pinned:
+        raise ImageError(
+            f"The image file {choice.path} is not the one that this project has used as {what}: "
+            f"its sha256 is {digest}, that in {pin_file} {pinned}; ask your admin for that file, "
+            f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
+            f"{choice.version}`."
+        )
+    return choice._replace(sha256=digest, sif_id=header.sif_id, size=header.size)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's digest, in hexadecimal digits.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise ImageError(
+            f"The image file {path} cannot be read ({error.strerror}): mend the disk or the "
+            "permissions."
+        ) from error
+    return digest.hexdigest()
+
+
+def _digest(choice: Choice, header: SifHeader) -> str:
+    """The digest recorded for the file as it is now; else the file is hashed and it is kept."""
+    build = choice.build
+    as_recorded = (build.sif_id, build.size, build.mtime)
+    if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
+        return build.sha256
+    folder = cache_folder("images")
+    state = json.dumps([str(choice.path), header])
+    kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
+    if kept:
+        with contextlib.suppress(OSError):
+            found = kept.read_text()
+            if len(found) == 64:
+                return found
+    digest = sha256_of(choice.path)
+    if kept:
+        with contextlib.suppress(WriteError):
+            write_atomically(kept, digest)
+    return digest
