@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from dispatcher import __version__
+from dispatcher.sif import read_header
 
 HOOK = Path(__file__).parents[2] / "deploy" / "relion_dispatch.py"
 
@@ -91,7 +97,106 @@ def test_a_job_is_submitted_and_recorded(
     assert job_script.read_text().startswith("#!/bin/bash\n#SBATCH --job-name=Refine3D/job011")
     assert not (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
     pins = json.loads((project / ".relion_dispatch.json").read_text())
-    assert pins["images"]["relion"]["version"] == "5.1.0"
+    digest = record["image"]["sha256"]
+    assert pins["images"]["relion"] == {"version": "5.1.0", "sha256": {"cuda": digest}}
+
+
+def test_the_record_names_what_made_the_result(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path, images: Path
+) -> None:
+    answering("echo 1")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    particles = project / "Select/job007/particles.star"
+
+    call_hook(script, project)
+
+    record = json.loads((script.parent / "dispatch.json").read_text())
+    image = images.parent / "relion-5.1.0-cuda.sif"
+    assert record["image"] == {
+        "name": "relion",
+        "version": "5.1.0",
+        "variant": "cuda",
+        "path": str(image),
+        "sha256": sha256(image),
+        "sif_id": read_header(image).sif_id,
+        "size": image.stat().st_size,
+    }
+    assert record["versions"]["relion-dispatch"] == __version__
+    assert record["configuration"]["images.json"] == {"path": str(images), "sha256": sha256(images)}
+    assert set(record["configuration"]) == {
+        "site.json",
+        "site.json as shipped",
+        "dispatch_config.json",
+        "images.json",
+        "job_template",
+    }
+    assert record["inputs"] == [
+        {
+            "path": "Select/job007/particles.star",
+            "size": particles.stat().st_size,
+            "mtime": particles.stat().st_mtime_ns,
+            "sha256": sha256(particles),
+        }
+    ]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("digest_in", ["images.json", ".relion_dispatch.json"])
+def test_an_image_of_another_digest_is_refused_with_both(
+    digest_in: str,
+    answering: Callable[[str], Path],
+    corpus_job: CorpusJob,
+    project: Path,
+    images: Path,
+) -> None:
+    answering("echo 1")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    if digest_in == "images.json":
+        catalogue = json.loads(images.read_text())
+        catalogue["relion"]["versions"]["5.1.0"][0]["sha256"] = "0" * 64
+        images.write_text(json.dumps(catalogue))
+    else:
+        pin = {"relion": {"version": "5.1.0", "sha256": {"cuda": "0" * 64}}}
+        (project / ".relion_dispatch.json").write_text(json.dumps({"images": pin}))
+
+    done = call_hook(script, project)
+
+    found = sha256(images.parent / "relion-5.1.0-cuda.sif")
+    assert_refused(done, script.parent, digest_in, "0" * 64, found)
+    assert not (script.parent / "dispatch.json").exists()
+
+
+def test_first_jobs_at_once_run_the_same_version(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path, images: Path
+) -> None:
+    """Two sites' defaults, as one default changed between two first jobs that start together."""
+    answering("echo 1")
+    newer = images.parent.parent / "newer"
+    shutil.copytree(images.parent, newer)
+    catalogue = json.loads(images.read_text())
+    catalogue["relion"]["default"] = "3.1.3"
+    (newer / "images.json").write_text(json.dumps(catalogue))
+    names = ["Refine3D_job011", "Class3D_job010", "PostProcess_job016", "CtfRefine_job020"]
+    scripts = [corpus_job(f"relion-5.0.1/{name}") for name in names]
+
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        done = list(
+            pool.map(
+                lambda at: call_hook(
+                    scripts[at],
+                    project,
+                    RELION_DISPATCH_SITE=str(newer if at % 2 else images.parent),
+                ),
+                range(len(scripts)),
+            )
+        )
+
+    assert [each.returncode for each in done] == [0] * len(done), [each.stderr for each in done]
+    records = [json.loads((script.parent / "dispatch.json").read_text()) for script in scripts]
+    assert len({record["image"]["version"] for record in records}) == 1
 
 
 def test_a_continued_job_keeps_its_earlier_record(
