@@ -13,7 +13,7 @@ from pathlib import Path
 from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
-from .errors import DispatchError
+from .errors import DispatchError, ImageError
 from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
 from .job_script import job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
@@ -21,6 +21,7 @@ from .pins import PIN_FILE
 from .planning import make_plan
 from .programs import strip_mpi
 from .refinement import RefinementModel
+from .sif import read_header
 from .site import Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
@@ -87,12 +88,8 @@ def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Itera
     for name, image in catalogue.images.items():
         for version, builds in image.versions.items():
             for build in builds:
-                path = catalogue.path.parent / build.path
-                if not path.is_file():
-                    yield (
-                        f"{catalogue.path}: {name} {version} ({build.variant}): the file {path} "
-                        "does not exist."
-                    )
+                where = f"{catalogue.path}: {name} {version} ({build.variant})"
+                yield from (f"{where}: {each}" for each in _file_problems(catalogue, build))
     for image_name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
         if image_name not in catalogue.images:
             users = [name for name, kind in types.items() if kind.image == image_name]
@@ -101,6 +98,24 @@ def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Itera
                 f"{', '.join(users[:3])}{' …' if len(users) > 3 else ''} use"
                 f"{nearest(image_name, list(catalogue.images))}"
             )
+
+
+def _file_problems(catalogue: Catalogue, build: Build) -> Iterator[str]:
+    """What a short look shows; ``relion-dispatch images verify`` reads the whole file."""
+    path = catalogue.path.parent / build.path
+    try:
+        header = read_header(path)
+    except ImageError as error:
+        yield str(error)
+        return
+    if build.sif_id and (header.sif_id, header.size) != (build.sif_id, build.size):
+        yield (
+            f"the file {path} is not the one that was added ({header.size} bytes with SIF id "
+            f"{header.sif_id}, added with {build.size} and {build.sif_id}): put that one back, or "
+            "add the new one as a variant or version of its own."
+        )
+    if build.weights and not (catalogue.path.parent / build.weights).is_dir():
+        yield f"the folder of weights {catalogue.path.parent / build.weights} does not exist."
 
 
 def _program_problems(site: Site) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from dispatcher.check import problems
+from dispatcher.sif import read_header
+
+from ..sif_file import write_sif
 
 COMMAND = Path(__file__).parents[2] / "deploy" / "relion-dispatch"
 
@@ -61,6 +65,29 @@ def test_a_missing_image_file_is_named(images: Path) -> None:
 
     assert "relion 3.1.3 (cpu)" in problem
     assert str(images.parent / "relion-3.1.3-cpu.sif") in problem
+
+
+def test_an_image_file_that_was_changed_is_named(images: Path) -> None:
+    catalogue = json.loads(images.read_text())
+    path = images.parent / "relion-5.1.0-cuda.sif"
+    header = read_header(path)
+    catalogue["relion"]["versions"]["5.1.0"][0] |= {"sif_id": header.sif_id, "size": header.size}
+    images.write_text(json.dumps(catalogue))
+    assert problems() == []
+    write_sif(path, b"rather another file system")
+
+    (problem,) = problems()
+
+    assert f"the file {path} is not the one that was added" in problem
+
+
+def test_images_that_the_sites_policy_does_not_admit_are_named(site: WriteSite) -> None:
+    site("site.json", {"apptainer": {"signed_by": ["AB12"]}})
+
+    assert any(
+        "is not signed by a key" in problem and 'job type "refine"' in problem
+        for problem in problems()
+    )
 
 
 def test_an_image_that_is_not_in_the_catalogue_is_named(site: WriteSite) -> None:

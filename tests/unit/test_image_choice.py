@@ -138,7 +138,7 @@ def test_an_unknown_default_is_an_error(site: WriteSite) -> None:
 
 
 def test_a_variant_listed_twice_is_an_error(site: WriteSite) -> None:
-    with pytest.raises(ConfigError, match='relion 5.1.0 has the variant "cpu" twice'):
+    with pytest.raises(ConfigError, match=r'relion 5\.1\.0 has the variant "cpu" twice'):
         catalogue_of(site, CPU, CPU)
 
 
