@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from . import host
 from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
@@ -120,7 +120,7 @@ def _file_problems(catalogue: Catalogue, build: Build) -> Iterator[str]:
 
 def _program_problems(site: Site) -> Iterator[str]:
     program = site.apptainer.program
-    if shutil.which(program) is None:
+    if host.which(program) is None:
         yield (
             f'{config_path("site.json")}: key "apptainer.program": the program "{program}" is not '
             "found."
@@ -161,7 +161,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
                 except DispatchError as error:
                     found.append(f'job type "{name}": {error}')
-            if shutil.which(plan.submit_command[0]) is None:
+            if host.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
                     f'command "{plan.submit_command[0]}" is not found.'

@@ -1,15 +1,24 @@
-"""Running programs on the host: the scheduler's, Apptainer, a job itself."""
+"""Running programs on the host: the scheduler's, Apptainer, a job itself.
+
+Also from inside the appliance, where none of these can run: see :mod:`dispatcher.host_channel`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-__all__ = ["Finished", "attached", "detached", "run", "which"]
+from .host_channel import HostProcess, channel
+
+__all__ = ["Finished", "Started", "attached", "detached", "run", "start", "which"]
+
+
+Started: TypeAlias = subprocess.Popen[bytes] | HostProcess
 
 
 class Finished(NamedTuple):
@@ -33,8 +42,14 @@ def run(
 
     Raises:
         OSError: the program cannot be started.
-        subprocess.TimeoutExpired: it did not end in time; it was killed.
+        subprocess.TimeoutExpired: it did not end in time; it was told to end.
     """
+    if outside := channel():
+        process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset)
+        status = process.wait()
+        found = Finished(status, *process.printed())
+        process.forget()
+        return found
     done = subprocess.run(
         argv,
         cwd=cwd,
@@ -54,7 +69,34 @@ def attached(argv: Sequence[str], *, cwd: Path | None = None) -> int:
     Raises:
         OSError: the program cannot be started.
     """
-    return subprocess.run(argv, cwd=cwd).returncode
+    return start(argv, cwd=cwd).wait()
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    opened: tuple[Path, int] | None = None,
+) -> Started:
+    """Start a program on the user's own terminal, and go on.
+
+    `variables` are added to its environment. `opened` is a folder that is open here as that
+    descriptor; the program inherits it.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    if outside := channel():
+        if which(argv[0]) is None:
+            raise FileNotFoundError(errno.ENOENT, "No such program on the host", argv[0])
+        return outside.ask("attached", argv, cwd=cwd, variables=variables, opened=opened)
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env={**os.environ, **(variables or {})},
+        pass_fds=(opened[1],) if opened else (),
+    )
 
 
 def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[str] = ()) -> int:
@@ -63,6 +105,12 @@ def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[
     Raises:
         OSError: the program cannot be started.
     """
+    if outside := channel():
+        process = outside.ask("detached", argv, cwd=cwd, unset=unset)
+        process.wait()
+        pid = int(process.printed()[0])
+        process.forget()
+        return pid
     return subprocess.Popen(
         argv,
         cwd=cwd,
@@ -76,6 +124,11 @@ def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[
 
 def which(program: str) -> str | None:
     """The path of a program, None where it is not found."""
+    if outside := channel():
+        process = outside.ask("which", [program])
+        found = process.printed()[0].strip() if process.wait() == 0 else ""
+        process.forget()
+        return found or None
     return shutil.which(program)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
+from . import host
 from .errors import ImageError, SubmitError
 from .session_container import session_argv, session_variables
 from .session_folder import programs, session_folder
@@ -66,7 +66,7 @@ def run_session(
     project = project.absolute()
     command = list(command) or ["relion"]
     variables = session_variables(os.environ, site.apptainer, queue)
-    environment = {**os.environ, **{f"APPTAINERENV_{name}": variables[name] for name in variables}}
+    for_apptainer = {f"APPTAINERENV_{name}": value for name, value in variables.items()}
     threads: list[Thread] = []
     with signals_to_end() as received, session_folder() as (folder, lock):
 
@@ -76,7 +76,7 @@ def run_session(
 
         argv = session_argv(site.apptainer, image, project, folder, command, gpu)
         try:
-            container = subprocess.Popen(argv, env=environment, pass_fds=(lock,))
+            container = host.start(argv, variables=for_apptainer, opened=(folder, lock))
         except OSError as error:
             raise SubmitError(
                 f"{argv[0]} cannot be started ({error.strerror}): load its module, or set "
@@ -96,7 +96,7 @@ def run_session(
 
 
 def _watch(
-    container: subprocess.Popen[bytes],
+    container: host.Started,
     folder: Path,
     lock: int,
     received: list[int],
@@ -132,7 +132,7 @@ def _watch(
             _, number = to_send.pop(0)
             send(number, programs(folder, lock))
         wait()
-    return container.returncode
+    return container.wait()
 
 
 def _finish(threads: list[Thread], folder: Path, received: list[int]) -> None:

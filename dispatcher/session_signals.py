@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from . import host
 from .session_folder import programs
 
 __all__ = ["pass_on", "send", "signals_to_end", "waiting"]
@@ -57,7 +57,7 @@ def waiting(bell: Path) -> Iterator[Callable[[], None]]:
         os.close(rung)
 
 
-def pass_on(number: int, container: subprocess.Popen[bytes], folder: Path, lock: int) -> None:
+def pass_on(number: int, container: host.Started, folder: Path, lock: int) -> None:
     """Send a signal to RELION itself, or to Apptainer while it is still starting RELION."""
     try:
         program = int((folder / "program").read_text())

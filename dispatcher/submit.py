@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from . import host
 from .cache import runtime_folder
 from .errors import SubmitError
 from .site import Scheduler
@@ -45,29 +46,11 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path) -> Submitte
         SubmitError: the command is missing, fails, hangs, or names no job id.
     """
     # A user's SBATCH_* would silently override the script's own directives.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SBATCH_")}
+    overriding = [name for name in os.environ if name.startswith("SBATCH_")]
     try:
         if scheduler.detached:
-            job = subprocess.Popen(
-                argv,
-                cwd=project,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            return Submitted(str(job.pid), "")
-        done = subprocess.run(
-            argv,
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=scheduler.timeout,
-            text=True,
-            errors="replace",
-        )
+            return Submitted(str(host.detached(argv, cwd=project, unset=overriding)), "")
+        done = host.run(argv, cwd=project, timeout=scheduler.timeout, unset=overriding)
     except OSError as error:
         raise SubmitError(
             f'The submit command "{argv[0]}" cannot be started ({error.strerror}): name it in '
@@ -79,9 +62,9 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path) -> Submitte
             "have taken the job all the same, so look at the queue before you submit it again."
         ) from error
     output = (done.stdout + done.stderr).strip()
-    if done.returncode != 0:
+    if done.status != 0:
         raise SubmitError(
-            f'The submit command "{argv[0]}" failed with status {done.returncode}: '
+            f'The submit command "{argv[0]}" failed with status {done.status}: '
             f"{_short(output) or 'it printed nothing'}"
         )
     found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)

@@ -18,12 +18,23 @@ import pytest
 from dispatcher import __version__
 from dispatcher.sif import read_header
 
-HOOK = Path(__file__).parents[2] / "deploy" / "relion_dispatch.py"
+from .appliance_form import DEPLOY, install_appliance_form
+
+HOOK = DEPLOY / "relion_dispatch.py"
 
 CorpusJob = Callable[[str], Path]
 WriteSite = Callable[..., Path]
 
-pytestmark = pytest.mark.usefixtures("images")
+pytestmark = pytest.mark.usefixtures("images", "form")
+
+
+@pytest.fixture(params=["python", "appliance"])
+def form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each test calls the hook in both of its forms: RELION must not see a difference."""
+    if request.param == "appliance":
+        command = install_appliance_form(tmp_path / "prefix", monkeypatch)
+        monkeypatch.setattr(sys.modules[__name__], "HOOK", command)
+    return str(request.param)
 
 
 def call_hook(
@@ -332,6 +343,7 @@ def test_a_misspelt_template_variable_is_refused(
     assert_refused(done, script.parent, "gpu.sh.j2, line 2", '"job.nporc"', '"nproc"')
 
 
+@pytest.mark.parametrize("form", ["python"], indirect=True)
 def test_a_dispatcher_without_its_libraries_still_refuses(
     corpus_job: CorpusJob, project: Path
 ) -> None:
@@ -462,6 +474,7 @@ def test_further_arguments_are_refused_where_relion_looks(
     assert_refused(done, script.parent, "--verbose", "RELION_QSUB_COMMAND")
 
 
+@pytest.mark.parametrize("form", ["python"], indirect=True)
 def test_a_damaged_installation_is_told_to_relion(
     corpus_job: CorpusJob, project: Path, tmp_path: Path
 ) -> None:
@@ -484,7 +497,8 @@ def test_a_damaged_installation_is_told_to_relion(
 
 
 def test_usage_is_printed_without_a_script(project: Path) -> None:
-    done = subprocess.run([str(HOOK)], cwd=project, capture_output=True, text=True)
+    environment = {**os.environ, "RELION_DISPATCH_PYTHON": sys.executable}
+    done = subprocess.run([str(HOOK)], cwd=project, env=environment, capture_output=True, text=True)
 
     assert done.returncode == 2
     assert "Usage" in done.stderr

@@ -1,0 +1,197 @@
+#!/bin/sh
+# The dispatcher in its appliance image, for hosts without a usable Python: RELION calls this file as
+# relion_dispatch.py, people call it as relion-dispatch. Everything is decided inside the image; what
+# belongs on the host (the submit command, Apptainer itself, jobs on this machine) is run out here, by
+# this shell. dispatcher/host_channel.py is the other side, and tells what lies in their folder.
+#
+#   RELION_DISPATCH_APPLIANCE   the image; else ../lib/relion-dispatch/dispatcher.sif from here
+#   RELION_DISPATCH_APPTAINER   apptainer; else the one on PATH
+#   RELION_DISPATCH_SITE        the site's folder; else ../etc/relion-dispatch, /etc/relion-dispatch
+#   RELION_DISPATCH_FOLDERS     folders that the image may see, with a colon between; else all of the
+#                               host's but the system's own
+set -u
+python=/usr/lib/relion-dispatch/bin/python
+file=$(readlink -f "$0")
+here=${file%/*}
+prefix=${here%/*}
+
+hook=no
+[ "${0##*/}" != relion_dispatch.py ] || hook=yes
+script=
+[ $hook = no ] || for script; do :; done # the last argument
+
+# Tell RELION's user and then RELION, in this order: the exit file ends the waiting.
+fail() {
+    echo "relion-dispatch: $1" >&2
+    case $script in
+        */*) job=${script%/*} ;;
+        *) job=. ;;
+    esac
+    case ${script:+$(cd "$job" 2> /dev/null && pwd)} in
+        */job[0-9][0-9][0-9]*)
+            { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
+            : > "$job/RELION_JOB_EXIT_FAILURE"
+            ;;
+    esac
+    exit 1
+}
+
+image=${RELION_DISPATCH_APPLIANCE:-$prefix/lib/relion-dispatch/dispatcher.sif}
+[ -r "$image" ] ||
+    fail "the dispatcher's image $image is not there, or may not be read: tell your admin."
+apptainer=${RELION_DISPATCH_APPTAINER:-}
+for candidate in apptainer /usr/local/bin/apptainer /usr/bin/apptainer; do
+    [ -n "$apptainer" ] || apptainer=$(command -v "$candidate")
+done
+[ -n "$apptainer" ] ||
+    fail "apptainer is not found: load its module, or have your admin name it in RELION_DISPATCH_APPTAINER."
+
+site=${RELION_DISPATCH_SITE:-}
+for candidate in "$prefix/etc/relion-dispatch" /etc/relion-dispatch; do
+    [ -n "$site" ] || [ ! -d "$candidate" ] || site=$candidate
+done
+
+folder=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/relion-dispatch-host.XXXXXX") ||
+    fail "no folder can be made in ${TMPDIR:-/tmp}, so nothing was done: free space there."
+trap 'rm -rf "$folder"' EXIT
+if ! mkfifo "$folder/bell" || ! echo $$ > "$folder/shell"; then
+    fail "$folder cannot be filled, so nothing was done: free space there."
+fi
+
+field() { # NAME PATH: a field of --mount, which is a line of CSV
+    case $2 in
+        *[,\"]*) printf '"%s=%s"' "$1" "$(printf '%s' "$2" | sed 's/"/""/g')" ;;
+        *) printf '%s=%s' "$1" "$2" ;;
+    esac
+}
+
+# What the image sees of the host: all but the system's own folders, a path a line.
+shown() {
+    if [ -n "${RELION_DISPATCH_FOLDERS:-}" ]; then
+        printf '%s\n' "$RELION_DISPATCH_FOLDERS" | tr : '\n'
+    else
+        for candidate in /*; do
+            case $candidate in
+                /bin | /boot | /dev | /etc | /lib* | /lost+found) ;;
+                /proc | /root | /run | /sbin | /sys | /tmp | /usr | /var) ;;
+                *) echo "$candidate" ;;
+            esac
+        done
+    fi
+    printf '%s\n' "$folder" "$PWD" "$prefix" "$site" /etc/relion-dispatch
+    printf '%s\n' "${HOME:-}" "${XDG_CACHE_HOME:-}" "${RELION_DISPATCH_RUNTIME:-}"
+}
+
+# The arguments of apptainer, from the last to the first.
+if [ $hook = yes ]; then
+    start='import sys; from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))'
+    set -- "$python" -I -c "$start" "$@"
+else
+    set -- "$python" -I -m dispatcher "$@"
+fi
+set -- "--pwd=$PWD" "$image" "$@"
+shown > "$folder/shown"
+mounted='
+'
+while IFS= read -r path; do
+    case $mounted in
+        *"
+$path
+"*) continue ;;
+    esac
+    case $path in
+        [!/]* | / | '') continue ;;
+    esac
+    if [ ! -d "$path" ] || [ ! -r "$path" ] || [ ! -x "$path" ]; then continue; fi
+    mounted=$mounted$path'
+'
+    set -- "--mount=type=bind,$(field source "$path"),$(field destination "$path")" "$@"
+done < "$folder/shown"
+
+# Runs one request, in a shell of its own; the last thing said is the status.
+serve() { # NAME
+    trap - EXIT TERM HUP INT
+    exec 4<&-
+    answer=$folder/$1
+    : > "$answer.out"
+    : > "$answer.err"
+    how='' seconds='' directory='' opened='' descriptor=''
+    # shellcheck disable=SC1090 # sets these, and the arguments
+    . "$answer.request"
+    status=missing
+    if cd "$directory" 2> /dev/null && program=$(command -v "$1"); then
+        case $how in
+            which)
+                echo "$program" > "$answer.out"
+                status=0
+                ;;
+            run)
+                if [ -n "$seconds" ]; then
+                    timeout -k 5 "$seconds" "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
+                    status=$?
+                    [ $status -ne 124 ] || status=timeout
+                else
+                    "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
+                    status=$?
+                fi
+                ;;
+            detached)
+                setsid "$@" < /dev/null > /dev/null 2>&1 5<&- &
+                echo $! > "$answer.out"
+                status=0
+                ;;
+            attached)
+                # bash, for descriptors of more than one digit.
+                # shellcheck disable=SC2016
+                bash -c 'echo $$ > "$1.pid"
+                    [ -z "$2" ] || eval "exec $3< \"\$2\""
+                    shift 3
+                    exec "$@"' bash "$answer" "$opened" "$descriptor" "$@" <&5 5<&-
+                status=$?
+                ;;
+        esac
+    fi
+    echo "$status" > "$answer.new" && mv "$answer.new" "$answer.status"
+}
+
+lives() { # PID
+    { read -r stat < "/proc/$1/stat"; } 2> /dev/null || return 1
+    case ${stat##*) } in Z* | X*) return 1 ;; esac
+}
+
+# The container holds the bell's end for writing: when it ends, however that is, nothing more can be
+# read here. Standard error of the hook is kept, for what Apptainer itself may have to say in it.
+exec 5<&0
+said=$folder/said
+(
+    trap - EXIT
+    [ $hook = no ] || exec 2> "$said"
+    exec 3> "$folder/bell"
+    export APPTAINERENV_RELION_DISPATCH_HOST="$folder"
+    [ -z "$site" ] || export APPTAINERENV_RELION_DISPATCH_SITE="$site"
+    exec "$apptainer" --quiet exec --no-eval "$@" <&5 5<&-
+) &
+container=$!
+trap 'kill -TERM "$container" 2> /dev/null' TERM HUP INT
+exec 4< "$folder/bell"
+while :; do
+    if read -r name <&4; then
+        serve "$name" &
+    elif lives "$container"; then
+        sleep 0.05 # a signal broke off the reading
+    else
+        break
+    fi
+done
+wait "$container"
+status=$?
+for running in "$folder"/*.pid; do
+    [ ! -e "$running" ] || [ -e "${running%pid}status" ] || kill -TERM "$(cat "$running")" 2> /dev/null
+done
+
+[ $hook = yes ] || exit $status
+cat "$said" >&2
+[ $status -ne 0 ] && [ -n "$script" ] || exit $status
+# Whatever refuses a job tells RELION itself; a container that did not start, or was killed, cannot.
+for told in "${script%/*}"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
+fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): look whether the job is in the queue before you submit it again, and show this line to your admin."
