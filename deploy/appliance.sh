@@ -30,7 +30,7 @@ fail() {
     case ${script:+$(cd "$job" 2> /dev/null && pwd)} in
         */job[0-9][0-9][0-9]*)
             { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
-            : > "$job/RELION_JOB_EXIT_FAILURE"
+            touch "$job/RELION_JOB_EXIT_FAILURE" # says itself why it cannot
             ;;
     esac
     exit 1
@@ -193,5 +193,6 @@ done
 cat "$said" >&2
 [ $status -ne 0 ] && [ -n "$script" ] || exit $status
 # Whatever refuses a job tells RELION itself; a container that did not start, or was killed, cannot.
+! grep -q '^relion-dispatch: ' "$said" || exit $status
 for told in "${script%/*}"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
 fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): look whether the job is in the queue before you submit it again, and show this line to your admin."

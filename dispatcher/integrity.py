@@ -74,7 +74,7 @@ def _digest(choice: Choice, header: SifHeader) -> str:
     as_recorded = (build.sif_id, build.size, build.mtime)
     if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
         return build.sha256
-    folder = cache_folder("images")
+    folder = cache_folder("digests")
     state = json.dumps([str(choice.path), header])
     kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
     if kept:

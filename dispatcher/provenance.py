@@ -79,7 +79,7 @@ def _apptainer_version(program: str) -> str | None:
     kept = None
     with suppress(OSError):  # not to be seen from here, or no cache: ask the program itself
         found = Path(path).stat()
-        folder = cache_folder("images")
+        folder = cache_folder("digests")
         state = json.dumps([path, found.st_ino, found.st_size, found.st_mtime_ns])
         kept = folder and folder / f"apptainer-{_digest(state.encode())}"
         if kept and kept.is_file():

@@ -66,11 +66,17 @@ class Project:
     folder: Path
     major: str
     environment: dict[str, str]
+    command: Path = COMMAND
+
+    @property
+    def hook(self) -> Path:
+        """What RELION on the host would call."""
+        return self.command.with_name("relion_dispatch.py")
 
     def relion(self, *command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a RELION program in the project's image, its queue jobs dispatched on the host."""
         return subprocess.run(
-            [COMMAND, "relion", *command],
+            [self.command, "relion", *command],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -139,11 +145,29 @@ class Project:
 MakeProject = Callable[..., Project]
 
 
+@pytest.fixture(params=["python", "appliance"])
+def form(request: pytest.FixtureRequest) -> str:
+    """The dispatcher in a Python of this machine, or in its own image: RELION must not notice."""
+    return str(request.param)
+
+
 @pytest.fixture
 def make_project(
-    tmp_path: Path, particles: Path, images: dict[str, Path], versions: dict[str, str]
+    tmp_path: Path, particles: Path, images: dict[str, Path], versions: dict[str, str], form: str
 ) -> MakeProject:
     """Make a project pinned to a RELION version, on a site that sends jobs to `scheduler`."""
+    command = COMMAND
+    variables = {"RELION_DISPATCH_PYTHON": sys.executable}
+    if form == "appliance":
+        command = tmp_path / "appliance" / "bin" / "relion-dispatch"
+        command.parent.mkdir(parents=True)
+        for name in ("relion-dispatch", "relion_dispatch.py"):
+            command.with_name(name).symlink_to(ROOT / "deploy" / "appliance.sh")
+        variables = {
+            "RELION_DISPATCH_PYTHON": "/nowhere",
+            "RELION_DISPATCH_APPLIANCE": os.environ["RELION_TEST_APPLIANCE"],
+            "RELION_DISPATCH_APPTAINER": os.environ["RELION_TEST_APPTAINER"],
+        }
 
     def make(major: str, scheduler: str = "slurm", name: str = "project", **types: Any) -> Project:
         site = tmp_path / f"{name}-site"
@@ -188,9 +212,9 @@ def make_project(
         environment = {
             **os.environ,
             "RELION_DISPATCH_SITE": str(site),
-            "RELION_DISPATCH_PYTHON": sys.executable,
+            **variables,
         }
-        return Project(folder, major, environment)
+        return Project(folder, major, environment, command)
 
     return make
 

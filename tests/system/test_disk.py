@@ -5,9 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from .conftest import ROOT, MakeProject, Project
-
-HOOK = ROOT / "deploy" / "relion_dispatch.py"
+from .conftest import MakeProject, Project
 
 
 def dispatch_after(project: Project, job: Path, mount: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +16,7 @@ set -e
 job={name}
 {mount}
 set +e
-"{HOOK}" "$job/run_submit.script"
+"{project.hook}" "$job/run_submit.script"
 echo "status $?"
 ls -1 "$job"
 cat "$job/run.err" 2>/dev/null

@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from .conftest import COMMAND, ROOT, MakeProject, Project, wait_for
+import pytest
+
+from .conftest import ROOT, MakeProject, Project, wait_for
 from .test_slurm import REFINE
 
 
@@ -41,7 +43,7 @@ def test_the_pipeline_knows_when_a_program_fails(make_project: MakeProject) -> N
 def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[str]:
     """Call the hook on the host, as a RELION outside any container would."""
     return subprocess.run(
-        [ROOT / "deploy" / "relion_dispatch.py", f"{job.parent.name}/{job.name}/run_submit.script"],
+        [project.hook, f"{job.parent.name}/{job.name}/run_submit.script"],
         cwd=project.folder,
         env=project.environment,
         capture_output=True,
@@ -77,7 +79,7 @@ def test_two_projects_at_once_do_not_mix(make_project: MakeProject) -> None:
     running = [
         subprocess.Popen(
             [
-                COMMAND,
+                project.command,
                 "relion",
                 "relion_pipeliner",
                 "--RunJobs",
@@ -102,6 +104,12 @@ def test_two_projects_at_once_do_not_mix(make_project: MakeProject) -> None:
         assert project.record(job)["job_parameters"]["mem"] == f"{number}G"
 
 
+def launcher_of_newest_session() -> int:
+    """The process that answers RELION's queue command: in its appliance, not the shell outside."""
+    files = Path(f"/tmp/relion-dispatch-{os.getuid()}").glob("session-*/launcher")
+    return int(max(files, key=lambda file: file.stat().st_mtime).read_text().split()[0])
+
+
 def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_path: Path) -> None:
     project = make_project("5", scheduler="local")
     job = project.add_job("maskcreate", fn_in="reference.mrc")
@@ -114,7 +122,7 @@ def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_pa
     )
     launcher = subprocess.Popen(
         [
-            COMMAND,
+            project.command,
             "relion",
             "relion_pipeliner",
             "--RunJobs",
@@ -130,7 +138,7 @@ def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_pa
     )
     try:
         wait_for((job / "run_submit.script.run").exists, 60, "the dispatch")
-        os.kill(launcher.pid, signal.SIGKILL)
+        os.kill(launcher_of_newest_session(), signal.SIGKILL)
         killed = time.monotonic()
 
         wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 10, "the client's notice")
@@ -164,7 +172,7 @@ def test_reading_what_these_relions_write_here(
             script = job / "run_submit.script"
             planned = json.loads(
                 subprocess.run(
-                    [COMMAND, "plan", "--json", script],
+                    [project.command, "plan", "--json", script],
                     env=project.environment,
                     capture_output=True,
                     check=True,
@@ -188,6 +196,7 @@ def without(words: list[str], options: set[str]) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("form", ["python"])
 def test_the_installed_wheel_is_complete(tmp_path: Path, make_project: MakeProject) -> None:
     subprocess.run(
         [sys.executable, "-m", "venv", "--system-site-packages", tmp_path / "venv"], check=True
