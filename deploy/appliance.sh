@@ -119,6 +119,7 @@ serve() { # NAME
     # shellcheck disable=SC1090 # sets these, and the arguments
     . "$answer.request"
     status=missing
+    [ "$how" != which ] || status=1
     if cd "$directory" 2> /dev/null && program=$(command -v "$1"); then
         case $how in
             which)

@@ -9,10 +9,10 @@ extra=${1:-}
 
 # Debian's own Python starts faster than most others.
 for python in /usr/bin/python3 python3; do
-    "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break
+    "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break
     python=
 done
-[ -n "$python" ] || { echo "Python 3.10 or newer is needed: install python3." >&2; exit 1; }
+[ -n "$python" ] || { echo "Python 3.11 or newer is needed: install python3." >&2; exit 1; }
 
 "$python" -I -c 'import ensurepip, venv' 2>/dev/null ||
     "$root/deploy/debian/install_packages.sh" python3-venv

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# build_appliance.sh [--base FILE|docker] [--wheels FOLDER] [--output FILE]
+# Builds the dispatcher's own image (Apptainer.def) from this checkout, tests it, and prints the path
+# of its SIF on stdout (all else on stderr). One that is there already, from the same files, is not
+# built again.
+#
+#   --base      a Debian 12 image (SIF), or "docker" for debian:bookworm-slim from Docker Hub;
+#               default: one made with debootstrap, which needs root or sudo
+#   --wheels    take Python's packages from this folder instead of an index
+#   --output    default: relion-dispatch/images in the cache folder of the user who runs containers
+set -euo pipefail
+
+deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$deploy")
+as_user=$deploy/ordinary_user.sh
+PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
+
+say() { echo "build_appliance.sh: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+base='' wheels='' output=''
+while [[ $# -gt 0 ]]; do
+    [[ $# -ge 2 ]] || fail "usage: build_appliance.sh [--base FILE|docker] [--wheels FOLDER] [--output FILE]"
+    case $1 in
+        --base) base=$2 ;;
+        --wheels) wheels=$(cd "$2" && pwd) ;;
+        --output) output=$(realpath -m "$2") ;;
+        *) fail "unknown option $1" ;;
+    esac
+    shift 2
+done
+apptainer=$(command -v apptainer) || fail "no apptainer here: install it, or run deploy/setup_apptainer.sh"
+[[ -n $base ]] || base=$("$root/containers/debian_base.sh" bookworm)
+[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read"
+
+cd "$root"
+version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
+# What is in the image, and what makes it.
+inputs=(dispatcher config job_template containers pyproject.toml README.md LICENSE Apptainer.def
+    deploy/{requirements.txt,relion_client.sh,relion_dispatch.py,relion-dispatch,build_appliance.sh})
+key=$({ find "${inputs[@]}" -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
+    basename "$base"; ls "${wheels:-/dev/null}"; uname -m; } | sha256sum | cut -c 1-12)
+user=$("$as_user")
+home=$(getent passwd "$user" | cut -d: -f6)
+if [[ -z $output ]]; then
+    cache=$home/.cache
+    [[ $EUID -eq 0 ]] || cache=${XDG_CACHE_HOME:-$cache}
+    output=$cache/relion-dispatch/images/dispatcher-$version-$key.sif
+    "$as_user" mkdir -p "$(dirname "$output")"
+    exec 9< "$(dirname "$output")"
+    flock 9
+    if [[ -e $output ]]; then
+        say "built already: $output"
+        echo "$output"
+        exit 0
+    fi
+fi
+
+work=$("$as_user" mktemp -d /var/tmp/relion-dispatch-appliance.XXXXXX)
+log=$(mktemp)
+trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$deploy/debian/as_root.sh" rm -rf "$work"' EXIT
+tar -c --exclude=__pycache__ "${inputs[@]}" deploy/python_environment.sh deploy/debian | "$as_user" sh -c "mkdir '$work/checkout' '$work/build' && tar -x -C '$work/checkout'"
+"$as_user" cp "$work/checkout/Apptainer.def" "$work/checkout/deploy/requirements.txt" "$work/"
+"$as_user" mv "$work/requirements.txt" "$work/build/"
+
+step() { # SENTENCE COMMAND [ARGUMENT...]
+    local start=$SECONDS
+    say "$1 ..."
+    shift
+    (cd "$work" && "$@") > "$log" 2>&1 || {
+        tail -n 40 "$log" >&2
+        fail "that failed, see above: $*"
+    }
+    say "... done in $((SECONDS - start)) s"
+}
+
+python=$("$as_user" "$work/checkout/deploy/python_environment.sh")
+step "making the wheel, as $user" \
+    "$as_user" "$python" -I -m pip wheel --no-deps --wheel-dir build "$work/checkout"
+
+# pip in the build has none of this machine's settings but those that lead to its index.
+settings() {
+    if [[ -n $wheels ]]; then
+        printf 'no-index = true\nfind-links = /opt/relion-dispatch-build/wheels\n'
+        return
+    fi
+    "$as_user" "$python" -I -m pip config list 2> /dev/null |
+        sed -nE "s/^[^.]*\.(index-url|extra-index-url|proxy|trusted-host)='(.*)'$/\1 = \2/p" |
+        sed -E 's#(^| )file:[^ ]*#\1#g' | grep -vE '= *$' || true
+    # A site's own certificate authority, where there is one, stands in the machine's bundle.
+    [[ ! -r /etc/ssl/certs/ca-certificates.crt ]] || echo "cert = /opt/relion-dispatch-build/ca.crt"
+}
+{ echo "[global]"; settings; } | "$as_user" tee "$work/build/pip.conf" > /dev/null
+if [[ -n $wheels ]]; then
+    tar -c -C "$wheels" . | "$as_user" sh -c "mkdir '$work/build/wheels' && tar -x -C '$work/build/wheels'"
+elif [[ -r /etc/ssl/certs/ca-certificates.crt ]]; then
+    "$as_user" tee "$work/build/ca.crt" < /etc/ssl/certs/ca-certificates.crt > /dev/null
+fi
+from=(--build-arg bootstrap=docker --build-arg from=debian:bookworm-slim)
+if [[ $base != docker ]]; then
+    "$as_user" ln -s "$(realpath "$base")" "$work/base.sif"
+    # A relative name for the base: the image keeps it.
+    from=(--build-arg bootstrap=localimage --build-arg from=base.sif)
+fi
+step "building the image, as $user" \
+    "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build --fakeroot --notest \
+    "${from[@]}" --build-arg version="$version" dispatcher.sif Apptainer.def
+step "testing it, as $user" \
+    "$as_user" "$apptainer" test --cleanenv dispatcher.sif
+
+# Files in the user's folder are the user's, also when root builds them.
+writer=("$as_user")
+"$as_user" test -w "$(dirname "$output")" || writer=()
+"${writer[@]}" install -m 755 "$work/dispatcher.sif" "$output.$$"
+"${writer[@]}" mv "$output.$$" "$output"
+echo "$output"

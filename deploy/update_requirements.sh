@@ -1,0 +1,17 @@
+#!/bin/bash
+# Makes deploy/requirements.txt anew from the pins in pyproject.toml: all that they need in turn, with
+# the digests of every file of it. Review the difference before you commit it.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 -I -m venv "$work/venv"
+"$work/venv/bin/python" -I -m pip install -qq --disable-pip-version-check uv==0.13.9
+"$work/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate "$root/pyproject.toml" --output-file "$work/requirements.txt"
+{
+    sed '/^[^#]/,$d' "$root/deploy/requirements.txt"
+    cat "$work/requirements.txt"
+} > "$work/new"
+cp "$work/new" "$root/deploy/requirements.txt"
