@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
 import mrcfile  # type: ignore[import-untyped]
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.sif_file import write_sif
 
 __all__ = ["BOX", "Job", "clear_job", "make_job", "make_site"]
 
@@ -97,13 +101,13 @@ def make_job(project: Path, number: int, style: str, particles: int) -> Job:
 
 
 def make_site(folder: Path) -> None:
-    """A site with an (empty) image file and a scheduler whose submit command is ``echo 4711``."""
+    """A site with an image (not to be started) and ``echo 4711`` for a submit command."""
     folder.mkdir()
     slurm = {"submit_command": ["/bin/echo", "4711"], "job_id": r"^(\d+)"}
     build = {"variant": "cuda", "path": "relion.sif", "gpu": "nvidia"}
     image = {"default": "5.1.0", "versions": {"5.1.0": [build]}}
     site = {"scheduler": "slurm", "schedulers": {"slurm": slurm}}
-    (folder / "relion.sif").touch()
+    write_sif(folder / "relion.sif")
     (folder / "site.json").write_text(json.dumps(site))
     (folder / "images.json").write_text(json.dumps({"relion": image}))
 
