@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # build.sh NAME [--output FOLDER]
-# Builds a RELION image from Debian's packages, tests it, and prints the path of
-# its SIF on stdout (all else on stderr). An image that is there already, from
-# the same definitions and the same package version, is not built again.
+# Builds a RELION image from Debian's packages with `relion-dispatch images build`,
+# on a local base and into no catalogue, and prints the path of its SIF on stdout
+# (all else on stderr). An image that is there already, from the same definitions
+# and the same package version, is not built again.
 #
-#   NAME    relion-3.1-cpu (Debian 12), relion-5-cpu (Debian unstable), or either
-#           with -gui at the end, for RELION's own window
+#   NAME    relion-3.1-cpu (Debian 12), relion-3.1-cuda (Debian 12), relion-5-cpu
+#           (Debian unstable), or one of them with -gui at the end, for RELION's
+#           own window
 #   FOLDER  default: relion-dispatch/images in the cache folder of the user who
 #           runs containers (see deploy/ordinary_user.sh)
 #
@@ -18,9 +20,12 @@ as_user=$deploy/ordinary_user.sh
 as_root=$deploy/debian/as_root.sh
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 
-say() { echo "build.sh: $*" >&2; }
+say() { echo "build.sh: $name: $*" >&2; }
 fail() { say "$*"; exit 1; }
-usage() { say "usage: build.sh relion-3.1-cpu|relion-5-cpu[-gui] [--output FOLDER]"; exit 2; }
+usage() {
+    echo "usage: build.sh relion-3.1-cpu|relion-3.1-cuda|relion-5-cpu[-gui] [--output FOLDER]" >&2
+    exit 2
+}
 
 name='' output=''
 while [[ $# -gt 0 ]]; do
@@ -31,13 +36,13 @@ while [[ $# -gt 0 ]]; do
         *) [[ -z $name ]] || usage; name=$1; shift ;;
     esac
 done
-case $name in
-    relion-3.1-cpu | relion-3.1-cpu-gui) suite=bookworm ;;
-    relion-5-cpu | relion-5-cpu-gui) suite=sid ;;
+case ${name%-gui} in
+    relion-3.1-cpu) suite=bookworm variant=cpu relion=relion ;;
+    relion-3.1-cuda) suite=bookworm variant=cuda relion=relion-cuda ;;
+    relion-5-cpu) suite=sid variant=cpu relion=relion ;;
     *) usage ;;
 esac
-kind=cpu gui=no
-[[ $name != *-gui ]] || kind=cpu-gui gui=yes
+[[ $name != *-gui ]] || variant=$variant-gui
 
 apptainer=$(command -v apptainer) || fail "no apptainer here: run deploy/setup_apptainer.sh first"
 
@@ -58,27 +63,28 @@ output=$(cd "$output" && pwd)
 lists=$own_cache/apt/$name
 mkdir -p "$lists"
 exec 9>> "$lists/lock"
-flock -n 9 || { say "another build of $name is running: waiting for it"; flock 9; }
+flock -n 9 || { say "another build of it is running: waiting"; flock 9; }
 
-debian() { "$deploy/debian/suite_apt.sh" "$suite" "$lists" "$@"; }
+debian() { COMPONENTS='main contrib non-free' "$deploy/debian/suite_apt.sh" "$suite" "$lists" "$@"; }
 
 update_lists() {
     say "reading the package list of Debian $suite"
     debian apt-get -qq --error-on=any update >&2 && touch "$lists/updated"
 }
 
-# Sets package (the version that would be installed) and sif (its image's path).
+# Sets package (the one that would be installed), version (RELION's) and sif (its
+# image's path).
 # The key in the name stands for all that makes the image, so that a newer
 # package or an edited definition is never answered with an older image.
 identify() {
-    local key version
-    package=$(debian apt-cache policy relion | awk '$1 == "Candidate:" { print $2 }')
+    local key
+    package=$(debian apt-cache policy "$relion" | awk '$1 == "Candidate:" { print $2 }')
     [[ -n $package && $package != "(none)" ]] || return 1
-    key=$(cat "$here"/{debian-base,relion-debian}.def "$here/build.sh" - <<< "$suite $gui $package $(uname -m)" |
-        sha256sum | cut -c 1-12)
+    key=$(cat "$here"/{debian-base.def,relion-debian.def,image_test.sh,recipes.json,build.sh} - \
+        <<< "$suite $variant $package $(uname -m)" | sha256sum | cut -c 1-12)
     # 5.1.0+dfsg-1 -> 5.1.0
     version=$(sed 's/^[0-9]*://; s/[-+~].*//' <<< "$package")
-    sif=$output/relion-$version-$kind-$key.sif
+    sif=$output/relion-$version-$variant-$key.sif
 }
 
 answer() {
@@ -98,44 +104,39 @@ if identify && [[ -e $sif ]]; then
     answer
 fi
 updated_within 2 || update_lists || fail "cannot read Debian $suite from $("$deploy/debian/mirror.sh")"
-identify || fail "Debian $suite has no package relion for this machine's architecture"
+identify || fail "Debian $suite has no package $relion for this machine's architecture"
 [[ ! -e $sif ]] || answer
 
-"$deploy/debian/install_packages.sh" debootstrap squashfs-tools uidmap
+"$deploy/debian/install_packages.sh" python3-venv squashfs-tools uidmap
+base=$("$here/debian_base.sh" "$suite")
 
-# In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses.
+# In /var/tmp, as /tmp may be small.
 work=$("$as_user" mktemp -d /var/tmp/relion-build.XXXXXX)
 # An interrupted build can leave files of --fakeroot's other ids, for root to remove.
 log=$(mktemp)
 trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
 # The checkout may be in a place that the user cannot read.
-"$as_user" tee "$work/relion-debian.def" < "$here/relion-debian.def" > /dev/null
+"$as_user" mkdir "$work/checkout" "$work/site"
+tar -c -C "$here/.." --exclude=__pycache__ \
+    config containers deploy dispatcher job_template pyproject.toml |
+    "$as_user" tar -x -C "$work/checkout"
+python=$("$as_user" "$work/checkout/deploy/python_environment.sh")
 
-step() { # SENTENCE COMMAND [ARGUMENT...]
-    local start=$SECONDS
-    say "$1 ..."
-    shift
-    (cd "$work" && "$@") > "$log" 2>&1 || {
-        tail -n 40 "$log" >&2
-        fail "that failed, see above: $*"
-    }
-    say "... done in $((SECONDS - start)) s"
+say "adding $relion $package to $(basename "$base"), as $user ..."
+start=$SECONDS
+# The site is one of this build's own: what is built here is in no catalogue.
+"$as_user" env RELION_DISPATCH_SITE="$work/site" RELION_DISPATCH_PYTHON="$python" \
+    APPTAINER_TMPDIR="$work" "$work/checkout/deploy/relion-dispatch" images build \
+    relion "$version" --variant "$variant" --base "$base" --output "$work/relion.sif" \
+    > "$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    fail "that failed, see above"
 }
-step "building a bare Debian $suite, as root" \
-    "$as_root" env APPTAINER_TMPDIR="$work" "$apptainer" build \
-    --build-arg suite="$suite" --build-arg mirror="$("$deploy/debian/mirror.sh")" \
-    base.sif "$here/debian-base.def"
-# A relative name for the base: the image's labels keep it.
-step "adding relion $package, as $user" \
-    "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build --fakeroot --notest \
-    --build-arg bootstrap=localimage --build-arg from=base.sif \
-    --build-arg suite="$suite" --build-arg gui="$gui" \
-    relion.sif relion-debian.def
-step "testing it, as $user" \
-    "$as_user" "$apptainer" test --cleanenv relion.sif
+say "... built and tested in $((SECONDS - start)) s"
 
-"$apptainer" inspect --labels "$work/relion.sif" | grep -qF "package relion $package" ||
-    fail "the mirror changed its relion package during the build: run this again"
+labels=$("$apptainer" inspect --labels "$work/relion.sif")
+[[ $labels == *"package $relion $package"* ]] ||
+    fail "the mirror changed its $relion package during the build: run this again"
 
 # Files in the user's folder are the user's, also when root builds them.
 writer=("$as_user")

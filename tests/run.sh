@@ -20,11 +20,27 @@ python=$(deploy/python_environment.sh test)
 deploy/debian/install_packages.sh shellcheck
 find . -name '*.sh' ! -name relion_template.sh -print0 | xargs -0 shellcheck -x
 shellcheck deploy/relion-dispatch .ci/run
+sections=$(mktemp -d)
+"$python" -m tests.definitions "$sections"
+shellcheck "$sections"/*.sh
+rm -r "$sections"
 apptainer=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER=$apptainer
-RELION_TEST_IMAGE_3=$(containers/build.sh relion-3.1-cpu)
-RELION_TEST_IMAGE_5=$(containers/build.sh relion-5-cpu)
-export RELION_TEST_IMAGE_3 RELION_TEST_IMAGE_5
+# One build for each Debian at a time: much of both is waiting, for the mirror and for one thread.
+built=$(mktemp -d)
+status=0
+containers/build.sh relion-5-cpu > "$built/5" &
+{ containers/build.sh relion-3.1-cpu > "$built/3" &&
+    containers/build.sh relion-3.1-cuda > "$built/cuda"; } || status=1
+wait $! || status=1
+RELION_TEST_IMAGE_3=$(cat "$built/3")
+RELION_TEST_IMAGE_5=$(cat "$built/5")
+RELION_TEST_IMAGE_CUDA=$(cat "$built/cuda")
+export RELION_TEST_IMAGE_3 RELION_TEST_IMAGE_5 RELION_TEST_IMAGE_CUDA
+rm -r "$built"
+[ "$status" = 0 ] || exit 1
+RELION_TEST_APPLIANCE=$(deploy/build_appliance.sh)
+export RELION_TEST_APPLIANCE
 tests/system/slurm_cluster.sh install
 
 # Containers and Slurm jobs belong to an ordinary user, who gets a copy of the checkout: the
