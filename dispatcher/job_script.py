@@ -58,7 +58,10 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
-        "reasons": [" ".join(reason.split()) for reason in plan.reasons],
+        "reasons": [
+            " ".join(sentence.split())
+            for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))
+        ],
         "dispatcher_version": __version__,
         "commands": [
             {

@@ -24,12 +24,14 @@ class PlannedCommand(NamedTuple):
     is_main: bool
 
     def as_json(self) -> dict[str, Any]:
-        """kind, program, argv (before expansion on the node), and the text of shell lines."""
+        """kind, program, argv (before expansion on the node), prefix, the command as shell text,
+        and RELION's own text of shell lines."""
         described: dict[str, Any] = {
             "kind": self.command.kind,
             "program": self.command.program,
             "argv": self.command.argv,
             "prefix": list(self.prefix),
+            "shell": self.command.shell(),
         }
         if self.command.kind == "shell":
             described["text"] = self.command.text

@@ -15,6 +15,7 @@ from .errors import ConfigError, InputError
 from .images import Choice, Needs, choose
 from .job_types import JobType, lineage, match, merged_parameters
 from .pins import PIN_FILE, Pin, pins
+from .pipeline_version import older_than_pipeline
 from .plan import Plan, PlannedCommand
 from .programs import called_programs, lookup
 from .refinement import RefinementModel
@@ -36,7 +37,10 @@ def plan_script(script: Path, configuration: Configuration) -> Plan:
     """
     submission, project = read_submission(script)
     gui = job_star.read(project / submission.job / "job.star")
-    return make_plan(submission, gui, project, configuration, pins(project))
+    plan = make_plan(submission, gui, project, configuration, pins(project))
+    image = plan.image
+    warning = older_than_pipeline(project, image.version, image.name) if image else None
+    return plan._replace(warnings=(*plan.warnings, warning)) if warning else plan
 
 
 def make_plan(

@@ -1,0 +1,88 @@
+#!/bin/bash
+# Runs AutoPick/job009 again: the same commands and inputs in the same image.
+# Written by relion-dispatch 0.1.0; needs bash, GNU coreutils and Apptainer only.
+#
+# first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.1.0 and Apptainer 1.4.5
+# image      relion 5.1.0 cuda
+# note       It needs 4 GPUs per node; GPUs add up in no fixed order, so maps may agree closely, but not bit for bit.
+set -euo pipefail
+
+project=/data/project
+# The image may have moved: REPRODUCE_IMAGE=FILE bash SCRIPT
+image=${REPRODUCE_IMAGE:-/data/site/relion-5.1.0-cuda.sif}
+sha256=9256758f24c414f04aaa4e8d64c1b0156ac6848a981f23bd056b26cceb216643
+apptainer=apptainer
+first=AutoPick/job009
+output=Reproduced/AutoPick/job009
+
+say() { echo "reproduce: $*"; }
+fail() { echo "reproduce: $*" >&2; exit 1; }
+
+cd "$project" || fail "the project's folder is not there: $project"
+command -v "$apptainer" > /dev/null || apptainer=apptainer
+command -v "$apptainer" > /dev/null || fail "there is no Apptainer here: install it, or load its module"
+[ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "$output is not empty: rename it, and run this again"
+
+# The image and the inputs: the same as then?
+digest() {
+    local found
+    found=$(sha256sum < "$1") && echo "${found%% *}"
+}
+same() { # FILE BYTES SHA256
+    [[ -f $1 && -r $1 ]] || fail "cannot read the input $1"
+    local bytes found
+    bytes=$(stat -L -c %s -- "$1")
+    [ "$bytes" = "$2" ] || fail "the input $1 has changed: $bytes bytes, then $2"
+    found=$(digest "$1")
+    [ "$found" = "$3" ] || fail "the input $1 has changed: its sha256 is $found, then $3"
+}
+say "looking at the image $image"
+[[ -f $image && -r $image ]] || fail "cannot read the image $image: name a copy in REPRODUCE_IMAGE"
+found=$(digest "$image")
+[ "$found" = "$sha256" ] || fail "the image $image is not the same: its sha256 is $found, then $sha256"
+say "looking at the inputs"
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
+# The project is read-only in the container, but for the new folder. Without --pipeline_control,
+# as nothing of this is for RELION's pipeline to know.
+run() {
+    "$@" < /dev/null >> "$output/run.out" 2>> "$output/run.err" ||
+        fail "a command ended with status $?: see $output/run.err"
+}
+mkdir -p -- "$output"
+say "running; what RELION says goes to $output/run.out and run.err"
+
+run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    --mount=type=bind,source=/data/project,destination=/data/project,ro \
+    --mount=type=bind,source=/data/project/Reproduced/AutoPick/job009,destination=/data/project/Reproduced/AutoPick/job009 \
+    "$image" \
+    mpirun --bind-to none --oversubscribe -n 8 \
+    relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir "$output"/ \
+    --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
+    --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
+    --gpu ''
+
+echo CtfFind/job003/micrographs_ctf.star > "$output"/coords_suffix_autopick.star
+
+# Maps bit for bit, but for the labels of an MRC header (bytes 225 to 1024): they tell the time.
+content() { head -c 224 -- "$1"; tail -c +1025 -- "$1"; }
+equal=0 different=0
+for map in "$output"/*.mrc "$output"/*.mrcs; do
+    before=$first/${map##*/}
+    [[ -f $map && -f $before ]] || continue
+    if cmp -s <(content "$map") <(content "$before"); then
+        equal=$((equal + 1))
+    else
+        different=$((different + 1))
+        say "differs from the first run's: $map"
+    fi
+done
+say "done: of the first run's maps, $equal are the same bit for bit, and $different differ"
+say "the results are in $output"

@@ -1,0 +1,111 @@
+#!/bin/bash
+# Runs InitialModel/job009 again: the same commands and inputs in the same image.
+# Written by relion-dispatch 0.1.0; needs bash, GNU coreutils and Apptainer only.
+#
+# first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.1.0 and Apptainer 1.4.5
+# image      relion 5.1.0 cuda
+# note       RELION drew its random seed from the clock; --random_seed 1795516461 is what it then wrote to InitialModel/job009/run_it000_optimiser.star.
+# note       It needs 2 GPUs per node; GPUs add up in no fixed order, so maps may agree closely, but not bit for bit.
+set -euo pipefail
+
+project=/data/project
+# The image may have moved: REPRODUCE_IMAGE=FILE bash SCRIPT
+image=${REPRODUCE_IMAGE:-/data/site/relion-5.1.0-cuda.sif}
+sha256=9256758f24c414f04aaa4e8d64c1b0156ac6848a981f23bd056b26cceb216643
+apptainer=apptainer
+first=InitialModel/job009
+output=Reproduced/InitialModel/job009
+
+say() { echo "reproduce: $*"; }
+fail() { echo "reproduce: $*" >&2; exit 1; }
+
+cd "$project" || fail "the project's folder is not there: $project"
+command -v "$apptainer" > /dev/null || apptainer=apptainer
+command -v "$apptainer" > /dev/null || fail "there is no Apptainer here: install it, or load its module"
+[ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "$output is not empty: rename it, and run this again"
+
+# The image and the inputs: the same as then?
+digest() {
+    local found
+    found=$(sha256sum < "$1") && echo "${found%% *}"
+}
+same() { # FILE BYTES SHA256
+    [[ -f $1 && -r $1 ]] || fail "cannot read the input $1"
+    local bytes found
+    bytes=$(stat -L -c %s -- "$1")
+    [ "$bytes" = "$2" ] || fail "the input $1 has changed: $bytes bytes, then $2"
+    found=$(digest "$1")
+    [ "$found" = "$3" ] || fail "the input $1 has changed: its sha256 is $found, then $3"
+}
+say "looking at the image $image"
+[[ -f $image && -r $image ]] || fail "cannot read the image $image: name a copy in REPRODUCE_IMAGE"
+found=$(digest "$image")
+[ "$found" = "$sha256" ] || fail "the image $image is not the same: its sha256 is $found, then $sha256"
+say "looking at the inputs"
+same Select/job007/particles.star 187 237a36407ed5f482a7fdab155a08d310221c2009a0565efbace4950f1e70d718
+# What these name must be there, and not newer than the first run.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+touch -d @1795516584.999999999 "$work/dispatched"
+while IFS= read -r file; do
+    [ -e "$file" ] || fail "the input $file is not there any more"
+    [ ! "$file" -nt "$work/dispatched" ] || fail "the input $file was written after the first run"
+done << 'END_OF_NAMES'
+Extract/job006/stack.mrcs
+END_OF_NAMES
+
+# A clean environment in the container, but for these variables where they are set.
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
+    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+done
+export APPTAINERENV_PYTHONNOUSERSITE=1
+
+# The project is read-only in the container, but for the new folder. Without --pipeline_control,
+# as nothing of this is for RELION's pipeline to know.
+run() {
+    "$@" < /dev/null >> "$output/run.out" 2>> "$output/run.err" ||
+        fail "a command ended with status $?: see $output/run.err"
+}
+mkdir -p -- "$output"
+say "running; what RELION says goes to $output/run.out and run.err"
+
+run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    --mount=type=bind,source=/data/project,destination=/data/project,ro \
+    --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
+    "$image" \
+    relion_refine --o "$output"/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
+    --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
+    --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 \
+    --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
+    --offset_step 2 --auto_sampling --tau2_fudge 4 --gpu '' --j 16 --random_seed 1795516461
+
+run rm -f "$output"/RELION_JOB_EXIT_SUCCESS
+
+run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
+    --mount=type=bind,source=/scratch,destination=/scratch \
+    --pwd=/data/project \
+    --mount=type=bind,source=/data/project,destination=/data/project,ro \
+    --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
+    "$image" \
+    relion_align_symmetry --i "$output"/run_it200_model.star --o "$output"/initial_model.mrc \
+    --sym D2 --apply_sym --select_largest_class
+
+run touch "$output"/RELION_JOB_EXIT_SUCCESS
+
+# Maps bit for bit, but for the labels of an MRC header (bytes 225 to 1024): they tell the time.
+content() { head -c 224 -- "$1"; tail -c +1025 -- "$1"; }
+equal=0 different=0
+for map in "$output"/*.mrc "$output"/*.mrcs; do
+    before=$first/${map##*/}
+    [[ -f $map && -f $before ]] || continue
+    if cmp -s <(content "$map") <(content "$before"); then
+        equal=$((equal + 1))
+    else
+        different=$((different + 1))
+        say "differs from the first run's: $map"
+    fi
+done
+say "done: of the first run's maps, $equal are the same bit for bit, and $different differ"
+say "the results are in $output"
