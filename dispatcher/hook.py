@@ -70,6 +70,7 @@ def _dispatch(script: Path) -> int:
     from .configuration import load_configuration
     from .errors import DispatchError
     from .job_script import job_script
+    from .known_projects import remember
     from .pins import settle
     from .planning import plan_script
     from .provenance import provenance
@@ -108,6 +109,8 @@ def _dispatch(script: Path) -> int:
         write_atomically(record_file, _as_text(record))
     except DispatchError as error:
         say(f"relion-dispatch: {error}")
+    if plan.image:
+        remember(plan.project, configuration.site)
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):
         say(line, sys.stdout)
     return 0

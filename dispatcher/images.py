@@ -6,12 +6,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .config_files import load, nearest, read_json
 from .errors import ConfigError, ImageError
 
-__all__ = ["Build", "Catalogue", "Choice", "Image", "Needs", "choose", "load_catalogue"]
+__all__ = [
+    "Build",
+    "Catalogue",
+    "Choice",
+    "Image",
+    "Needs",
+    "checked_catalogue",
+    "choose",
+    "load_catalogue",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +134,18 @@ def load_catalogue(path: Path) -> Catalogue:
     Raises:
         ConfigError: naming file, image, key and what was expected.
     """
+    return checked_catalogue(read_json(path), path)
+
+
+def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
+    """Check what `path` has or is to have in it, without its comments.
+
+    Raises:
+        ConfigError: naming file, image, key and what was expected.
+    """
     catalogue = load(
         Catalogue,
-        {"images": read_json(path), "path": str(path)},
+        {"images": content, "path": str(path)},
         str(path),
         lambda steps: f'key "{".".join(steps[1:])}"',
     )

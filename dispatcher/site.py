@@ -122,6 +122,8 @@ class Site:
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
+        projects: the folder in which the projects that use this site are noted, if it exists;
+            relative paths start at the site's folder.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -133,6 +135,7 @@ class Site:
     partitions: dict[str, Partition] = field(default_factory=dict)
     job_parameters: dict[str, dict[str, Scalar | list[Scalar] | None]] = field(default_factory=dict)
     mps: bool = True
+    projects: str = "projects"
 
 
 def config_path(name: str) -> Path:
