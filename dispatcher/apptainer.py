@@ -15,7 +15,17 @@ from typing import NoReturn
 from .errors import ImageError
 from .host import Finished, run, which
 
-__all__ = ["build_argv", "inside", "labels", "lacking", "refuse", "signers", "test_argv", "version"]
+__all__ = [
+    "build_argv",
+    "definition",
+    "inside",
+    "labels",
+    "lacking",
+    "refuse",
+    "signers",
+    "test_argv",
+    "version",
+]
 
 _SINGULARITY = (
     "images are built and run with Apptainer: install it (its package is called apptainer), or "
@@ -92,6 +102,18 @@ def labels(program: str, image: Path) -> dict[str, str]:
         return {str(key): str(value) for key, value in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         refuse(f"Apptainer cannot read the labels of {image}", finished)
+
+
+def definition(program: str, image: Path) -> str:
+    """The definition that the image was built from, as the SIF keeps it.
+
+    Raises:
+        ImageError: Apptainer cannot read the image.
+    """
+    finished = _run([program, "inspect", "--deffile", str(image)])
+    if finished.status != 0:
+        refuse(f"Apptainer cannot read the definition of {image}", finished)
+    return finished.stdout
 
 
 def inside(program: str, image: Path, script: str, options: list[str]) -> str:

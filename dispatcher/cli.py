@@ -7,13 +7,14 @@ anything of this module is imported.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from . import __version__
+from . import __version__, cli_images, cli_projects, cli_site
 from .errors import DispatchError
 
 __all__ = ["app", "main"]
@@ -107,7 +108,9 @@ def template() -> int:
     """Print the path of the submission template, for RELION_QSUB_TEMPLATE."""
     from .shipped import shipped_folder
 
-    print(shipped_folder() / "job_template" / "relion_template.sh")
+    # An installation names its copy, whose path stays when it is upgraded.
+    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
+    print(installed or shipped_folder() / "job_template" / "relion_template.sh")
     return 0
 
 
@@ -152,6 +155,12 @@ def hook_argv() -> list[str]:
         "from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))"
     )
     return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parent.parent)]
+
+
+app.command()(cli_projects.pin)
+app.command()(cli_projects.reproduce)
+app.add_typer(cli_images.images_app, name="images")
+app.add_typer(cli_site.site_app, name="site")
 
 
 @app.callback(invoke_without_command=True)

@@ -44,6 +44,7 @@ class Order(NamedTuple):
         arguments: for the definition, beside the recipe's.
         base: a SIF to build on, instead of what the definition names.
         output: the SIF to be.
+        replace: it takes the place of what the catalogue lists as this variant.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Order(NamedTuple):
     arguments: Mapping[str, str]
     base: Path | None
     output: Path
+    replace: bool = False
 
 
 def build(order: Order, site: Site) -> Added:
@@ -117,7 +119,7 @@ def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
         )
     image = work / "image.sif"
     facts = inspect(image, site)
-    wanted = Wanted(order.name, order.version, order.recipe.variant)
+    wanted = Wanted(order.name, order.version, order.recipe.variant, replace=order.replace)
     with _published(image, order.output):
         facts = facts._replace(header=read_header(order.output))
         return add(order.output, facts, wanted)
@@ -128,7 +130,7 @@ def _refuse_present(order: Order, what: str) -> None:
     if catalogue.exists():
         image = load_catalogue(catalogue).images.get(order.name)
         builds = image.versions.get(order.version, []) if image else []
-        if any(build.variant == order.recipe.variant for build in builds):
+        if not order.replace and any(build.variant == order.recipe.variant for build in builds):
             raise ImageError(
                 f"{what} is in the catalogue {catalogue} already: take it out first "
                 f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
