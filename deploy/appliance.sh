@@ -4,16 +4,15 @@
 # belongs on the host (the submit command, Apptainer itself, jobs on this machine) is run out here, by
 # this shell. dispatcher/host_channel.py is the other side, and tells what lies in their folder.
 #
-#   RELION_DISPATCH_APPLIANCE   the image; else ../lib/relion-dispatch/dispatcher.sif from here
+#   RELION_DISPATCH_APPLIANCE   the image; else dispatcher.sif beside this file
 #   RELION_DISPATCH_APPTAINER   apptainer; else the one on PATH
-#   RELION_DISPATCH_SITE        the site's folder; else ../etc/relion-dispatch, /etc/relion-dispatch
+#   RELION_DISPATCH_SITE        the site's folder; else /etc/relion-dispatch
 #   RELION_DISPATCH_FOLDERS     folders that the image may see, with a colon between; else all of the
 #                               host's but the system's own
 set -u
 python=/usr/lib/relion-dispatch/bin/python
 file=$(readlink -f "$0")
 here=${file%/*}
-prefix=${here%/*}
 
 hook=no
 [ "${0##*/}" != relion_dispatch.py ] || hook=yes
@@ -36,7 +35,7 @@ fail() {
     exit 1
 }
 
-image=${RELION_DISPATCH_APPLIANCE:-$prefix/lib/relion-dispatch/dispatcher.sif}
+image=${RELION_DISPATCH_APPLIANCE:-$here/dispatcher.sif}
 [ -r "$image" ] ||
     fail "the dispatcher's image $image is not there, or may not be read: tell your admin."
 apptainer=${RELION_DISPATCH_APPTAINER:-}
@@ -47,9 +46,6 @@ done
     fail "apptainer is not found: load its module, or have your admin name it in RELION_DISPATCH_APPTAINER."
 
 site=${RELION_DISPATCH_SITE:-}
-for candidate in "$prefix/etc/relion-dispatch" /etc/relion-dispatch; do
-    [ -n "$site" ] || [ ! -d "$candidate" ] || site=$candidate
-done
 
 folder=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/relion-dispatch-host.XXXXXX") ||
     fail "no folder can be made in ${TMPDIR:-/tmp}, so nothing was done: free space there."
@@ -78,7 +74,7 @@ shown() {
             esac
         done
     fi
-    printf '%s\n' "$folder" "$PWD" "$prefix" "$site" /etc/relion-dispatch
+    printf '%s\n' "$folder" "$PWD" "$here" "$site" /etc/relion-dispatch
     printf '%s\n' "${HOME:-}" "${XDG_CACHE_HOME:-}" "${RELION_DISPATCH_RUNTIME:-}"
 }
 
@@ -169,7 +165,6 @@ said=$folder/said
     [ $hook = no ] || exec 2> "$said"
     exec 3> "$folder/bell"
     export APPTAINERENV_RELION_DISPATCH_HOST="$folder"
-    [ -z "$site" ] || export APPTAINERENV_RELION_DISPATCH_SITE="$site"
     exec "$apptainer" --quiet exec --no-eval "$@" <&5 5<&-
 ) &
 container=$!

@@ -6,7 +6,7 @@
 #
 #   --base      a Debian 12 image (SIF), or "docker" for debian:bookworm-slim from Docker Hub;
 #               default: one made with debootstrap, which needs root or sudo
-#   --wheels    take Python's packages from this folder instead of an index
+#   --wheels    take Python's packages, hatchling too, from this folder instead of an index
 #   --output    default: relion-dispatch/images in the cache folder of the user who runs containers
 set -euo pipefail
 
@@ -37,8 +37,10 @@ cd "$root"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
 # What is in the image, and what makes it.
 inputs=(dispatcher config job_template containers pyproject.toml README.md LICENSE Apptainer.def
-    deploy/{requirements.txt,relion_client.sh,relion_dispatch.py,relion-dispatch,build_appliance.sh})
+    deploy/{requirements.txt,relion_client.sh,relion_dispatch.py,relion-dispatch}
+    deploy/{build_appliance.sh,pip_settings.py})
 key=$({ find "${inputs[@]}" -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
+    [[ $base == docker ]] || stat -L -c '%s %Y' "$base"
     basename "$base"; ls "${wheels:-/dev/null}"; uname -m; } | sha256sum | cut -c 1-12)
 user=$("$as_user")
 home=$(getent passwd "$user" | cut -d: -f6)
@@ -48,12 +50,15 @@ if [[ -z $output ]]; then
     output=$cache/relion-dispatch/images/dispatcher-$version-$key.sif
     "$as_user" mkdir -p "$(dirname "$output")"
     exec 9< "$(dirname "$output")"
-    flock 9
+    flock -n 9 || { say "another build is running: waiting for it"; flock 9; }
     if [[ -e $output ]]; then
         say "built already: $output"
         echo "$output"
         exit 0
     fi
+else
+    # Now, and not when the image is built.
+    [[ -d $(dirname "$output") ]] || fail "there is no folder $(dirname "$output") for the image"
 fi
 
 work=$("$as_user" mktemp -d /var/tmp/relion-dispatch-appliance.XXXXXX)
@@ -74,28 +79,27 @@ step() { # SENTENCE COMMAND [ARGUMENT...]
     say "... done in $((SECONDS - start)) s"
 }
 
-python=$("$as_user" "$work/checkout/deploy/python_environment.sh")
+pip=(env)
+if [[ -n $wheels ]]; then
+    tar -c -C "$wheels" . |
+        "$as_user" sh -c "mkdir '$work/build/wheels' && tar -x -C '$work/build/wheels'"
+    pip=(env PIP_NO_INDEX=1 PIP_FIND_LINKS="$work/build/wheels")
+fi
+python=$("$as_user" "${pip[@]}" "$work/checkout/deploy/python_environment.sh")
+pip=("$as_user" "${pip[@]}" "$python" -I -m pip)
 step "making the wheel, as $user" \
-    "$as_user" "$python" -I -m pip wheel --no-deps --wheel-dir build "$work/checkout"
+    "${pip[@]}" wheel --no-deps --wheel-dir build "$work/checkout"
 
 # pip in the build has none of this machine's settings but those that lead to its index.
-settings() {
-    if [[ -n $wheels ]]; then
-        printf 'no-index = true\nfind-links = /opt/relion-dispatch-build/wheels\n'
-        return
-    fi
-    "$as_user" "$python" -I -m pip config list 2> /dev/null |
-        sed -nE "s/^[^.]*\.(index-url|extra-index-url|proxy|trusted-host)='(.*)'$/\1 = \2/p" |
-        sed -E 's#(^| )file:[^ ]*#\1#g' | grep -vE '= *$' || true
-    # A site's own certificate authority, where there is one, stands in the machine's bundle.
-    [[ ! -r /etc/ssl/certs/ca-certificates.crt ]] || echo "cert = /opt/relion-dispatch-build/ca.crt"
-}
-{ echo "[global]"; settings; } | "$as_user" tee "$work/build/pip.conf" > /dev/null
 if [[ -n $wheels ]]; then
-    tar -c -C "$wheels" . | "$as_user" sh -c "mkdir '$work/build/wheels' && tar -x -C '$work/build/wheels'"
-elif [[ -r /etc/ssl/certs/ca-certificates.crt ]]; then
-    "$as_user" tee "$work/build/ca.crt" < /etc/ssl/certs/ca-certificates.crt > /dev/null
-fi
+    printf '[global]\nno-index = true\nfind-links = /opt/relion-dispatch-build/wheels\n'
+else
+    settings=$("${pip[@]}" config list)
+    way=("$as_user" "$python" -I "$work/checkout/deploy/pip_settings.py")
+    certificates=$("${way[@]}" --certificates <<< "$settings")
+    [[ -z $certificates ]] || "$as_user" tee "$work/build/ca.crt" < "$certificates" > /dev/null
+    "${way[@]}" /opt/relion-dispatch-build <<< "$settings"
+fi | "$as_user" tee "$work/build/pip.conf" > /dev/null
 from=(--build-arg bootstrap=docker --build-arg from=debian:bookworm-slim)
 if [[ $base != docker ]]; then
     "$as_user" ln -s "$(realpath "$base")" "$work/base.sif"

@@ -8,6 +8,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -I -m venv "$work/venv"
 "$work/venv/bin/python" -I -m pip install -qq --disable-pip-version-check uv==0.13.9
+# uv does not read pip's settings.
+settings=$("$work/venv/bin/python" -I -m pip config list)
+way=("$work/venv/bin/python" -I "$root/deploy/pip_settings.py")
+index=$("${way[@]}" "$work" <<< "$settings" | sed -n 's/^index-url = //p')
+certificates=$("${way[@]}" --certificates <<< "$settings")
+[[ -z $index ]] || export UV_DEFAULT_INDEX=$index
+[[ -z $certificates ]] || export SSL_CERT_FILE=$certificates
 "$work/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-header --no-annotate "$root/pyproject.toml" --output-file "$work/requirements.txt"
 {

@@ -1,10 +1,16 @@
-"""deploy/requirements.txt holds what pyproject.toml asks for, by digest."""
+"""deploy/requirements.txt holds what pyproject.toml asks for, by digest; and how pip gets at it."""
 
 from __future__ import annotations
 
+import configparser
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = (ROOT / "deploy" / "requirements.txt").read_text()
@@ -26,3 +32,58 @@ def test_each_library_has_digests_and_no_address() -> None:
     for entry in entries:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
     assert not re.search(r"https?:|file:|--(extra-)?index|--find-links", REQUIREMENTS)
+
+
+def pip_list(folder: Path, file: str, **variables: str) -> str:
+    """What `pip config list` prints where pip.conf is `file`."""
+    (folder / "pip.conf").write_text(file)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "pip", "config", "list"],
+        env=kept | {"PIP_CONFIG_FILE": str(folder / "pip.conf"), "HOME": str(folder)} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def way(listed: str, argument: str) -> str:
+    """What deploy/pip_settings.py makes of it."""
+    command = [sys.executable, "-I", str(ROOT / "deploy" / "pip_settings.py"), argument]
+    return subprocess.run(command, input=listed, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "index"),
+    [
+        ({}, "https://own.example/simple"),
+        (
+            {"PIP_INDEX_URL": "https://me:x%40y@env.example/simple"},
+            "https://me:x%40y@env.example/simple",
+        ),
+    ],
+)
+def test_the_appliances_pip_gets_the_machines_way_to_its_index(
+    tmp_path: Path, variables: dict[str, str], index: str
+) -> None:
+    listed = pip_list(
+        tmp_path,
+        "[global]\nindex-url = https://all.example/simple\ntimeout = 7\nextra-index-url =\n"
+        "    https://b.example/simple\n    file:///srv/simple\n    https://c.example/simple\n"
+        "[install]\nindex-url = https://own.example/simple\ntrusted-host = own.example\n",
+        **variables,
+    )
+    bundle = tmp_path / "bundle.crt"
+    bundle.touch()
+    listed += f"global.cert={str(bundle)!r}\n"
+    # As pip reads it.
+    read = configparser.RawConfigParser()
+    read.read_string(way(listed, "/opt/build"))
+
+    assert dict(read["global"]) == {
+        "index-url": index,
+        "extra-index-url": "https://b.example/simple https://c.example/simple",
+        "trusted-host": "own.example",
+        "cert": "/opt/build/ca.crt",
+    }
+    assert way(listed, "--certificates").strip() == str(bundle)
