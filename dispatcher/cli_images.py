@@ -183,6 +183,7 @@ def remove(
     ] = False,
 ) -> int:
     """Take a version out of the catalogue. Refused while known projects are pinned to it."""
+    from .image_removal import delete
     from .image_removal import remove as remove_image
     from .known_projects import projects_folder
     from .site import load_site
@@ -194,10 +195,11 @@ def remove(
         folder = projects_folder(site)
         print(f"note: which projects are pinned is not known, as there is no folder {folder}.")
     files = remove_image(site, name, version, variant, even_if_pinned is not None)
+    print(f"{name} {version}{f' ({variant})' if variant else ''} is out of the catalogue.")
     for file in files:
         if delete_file:
-            file.unlink(missing_ok=True)
-        print(f"{name} {version}: {file} is {'deleted' if delete_file else 'kept'}.")
+            delete(file)
+        print(f"The file {file} is {'deleted' if delete_file else 'kept'}.")
     return 0
 
 
@@ -208,8 +210,13 @@ def default(name: Name, version: Version) -> int:
     from .site import load_site
 
     before = set_default(name, version)
-    staying = len(pinned_in(load_site(), name, before)) if before != version else 0
+    if before == version:
+        print(f"New projects get {name} {version} already.")
+        return 0
     print(f"New projects get {name} {version}; it was {before}.")
-    if staying:
-        print(f"Known projects that stay pinned to {before}: {staying}.")
+    pinned = pinned_in(load_site(), name, before)
+    if pinned.projects:
+        print(f"Known projects that stay pinned to {before}: {len(pinned.projects)}.")
+    if pinned.unreadable:
+        print(f"Known projects whose pins cannot be read: {len(pinned.unreadable)}.")
     return 0

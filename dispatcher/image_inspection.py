@@ -162,4 +162,5 @@ def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: Gpu |
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["nothing"])[-1][:120]
+    lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+    return (lines or ["nothing"])[-1][:120]

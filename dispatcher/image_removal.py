@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from stat import S_ISREG
+from typing import Any, NamedTuple
 
 from .catalogue_file import COMMENT, check_editable, edit
-from .errors import DispatchError, ImageError
+from .errors import DispatchError, ImageError, WriteError
 from .known_projects import known_projects
 from .pins import PIN_FILE, pins
 from .site import Site
 
-__all__ = ["pinned_in", "remove", "set_default"]
+__all__ = ["Pinned", "delete", "pinned_in", "remove", "set_default"]
 
 
-def pinned_in(site: Site, name: str, version: str) -> list[Path]:
-    """The projects known to the site that pin this version; those with a broken pin file too."""
-    found = []
+class Pinned(NamedTuple):
+    """The known projects that pin a version, and those whose pins cannot be read by this user."""
+
+    projects: tuple[Path, ...]
+    unreadable: tuple[Path, ...]
+
+
+def pinned_in(site: Site, name: str, version: str) -> Pinned:
+    """Which of the projects known to the site pin this version."""
+    found, unreadable = [], []
     for project in known_projects(site):
         try:
-            pin = pins(project).get(name)
-        except DispatchError:
-            found.append(project)  # rather once too often
+            # Not a pipe, which would never answer.
+            pin = pins(project).get(name) if S_ISREG(_mode(project / PIN_FILE)) else None
+        except (DispatchError, OSError):
+            unreadable.append(project)
         else:
             if pin and pin.version == version:
                 found.append(project)
-    return found
+    return Pinned(tuple(found), tuple(unreadable))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def remove(
     site: Site, name: str, version: str, variant: str | None, even_if_pinned: bool
 ) -> list[Path]:
-    """Take a version, or one variant of it, out of the catalogue; the files that it listed.
+    """Take a version, or one variant of it, out of the catalogue; the files that only it listed.
 
     Raises:
         ImageError: it is not there, is the default while others remain, or projects pin it.
@@ -46,13 +63,8 @@ def remove(
             known = ", ".join(build["variant"] for build in builds)
             raise ImageError(f'{name} {version} has no variant "{variant}": it has {known}.')
         pinned = pinned_in(site, name, version)
-        if pinned and not even_if_pinned:
-            raise ImageError(
-                f"{name} {version} stays, for projects are pinned to it: "
-                f"{', '.join(map(str, pinned))}. Move them (`relion-dispatch pin {name} VERSION` "
-                f"in each), or say it twice: --even-if-pinned {version}; their next jobs will be "
-                f"refused, with a sentence that names {PIN_FILE}."
-            )
+        if any(pinned) and not even_if_pinned:
+            raise ImageError(_who_pins(name, version, pinned))
         versions = content[name]["versions"]
         if kept:
             versions[version] = kept
@@ -66,7 +78,40 @@ def remove(
                     f"{name} {version} stays, for it is the default: choose another first, "
                     f"`relion-dispatch images default {name} {others[-1]}`."
                 )
-    return [catalogue.parent / build["path"] for build in gone]
+        still = {path.resolve() for path in _files(content, catalogue.parent)}
+    files = dict.fromkeys(catalogue.parent / build["path"] for build in gone)
+    return [file for file in files if file.resolve() not in still]
+
+
+def _who_pins(name: str, version: str, pinned: Pinned) -> str:
+    said = []
+    if pinned.projects:
+        said.append(f"projects are pinned to it: {', '.join(map(str, pinned.projects))}")
+    if pinned.unreadable:
+        said.append(
+            "it cannot be told whether these are, as you may not read them or their pin file is "
+            f"damaged: {', '.join(map(str, pinned.unreadable))}"
+        )
+    return (
+        f"{name} {version} stays, for {'; and '.join(said)}. Move them (`relion-dispatch pin "
+        f"{name} VERSION` in each), or say it twice: --even-if-pinned {version}; the next jobs of "
+        f"those that are pinned will be refused, with a sentence that names {PIN_FILE}."
+    )
+
+
+def delete(file: Path) -> None:
+    """Delete an image file that the catalogue no longer lists.
+
+    Raises:
+        WriteError: that is not allowed.
+    """
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"The image is out of the catalogue, but {file} cannot be deleted ({error.strerror}): "
+            "delete it as its owner."
+        ) from error
 
 
 def set_default(name: str, version: str) -> str:
@@ -82,6 +127,13 @@ def set_default(name: str, version: str) -> str:
         before = str(content[name]["default"])
         content[name]["default"] = version
     return before
+
+
+def _files(content: dict[str, Any], folder: Path) -> Iterator[Path]:
+    """The files that an edited catalogue lists."""
+    for image in (content[name] for name in content if name != COMMENT):
+        for builds in (image["versions"][each] for each in image["versions"] if each != COMMENT):
+            yield from (folder / build["path"] for build in builds)
 
 
 def _versions(content: dict[str, Any], name: str, version: str, catalogue: Path) -> dict[str, Any]:

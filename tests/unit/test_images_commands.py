@@ -155,7 +155,8 @@ def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: An
 def test_a_new_default_tells_who_stays(images: Path, project: Path, printed: Any) -> None:
     assert printed("default", "relion", "3.1.3") == (
         0,
-        "New projects get relion 3.1.3; it was 5.1.0.\nKnown projects that stay pinned to 5.1.0: 1.\n",
+        "New projects get relion 3.1.3; it was 5.1.0.\n"
+        "Known projects that stay pinned to 5.1.0: 1.\n",
     )
     assert content(images)["relion"]["default"] == "3.1.3"
     assert "relion 4 is not in the catalogue" in printed("default", "relion", "4")[1]
