@@ -64,7 +64,9 @@ fi
 work=$("$as_user" mktemp -d /var/tmp/relion-dispatch-appliance.XXXXXX)
 log=$(mktemp)
 trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$deploy/debian/as_root.sh" rm -rf "$work"' EXIT
-tar -c --exclude=__pycache__ "${inputs[@]}" deploy/python_environment.sh deploy/debian | "$as_user" sh -c "mkdir '$work/checkout' '$work/build' && tar -x -C '$work/checkout'"
+"$as_user" mkdir "$work/checkout" "$work/build"
+tar -c --exclude=__pycache__ "${inputs[@]}" deploy/python_environment.sh deploy/debian |
+    "$as_user" tar -x -C "$work/checkout"
 "$as_user" cp "$work/checkout/Apptainer.def" "$work/checkout/deploy/requirements.txt" "$work/"
 "$as_user" mv "$work/requirements.txt" "$work/build/"
 

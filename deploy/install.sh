@@ -21,6 +21,7 @@
 set -euo pipefail
 umask 022
 export LC_ALL=C
+PATH=$PATH:/usr/local/bin
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -108,7 +109,7 @@ find_python() {
     local candidate candidates=("$wanted_python")
     if [[ -z $wanted_python ]]; then
         # The system's own comes first: a user's conda may be gone tomorrow.
-        candidates=(/usr/bin/python3 /usr/bin/python3.{14..10} python3)
+        candidates=(/usr/bin/python3 /usr/bin/python3.{14..11} python3)
         [[ ! -d $prefix/versions/$current/venv ]] ||
             candidates=("$prefix/versions/$current/venv/bin/python" "${candidates[@]}")
     fi

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from .image_state import Listed
 
 __all__ = ["images_app"]
 
@@ -14,6 +18,8 @@ images_app = typer.Typer(
     help="The catalogue of container images: build, add, list, verify, remove, default.",
     no_args_is_help=True,
 )
+
+_CLEARED = "\r\x1b[K"  # the cursor at the beginning of an empty line
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help='The image: "relion".')]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help='Its version: "5.1.0".')]
@@ -162,11 +168,24 @@ def verify(
     if every == (name is not None):
         raise typer.BadParameter("name an image, or say --all", param_hint="NAME")
     catalogue = load_catalogue(config_path("images.json"))
+    images = list(listed(catalogue, name, version))
+    if not images:
+        print(f"There is no image in {catalogue.path} yet.")
     wrong = 0
-    for image, problem in verify_images(list(listed(catalogue, name, version)), load_site()):
-        print(f"{image}: {problem or 'in order'}", flush=True)
-        wrong += problem is not None
+    progress = _progress if sys.stderr.isatty() else None
+    for found in verify_images(images, load_site(), progress):
+        if progress:
+            print(_CLEARED, end="", file=sys.stderr, flush=True)
+        print(found, flush=True)
+        wrong += found.problem is not None
     return 1 if wrong else 0
+
+
+def _progress(image: Listed, done: int) -> None:
+    """One line on the terminal, written over and over."""
+    size = image.path.stat().st_size
+    if done % (64 << 20) == 0 or done == size:
+        print(f"{_CLEARED}{image}: {done / size:.0%}", end="", file=sys.stderr, flush=True)
 
 
 @images_app.command()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from .site_comparison import Row
     from .site_file import SiteFile
 
 __all__ = ["site_app"]
@@ -65,11 +64,12 @@ def import_(
     """Set an exported site up in this site's folder, and show what is equal to it."""
     from .site import load_site
     from .site_file import read
-    from .site_rebuild import build_missing, find_places, write_site
+    from .site_rebuild import build_missing, enter_places, find_places, write_texts
 
     exported = read(file)
     places = find_places(exported, images or [])
-    write_site(exported, places)
+    write_texts(exported)
+    enter_places(places)
     if build:
         for sentence in build_missing(places, load_site()):
             print(sentence, flush=True)
@@ -88,16 +88,12 @@ def _print_comparison(exported: SiteFile) -> int:
     from .site import load_site
     from .site_comparison import compare
     from .site_export import apptainer_version
+    from .text_table import text_table
 
     rows = compare(exported, apptainer_version(load_site()))
-    print(_table(rows))
-    return 0 if all(row.state == "equal" for row in rows) else NOT_ALL_EQUAL
-
-
-def _table(rows: list[Row]) -> str:
-    """State first, then the thing and what is to be known of it; the unequal ones last."""
-    ordered = sorted(rows, key=lambda row: row.state != "equal")
-    width = max(len(row.what) for row in ordered)
-    lines = [f"{row.state:<8} {row.what:<{width}}  {row.note}".rstrip() for row in ordered]
-    equal = sum(row.state == "equal" for row in rows)
-    return "\n".join([*lines, f"{equal} of {len(rows)} are equal."])
+    unequal = [row for row in rows if row.state != "equal"]
+    # What is to be looked at stands last.
+    ordered = [row for row in rows if row.state == "equal"] + unequal
+    print(text_table([(row.state, row.what, row.note) for row in ordered]))
+    print(f"{len(rows) - len(unequal)} of {len(rows)} are equal.")
+    return NOT_ALL_EQUAL if unequal else 0

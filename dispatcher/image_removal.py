@@ -59,7 +59,7 @@ def remove(
         builds = _versions(content, name, version, catalogue)[version]
         gone = [build for build in builds if variant in (None, build["variant"])]
         kept = [build for build in builds if build not in gone]
-        if not gone:
+        if variant and not gone:
             known = ", ".join(build["variant"] for build in builds)
             raise ImageError(f'{name} {version} has no variant "{variant}": it has {known}.')
         pinned = pinned_in(site, name, version)
@@ -89,7 +89,7 @@ def _who_pins(name: str, version: str, pinned: Pinned) -> str:
         said.append(f"projects are pinned to it: {', '.join(map(str, pinned.projects))}")
     if pinned.unreadable:
         said.append(
-            "it cannot be told whether these are, as you may not read them or their pin file is "
+            "it is not known whether projects are that you may not look into, or whose pin file is "
             f"damaged: {', '.join(map(str, pinned.unreadable))}"
         )
     return (

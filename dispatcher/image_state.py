@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import apptainer
 from .catalogue_file import edit, entry
-from .errors import ImageError
+from .errors import DispatchError, ImageError
 from .images import Build, Catalogue
 from .integrity import sha256_of
 from .sif import read_header
 from .site import Site
 
-__all__ = ["Listed", "at_a_glance", "listed", "verify"]
+__all__ = ["Listed", "Verified", "at_a_glance", "listed", "verify"]
 
 
 class Listed(NamedTuple):
@@ -51,6 +52,18 @@ class Listed(NamedTuple):
         }
 
 
+class Verified(NamedTuple):
+    """How a file was found: what is wrong with it, or None; and what else is to be said."""
+
+    image: Listed
+    problem: str | None = None
+    note: str | None = None
+
+    def __str__(self) -> str:
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.image}: {self.problem or f'in order{note}'}"
+
+
 def listed(
     catalogue: Catalogue, name: str | None = None, version: str | None = None
 ) -> Iterator[Listed]:
@@ -78,12 +91,13 @@ def listed(
 
 
 def at_a_glance(image: Listed) -> str:
-    """The file's state by its size, time and header: "present", "missing or damaged", "changed",
-    "touched" (another time only), or "not recorded" where there is nothing to compare with."""
+    """The file's state by its size, time and header: "present", "missing", "damaged" (cut short,
+    not readable or no SIF), "changed", "touched" (another time only), or "not recorded" where there
+    is nothing to compare with."""
     try:
         header = read_header(image.path)
     except ImageError:
-        return "missing or damaged"
+        return "damaged" if os.path.lexists(image.path) else "missing"
     build = image.build
     if build.sha256 is None or build.sif_id is None:
         return "not recorded"
@@ -92,39 +106,64 @@ def at_a_glance(image: Listed) -> str:
     return "present" if header.mtime == build.mtime else "touched"
 
 
-def verify(images: Sequence[Listed], site: Site) -> Iterator[tuple[Listed, str | None]]:
-    """Read each file whole, and check its signature where one is recorded; what is wrong, or None.
+def verify(
+    images: Sequence[Listed], site: Site, progress: Callable[[Listed, int], None] | None = None
+) -> Iterator[Verified]:
+    """Read each file whole, and check its signature where one is recorded.
 
-    What was not recorded, or a time that is another one, is recorded anew where the site's folder
-    can be written.
+    What was not recorded, or a time that is another one, is recorded anew. `progress` is told the
+    bytes read so far of each file.
     """
     for image in images:
         try:
-            yield image, _compare(image, site)
+            yield _compare(image, site, progress)
         except ImageError as error:
-            yield image, str(error)
+            yield Verified(image, str(error))
 
 
-def _compare(image: Listed, site: Site) -> str | None:
+def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] | None) -> Verified:
     build = image.build
     header = read_header(image.path)
-    digest = sha256_of(image.path)
+    so_far = 0
+
+    def more(count: int) -> None:
+        nonlocal so_far
+        so_far += count
+        if progress:
+            progress(image, so_far)
+
+    digest = sha256_of(image.path, more)
     if build.sha256 and digest != build.sha256:
-        return (
+        return Verified(
+            image,
             f"the sha256 of {image.path} is {digest}, the catalogue's {build.sha256}: put the file "
-            "back that was added, or add this one as a variant or version of its own."
+            "back that was added, or add this one as a variant or version of its own.",
         )
     if build.signed_by:
         signers = apptainer.signers(site.apptainer.program, image.path)
         if missing := sorted(set(build.signed_by) - set(signers)):
-            return (
+            return Verified(
+                image,
                 f"{image.path} is recorded as signed by {', '.join(missing)}, which Apptainer does "
-                "not confirm: import that key (`apptainer key import`), or have it signed again."
+                "not confirm: import that key (`apptainer key import`), or have it signed again.",
             )
     state = {"sha256": digest, "size": header.size, "mtime": header.mtime, "sif_id": header.sif_id}
-    if any(getattr(build, key) != value for key, value in state.items()):
+    if all(getattr(build, key) == value for key, value in state.items()):
+        return Verified(image)
+    return Verified(image, note=_record(image, state))
+
+
+def _record(image: Listed, state: dict[str, Any]) -> str:
+    """Write what was found of a file into its entry; what came of it, in words."""
+    build = image.build
+    what = "its size and time" if build.sha256 else f"its sha256, {state['sha256']}"
+    try:
         with edit() as content:
             found = entry(content, image.name, image.version, build.variant)
-            if found is not None:
-                found.update(state)
-    return None
+            # While large files are read, another admin may have replaced the entry.
+            if not found or (found["path"], found.get("sha256")) != (build.path, build.sha256):
+                return "its entry was changed meanwhile"
+            found.update(state)
+    except DispatchError as error:
+        return f"{what} could not be recorded: {error}"
+    return f"recorded {what}"

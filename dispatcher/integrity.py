@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from .atomic_files import write_atomically
@@ -49,8 +50,10 @@ def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path
     return choice._replace(sha256=digest, sif_id=header.sif_id, size=header.size)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
     """The file's digest, in hexadecimal digits.
+
+    `progress` is told the number of bytes of each piece that was read.
 
     Raises:
         ImageError: the file cannot be read.
@@ -60,6 +63,8 @@ def sha256_of(path: Path) -> str:
         with open(path, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
+                if progress:
+                    progress(len(block))
     except OSError as error:
         raise ImageError(
             f"The image file {path} cannot be read ({error.strerror}): mend the disk or the "

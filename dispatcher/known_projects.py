@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from .errors import ConfigError
 from .shipped import site_folder
 from .site import Site
 
@@ -38,9 +39,9 @@ def remember(project: Path, site: Site) -> None:
         try:
             os.fchmod(opened, 0o644)  # whatever the umask: the admin may be any user
             if os.write(opened, path) < len(path):  # a full disk
-                os.unlink(note)
+                note.unlink()
         except OSError:
-            os.unlink(note)
+            note.unlink()
         finally:
             os.close(opened)
 
@@ -49,13 +50,24 @@ def known_projects(site: Site) -> Iterator[Path]:
     """The projects noted, but those that have gone; none where there is no folder for notes.
 
     Those that this user cannot look into are among them.
+
+    Raises:
+        ConfigError: the folder cannot be read.
     """
     folder = projects_folder(site)
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for note in sorted(os.listdir(folder)):
-            project = _noted(folder / note)
-            if project and project.is_absolute() and not _has_gone(project):
-                yield project
+    try:
+        notes = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder}, which tells the projects of this site, cannot be read "
+            f"({error.strerror}): `chmod 1777` it."
+        ) from error
+    for note in notes:
+        project = _noted(note)
+        if project and project.is_absolute() and not _has_gone(project):
+            yield project
 
 
 def _noted(note: Path) -> Path | None:

@@ -9,7 +9,7 @@ from . import __version__, apptainer, recipes
 from .configuration import load_configuration
 from .errors import ImageError
 from .exported_images import Inspected, exported_images
-from .shipped import site_folder
+from .shipped import shipped_folder, site_folder
 from .site import Site
 from .site_file import FORMAT, Recipe, SiteFile
 from .site_texts import code_digest, shipped_texts, site_texts
@@ -54,8 +54,14 @@ def apptainer_version(site: Site) -> str | None:
 
 
 def _recipe(name: str, version: str, variant: str) -> Recipe | None:
+    """The recipe that would build the image; its definition is among the exported texts."""
     try:
-        recipe = recipes.find(name, version, variant)
+        found = recipes.find(name, version, variant)
     except ImageError:
         return None
-    return Recipe(definition=Path(recipe.definition).name, arguments=dict(recipe.arguments))
+    definition = Path(found.definition)
+    for folder in (site_folder(), shipped_folder()):
+        if definition.is_relative_to(folder):
+            definition = definition.relative_to(folder)
+            break
+    return Recipe(definition=str(definition), arguments=dict(found.arguments))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from . import image_build
 from .atomic_files import write_atomically
+from .catalogue_file import edit, entry
 from .errors import DispatchError, InputError, WriteError
 from .image_search import find_image, find_weights
 from .recipes import find
@@ -18,7 +19,7 @@ from .site import Site
 from .site_comparison import same_but_for_places
 from .site_file import ExportedImage, ExportedText, SiteFile
 
-__all__ = ["Place", "build_missing", "find_places", "write_site"]
+__all__ = ["Place", "build_missing", "enter_places", "find_places", "write_texts"]
 
 
 class Place(NamedTuple):
@@ -36,6 +37,76 @@ def find_places(exported: SiteFile, folders: Sequence[Path]) -> list[Place]:
         found = find_image(image, folders)
         places.append(Place(image, found, find_weights(image, found, folders)))
     return places
+
+
+def write_texts(exported: SiteFile) -> None:
+    """Write the site's own files, byte for byte.
+
+    An images.json that lists the same files elsewhere stays: the site was set up here before.
+
+    Raises:
+        InputError: the site's folder has another such file already; nothing is written then.
+        WriteError: it cannot be written.
+    """
+    for text in [text for text in exported.site if _is_needed(text)]:
+        path = site_folder() / text.path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text.raw)
+            path.chmod(0o755 if text.executable else 0o644)
+        except OSError as error:
+            raise WriteError(
+                f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
+                "set the site up again."
+            ) from error
+
+
+def _is_needed(text: ExportedText) -> bool:
+    path = site_folder() / text.path
+    if not path.exists():
+        return True
+    found = path.read_bytes() if path.is_file() else b""
+    if found == text.raw or (text.path == "images.json" and same_but_for_places(found, text.raw)):
+        return False
+    if _only_comments(found):
+        return True
+    raise InputError(
+        f"{path} is there already and says something else than the exported site: set the site up "
+        "in an empty folder, or move this one away."
+    )
+
+
+def _only_comments(found: bytes) -> bool:
+    """Whether the file is an example that says nothing yet."""
+    try:
+        return set(json.loads(found)) <= {"__comment__"}
+    except (ValueError, TypeError):
+        return False
+
+
+def enter_places(places: Sequence[Place]) -> None:
+    """Enter into images.json where images and weights are now, and the times of their files.
+
+    Images that were not found stay as they are written there.
+
+    Raises:
+        ConfigError: images.json does not load.
+        WriteError: it cannot be written.
+    """
+    folder = site_folder()
+    if not any(place.path for place in places):
+        return
+    with edit() as content:
+        for image, path, weights in places:
+            listed = entry(content, image.name, image.version, image.variant)
+            if path is None or listed is None:
+                continue
+            if folder / listed["path"] != path:
+                listed["path"] = str(path)
+            if weights and folder / listed["weights"] != weights:
+                listed["weights"] = str(weights)
+            if "mtime" in listed:
+                listed["mtime"] = read_header(path).mtime
 
 
 def build_missing(places: Sequence[Place], site: Site) -> Iterator[str]:
@@ -60,81 +131,3 @@ def build_missing(places: Sequence[Place], site: Site) -> Iterator[str]:
             yield f"{image} was not built: {error}"
         else:
             yield f"{image} was built anew, as {output}."
-
-
-def write_site(exported: SiteFile, places: Sequence[Place]) -> None:
-    """Write the site's own files; images.json names the images where they are now.
-
-    Raises:
-        InputError: the site's folder has another such file already; nothing is written then.
-        WriteError: it cannot be written.
-    """
-    contents = {text.path: _content(text, places) for text in exported.site}
-    folder = site_folder()
-    for text in exported.site:
-        path = folder / text.path
-        if path.exists() and not _may_go(path.read_bytes(), contents[text.path]):
-            raise InputError(
-                f"{path} is there already and says something else than the exported site: set the "
-                "site up in an empty folder, or move this one away."
-            )
-    for text in sorted(exported.site, key=lambda text: text.path == "images.json"):
-        path = folder / text.path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, contents[text.path])
-            path.chmod(0o755 if text.executable else 0o644)
-        except OSError as error:
-            raise WriteError(
-                f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
-                "set the site up again."
-            ) from error
-
-
-def _content(text: ExportedText, places: Sequence[Place]) -> bytes:
-    """The text's bytes, images.json with the places of images that are not as exported."""
-    if text.path != "images.json":
-        return text.raw
-    content = json.loads(text.raw, object_pairs_hook=_with_comments)
-    changed = [place for place in places if _entered(content, place)]
-    if not changed:
-        return text.raw
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _entered(content: dict[str, Any], place: Place) -> bool:
-    """Enter path, weights and time of the image into its entry; whether that changed anything."""
-    image = place.image
-    if place.path is None:
-        return False
-    before: dict[str, Any] = {}
-    for build in content[image.name]["versions"][image.version]:
-        if build["variant"] != image.variant:
-            continue
-        before = dict(build)
-        if site_folder() / build["path"] != place.path:
-            build["path"] = str(place.path)
-        if place.weights and site_folder() / build["weights"] != place.weights:
-            build["weights"] = str(place.weights)
-        if "mtime" in build:
-            build["mtime"] = read_header(place.path).mtime
-        return bool(build != before)
-    return False
-
-
-def _may_go(found: bytes, content: bytes) -> bool:
-    """Whether nothing is lost when `found` is replaced by `content`."""
-    try:
-        only_comments = set(json.loads(found)) <= {"__comment__"}
-    except (ValueError, TypeError):
-        only_comments = False
-    return found == content or only_comments or same_but_for_places(found, content)
-
-
-def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose repeated ``__comment__`` keys become one list."""
-    comments = [value for key, value in pairs if key == "__comment__"]
-    found = dict(pairs)
-    if len(comments) > 1:
-        found["__comment__"] = comments
-    return found

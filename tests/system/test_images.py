@@ -485,10 +485,10 @@ def test_user_namespaces_off_is_told(site: Site) -> None:
 
 def test_no_connection_to_the_registry_is_told(site: Site) -> None:
     site.recipe(definition())
-    # A namespace without network: not even this machine's own services answer there.
-    nowhere = ("unshare", "-rmn", *in_namespace("true")[2:])
+    nobody = "http://127.0.0.1:9"  # the port of nothing
+    site.environment = {"HTTPS_PROXY": nobody, "https_proxy": nobody}
 
-    done = site.images("build", "relion", site.version, before=nowhere)
+    done = site.images("build", "relion", site.version)
 
     assert "build on a local image with --base" in refused(done)
 
@@ -517,6 +517,8 @@ def path_without_apptainer(tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     for place in os.environ["PATH"].split(":"):
+        if not os.access(place, os.R_OK | os.X_OK):
+            continue
         for program in Path(place).glob("*"):
             link = folder / program.name
             if program.name not in ("apptainer", "singularity") and not link.is_symlink():

@@ -1,11 +1,10 @@
-"""``relion-dispatch images list|verify|remove|default``, and the file that they change."""
+"""``relion-dispatch images list|verify|remove|default``."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ import pytest
 
 from dispatcher.catalogue_file import edit, entry, put
 from dispatcher.cli import main
-from dispatcher.errors import ConfigError
+from dispatcher.image_state import Listed, listed, verify
 from dispatcher.images import load_catalogue
 from dispatcher.integrity import sha256_of
-from dispatcher.known_projects import known_projects, remember
+from dispatcher.known_projects import remember
 from dispatcher.site import load_site
 
 from ..sif_file import write_sif
-
-WriteSite = Callable[..., Path]
 
 
 @pytest.fixture
@@ -63,6 +60,8 @@ def test_a_listing_tells_the_state_of_each_file(images: Path, printed: Any) -> N
             found["sif_id"] = write_sif(path)
     write_sif(images.parent / "relion-3.1.3-cpu.sif", b"another content")
     (images.parent / "relion-3.1.3-cuda.sif").unlink()
+    damaged = images.parent / "relion-5.1.0-cuda.sif"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
 
     status, table = printed("list")
     rows = json.loads(printed("list", "--json")[1])
@@ -70,9 +69,9 @@ def test_a_listing_tells_the_state_of_each_file(images: Path, printed: Any) -> N
     assert status == 0
     states = {(row["version"], row["variant"]): row["state"] for row in rows}
     assert states == {
-        ("5.1.0", "cuda"): "not recorded",
+        ("5.1.0", "cuda"): "damaged",
         ("5.1.0", "cpu"): "touched",
-        ("3.1.3", "cuda"): "missing or damaged",
+        ("3.1.3", "cuda"): "missing",
         ("3.1.3", "cpu"): "changed",
     }
     assert "5.1.0 (default)" in table
@@ -80,14 +79,54 @@ def test_a_listing_tells_the_state_of_each_file(images: Path, printed: Any) -> N
 
 
 def test_verifying_records_what_was_not_known(images: Path, printed: Any) -> None:
-    assert printed("verify", "relion", "5.1.0") == (
-        0,
-        "relion 5.1.0 (cuda): in order\nrelion 5.1.0 (cpu): in order\n",
-    )
+    assert json.loads(printed("list", "--json")[1])[0]["state"] == "not recorded"
+
+    status, said = printed("verify", "relion", "5.1.0")
 
     build = content(images)["relion"]["versions"]["5.1.0"][0]
-    assert build["sha256"] == sha256_of(images.parent / build["path"])
+    digest = sha256_of(images.parent / build["path"])
+    assert status == 0
+    assert f"relion 5.1.0 (cuda): in order (recorded its sha256, {digest})\n" in said
+    assert build["sha256"] == digest
     assert json.loads(printed("list", "--json")[1])[0]["state"] == "present"
+    assert printed("verify", "relion", "5.1.0")[1].count("in order\n") == 2
+
+
+def test_verifying_records_another_time(images: Path, printed: Any) -> None:
+    printed("verify", "--all")
+    os.utime(images.parent / "relion-5.1.0-cpu.sif", ns=(1, 1))
+
+    status, said = printed("verify", "--all")
+
+    assert status == 0
+    assert said.count("recorded") == 1
+    assert "relion 5.1.0 (cpu): in order (recorded its size and time)" in said
+    assert content(images)["relion"]["versions"]["5.1.0"][1]["mtime"] == 1
+
+
+def test_verifying_goes_on_where_nothing_can_be_recorded(images: Path, printed: Any) -> None:
+    (images.parent / "images.json.lock").mkdir()
+    before = images.read_bytes()
+
+    status, said = printed("verify", "--all")
+
+    assert status == 0
+    assert said.count("could not be recorded: The catalogue") == 4
+    assert images.read_bytes() == before
+
+
+def test_an_entry_that_another_admin_replaced_meanwhile_keeps_its_own_digest(images: Path) -> None:
+    first = next(listed(load_catalogue(images)))
+
+    def replace_it(_image: Listed, _done: int) -> None:
+        with edit() as catalogue:
+            new = {"variant": "cuda", "path": "new.sif", "sha256": "1" * 64}
+            put(catalogue, "relion", "5.1.0", new)
+
+    (found,) = verify([first], load_site(), replace_it)
+
+    assert found.note == "its entry was changed meanwhile"
+    assert content(images)["relion"]["versions"]["5.1.0"][0]["sha256"] == "1" * 64
 
 
 def test_verifying_finds_a_changed_byte(images: Path, printed: Any) -> None:
@@ -148,6 +187,41 @@ def test_one_variant_can_go_with_its_file_and_the_last_version_takes_the_image_a
     assert "relion 5.1.0 is not in the catalogue" in printed("remove", "relion", "5.1.0")[1]
 
 
+def test_a_file_that_another_entry_lists_is_not_deleted(images: Path, printed: Any) -> None:
+    with edit() as catalogue:
+        stand_in = {"variant": "stand-in", "path": "../site/relion-5.1.0-cpu.sif"}
+        put(catalogue, "relion", "5.1.0", stand_in)
+
+    status, said = printed("remove", "relion", "5.1.0", "--variant", "stand-in", "--delete-file")
+
+    assert status == 0
+    assert "deleted" not in said
+    assert (images.parent / "relion-5.1.0-cpu.sif").exists()
+
+
+def test_a_file_that_cannot_be_deleted_is_told(images: Path, printed: Any) -> None:
+    path = images.parent / "relion-3.1.3-cuda.sif"
+    path.unlink()
+    path.mkdir()
+
+    status, said = printed("remove", "relion", "3.1.3", "--variant", "cuda", "--delete-file")
+
+    assert status == 1
+    assert f"is out of the catalogue, but {path} cannot be deleted" in said
+
+
+def test_a_project_whose_pin_file_is_damaged_counts_as_a_user(
+    images: Path, project: Path, printed: Any
+) -> None:
+    (project / ".relion_dispatch.json").write_text("{")
+
+    status, said = printed("remove", "relion", "3.1.3")
+
+    assert status == 1
+    assert f"whose pin file is damaged: {project}" in said
+    assert "3.1.3" in content(images)["relion"]["versions"]
+
+
 def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: Any) -> None:
     assert "which projects are pinned is not known" in printed("remove", "relion", "3.1.3")[1]
 
@@ -160,77 +234,3 @@ def test_a_new_default_tells_who_stays(images: Path, project: Path, printed: Any
     )
     assert content(images)["relion"]["default"] == "3.1.3"
     assert "relion 4 is not in the catalogue" in printed("default", "relion", "4")[1]
-
-
-def test_projects_are_noted_once_and_forgotten_when_they_have_gone(
-    project: Path, tmp_path: Path
-) -> None:
-    remember(project, load_site())
-    assert list(known_projects(load_site())) == [project]
-
-    project.rename(tmp_path / "moved")
-    assert list(known_projects(load_site())) == []
-
-
-def test_a_folder_of_projects_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
-    remember(tmp_path, load_site())  # there is none
-
-    assert not (tmp_path / "site" / "projects").exists()
-
-
-def test_comments_and_order_survive_a_change(site: WriteSite) -> None:
-    path = site(
-        "images.json",
-        '{"__comment__": "one", "b": {"default": "1", "__comment__": "two", "__comment__": "three",'
-        ' "versions": {"1": [{"variant": "cpu", "path": "b.sif", "__comment__": "four"}]}},'
-        ' "__comment__": "five"}',
-    )
-
-    with edit() as catalogue:
-        put(catalogue, "a", "2", {"variant": "cpu", "path": "a.sif"})
-        put(catalogue, "b", "1", {"variant": "cpu", "path": "c.sif"})
-
-    found = content(path)
-    assert list(found) == ["__comment__", "b", "a"]
-    assert found["__comment__"] == ["one", "five"]
-    assert found["b"]["__comment__"] == ["two", "three"]
-    assert found["b"]["versions"]["1"] == [
-        {"__comment__": "four", "variant": "cpu", "path": "c.sif"}
-    ]
-    assert load_catalogue(path).images["a"].default == "2"
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"relion": {"default": "5"}}', '{"relion": 1}'])
-def test_a_catalogue_that_does_not_load_is_not_touched(text: str, site: WriteSite) -> None:
-    path = site("images.json", text)
-
-    with pytest.raises(ConfigError, match=r"images\.json"), edit() as catalogue:
-        catalogue["relion"] = {}
-
-    assert path.read_text() == text
-
-
-def test_a_change_that_would_not_load_is_not_written(images: Path) -> None:
-    before = images.read_text()
-
-    with pytest.raises(ConfigError, match=r'default version "9"'), edit() as catalogue:
-        catalogue["relion"]["default"] = "9"
-
-    assert images.read_text() == before
-    assert {path.name for path in images.parent.glob("*images.json*")} <= {
-        "images.json",
-        "images.json.lock",
-    }
-
-
-def _add_version(number: int) -> None:
-    with edit() as catalogue:
-        put(catalogue, "relion", f"6.{number}", {"variant": "cpu", "path": "x.sif"})
-
-
-def test_two_admins_at_once_lose_nothing(images: Path) -> None:
-    with get_context("spawn").Pool(4) as pool:
-        pool.map(_add_version, range(12))
-
-    versions = content(images)["relion"]["versions"]
-    assert set(versions) == {"5.1.0", "3.1.3", *(f"6.{number}" for number in range(12))}
