@@ -14,7 +14,10 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, cli_images, cli_projects, cli_site
+from . import __version__
+from .commands import images as cli_images
+from .commands import projects as cli_projects
+from .commands import site as cli_site
 from .errors import DispatchError
 
 __all__ = ["app", "main"]
@@ -127,7 +130,7 @@ def relion(context: typer.Context) -> int:
     from .images import Needs, choose
     from .integrity import verified
     from .pins import PIN_FILE, pins
-    from .session import run_session
+    from .session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):
         print(context.get_help())

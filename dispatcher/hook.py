@@ -67,10 +67,10 @@ def _defect(error: Exception) -> str:
 
 def _dispatch(script: Path) -> int:
     from .atomic_files import keep_previous, write_atomically
+    from .catalogue.known_projects import remember
     from .configuration import load_configuration
     from .errors import DispatchError
     from .job_script import job_script
-    from .known_projects import remember
     from .pins import settle
     from .planning import plan_script
     from .provenance import provenance

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.catalogue_file import check_editable, edit, entry, put
+from dispatcher.catalogue.catalogue_file import check_editable, edit, entry, put
 from dispatcher.errors import ConfigError, WriteError
 from dispatcher.file_lock import locked
 from dispatcher.images import load_catalogue

@@ -73,9 +73,11 @@ def test_the_example_of_job_types_loads(site: Callable[..., Path]) -> None:
 
 def test_every_module_is_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    for module in (ROOT / "dispatcher").glob("*.py"):
-        if not module.stem.startswith(("__", "session_")) and module.stem != "errors":
-            assert f"`{module.stem}`" in text, module.stem
+    package = ROOT / "dispatcher"
+    for module in package.rglob("*.py"):
+        if not module.stem.startswith("__") and module.stem != "errors":
+            name = str(module.relative_to(package).with_suffix("")).replace("/", ".")
+            assert f"`{name}`" in text, name
 
 
 def test_examples_are_json() -> None:

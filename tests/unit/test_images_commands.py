@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from dispatcher.catalogue_file import edit, entry, put
+from dispatcher.catalogue.catalogue_file import edit, entry, put
+from dispatcher.catalogue.image_state import Listed, listed, verify
+from dispatcher.catalogue.known_projects import remember
 from dispatcher.cli import main
-from dispatcher.image_state import Listed, listed, verify
 from dispatcher.images import load_catalogue
 from dispatcher.integrity import sha256_of
-from dispatcher.known_projects import remember
 from dispatcher.site import load_site
 
 from ..sif_file import write_sif

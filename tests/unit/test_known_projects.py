@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.catalogue.known_projects import known_projects, remember
 from dispatcher.errors import ConfigError
-from dispatcher.known_projects import known_projects, remember
 from dispatcher.site import Site, load_site
 
 WriteSite = Callable[..., Path]

@@ -18,8 +18,8 @@ import pytest
 from dispatcher import cli
 from dispatcher.command import parse_command
 from dispatcher.errors import InputError
-from dispatcher.named_files import named_files
-from dispatcher.random_seed import recorded_seed
+from dispatcher.reproduction.named_files import named_files
+from dispatcher.reproduction.random_seed import recorded_seed
 
 from .conftest import CORPUS, fill_project
 from .test_hook import call_hook

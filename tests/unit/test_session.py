@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import session_folder as session_folder_module
 from dispatcher.errors import ImageError, SubmitError
-from dispatcher.session import run_session
-from dispatcher.session_container import session_argv, session_variables
-from dispatcher.session_folder import INSIDE, session_folder
+from dispatcher.session import folder as session_folder_module
+from dispatcher.session.container import session_argv, session_variables
+from dispatcher.session.folder import INSIDE, session_folder
+from dispatcher.session.launcher import run_session
 from dispatcher.site import Apptainer, Site
 
 JOB = "Class2D/job002"
@@ -154,9 +154,9 @@ def test_two_projects_at_once_do_not_mix(
         textwrap.dedent(f"""
             import sys
             from pathlib import Path
-            from dispatcher import session_folder
-            session_folder.runtime_folder = lambda: Path({str(base)!r})
-            from dispatcher.session import run_session
+            from dispatcher.session import folder
+            folder.runtime_folder = lambda: Path({str(base)!r})
+            from dispatcher.session.launcher import run_session
             from dispatcher.site import Apptainer, Site
             site = Site(apptainer=Apptainer(program={str(tmp_path / "apptainer")!r}))
             command = ["sh", "-c", {SUBMIT!r}]
@@ -165,7 +165,7 @@ def test_two_projects_at_once_do_not_mix(
             sys.exit(run_session(site, image, Path({str(other)!r}), command, hook))
         """)
     )
-    root = Path(session_folder_module.__file__).parents[1]
+    root = Path(session_folder_module.__file__).parents[2]
     second = f"PYTHONPATH='{root}' {sys.executable} {launcher}"
     assert session(f"{second} && ls '{other}/dispatched' && {SUBMIT}", hook) == 0
     assert (project / "dispatched").read_text() == f"{project}\n"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError, InputError
 from dispatcher.images import load_catalogue
-from dispatcher.site_file import ExportedText, SiteFile, as_text, read
+from dispatcher.site_copy.site_file import ExportedText, SiteFile, as_text, read
 
 from ..sif_file import write_sif
 from .conftest import CORPUS
@@ -199,7 +199,7 @@ def test_what_is_no_text_is_refused(site: Callable[..., Path], tmp_path: Path) -
 
 
 def read_site(tmp_path: Path) -> None:
-    from dispatcher.site_export import export_site
+    from dispatcher.site_copy.site_export import export_site
 
     export_site()
 

@@ -1,0 +1,1 @@
+"""The image catalogue: what ``relion-dispatch images …`` does."""

@@ -1,0 +1,274 @@
+"""Building an image from its recipe, as an ordinary user: whole and tested, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import apptainer
+from ..errors import ImageError, WriteError
+from ..file_lock import locked
+from ..host import Finished, run
+from ..images import load_catalogue
+from ..sif import read_header
+from ..site import Site, bytes_of
+from .build_failure import no_space, test_failure, what_failed
+from .catalogue_file import check_editable
+from .definition import check
+from .image_add import Added, Wanted, add, check_name
+from .image_inspection import inspect
+from .recipes import Recipe
+from .streamed import ended_by_signals, streamed
+
+__all__ = ["Order", "build"]
+
+_BASE = "base.sif"  # a relative name, for the image's labels keep it
+_LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
+_UNPACKED = 5  # a SIF's content beside its compressed size, with what is added
+
+
+class Order(NamedTuple):
+    """What is to be built, and where to.
+
+    Attributes:
+        name, version: of the image.
+        recipe: how it is built.
+        arguments: for the definition, beside the recipe's.
+        base: a SIF to build on, instead of what the definition names.
+        output: the SIF to be.
+        replace: it takes the place of what the catalogue lists as this variant.
+    """
+
+    name: str
+    version: str
+    recipe: Recipe
+    arguments: Mapping[str, str]
+    base: Path | None
+    output: Path
+    replace: bool = False
+
+
+def build(order: Order, site: Site) -> Added:
+    """Build, test and add; what goes wrong leaves the catalogue and the folder as they were.
+
+    Raises:
+        ImageError: the definition is wrong, the build or its test fails, or the image is there.
+        WriteError: no room or no permission, or another builds the same image.
+        ConfigError: the catalogue does not load.
+    """
+    what = f"{order.name} {order.version} ({order.recipe.variant})"
+    if os.geteuid() == 0:
+        raise ImageError(
+            f"{what} is not built as root, for what runs in a build should not be able to change "
+            "this machine: run this as an ordinary user (`sudo -u USER relion-dispatch images "
+            "build …`) who may write the catalogue and the folder of the image."
+        )
+    check_name(order.name, order.version)
+    apptainer.version(site.apptainer.program)
+    _refuse_present(order, what)
+    with (
+        ended_by_signals(),
+        _made(order.output.parent),
+        _only_builder(order.output, what),
+        _work_folder() as work,
+    ):
+        return _build_in(work, order, site, what)
+
+
+def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
+    program = site.apptainer.program
+    definition = Path(order.recipe.definition)
+    arguments = {**order.recipe.arguments, **order.arguments}
+    if order.base:
+        arguments |= {"bootstrap": "localimage", "from": _BASE}
+    check(definition, arguments, work)
+    _check_space(order, work)
+    _copy_recipe(definition, work)
+    if order.base:
+        (work / _BASE).symlink_to(order.base.resolve())
+    text = definition.read_text()
+
+    _say(f"building {what} from {definition}")
+    argv = apptainer.build_argv(program, "image.sif", definition.name, arguments, work)
+    built = streamed(argv, work)
+    if built.status != 0:
+        _refuse_full(built.output, work)
+        failure = Finished(built.status, "", built.output)
+        if reason := apptainer.lacking(failure):
+            raise ImageError(f"{what} cannot be built: {reason}.")
+        raise ImageError(
+            f"The build of {what} failed, in {what_failed(built.output, definition, text)}; mend "
+            "that and build again; nothing was changed."
+        )
+    _say("testing it")
+    tested = streamed(apptainer.test_argv(program, "image.sif"), work)
+    if tested.status != 0:
+        if reason := apptainer.lacking(Finished(tested.status, "", tested.output)):
+            raise ImageError(f"{what} was built, but cannot be tested: {reason}.")
+        raise ImageError(
+            f"The test of {what} failed, in {test_failure(tested.output, definition, text)}; mend "
+            "that and build again; nothing was changed."
+        )
+    image = work / "image.sif"
+    facts = inspect(image, site)
+    wanted = Wanted(order.name, order.version, order.recipe.variant, replace=order.replace)
+    with _published(image, order.output):
+        facts = facts._replace(header=read_header(order.output))
+        return add(order.output, facts, wanted)
+
+
+def _refuse_present(order: Order, what: str) -> None:
+    catalogue = check_editable()
+    if catalogue.exists():
+        image = load_catalogue(catalogue).images.get(order.name)
+        builds = image.versions.get(order.version, []) if image else []
+        if not order.replace and any(build.variant == order.recipe.variant for build in builds):
+            raise ImageError(
+                f"{what} is in the catalogue {catalogue} already: take it out first "
+                f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
+                "one under a version of its own."
+            )
+    if order.output.exists():
+        raise ImageError(
+            f"{order.output} is there already: add it (`relion-dispatch images add`), remove it, "
+            "or name another file with --output."
+        )
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder, made if missing, and then gone again if it is empty in the end."""
+    was_there = folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"The folder {folder} cannot be made ({error.strerror}): name another with --folder."
+        ) from error
+    try:
+        yield
+    finally:
+        if not was_there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def _only_builder(output: Path, what: str) -> Iterator[None]:
+    lock = output.with_name(f".{output.name}.lock")
+    with locked(lock, f"{what}, to be {output},", seconds=0):
+        try:
+            yield
+        finally:  # while it is held: a failed build leaves the folder as it was
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    """A private folder for the build, on a local disk: --fakeroot does not work on a shared one."""
+    parent = next(
+        (os.environ[name] for name in ("APPTAINER_TMPDIR", "TMPDIR") if os.environ.get(name)),
+        "/var/tmp",
+    )
+    try:
+        work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))
+    except OSError as error:
+        raise WriteError(
+            f"{parent} cannot be written ({error.strerror}): name a folder on a local disk in the "
+            "variable APPTAINER_TMPDIR."
+        ) from error
+    try:
+        yield work
+    finally:
+        _remove(work)
+
+
+def _remove(work: Path) -> None:
+    """Remove the work folder; an interrupted build leaves files of --fakeroot's other ids."""
+    shutil.rmtree(work, ignore_errors=True)
+    if work.exists():
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            as_all_ids = ["unshare", "--user", "--map-root-user", "--map-auto"]
+            run([*as_all_ids, "rm", "-rf", str(work)], timeout=120)
+    if work.exists():
+        _say(f"{work} could not be removed: let root remove it")
+
+
+def _check_space(order: Order, work: Path) -> None:
+    base = order.base.stat().st_size if order.base and order.base.is_file() else 2**27
+    asked = bytes_of(order.recipe.space, f"The recipe of {order.name} {order.version}")
+    wanted = {work: asked or base * _UNPACKED, order.output.parent: base}
+    for folder, needed in wanted.items():
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            way_out = (
+                "name another in the variable APPTAINER_TMPDIR"
+                if folder == work
+                else "name another with --folder"
+            )
+            place = folder.parent if folder == work else folder
+            raise WriteError(
+                f"There is no space for the build in {place}: it takes about {needed / 2**30:.1f} "
+                f"GiB and {free / 2**30:.1f} GiB are free: make room, or {way_out}."
+            )
+
+
+def _refuse_full(output: str, work: Path) -> None:
+    if no_space(output):
+        raise WriteError(
+            f"The build ran out of space in {work.parent}, or in {Path.home()}: make room, or name "
+            "another folder in the variable APPTAINER_TMPDIR; nothing was changed."
+        )
+
+
+def _copy_recipe(definition: Path, work: Path) -> None:
+    """The definition and the files beside it, which its %files may name."""
+
+    def too_large(folder: str, names: list[str]) -> list[str]:
+        sizes = {name: os.lstat(Path(folder, name)).st_size for name in names}
+        return [name for name, size in sizes.items() if size > _LARGEST_FILE or name == _BASE]
+
+    try:
+        shutil.copytree(definition.parent, work, ignore=too_large, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise WriteError(
+            f"The files beside {definition} cannot be copied to {work} ({error}): mend their "
+            "permissions, or make room."
+        ) from error
+
+
+@contextmanager
+def _published(image: Path, output: Path) -> Iterator[None]:
+    """The image under its final name, at once and whole; gone again if the block fails."""
+    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(image, partial)
+        partial.chmod(0o755)
+        partial.rename(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise WriteError(
+            f"{output} cannot be written ({error.strerror}): make room or mend the permissions, or "
+            "name another folder with --folder."
+        ) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    try:
+        yield
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise
+
+
+def _say(sentence: str) -> None:
+    print(f"relion-dispatch: {sentence}", file=sys.stderr, flush=True)

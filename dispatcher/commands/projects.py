@@ -1,0 +1,203 @@
+"""The commands about a project: ``relion-dispatch pin`` and ``relion-dispatch reproduce``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..images import Catalogue
+    from ..project_history import History
+
+__all__ = ["pin", "reproduce"]
+
+
+def pin(
+    name: Annotated[str | None, typer.Argument(help="An image's name (relion).")] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="The version that the project is to use from now on.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare the pins with catalogue and image files.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --check: hash every image file anew.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Show the image versions that this project is pinned to, or move one: pin NAME VERSION.
+
+    Run it in the project's folder. With --check the exit status is 1 where project, catalogue and
+    files differ.
+    """
+    from ..config_files import nearest
+    from ..images import load_catalogue
+    from ..pin_check import differences
+    from ..pin_table import as_text, pin_table
+    from ..pins import pins
+    from ..project_history import jobs_with, read_history
+    from ..site import config_path
+
+    project = _project()
+    catalogue = load_catalogue(config_path("images.json"))
+    history = read_history(project)
+    for path in history.unreadable:
+        print(f"warning: {path} cannot be read: its job is not counted.", file=sys.stderr)
+    if name is not None and version is not None:
+        if check or full or as_json:
+            raise InputError("Move a pin first, and check or list the pins then: one at a time.")
+        _move(project, name, version, catalogue, history)
+        return 0
+    if full and not check:
+        raise InputError("--full belongs to --check: relion-dispatch pin --check --full")
+    pinned = pins(project)
+    if name is not None and name not in pinned:
+        raise InputError(
+            f"{project} has no pin for an image {name}"
+            f"{nearest(name, list(pinned)) or '.'} Pinned here: {', '.join(pinned) or 'nothing'}."
+        )
+    shown = {each: pin for each, pin in pinned.items() if name in (None, each)}
+    warnings = _warnings(project, {each: pin.version for each, pin in shown.items()})
+    found = list(differences(project, shown, catalogue, full)) if check else None
+    table = pin_table(shown, catalogue, history)
+    if as_json:
+        content: dict[str, Any] = {"project": str(project), "pins": table, "warnings": warnings}
+        print(json.dumps(content | ({} if found is None else {"differences": found}), indent=2))
+        return 1 if found else 0
+    print(as_text(table) if table else _nothing_pinned(project, catalogue))
+    if name is not None:
+        for used in dict.fromkeys(run.version for run in history.runs if run.name == name):
+            print(f"Ran with {name} {used}: {', '.join(jobs_with(history.runs, name, used))}.")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for difference in found or []:
+        print(difference)
+    if found == []:
+        print("Project, catalogue and image files belong together.")
+    return 1 if found else 0
+
+
+def _nothing_pinned(project: Path, catalogue: Catalogue) -> str:
+    defaults = ", ".join(f"{name} {image.default}" for name, image in catalogue.images.items())
+    return (
+        f"Nothing is pinned in {project} yet: the first job pins the site's default"
+        f"{f' ({defaults})' if defaults else ''}."
+    )
+
+
+def reproduce(
+    job: Annotated[
+        Path, typer.Argument(metavar="JOB", help="The job's folder, or one of its records.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the results, new or empty; else Reproduced/JOB."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the script to this file instead of printing it.")
+    ] = None,
+    accept_changed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Go on although this input is not, or cannot be shown to be, what it was.",
+        ),
+    ] = None,
+) -> int:
+    """Write a script that runs a job's commands again: same image, inputs and parameters.
+
+    The results go to another folder. Where the image or an input is not the same, the reason is
+    told and nothing is written.
+    """
+    from ..configuration import load_configuration
+    from ..reproduction.reproduce import reproduction
+
+    accepted = [str(path) for path in accept_changed or []]
+    text, notes = reproduction(job, output, accepted, load_configuration())
+    if write is None:
+        sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
+    else:
+        from ..atomic_files import write_atomically
+
+        if write.exists():
+            raise InputError(f"{write} exists already: remove it, or name another file.")
+        write_atomically(write, text)
+        write.chmod(0o755)
+        print(f"Written: {write}. Run it with `bash {write}`.")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0
+
+
+def _project() -> Path:
+    """The folder that this command was called in, which must be a RELION project.
+
+    Raises:
+        InputError: it is none.
+    """
+    from ..pipeline_version import PIPELINE
+
+    project = Path.cwd()
+    if not (project / PIPELINE).is_file():
+        raise InputError(
+            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
+            "folder, and type the command there."
+        )
+    return project
+
+
+def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
+    from ..config_files import nearest
+    from ..errors import ImageError
+    from ..pins import PIN_FILE, move
+    from ..project_history import jobs_with
+
+    image = catalogue.images.get(name)
+    if image is None:
+        raise ImageError(
+            f'There is no image "{name}" in the catalogue {catalogue.path}'
+            f"{nearest(name, list(catalogue.images)) or '.'} It has "
+            f"{', '.join(catalogue.images) or 'none'}: nothing was changed."
+        )
+    if version not in image.versions:
+        raise ImageError(
+            f"The catalogue {catalogue.path} has no {name} {version}"
+            f"{nearest(version, list(image.versions)) or '.'} It has "
+            f"{', '.join(image.versions)}: nothing was changed."
+        )
+    for warning in _warnings(project, {name: version}):
+        print(f"warning: {warning}", file=sys.stderr)
+    before = move(project, name, version)
+    file = project / PIN_FILE
+    if before is None:
+        print(f"{name} is pinned to {version} now ({file}).")
+        return
+    if before.version != version:
+        print(f"{name} is pinned to {version} now, before to {before.version} ({file}).")
+    elif before.sha256:
+        print(
+            f"{name} stays at {version} ({file}); the digests of the files used so far are "
+            "forgotten, and the next job takes those of the files that are there then:"
+        )
+        for variant, digest in before.sha256.items():
+            print(f"  {variant} had {digest}")
+    else:
+        print(f"{name} was pinned to {version} already ({file}).")
+    jobs = jobs_with(history.runs, name, before.version)
+    if jobs:
+        print(f"Ran with {name} {before.version}: {', '.join(jobs)}.")
+    else:
+        print(f"No job here has run with {name} {before.version}.")
+
+
+def _warnings(project: Path, versions: dict[str, str]) -> list[str]:
+    from ..pipeline_version import older_than_pipeline
+
+    found = (older_than_pipeline(project, each, name) for name, each in versions.items())
+    return [warning for warning in found if warning]

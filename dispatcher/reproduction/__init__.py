@@ -1,0 +1,1 @@
+"""Running a recorded job again: what ``relion-dispatch reproduce`` does."""

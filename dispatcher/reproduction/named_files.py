@@ -1,0 +1,107 @@
+"""The files that a STAR file names: image stacks, micrographs, models, masks, other STAR files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InputError
+from ..star import QUOTED_OR_PLAIN, Block, read_blocks
+
+__all__ = ["named_files"]
+
+_NAMES_A_FILE = re.compile(
+    r"Name|File|file|Image|Map|Mask|Metadata|Coordinates|Stack|Moment|Tomogram|Projection"
+)
+_FOLLOWED = re.compile(r"(StarFile2?|(Particles|Tomograms|Trajectories|Manifolds)File)$")
+_IMAGES = (
+    "_rlnImageName",
+    "_rlnTomoTiltSeriesName",
+    "_rlnMicrographName",
+    "_rlnMicrographMovieName",
+)
+_NUMBER = re.compile(r"[-+\d.eE]+|nan|None|")
+
+
+def named_files(path: Path, project: Path) -> dict[str, bool]:
+    """The files named in the STAR file at `path`, as written there (relative to `project`), and
+    whether RELION cannot do without: True for a table's own images and for STAR files that are
+    parts of this one (an optimiser's model, an optimisation set's particles), which are read too.
+
+    Of the other names only those of files that exist are given. Beside particle images,
+    micrographs are where these came from: they are passed over.
+
+    Raises:
+        InputError: `path` is missing or no STAR file.
+    """
+    found: dict[str, bool] = {}
+    _collect(path, project, found, set())
+    return found
+
+
+def _collect(path: Path, project: Path, found: dict[str, bool], seen: set[Path]) -> None:
+    seen.add(path)
+    for block in read_blocks(path, rows=1):
+        images = next((label for label in _IMAGES if label in block.labels), None)
+        wanted = [
+            label
+            for label in block.labels
+            if _NAMES_A_FILE.search(label)
+            and not (images == "_rlnImageName" and ("Micrograph" in label or "Movie" in label))
+        ]
+        for label, name in _values(path, block, wanted):
+            part = _FOLLOWED.search(label) is not None
+            if label == images or part:
+                found[name] = True
+            elif name not in found and (project / name).is_file():
+                found[name] = False
+            following = project / name
+            if part and following not in seen and following.is_file():
+                _collect(following, project, found, seen)
+
+
+def _values(path: Path, block: Block, labels: list[str]) -> Iterator[tuple[str, str]]:
+    """Each different name under these labels: ``000012@stack.mrcs`` → ``stack.mrcs``.
+
+    Row by row and not by :func:`read_blocks`: a table of a million particles names some hundred
+    stacks, and must not be in memory as a whole.
+    """
+    if not labels:
+        return
+    places = [(label, block.labels.index(label)) for label in labels]
+    seen: set[tuple[str, str]] = set()
+    for words in _rows(path, block):
+        for label, at in places:
+            value = words[at]
+            name = value.partition("@")[2] or value
+            if (label, name) not in seen:
+                seen.add((label, name))
+                if not _NUMBER.fullmatch(name):
+                    yield label, name
+
+
+def _rows(path: Path, block: Block) -> Iterator[tuple[str, ...]]:
+    """The rows of a block whose first one was read before, with its line."""
+    with open(path, "rb") as stream:
+        lines = (line.decode("utf-8", "surrogateescape").strip() for line in stream)
+        if next(line for number, line in enumerate(lines, 1) if number == block.line) != "loop_":
+            yield from block.rows
+            return
+        begun = False
+        for line in lines:
+            if not line and begun:
+                return
+            if not line or line.startswith("#") or (not begun and line.startswith("_")):
+                continue
+            begun = True
+            words = tuple(line.split())
+            if len(words) != len(block.labels) or '"' in line or "'" in line:
+                parts = (match.groups() for match in QUOTED_OR_PLAIN.finditer(line))
+                words = tuple(next(part for part in each if part is not None) for each in parts)
+            if len(words) < len(block.labels):
+                raise InputError(
+                    f"{path} is cut short in the table data_{block.name} ({line[:80]}): write it "
+                    "again with the job that made it."
+                )
+            yield words

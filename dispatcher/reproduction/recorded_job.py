@@ -1,0 +1,136 @@
+"""A job as its record (``JOB/dispatch.json``) tells it, for running it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..command import Command, parse_command
+from ..errors import InputError
+
+__all__ = ["Place", "RecordedJob", "read_job"]
+
+_NOT_SAME = "so that it cannot be shown to be the same if it is run again."
+_NEEDED = (
+    "dispatcher_version",
+    "user",
+    "host",
+    "nproc",
+    "nthread",
+    "ngpu",
+    "nodes",
+    "uses_mpi",
+    "mps",
+)
+
+
+class Place(NamedTuple):
+    """Where a project lay when a job ran, and where it lies now."""
+
+    was: Path
+    now: Path
+
+    def now_at(self, path: str | Path) -> Path:
+        """The file of today for a path that a command or a STAR file of the project has."""
+        return self.now / self.within(path)
+
+    def within(self, path: str | Path) -> Path:
+        """The path relative to the project if it is in there, else unchanged."""
+        path = Path(path)
+        return path.relative_to(self.was) if path.is_relative_to(self.was) else path
+
+
+class RecordedJob(NamedTuple):
+    """What is needed of a record.
+
+    Attributes:
+        name: ``Refine3D/job019``.
+        place: the project's folder, then and now.
+        image: name, version, variant, path, sha256, size of the image.
+        commands: in the order in which they ran.
+        prefixes: for each command, the words that started its container and its ranks.
+        inputs: path (as in the command), size (bytes), mtime (nanoseconds) and sha256 of the files
+            named in the commands.
+        dispatched: when.
+        record: all of it.
+    """
+
+    name: str
+    place: Place
+    image: Mapping[str, Any]
+    commands: tuple[Command, ...]
+    prefixes: tuple[tuple[str, ...], ...]
+    inputs: Sequence[Mapping[str, Any]]
+    dispatched: datetime
+    record: Mapping[str, Any]
+
+
+def read_job(path: Path) -> RecordedJob:
+    """Read the record of a job, given its folder (an alias does) or one of its records.
+
+    Raises:
+        InputError: there is no record, or it lacks what running the job again needs.
+    """
+    file = path if path.is_file() else path / "dispatch.json"
+    if not file.parent.is_dir():
+        raise InputError(
+            f"There is no job folder {path}: name it as RELION does (Refine3D/job019), in the "
+            "project's folder."
+        )
+    try:
+        record = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} has no dispatch.json: it was not run by relion-dispatch, and nothing is known "
+            "of its image and its inputs."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"The record {file} cannot be read ({error}).") from error
+    try:
+        return _job(record, file)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"The record {file} is damaged ({type(error).__name__}: {error}): take it from a "
+            "backup of the project."
+        ) from error
+
+
+def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
+    name = str(record["job"])
+    folder = file.parent.resolve() if file.parent.is_symlink() else file.parent.absolute()
+    depth = len(Path(name).parts)
+    if folder.parts[-depth:] != Path(name).parts:
+        raise InputError(
+            f"{file} is the record of {name}, and does not lie in that job's folder: give the job "
+            "in its project."
+        )
+    if record["image"] is None:
+        raise InputError(f"{name} ran on the host, without an image, {_NOT_SAME}")
+    if not record["image"].get("sha256"):
+        raise InputError(f"The record {file} has no sha256 of the job's image, {_NOT_SAME}")
+    if "inputs" not in record or not all("shell" in each for each in record["commands"]):
+        raise InputError(
+            f"The record {file} is of an older relion-dispatch and does not tell the job's inputs, "
+            f"{_NOT_SAME}"
+        )
+    prefixes = tuple(tuple(each["prefix"]) for each in record["commands"])
+    containers = [prefix for prefix in prefixes if prefix]
+    if not (
+        containers and all({"exec", record["image"]["path"]} <= {*each} for each in containers)
+    ):
+        raise ValueError("a command does not start the image")
+    if missing := [key for key in _NEEDED if key not in record]:
+        raise LookupError(f"no {', '.join(missing)}")
+    return RecordedJob(
+        name=name,
+        place=Place(Path(record["project"]), Path(*folder.parts[:-depth])),
+        image=record["image"],
+        commands=tuple(parse_command(each["shell"]) for each in record["commands"]),
+        prefixes=prefixes,
+        inputs=record["inputs"],
+        dispatched=datetime.fromisoformat(record["dispatched"]),
+        record=record,
+    )

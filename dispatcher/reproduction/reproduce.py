@@ -1,0 +1,209 @@
+"""A script that runs a recorded job again: the same commands and inputs in the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from .. import __version__
+from ..command import Command
+from ..configuration import Configuration
+from ..containers import mount_option
+from ..errors import InputError
+from ..shell_words import Variable, Word, quote
+from ..templates import environment, render, template_folders
+from .random_seed import Seed, recorded_seed
+from .recorded_image import same_image
+from .recorded_inputs import Inputs, checked_inputs
+from .recorded_job import RecordedJob, read_job
+from .reproduction_notes import notes
+
+__all__ = ["reproduction"]
+
+
+def reproduction(
+    path: Path, output: Path | None, accepted: Collection[str], configuration: Configuration
+) -> tuple[str, list[str]]:
+    """The script, and what its user should know: a sentence each.
+
+    `path` is the job's folder or one of its records. The results will go to `output`, which must be
+    new or empty; without it to ``Reproduced/JOB`` in the project. `accepted` are inputs that may
+    differ, see :func:`checked_inputs`.
+
+    Raises:
+        InputError: the job has no record, or an input is not the same.
+        ImageError: the image is not the same.
+    """
+    job = read_job(path)
+    inputs = checked_inputs(job, accepted)
+    image = same_image(job, configuration.catalogue)
+    target = _target(job, output)
+    seeds = [recorded_seed(command, job.place.now) for command in job.commands]
+    commands = [_repeated(command, seed) for command, seed in zip(job.commands, seeds, strict=True)]
+    lines = [
+        [*_prefix(job, at, target), *_words(job, command, inputs)]
+        for at, command in enumerate(commands)
+    ]
+    described = notes(job, inputs, seeds)
+    site = configuration.site.apptainer
+    text = render(
+        environment(template_folders()),
+        "reproduce.sh.j2",
+        {
+            "name": job.name,
+            "dispatcher_version": __version__,
+            "first_run": _first_run(job),
+            "image_title": " ".join(str(job.image[key]) for key in ("name", "version", "variant")),
+            "notes": described,
+            "project": str(job.place.now),
+            "image": str(image),
+            "sha256": job.image["sha256"],
+            "output": str(target),
+            "apptainer": next(map(_apptainer, filter(None, job.prefixes))),
+            "variables": sorted(set(_variables(commands))),
+            "files": [(str(job.place.within(path)), *is_) for path, is_ in inputs.files.items()],
+            "named": [Markup(job.place.within(path)) for path in inputs.named],
+            "dispatched": int(job.dispatched.timestamp()),
+            "one_node": job.record["nodes"] == 1 or not job.record["uses_mpi"],
+            "environment": site.environment,
+            "commands": [
+                {"words": words, "redirect": command.redirect is not None}
+                for command, words in zip(commands, lines, strict=True)
+            ],
+        },
+    )
+    return text, described
+
+
+def _first_run(job: RecordedJob) -> str:
+    record = job.record
+    apptainer = record.get("versions", {}).get("apptainer")
+    by = f"relion-dispatch {record['dispatcher_version']}"
+    return (
+        f"dispatched {record['dispatched']} by {record['user']} on {record['host']}, with {by}"
+        f"{f' and Apptainer {apptainer}' if apptainer else ''}"
+    )
+
+
+def _target(job: RecordedJob, output: Path | None) -> Path:
+    """The folder for the results: relative to the project if it lies in there.
+
+    Raises:
+        InputError: there is something in it.
+    """
+    now = job.place.now
+    if output is None:
+        target, number = Path("Reproduced") / job.name, 2
+        while _holds_files(now / target):
+            target = target.with_name(f"{Path(job.name).name}-{number}")
+            number += 1
+        return target
+    output = output.resolve()
+    if _holds_files(output):
+        raise InputError(f"The folder {output} is not empty: name a new one with --output.")
+    project = now.resolve()
+    return output.relative_to(project) if output.is_relative_to(project) else output
+
+
+def _holds_files(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def _repeated(command: Command, seed: Seed | None) -> Command:
+    """The command without a word to RELION's pipeline, and with the seed that it drew."""
+    for option in ("pipeline_control", "pipeline-control"):
+        command = command.without(option)
+    if seed:
+        command = command.with_option("--random_seed", (Word.literal(str(seed.value)),))
+    return command
+
+
+def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
+    """The words that start the container, the project read-only in it but for `target`.
+
+    The project is seen where it lay when the job ran, so that absolute paths hold if it has moved.
+    """
+    words: list[str | Markup] = list(job.prefixes[at])
+    if not words:
+        return words
+    place = job.place
+    words[words.index(_apptainer(job.prefixes[at]))] = Markup('"$apptainer"')
+    if (project := mount_option(str(place.was))) in words:
+        words.remove(project)
+    image = words.index(job.image["path"])
+    words[image : image + 1] = [
+        mount_option(str(place.now), read_only=True, destination=str(place.was)),
+        mount_option(str(place.now / target), destination=str(place.was / target)),
+        Markup('"$image"'),
+    ]
+    return words
+
+
+def _apptainer(prefix: Sequence[str]) -> str:
+    """The program that starts the container: ``srun … apptainer --quiet exec …``."""
+    options = prefix[: prefix.index("exec")]
+    return next(word for word in reversed(options) if not word.startswith("-"))
+
+
+def _words(job: RecordedJob, command: Command, inputs: Inputs) -> list[Markup]:
+    """The command's words, with the new folder in place of the job's own.
+
+    Raises:
+        InputError: a file command would write elsewhere.
+    """
+    words = [command.executable, *command.arguments]
+    moved = [_moved(job, word, inputs) for word in words]
+    if command.is_file_tool:
+        written = [command.redirect[1]] if command.redirect else _written(command)
+        if any(_own(job, word) is None for word in written):
+            raise InputError(
+                f"{job.name} cannot be run again beside the first run: its command `{command.text}`"
+                " writes outside the job's folder."
+            )
+    if command.redirect:
+        operator, file = command.redirect
+        moved += [Markup(operator), _moved(job, file, inputs)]
+    return moved
+
+
+def _written(command: Command) -> Sequence[Word]:
+    """What a file command changes: ``cp`` and ``ln`` their last word, others all of them."""
+    words = [word for word in command.arguments if not str(word).startswith("-")]
+    if command.program == "echo":
+        return []
+    return words[-1:] if command.program in ("cp", "ln") else words
+
+
+def _moved(job: RecordedJob, word: Word, inputs: Inputs) -> Markup:
+    """The word as shell text: ``Refine3D/job019/run`` → ``"$output"/run``, but no input."""
+    text = str(word)
+    option, equals, value = text.partition("=")
+    if not (equals and option.startswith("-")):
+        option, value = "", text
+    own = _own(job, word)
+    if own is None or {text, value} & {*inputs.files, *inputs.accepted}:
+        return Markup(word.shell())
+    first = str(word.parts[0])[len(option) + len(equals if option else "") + len(own) :]
+    rest = Word((first, *word.parts[1:])).shell() if first or word.parts[1:] else ""
+    return Markup(f'{quote(option + "=") if option else ""}"$output"{rest}')
+
+
+def _own(job: RecordedJob, word: Word) -> str | None:
+    """The job's folder as the word begins with it (``--o=`` before it set aside), if it does."""
+    first = word.parts[0] if word.parts else ""
+    if not isinstance(first, str):
+        return None
+    if first.startswith("-"):
+        first = first.partition("=")[2]
+    for folder in (job.name, f"{job.place.was}/{job.name}"):
+        if first == folder or first.startswith(f"{folder}/"):
+            return folder
+    return None
+
+
+def _variables(commands: Sequence[Command]) -> Iterator[str]:
+    for command in commands:
+        for word in (command.executable, *command.arguments):
+            yield from (part.name for part in word.parts if isinstance(part, Variable))

@@ -1,0 +1,147 @@
+"""RELION in its container, with the queue outside: ``relion-dispatch relion``.
+
+RELION's image has no sbatch and perhaps no Python, so the queue command that RELION finds there
+leaves requests in a private folder, and the launcher, this process, has them submitted on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from .. import host
+from ..errors import ImageError, SubmitError
+from ..site import Site
+from .container import session_argv, session_variables
+from .folder import programs, session_folder
+from .requests import answer_new, replies_wait
+from .signals import pass_on, send, signals_to_end, waiting
+
+__all__ = ["run_session"]
+
+# Seconds:
+_TO_END = 5.0  # for RELION to end when told to, before all programs of the container are
+_TO_CLEAN_UP = 2.0  # for these, before they are killed
+_TO_SUBMIT = 10.0  # for submissions under way, when the session was told to end
+_TO_FETCH = 1.0  # for a client to fetch its reply
+
+_STILL_RUN = (
+    "relion-dispatch: RELION has ended, but programs that it started (a schedule, a job, a window) "
+    "still run and need this session. Ctrl-C ends them too."
+)
+
+
+def run_session(
+    site: Site,
+    image: Path,
+    project: Path,
+    command: Sequence[str],
+    submit: Sequence[str],
+    queue: str | None = None,
+    gpu: bool | None = None,
+) -> int:
+    """Run `command` (none: RELION's GUI) in the image and have submitted what it wants to queue.
+
+    Args:
+        submit: the arguments that, before a script's path, dispatch it on the host.
+        queue: RELION_QUEUE_NAME where the user has not set it.
+        gpu: let GPUs through; where unset, when this machine has one.
+
+    Returns:
+        The exit status of `command`; 128 and the signal's number where a signal ended it.
+
+    Raises:
+        ImageError: there is no such image.
+        SubmitError: Apptainer cannot be started.
+        WriteError: the session's folder cannot be made.
+    """
+    if not image.exists():
+        raise ImageError(f"The image {image} does not exist: ask your admin, or choose another.")
+    project = project.absolute()
+    command = list(command) or ["relion"]
+    variables = session_variables(os.environ, site.apptainer, queue)
+    for_apptainer = {f"APPTAINERENV_{name}": value for name, value in variables.items()}
+    threads: list[Thread] = []
+    with signals_to_end() as received, session_folder() as (folder, lock):
+
+        def serve() -> None:
+            threads[:] = [thread for thread in threads if thread.is_alive()]
+            threads.extend(answer_new(folder, project, submit))
+
+        argv = session_argv(site.apptainer, image, project, folder, command, gpu)
+        try:
+            container = host.start(argv, variables=for_apptainer, opened=(folder, lock))
+        except OSError as error:
+            raise SubmitError(
+                f"{argv[0]} cannot be started ({error.strerror}): load its module, or set "
+                f'"apptainer": {{"program": …}} in site.json to its full path.'
+            ) from error
+        try:
+            with waiting(folder / "bell") as wait:
+                status = _watch(container, folder, lock, received, serve, wait)
+            _finish(threads, folder, received)
+        finally:
+            if container.poll() is None:
+                container.terminate()
+    if status == 127:
+        missing = f"{command[0]}, or a program that it calls, is not in {image}"
+        print(f"relion-dispatch: status 127: {missing}.", file=sys.stderr)
+    return status if status >= 0 else 128 - status
+
+
+def _watch(
+    container: host.Started,
+    folder: Path,
+    lock: int,
+    received: list[int],
+    serve: Callable[[], None],
+    wait: Callable[[], None],
+) -> int:
+    """Serve until the container has ended, and end it when told to; its exit status.
+
+    RELION gets the signal that we got. After SIGTERM or SIGHUP, or when RELION itself has ended,
+    the container's other programs follow.
+    """
+    heeded = 0  # of the signals received
+    to_send: list[tuple[float, int]] = []  # to all programs: when, and which signal
+    closed: float | None = None  # since when RELION's own program has ended
+    told = False
+    while container.poll() is None or (to_send and programs(folder, lock)):
+        serve()
+        now = time.monotonic()
+        if closed is None and (folder / "status").exists():
+            closed = now
+        if closed is not None and not told and now > closed + 1:
+            told = True
+            with suppress(OSError):  # The terminal may be closed.
+                print(_STILL_RUN, file=sys.stderr)
+        for number in received[heeded:]:
+            heeded += 1
+            if closed is None:
+                pass_on(number, container, folder, lock)
+            if (closed is not None or number != signal.SIGINT) and not to_send:
+                first = now if closed is not None else now + _TO_END
+                to_send = [(first, signal.SIGTERM), (first + _TO_CLEAN_UP, signal.SIGKILL)]
+        if to_send and now >= to_send[0][0]:
+            _, number = to_send.pop(0)
+            send(number, programs(folder, lock))
+        wait()
+    return container.wait()
+
+
+def _finish(threads: list[Thread], folder: Path, received: list[int]) -> None:
+    """Let submissions under way come to their end, and clients that survived hear of it."""
+    ended = time.monotonic()
+    while any(thread.is_alive() for thread in threads):
+        if received and time.monotonic() > ended + _TO_SUBMIT:
+            return
+        time.sleep(0.02)
+    answered = time.monotonic()
+    while threads and replies_wait(folder) and time.monotonic() < answered + _TO_FETCH:
+        time.sleep(0.02)

@@ -1,0 +1,1 @@
+"""A site as one file, and set up again elsewhere: what ``relion-dispatch site …`` does."""

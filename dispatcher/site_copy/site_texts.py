@@ -1,0 +1,68 @@
+"""Which texts make a site and its dispatcher: configuration, templates, image definitions, code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..shipped import shipped_folder, site_folder
+from .site_file import ExportedText
+
+__all__ = ["code_digest", "left_out", "shipped_texts", "site_texts"]
+
+_SITE = ("site.json", "dispatch_config.json", "images.json", "job_template", "containers")
+_SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
+
+
+def site_texts() -> list[ExportedText]:
+    """The site's own files.
+
+    Raises:
+        InputError: one of them cannot be read, or is no text in UTF-8.
+    """
+    return list(_texts(site_folder(), _SITE))
+
+
+def shipped_texts() -> list[ExportedText]:
+    """The files that come with the dispatcher.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    return list(_texts(shipped_folder(), _SHIPPED))
+
+
+def left_out() -> list[str]:
+    """The files in the site's folder that are none of a site's texts, by their paths in it."""
+    folder = site_folder()
+    taken = {path for name in _SITE for path in _files(folder / name)}
+    return [str(path.relative_to(folder)) for path in _files(folder) if path not in taken]
+
+
+def code_digest() -> str:
+    """The digest of the dispatcher's own Python files, by name and content."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _texts(folder: Path, names: tuple[str, ...]) -> Iterator[ExportedText]:
+    for name in names:
+        for path in _files(folder / name):
+            yield ExportedText.of(str(path.relative_to(folder)), path)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files at or below `path`: no images, no locks, nothing hidden."""
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [
+        each
+        for each in found
+        if each.is_file()
+        and each.suffix not in (".sif", ".lock", ".pyc")
+        and not any(part.startswith(".") for part in each.relative_to(path.parent).parts)
+    ]
