@@ -251,6 +251,7 @@ write_examples() {
         return
     fi
     mkdir -p "$prefix/etc" "$prefix/.new.site/job_template"
+    mkdir -m 1777 "$prefix/.new.site/projects" # where users' jobs note their projects
     cat > "$prefix/.new.site/site.json" << 'END'
 {
   "__comment__": [

@@ -522,7 +522,7 @@ def test_images_of_an_exported_site_are_found_or_built(
     there, here = installed("venv"), tmp_path / "prefix"
     (site / "containers").mkdir()
     (site / "containers" / "ours.def").write_text(
-        f"Bootstrap: localimage\nFrom: {images['3']}\n\n%post\n    true\n"
+        f"Bootstrap: localimage\nFrom: {images['3']}\n\n%test\n    relion_refine --version\n"
     )
     recipe = {"versions": versions["3"], "variant": "cpu", "definition": "ours.def"}
     (site / "containers" / "recipes.json").write_text(json.dumps({"relion": [recipe]}))
