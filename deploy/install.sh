@@ -210,6 +210,15 @@ make_appliance() {
     programs=$new/appliance
 }
 
+# Runs the command as anyone may: where root lacks capabilities, it cannot start containers itself.
+anyone() { # COMMAND [ARGUMENT...]
+    if [[ $EUID -eq 0 && $form == appliance ]] && ! "$new/bin/relion-dispatch" --version &> /dev/null; then
+        setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/ "$@"
+    else
+        "$@"
+    fi
+}
+
 fill() { # TEMPLATE FILE [NAME]
     sed -e "s#@PREFIX@#$prefix#g; s#@VERSION@#$version#g; s#@PROGRAMS@#${programs:-}#g" \
         -e "s#@NAME@#${3:-}#g" "$work/source/deploy/environment/$1" > "$2"
@@ -234,8 +243,8 @@ make_version() {
     fill relion-dispatch.lua "$new/share/modulefiles/relion-dispatch.lua"
     fill relion-dispatch.tcl "$new/share/modulefiles/relion-dispatch"
     cp "$work/source/job_template/relion_template.sh" "$new/share/"
-    quietly "trying it" "$new/bin/relion-dispatch" --version
-    [[ $(tail -n 1 "$work/log") == "$number" ]] || fail "it says it is $(cat "$work/log"), not $number."
+    quietly "trying it" anyone "$new/bin/relion-dispatch" --version
+    [[ $(< "$work/log") == "$number" ]] || fail "it says it is $(< "$work/log"), not $number."
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"
     (cd "$prefix" && find "versions/$version" -type l -printf '# link    %p -> %l\n' | sort) >> "$work/list"
     cp "$work/list" "$new/.new"
@@ -326,9 +335,9 @@ relion-dispatch $version is installed in $prefix. For its users:
   modules:     module use $prefix/share/modulefiles; module load relion-dispatch
 END
     local problems
-    if ! problems=$("$prefix/bin/relion-dispatch" check 2>&1); then
-        say "\`relion-dispatch check\` says:"
-        echo "$problems" >&2
+    if ! problems=$(anyone "$prefix/bin/relion-dispatch" check 2>&1); then
+        say "\`relion-dispatch check\` names $(wc -l <<< "$problems") problems, the first of them:"
+        head -n 5 <<< "$problems" >&2
     fi
 }
 
