@@ -26,14 +26,17 @@ fail() {
         */*) job=${script%/*} ;;
         *) job=. ;;
     esac
-    case ${script:+$(cd "$job" 2> /dev/null && pwd)} in
-        */job[0-9][0-9][0-9]*)
+    folder_name=${script:+$(cd "$job" 2> /dev/null && pwd)}
+    case ${folder_name##*/} in
+        job[0-9][0-9][0-9]*)
             { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
             touch "$job/RELION_JOB_EXIT_FAILURE" # says itself why it cannot
             ;;
     esac
     exit 1
 }
+trap 'fail "The submission was interrupted before it began: run the job again."' TERM HUP INT
+[ -e /proc/$$/fd/0 ] || exec < /dev/null # closed, as a daemon may have it
 
 image=${RELION_DISPATCH_APPLIANCE:-$here/dispatcher.sif}
 [ -r "$image" ] ||
@@ -68,13 +71,15 @@ shown() {
     else
         for candidate in /*; do
             case $candidate in
-                /bin | /boot | /dev | /etc | /lib* | /lost+found) ;;
+                /bin | /boot | /dev | /etc | /lib | /lib[0-9]* | /libx32 | /lost+found) ;;
                 /proc | /root | /run | /sbin | /sys | /tmp | /usr | /var) ;;
                 *) echo "$candidate" ;;
             esac
         done
     fi
     printf '%s\n' "$folder" "$PWD" "$here" "$site" /etc/relion-dispatch
+    # A job's folder may be a link to a place that is none of these.
+    case $script in */*) (cd -P "${script%/*}" 2> /dev/null && pwd -P) ;; esac
     printf '%s\n' "${HOME:-}" "${XDG_CACHE_HOME:-}" "${RELION_DISPATCH_RUNTIME:-}"
 }
 
@@ -126,7 +131,8 @@ serve() { # NAME
                 if [ -n "$seconds" ]; then
                     timeout -k 5 "$seconds" "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
                     status=$?
-                    [ $status -ne 124 ] || status=timeout
+                    # 137: it did not heed the first signal
+                    case $status in 124 | 137) status=timeout ;; esac
                 else
                     "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
                     status=$?
@@ -148,7 +154,9 @@ serve() { # NAME
                 ;;
         esac
     fi
-    echo "$status" > "$answer.new" && mv "$answer.new" "$answer.status"
+    # Without an answer, on a full disk, those inside would wait for ever.
+    { echo "$status" > "$answer.new" && mv "$answer.new" "$answer.status"; } ||
+        kill -TERM "$container"
 }
 
 lives() { # PID
@@ -162,8 +170,12 @@ exec 5<&0
 said=$folder/said
 (
     trap - EXIT
-    [ $hook = no ] || exec 2> "$said"
     exec 3> "$folder/bell"
+    [ $hook = no ] || exec 2> "$said"
+    # These would keep the site's folder and variables, or this shell, out of its sight.
+    unset APPTAINER_CLEANENV APPTAINER_CONTAIN APPTAINER_CONTAINALL APPTAINER_NO_HOME \
+        APPTAINER_NO_MOUNT APPTAINER_PID APPTAINER_IPC SINGULARITY_CLEANENV SINGULARITY_CONTAIN \
+        SINGULARITY_CONTAINALL SINGULARITY_NO_HOME SINGULARITY_NO_MOUNT SINGULARITY_PID SINGULARITY_IPC
     export APPTAINERENV_RELION_DISPATCH_HOST="$folder"
     exec "$apptainer" --quiet exec --no-eval "$@" <&5 5<&-
 ) &
@@ -188,7 +200,9 @@ done
 [ $hook = yes ] || exit $status
 cat "$said" >&2
 [ $status -ne 0 ] && [ -n "$script" ] || exit $status
-# Whatever refuses a job tells RELION itself; a container that did not start, or was killed, cannot.
-! grep -q '^relion-dispatch: ' "$said" || exit $status
+# Whatever refuses a job tells RELION itself, unless it sees no job folder; a container that did not
+# start, or was killed, cannot.
 for told in "${script%/*}"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
+reason=$(sed -n 's/^relion-dispatch: //p' "$said" | tail -n 1)
+[ -z "$reason" ] || fail "$reason"
 fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): look whether the job is in the queue before you submit it again, and show this line to your admin."

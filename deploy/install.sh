@@ -320,7 +320,9 @@ write_manifest() { # WHAT WAS DONE
 }
 
 import_site() {
-    mkdir -p "$prefix/etc/relion-dispatch"
+    local projects=$prefix/etc/relion-dispatch/projects
+    mkdir -p "${projects%/*}"
+    [[ -d $projects ]] || mkdir -m 1777 "$projects"
     status=0
     RELION_DISPATCH_SITE=$prefix/etc/relion-dispatch \
         "$new/bin/relion-dispatch" site import "${import_options[@]}" "$site_file" 9>&- || status=$?

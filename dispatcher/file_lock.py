@@ -15,11 +15,12 @@ __all__ = ["locked"]
 
 
 @contextmanager
-def locked(path: Path, what: str, seconds: float = 30) -> Iterator[None]:
+def locked(path: Path, what: str, seconds: float = 30, shared: bool = False) -> Iterator[None]:
     """Hold the lock file `path` (made if missing, kept afterwards) while the block runs.
 
     `what` names the thing that is guarded, for the sentence when another holds it for longer than
-    `seconds`. The lock goes with the process, however that ends.
+    `seconds`. `shared`: users of other groups take it as well. The lock goes with the process,
+    however that ends.
 
     Raises:
         WriteError: the file cannot be made, or another holds the lock and does not let go.
@@ -35,6 +36,9 @@ def locked(path: Path, what: str, seconds: float = 30) -> Iterator[None]:
             "mend the permissions of that file or its folder."
         ) from error
     try:
+        if shared:
+            with suppress(OSError):  # another user's already; locks on NFS need a file to write
+                os.fchmod(descriptor, 0o666)
         _wait(descriptor, path, what, seconds)
         with suppress(OSError):  # a full disk: the lock holds without its owner's name
             os.ftruncate(descriptor, 0)

@@ -83,6 +83,8 @@ def _dispatch(script: Path) -> int:
         # Another first job of this project was quicker, and this one follows its pin.
         plan = plan_script(script, configuration)
         text = job_script(plan)
+        if plan.image:
+            settle(plan.project, plan.image)
     job_file = plan.project / plan.script
     record_file = plan.project / plan.name / "dispatch.json"
     for file in (job_file, record_file):

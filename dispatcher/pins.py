@@ -57,7 +57,7 @@ def settle(project: Path, choice: Choice) -> Pin:
     if found and not _adds(found, choice):
         return found
     path = project / PIN_FILE
-    with locked(project / LOCK_FILE, f"The pin file {path}"):
+    with locked(project / LOCK_FILE, f"The pin file {path}", shared=True):
         content = _read(path)
         found = pins(project).get(choice.name, Pin(choice.version))
         if not _adds(found, choice) and choice.name in content["images"]:
@@ -83,7 +83,7 @@ def move(project: Path, name: str, version: str) -> Pin | None:
         WriteError: the project's folder cannot be written.
     """
     path = project / PIN_FILE
-    with locked(project / LOCK_FILE, f"The pin file {path}"):
+    with locked(project / LOCK_FILE, f"The pin file {path}", shared=True):
         content = _read(path)
         before = pins(project).get(name)
         _write(path, content, name, Pin(version))

@@ -11,7 +11,7 @@ from . import box_size, integrity, job_star, resources
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
-from .errors import ConfigError, InputError
+from .errors import ConfigError, ImageError, InputError
 from .images import Choice, Needs, choose
 from .job_types import JobType, lineage, match, merged_parameters
 from .pins import PIN_FILE, Pin, pins
@@ -181,7 +181,19 @@ def _image(
     pin_file = project / PIN_FILE
     versions = {image: pin.version for image, pin in pinned.items()}
     image = choose(configuration.catalogue, name, versions, needs, pin_file)
-    used = pinned[name].sha256.get(image.variant) if name in pinned else None
+    used = None
+    if name in pinned:
+        digests = pinned[name].sha256
+        used = digests.get(image.variant)
+        builds = configuration.catalogue.images[name].versions[image.version]
+        gone = sorted(digests.keys() - {build.variant for build in builds})
+        if gone and used is None:
+            raise ImageError(
+                f"This project has used the variant {gone[0]} of {name} {image.version} (sha256 "
+                f"{digests[gone[0]]}, {pin_file}), which is no longer in the catalogue "
+                f"{configuration.catalogue.path}: ask your admin to put it back, or go on without "
+                f"it knowingly: `relion-dispatch pin {name} {image.version}`."
+            )
     return verified(image, used, configuration.catalogue.path, pin_file)
 
 

@@ -27,8 +27,7 @@ class Program(NamedTuple):
         threads: the options that set the number of threads; RELION's first is the main one.
         gpu: the option that names the GPUs, None where it uses none.
         gpu_per_rank: it must be told the GPU of each rank (``--gpu 0:1:0:1``).
-        calls: the programs that it starts by itself, by the option that makes it do so ("" for
-            always).
+        calls: the programs that it starts by itself, by the option that makes it do so.
     """
 
     mpi: bool = False
@@ -47,7 +46,6 @@ _PROGRAMS = {
         gpu="--gpu",
         calls={"blush": "relion_python_blush"},
     ),
-    "relion_class_ranker": Program(calls={"": "relion_python_classranker"}),
     "relion_autopick": Program(mpi=True, gpu="--gpu"),
     "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu"),
     "relion_run_motioncorr": Program(mpi=True, threads=("--j",), gpu="--gpu"),
@@ -84,7 +82,7 @@ def called_programs(commands: Iterable[Command]) -> tuple[str, ...]:
     for command in commands:
         if command.kind == "relion":
             calls = lookup(command.program).calls
-            called = [name for option, name in calls.items() if not option or option in command]
+            called = [name for option, name in calls.items() if option in command]
             values = [word for word in command.argv[1:] if word.startswith("relion_python_")]
             names.update(dict.fromkeys([command.program, *called, *values]))
     return tuple(name for name in names if re.fullmatch(r"relion_\w+", name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -52,6 +53,11 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path) -> Submitte
             return Submitted(str(host.detached(argv, cwd=project, unset=overriding)), "")
         done = host.run(argv, cwd=project, timeout=scheduler.timeout, unset=overriding)
     except OSError as error:
+        if error.errno == errno.EPIPE:  # the shell around the appliance
+            raise SubmitError(
+                f"The job may have been submitted, but nobody is left who could tell "
+                f"({error.strerror}): look at the queue before you submit it again."
+            ) from error
         raise SubmitError(
             f'The submit command "{argv[0]}" cannot be started ({error.strerror}): name it in '
             "site.json, or load the module that brings it."

@@ -34,10 +34,11 @@ def shipped_texts() -> list[ExportedText]:
 
 
 def left_out() -> list[str]:
-    """The files in the site's folder that are none of a site's texts, by their paths in it."""
+    """What else is in the site's folder: its entries with files that are none of a site's texts."""
     folder = site_folder()
     taken = {path for name in _SITE for path in _files(folder / name)}
-    return [str(path.relative_to(folder)) for path in _files(folder) if path not in taken]
+    others = (path.relative_to(folder) for path in _files(folder) if path not in taken)
+    return sorted({path.parts[0] for path in others})
 
 
 def code_digest() -> str:

@@ -195,6 +195,48 @@ def test_the_submit_command_runs_outside_with_its_environment_and_folder(
     assert list(appliance.temporary.iterdir()) == []
 
 
+def test_a_refusal_by_an_image_that_sees_no_job_folder_reaches_relion(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    program = tmp_path / "apptainer"
+    program.write_text("#!/bin/sh\necho 'relion-dispatch: it cannot be read' >&2; exit 1\n")
+    program.chmod(0o755)
+
+    told = appliance.call(RELION_DISPATCH_APPTAINER=str(program))
+
+    assert told == "relion-dispatch: it cannot be read\n"
+
+
+def test_a_submit_command_that_heeds_no_signal_is_a_timeout(
+    appliance: Appliance, site: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "submit").write_text("#!/bin/sh\ntrap '' TERM\nsleep 1; sleep 1; exec sleep 10\n")
+    (tmp_path / "submit").chmod(0o755)
+    command = {"submit_command": [str(tmp_path / "submit")], "directives": "slurm", "timeout": 0.3}
+    site("site.json", {"scheduler": "test", "schedulers": {"test": command}})
+
+    assert "may have taken the job all the same" in appliance.call()
+
+
+def test_a_closed_standard_input_is_no_matter(
+    appliance: Appliance, submitting: Callable[[str], None]
+) -> None:
+    submitting("echo 4711")
+    environment = {**os.environ, "RELION_DISPATCH_PYTHON": sys.executable}
+
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$1" <&-', appliance.command, SCRIPT],
+        cwd=appliance.project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads((appliance.job / "dispatch.json").read_text())["job_id"] == "4711"
+
+
 def test_other_commands_print_and_end_as_they_do_without(appliance: Appliance) -> None:
     appliance.command = appliance.command.with_name("relion-dispatch")
 

@@ -180,6 +180,19 @@ def test_an_image_of_another_digest_is_refused_with_both(
     assert not (script.parent / "dispatch.json").exists()
 
 
+def test_a_variant_that_the_project_has_used_does_not_give_way_to_another(
+    answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+) -> None:
+    answering("echo 1")
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    pin = {"relion": {"version": "5.1.0", "sha256": {"cuda11": "0" * 64}}}
+    (project / ".relion_dispatch.json").write_text(json.dumps({"images": pin}))
+
+    done = call_hook(script, project)
+
+    assert_refused(done, script.parent, "has used the variant cuda11", "0" * 64)
+
+
 def test_first_jobs_at_once_run_the_same_version(
     answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path, images: Path
 ) -> None:

@@ -90,10 +90,7 @@ def test_a_later_variant_with_the_program_is_taken(site: WriteSite) -> None:
 @pytest.mark.parametrize(
     ("line", "programs"),
     [
-        (
-            "`which relion_class_ranker` --opt x",
-            ("relion_class_ranker", "relion_python_classranker"),
-        ),
+        ("`which relion_refine` --o x --i blush", ("relion_refine",)),
         (
             "`which relion_autopick_mpi` --topaz_extract --fn_topaz_exe relion_python_topaz",
             ("relion_autopick_mpi", "relion_python_topaz"),
@@ -107,8 +104,9 @@ def test_the_programs_that_a_command_needs(line: str, programs: tuple[str, ...])
 
 
 def test_only_signed_images_where_the_site_asks_for_it(site: WriteSite) -> None:
-    signed = {**CUDA, "variant": "signed", "signed_by": ["AB12"]}
-    catalogue = catalogue_of(site, CUDA, signed)
+    signed = {**CUDA, "variant": "signed", "signed_by": ["AB12"], "sha256": "0" * 64}
+    by_hand = {**CUDA, "variant": "without digest", "signed_by": ["AB12"]}
+    catalogue = catalogue_of(site, CUDA, by_hand, signed)
 
     assert chosen(catalogue, gpu="nvidia", signed_by=("AB12", "CD34")).variant == "signed"
     with pytest.raises(ImageError, match=r"is not signed by a key .*signed_by"):

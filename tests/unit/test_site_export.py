@@ -222,10 +222,13 @@ def test_files_that_are_no_part_of_a_site_are_named(
 ) -> None:
     path = site("notes.txt", "see the wiki")
     site("images.json.lock", "")
+    for number in range(3):
+        site(f"projects/{number}", "/data/project")
 
     export()
 
-    assert f"left out: {path}\n" in printed()
+    told = [line for line in printed().splitlines() if line.startswith("left out")]
+    assert told == [f"left out: {path}", f"left out: {path.parent}/projects"]
 
 
 @pytest.mark.usefixtures("store")
