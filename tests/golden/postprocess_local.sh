@@ -18,12 +18,21 @@ tell_relion() {
         touch "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     fi
 }
+# MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
+# they stay in this script's session, which only holds what it started where the script leads it.
+end_processes() {
+    [ "$(ps -o sid= -p $$ | tr -d ' ')" = $$ ] || return 0
+    for dispatch_process in $(pgrep -s $$); do
+        [ "$dispatch_process" = $$ ] || kill -KILL "$dispatch_process" 2>/dev/null
+    done
+}
 finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
     trap '' TERM INT HUP
     tell_relion
+    end_processes 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.

@@ -66,8 +66,43 @@ def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(
     wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
     assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
     assert "stopped by signal 15" in (job / "run.err").read_text()
-    found = lambda: subprocess.run(["pgrep", "-g", str(group)], capture_output=True).stdout  # noqa: E731
-    wait_for(lambda: not found(), 20, "the end of all its processes")
+    wait_for(lambda: not processes_of(group), 20, "the end of all its processes")
+
+
+def processes_of(session: int, *names: str) -> list[int]:
+    """The living processes of a job; MPI puts ranks in groups of their own, not in sessions."""
+    done = subprocess.run(
+        ["ps", "-o", "pid=,stat=,comm=", "--sid", str(session)], capture_output=True, text=True
+    )
+    rows = [row.split(maxsplit=2) for row in done.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, state, name in rows
+        if not state.startswith("Z") and (not names or name in names)
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_rank_outlives_an_mpirun_that_is_killed(
+    make_project: MakeProject, number: signal.Signals
+) -> None:
+    """As on a busy machine, where mpirun is killed before it has ended its ranks."""
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **{**REFINE, "other_args": '"--auto_iter_max 200"'})
+    done = submit_directly(project, job)
+    assert done.returncode == 0, done.stderr
+    session = int(project.record(job)["job_id"])
+    wait_for(lambda: "Expectation" in (job / "run.out").read_text(), 120, "the first iteration")
+    (mpirun,) = processes_of(session, "prterun", "mpirun")
+    os.kill(mpirun, signal.SIGSTOP)
+
+    if number == signal.SIGKILL:
+        os.kill(mpirun, number)  # as the kernel does when memory ends
+    else:
+        os.killpg(session, number)
+
+    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 60, "the end of the job")
+    wait_for(lambda: not processes_of(session), 30, "the end of all its processes")
 
 
 def test_two_projects_at_once_do_not_mix(make_project: MakeProject) -> None:
