@@ -42,7 +42,11 @@ _LACKING = {
         "there is no /dev/fuse on this machine that you may open: ask its admin for it "
         "(`modprobe fuse`; in a container or virtual machine, pass the device through)"
     ),
-    r"no mapping entry found|/etc/sub[ug]id.*(not|no )": (
+    r"newuidmap was not found|newgidmap was not found": (
+        "this machine has no newuidmap, which builds as an ordinary user need: ask its admin to "
+        "install the package uidmap (in Debian and Ubuntu) or shadow-utils"
+    ),
+    r"no mapping entry found|failed to change uid and gids|lchown .*invalid argument": (
         "you have no ids in /etc/subuid and /etc/subgid: ask the machine's admin for them "
         "(`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
     ),
@@ -65,7 +69,10 @@ def version(program: str) -> str:
         raise ImageError(f"`{program} --version` does not answer: mend Apptainer.") from None
     except OSError as error:
         if other := _singularity():
-            raise ImageError(f"There is only {other} on this machine, but {_SINGULARITY}") from None
+            raise ImageError(
+                f"There is only {other} on this machine ({program} cannot be started: "
+                f"{error.strerror}), but {_SINGULARITY}"
+            ) from None
         raise ImageError(
             f"Apptainer ({program}) cannot be started ({error.strerror}): install its package, or "
             'name the program in site.json ("apptainer.program").'
@@ -82,12 +89,15 @@ def version(program: str) -> str:
 
 
 def _singularity() -> str | None:
-    """What the program called singularity says it is, where there is one."""
+    """SingularityCE's name and version, where it is here; Apptainer, too, may be called so."""
     if not which("singularity"):
         return None
-    finished = run(["singularity", "--version"], timeout=30)
-    said = finished.stdout.strip()
-    return said.replace("singularity-ce", "SingularityCE") if finished.status == 0 else None
+    try:
+        said = run(["singularity", "--version"], timeout=30).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    other = said.replace("singularity-ce", "SingularityCE")
+    return other if said.startswith("singularity") else None
 
 
 def labels(program: str, image: Path) -> dict[str, str]:
@@ -186,9 +196,17 @@ def refuse(what: str, finished: Finished) -> NoReturn:
 
 
 def lacking(finished: Finished) -> str | None:
-    """What this machine lacks for containers and how to mend it, where the output tells."""
-    output = finished.stderr + finished.stdout
-    found = (text for pattern, text in _LACKING.items() if re.search(pattern, output, re.I))
+    """What this machine lacks for containers and how to mend it, where Apptainer's output tells.
+
+    What a build's scripts print is left aside, for they have connections of their own.
+    """
+    output = re.sub(r"\x1b\[[\d;]*m", "", finished.stderr + finished.stdout)
+    fatal = re.findall(r"^(?:FATAL|ERROR)\s*:.*", output, re.MULTILINE)
+    if not fatal:
+        return None
+    before = re.split(r"^INFO:\s+Running \w+ scriptlet", output, maxsplit=1, flags=re.MULTILINE)[0]
+    own = "\n".join([before, *fatal])
+    found = (text for pattern, text in _LACKING.items() if re.search(pattern, own, re.I))
     return next(found, None)
 
 

@@ -15,12 +15,14 @@ __all__ = ["locked"]
 
 
 @contextmanager
-def locked(path: Path, what: str, seconds: float = 30, shared: bool = False) -> Iterator[None]:
+def locked(
+    path: Path, what: str, seconds: float = 30, shared: bool = False, doing: str = "changed"
+) -> Iterator[None]:
     """Hold the lock file `path` (made if missing, kept afterwards) while the block runs.
 
-    `what` names the thing that is guarded, for the sentence when another holds it for longer than
-    `seconds`. `shared`: users of other groups take it as well. The lock goes with the process,
-    however that ends.
+    `what` names the thing that is guarded and `doing` what is done to it, for the sentence when
+    another holds it for longer than `seconds`. `shared`: users of other groups take it as well.
+    The lock goes with the process, however that ends.
 
     Raises:
         WriteError: the file cannot be made, or another holds the lock and does not let go.
@@ -39,7 +41,7 @@ def locked(path: Path, what: str, seconds: float = 30, shared: bool = False) -> 
         if shared:
             with suppress(OSError):  # another user's already; locks on NFS need a file to write
                 os.fchmod(descriptor, 0o666)
-        _wait(descriptor, path, what, seconds)
+        _wait(descriptor, path, what, seconds, doing)
         with suppress(OSError):  # a full disk: the lock holds without its owner's name
             os.ftruncate(descriptor, 0)
             holder = f"{os.environ.get('USER', os.getuid())} (process {os.getpid()} on "
@@ -51,7 +53,7 @@ def locked(path: Path, what: str, seconds: float = 30, shared: bool = False) -> 
         os.close(descriptor)
 
 
-def _wait(descriptor: int, path: Path, what: str, seconds: float) -> None:
+def _wait(descriptor: int, path: Path, what: str, seconds: float, doing: str) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -61,7 +63,7 @@ def _wait(descriptor: int, path: Path, what: str, seconds: float) -> None:
             if time.monotonic() >= end:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise WriteError(
-                    f"{what} is being changed by {holder or 'another process'}, who holds {path}: "
+                    f"{what} is being {doing} by {holder or 'another process'}, who holds {path}: "
                     "wait until that is done, and try again."
                 ) from None
             time.sleep(0.05)

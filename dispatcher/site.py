@@ -53,6 +53,14 @@ class Apptainer:
     environment: list[str] = field(default_factory=list)
     signed_by: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for fingerprint in self.signed_by:
+            if not re.fullmatch("([0-9A-F]{40}|[0-9A-F]{64})", fingerprint):
+                raise ValueError(
+                    "a key's fingerprint has 40 or 64 digits out of 0-9 and A-F, as `apptainer key "
+                    f"list` prints it, not {fingerprint!r}"
+                )
+
     @property
     def gpu_kind(self) -> Literal["nvidia", "amd"]:
         """The kind of GPU that the site's option lets through: "nvidia" or "amd"."""

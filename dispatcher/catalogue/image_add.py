@@ -12,7 +12,7 @@ from ..site import Site
 from .catalogue_file import check_editable, edit, entry, put
 from .image_inspection import Facts, agrees
 
-__all__ = ["Wanted", "add", "check_name", "described"]
+__all__ = ["Added", "Wanted", "add", "check_name", "check_word", "described"]
 
 
 class Wanted(NamedTuple):
@@ -52,6 +52,9 @@ def add(path: Path, facts: Facts, wanted: Wanted) -> Added:
     catalogue = check_editable()
     check_name(wanted.name, facts.relion)
     version = wanted.version or facts.labels.get("relion.version") or _plain(facts.relion)
+    check_word("version", version)
+    if wanted.variant is not None:
+        check_word("variant", wanted.variant)
     if not agrees(version, facts.relion):
         raise ImageError(
             f"{path} cannot be added as version {version}: RELION in it is {facts.relion}; give "
@@ -88,8 +91,7 @@ def check_name(name: str, version: str) -> None:
     Raises:
         ImageError: the name is of another program or RELION version, or no name at all.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name, re.ASCII):
-        raise ImageError(f'"{name}" is no name for an image: use letters, digits, ".", "-", "_".')
+    check_word("name", name)
     said = re.match(r"relion(?:[-_]?v?(\d[\d.]*))?(?![a-z])", name, re.IGNORECASE)
     if not said:
         raise ImageError(
@@ -100,6 +102,19 @@ def check_name(name: str, version: str) -> None:
         raise ImageError(
             f'The image cannot be called "{name}", for RELION in it is {version}: call it "relion" '
             "and let the version be the catalogue's."
+        )
+
+
+def check_word(what: str, word: str) -> None:
+    """See that a name, version or variant can be part of a file's name and be typed.
+
+    Raises:
+        ImageError: it cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", word, re.ASCII):
+        raise ImageError(
+            f'"{word}" is no {what} for an image: use letters, digits, ".", "+", "-" and "_", and '
+            "begin with a letter or digit."
         )
 
 
@@ -118,7 +133,7 @@ def described(added: Added, site: Site) -> list[str]:
         f"partitions    {', '.join(build.get('partitions', ())) or 'all'}",
         f"MPI           {build['mpi']}",
         f"programs      {len(build['programs'])}, relion_refine among them",
-        f"signed by     {', '.join(signed) if signed else 'nobody'}",
+        f"signed by     {', '.join(signed) if signed else 'nobody that Apptainer knows here'}",
     ]
     if build.get("weights"):
         lines.append(f"weights       {build['weights']}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,22 +13,21 @@ from typing import NamedTuple
 from .. import apptainer
 from ..errors import ImageError, WriteError
 from ..file_lock import locked
-from ..host import Finished, run
+from ..host import Finished
 from ..images import load_catalogue
 from ..sif import read_header
 from ..site import Site, bytes_of
 from .build_failure import no_space, test_failure, what_failed
+from .build_files import BASE, copy_recipe, made, published, work_folder
 from .catalogue_file import check_editable
 from .definition import check
-from .image_add import Added, Wanted, add, check_name
+from .image_add import Added, Wanted, add, check_name, check_word
 from .image_inspection import inspect
 from .recipes import Recipe
 from .streamed import ended_by_signals, streamed
 
 __all__ = ["Order", "build"]
 
-_BASE = "base.sif"  # a relative name, for the image's labels keep it
-_LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
 _UNPACKED = 5  # a SIF's content beside its compressed size, with what is added
 
 
@@ -72,15 +68,12 @@ def build(order: Order, site: Site) -> Added:
             "build …`) who may write the catalogue and the folder of the image."
         )
     check_name(order.name, order.version)
+    check_word("version", order.version)
     apptainer.version(site.apptainer.program)
-    _refuse_present(order, what)
-    with (
-        ended_by_signals(),
-        _made(order.output.parent),
-        _only_builder(order.output, what),
-        _work_folder() as work,
-    ):
-        return _build_in(work, order, site, what)
+    with ended_by_signals(), _only_builder(order):
+        _refuse_present(order, what)
+        with made(order.output.parent), work_folder() as work:
+            return _build_in(work, order, site, what)
 
 
 def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
@@ -88,12 +81,12 @@ def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
     definition = Path(order.recipe.definition)
     arguments = {**order.recipe.arguments, **order.arguments}
     if order.base:
-        arguments |= {"bootstrap": "localimage", "from": _BASE}
+        arguments |= {"bootstrap": "localimage", "from": BASE}
     check(definition, arguments, work)
     _check_space(order, work)
-    _copy_recipe(definition, work)
+    copy_recipe(definition, work)
     if order.base:
-        (work / _BASE).symlink_to(order.base.resolve())
+        (work / BASE).symlink_to(order.base.resolve())
     text = definition.read_text()
 
     _say(f"building {what} from {definition}")
@@ -120,7 +113,7 @@ def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
     image = work / "image.sif"
     facts = inspect(image, site)
     wanted = Wanted(order.name, order.version, order.recipe.variant, replace=order.replace)
-    with _published(image, order.output):
+    with published(image, order.output):
         facts = facts._replace(header=read_header(order.output))
         return add(order.output, facts, wanted)
 
@@ -144,62 +137,16 @@ def _refuse_present(order: Order, what: str) -> None:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """The folder, made if missing, and then gone again if it is empty in the end."""
-    was_there = folder.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"The folder {folder} cannot be made ({error.strerror}): name another with --folder."
-        ) from error
-    try:
-        yield
-    finally:
-        if not was_there:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-@contextmanager
-def _only_builder(output: Path, what: str) -> Iterator[None]:
-    lock = output.with_name(f".{output.name}.lock")
-    with locked(lock, f"{what}, to be {output},", seconds=0):
+def _only_builder(order: Order) -> Iterator[None]:
+    """Hold the image's lock, which is the catalogue's and not the folder's of this build."""
+    name = f"{order.name}-{order.version}-{order.recipe.variant}"
+    lock = check_editable().with_name(f".{name}.build.lock")
+    what = f"{order.name} {order.version} ({order.recipe.variant})"
+    with locked(lock, what, seconds=0, doing="built"):
         try:
             yield
         finally:  # while it is held: a failed build leaves the folder as it was
             lock.unlink(missing_ok=True)
-
-
-@contextmanager
-def _work_folder() -> Iterator[Path]:
-    """A private folder for the build, on a local disk: --fakeroot does not work on a shared one."""
-    parent = next(
-        (os.environ[name] for name in ("APPTAINER_TMPDIR", "TMPDIR") if os.environ.get(name)),
-        "/var/tmp",
-    )
-    try:
-        work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))
-    except OSError as error:
-        raise WriteError(
-            f"{parent} cannot be written ({error.strerror}): name a folder on a local disk in the "
-            "variable APPTAINER_TMPDIR."
-        ) from error
-    try:
-        yield work
-    finally:
-        _remove(work)
-
-
-def _remove(work: Path) -> None:
-    """Remove the work folder; an interrupted build leaves files of --fakeroot's other ids."""
-    shutil.rmtree(work, ignore_errors=True)
-    if work.exists():
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            as_all_ids = ["unshare", "--user", "--map-root-user", "--map-auto"]
-            run([*as_all_ids, "rm", "-rf", str(work)], timeout=120)
-    if work.exists():
-        _say(f"{work} could not be removed: let root remove it")
 
 
 def _check_space(order: Order, work: Path) -> None:
@@ -227,47 +174,6 @@ def _refuse_full(output: str, work: Path) -> None:
             f"The build ran out of space in {work.parent}, or in {Path.home()}: make room, or name "
             "another folder in the variable APPTAINER_TMPDIR; nothing was changed."
         )
-
-
-def _copy_recipe(definition: Path, work: Path) -> None:
-    """The definition and the files beside it, which its %files may name."""
-
-    def too_large(folder: str, names: list[str]) -> list[str]:
-        sizes = {name: os.lstat(Path(folder, name)).st_size for name in names}
-        return [name for name, size in sizes.items() if size > _LARGEST_FILE or name == _BASE]
-
-    try:
-        shutil.copytree(definition.parent, work, ignore=too_large, dirs_exist_ok=True)
-    except (OSError, shutil.Error) as error:
-        raise WriteError(
-            f"The files beside {definition} cannot be copied to {work} ({error}): mend their "
-            "permissions, or make room."
-        ) from error
-
-
-@contextmanager
-def _published(image: Path, output: Path) -> Iterator[None]:
-    """The image under its final name, at once and whole; gone again if the block fails."""
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(image, partial)
-        partial.chmod(0o755)
-        partial.rename(output)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise WriteError(
-            f"{output} cannot be written ({error.strerror}): make room or mend the permissions, or "
-            "name another folder with --folder."
-        ) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    try:
-        yield
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise
 
 
 def _say(sentence: str) -> None:

@@ -42,6 +42,7 @@ class Listed(NamedTuple):
             "state": at_a_glance(self),
             "gpu": build.gpu,
             "partitions": list(build.partitions),
+            "weights": build.weights and str(self.path.parent / build.weights),
             "sha256": build.sha256,
             "size": build.size,
             "sif_id": build.sif_id,

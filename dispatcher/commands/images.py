@@ -112,6 +112,7 @@ def add(
     check_editable()  # before the minutes that a large file takes
     site = load_site()
     wanted = Wanted(name, version, variant, gpu, tuple(partition or ()), weights, default, replace)
+    file = file.absolute()  # Apptainer takes a:b.sif for an address
     for line in described(add_image(file, inspect(file, site), wanted), site):
         print(line)
     return 0

@@ -279,6 +279,17 @@ def test_files_that_are_no_whole_sif_are_refused(site: Site, tmp_path: Path) -> 
     assert "cannot be read" in refused(site.add(tmp_path / "missing.sif"))
 
 
+def test_any_name_of_a_file_is_taken_and_no_odd_one_of_an_image(site: Site) -> None:
+    for name in ("relion:5 of today.sif", "-5.sif"):
+        shutil.copy(site.base, site.folder / name)
+        done = site.images("add", "--variant", "v" + str(len(name)), "--", name)
+        assert f"file          {name}" in done.stdout, done.stderr
+
+    assert '"a b" is no variant' in refused(site.add(site.base, "--variant", "a b"))
+    odd = f"{site.version}/../x"
+    assert f'"{odd}" is no version' in refused(site.add(site.base, "--version", odd))
+
+
 def test_an_image_for_another_architecture_is_refused(site: Site, tmp_path: Path) -> None:
     image = tmp_path / "image.sif"
     shutil.copy(site.base, image)
@@ -364,6 +375,56 @@ def test_a_failing_post_is_told_with_its_line_and_leaves_no_trace(site: Site) ->
     assert site.files() == set()
 
 
+def test_a_script_that_reaches_no_server_is_not_taken_for_the_base(site: Site) -> None:
+    fails = "ls '/no/such: Connection refused, /dev/fuse'"
+    site.recipe(definition(post=fails))
+    assert "%post of" in refused(site.build())
+
+    site.recipe(definition(test=fails))
+    assert "%test of" in refused(site.build())
+
+
+def test_a_file_that_comes_to_its_place_during_a_build_stays(site: Site) -> None:
+    site.recipe(definition(post="sleep 2"))
+    build = site.start_build()
+    image = site.folder / "images" / f"relion-{site.version}-small.sif"
+    wait_for(image.parent.is_dir, 10, "the build")
+    image.write_text("another's")
+
+    assert build.wait(60) == 1
+    assert f"{image} was put there while" in build.communicate()[1]
+    assert image.read_text() == "another's"
+    assert site.files() == {str(image), str(image.parent)}
+
+
+def test_large_files_and_what_is_no_file_stay_out_of_the_build(site: Site) -> None:
+    site.recipe(definition())
+    recipes = site.folder / "containers"
+    (recipes / "nothing").symlink_to("/no/such")
+    (recipes / "everything").symlink_to("/")
+    os.mkfifo(recipes / "pipe")
+    large = site.work / "large"
+    with open(large, "wb") as stream:
+        stream.truncate(200 * 2**20)
+    large.chmod(0)  # so that copying it fails
+    (recipes / "large").symlink_to(large)
+
+    assert site.build().returncode == 0
+
+
+def test_what_a_build_makes_can_be_read_by_all_users(site: Site) -> None:
+    site.recipe(definition())
+
+    done = site.images(
+        *("build", "relion", site.version, "--base", site.base),
+        before=("sh", "-c", 'umask 077 && exec "$@"', "sh"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    for path in map(Path, site.files()):
+        assert path.stat().st_mode & 0o044 == 0o044, path
+
+
 def test_a_failing_test_is_told_with_its_line_and_leaves_no_trace(site: Site) -> None:
     text = definition(test="relion_refin --version")
     site.recipe(text)
@@ -397,13 +458,15 @@ def test_a_definition_is_checked_before_anything_starts(site: Site) -> None:
 
 
 def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) -> None:
-    site.recipe(definition(post="sleep 4"))
+    site.recipe(definition(post="sleep 6"))
     first = site.start_build()
-    wait_for(lambda: list(site.folder.glob("images/.*.lock")), 10, "the first build")
+    wait_for((site.folder / "images").is_dir, 10, "the first build")
 
     said = refused(site.build())
+    elsewhere = refused(site.build("--folder", site.folder / "other"))
 
-    assert f"(process {first.pid} on " in said
+    assert f"is being built by {os.environ['USER']} (process {first.pid} on " in said
+    assert f"(process {first.pid} on " in elsewhere
     assert first.wait(60) == 0, first.communicate()[1]
     assert site.entry()["variant"] == "small"
 
@@ -448,6 +511,30 @@ def test_no_space_for_the_build_is_told_before_it_starts(site: Site) -> None:
     (site.folder / "images").mkdir()
     done = site.images(*command, before=small_disk)
     assert f"no space for the build in {site.folder / 'images'}" in refused(done)
+
+
+def test_a_full_disk_at_the_end_is_told(site: Site) -> None:
+    # --fakeroot does not work where an ordinary user may mount a small disk: only the last step.
+    small_disk = in_namespace(f"mount -t tmpfs -o size=1M none {site.folder}")
+    code = """
+import os, sys
+from pathlib import Path
+from dispatcher.catalogue.build_files import published
+try:
+    with published(Path(sys.argv[1]), Path(sys.argv[2], "image.sif")):
+        print("published")
+except Exception as error:
+    print(type(error).__name__, error, os.listdir(sys.argv[2]))
+"""
+    done = subprocess.run(
+        [*small_disk, sys.executable, "-c", code, str(site.base), str(site.folder)],
+        env={**os.environ, "PYTHONPATH": str(COMMAND.parents[1])},
+        capture_output=True,
+        text=True,
+    )
+
+    assert "cannot be written (No space left on device)" in done.stdout, done.stderr
+    assert done.stdout.startswith("WriteError") and done.stdout.endswith("[]\n")
 
 
 def test_a_disk_that_fills_up_during_the_build_is_told(site: Site) -> None:
@@ -509,6 +596,15 @@ def test_singularity_ce_in_its_place_is_told(site: Site, path_without_apptainer:
 
     (path_without_apptainer / "apptainer").symlink_to(singularity)
     assert "apptainer is singularity-ce version 4.3.1" in refused(site.add(site.base))
+
+
+def test_apptainer_under_its_other_name_is_not_taken_for_singularity_ce(
+    site: Site, path_without_apptainer: Path
+) -> None:
+    (path_without_apptainer / "singularity").symlink_to(shutil.which(APPTAINER) or APPTAINER)
+    site.environment = {"PATH": str(path_without_apptainer)}
+
+    assert "Apptainer (apptainer) cannot be started" in refused(site.add(site.base))
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_an_image_file_that_was_changed_is_named(images: Path) -> None:
 
 
 def test_images_that_the_sites_policy_does_not_admit_are_named(site: WriteSite) -> None:
-    site("site.json", {"apptainer": {"signed_by": ["AB12"]}})
+    site("site.json", {"apptainer": {"signed_by": ["AB12" * 10]}})
 
     assert any(
         "is not signed by a key" in problem and 'job type "refine"' in problem

@@ -36,6 +36,7 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "("}}}, "schedulers.x.job_id"),
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "a"}}}, "needs a group"),
         ({"mps": "perhaps"}, 'key "mps"'),
+        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "has 40 or 64 digits out of 0-9 and A-F"),
     ],
 )
 def test_mistakes_in_site_json_are_named(
