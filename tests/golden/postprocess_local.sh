@@ -80,19 +80,21 @@ relion-dispatch 0.1.0
   Image relion 5.1.0 (cpu): the site's default.
 END_OF_REASONS
 
-# The file must be the one that was chosen, here as well: its size and the id in its header.
-dispatch_found="$(stat -Lc %s /data/site/relion-5.1.0-cpu.sif) $(od -An -tx1 -j48 -N16 /data/site/relion-5.1.0-cpu.sif | tr -d ' \n')"
-if [ "$dispatch_found" != '141 7bd8c2cc7e74564e9c3786f45b6092ba' ]; then
-    echo "relion-dispatch: the image" /data/site/relion-5.1.0-cpu.sif "on $HOSTNAME is not the one that was chosen" \
-        "(size and SIF id $dispatch_found instead of" '141 7bd8c2cc7e74564e9c3786f45b6092ba'"):" \
-        "have your admin put the right file there, and submit the job again." >&2
-    exit 1
-fi
 # A clean environment in the container, but for these variables where they are set.
 for dispatch_name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
     [ -z "${!dispatch_name+set}" ] || export "APPTAINERENV_$dispatch_name=${!dispatch_name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
+
+# The image must be the file that was chosen, on each node: its size and the id in its header.
+dispatch_look='found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d " \n")"
+[ "$found" = "$2" ] || {
+    echo "relion-dispatch: the image $1 on $(uname -n) is not the one that was chosen" \
+        "(size and SIF id $found instead of $2): have your admin put the right file there," \
+        "and submit the job again." >&2
+    exit 1
+}'
+bash -c "$dispatch_look" look /data/site/relion-5.1.0-cpu.sif '141 7bd8c2cc7e74564e9c3786f45b6092ba' || exit 1
 
 run apptainer --quiet exec --no-eval --cleanenv \
     --mount=type=bind,source=/data/project,destination=/data/project \

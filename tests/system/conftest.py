@@ -219,6 +219,17 @@ def make_project(
     return make
 
 
+def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[str]:
+    """Call the hook on the host, as a RELION outside any container would."""
+    return subprocess.run(
+        [project.hook, f"{job.parent.name}/{job.name}/run_submit.script"],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+    )
+
+
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Wait until `condition` holds; fail naming `what` after `seconds`."""
     end = time.monotonic() + seconds

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, MakeProject, Project, wait_for
+from .conftest import ROOT, MakeProject, submit_directly, wait_for
 from .test_slurm import REFINE
 
 
@@ -38,17 +38,6 @@ def test_the_pipeline_knows_when_a_program_fails(make_project: MakeProject) -> N
 
     assert project.status(job) == "Failed"
     assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
-
-
-def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[str]:
-    """Call the hook on the host, as a RELION outside any container would."""
-    return subprocess.run(
-        [project.hook, f"{job.parent.name}/{job.name}/run_submit.script"],
-        cwd=project.folder,
-        env=project.environment,
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeProject, Project
+from .conftest import MakeProject, Project, submit_directly, wait_for
 
 REFINE = {
     "fn_img": "particles.star",
@@ -170,3 +170,31 @@ def test_a_project_in_a_folder_with_an_unusual_name(make_project: MakeProject) -
 def test_relion_is_not_on_the_host() -> None:
     assert shutil.which("relion_refine") is None
     assert os.getuid() != 0
+
+
+def test_a_stale_image_on_the_second_node_stops_the_job(
+    make_project: MakeProject, images: dict[str, Path], tmp_path: Path
+) -> None:
+    # /tmp is another folder on each node of the test cluster, and another one here.
+    project = make_project("3", refine={"nodes": 2, "ngpu": 1})
+    cluster = Path(os.environ["SLURM_CONF"]).parent
+    seen = Path("/tmp", f"relion-images-{os.getpid()}")
+    here = {"": "3", f"{cluster}/nodes/gpu1": "3", f"{cluster}/nodes/gpu2": "5"}
+    folders = [Path(f"{root}{seen}") for root in here]
+    catalogue = Path(project.environment["RELION_DISPATCH_SITE"], "images.json")
+    catalogue.write_text(catalogue.read_text().replace(str(images["3"]), f"{seen}/relion.sif"))
+    try:
+        for folder, major in zip(folders, here.values(), strict=True):
+            folder.mkdir(parents=True)
+            (folder / "relion.sif").symlink_to(images[major])
+        job = project.add_job("refine3d", **REFINE)
+        submit_directly(project, job)
+
+        wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 60, "the end of the job")
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    said = (job / "run.err").read_text()
+    assert f"the image {seen}/relion.sif on gpu2 is not the one that was chosen" in said
+    assert "on gpu1" not in said
+    assert "RELION version" not in (job / "run.out").read_text(), "nothing was started"
