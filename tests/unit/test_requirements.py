@@ -30,7 +30,9 @@ def test_the_pins_are_those_of_pyproject() -> None:
             assert PINS[file][name] == version, "run deploy/update_requirements.sh"
 
 
-@pytest.mark.parametrize(("file", "least"), [("requirements.txt", 11), ("build_requirements.txt", 4)])
+@pytest.mark.parametrize(
+    ("file", "least"), [("requirements.txt", 11), ("build_requirements.txt", 4)]
+)
 def test_each_library_has_digests_and_no_address(file: str, least: int) -> None:
     locked = re.sub(r"\A(#.*\n)+", "", LOCKED[file])
     entries = re.split(r"\n(?=[a-z])", locked.strip())
