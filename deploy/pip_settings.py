@@ -3,8 +3,8 @@
     python -m pip config list | pip_settings.py FOLDER
 
 Prints a pip.conf with those of pip's settings that lead to its index. Addresses of local files are
-left out, as they mean nothing elsewhere. FOLDER/ca.crt, where it is there, is named as the bundle of
-certificates to trust. `pip_settings.py --certificates` prints where that bundle is on this machine,
+left out, as they mean nothing elsewhere. FOLDER/ca.crt, where it is there, is named as the bundle
+of certificates to trust. `pip_settings.py --certificates` prints where that bundle is on this machine,
 pip's own setting or else the system's, or an empty line.
 """
 

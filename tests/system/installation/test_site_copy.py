@@ -192,8 +192,10 @@ def test_root_without_capabilities_sets_a_site_up(
     program.chmod(0o755)
 
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", ROOT / "deploy" / "install.sh"]
-        + ["--prefix", prefix, *form_options("appliance"), "--from", file],
+        [
+            *("unshare", "--user", "--map-root-user", ROOT / "deploy" / "install.sh"),
+            *("--prefix", prefix, *form_options("appliance"), "--from", file),
+        ],
         env=environment(RELION_DISPATCH_APPTAINER=str(program)),
         capture_output=True,
         text=True,
