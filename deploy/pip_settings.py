@@ -4,8 +4,8 @@
 
 Prints a pip.conf with those of pip's settings that lead to its index. Addresses of local files are
 left out, as they mean nothing elsewhere. FOLDER/ca.crt, where it is there, is named as the bundle
-of certificates to trust. `pip_settings.py --certificates` prints where that bundle is on this machine,
-pip's own setting or else the system's, or an empty line.
+of certificates to trust. `pip_settings.py --certificates` prints where that bundle is on this
+machine, pip's own setting or else the system's, or an empty line.
 """
 
 from __future__ import annotations

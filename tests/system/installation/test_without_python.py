@@ -34,13 +34,16 @@ def without_python(
     """
     home.mkdir(exist_ok=True)
     text = (
-        'uid=$1 gid=$2; shift 2; while [ "$1" != -- ]; do mount --bind /dev/null "$1"; shift; done; '
+        "uid=$1 gid=$2; shift 2; "
+        'while [ "$1" != -- ]; do mount --bind /dev/null "$1"; shift; done; '
         f'shift; {before} exec unshare --user --map-user="$uid" --map-group="$gid" "$@"'
     )
     kept = {k: v for k, v in environment().items() if not k.startswith("XDG_")}
     return subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", text, "sh"]
-        + [str(os.getuid()), str(os.getgid()), *map(str, hidden()), "--", *map(str, command)],
+        [
+            *("unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", text, "sh"),
+            *(str(os.getuid()), str(os.getgid()), *map(str, hidden()), "--", *map(str, command)),
+        ],
         env=kept | {"PATH": PATH, "HOME": str(home)} | more,
         capture_output=True,
         text=True,
