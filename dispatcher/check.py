@@ -132,7 +132,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
     """Plan a made-up job of every type, render its template, and let bash read the script."""
     found = list(_uncompiled_templates())
     known = set(DECIDING_PARAMETERS)
-    without_image: dict[str, list[str]] = {}
+    same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, _sample_catalogue(Path(folder), types, site))
         for name, kind in types.types.items():
@@ -151,7 +151,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 )
                 script = job_script(plan)
             except DispatchError as error:
-                found.append(f'job type "{name}": {error}')
+                same.setdefault(str(error), []).append(name)
                 continue
             if catalogue and plan.image and plan.image.name in catalogue.images:
                 needs = Needs(
@@ -162,7 +162,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 try:
                     choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
                 except DispatchError as error:
-                    without_image.setdefault(str(error), []).append(name)
+                    same.setdefault(str(error), []).append(name)
             if host.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
@@ -173,7 +173,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
             if read.returncode != 0:
                 found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
     # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
-    found += (f"{_named(names)}: {sentence}" for sentence, names in without_image.items())
+    found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
     return found + list(_unused_parameters(site, types, known))
 
 
