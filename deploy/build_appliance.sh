@@ -56,7 +56,8 @@ if [[ -z $base ]]; then
     if is_debian && is_root; then
         base=$("$root/containers/debian_base.sh" bookworm)
     else
-        base=$(find "$cache/bases" -name 'debian-bookworm-*.sif' 2> /dev/null | tail -n 1) || true
+        base=$(find "$cache/bases" -name 'debian-bookworm-*.sif' -printf '%T@ %p\n' 2> /dev/null |
+            sort -n | sed -n '$s/^[^ ]* //p') || true
         base=${base:-docker}
         say "base: $base (choose with --base)"
     fi
