@@ -47,7 +47,7 @@ fi
 # In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses.
 work=$("$as_user" mktemp -d /var/tmp/debian-base.XXXXXX)
 log=$(mktemp)
-trap 'rm -f "$log"; "$as_root" rm -rf "$work"' EXIT
+trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
 start=$SECONDS
 say "building a bare Debian $suite, as root ..."
 "$as_root" env APPTAINER_TMPDIR="$work" "$apptainer" build \

@@ -35,6 +35,8 @@ has_ids() { # USER /etc/subuid|/etc/subgid
 
 ensure_ids() { # USER
     local kind file first
+    # Without root there is none to add, and Apptainer can do without them in many builds.
+    [[ $EUID -eq 0 ]] || command -v sudo > /dev/null || return 0
     for kind in uid gid; do
         file=/etc/sub$kind
         ! has_ids "$1" "$file" || continue

@@ -3,9 +3,9 @@
     python -m pip config list | pip_settings.py FOLDER
 
 Prints a pip.conf with those of pip's settings that lead to its index. Addresses of local files are
-left out, as they mean nothing elsewhere. The bundle of certificates, pip's own setting or else the
-machine's, is named as FOLDER/ca.crt. `pip_settings.py --certificates` prints where that bundle is
-here, or an empty line.
+left out, as they mean nothing elsewhere. FOLDER/ca.crt, where it is there, is named as the bundle
+of certificates to trust. `pip_settings.py --certificates` prints where that bundle is on this
+machine, pip's own setting or else the system's, or an empty line.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def certificates(listed: str) -> str:
 
 
 def configuration(listed: str, folder: str) -> str:
-    """Return the pip.conf for a place where the bundle lies in `folder`."""
+    """Return the pip.conf for a place where the bundle, if there is one, lies in `folder`."""
     lines = ["[global]"]
     for name in NAMES:
         words = settings(listed).get(name, "").split()
         # An address of several lines is one of several words in one line as well.
         if kept := " ".join(word for word in words if not word.startswith(("file:", "/"))):
             lines.append(f"{name} = {kept}")
-    if certificates(listed):
+    if (Path(folder) / "ca.crt").is_file():
         lines.append(f"cert = {folder}/ca.crt")
     return "\n".join(lines)
 

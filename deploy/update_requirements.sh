@@ -1,6 +1,7 @@
 #!/bin/bash
-# Makes deploy/requirements.txt anew from the pins in pyproject.toml: all that they need in turn, with
-# the digests of every file of it. Review the difference before you commit it.
+# Makes deploy/requirements.txt and build_requirements.txt anew from the pins in pyproject.toml: all
+# that they need in turn, with the digests of every file of it. Review the difference before you
+# commit it.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,10 +16,17 @@ index=$("${way[@]}" "$work" <<< "$settings" | sed -n 's/^index-url = //p')
 certificates=$("${way[@]}" --certificates <<< "$settings")
 [[ -z $index ]] || export UV_DEFAULT_INDEX=$index
 [[ -z $certificates ]] || export SSL_CERT_FILE=$certificates
-"$work/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-header --no-annotate "$root/pyproject.toml" --output-file "$work/requirements.txt"
-{
-    sed '/^[^#]/,$d' "$root/deploy/requirements.txt"
-    cat "$work/requirements.txt"
-} > "$work/new"
-cp "$work/new" "$root/deploy/requirements.txt"
+
+lock() { # INPUT FILE    "-" is standard input
+    "$work/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-annotate "$1" --output-file "$work/locked"
+    {
+        sed '/^[^#]/,$d' "$root/deploy/$2"
+        cat "$work/locked"
+    } > "$work/new"
+    rm "$work/locked" # uv prefers the versions that it finds there
+    cp "$work/new" "$root/deploy/$2"
+}
+
+lock "$root/pyproject.toml" requirements.txt
+sed -n 's/^requires = \["\(.*\)"\]$/\1/p' "$root/pyproject.toml" | lock - build_requirements.txt

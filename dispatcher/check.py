@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
@@ -131,6 +132,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
     """Plan a made-up job of every type, render its template, and let bash read the script."""
     found = list(_uncompiled_templates())
     known = set(DECIDING_PARAMETERS)
+    same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, _sample_catalogue(Path(folder), types, site))
         for name, kind in types.types.items():
@@ -149,7 +151,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 )
                 script = job_script(plan)
             except DispatchError as error:
-                found.append(f'job type "{name}": {error}')
+                same.setdefault(str(error), []).append(name)
                 continue
             if catalogue and plan.image and plan.image.name in catalogue.images:
                 needs = Needs(
@@ -160,7 +162,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 try:
                     choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
                 except DispatchError as error:
-                    found.append(f'job type "{name}": {error}')
+                    same.setdefault(str(error), []).append(name)
             if host.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
@@ -170,7 +172,16 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
             read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
             if read.returncode != 0:
                 found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
+    # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
+    found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
     return found + list(_unused_parameters(site, types, known))
+
+
+def _named(types: list[str]) -> str:
+    if len(types) == 1:
+        return f'job type "{types[0]}"'
+    more = f" and {len(types) - 3} more" if len(types) > 3 else ""
+    return f"job types {', '.join(json.dumps(name) for name in types[:3])}{more}"
 
 
 def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:
@@ -214,10 +225,11 @@ def _unread(choice: Choice, *_: object) -> Choice:
 
 
 def _sample_catalogue(folder: Path, types: JobTypes, site: Site) -> Catalogue:
-    signed = tuple(site.apptainer.signed_by)
+    gpu, signed = site.apptainer.gpu_kind, tuple(site.apptainer.signed_by)
+    # A signature counts for a digest alone.
     builds = [
-        Build(variant="gpu", path="sample.sif", gpu=site.apptainer.gpu_kind, signed_by=signed),
-        Build(variant="cpu", path="sample.sif", signed_by=signed),
+        Build(variant="gpu", path="sample.sif", gpu=gpu, signed_by=signed, sha256="0" * 64),
+        Build(variant="cpu", path="sample.sif", signed_by=signed, sha256="0" * 64),
     ]
     names = {kind.image for kind in types.types.values() if kind.image}
     image = Image(default="1", versions={"1": builds})

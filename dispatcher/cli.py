@@ -45,7 +45,7 @@ Script = Annotated[
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; errors meant for people are printed, not raised."""
     try:
-        return int(app(args=arguments, standalone_mode=False) or 0)
+        return int(app(args=arguments, prog_name="relion-dispatch", standalone_mode=False) or 0)
     except DispatchError as error:
         print(f"relion-dispatch: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ if [ -z "${RELION_DISPATCH_SITE:-}" ] && [ -d "@PREFIX@/etc/relion-dispatch" ]; 
     RELION_DISPATCH_SITE=@PREFIX@/etc/relion-dispatch
     export RELION_DISPATCH_SITE
 fi
+@APPTAINER@
 export RELION_DISPATCH_TEMPLATE=@PREFIX@/share/relion_template.sh # what `template` prints
 program=@PROGRAMS@/@NAME@
 [ ! -x "$program" ] || exec "$program" "$@"

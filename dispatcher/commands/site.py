@@ -68,11 +68,15 @@ def import_(
 
     exported = read(file)
     places = find_places(exported, images or [])
-    write_texts(exported)
+    # deploy/install.sh lists these lines in its manifest.
+    for path in write_texts(exported):
+        print(f"wrote: {path}", flush=True)
     enter_places(places)
     if build:
-        for sentence in build_missing(places, load_site()):
+        for sentence, built in build_missing(places, load_site()):
             print(sentence, flush=True)
+            if built:
+                print(f"wrote: {built}", flush=True)
     return _print_comparison(exported)
 
 

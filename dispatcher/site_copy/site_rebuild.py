@@ -39,8 +39,8 @@ def find_places(exported: SiteFile, folders: Sequence[Path]) -> list[Place]:
     return places
 
 
-def write_texts(exported: SiteFile) -> None:
-    """Write the site's own files, byte for byte.
+def write_texts(exported: SiteFile) -> Iterator[Path]:
+    """Write the site's own files, byte for byte; yields the path of each that it wrote.
 
     An images.json that lists the same files elsewhere stays: the site was set up here before.
 
@@ -59,6 +59,7 @@ def write_texts(exported: SiteFile) -> None:
                 f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
                 "set the site up again."
             ) from error
+        yield path
 
 
 def _is_needed(text: ExportedText) -> bool:
@@ -109,8 +110,8 @@ def enter_places(places: Sequence[Place]) -> None:
                 listed["mtime"] = read_header(path).mtime
 
 
-def build_missing(places: Sequence[Place], site: Site) -> Iterator[str]:
-    """Build the images that were not found from their recipes; a sentence for each.
+def build_missing(places: Sequence[Place], site: Site) -> Iterator[tuple[str, Path | None]]:
+    """Build the images that were not found from their recipes; a sentence, and the file, of each.
 
     What is built has another digest than the exported file: jobs of projects pinned to that are
     refused until the pin is moved.
@@ -128,6 +129,6 @@ def build_missing(places: Sequence[Place], site: Site) -> Iterator[str]:
             )
             image_build.build(order, site)
         except DispatchError as error:
-            yield f"{image} was not built: {error}"
+            yield f"{image} was not built: {error}", None
         else:
-            yield f"{image} was built anew, as {output}."
+            yield f"{image} was built anew, as {output}.", output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, MakeProject
+from .conftest import COMMAND, MakeProject, wait_for
 
 APPLIANCE = os.environ.get("RELION_TEST_APPLIANCE", "")
 
@@ -66,3 +66,25 @@ def test_nothing_of_the_machine_that_built_it_is_in_the_image(make_project: Make
     assert "relion-dispatch-build" not in left
     assert "index-url" not in shown
     assert "relion-dispatch.version" in shown
+
+
+@pytest.mark.parametrize("form", ["appliance"])
+def test_a_submission_starts_one_container(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5", scheduler="local")
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    starts, program = tmp_path / "starts", tmp_path / "apptainer"
+    program.write_text(
+        f'#!/bin/sh\necho "$*" >> {starts}\nexec {os.environ["RELION_TEST_APPTAINER"]} "$@"\n'
+    )
+    program.chmod(0o755)
+
+    run(
+        project.hook,
+        f"{job.parent.name}/{job.name}/run_submit.script",
+        cwd=project.folder,
+        env=project.environment | {"RELION_DISPATCH_APPTAINER": str(program)},
+    )
+
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    (start,) = starts.read_text().splitlines()
+    assert APPLIANCE in start and "dispatcher.hook" in start

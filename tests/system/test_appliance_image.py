@@ -16,7 +16,9 @@ LIBRARY = "/usr/lib/relion-dispatch"
 
 def inside(*command: str) -> str:
     """What a command says inside the image, which sees nothing of the host's environment."""
-    run = [os.environ["RELION_TEST_APPTAINER"], "--silent", "exec", "--cleanenv"]
+    apptainer = os.environ["RELION_TEST_APPTAINER"]
+    # The host's /var/tmp is none of the image's.
+    run = [apptainer, "--silent", "exec", "--cleanenv", "--no-mount=tmp"]
     image = os.environ["RELION_TEST_APPLIANCE"]
     return subprocess.run([*run, image, *command], capture_output=True, text=True).stdout
 

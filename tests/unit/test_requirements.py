@@ -1,4 +1,4 @@
-"""deploy/requirements.txt holds what pyproject.toml asks for, by digest; and how pip gets at it."""
+"""The locked requirements hold what pyproject.toml asks for, by digest; and how pip gets at it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = (ROOT / "deploy" / "requirements.txt").read_text()
-PINS = dict(re.findall(r"^([\w-]+)==(\S+)", REQUIREMENTS, re.MULTILINE))
+FILES = ("requirements.txt", "build_requirements.txt")
+LOCKED = {name: (ROOT / "deploy" / name).read_text() for name in FILES}
+PINS = {
+    name: dict(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE)) for name, text in LOCKED.items()
+}
 
 
-def test_the_runtime_pins_are_those_of_pyproject() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def test_the_pins_are_those_of_pyproject() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = (pyproject["project"]["dependencies"], pyproject["build-system"]["requires"])
 
-    for requirement in project["dependencies"]:
-        name, _, version = requirement.partition("==")
-        assert PINS[name] == version, "run deploy/update_requirements.sh"
+    for file, requirements in zip(FILES, wanted, strict=True):
+        for requirement in requirements:
+            name, _, version = requirement.partition("==")
+            assert PINS[file][name] == version, "run deploy/update_requirements.sh"
 
 
-def test_each_library_has_digests_and_no_address() -> None:
-    entries = re.split(r"\n(?=[a-z])", REQUIREMENTS[REQUIREMENTS.index("\nannotated") :].strip())
+@pytest.mark.parametrize(
+    ("file", "least"), [("requirements.txt", 11), ("build_requirements.txt", 4)]
+)
+def test_each_library_has_digests_and_no_address(file: str, least: int) -> None:
+    locked = re.sub(r"\A(#.*\n)+", "", LOCKED[file])
+    entries = re.split(r"\n(?=[a-z])", locked.strip())
 
-    assert len(entries) >= len(PINS) > 10
+    assert len(entries) >= len(PINS[file]) >= least
     for entry in entries:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
-    assert not re.search(r"https?:|file:|--(extra-)?index|--find-links", REQUIREMENTS)
+    assert not re.search(r"https?:|file:|--(extra-)?index|--find-links", locked)
 
 
 def pip_list(folder: Path, file: str, **variables: str) -> str:
@@ -76,14 +85,16 @@ def test_the_appliances_pip_gets_the_machines_way_to_its_index(
     bundle = tmp_path / "bundle.crt"
     bundle.touch()
     listed += f"global.cert={str(bundle)!r}\n"
+    (tmp_path / "ca.crt").touch()
     # As pip reads it.
     read = configparser.RawConfigParser()
-    read.read_string(way(listed, "/opt/build"))
+    read.read_string(way(listed, str(tmp_path)))
 
     assert dict(read["global"]) == {
         "index-url": index,
         "extra-index-url": "https://b.example/simple https://c.example/simple",
         "trusted-host": "own.example",
-        "cert": "/opt/build/ca.crt",
+        "cert": f"{tmp_path}/ca.crt",
     }
+    assert "cert" not in way(listed, "/nowhere")
     assert way(listed, "--certificates").strip() == str(bundle)

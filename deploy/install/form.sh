@@ -1,0 +1,70 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The form of an installation, and what it stands on: a Python or an Apptainer.
+# Part of deploy/install.sh, which sources it: variables come from there, and go there.
+
+choose_form() {
+    if [[ -z $form && -n $current ]]; then
+        form=appliance
+        [[ ! -d $prefix/versions/$current/venv ]] || form=venv
+        say "form: $form, as it is"
+    elif [[ -z $form ]]; then
+        form=appliance
+        ! find_python || form=venv
+        [[ $form == venv ]] || find_apptainer || fail "there is neither Python 3.11 or newer with venv" \
+            "(Debian: python3-venv; Red Hat: python3.11) nor Apptainer here: install one of them, load" \
+            "its module, or name it with --python or in RELION_DISPATCH_APPTAINER (docs/install.md)."
+        say "form: $form (choose with --venv or --appliance)"
+    fi
+    if [[ $form == venv ]]; then
+        [[ -n ${python:-} ]] || find_python ||
+            fail "${wanted_python:-/usr/bin/python3} is no Python 3.11 or newer with venv: install" \
+                "one (Debian: python3-venv; Red Hat: python3.11), name it with --python, or choose" \
+                "--appliance."
+    else
+        find_apptainer || fail "--appliance needs Apptainer, and there is no" \
+            "\"${RELION_DISPATCH_APPTAINER:-apptainer}\": install it (docs/install.md), load its module," \
+            "or name it in RELION_DISPATCH_APPTAINER."
+    fi
+}
+
+# Sets python to the real path of a usable one: links to it may change.
+find_python() {
+    local candidate candidates=("$wanted_python")
+    if [[ -z $wanted_python ]]; then
+        # The system's own comes first: a user's conda may be gone tomorrow.
+        candidates=(/usr/bin/python3 /usr/bin/python3.{14..11} python3)
+        [[ ! -d $prefix/versions/$current/venv ]] ||
+            candidates=("$prefix/versions/$current/venv/bin/python" "${candidates[@]}")
+    fi
+    for candidate in "${candidates[@]}"; do
+        python=$("$candidate" -I -c '
+import ensurepip, os, sys, venv
+print(os.path.realpath(sys.executable))
+sys.exit(sys.version_info < (3, 11))' 2> /dev/null) && [[ $python == /* ]] && return
+    done
+    python=
+    return 1
+}
+
+# Sets named_apptainer to the one that RELION_DISPATCH_APPTAINER names, else to the one that it named at
+# an earlier install: users' shells know nothing of the variable. Empty: the one on PATH, as it changes.
+find_apptainer() {
+    local known=$prefix/versions/$current/bin/relion-dispatch
+    named_apptainer=${RELION_DISPATCH_APPTAINER:-}
+    if [[ -n $named_apptainer ]]; then
+        named_apptainer=$(command -v "$named_apptainer") || return 1
+        [[ $named_apptainer == /* ]] || named_apptainer=$PWD/$named_apptainer
+    elif [[ -n $current && -r $known ]]; then
+        # shellcheck disable=SC2016
+        named_apptainer=$(sed -n 's/^: "\${RELION_DISPATCH_APPTAINER:=\(.*\)}"$/\1/p' "$known")
+        [[ -z $named_apptainer || -x $named_apptainer ]] || {
+            say "$named_apptainer, which an earlier install was given, is gone: taking the one on PATH"
+            named_apptainer=
+        }
+    fi
+    [[ $named_apptainer =~ ^[A-Za-z0-9_./+@%,=-]*$ ]] ||
+        fail "$named_apptainer cannot be used: name an Apptainer whose path has no blanks, quotes or" \
+            "other special characters."
+    [[ -z $named_apptainer ]] || export RELION_DISPATCH_APPTAINER=$named_apptainer
+    command -v "${named_apptainer:-apptainer}" > /dev/null
+}

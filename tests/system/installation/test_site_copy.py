@@ -1,0 +1,206 @@
+"""A site set up elsewhere from its export, by deploy/install.sh --from."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ...unit.conftest import CORPUS, fill_project
+from ..conftest import ROOT
+from .conftest import FORMS, assert_as_in_manifest, environment, form_options, install, run
+
+JOBS = sorted(str(path.relative_to(CORPUS)) for path in CORPUS.glob("*/*_job*"))
+
+
+def plans(prefix: Path, project: Path, **more: str) -> dict[str, str]:
+    """The plan of every submission in the corpus, as the installation prints it."""
+    found = {}
+    for name in JOBS:
+        script = project / Path(name).name.replace("_job", "/job") / "run_submit.script"
+        shutil.copytree(CORPUS / name, script.parent, dirs_exist_ok=True)
+        done = subprocess.run(
+            [prefix / "bin" / "relion-dispatch", "plan", "--json", script],
+            env=environment(**more),
+            capture_output=True,
+            text=True,
+        )
+        found[name] = done.stdout or done.stderr
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path, images: dict[str, Path]) -> Path:
+    """A folder with links to RELION's real images, to be moved."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    for major, image in images.items():
+        (folder / f"relion-{major}.sif").hardlink_to(image)
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path: Path, store: Path, versions: dict[str, str]) -> Path:
+    """A site's own files, in a folder of theirs."""
+    folder = tmp_path / "site"
+    (folder / "job_template").mkdir(parents=True)
+    catalogue = {
+        versions[major]: [
+            {
+                "variant": "stand-in for cuda",
+                "path": f"{store}/relion-{major}.sif",
+                "gpu": "nvidia",
+            },
+            {"variant": "cpu", "path": f"{store}/relion-{major}.sif"},
+        ]
+        for major in ("3", "5")
+    }
+    contents = {
+        "images.json": {"relion": {"default": versions["5"], "versions": catalogue}},
+        "site.json": {
+            "scheduler": "slurm",
+            "partitions": {"gpu": {"cores": 64, "gpus": 4, "gpu_memory": "32G"}},
+            "job_parameters": {"submit": {"partition": "gpu"}, "gpu": {"ngpu": 2}},
+        },
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content, indent=2))
+    (folder / "job_template" / "refine.sh.j2").write_text('{% extends "gpu.sh.j2" %}')
+    return folder
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_site_from_its_export_plans_every_submission_alike(
+    form: str, installed: Callable[[str], Path], site: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    fill_project(project)
+    there, here = installed("venv"), tmp_path / "prefix"
+    file = tmp_path / "site.export"
+    run(there, "site", "export", file, RELION_DISPATCH_SITE=str(site))
+    before = plans(there, project, RELION_DISPATCH_SITE=str(site))
+    exported = json.loads(file.read_text())["images"][-1]
+    assert exported["labels"]["relion.version"] == exported["version"]
+    assert "Bootstrap: localimage" in exported["definition"]
+
+    done = install(here, *form_options(form), "--from", file)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not re.search("^(differs|missing)", done.stdout, re.MULTILINE)
+    after = plans(here, project)
+    assert after == before
+    planned = [json.loads(plan) for plan in after.values()]
+    assert len(planned) > 30
+    assert "refine.sh.j2" in {plan["template"] for plan in planned}
+    assert_as_in_manifest(here)
+    assert_site_is_in_manifest(here)
+
+
+def assert_site_is_in_manifest(prefix: Path) -> None:
+    """Each of the site's files, and its folder of projects, is in the MANIFEST."""
+    listed = re.findall(r"^# site +(\S+)", (prefix / "MANIFEST").read_text(), re.MULTILINE)
+    written = {
+        str(path.relative_to(prefix))
+        for path in (prefix / "etc").rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+    assert len(written) >= 3
+    assert set(listed) == written | {"etc/relion-dispatch/projects/"}
+
+
+def test_images_of_an_exported_site_are_found_or_built(
+    installed: Callable[[str], Path],
+    site: Path,
+    store: Path,
+    images: dict[str, Path],
+    versions: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    there, here = installed("venv"), tmp_path / "prefix"
+    (site / "containers").mkdir()
+    (site / "containers" / "ours.def").write_text(
+        f"Bootstrap: localimage\nFrom: {images['3']}\n\n"
+        f"%labels\n    relion.version {versions['3']}\n    relion.gpu none\n"
+        "    relion.mpi Open MPI\n\n"
+        "%test\n    relion_refine --version\n"
+    )
+    recipe = {"versions": versions["3"], "variant": "cpu", "definition": "ours.def"}
+    (site / "containers" / "recipes.json").write_text(json.dumps({"relion": [recipe]}))
+    file = tmp_path / "site.export"
+    run(there, "site", "export", file, RELION_DISPATCH_SITE=str(site))
+    moved = store.rename(tmp_path / "moved")
+    (moved / "relion-3.sif").unlink()
+    (moved / "relion-5.sif").rename(moved / "5.img")
+
+    done = install(here, *form_options("appliance"), "--from", file, "--images", moved, "--build")
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    found = re.findall(r"^((?:equal|differs|missing) +(.*?)(?:  .*)?)$", done.stdout, re.MULTILINE)
+    row = {what: line for line, what in found}
+    for variant in ("stand-in for cuda", "cpu"):
+        five = row[f"image relion {versions['5']} ({variant})"]
+        assert five.startswith("equal") and five.endswith(f"{moved}/5.img")
+    assert row["site's images.json"].startswith("differs"), done.stdout + done.stderr
+    assert row[f"image relion {versions['3']} (stand-in for cuda)"].startswith("missing")
+    assert row[f"image relion {versions['3']} (cpu)"].startswith("differs")
+    assert "(stand-in for cuda) was not built: There is no recipe" in done.stdout
+    built = here / "etc/relion-dispatch/images" / f"relion-{versions['3']}-cpu.sif"
+    assert f"was built anew, as {built}" in done.stdout
+    listed = json.loads(run(here, "images", "list", "--json"))
+    assert [each["path"] for each in listed if each["variant"] == "cpu"] == [
+        str(built),
+        f"{moved}/5.img",
+    ]
+    assert_site_is_in_manifest(here)
+
+
+def test_an_export_that_cannot_be_set_up_installs_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "site.export"
+    file.write_text('{"format": "another"}')
+
+    done = install(tmp_path / "prefix", "--venv", "--from", file)
+
+    assert done.returncode == 1
+    assert "is no export of a site" in done.stderr
+    assert not (tmp_path / "prefix" / "current").exists()
+    assert list((tmp_path / "prefix" / "versions").iterdir()) == []
+    manifest = (tmp_path / "prefix" / "MANIFEST").read_text()
+    assert "tried to set up the site of" in manifest and "# version" not in manifest
+
+
+def test_root_without_capabilities_sets_a_site_up(
+    installed: Callable[[str], Path], site: Path, tmp_path: Path
+) -> None:
+    """Apptainer cannot start with root's capabilities where some are missing.
+
+    Simulated: a user namespace's root, and an Apptainer that refuses to start unless it is to give
+    up all capabilities.
+    """
+    file, prefix = tmp_path / "site.export", tmp_path / "prefix"
+    run(installed("venv"), "site", "export", file, RELION_DISPATCH_SITE=str(site))
+    program = tmp_path / "apptainer"
+    program.write_text(
+        '#!/bin/sh\n[ -n "$APPTAINER_NO_PRIVS" ] || [ "$1" = --version ] || exit 255\n'
+        f'exec {os.environ["RELION_TEST_APPTAINER"]} "$@"\n'
+    )
+    program.chmod(0o755)
+
+    done = subprocess.run(
+        [
+            *("unshare", "--user", "--map-root-user", ROOT / "deploy" / "install.sh"),
+            *("--prefix", prefix, *form_options("appliance"), "--from", file),
+        ],
+        env=environment(RELION_DISPATCH_APPTAINER=str(program)),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "wrote: " in done.stdout
+    assert_site_is_in_manifest(prefix)
