@@ -17,7 +17,7 @@ from .cache import cache_folder
 from .errors import WriteError
 from .host import run, which
 from .plan import Plan
-from .shipped import shipped_folder, site_folder
+from .shipped import shipped_folder
 from .site import config_path
 from .templates import template_folders
 
@@ -50,8 +50,7 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
     for folder in reversed(template_folders()):
         templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
-    own = site_folder() / "job_template"
-    folder = own if own.is_dir() else shipped_folder() / "job_template"
+    folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}
 
 

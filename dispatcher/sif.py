@@ -9,6 +9,7 @@ data's offset and size.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,11 @@ class SifHeader(NamedTuple):
     mtime: int
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open the file; a pipe is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_header(path: Path) -> SifHeader:
     """Read the header of the SIF at `path`.
 
@@ -61,9 +67,9 @@ def read_header(path: Path) -> SifHeader:
         ImageError: the file cannot be read, is no SIF, or is shorter than its header says.
     """
     try:
-        with open(path, "rb") as stream:
-            raw = stream.read(_HEADER.size)
+        with open(path, "rb", opener=_at_once) as stream:
             found = os.fstat(stream.fileno())
+            raw = stream.read(_HEADER.size) if stat.S_ISREG(found.st_mode) else b""
     except OSError as error:
         raise ImageError(
             f"The image file {path} cannot be read ({error.strerror}): put it back, or correct its "

@@ -124,6 +124,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
+    # It has been loaded before, so that it is JSON and not too deep.
     found: dict[str, Any] = json.loads(raw, object_pairs_hook=_with_comments)
     return found
 

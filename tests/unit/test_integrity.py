@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,18 @@ def test_a_file_that_is_no_sif_is_named(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(ImageError, match=rf"{re.escape(str(path))} is no SIF file"):
         read_header(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"), [(os.mkfifo, "is no SIF file"), (os.mkdir, "cannot be read")]
+)
+def test_what_is_no_file_is_named_at_once(
+    make: Callable[[Path], None], says: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "relion.sif")
+
+    with pytest.raises(ImageError, match=rf"relion\.sif {says}"):
+        read_header(tmp_path / "relion.sif")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
