@@ -346,6 +346,50 @@ def test_a_project_that_has_moved_is_seen_where_it_was(
     assert (now / output / "run.out").exists()
 
 
+@pytest.mark.parametrize("alias", [False, True])
+def test_a_job_whose_folder_lies_on_another_disk_is_found_in_its_project(
+    alias: bool, dispatched: Dispatched, started: Started, tmp_path: Path
+) -> None:
+    job = dispatched("relion-5.0.1/Class2D_job007")
+    job.folder.rename(tmp_path / "other disk")
+    job.folder.symlink_to(tmp_path / "other disk")
+    if alias:
+        (job.project / "Class2D/first").symlink_to("../Class2D/job007/")
+        job.name = "Class2D/first"
+
+    (argv,) = started(job.script())
+
+    assert f"--mount=type=bind,source={job.project},destination={job.project},ro" in argv
+
+
+def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
+    job = dispatched(
+        "relion-5.0.1/Class2D_job007", apptainer={"environment": ["THEN_ONE", "THEN_TWO"]}
+    )
+    (job.tmp_path / "site" / "site.json").write_text('{"apptainer": {"environment": ["NOW"]}}')
+
+    assert "for name in THEN_ONE THEN_TWO; do" in job.script().read_text()
+
+    record = job.record
+    del record["environment"]
+    (job.folder / "dispatch.json").write_text(json.dumps(record))
+    assert "for name in NOW; do" in job.script().read_text()
+    assert "note: The record does not tell which environment variables" in job.reproduce().stderr
+
+
+def test_an_image_named_relative_to_where_the_script_is_started_is_found(
+    dispatched: Dispatched, started: Started, tmp_path: Path, images: Path
+) -> None:
+    job = dispatched("relion-5.0.1/Class2D_job007")
+    script = job.script()
+    image = Path(job.record["image"]["path"])
+    image.rename(tmp_path / "a copy.sif")
+
+    (argv,) = started(script, REPRODUCE_IMAGE=str(tmp_path / "a copy.sif").lstrip("/"))
+
+    assert str(tmp_path / "a copy.sif") in argv
+
+
 # The seed
 
 
@@ -436,6 +480,8 @@ def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
         ({"commands": [{"argv": ["relion_refine"], "prefix": []}]}, "older relion-dispatch"),
         ({"commands": []}, "damaged"),
         ({"dispatched": "yesterday"}, "damaged"),
+        ({"environment": ["a b"]}, "damaged"),
+        ({"environment": 3}, "damaged"),
         ({"job": "Class2D/job009"}, "does not lie in that job's folder"),
     ],
 )
