@@ -9,6 +9,7 @@ data's offset and size.
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import struct
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from .errors import ImageError
 
-__all__ = ["ID_LENGTH", "ID_OFFSET", "SifHeader", "read_header"]
+__all__ = ["ID_LENGTH", "ID_OFFSET", "SifHeader", "ours", "read_header"]
 
 ID_OFFSET = 48  # bytes from the file's beginning
 ID_LENGTH = 16
@@ -38,6 +39,8 @@ _ARCHITECTURES = {
     b"12": "riscv64",
 }
 
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
 
 class SifHeader(NamedTuple):
     """What a SIF's header and its directory entry say.
@@ -53,6 +56,11 @@ class SifHeader(NamedTuple):
     architecture: str
     size: int
     mtime: int
+
+
+def ours() -> str:
+    """This machine's architecture, as Go names it."""
+    return _MACHINES.get(platform.machine(), platform.machine())
 
 
 def _at_once(path: str, flags: int) -> int:
