@@ -39,8 +39,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
 
     Raises:
-        ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply, or
-            repeats another key.
+        ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply,
+            or repeats another key.
     """
 
     repeated: list[tuple[dict[str, Any], str]] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def usable(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) 
         ImageError: the folder is missing, which Apptainer would only say on the node; or as for
             :func:`verified`.
     """
-    if choice.weights and not os.path.isdir(choice.weights):
+    if choice.weights and not _is_folder(choice.weights):
         raise ImageError(
             f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
             f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
@@ -88,6 +88,12 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
             "permissions."
         ) from error
     return digest.hexdigest()
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISDIR(path.stat().st_mode)
+    return False
 
 
 def _digest(choice: Choice, header: SifHeader) -> str:

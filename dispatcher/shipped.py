@@ -43,7 +43,7 @@ def own_path(name: str, folder: bool = False) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         if not path.is_symlink():
             return None
-        why = f"is a link to {os.readlink(path)}, which is not there"
+        why = f"is a link to {path.readlink()}, which is not there"
     except OSError as error:
         why = f"cannot be looked at ({error.strerror})"
     else:
@@ -51,5 +51,5 @@ def own_path(name: str, folder: bool = False) -> Path | None:
             return path
         why = f"is no {wanted}"
     raise ConfigError(
-        f"{path} {why}: put the site's own {wanted} there, or take this away to use what is shipped."
+        f"{path} {why}: put the right one there, or take it away to use what is shipped."
     )

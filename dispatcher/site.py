@@ -167,7 +167,7 @@ def load_site() -> Site:
     elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
         raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
     elif site_folder().is_symlink() and not site_folder().exists():
-        raise ConfigError(f"{site_folder()} is a link to {os.readlink(site_folder())}: not there.")
+        raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
     where = str(config_path("site.json"))
     site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
     _check(site, where)

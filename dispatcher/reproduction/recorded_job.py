@@ -108,11 +108,11 @@ def _folder(folder: Path, name: tuple[str, ...]) -> Path:
 
     The folder itself may be a link, to another disk.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.normpath(folder.absolute()))
     for _ in range(40):  # as many links as Linux follows
         if folder.parts[-len(name) :] == name or not folder.is_symlink():
             return folder
-        folder = Path(os.path.normpath(folder.parent / os.readlink(folder)))
+        folder = Path(os.path.normpath(folder.parent / folder.readlink()))
     return folder
 
 

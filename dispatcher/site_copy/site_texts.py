@@ -19,7 +19,7 @@ def site_texts() -> list[ExportedText]:
     """The site's own files.
 
     Raises:
-        InputError: one of them cannot be read, or is no text in UTF-8.
+        InputError: one of them cannot be read, or is no text where it should be.
     """
     return list(_texts(site_folder(), _SITE))
 
@@ -34,11 +34,18 @@ def shipped_texts() -> list[ExportedText]:
 
 
 def left_out() -> list[str]:
-    """What else is in the site's folder: its entries with files that are none of a site's texts."""
+    """What else is in the site's folder: its entries with files that are none of a site's texts,
+    and links to nothing where texts are looked for."""
     folder = site_folder()
     taken = {path for name in _SITE for path in _files(folder / name)}
     others = (path.relative_to(folder) for path in _files(folder) if path not in taken)
-    return sorted({path.parts[0] for path in others})
+    dangling = (
+        f"{path.relative_to(folder)} (a link to {path.readlink()}, which is not there)"
+        for name in _SITE
+        for path in (folder / name).rglob("*")
+        if path.is_symlink() and not path.exists()
+    )
+    return sorted({*(path.parts[0] for path in others), *dangling})
 
 
 def code_digest() -> str:

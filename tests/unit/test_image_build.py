@@ -75,7 +75,9 @@ def test_a_definition_whose_arguments_say_localimage_is_read(tmp_path: Path) -> 
 
 
 def test_arguments_before_the_next_stage_do_not_take_it_along(tmp_path: Path) -> None:
-    first = "Bootstrap: docker\nFrom: debian\nStage: one\n\n%post\n    true\n%arguments\n    a=1\n\n"
+    first = (
+        "Bootstrap: docker\nFrom: debian\nStage: one\n\n%post\n    true\n%arguments\n    a=1\n\n"
+    )
     path = tmp_path / "relion.def"
     path.write_text(first + DEFINITION.replace("%test\n    relion_refine --version\n", ""))
 

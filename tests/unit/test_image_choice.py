@@ -179,7 +179,10 @@ DEEP = 100_000
         ('{"relion": ' + "[" * 300 + "]" * 300 + "}", "nested too deeply"),
         ('{"relion": ' * 300 + "1" + "}" * 300, "nested too deeply"),
         ('{"relion": {"default": ' + "1" * 5000 + "}}", "not valid JSON: Exceeds the limit"),
-        ('{"relion": {"default": "1", "versions": {"1": [], "2\\n": []}}}', "is no name or version"),
+        (
+            '{"relion": {"default": "1", "versions": {"1": [], "2\\n": []}}}',
+            "is no name or version",
+        ),
         ('{"": {"default": "1", "versions": {"1": []}}}', "is no name or version"),
     ],
 )

@@ -14,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.catalogue.catalogue_file import held
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError, InputError
 from dispatcher.images import load_catalogue
+from dispatcher.site_copy import site_rebuild
+from dispatcher.site_copy.site_export import export_site
 from dispatcher.site_copy.site_file import ExportedText, SiteFile, as_text, read
 
 from ..sif_file import write_sif
@@ -101,8 +104,9 @@ def plans(corpus_job: Callable[[str], Path], printed: Text) -> list[str]:
     for name in JOBS:
         script = corpus_job(name)
         printed()
-        assert main(["plan", "--json", str(script)]) == 0
-        found.append(printed())
+        for form in ("--json", "--script"):
+            assert main(["plan", form, str(script)]) == 0
+            found.append(printed())
     return found
 
 
@@ -122,7 +126,7 @@ def test_an_imported_site_plans_every_submission_alike(
     assert main(["site", "import", str(file)]) == 0
 
     assert plans(corpus_job, printed) == before
-    assert len(before) > 30
+    assert len(before) == 2 * len(JOBS) > 60
     assert any('"template": "refine.sh.j2"' in each for each in before)
     # Byte for byte, so that digests in records stay the same too.
     original = folder.parent / "site"
@@ -191,17 +195,25 @@ def empty_site(*texts: ExportedText) -> SiteFile:
 
 
 @pytest.mark.usefixtures("store")
-def test_what_is_no_text_is_refused(site: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_template_that_is_no_text_is_refused(site: Callable[..., Path]) -> None:
     site("job_template/refine.sh.j2", "").write_bytes(b"caf\xe9")
 
     with pytest.raises(InputError, match=r"refine\.sh\.j2 is not a text in UTF-8 \(byte 3\)"):
-        read_site(tmp_path)
+        export_site()
 
 
-def read_site(tmp_path: Path) -> None:
-    from dispatcher.site_copy.site_export import export_site
+@pytest.mark.usefixtures("store")
+def test_what_a_definition_copies_goes_along_byte_for_byte(
+    export: Callable[[], Path], elsewhere: Callable[[], Path], site: Callable[..., Path]
+) -> None:
+    raw = bytes(range(256)) * 9
+    site("containers/patch.tar.gz", "").write_bytes(raw)
+    file = export()
+    folder = elsewhere()
 
-    export_site()
+    assert main(["site", "import", str(file)]) == 0
+
+    assert (folder / "containers" / "patch.tar.gz").read_bytes() == raw
 
 
 @pytest.mark.usefixtures("store")
@@ -222,13 +234,19 @@ def test_files_that_are_no_part_of_a_site_are_named(
 ) -> None:
     path = site("notes.txt", "see the wiki")
     site("images.json.lock", "")
+    site("job_template/gpu.sh.j2", "").unlink()
+    (path.parent / "job_template" / "gpu.sh.j2").symlink_to("gone")
     for number in range(3):
         site(f"projects/{number}", "/data/project")
 
     export()
 
     told = [line for line in printed().splitlines() if line.startswith("left out")]
-    assert told == [f"left out: {path}", f"left out: {path.parent}/projects"]
+    link = "job_template/gpu.sh.j2 (a link to gone, which is not there)"
+    folder = path.parent
+    assert told == [
+        f"left out: {each}" for each in (f"{folder}/{link}", path, f"{folder}/projects")
+    ]
 
 
 @pytest.mark.usefixtures("store")
@@ -237,6 +255,10 @@ def test_files_that_are_no_part_of_a_site_are_named(
     [
         (lambda content: content.update(format="relion-dispatch site, format 9"), "is no export"),
         (lambda content: content.pop("images"), 'key "images" is missing'),
+        (
+            lambda content: content["site"][0].update(base64=True, text=["a"]),
+            'the text "site.json" was changed or damaged: its sha256 is none (',
+        ),
         (
             lambda content: content["site"][0]["text"].append("more"),
             'the text "site.json" was changed or damaged: its sha256 is',
@@ -372,6 +394,48 @@ def test_a_site_that_says_something_else_is_not_overwritten(
 
     assert f"{folder}/site.json is there already" in printed()
     assert [path.name for path in folder.iterdir()] == ["site.json"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_catalogue_that_another_admin_writes_is_waited_for(
+    export: Callable[[], Path],
+    elsewhere: Callable[[], Path],
+    printed: Text,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = export()
+    folder = elsewhere()
+    monkeypatch.setattr(site_rebuild, "held", lambda path: held(path, seconds=0.1))
+
+    with held(folder / "images.json"):
+        assert main(["site", "import", str(file)]) == 1
+
+    assert "images.json is being changed by" in printed()
+    assert not (folder / "images.json").exists()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_catalogue_with_several_mistakes_is_one_row(
+    export: Callable[[], Path], site: Callable[..., Path], printed: Text
+) -> None:
+    file = export()
+    site("images.json", '{"relion": {"default": 1, "version": {}}}')
+    printed()
+
+    assert main(["site", "compare", str(file)]) == 3
+
+    table = printed()
+    assert "; " in row(table, "image relion 5.1.0 (cpu)")
+    assert all(line.startswith(("equal", "differs", "missing")) for line in table.splitlines()[:-1])
+
+
+@pytest.mark.usefixtures("store")
+def test_an_export_that_cannot_be_written_says_nothing_of_jobs(
+    tmp_path: Path, printed: Text
+) -> None:
+    assert main(["site", "export", str(tmp_path / "nowhere" / "file")]) == 1
+
+    assert "permissions, or name another file." in printed()
 
 
 def test_importing_again_follows_the_images(
