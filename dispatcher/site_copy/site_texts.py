@@ -1,15 +1,14 @@
-"""Which texts make a site and its dispatcher: configuration, templates, image definitions, code."""
+"""Which texts make a site and its dispatcher: configuration, templates, image definitions."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..shipped import shipped_folder, site_folder
 from .site_file import ExportedText
 
-__all__ = ["code_digest", "left_out", "shipped_texts", "site_texts"]
+__all__ = ["left_out", "shipped_texts", "site_texts"]
 
 _SITE = ("site.json", "dispatch_config.json", "images.json", "job_template", "containers")
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
@@ -46,16 +45,6 @@ def left_out() -> list[str]:
         if path.is_symlink() and not path.exists()
     )
     return sorted({*(path.parts[0] for path in others), *dangling})
-
-
-def code_digest() -> str:
-    """The digest of the dispatcher's own Python files, by name and content."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def _texts(folder: Path, names: tuple[str, ...]) -> Iterator[ExportedText]:

@@ -143,6 +143,19 @@ def test_verifying_finds_a_changed_byte(images: Path, printed: Any) -> None:
     assert f"the sha256 of {path} is {sha256_of(path)}" in said
 
 
+def test_verifying_names_what_the_sites_policy_refuses(
+    images: Path, printed: Any, site: Callable[..., Path]
+) -> None:
+    site("site.json", {"apptainer": {"signed_by": ["AB12" * 10]}})
+
+    status, said = printed("verify", "--all")
+
+    assert status == 1
+    assert said.count("its file is in order (recorded its sha256") == 4
+    assert said.count("jobs are refused it") == 4
+    assert "sha256" in content(images)["relion"]["versions"]["5.1.0"][0]
+
+
 def test_verify_wants_to_know_what(images: Path, printed: Any) -> None:
     assert printed("verify")[0] == 2
     assert "it has relion" in printed("verify", "relyon")[1]
