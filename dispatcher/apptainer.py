@@ -27,6 +27,7 @@ __all__ = [
     "version",
 ]
 
+_PATIENCE = 600.0  # seconds
 _SINGULARITY = (
     "images are built and run with Apptainer: install it (its package is called apptainer), or "
     'name it in site.json ("apptainer.program").'
@@ -126,17 +127,19 @@ def definition(program: str, image: Path) -> str:
     return finished.stdout
 
 
-def inside(program: str, image: Path, script: str, options: list[str]) -> str:
+def inside(
+    program: str, image: Path, script: str, options: list[str], timeout: float = _PATIENCE
+) -> str:
     """What a shell script prints inside the image.
 
-    `options` are the site's own of ``apptainer exec``.
+    `options` are the site's own of ``apptainer exec``; `timeout` is in seconds.
 
     Raises:
         ImageError: the image has no shell, or Apptainer cannot start it.
     """
     # The host's home and environment must not answer for the image.
     start = [program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
-    finished = _run([*start, *options, str(image), "sh", "-c", script])
+    finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
     if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
         raise ImageError(
             f"{image} has no shell (sh), and so cannot be a RELION image: name another file."
@@ -210,13 +213,13 @@ def lacking(finished: Finished) -> str | None:
     return next(found, None)
 
 
-def _run(argv: list[str]) -> Finished:
+def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
     try:
-        return run(argv, timeout=600)
+        return run(argv, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ImageError(
-            f"`{' '.join(argv[:4])} …` did not end within ten minutes: see whether the file system "
-            f"with the image answers, or whether the image itself hangs."
+            f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: see whether the "
+            "file system with the image answers, or whether the image itself hangs."
         ) from None
     except OSError as error:
         raise ImageError(

@@ -11,8 +11,12 @@ from .errors import WriteError
 __all__ = ["keep_previous", "write_atomically"]
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(
+    path: Path, content: str | bytes, then: str = "and submit the job again."
+) -> None:
     """Write `content` to a temporary file and rename it to `path`.
+
+    `then` ends the sentence of the error: what to do once the folder can be written.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
@@ -27,7 +31,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             temporary.unlink(missing_ok=True)
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space or mend the folder's "
-            "permissions, and submit the job again."
+            f"permissions, {then}"
         ) from error
 
 

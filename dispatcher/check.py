@@ -7,10 +7,11 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from . import host
+from . import apptainer, host
 from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
@@ -22,7 +23,7 @@ from .pins import PIN_FILE
 from .planning import make_plan
 from .programs import strip_mpi
 from .refinement import RefinementModel
-from .sif import read_header
+from .sif import ours, read_header
 from .site import Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
@@ -53,7 +54,7 @@ def problems() -> list[str]:
     if isinstance(catalogue, Catalogue):
         found += _image_problems(catalogue, types.types if isinstance(types, JobTypes) else {})
     if isinstance(site, Site):
-        found += _program_problems(site)
+        attempt(lambda: _try_apptainer(site, catalogue))
         if isinstance(types, JobTypes):
             before = len(found)
             attempt(lambda: check_site_against_types(site, types))
@@ -119,13 +120,27 @@ def _file_problems(catalogue: Catalogue, build: Build) -> Iterator[str]:
         yield f"the folder of weights {catalogue.path.parent / build.weights} does not exist."
 
 
-def _program_problems(site: Site) -> Iterator[str]:
-    program = site.apptainer.program
-    if host.which(program) is None:
-        yield (
-            f'{config_path("site.json")}: key "apptainer.program": the program "{program}" is not '
-            "found."
-        )
+def _try_apptainer(site: Site, catalogue: object) -> None:
+    """Ask Apptainer for its version, and start the first image that is here and for this machine.
+
+    Raises:
+        ImageError: that does not work, as without user namespaces or /dev/fuse.
+    """
+    program, options = site.apptainer.program, site.apptainer.options
+    apptainer.version(program)
+    path = _first_image(catalogue) if isinstance(catalogue, Catalogue) else None
+    if path:
+        apptainer.inside(program, path, "exit 0", options, timeout=_START)
+
+
+def _first_image(catalogue: Catalogue) -> Path | None:
+    for image in catalogue.images.values():
+        for build in (build for builds in image.versions.values() for build in builds):
+            path = catalogue.path.parent / build.path
+            with suppress(ImageError):
+                if read_header(path).architecture in (ours(), "unknown"):
+                    return path
+    return None
 
 
 def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
@@ -196,6 +211,7 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
                 )
 
 
+_START = 60  # seconds, in which a container starts or never will
 _SAMPLE = RefinementModel(box=64, source="a made-up job")
 
 

@@ -126,6 +126,7 @@ def relion(context: typer.Context) -> int:
 
     Without a program, RELION's GUI. Run it in the project's folder.
     """
+    from .catalogue.known_projects import remember
     from .configuration import load_configuration
     from .images import Needs, choose
     from .integrity import verified
@@ -148,6 +149,8 @@ def relion(context: typer.Context) -> int:
     image = choose(catalogue, "relion", versions, needs, project / PIN_FILE)
     used = pin.sha256.get(image.variant) if pin else None
     image = verified(image, used, catalogue.path, project / PIN_FILE)
+    if pin:
+        remember(project, configuration.site)
     return run_session(configuration.site, image.path, project, context.args, hook_argv())
 
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import pickle
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,12 +31,16 @@ __all__ = ["load", "merge", "nearest", "read_json"]
 
 T = TypeVar("T")
 
+_DEEPEST = 20  # objects and lists in each other; no file of ours has ten
+_TOO_DEEP = "its objects or lists are nested too deeply: mend the file."
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
 
     Raises:
-        ConfigError: the file cannot be read, is no JSON, no object, or repeats another key.
+        ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply,
+            or repeats another key.
     """
 
     repeated: list[tuple[dict[str, Any], str]] = []
@@ -50,6 +55,8 @@ def read_json(path: Path) -> dict[str, Any]:
         return kept
 
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never answer
+            raise ConfigError(f"{path} is no file: put the file of that name back.")
         found = json.loads(path.read_bytes(), object_pairs_hook=without_comments)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
@@ -59,12 +66,26 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
         ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{path}: not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+    if _depth(found) > _DEEPEST:
+        raise ConfigError(f"{path}: {_TOO_DEEP}")
     for parent, key in repeated:
         name = ".".join([*_steps_to(parent, found), key])
         raise ConfigError(f'{path}: the key "{name}" stands twice: keep one of the two.')
     return found
+
+
+def _depth(value: Any, above: int = 0) -> int:
+    """How deeply objects and lists are nested, as far as it matters."""
+    if above > _DEEPEST or not isinstance(value, dict | list):
+        return above
+    inside = value.values() if isinstance(value, dict) else value
+    return max((_depth(each, above + 1) for each in inside), default=above + 1)
 
 
 def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:

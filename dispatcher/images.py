@@ -22,6 +22,9 @@ __all__ = [
     "load_catalogue",
 ]
 
+# No line breaks or zero bytes, nor halves of characters, which no path can have.
+_PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
@@ -68,6 +71,10 @@ class Build:
     def __post_init__(self) -> None:
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise ValueError(f"a sha256 has 64 digits out of 0-9 and a-f, not {self.sha256!r}")
+        for key in ("variant", "path", "weights"):
+            value = getattr(self, key)
+            if value is not None and not _PRINTABLE.fullmatch(value):
+                raise ValueError(f"{key} is empty or has control characters in it ({value!r})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +157,11 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
         lambda steps: f'key "{".".join(steps[1:])}"',
     )
     for name, image in catalogue.images.items():
+        if odd := [each for each in (name, *image.versions) if not _PRINTABLE.fullmatch(each)]:
+            raise ConfigError(
+                f"{path}: {odd[0]!r} is no name or version: it is empty or has control characters "
+                "in it."
+            )
         if image.default not in image.versions:
             raise ConfigError(
                 f'{path}: image "{name}": the default version "{image.default}" is not among its '

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,23 @@ from .errors import ImageError, WriteError
 from .images import Choice
 from .sif import SifHeader, read_header
 
-__all__ = ["sha256_of", "verified"]
+__all__ = ["sha256_of", "usable", "verified"]
+
+
+def usable(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+    """The choice as :func:`verified` gives it, once its folder of weights is seen to be there.
+
+    Raises:
+        ImageError: the folder is missing, which Apptainer would only say on the node; or as for
+            :func:`verified`.
+    """
+    if choice.weights and not _is_folder(choice.weights):
+        raise ImageError(
+            f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
+            f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
+            'to correct "weights" there.'
+        )
+    return verified(choice, pinned, catalogue, pin_file)
 
 
 def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
@@ -27,8 +44,8 @@ def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path
     `pinned` is the digest that the project has used under this version and variant, if any.
 
     Raises:
-        ImageError: the file is missing, cut short or no SIF, or its digest is another than the
-            catalogue's or the pin's.
+        ImageError: the file is missing, cut short or no SIF, changes while it is read, or its
+            digest is another than the catalogue's or the pin's.
     """
     header = read_header(choice.path)
     digest = _digest(choice, header)
@@ -73,8 +90,18 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
     return digest.hexdigest()
 
 
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISDIR(path.stat().st_mode)
+    return False
+
+
 def _digest(choice: Choice, header: SifHeader) -> str:
-    """The digest recorded for the file as it is now; else the file is hashed and it is kept."""
+    """The digest recorded for the file as it is now; else the file is hashed and it is kept.
+
+    Raises:
+        ImageError: the file changes while it is read.
+    """
     build = choice.build
     as_recorded = (build.sif_id, build.size, build.mtime)
     if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
@@ -88,6 +115,11 @@ def _digest(choice: Choice, header: SifHeader) -> str:
             if len(found) == 64:
                 return found
     digest = sha256_of(choice.path)
+    if read_header(choice.path) != header:
+        raise ImageError(
+            f"The image file {choice.path} was written to while it was read: wait until it is "
+            "complete, and submit the job again."
+        )
     if kept:
         with contextlib.suppress(WriteError):
             write_atomically(kept, digest)

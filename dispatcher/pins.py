@@ -92,11 +92,12 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 
 def _write(path: Path, content: dict[str, Any], name: str, pin: Pin) -> None:
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
-    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, text, "and try again.")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return {"images": {}}
     content = read_json(path)
     images = content.get("images")

@@ -139,6 +139,7 @@ class Plan(NamedTuple):
             "nodes": self.nodes,
             "mps": self.mps,
             "job_parameters": dict(self.job_parameters),
+            "environment": list(self.environment),
             "commands": [command.as_json() for command in self.commands],
             "original_commands": list(self.original_commands),
             "gpu_fit": dict(self.gpu_fit),

@@ -52,7 +52,7 @@ def make_plan(
     *,
     job_type: str | None = None,
     refinement_model: Callable[..., RefinementModel] = box_size.refinement_model,
-    verified: Callable[..., Choice] = integrity.verified,
+    verified: Callable[..., Choice] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.
 

@@ -14,10 +14,11 @@ from typing import Any
 from . import __version__
 from .atomic_files import write_atomically
 from .cache import cache_folder
+from .code_digest import code_digest
 from .errors import WriteError
 from .host import run, which
 from .plan import Plan
-from .shipped import shipped_folder, site_folder
+from .shipped import shipped_folder
 from .site import config_path
 from .templates import template_folders
 
@@ -34,7 +35,11 @@ def provenance(plan: Plan, apptainer: str) -> dict[str, Any]:
     since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is the program.
     """
     return {
-        "versions": {"relion-dispatch": __version__, "apptainer": _apptainer_version(apptainer)},
+        "versions": {
+            "relion-dispatch": __version__,
+            "code": code_digest(),
+            "apptainer": _apptainer_version(apptainer),
+        },
         "configuration": dict(_configuration()),
         "inputs": list(_inputs(plan)),
     }
@@ -50,8 +55,7 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
     for folder in reversed(template_folders()):
         templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
-    own = site_folder() / "job_template"
-    folder = own if own.is_dir() else shipped_folder() / "job_template"
+    folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}
 
 
@@ -85,13 +89,13 @@ def _apptainer_version(program: str) -> str | None:
         if kept and kept.is_file():
             return kept.read_text()
     try:
-        version = re.search(r"\d+\.\d+\S*", run([path, "--version"], timeout=10).stdout)
+        version = re.match(r"apptainer version (\S+)", run([path, "--version"], timeout=10).stdout)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if version and kept:
         with suppress(WriteError):
-            write_atomically(kept, version[0])
-    return version[0] if version else None
+            write_atomically(kept, version[1])
+    return version[1] if version else None
 
 
 def _digest(content: bytes) -> str:

@@ -9,13 +9,15 @@ data's offset and size.
 from __future__ import annotations
 
 import os
+import platform
+import stat
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import ImageError
 
-__all__ = ["ID_LENGTH", "ID_OFFSET", "SifHeader", "read_header"]
+__all__ = ["ID_LENGTH", "ID_OFFSET", "SifHeader", "ours", "read_header"]
 
 ID_OFFSET = 48  # bytes from the file's beginning
 ID_LENGTH = 16
@@ -37,6 +39,8 @@ _ARCHITECTURES = {
     b"12": "riscv64",
 }
 
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
 
 class SifHeader(NamedTuple):
     """What a SIF's header and its directory entry say.
@@ -54,6 +58,16 @@ class SifHeader(NamedTuple):
     mtime: int
 
 
+def ours() -> str:
+    """This machine's architecture, as Go names it."""
+    return _MACHINES.get(platform.machine(), platform.machine())
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open the file; a pipe is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_header(path: Path) -> SifHeader:
     """Read the header of the SIF at `path`.
 
@@ -61,9 +75,9 @@ def read_header(path: Path) -> SifHeader:
         ImageError: the file cannot be read, is no SIF, or is shorter than its header says.
     """
     try:
-        with open(path, "rb") as stream:
-            raw = stream.read(_HEADER.size)
+        with open(path, "rb", opener=_at_once) as stream:
             found = os.fstat(stream.fileno())
+            raw = stream.read(_HEADER.size) if stat.S_ISREG(found.st_mode) else b""
     except OSError as error:
         raise ImageError(
             f"The image file {path} cannot be read ({error.strerror}): put it back, or correct its "

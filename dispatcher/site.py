@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .config_files import load, merge, nearest, read_json
 from .errors import ConfigError
 from .job_types import Scalar
-from .shipped import shipped_folder, site_folder
+from .shipped import own_path, shipped_folder, site_folder
 
 __all__ = [
     "Apptainer",
@@ -147,9 +147,12 @@ class Site:
 
 
 def config_path(name: str) -> Path:
-    """The site's own file of that name where there is one, else the shipped one."""
-    own = site_folder() / name
-    return own if own.is_file() else shipped_folder() / "config" / name
+    """The site's own file of that name where there is one, else the shipped one.
+
+    Raises:
+        ConfigError: something else lies in its place.
+    """
+    return own_path(name) or shipped_folder() / "config" / name
 
 
 def load_site() -> Site:
@@ -159,11 +162,12 @@ def load_site() -> Site:
         ConfigError: a file cannot be read, or says something that is not known or not possible.
     """
     content: dict[str, Any] = read_json(shipped_folder() / "config" / "site.json")
-    own = site_folder() / "site.json"
-    if own.is_file():
+    if own := own_path("site.json"):
         content = merge(content, read_json(own))
     elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
         raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
+    elif site_folder().is_symlink() and not site_folder().exists():
+        raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
     where = str(config_path("site.json"))
     site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
     _check(site, where)

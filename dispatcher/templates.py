@@ -25,7 +25,7 @@ from markupsafe import Markup
 from .cache import cache_folder
 from .errors import TemplateError
 from .shell_words import quote
-from .shipped import shipped_folder, site_folder
+from .shipped import own_path, shipped_folder
 
 __all__ = ["environment", "nearest_template", "render", "template_folders"]
 
@@ -33,8 +33,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def template_folders() -> list[Path]:
-    """Where templates are looked for: the site's folder, then the shipped one."""
-    return [site_folder() / "job_template", shipped_folder() / "job_template"]
+    """Where templates are looked for: the site's folder where it has one, then the shipped one.
+
+    Raises:
+        ConfigError: the site's is no folder.
+    """
+    own = own_path("job_template", folder=True)
+    return [*([own] if own else []), shipped_folder() / "job_template"]
 
 
 def environment(folders: Sequence[Path]) -> Environment:

@@ -8,7 +8,11 @@ __all__ = ["text_table"]
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows, the first with the columns' heads, two blanks between columns, nothing cut off."""
+    """The rows, the first with the columns' heads, two blanks between columns, nothing cut off.
+
+    A cell of several lines is put on one.
+    """
+    rows = [["; ".join(cell.splitlines()) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -17,9 +17,11 @@ from pathlib import Path
 from ..errors import ImageError, WriteError
 from ..host import run
 
-__all__ = ["BASE", "copy_recipe", "made", "published", "work_folder"]
+__all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
 
-BASE = "base.sif"  # a relative name, for the image's labels keep it
+# Relative names, for the image's labels keep them.
+BASE = "base.sif"
+BUILD_BASE = "build-base.sif"
 _LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
 
 
@@ -59,6 +61,11 @@ def work_folder() -> Iterator[Path]:
         (os.environ[name] for name in ("APPTAINER_TMPDIR", "TMPDIR") if os.environ.get(name)),
         "/var/tmp",
     )
+    if set(parent) & set(":,"):
+        raise WriteError(
+            f"Apptainer cannot build in {parent}, for it takes ':' and ',' in a path for signs of "
+            "its own: name another folder on a local disk in the variable APPTAINER_TMPDIR."
+        )
     try:
         work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))
     except OSError as error:
@@ -92,7 +99,8 @@ def copy_recipe(definition: Path, work: Path) -> None:
     """
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name == BASE or not _is_copied(Path(folder, name))]
+        bases = (BASE, BUILD_BASE)
+        return [name for name in names if name in bases or not _is_copied(Path(folder, name))]
 
     try:
         shutil.copytree(definition.parent, work, ignore=ignored, dirs_exist_ok=True)

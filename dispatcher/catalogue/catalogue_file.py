@@ -21,7 +21,7 @@ from ..images import checked_catalogue, load_catalogue
 from ..shipped import site_folder
 from .json_text import as_text
 
-__all__ = ["check_editable", "edit", "entry", "put"]
+__all__ = ["check_editable", "edit", "entry", "held", "put"]
 
 COMMENT = "__comment__"
 
@@ -52,6 +52,18 @@ def check_editable() -> Path:
 
 
 @contextmanager
+def held(path: Path, seconds: float = 30) -> Iterator[None]:
+    """Hold the lock of the catalogue at `path` while the block runs.
+
+    Raises:
+        WriteError: it cannot be locked, or another does not let go of it.
+    """
+    target = Path(os.path.realpath(path))
+    with locked(target.with_name("images.json.lock"), f"The catalogue {path}", seconds):
+        yield
+
+
+@contextmanager
 def edit(seconds: float = 30) -> Iterator[dict[str, Any]]:
     """The content of the site's ``images.json``, to be changed in the block and then written.
 
@@ -64,7 +76,7 @@ def edit(seconds: float = 30) -> Iterator[dict[str, Any]]:
     """
     path = check_editable()
     target = Path(os.path.realpath(path))
-    with locked(target.with_name("images.json.lock"), f"The catalogue {path}", seconds):
+    with held(path, seconds):
         raw = _read(target)
         if raw is not None:
             load_catalogue(path)
@@ -124,6 +136,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
+    # It has been loaded before, so that it is JSON and not too deep.
     found: dict[str, Any] = json.loads(raw, object_pairs_hook=_with_comments)
     return found
 

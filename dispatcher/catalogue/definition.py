@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -17,6 +17,10 @@ from ..errors import ImageError
 __all__ = ["Place", "check", "declared_arguments", "filled", "place_of_command", "section_start"]
 
 
+# Up to the next section or stage.
+_ARGUMENTS = re.compile(r"^%arguments\b.*\n(?:(?!%\w|bootstrap:).*(?:\n|\Z))*", re.M | re.I)
+
+
 class Place(NamedTuple):
     """A line of a definition; `line` counts from 1."""
 
@@ -24,14 +28,17 @@ class Place(NamedTuple):
     text: str
 
 
-def check(path: Path, arguments: Mapping[str, str], scratch: Path) -> None:
+def check(
+    path: Path, arguments: Mapping[str, str], scratch: Path, bases: Collection[str] = ()
+) -> None:
     """See that the definition can be built and its image catalogued, before anything starts.
 
-    `scratch` is a folder for the copy that the parser reads.
+    `scratch` is a folder for the copy that the parser reads; `bases` are the names of local images
+    that will lie beside the definition.
 
     Raises:
         ImageError: it is no definition, has no %test or no labels, does not know an argument, or
-            leaves one without a value.
+            leaves one without a value; or a stage is to start from a local image that is not there.
     """
     text = _read(path)
     declared = declared_arguments(text)
@@ -48,7 +55,9 @@ def check(path: Path, arguments: Mapping[str, str], scratch: Path) -> None:
             f"The definition {path} uses {{{{ {missing[0]} }}}}, which has no value: add it to "
             "%arguments."
         )
-    final = _last_stage(path, filled(text, values), scratch)
+    text = filled(text, values)
+    final = _last_stage(path, text, scratch)
+    _check_bases(path, text, bases)
     if not final.test:
         raise ImageError(
             f"The definition {path} has no %test in its last stage: add one that runs RELION's "
@@ -109,19 +118,43 @@ def place_of_command(text: str, section: str, command: str) -> Place | None:
     return place if likeness > 0.6 else None
 
 
+def _check_bases(path: Path, text: str, bases: Collection[str]) -> None:
+    for stage in _headers(text):
+        origin = stage.get("from", "")
+        if stage["bootstrap"] != "localimage" or origin in bases:
+            continue
+        if not (origin and (path.parent / origin).exists()):
+            which = f"The stage {stage['stage']} of {path}" if "stage" in stage else str(path)
+            raise ImageError(
+                f"{which} starts from the local image {origin or '(none)'}, which is not there: "
+                "give all its bases as files, --base for `from` and --build-base for `build_from`, "
+                "or none of them."
+            )
+
+
+def _headers(text: str) -> Iterator[dict[str, str]]:
+    """What stands before each stage's sections: ``{"bootstrap": "docker", "from": …}``."""
+    for stage in re.split(r"^(?=Bootstrap:)", text, flags=re.MULTILINE | re.IGNORECASE)[1:]:
+        header = re.split(r"^%", stage, maxsplit=1, flags=re.MULTILINE)[0]
+        found = re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*$", header, re.MULTILINE)
+        yield {key.lower(): value for key, value in found}
+
+
 def _last_stage(path: Path, text: str, scratch: Path) -> Any:
     """spython's reading of the last stage.
 
-    spython takes no Bootstrap but docker, and takes comments that mention it for the keyword.
+    spython takes no Bootstrap but docker, and takes comments and %arguments that mention it for the
+    keyword.
     """
     from spython.main.parse.parsers import get_parser  # type: ignore[import-untyped]
 
     if not re.search(r"^Bootstrap:\s*\S", text, re.MULTILINE | re.IGNORECASE):
         raise ImageError(f"{path} is no Apptainer definition: it has no line `Bootstrap: …`.")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    plain = _ARGUMENTS.sub("", "\n".join(lines))
     copy = scratch / "definition-for-parser"
     bootstrap = re.compile(r"^Bootstrap:.*$", re.MULTILINE | re.IGNORECASE)
-    copy.write_text(bootstrap.sub("Bootstrap: docker", "\n".join(lines)) + "\n")
+    copy.write_text(bootstrap.sub("Bootstrap: docker", plain) + "\n")
     said = StringIO()
     try:
         with redirect_stdout(said), redirect_stderr(said):

@@ -18,7 +18,7 @@ from ..images import load_catalogue
 from ..sif import read_header
 from ..site import Site, bytes_of
 from .build_failure import no_space, test_failure, what_failed
-from .build_files import BASE, copy_recipe, made, published, work_folder
+from .build_files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .catalogue_file import check_editable
 from .definition import check
 from .image_add import Added, Wanted, add, check_name, check_word
@@ -38,7 +38,8 @@ class Order(NamedTuple):
         name, version: of the image.
         recipe: how it is built.
         arguments: for the definition, beside the recipe's.
-        base: a SIF to build on, instead of what the definition names.
+        base: a SIF to build on, instead of what the definition names in its argument `from`.
+        build_base: a SIF for the stage that compiles, its argument `build_from`.
         output: the SIF to be.
         replace: it takes the place of what the catalogue lists as this variant.
     """
@@ -50,13 +51,21 @@ class Order(NamedTuple):
     base: Path | None
     output: Path
     replace: bool = False
+    build_base: Path | None = None
+
+    @property
+    def bases(self) -> dict[str, tuple[str, Path]]:
+        """The definition's argument → the base's name beside the definition, and its file."""
+        given = {"from": (BASE, self.base), "build_from": (BUILD_BASE, self.build_base)}
+        return {key: (name, file) for key, (name, file) in given.items() if file}
 
 
 def build(order: Order, site: Site) -> Added:
     """Build, test and add; what goes wrong leaves the catalogue and the folder as they were.
 
     Raises:
-        ImageError: the definition is wrong, the build or its test fails, or the image is there.
+        ImageError: the definition is wrong, a base is no SIF, the build or its test fails, or the
+            image is there.
         WriteError: no room or no permission, or another builds the same image.
         ConfigError: the catalogue does not load.
     """
@@ -69,6 +78,8 @@ def build(order: Order, site: Site) -> Added:
         )
     check_name(order.name, order.version)
     check_word("version", order.version)
+    for _, base in order.bases.values():
+        read_header(base)
     apptainer.version(site.apptainer.program)
     with ended_by_signals(), _only_builder(order):
         _refuse_present(order, what)
@@ -80,13 +91,15 @@ def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
     program = site.apptainer.program
     definition = Path(order.recipe.definition)
     arguments = {**order.recipe.arguments, **order.arguments}
-    if order.base:
-        arguments |= {"bootstrap": "localimage", "from": BASE}
-    check(definition, arguments, work)
+    bases = order.bases
+    if bases:
+        arguments["bootstrap"] = "localimage"
+        arguments |= {argument: name for argument, (name, _) in bases.items()}
+    check(definition, arguments, work, [name for name, _ in bases.values()])
     _check_space(order, work)
     copy_recipe(definition, work)
-    if order.base:
-        (work / BASE).symlink_to(order.base.resolve())
+    for name, base in bases.values():
+        (work / name).symlink_to(base.resolve())
     text = definition.read_text()
 
     _say(f"building {what} from {definition}")
@@ -150,7 +163,7 @@ def _only_builder(order: Order) -> Iterator[None]:
 
 
 def _check_space(order: Order, work: Path) -> None:
-    base = order.base.stat().st_size if order.base and order.base.is_file() else 2**27
+    base = sum(file.stat().st_size for _, file in order.bases.values()) or 2**27
     asked = bytes_of(order.recipe.space, f"The recipe of {order.name} {order.version}")
     wanted = {work: asked or base * _UNPACKED, order.output.parent: base}
     for folder, needed in wanted.items():

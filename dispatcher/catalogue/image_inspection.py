@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal, NamedTuple
 from .. import apptainer
 from ..errors import ImageError
 from ..integrity import sha256_of
-from ..sif import SifHeader, read_header
+from ..sif import SifHeader, ours, read_header
 from ..site import Site
 
 __all__ = ["Facts", "agrees", "inspect", "read_answer"]
@@ -32,7 +31,6 @@ echo '== mpi'
 mpirun --version 2>&1
 exit 0
 """
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 class Facts(NamedTuple):
@@ -67,11 +65,10 @@ def inspect(path: Path, site: Site) -> Facts:
             while it was read, contradicting itself, or Apptainer cannot start it.
     """
     header = read_header(path)
-    ours = _MACHINES.get(platform.machine(), platform.machine())
-    if header.architecture not in (ours, "unknown"):
+    if header.architecture not in (ours(), "unknown"):
         raise ImageError(
-            f"{path} is for {header.architecture}, this machine is {ours}: build it for {ours}, or "
-            f"run this on a machine with {header.architecture}."
+            f"{path} is for {header.architecture}, this machine is {ours()}: build it for "
+            f"{ours()}, or run this on a machine with {header.architecture}."
         )
     program = site.apptainer.program
     apptainer.version(program)

@@ -4,45 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from ..errors import DispatchError, ImageError, WriteError
 from ..pins import PIN_FILE, pins
 from ..site import Site
 from .catalogue_file import COMMENT, check_editable, edit
-from .known_projects import known_projects
+from .known_projects import known_projects, projects_folder
 
 __all__ = ["Pinned", "delete", "pinned_in", "remove", "set_default"]
 
 
 class Pinned(NamedTuple):
-    """The known projects that pin a version, and those whose pins cannot be read by this user."""
+    """The known projects that pin a version, and those whose pins cannot be read from here."""
 
     projects: tuple[Path, ...]
     unreadable: tuple[Path, ...]
 
 
-def pinned_in(site: Site, name: str, version: str) -> Pinned:
-    """Which of the projects known to the site pin this version."""
+def pinned_in(site: Site, name: str, version: str, variant: str | None = None) -> Pinned:
+    """Which of the projects known to the site pin this version.
+
+    With `variant` only those that have used it, or for which nothing tells what they have used.
+    """
     found, unreadable = [], []
     for project in known_projects(site):
         try:
-            # Not a pipe, which would never answer.
-            pin = pins(project).get(name) if S_ISREG(_mode(project / PIN_FILE)) else None
+            project.stat()  # on a file system that is not mounted, there is no pin file either
+            pin = pins(project).get(name)
         except (DispatchError, OSError):
             unreadable.append(project)
         else:
-            if pin and pin.version == version:
+            if not pin or pin.version != version:
+                continue
+            if variant is None or not pin.sha256 or variant in pin.sha256:
                 found.append(project)
     return Pinned(tuple(found), tuple(unreadable))
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return 0
 
 
 def remove(
@@ -62,9 +59,9 @@ def remove(
         if variant and not gone:
             known = ", ".join(build["variant"] for build in builds)
             raise ImageError(f'{name} {version} has no variant "{variant}": it has {known}.')
-        pinned = pinned_in(site, name, version)
+        pinned = pinned_in(site, name, version, variant if kept else None)
         if any(pinned) and not even_if_pinned:
-            raise ImageError(_who_pins(name, version, pinned))
+            raise ImageError(_who_pins(site, name, version, pinned))
         versions = content[name]["versions"]
         if kept:
             versions[version] = kept
@@ -83,14 +80,16 @@ def remove(
     return [file for file in files if file.resolve() not in still]
 
 
-def _who_pins(name: str, version: str, pinned: Pinned) -> str:
+def _who_pins(site: Site, name: str, version: str, pinned: Pinned) -> str:
     said = []
     if pinned.projects:
         said.append(f"projects are pinned to it: {', '.join(map(str, pinned.projects))}")
     if pinned.unreadable:
         said.append(
-            "it is not known whether projects are that you may not look into, or whose pin file is "
-            f"damaged: {', '.join(map(str, pinned.unreadable))}"
+            "it is not known whether projects are that you may not look into, that are not mounted "
+            "here, or whose pin file is damaged (one that has gone for good is forgotten when its "
+            f"note is removed from the folder {projects_folder(site)}): "
+            f"{', '.join(map(str, pinned.unreadable))}"
         )
     return (
         f"{name} {version} stays, for {'; and '.join(said)}. Move them (`relion-dispatch pin "

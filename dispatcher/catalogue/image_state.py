@@ -149,9 +149,17 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
                 "not confirm: import that key (`apptainer key import`), or have it signed again.",
             )
     state = {"sha256": digest, "size": header.size, "mtime": header.mtime, "sif_id": header.sif_id}
-    if all(getattr(build, key) == value for key, value in state.items()):
-        return Verified(image)
-    return Verified(image, note=_record(image, state))
+    as_recorded = all(getattr(build, key) == value for key, value in state.items())
+    note = None if as_recorded else _record(image, state)
+    policy = site.apptainer.signed_by
+    if policy and not set(policy) & set(build.signed_by):
+        return Verified(
+            image,
+            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused it: none of "
+            'the keys in site.json ("apptainer.signed_by") is recorded to have signed it; have it '
+            "signed, and add it again.",
+        )
+    return Verified(image, note=note)
 
 
 def _record(image: Listed, state: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which RELION projects use this site's images: noted at dispatch, asked before one is removed.
+"""Which RELION projects use this site's images: noted when they do, asked before one is removed.
 
 Users' jobs may not write the site's folder. So the admin makes one folder that they may (mode 1777,
 like /tmp), which holds a small file per project, named by the digest of its path. What lies there
@@ -8,6 +8,7 @@ may be of anyone's making: links and pipes are not followed, and what is read is
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -29,7 +30,7 @@ def projects_folder(site: Site) -> Path:
 
 
 def remember(project: Path, site: Site) -> None:
-    """Note that the project has been dispatched for; never fails, as no job depends on it."""
+    """Note that the project uses this site; never fails, as no job depends on it."""
     path = os.fsencode(project)
     with contextlib.suppress(OSError, ValueError):  # no folder, or one that is closed to this user
         note = projects_folder(site) / hashlib.sha256(path).hexdigest()[:16]
@@ -49,7 +50,8 @@ def remember(project: Path, site: Site) -> None:
 def known_projects(site: Site) -> Iterator[Path]:
     """The projects noted, but those that have gone; none where there is no folder for notes.
 
-    Those that this user cannot look into are among them.
+    Those that this user cannot look into are among them, and those that may lie on a file system
+    that is not mounted here.
 
     Raises:
         ConfigError: the folder cannot be read.
@@ -82,9 +84,21 @@ def _noted(note: Path) -> Path | None:
 
 
 def _has_gone(project: Path) -> bool:
+    """Whether the project is known not to be there any more, or the path is of no folder."""
     try:
         return not stat.S_ISDIR(project.stat().st_mode)
-    except PermissionError:
-        return False
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        return _holds_something(project.parent)
+    except ValueError:
         return True
+    except OSError as error:
+        return error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether the folder is there, and not an empty place to mount a file system at."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 
 from ..config_files import load, nearest, read_json
 from ..errors import ConfigError, ImageError
-from ..shipped import shipped_folder, site_folder
+from ..shipped import own_path, shipped_folder, site_folder
 
 __all__ = ["Recipe", "find", "load_recipes"]
 
@@ -53,10 +53,10 @@ def load_recipes() -> dict[str, list[Recipe]]:
         ConfigError: a file cannot be read or says something unknown.
     """
     found: dict[str, list[Recipe]] = {}
-    for folder in (site_folder() / "containers", shipped_folder() / "containers"):
-        path = folder / "recipes.json"
-        if not path.is_file():
-            continue
+    own = own_path("containers/recipes.json")
+    shipped = shipped_folder() / "containers" / "recipes.json"
+    for path in [*([own] if own else []), shipped]:
+        folder = path.parent
         content = {"recipes": read_json(path)}
         loaded = load(_RecipeFile, content, str(path), lambda steps: f'"{".".join(steps[1:])}"')
         for name, recipes in loaded.recipes.items():

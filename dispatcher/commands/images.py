@@ -35,6 +35,10 @@ def build(
     base: Annotated[
         Path | None, typer.Option(help="Build on this SIF, not on what the recipe names.")
     ] = None,
+    build_base: Annotated[
+        Path | None,
+        typer.Option(help="Compile in this SIF: the base of the first stage of a source recipe."),
+    ] = None,
     build_arg: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An argument of the definition. Repeatable."),
@@ -63,11 +67,13 @@ def build(
         raise typer.BadParameter(f'"{wrong[0]}": expected KEY=VALUE', param_hint="--build-arg")
     if output and folder:
         raise typer.BadParameter("give --folder or --output, not both", param_hint="--output")
-    if base and not base.is_file():
-        raise typer.BadParameter(f"there is no file {base}", param_hint="--base")
+    for option, given_base in (("--base", base), ("--build-base", build_base)):
+        if given_base and not given_base.is_file():
+            raise typer.BadParameter(f"there is no file {given_base}", param_hint=option)
     file = (folder or site_folder() / "images") / f"{name}-{version}-{recipe.variant}.sif"
     arguments = {key: value for key, _, value in given}
-    order = Order(name, version, recipe, arguments, base, (output or file).absolute())
+    target = (output or file).absolute()
+    order = Order(name, version, recipe, arguments, base, target, build_base=build_base)
     site = load_site()
     for line in described(build_image(order, site), site):
         print(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +128,7 @@ def reproduce(
 
         if write.exists():
             raise InputError(f"{write} exists already: remove it, or name another file.")
-        write_atomically(write, text)
+        write_atomically(write, text, "or name another file.")
         write.chmod(0o755)
         print(f"Written: {write}. Run it with `bash {write}`.")
     for note in notes:
@@ -153,10 +154,12 @@ def _project() -> Path:
 
 
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
+    from ..catalogue.known_projects import remember
     from ..config_files import nearest
-    from ..errors import ImageError
+    from ..errors import ConfigError, ImageError
     from ..pins import PIN_FILE, move
     from ..project_history import jobs_with
+    from ..site import load_site
 
     image = catalogue.images.get(name)
     if image is None:
@@ -174,6 +177,8 @@ def _move(project: Path, name: str, version: str, catalogue: Catalogue, history:
     for warning in _warnings(project, {name: version}):
         print(f"warning: {warning}", file=sys.stderr)
     before = move(project, name, version)
+    with suppress(ConfigError):  # of site.json: it has no say in pins
+        remember(project, load_site())
     file = project / PIN_FILE
     if before is None:
         print(f"{name} is pinned to {version} now ({file}).")

@@ -37,7 +37,7 @@ def export(
     from ..site_copy.site_texts import left_out
 
     site = export_site()
-    write_atomically(file, as_text(site))
+    write_atomically(file, as_text(site), "or name another file.")
     print(
         f"{file}: relion-dispatch {site.dispatcher}, {len(site.site)} files of the site, "
         f"{len(site.shipped)} shipped files, {len(site.images)} images"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +56,8 @@ class RecordedJob(NamedTuple):
         prefixes: for each command, the words that started its container and its ranks.
         inputs: path (as in the command), size (bytes), mtime (nanoseconds) and sha256 of the files
             named in the commands.
+        environment: names of the variables that were let through into the container; None in
+            records of before they were kept.
         dispatched: when.
         record: all of it.
     """
@@ -64,6 +68,7 @@ class RecordedJob(NamedTuple):
     commands: tuple[Command, ...]
     prefixes: tuple[tuple[str, ...], ...]
     inputs: Sequence[Mapping[str, Any]]
+    environment: Sequence[str] | None
     dispatched: datetime
     record: Mapping[str, Any]
 
@@ -98,10 +103,23 @@ def read_job(path: Path) -> RecordedJob:
         ) from error
 
 
+def _folder(folder: Path, name: tuple[str, ...]) -> Path:
+    """The job's folder in its project: an alias is followed, but not further than to `name`.
+
+    The folder itself may be a link, to another disk.
+    """
+    folder = Path(os.path.normpath(folder.absolute()))
+    for _ in range(40):  # as many links as Linux follows
+        if folder.parts[-len(name) :] == name or not folder.is_symlink():
+            return folder
+        folder = Path(os.path.normpath(folder.parent / folder.readlink()))
+    return folder
+
+
 def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
     name = str(record["job"])
-    folder = file.parent.resolve() if file.parent.is_symlink() else file.parent.absolute()
     depth = len(Path(name).parts)
+    folder = _folder(file.parent, Path(name).parts)
     if folder.parts[-depth:] != Path(name).parts:
         raise InputError(
             f"{file} is the record of {name}, and does not lie in that job's folder: give the job "
@@ -122,6 +140,9 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         containers and all({"exec", record["image"]["path"]} <= {*each} for each in containers)
     ):
         raise ValueError("a command does not start the image")
+    environment = record.get("environment")
+    if environment is not None and not all(re.fullmatch(r"\w+", each) for each in environment):
+        raise ValueError("a variable without a name")
     if missing := [key for key in _NEEDED if key not in record]:
         raise LookupError(f"no {', '.join(missing)}")
     return RecordedJob(
@@ -131,6 +152,7 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         commands=tuple(parse_command(each["shell"]) for each in record["commands"]),
         prefixes=prefixes,
         inputs=record["inputs"],
+        environment=environment,
         dispatched=datetime.fromisoformat(record["dispatched"]),
         record=record,
     )

@@ -47,7 +47,7 @@ def reproduction(
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
-    site = configuration.site.apptainer
+    today = configuration.site.apptainer.environment
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
@@ -67,7 +67,7 @@ def reproduction(
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
             "one_node": job.record["nodes"] == 1 or not job.record["uses_mpi"],
-            "environment": site.environment,
+            "environment": today if job.environment is None else job.environment,
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
                 for command, words in zip(commands, lines, strict=True)

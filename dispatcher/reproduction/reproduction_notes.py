@@ -23,6 +23,11 @@ def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None])
             f"The project lay in {job.place.was} and lies in {job.place.now} now; the commands see "
             "it where it was."
         )
+    if job.environment is None:
+        yield (
+            "The record does not tell which environment variables the container got: they are "
+            "those that site.json let through when this script was written."
+        )
     for path, why in inputs.accepted.items():
         yield f"The input {path} {why}; it was accepted as it is."
     for command, seed in zip(job.commands, seeds, strict=True):

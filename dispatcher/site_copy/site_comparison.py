@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .. import __version__
+from ..code_digest import code_digest
 from ..errors import ConfigError, ImageError
 from ..images import Choice, load_catalogue
 from ..site import config_path
 from .exported_images import choices, digest_now, weight_digests
 from .site_file import ExportedImage, ExportedText, SiteFile
-from .site_texts import code_digest, shipped_texts, site_texts
+from .site_texts import shipped_texts, site_texts
 
 __all__ = ["Row", "compare", "same_but_for_places"]
 

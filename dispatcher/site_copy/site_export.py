@@ -7,13 +7,14 @@ from pathlib import Path
 
 from .. import __version__, apptainer
 from ..catalogue import recipes
+from ..code_digest import code_digest
 from ..configuration import load_configuration
 from ..errors import ImageError
 from ..shipped import shipped_folder, site_folder
 from ..site import Site
 from .exported_images import Inspected, exported_images
 from .site_file import FORMAT, Recipe, SiteFile
-from .site_texts import code_digest, shipped_texts, site_texts
+from .site_texts import shipped_texts, site_texts
 
 __all__ = ["apptainer_version", "export_site"]
 

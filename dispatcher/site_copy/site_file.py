@@ -2,11 +2,13 @@
 
 Texts stand in it line by line, so that a changed line is one changed line of the file. Joined with
 line feeds they give the text back byte for byte: a last line that is empty stands for the text's
-final line feed, and a carriage return is kept at its line's end.
+final line feed, and a carriage return is kept at its line's end. A file of ``containers/`` that is
+no text, such as a tarball that a definition copies, stands there in base64.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -30,6 +32,7 @@ class ExportedText:
         sha256: of its bytes.
         executable: whether it may be run.
         text: its lines.
+        base64: whether these are its bytes in base64, for it is no text.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -38,32 +41,41 @@ class ExportedText:
     sha256: str
     executable: bool = False
     text: list[str]
+    base64: bool = False
 
     @classmethod
     def of(cls, path: str, file: Path) -> ExportedText:
         """The text in `file`, to be known as `path`.
 
         Raises:
-            InputError: it cannot be read, or is no text in UTF-8.
+            InputError: it cannot be read, or is no text in UTF-8 where only texts have a meaning.
         """
         try:
             raw = file.read_bytes()
             executable = bool(file.stat().st_mode & 0o100)
-            lines = raw.decode().split("\n")
         except OSError as error:
             raise InputError(f"{file} cannot be read ({error.strerror}): mend it.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{file} is not a text in UTF-8 (byte {error.start}), and a site's export holds "
-                "nothing else: convert it, or move it out of the site's folder."
-            ) from error
         digest = hashlib.sha256(raw).hexdigest()
-        return cls(path=path, sha256=digest, executable=executable, text=lines)
+        try:
+            lines, binary = raw.decode().split("\n"), False
+        except UnicodeDecodeError as error:
+            if not path.startswith("containers/"):
+                raise InputError(
+                    f"{file} is not a text in UTF-8 (byte {error.start}), as configuration and "
+                    "templates must be: convert it, or move it out of the site's folder."
+                ) from error
+            lines, binary = base64.encodebytes(raw).decode().split("\n"), True
+        return cls(path=path, sha256=digest, executable=executable, text=lines, base64=binary)
 
     @property
     def raw(self) -> bytes:
-        """The file's bytes."""
-        return "\n".join(self.text).encode(errors="surrogatepass")
+        """The file's bytes.
+
+        Raises:
+            ValueError: it should be base64, and is none.
+        """
+        text = "\n".join(self.text)
+        return base64.b64decode(text) if self.base64 else text.encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +178,10 @@ def read(path: Path) -> SiteFile:
         )
     site = load(SiteFile, content, str(path), lambda steps: f'key "{".".join(steps)}"')
     for each in (*site.site, *site.shipped):
-        digest = hashlib.sha256(each.raw).hexdigest()
+        try:
+            digest = hashlib.sha256(each.raw).hexdigest()
+        except ValueError as error:
+            digest = f"none ({error})"
         if digest != each.sha256:
             raise ConfigError(
                 f'{path}: the text "{each.path}" was changed or damaged: its sha256 is {digest}, '

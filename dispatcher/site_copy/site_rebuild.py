@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..atomic_files import write_atomically
 from ..catalogue import image_build
-from ..catalogue.catalogue_file import edit, entry
+from ..catalogue.catalogue_file import edit, entry, held
 from ..catalogue.recipes import find
 from ..errors import DispatchError, InputError, WriteError
 from ..shipped import site_folder
@@ -52,14 +52,23 @@ def write_texts(exported: SiteFile) -> Iterator[Path]:
         path = site_folder() / text.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, text.raw)
-            path.chmod(0o755 if text.executable else 0o644)
+            if text.path != "images.json":
+                _write(path, text)
+                continue
+            with held(path):  # another admin may have added an image meanwhile
+                if _is_needed(text):
+                    _write(path, text)
         except OSError as error:
             raise WriteError(
                 f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
                 "set the site up again."
             ) from error
         yield path
+
+
+def _write(path: Path, text: ExportedText) -> None:
+    write_atomically(path, text.raw, "and set the site up again.")
+    path.chmod(0o755 if text.executable else 0o644)
 
 
 def _is_needed(text: ExportedText) -> bool:

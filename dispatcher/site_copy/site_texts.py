@@ -1,15 +1,14 @@
-"""Which texts make a site and its dispatcher: configuration, templates, image definitions, code."""
+"""Which texts make a site and its dispatcher: configuration, templates, image definitions."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..shipped import shipped_folder, site_folder
 from .site_file import ExportedText
 
-__all__ = ["code_digest", "left_out", "shipped_texts", "site_texts"]
+__all__ = ["left_out", "shipped_texts", "site_texts"]
 
 _SITE = ("site.json", "dispatch_config.json", "images.json", "job_template", "containers")
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
@@ -19,7 +18,7 @@ def site_texts() -> list[ExportedText]:
     """The site's own files.
 
     Raises:
-        InputError: one of them cannot be read, or is no text in UTF-8.
+        InputError: one of them cannot be read, or is no text where it should be.
     """
     return list(_texts(site_folder(), _SITE))
 
@@ -34,21 +33,18 @@ def shipped_texts() -> list[ExportedText]:
 
 
 def left_out() -> list[str]:
-    """What else is in the site's folder: its entries with files that are none of a site's texts."""
+    """What else is in the site's folder: its entries with files that are none of a site's texts,
+    and links to nothing where texts are looked for."""
     folder = site_folder()
     taken = {path for name in _SITE for path in _files(folder / name)}
     others = (path.relative_to(folder) for path in _files(folder) if path not in taken)
-    return sorted({path.parts[0] for path in others})
-
-
-def code_digest() -> str:
-    """The digest of the dispatcher's own Python files, by name and content."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    dangling = (
+        f"{path.relative_to(folder)} (a link to {path.readlink()}, which is not there)"
+        for name in _SITE
+        for path in (folder / name).rglob("*")
+        if path.is_symlink() and not path.exists()
+    )
+    return sorted({*(path.parts[0] for path in others), *dangling})
 
 
 def _texts(folder: Path, names: tuple[str, ...]) -> Iterator[ExportedText]:

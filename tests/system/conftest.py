@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from .image_site import site_of_small_images, small_image, small_root  # noqa: F401  (fixtures)
+
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "deploy" / "relion-dispatch"
 LABELS_3 = {"class2d": 8, "refine3d": 10, "maskcreate": 12}

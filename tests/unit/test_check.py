@@ -30,17 +30,69 @@ TYPES: dict[str, Any] = {
 }
 
 
+def stand_in(tmp_path: Path, version: str, fails: str = "") -> None:
+    """Put there an Apptainer that prints this version, and fails so to start an image."""
+    start = f"echo '{fails}' >&2; exit 255" if fails else "exit 0"
+    program = tmp_path / "bin" / "apptainer"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" != --version ] || {{ echo {version}; exit; }}\n{start}\n'
+    )
+    program.chmod(0o755)
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which Apptainer is installed (a stand-in that is never run)."""
+    """A machine on which Apptainer is installed (a stand-in that starts nothing)."""
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "apptainer").write_text("#!/bin/sh\n")
-    (tmp_path / "bin" / "apptainer").chmod(0o755)
+    stand_in(tmp_path, "apptainer version 1.4.5")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
 
 
 def test_the_shipped_site_is_in_order() -> None:
     assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("fails", "says"),
+    [
+        ("FATAL: failed to create user namespace: no space left", "user namespaces are off"),
+        ("FATAL: fuse: device not found, try modprobe fuse first", "there is no /dev/fuse"),
+        ("FATAL: something else", "cannot start"),
+    ],
+)
+def test_a_machine_on_which_images_do_not_start_is_told(
+    fails: str, says: str, tmp_path: Path
+) -> None:
+    """The real ones are in tests/system/test_images_machine.py."""
+    stand_in(tmp_path, "apptainer version 1.4.5", fails)
+
+    (problem,) = problems()
+
+    assert says in problem
+
+
+def test_singularity_ce_is_not_taken_for_apptainer(tmp_path: Path) -> None:
+    stand_in(tmp_path, "singularity-ce version 4.3.1")
+
+    (problem,) = problems()
+
+    assert "apptainer is singularity-ce version 4.3.1, but images are" in problem
+
+
+def test_images_on_another_machine_are_not_started(images: Path, tmp_path: Path) -> None:
+    stand_in(tmp_path, "apptainer version 1.4.5", "FATAL: was started")
+    for path in images.parent.glob("*.sif"):
+        path.unlink()
+
+    assert all("cannot be read (No such file" in problem for problem in problems())
+
+
+def test_a_missing_apptainer_is_told(site: WriteSite) -> None:
+    site("site.json", {"apptainer": {"program": "/nowhere/apptainer"}})
+
+    (problem,) = problems()
+
+    assert "Apptainer (/nowhere/apptainer) cannot be started" in problem
 
 
 def test_a_type_that_can_never_match_is_named(site: WriteSite) -> None:

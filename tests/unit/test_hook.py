@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import __version__
+from dispatcher.code_digest import code_digest
 from dispatcher.sif import read_header
 
 from .appliance_form import DEPLOY, install_appliance_form
@@ -133,6 +134,7 @@ def test_the_record_names_what_made_the_result(
         "size": image.stat().st_size,
     }
     assert record["versions"]["relion-dispatch"] == __version__
+    assert record["versions"]["code"] == code_digest()
     assert record["configuration"]["images.json"] == {"path": str(images), "sha256": sha256(images)}
     assert set(record["configuration"]) == {
         "site.json",
@@ -149,6 +151,33 @@ def test_the_record_names_what_made_the_result(
             "sha256": sha256(particles),
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded"),
+    [("apptainer version 1.4.5", "1.4.5"), ("singularity-ce version 4.3.1", None), ("", None)],
+)
+def test_only_apptainers_own_version_is_recorded(
+    said: str,
+    recorded: str | None,
+    answering: Callable[[str], Path],
+    corpus_job: CorpusJob,
+    project: Path,
+    site: WriteSite,
+    tmp_path: Path,
+) -> None:
+    settings = json.loads((answering("echo 1").parent / "site" / "site.json").read_text())
+    program = tmp_path / "apptainer"
+    if said:
+        program.write_text(f"#!/bin/sh\necho {said}\n")
+        program.chmod(0o755)
+    site("site.json", {**settings, "apptainer": {"program": str(program)}})
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+
+    assert call_hook(script, project).returncode == 0
+
+    record = json.loads((script.parent / "dispatch.json").read_text())
+    assert record["versions"]["apptainer"] == recorded
 
 
 def sha256(path: Path) -> str:

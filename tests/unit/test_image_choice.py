@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,11 @@ def test_a_variant_listed_twice_is_an_error(site: WriteSite) -> None:
         ({**CPU, "programs": "relion_refine"}, "programs"),
         ({"variant": "cpu"}, 'path" is missing'),
         ("cpu.sif", "JSON object"),
+        ({**CPU, "path": "a\0b"}, "path is empty or has control characters in it ('a\\x00b')"),
+        ({**CPU, "path": ""}, "path is empty"),
+        ({**CPU, "path": "\ud800"}, "path is empty or has control characters"),
+        ({**CPU, "weights": "a\nb"}, "weights is empty or has control characters"),
+        ({**CPU, "variant": ""}, "variant is empty"),
     ],
 )
 def test_a_catalogue_edited_into_nonsense_is_named_by_key(
@@ -160,3 +166,40 @@ def test_a_catalogue_edited_into_nonsense_is_named_by_key(
     assert "images.json" in str(caught.value)
     assert "relion.versions.5.1.0" in str(caught.value)
     assert says in str(caught.value)
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"relion": ' + "[" * DEEP + "]" * DEEP + "}", "nested too deeply"),
+        ('{"relion": ' * DEEP + "1" + "}" * DEEP, "nested too deeply"),
+        ('{"relion": ' + "[" * 300 + "]" * 300 + "}", "nested too deeply"),
+        ('{"relion": ' * 300 + "1" + "}" * 300, "nested too deeply"),
+        ('{"relion": {"default": ' + "1" * 5000 + "}}", "not valid JSON: Exceeds the limit"),
+        (
+            '{"relion": {"default": "1", "versions": {"1": [], "2\\n": []}}}',
+            "is no name or version",
+        ),
+        ('{"": {"default": "1", "versions": {"1": []}}}', "is no name or version"),
+    ],
+)
+def test_a_catalogue_that_is_nonsense_as_a_whole_is_refused(
+    text: str, says: str, site: WriteSite
+) -> None:
+    path = site("images.json", text)
+
+    with pytest.raises(ConfigError) as caught:
+        load_catalogue(path)
+
+    assert str(path) in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_pipe_in_the_place_of_the_catalogue_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "images.json")
+
+    with pytest.raises(ConfigError, match=r"images\.json is no file"):
+        load_catalogue(tmp_path / "images.json")

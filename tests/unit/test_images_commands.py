@@ -143,6 +143,19 @@ def test_verifying_finds_a_changed_byte(images: Path, printed: Any) -> None:
     assert f"the sha256 of {path} is {sha256_of(path)}" in said
 
 
+def test_verifying_names_what_the_sites_policy_refuses(
+    images: Path, printed: Any, site: Callable[..., Path]
+) -> None:
+    site("site.json", {"apptainer": {"signed_by": ["AB12" * 10]}})
+
+    status, said = printed("verify", "--all")
+
+    assert status == 1
+    assert said.count("its file is in order (recorded its sha256") == 4
+    assert said.count("jobs are refused it") == 4
+    assert "sha256" in content(images)["relion"]["versions"]["5.1.0"][0]
+
+
 def test_verify_wants_to_know_what(images: Path, printed: Any) -> None:
     assert printed("verify")[0] == 2
     assert "it has relion" in printed("verify", "relyon")[1]
@@ -218,8 +231,38 @@ def test_a_project_whose_pin_file_is_damaged_counts_as_a_user(
     status, said = printed("remove", "relion", "3.1.3")
 
     assert status == 1
-    assert f"whose pin file is damaged: {project}" in said
+    assert "whose pin file is damaged" in said
+    assert f": {project}. Move them" in said
     assert "3.1.3" in content(images)["relion"]["versions"]
+
+
+def test_a_project_on_a_disk_that_is_not_mounted_counts_as_a_user(
+    images: Path, project: Path, printed: Any
+) -> None:
+    group = project.parent / "group"
+    group.mkdir()
+    remember(group / "elsewhere", load_site())
+
+    status, said = printed("remove", "relion", "3.1.3")
+
+    assert status == 1
+    assert "that are not mounted here, or whose pin file is damaged" in said
+    assert f"{group}/elsewhere" in said
+    assert "3.1.3" in content(images)["relion"]["versions"]
+
+
+def test_a_variant_that_no_pinned_project_has_used_can_go(
+    images: Path, project: Path, printed: Any
+) -> None:
+    pin_file = project / ".relion_dispatch.json"
+    assert printed("remove", "relion", "5.1.0", "--variant", "cuda")[0] == 1
+
+    pin = {"version": "5.1.0", "sha256": {"cpu": "1" * 64}}
+    pin_file.write_text(json.dumps({"images": {"relion": pin}}))
+    assert printed("remove", "relion", "5.1.0", "--variant", "cpu")[0] == 1
+    assert printed("remove", "relion", "5.1.0", "--variant", "cuda")[0] == 0
+
+    assert [each["variant"] for each in content(images)["relion"]["versions"]["5.1.0"]] == ["cpu"]
 
 
 def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: Any) -> None:

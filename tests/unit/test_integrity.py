@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from dispatcher import integrity
 from dispatcher.errors import ImageError
 from dispatcher.images import Build, Choice
-from dispatcher.integrity import sha256_of, verified
+from dispatcher.integrity import sha256_of, usable, verified
 from dispatcher.sif import read_header
 
 from ..sif_file import write_sif
@@ -98,6 +99,34 @@ def test_a_file_without_recorded_digest_gets_one(sif: Path) -> None:
     assert verified(choice, None, CATALOGUE, PIN_FILE).sha256 == sha256_of(sif)
 
 
+def test_a_file_that_is_still_being_copied_leaves_no_digest(
+    sif: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = Choice("relion", "5.1.0", Build(variant="cpu", path=str(sif)), sif, "")
+
+    def while_it_is_written(path: Path) -> str:
+        digest = sha256_of(path)
+        write_sif(path, b"another file system")
+        return digest
+
+    with monkeypatch.context() as patched:
+        patched.setattr(integrity, "sha256_of", while_it_is_written)
+        with pytest.raises(ImageError, match="was written to while it was read"):
+            verified(choice, None, CATALOGUE, PIN_FILE)
+
+    assert verified(choice, None, CATALOGUE, PIN_FILE).sha256 == sha256_of(sif)
+
+
+def test_weights_that_are_not_there_are_named(sif: Path, tmp_path: Path) -> None:
+    choice = recorded(sif)._replace(weights=tmp_path / "weights")
+
+    with pytest.raises(ImageError, match=rf"{tmp_path}/weights, which images\.json names as the"):
+        usable(choice, None, CATALOGUE, PIN_FILE)
+
+    (tmp_path / "weights").mkdir()
+    assert usable(choice, None, CATALOGUE, PIN_FILE).sha256 == choice.build.sha256
+
+
 def test_a_file_cut_short_is_named(sif: Path) -> None:
     choice = recorded(sif)
     os.truncate(sif, sif.stat().st_size - 1)
@@ -113,6 +142,18 @@ def test_a_file_that_is_no_sif_is_named(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(ImageError, match=rf"{re.escape(str(path))} is no SIF file"):
         read_header(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"), [(os.mkfifo, "is no SIF file"), (os.mkdir, "cannot be read")]
+)
+def test_what_is_no_file_is_named_at_once(
+    make: Callable[[Path], None], says: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "relion.sif")
+
+    with pytest.raises(ImageError, match=rf"relion\.sif {says}"):
+        read_header(tmp_path / "relion.sif")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -42,6 +42,22 @@ def test_a_project_is_noted_once_and_forgotten_when_it_has_gone(
 
 
 @pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("left", [[], ["group"]])
+def test_a_project_that_may_lie_on_a_disk_that_is_not_mounted_has_not_gone(
+    left: list[str], tmp_path: Path
+) -> None:
+    """Where a disk is mounted there is an empty folder without it, or none (an automounter)."""
+    project = tmp_path / "group" / "project"
+    project.mkdir(parents=True)
+    remember(project, load_site())
+    project.rename(tmp_path / "on the disk")
+    if not left:
+        project.parent.rmdir()
+
+    assert known() == [project]
+
+
+@pytest.mark.usefixtures("notes")
 def test_any_bytes_that_make_a_path_are_kept(tmp_path: Path) -> None:
     project = tmp_path / "a b\n\udcff€"
     project.mkdir()

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from dispatcher import cli
+from dispatcher.catalogue.known_projects import known_projects
 from dispatcher.pins import PIN_FILE, Pin, pins
 from dispatcher.pipeline_version import major_version, older_than_pipeline, pipeline_major
 from dispatcher.project_history import jobs_with, read_history
+from dispatcher.site import load_site
 
 from ..sif_file import write_sif
 
@@ -187,6 +189,16 @@ def test_moving_tells_which_jobs_ran_with_the_old_version(pin: PinCommand, proje
     assert "relion is pinned to 5.1.0 now, before to 3.1.3" in said.out
     assert "Ran with relion 3.1.3: Refine3D/job002, Class2D/job003." in said.out
     assert pins(project)["relion"] == Pin("5.1.0")
+
+
+def test_a_project_whose_pin_was_moved_is_known_to_the_site(
+    pin: PinCommand, project: Path, images: Path
+) -> None:
+    (images.parent / "projects").mkdir()
+
+    assert pin("relion", "3.1.3").status == 0
+
+    assert list(known_projects(load_site())) == [project]
 
 
 def test_moving_to_the_same_version_takes_the_files_of_now(pin: PinCommand, project: Path) -> None:

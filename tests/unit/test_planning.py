@@ -349,6 +349,15 @@ def test_an_image_missing_from_disk_is_named(images: Path, corpus_job: CorpusJob
         plan(corpus_job("relion-5.0.1/Refine3D_job011"))
 
 
+def test_weights_missing_from_disk_are_named(images: Path, corpus_job: CorpusJob) -> None:
+    catalogue = json.loads(images.read_text())
+    catalogue["relion"]["versions"]["5.1.0"][0]["weights"] = "weights"
+    images.write_text(json.dumps(catalogue))
+
+    with pytest.raises(ImageError, match=r"site/weights, which .*relion 5\.1\.0 \(cuda\)"):
+        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
+
+
 def test_an_image_missing_from_the_catalogue_is_named(
     site: WriteSite, corpus_job: CorpusJob
 ) -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher import cli
+from dispatcher.catalogue.known_projects import known_projects
 from dispatcher.errors import ImageError, SubmitError
+from dispatcher.pins import PIN_FILE
 from dispatcher.session import folder as session_folder_module
 from dispatcher.session.container import session_argv, session_variables
 from dispatcher.session.folder import INSIDE, session_folder
 from dispatcher.session.launcher import run_session
-from dispatcher.site import Apptainer, Site
+from dispatcher.site import Apptainer, Site, load_site
 
 JOB = "Class2D/job002"
 SUBMIT = f"$RELION_QSUB_COMMAND {JOB}/run_submit.script"
@@ -247,3 +250,25 @@ def open_locked(folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["sleep", "0.2"], pass_fds=(lock,))
     finally:
         os.close(lock)
+
+
+@pytest.mark.usefixtures("base")
+def test_a_session_makes_a_pinned_project_known_to_the_site(
+    images: Path,
+    project: Path,
+    site: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "apptainer").write_text("#!/bin/sh\n")
+    (tmp_path / "apptainer").chmod(0o755)
+    site("site.json", {"apptainer": {"program": str(tmp_path / "apptainer")}})
+    (images.parent / "projects").mkdir()
+    monkeypatch.chdir(project)
+    cli.main(["relion", "true"])
+    assert list(known_projects(load_site())) == []
+
+    (project / PIN_FILE).write_text('{"images": {"relion": {"version": "5.1.0"}}}')
+    cli.main(["relion", "true"])
+
+    assert list(known_projects(load_site())) == [project]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dispatcher.configuration import load_configuration
 from dispatcher.errors import ConfigError
 from dispatcher.site import bytes_of, load_site
+from dispatcher.templates import template_folders
 
 WriteSite = Callable[..., Path]
 
@@ -92,3 +95,41 @@ def test_a_cache_that_others_could_write_is_not_read(
     load_site()
 
     assert list(folder.iterdir()) == []
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+NAMES = ["site.json", "dispatch_config.json", "images.json", "job_template"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("put_there", "says"), [(link_to_nothing, "is a link to gone"), (os.mkfifo, "is no f")]
+)
+def test_what_is_no_file_is_not_quietly_replaced_by_the_shipped_one(
+    name: str, put_there: Callable[[Path], None], says: str, tmp_path: Path
+) -> None:
+    put_there(tmp_path / "site" / name)
+
+    with pytest.raises(ConfigError, match=rf"site/{name} {says}"):
+        load_configuration()
+        template_folders()
+
+
+def test_a_link_to_a_file_is_the_sites_own(site: WriteSite, tmp_path: Path) -> None:
+    site("elsewhere.json", {"mps": False})
+    (tmp_path / "site" / "site.json").symlink_to("elsewhere.json")
+
+    assert load_site().mps is False
+
+
+def test_a_relative_folder_of_the_site_gives_absolute_paths(
+    site: WriteSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site("images.json", {})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RELION_DISPATCH_SITE", "site")
+
+    assert load_configuration().catalogue.path == tmp_path / "site" / "images.json"

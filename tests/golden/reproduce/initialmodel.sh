@@ -19,6 +19,7 @@ output=Reproduced/InitialModel/job009
 say() { echo "reproduce: $*"; }
 fail() { echo "reproduce: $*" >&2; exit 1; }
 
+[ -z "${REPRODUCE_IMAGE-}" ] || image=$(realpath -m -- "$REPRODUCE_IMAGE")
 cd "$project" || fail "the project's folder is not there: $project"
 command -v "$apptainer" > /dev/null || apptainer=apptainer
 command -v "$apptainer" > /dev/null || fail "there is no Apptainer here: install it, or load its module"
