@@ -74,13 +74,14 @@ def pool_bytes(
 
     How many poses are significant is for the particles to say. One thread is planned with a
     particle that tells none apart (an empty image, a bad reference: 94.5 % of the orientations
-    of 3dem/relion#769) in the finest global search; the others with as many as the first
-    iteration has in all, when references are blurred: sampling is refined only after resolution
-    has improved. The passes of a thread follow each other and do not add up.
+    of 3dem/relion#769) in the finest global search; the others with ``significant_percent`` of
+    those of the first iteration, when references are blurred: sampling is refined only after
+    resolution has improved. The passes of a thread follow each other and do not add up.
     """
     search = model.search
     coarse = coarse_bytes(model)
     worst = max(coarse, fine_bytes(model, search.finest, relion_version))
-    usual = max(coarse, fine_bytes(model, min(search.first, search.finest), relion_version))
+    some = -(-min(search.first, search.finest) * hardware.significant_percent // 100)
+    usual = max(coarse, fine_bytes(model, some, relion_version))
     of_each = image_bytes(model) + hardware.pool_per_thread
     return max(hardware.pool_floor, worst + (threads - 1) * usual + threads * of_each)

@@ -35,6 +35,9 @@ class HardwareConstants:
             (ml_optimiser_mpi.cpp:1218, 5.0.1); estimate.
         pool_per_thread: what a thread needs in the pool beside the arrays that gpu_pool.py
             counts: images, masks, projection parameters; estimate.
+        significant_percent: of the orientations of the first iteration, how many are significant to
+            a usual particle. Not the card's but the particles'; RELION's STAR files
+            (``_rlnNrOfSignificantSamples``) mostly have far fewer; estimate.
         blush_process: of RELION 5's Blush (PyTorch with its context, the network and its
             activations); estimate.
         usable_percent: of the card's memory, what its driver, an MPS server and ECC leave.
@@ -50,18 +53,26 @@ class HardwareConstants:
     margin_percent: int = 105
     pool_floor: int = 500_000_000
     pool_per_thread: int = 100_000_000
+    significant_percent: int = 50
     blush_process: int = 4_000_000_000
     usable_percent: int = 97
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least = 100 if name == "margin_percent" else 1 if "usable" in name else 0
-            if name in ("texture_pitch", "allocation_step", "texture_tile"):
-                least = 1
+            least, most = _BOUNDS.get(name, (0, None))
             numbers = value if isinstance(value, tuple) else (value,)
-            if min(numbers) < least or (name == "usable_percent" and value > 100):
-                bounds = "from 1 to 100" if name == "usable_percent" else f"at least {least}"
+            if min(numbers) < least or (most and max(numbers) > most):
+                bounds = f"from {least} to {most}" if most else f"{least} or more"
                 raise ValueError(f"{name} must be {bounds}")
 
+
+_BOUNDS: dict[str, tuple[int, int | None]] = {
+    "texture_tile": (1, None),
+    "texture_pitch": (1, None),
+    "allocation_step": (1, None),
+    "margin_percent": (100, None),
+    "significant_percent": (0, 100),
+    "usable_percent": (1, 100),
+}
 
 HARDWARE = HardwareConstants()

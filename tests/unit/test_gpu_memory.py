@@ -196,13 +196,13 @@ class TestPool:
 
     def test_one_thread_may_be_at_its_worst(self) -> None:
         model = replace(REFINE, search=Search(192 * 24, 768 * 48, 21))
-        usual = 40 * 4608 * 8 * 21 * 4 + 44 * 4608 * 8
+        usual = 40 * 2304 * 8 * 21 * 4 + 44 * 2304 * 8  # half of those of the first iteration
         worst = 40 * 36_864 * 8 * 21 * 4 + 44 * 36_864 * 8
         pool = gpu_memory.pool_bytes(model, 1, self.ROOM, (5, 0))
         assert pool == worst + self.IMAGES
         pool = gpu_memory.pool_bytes(model, 4, self.ROOM, (5, 0))
         assert pool == worst + 3 * usual + 4 * self.IMAGES
-        usual += 16 * 4608 * 8 * 84
+        usual += 16 * 2304 * 8 * 84
         worst += 16 * 36_864 * 8 * 84
         pool = gpu_memory.pool_bytes(model, 4, self.ROOM, (4, 0))
         assert pool == worst + 3 * usual + 4 * self.IMAGES
@@ -217,7 +217,9 @@ class TestPool:
         model = replace(REFINE, classes=4, search=Search(4608, 4608, 21))
         fine = 4 * (40 * 4608 * 8 * 84 + 44 * 4608 * 8)
         images = 9 * 256 * 129 * 4
-        assert gpu_memory.pool_bytes(model, 3, self.ROOM, (5, 1)) == 3 * (fine + images)
+        assert gpu_memory.pool_bytes(model, 3, self.ROOM, (5, 1)) == 2 * fine + 3 * images
+        wary = replace(self.ROOM, significant_percent=100)
+        assert gpu_memory.pool_bytes(model, 3, wary, (5, 1)) == 3 * (fine + images)
 
     def test_sums_over_200_classes_take_53_mb_of_a_thread(self) -> None:
         assert gpu_pool.image_bytes(CLASS2D) == 401 * 256 * 129 * 4 == 52_970_496
