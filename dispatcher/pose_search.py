@@ -16,6 +16,7 @@ from .sampling import Search
 
 __all__ = ["Options", "continued_search", "started_search"]
 
+BODY_ANGLE = 10  # degrees, as RELION's tutorial has it, for bodies whose file does not say
 PRIORS = {"rot": "Rot", "tilt": "Tilt", "psi": "Psi"}
 
 
@@ -113,7 +114,7 @@ def continued_search(
         for prior, label in PRIORS.items():
             text = general.first(f"_rlnSigmaPrior{label}Angle") or "0"
             priors[prior] = number(text, f"_rlnSigmaPrior{label}Angle")
-    cone = max(body_angles, default=0)
+    cone = max(body_angles, default=BODY_ANGLE if multi_body else 0)
     if not helix and not cone and "rot" in priors:
         cone = max(priors["rot"], priors["tilt"])
     first_local = state.first("_rlnAutoLocalSearchesHealpixOrder") or "4"
