@@ -66,7 +66,7 @@ def draw(
         at = (x * SCALE, y * SCALE)
         canvas.text(at, words, fill=colour, font=fonts[14], anchor=anchor)
 
-    canvas.text((LEFT * SCALE, 22 * SCALE), title, fill="#222222", font=fonts[19])
+    canvas.text((LEFT * SCALE, 12 * SCALE), title, fill="#222222", font=fonts[19])
     for count in range(MOST + 1):
         _, y = place(boxes[0], count)
         line([(LEFT, y), (right, y)], "#dddddd" if count else "#222222", 1)
