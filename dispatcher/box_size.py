@@ -10,23 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
-from . import input_images, sampling, star
+from . import body_masks, input_images, star
 from .errors import InputError
 from .input_images import is_true, number, whole_number
+from .pose_search import Options, continued_search, started_search
 from .refinement import RefinementModel
 
 __all__ = ["Options", "refinement_model"]
-
-
-class Options(Protocol):
-    """The options of one command; names without dashes, the last occurrence of one wins."""
-
-    def __contains__(self, name: str, /) -> bool: ...
-
-    def value(self, name: str, /) -> str | None:
-        """The option's value; '' for an empty or absent one."""
 
 
 def refinement_model(
@@ -46,20 +37,14 @@ def refinement_model(
         particles = _given(job_options.get("in_particles")) or _given(job_options.get("fn_img"))
         reference = reference or _given(job_options.get("fn_ref"))
     if optimiser or "continue" in options:
-        model = _continued(options, project, optimiser)
-    elif tomo_set or particles:
+        return _continued(options, project, optimiser)
+    if tomo_set or particles:
         particles = particles or input_images.particles_of_tomo_set(tomo_set, project)
-        model = _started(options, project, particles, reference, tomo=bool(tomo_set))
-    else:
-        raise InputError(
-            "relion_refine is given no particles (--i, --ios or --continue); "
-            "choose the input images in RELION's window."
-        )
-    if masks := _named(options, "multibody_masks"):
-        bodies = input_images.count_bodies(masks, project)
-        pairs = 0 if "multibody_norm_overlap" in options else bodies * (bodies - 1)
-        model = replace(model, bodies=bodies, classes=1, body_overlaps=pairs, coarse_samples=0)
-    return model
+        return _started(options, project, particles, reference, tomo=bool(tomo_set))
+    raise InputError(
+        "relion_refine is given no particles (--i, --ios or --continue); "
+        "choose the input images in RELION's window."
+    )
 
 
 def _started(
@@ -84,10 +69,14 @@ def _started(
         padding=_padding(_named(options, "pad") or "2"),
         gradient="grad" in options and "split_random_halves" not in options,
         auto_refine="auto_refine" in options,
+        image_box=max(images.largest, sized.box),
         zero_mask="zero_mask" in options,
+        skips_alignment="skip_align" in options or "skip_rotate" in options,
+        blush="blush" in options,
     )
     shifts_in_3d = images.dimensions == 3 or images.tomo_stacks
-    return replace(model, coarse_samples=_coarse_samples(options, model, shifts_in_3d))
+    search = started_search(options, model, shifts_in_3d, images.pixel_size)
+    return replace(model, search=search)
 
 
 def _continued(options: Options, project: Path, optimiser: str) -> RefinementModel:
@@ -108,7 +97,16 @@ def _continued(options: Options, project: Path, optimiser: str) -> RefinementMod
     bodies = count("_rlnNrBodies", default="1")
     split_halves = is_true(state.first("_rlnDoSplitRandomHalves"))
     padding = _named(options, "pad") or _required(general, "_rlnPaddingFactor", project / name)
-    return RefinementModel(
+    given = _named(options, "multibody_masks")
+    body_file = given or (_given(state.first("_rlnBodyStarFile")) if bodies > 1 else "")
+    overlaps, angles = bodies * (bodies - 1), []
+    if body_file:
+        masks = input_images.body_masks(body_file, project)
+        angles = input_images.body_angles(body_file, project)
+        bodies = len(masks)
+        apart = "multibody_norm_overlap" in options  # RELION itself divides the masks up
+        overlaps = 0 if apart else body_masks.extra_projectors(masks)
+    model = RefinementModel(
         box=count("_rlnOriginalImageSize"),
         source=f"{name}, _rlnOriginalImageSize",
         dimensions=count("_rlnReferenceDimensionality", allowed=(2, 3)),
@@ -118,33 +116,14 @@ def _continued(options: Options, project: Path, optimiser: str) -> RefinementMod
         padding=_padding(padding),
         gradient=is_true(state.first("_rlnDoGradientRefine")) and not split_halves,
         auto_refine=is_true(state.first("_rlnDoAutoRefine")),
-        body_overlaps=bodies * (bodies - 1),
+        body_overlaps=overlaps,
         zero_mask=is_true(state.first("_rlnDoZeroMask") or "1"),
+        # RELION takes this from the command alone (parseContinue)
+        skips_alignment="skip_align" in options or "skip_rotate" in options,
+        blush="blush" in options or is_true(state.first("_rlnDoBlush")),
     )
-
-
-def _coarse_samples(options: Options, model: RefinementModel, shifts_in_3d: bool) -> int:
-    """Poses in the widest global search of the command; 0 when its searches are local."""
-    local = ("skip_align", "skip_rotate", "sigma_ang", "sigma_rot", "sigma_tilt", "sigma_psi")
-    if any(name in options for name in local):
-        return 0
-    order = whole_number(_named(options, "healpix_order") or "2", "--healpix_order", (0, 12))
-    if model.auto_refine:  # refines the sampling by itself until its searches become local
-        given = _named(options, "auto_local_healpix_order") or "4"
-        first_local = whole_number(given, "--auto_local_healpix_order", (0, 12))
-        if order >= first_local:
-            return 0
-        order = first_local - 1
-    return sampling.coarse_samples(
-        model.classes,
-        model.dimensions,
-        healpix_order=order,
-        psi_step=number(_named(options, "psi_step") or "-1", "--psi_step"),
-        offset_range=number(_named(options, "offset_range") or "6", "--offset_range"),
-        offset_step=number(_named(options, "offset_step") or "2", "--offset_step"),
-        symmetry=_named(options, "sym") or "C1",
-        shifts_in_3d=shifts_in_3d,
-    )
+    search = continued_search(options, model, state, general, project, angles)
+    return replace(model, search=search)
 
 
 def _named(options: Options, name: str) -> str:

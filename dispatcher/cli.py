@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands import gpu as cli_gpu
 from .commands import images as cli_images
 from .commands import projects as cli_projects
 from .commands import site as cli_site
@@ -165,6 +166,7 @@ def hook_argv() -> list[str]:
 
 app.command()(cli_projects.pin)
 app.command()(cli_projects.reproduce)
+app.add_typer(cli_gpu.gpu_app, name="gpu")
 app.add_typer(cli_images.images_app, name="images")
 app.add_typer(cli_site.site_app, name="site")
 

@@ -8,6 +8,7 @@ __all__ = [
     "ConfigError",
     "DispatchError",
     "DoesNotFit",
+    "GpuError",
     "ImageError",
     "InputError",
     "SubmitError",
@@ -30,6 +31,10 @@ class ConfigError(DispatchError):
 
 class DoesNotFit(DispatchError):
     """The job needs more GPU memory than its partition's cards have."""
+
+
+class GpuError(DispatchError):
+    """There is no GPU that could be measured here, or the measurement went wrong."""
 
 
 class ImageError(DispatchError):

@@ -2,14 +2,18 @@
 
 Two models. ``relion`` follows what RELION's code allocates, read in its source at 3.1.4, 4.0.2
 and 5.0.1; ``fmi`` is the historic formula, kept for sites that want the old numbers. Pure
-arithmetic: bytes and pixels in, bytes and ranks out; no file is read.
+arithmetic: bytes and pixels in, bytes and ranks out; no file is read. docs/gpu.md explains both.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from .gpu_pool import pool_bytes
+from .hardware_constants import HARDWARE, HardwareConstants
+from .sampling import Search
 
 if TYPE_CHECKING:
     from .refinement import RefinementModel
@@ -17,74 +21,94 @@ if TYPE_CHECKING:
 __all__ = [
     "HARDWARE",
     "HardwareConstants",
+    "allocated_bytes_per_rank",
     "bytes_per_rank",
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
     "fmi_ranks_per_gpu",
     "least_bytes_per_rank",
+    "pool_bytes",
     "ranks_per_gpu",
+    "transform_side",
     "transform_size",
     "usable_bytes",
 ]
 
 THREAD_RESERVE = 200_000_000  # GPU_THREAD_MEMORY_OVERHEAD_MB, acc/cuda/cuda_settings.h:153
 FILLED_MASK_RESERVE = 100_000_000  # without --zero_mask, ml_optimiser.cpp:545 (5.0.1)
-COARSE_SAMPLE_BYTES = 24  # weights, filter, sort and cumulative sum, acc_ml_optimiser_impl.h
 
 
-class HardwareConstants(NamedTuple):
-    """What only a card can tell; estimates from RELION's source until measured on one.
+def transform_side(box: int, current_size: int, padding: float) -> int:
+    """Side in pixels of the padded transform of one reference (P).
 
-    ``context``: bytes of a CUDA context per process (0.3 to 0.6 GB seen). ``margin_percent``: on
-    the fixed objects, RELION's own 1.05 (``checkFixedSizedObjects``, cuda_ml_optimiser.cu:79).
-    ``pool_floor``, ``pool_per_thread``: bytes of working pool below which the expectation step
-    runs dry (RELION warns below 200 MB). ``usable_percent``: of the card's memory, what its
-    driver leaves.
+    ``r = min(current_size, box) / 2``, ``P = 2 * (round(padding * r) + 1) + 1``, in integers
+    (``Projector::initialiseData``, src/projector.cpp:59, 3.1 to 5.0). Sizes in pixels; a
+    ``current_size`` of 0 is the full box.
     """
-
-    context: int = 500_000_000
-    margin_percent: int = 105
-    pool_floor: int = 500_000_000
-    pool_per_thread: int = 100_000_000
-    usable_percent: int = 97
-
-
-HARDWARE = HardwareConstants()
+    radius = min(current_size or box, box) // 2
+    return 2 * (math.floor(padding * radius + 0.5) + 1) + 1
 
 
 def transform_size(box: int, current_size: int, padding: float, dimensions: int) -> int:
     """Values in the padded half-complex transform of one reference (V), per real component.
 
-    ``r = min(current_size, box) / 2``, ``P = 2 * (round(padding * r) + 1) + 1``, then
-    ``P * P * (P/2 + 1)`` in 3D and ``P * (P/2 + 1)`` in 2D, all in integers
-    (``Projector::initialiseData``, src/projector.cpp:59, 3.1 to 5.0). Sizes in pixels;
-    a ``current_size`` of 0 is the full box.
+    ``P * P * (P/2 + 1)`` in 3D and ``P * (P/2 + 1)`` in 2D; P is :func:`transform_side`.
     """
-    radius = min(current_size or box, box) // 2
-    side = 2 * (math.floor(padding * radius + 0.5) + 1) + 1
+    side = transform_side(box, current_size, padding)
     return (side if dimensions == 3 else 1) * side * (side // 2 + 1)
 
 
 def fixed_bytes_per_rank(model: RefinementModel) -> int:
-    """Bytes of projectors and backprojectors on each GPU that a rank uses.
+    """Bytes of projectors and backprojectors on each GPU that a rank uses, as RELION asks for them.
 
     ``4 * (2 * nPP + 3 * nBP) * V``: single precision, a projector has a real and an imaginary
     part, a backprojector a weight as well (``MlDeviceBundle::setupFixedSizedObjects``,
     acc/cuda/cuda_ml_optimiser.cu:106). One of each per class or body; VDAM has two backprojectors
     per class (pseudo half sets, ml_model.cpp, 4.0 on), overlapping bodies one projector more per
-    pair (ml_model.cpp:1429).
+    pair (ml_model.cpp:1429). None when the alignment is skipped.
     """
-    objects = model.classes * model.bodies
-    projectors = objects + model.body_overlaps
-    backprojectors = objects * (2 if model.gradient else 1)
+    projectors, backprojectors = _objects(model)
     size = transform_size(model.box, model.current_size, model.padding, model.dimensions)
     return 4 * (2 * projectors + 3 * backprojectors) * size
 
 
-def pool_bytes(model: RefinementModel, threads: int, hardware: HardwareConstants = HARDWARE) -> int:
-    """The least working pool in bytes for ``threads`` threads, each with one particle."""
-    per_thread = COARSE_SAMPLE_BYTES * model.coarse_samples + hardware.pool_per_thread
-    return max(hardware.pool_floor, threads * per_thread)
+def _objects(model: RefinementModel) -> tuple[int, int]:
+    """Projectors and backprojectors of one rank."""
+    if model.skips_alignment:
+        return 0, 0
+    objects = model.classes * model.bodies
+    return objects + model.body_overlaps, objects * (2 if model.gradient else 1)
+
+
+def allocated_bytes_per_rank(model: RefinementModel, hardware: HardwareConstants = HARDWARE) -> int:
+    """Bytes that the fixed part takes from the card.
+
+    The driver pads textures and hands memory out in steps; RELION's authors allow 5 % for such
+    things. The larger of the two counts: 5 % for large references, padding for small ones.
+    """
+    projectors, backprojectors = _objects(model)
+    side = transform_side(model.box, model.current_size, model.padding)
+    columns = side // 2 + 1
+    if model.dimensions == 3:
+        tile = hardware.texture_tile
+        texture = 4 * math.prod(map(_rounded_up, (columns, side, side), tile))
+    else:
+        texture = side * _rounded_up(4 * columns, hardware.texture_pitch)
+    buffer = 4 * transform_size(model.box, model.current_size, model.padding, model.dimensions)
+    taken = _pieces(2 * projectors, texture, hardware.allocation_step)
+    taken += _pieces(3 * backprojectors, buffer, hardware.allocation_step)
+    return max(taken, -(-fixed_bytes_per_rank(model) * hardware.margin_percent // 100))
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+def _pieces(count: int, size: int, step: int) -> int:
+    """Bytes of ``count`` allocations: several small ones share a step, large ones take whole."""
+    if 2 * size > step:
+        return count * _rounded_up(size, step)
+    return -(-count // (step // size)) * step
 
 
 def bytes_per_rank(
@@ -92,37 +116,51 @@ def bytes_per_rank(
     threads: int,
     free_gpu_memory: float = 0,
     hardware: HardwareConstants = HARDWARE,
+    *,
+    relion_version: tuple[int, int] | None = None,
+    mps: bool = False,
 ) -> int:
     """Bytes that one rank with ``threads`` threads on one GPU needs there.
 
-    Context, fixed objects with their margin, 200 MB per thread, working pool, and what RELION
+    Context, fixed objects as they are allocated, 200 MB per thread, working pool, and what RELION
     leaves free on purpose: ``free_gpu_memory`` in MB of 10^6 bytes (``--free_gpu_memory``, per
-    rank) and 100 MB where the mask is not filled with zeros.
+    rank) and 100 MB where the mask is not filled with zeros. Blush runs after the expectation
+    step, when all of that but the context is free again, so the larger of the two counts; several
+    ranks of a GPU may run it at once (one per half set or class). ``relion_version``: major and
+    minor, None for unknown, which is taken for the hungriest. ``mps``: through an MPS daemon.
     """
-    fixed = fixed_bytes_per_rank(model) * hardware.margin_percent
-    left_free = math.ceil(free_gpu_memory * 1_000_000)
-    return (
-        hardware.context
-        + -(-fixed // 100)
+    context = hardware.context_mps if mps else hardware.context
+    blush = model.blush and (relion_version is None or relion_version >= (5, 0))
+    after = hardware.blush_process if blush else 0
+    if model.skips_alignment:  # ml_optimiser.cpp:2046, 5.0.1
+        return after
+    expectation = (
+        allocated_bytes_per_rank(model, hardware)
         + threads * THREAD_RESERVE
-        + pool_bytes(model, threads, hardware)
-        + left_free
+        + pool_bytes(model, threads, hardware, relion_version)
+        + math.ceil(free_gpu_memory * 1_000_000)
         + (0 if model.zero_mask else FILLED_MASK_RESERVE)
     )
+    return context + max(expectation, after)
 
 
 def least_bytes_per_rank(
     model: RefinementModel,
     free_gpu_memory: float = 0,
     hardware: HardwareConstants = HARDWARE,
+    *,
+    relion_version: tuple[int, int] | None = None,
+    mps: bool = False,
 ) -> int:
     """Bytes below which a rank cannot run at all: one thread's worth, and no overlapping bodies.
 
     Above it RELION may still run, with a smaller pool than it likes and a warning
     (ml_optimiser_mpi.cpp:1218, 5.0.1).
     """
-    sparse = replace(model, body_overlaps=0, coarse_samples=0)
-    return bytes_per_rank(sparse, 1, free_gpu_memory, hardware)
+    sparse = replace(model, body_overlaps=0, search=Search(), image_box=0)
+    return bytes_per_rank(
+        sparse, 1, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
+    )
 
 
 def usable_bytes(gpu_bytes: int, hardware: HardwareConstants = HARDWARE) -> int:
@@ -136,10 +174,18 @@ def ranks_per_gpu(
     threads: int,
     free_gpu_memory: float = 0,
     hardware: HardwareConstants = HARDWARE,
+    *,
+    relion_version: tuple[int, int] | None = None,
+    mps: bool = False,
 ) -> int:
-    """Ranks that share a card of ``gpu_bytes`` by the relion model; 0 if not one fits."""
-    per_rank = bytes_per_rank(model, threads, free_gpu_memory, hardware)
-    return usable_bytes(gpu_bytes, hardware) // per_rank
+    """Ranks that share a card of ``gpu_bytes`` by the relion model; 0 if not one fits.
+
+    Memory sets no limit, and 0 is returned, when the job does not use the GPU at all.
+    """
+    per_rank = bytes_per_rank(
+        model, threads, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
+    )
+    return usable_bytes(gpu_bytes, hardware) // per_rank if per_rank else 0
 
 
 def fmi_bytes_per_rank(model: RefinementModel) -> int:

@@ -15,7 +15,8 @@ from .errors import InputError
 
 __all__ = [
     "Images",
-    "count_bodies",
+    "body_angles",
+    "body_masks",
     "is_true",
     "number",
     "particle_images",
@@ -32,7 +33,8 @@ class Images:
     """Particles or references: ``box`` in pixels, where it was found, 2D or 3D, how many.
 
     0 or '' stands for what the files do not say. ``tomo_stacks``: RELION 5's tomography, 2D
-    stacks of a tilt series that are refined against a volume.
+    stacks of a tilt series that are refined against a volume. ``largest``: the largest box of all
+    optics groups. ``pixel_size``: Å.
     """
 
     box: int = 0
@@ -40,12 +42,16 @@ class Images:
     dimensions: int = 0
     count: int = 0
     tomo_stacks: bool = False
+    largest: int = 0
+    pixel_size: float = 0
 
 
 def particle_images(name: str, project: Path) -> Images:
     """The images of ``--i``: a particle STAR file or an image stack, relative to ``project``.
 
-    The first optics group counts (``getOpticsImageSize(0)``, ml_optimiser_mpi.cpp:448, 5.0.1).
+    The first optics group counts: references of another box or pixel size are refused by RELION,
+    or with ``--trust_ref_size`` cut to that of the first group (ml_model.cpp:1041, 5.0.1), and
+    images of other groups are brought to its scale in Fourier space, one by one.
     ``count`` stays 0: only the first particle is read. Raises InputError when the file or its
     first stack is missing or damaged, or when it has no particles or no images.
     """
@@ -53,7 +59,7 @@ def particle_images(name: str, project: Path) -> Images:
         return Images(mrc_header.read(project / name).nx, f"{name}, MRC header", 2)
     optics = particles = None
     tomo_stacks = False
-    for block in star.read_blocks(project / name, rows=1):
+    for block in star.read_blocks(project / name, rows=1, whole=("optics",)):
         if block.name == "optics":
             optics = block
         elif block.name in ("particles", "images") or "_rlnImageName" in block.labels:
@@ -73,7 +79,10 @@ def particle_images(name: str, project: Path) -> Images:
             box = whole_number(size, f"_rlnImageSize in {name}")
             group = optics.first("_rlnOpticsGroup") or "1"
             source = f"{name}, optics group {group}"
-            return Images(box, source, dimensions, tomo_stacks=tomo_stacks)
+            sizes = optics.column("_rlnImageSize")
+            largest = max(whole_number(each, f"_rlnImageSize in {name}") for each in sizes)
+            pixel_size = number(optics.first("_rlnImagePixelSize") or "0", "_rlnImagePixelSize")
+            return Images(box, source, dimensions, 0, tomo_stacks, largest, pixel_size)
     image = particles.first("_rlnImageName")
     if not image:
         raise InputError(
@@ -123,14 +132,22 @@ def particles_of_tomo_set(name: str, project: Path) -> str:
     )
 
 
-def count_bodies(name: str, project: Path) -> int:
-    """Rows of the STAR file of body masks (``--multibody_masks``). InputError if none."""
+def body_masks(name: str, project: Path) -> list[Path]:
+    """The masks that a STAR file of bodies names, in order. InputError if it names none."""
     for block in star.read_blocks(project / name):
-        if bodies := len(block.column("_rlnBodyMaskName")):
-            return bodies
+        if masks := block.column("_rlnBodyMaskName"):
+            return [project / mask for mask in masks]
     raise InputError(
         f"{project / name} lists no bodies (_rlnBodyMaskName); give one row per body mask."
     )
+
+
+def body_angles(name: str, project: Path) -> list[float]:
+    """Standard deviation in degrees of each body's angular search; empty if the file has none."""
+    for block in star.read_blocks(project / name):
+        if angles := block.column("_rlnBodySigmaAngles"):
+            return [number(angle, f"_rlnBodySigmaAngles in {name}") for angle in angles]
+    return []
 
 
 def is_true(text: str | None) -> bool:

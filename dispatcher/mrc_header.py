@@ -22,12 +22,16 @@ MODES = (0, 1, 2, 3, 4, 6, 12, 101)
 
 
 class MrcHeader(NamedTuple):
-    """Extent of an MRC file: columns, rows and sections in pixels, and the data mode."""
+    """Extent of an MRC file: columns, rows and sections in pixels, and the data mode.
+
+    ``start``: bytes before the first voxel, the extended header included.
+    """
 
     nx: int
     ny: int
     nz: int
     mode: int
+    start: int = HEADER_BYTES
 
 
 def read(path: str | PathLike[str]) -> MrcHeader:
@@ -55,7 +59,8 @@ def read(path: str | PathLike[str]) -> MrcHeader:
     for order in (">", "<"):
         nx, ny, nz, mode = struct.unpack(order + "4i", header[:16])
         if mode in MODES and 0 < nx <= WIDEST and 0 < ny <= WIDEST and nz > 0:
-            return MrcHeader(nx, ny, nz, mode)
+            (extended,) = struct.unpack(order + "i", header[92:96])
+            return MrcHeader(nx, ny, nz, mode, HEADER_BYTES + max(0, extended))
     raise InputError(
         f"{path} has a damaged MRC header: size {nx} x {ny} x {nz}, mode {mode}"
         f"{_diagnosis(path)}; make the file again."

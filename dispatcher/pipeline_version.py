@@ -8,7 +8,7 @@ from pathlib import Path
 from .errors import InputError
 from .star import read_blocks
 
-__all__ = ["PIPELINE", "major_version", "older_than_pipeline", "pipeline_major"]
+__all__ = ["PIPELINE", "major_minor", "major_version", "older_than_pipeline", "pipeline_major"]
 
 PIPELINE = "default_pipeline.star"
 
@@ -62,3 +62,9 @@ def pipeline_major(project: Path) -> int | None:
     except (OSError, InputError):  # a pipeline that cannot be read is RELION's to complain about
         return None
     return 3
+
+
+def major_minor(version: str) -> tuple[int, int] | None:
+    """'5.0.1-beta' -> (5, 0), '5' -> (5, 0); None for names that start with no number."""
+    found = re.match(r"v?(\d+)(?:\.(\d+))?", version)
+    return (int(found[1]), int(found[2] or 0)) if found else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .sampling import Search
 
 __all__ = ["RefinementModel"]
 
@@ -12,13 +14,16 @@ class RefinementModel:
     """The references of a refinement, as far as they decide its memory.
 
     ``box`` and ``current_size`` in pixels; ``source`` says where the box was found.
-    ``current_size`` is the full box (0 means that), which the last iteration of an
-    auto-refinement uses (ml_optimiser.cpp:5703, 5.0.1) and any other may come to.
+    ``current_size`` is the full box (0 means that): the last iteration of an auto-refinement uses
+    it (ml_optimiser.cpp:5703, 5.0.1), and any other run comes near it as its resolution improves,
+    which nobody knows before. ``image_box``: the largest of all optics groups, 0 for ``box``.
     ``dimensions`` (2 or 3) of the references, ``data_dimensions`` of the images. ``padding``:
     RELION's padding factor. ``gradient``: VDAM, with two pseudo half sets per class.
-    ``body_overlaps``: ordered pairs of overlapping bodies; all pairs, for the masks are not read.
-    ``coarse_samples``: poses per particle in a global search, 0 if local or unknown.
-    ``zero_mask``: the images' solvent is set to zero, not to noise.
+    ``body_overlaps``: the projectors that overlapping bodies need beside their own.
+    ``search``: the poses tried per particle, none where they are not known.
+    ``zero_mask``: the images' solvent is set to zero, not to noise. ``skips_alignment``: RELION
+    leaves the GPU alone (5.0) or refuses to run with one (before). ``blush``: RELION 5's
+    regularisation, a process of its own on the GPU.
     """
 
     box: int
@@ -31,6 +36,9 @@ class RefinementModel:
     gradient: bool = False
     auto_refine: bool = False
     current_size: int = 0
+    image_box: int = 0
     body_overlaps: int = 0
-    coarse_samples: int = 0
+    search: Search = field(default_factory=Search)
     zero_mask: bool = True
+    skips_alignment: bool = False
+    blush: bool = False

@@ -1,39 +1,78 @@
-"""How many poses RELION tries per particle, which decides the working memory of its threads."""
+"""How many poses RELION tries per particle, which decides the working memory of its threads.
+
+Everything here is read in src/healpix_sampling.cpp, 3.1 to 5.0.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 
-__all__ = ["coarse_samples", "symmetry_order"]
+__all__ = ["Search", "helical_shifts", "orientations", "shifts", "symmetry_order"]
+
+CUTOFF = 3  # standard deviations of a prior that a local search covers (sigma_cutoff)
 
 
-def coarse_samples(
-    classes: int,
+@dataclass(frozen=True)
+class Search:
+    """The poses of one particle and one class in a run's widest search.
+
+    ``first``: orientations of the first iteration, ``finest``: the most that any iteration tries,
+    ``shifts``: of the image, all before oversampling. ``rotation_factor``, ``shift_factor``: how
+    many fine ones are made of each significant orientation and of each shift in the second pass
+    (2^3n and 2^2n in 3D for ``--oversampling n``). ``significant``: the most poses of all
+    classes that the second pass takes up (``--maxsig``), 0 for no limit.
+    """
+
+    first: int = 0
+    finest: int = 0
+    shifts: int = 0
+    rotation_factor: int = 8
+    shift_factor: int = 4
+    significant: int = 0
+
+
+def orientations(
     dimensions: int,
     healpix_order: int,
-    psi_step: float,
-    offset_range: float,
-    offset_step: float,
+    psi_step: float = -1,
     symmetry: str = "C1",
-    shifts_in_3d: bool = False,
+    *,
+    cone: float = 0,
+    rot: float = 0,
+    tilt: float = 0,
+    psi: float = 0,
+    two_ways: bool = False,
 ) -> int:
-    """Poses tried per particle in the first pass of a global search, over all classes.
+    """Orientations of one class that are tried for a particle.
 
-    ``dimensions`` (2 or 3) are those of the references.
-    HEALPix directions (12 * 4^order, divided by the symmetry; one in 2D) times in-plane angles
-    (``psi_step`` degrees; 0 or less: RELION's default) times shifts on a grid of ``offset_step``
-    within ``offset_range`` pixels (src/healpix_sampling.cpp, 3.1 to 5.0).
+    HEALPix directions (12 * 4^order, divided by the symmetry; one in 2D, the number of
+    ``dimensions`` of the references) times in-plane angles (``psi_step`` degrees; 0 or less:
+    RELION's default). Priors are standard deviations in degrees, 0 for none: ``cone`` around the
+    known direction, or ``rot`` and ``tilt`` (of a filament, around 90 degrees), and ``psi``; with
+    ``two_ways`` psi may also point the other way, as filaments do.
     """
-    in_3d = dimensions == 3
-    step = psi_step if psi_step > 0 else 60 / (1 << healpix_order) if in_3d else 10.0
+    if dimensions == 3:
+        step = psi_step if psi_step > 0 else 60 / (1 << healpix_order)
+        directions = -(-(12 << 2 * healpix_order) // symmetry_order(symmetry))
+        share = 1.0
+        if cone:
+            share = (1 - math.cos(math.radians(min(CUTOFF * cone, 180)))) / 2
+        elif rot or tilt:
+            share = math.sin(math.radians(min(CUTOFF * tilt, 90))) if tilt else 1
+            share *= min(1, 2 * CUTOFF * rot / 360) if rot else 1
+        directions = max(1, math.ceil(directions * share))
+    else:
+        step, directions = psi_step if psi_step > 0 else 10.0, 1
     angles = math.ceil(360 / step)
-    directions = -(-(12 << 2 * healpix_order) // symmetry_order(symmetry)) if in_3d else 1
-    shifts = _shifts(offset_range, offset_step, 3 if shifts_in_3d else 2)
-    return int(classes * directions * angles * shifts)
+    if psi:
+        width = 2 * CUTOFF * psi * (2 if two_ways else 1)
+        angles = min(angles, math.ceil(angles * width / 360) + 1)
+    return directions * angles
 
 
-def _shifts(reach: float, step: float, dimensions: int) -> int:
+def shifts(reach: float, step: float, dimensions: int) -> int:
     """Points of a grid in a circle or sphere: reach 5 and step 2 pixels -> 21 in 2D."""
     if reach < 0 or step <= 0:
         return 1
@@ -41,7 +80,23 @@ def _shifts(reach: float, step: float, dimensions: int) -> int:
     if dimensions == 1:
         return 2 * along + 1
     chords = (math.sqrt(max(reach**2 - (n * step) ** 2, 0)) for n in range(-along, along + 1))
-    return sum(_shifts(chord, step, dimensions - 1) for chord in chords)
+    return sum(shifts(chord, step, dimensions - 1) for chord in chords)
+
+
+def helical_shifts(
+    reach: float, step: float, dimensions: int, rise: float, helical_step: float
+) -> int:
+    """Shifts of a filament: half a rise each way along it, ``reach`` across it.
+
+    ``reach``, ``step``, the helical ``rise`` and the step along the helix in the same unit; a
+    ``helical_step`` of 0 or less, or above a third of the rise, is RELION's default, at most that
+    third.
+    """
+    across = shifts(reach, step, dimensions - 1)
+    if rise <= 0 or step <= 0:
+        return shifts(reach, step, dimensions)
+    along = min(helical_step if helical_step > 0 else step, step, rise / 3)
+    return int(across * (2 * math.floor(rise / 2 / along) + 1))
 
 
 def symmetry_order(group: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .config_files import load, merge, nearest, read_json
 from .errors import ConfigError
+from .hardware_constants import HardwareConstants
 from .job_types import Scalar
 from .shipped import own_path, shipped_folder, site_folder
 
@@ -23,6 +24,7 @@ __all__ = [
     "Scheduler",
     "Site",
     "bytes_of",
+    "checked_site",
     "config_path",
     "load_site",
 ]
@@ -130,6 +132,7 @@ class Site:
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
+        gpu_constants: what a card takes, where it is not as shipped; `gpu calibrate` measures it.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
     """
@@ -143,6 +146,7 @@ class Site:
     partitions: dict[str, Partition] = field(default_factory=dict)
     job_parameters: dict[str, dict[str, Scalar | list[Scalar] | None]] = field(default_factory=dict)
     mps: bool = True
+    gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
     projects: str = "projects"
 
 
@@ -161,14 +165,23 @@ def load_site() -> Site:
     Raises:
         ConfigError: a file cannot be read, or says something that is not known or not possible.
     """
-    content: dict[str, Any] = read_json(shipped_folder() / "config" / "site.json")
+    content: dict[str, Any] = {}
     if own := own_path("site.json"):
-        content = merge(content, read_json(own))
+        content = read_json(own)
     elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
         raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
     elif site_folder().is_symlink() and not site_folder().exists():
         raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
-    where = str(config_path("site.json"))
+    return checked_site(content, str(config_path("site.json")))
+
+
+def checked_site(own: dict[str, Any], where: str) -> Site:
+    """The site that the shipped site.json makes with `own` laid upon it; `where` that stands.
+
+    Raises:
+        ConfigError: it says something that is not known or not possible.
+    """
+    content = merge(read_json(shipped_folder() / "config" / "site.json"), own)
     site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
     _check(site, where)
     return site

@@ -11,7 +11,7 @@ also take CRLF line ends.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from os import PathLike
 from typing import BinaryIO, NamedTuple
 
@@ -47,7 +47,9 @@ class Block(NamedTuple):
         return next(iter(self.column(label)), None)
 
 
-def read_blocks(path: str | PathLike[str], rows: int | None = None) -> Iterator[Block]:
+def read_blocks(
+    path: str | PathLike[str], rows: int | None = None, whole: Container[str] = ()
+) -> Iterator[Block]:
     """The blocks of the STAR file at ``path``, in order; see :func:`iter_blocks`.
 
     The file is closed as soon as the caller drops the iterator.
@@ -55,7 +57,7 @@ def read_blocks(path: str | PathLike[str], rows: int | None = None) -> Iterator[
     """
     try:
         with open(path, "rb") as stream:
-            yield from iter_blocks(stream, str(path), rows)
+            yield from iter_blocks(stream, str(path), rows, whole)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
@@ -79,13 +81,16 @@ def read_block(path: str | PathLike[str], name: str, rows: int | None = None) ->
     )
 
 
-def iter_blocks(stream: BinaryIO, path: str, rows: int | None = None) -> Iterator[Block]:
+def iter_blocks(
+    stream: BinaryIO, path: str, rows: int | None = None, whole: Container[str] = ()
+) -> Iterator[Block]:
     """Yield the blocks of an open STAR file, reading only as far as the caller iterates.
 
     With ``rows`` a loop is yielded as soon as that many of its rows are read; what remains of it
-    is passed over when the next block is asked for. A simple block always comes whole. ``path``
-    only names the file in errors. Raises InputError with file and line when the bytes are not a
-    STAR file, a quote is not closed, or a row has not one value per label.
+    is passed over when the next block is asked for. A simple block always comes whole, and so do
+    the blocks with the names ``whole``. ``path`` only names the file in errors. Raises InputError
+    with file and line when the bytes are not a STAR file, a quote is not closed, or a row has not
+    one value per label.
     """
     name: str | None = None
     labels: list[str] = []
@@ -140,9 +145,10 @@ def iter_blocks(stream: BinaryIO, path: str, rows: int | None = None) -> Iterato
                 wrong = f"{len(words)} values for the {len(labels)} labels of data_{name}"
                 raise _damaged(path, number, wrong)
             state = "rows"
-            if rows is None or len(values) < rows:
+            limit = None if name in whole else rows
+            if limit is None or len(values) < limit:
                 values.append(tuple(words))
-            if rows is not None and len(values) >= rows and (block := finished()):
+            if limit is not None and len(values) >= limit and (block := finished()):
                 yield block
                 state = "skip"
     if name is None:

@@ -41,6 +41,7 @@ rm -r "$built"
 [ "$status" = 0 ] || exit 1
 RELION_TEST_APPLIANCE=$(deploy/build_appliance.sh)
 export RELION_TEST_APPLIANCE
+deploy/debian/install_packages.sh gcc libc6-dev # for a simulated libcuda
 deploy/debian/install_packages.sh tcsh lmod # whose users load the installation as well
 tests/system/slurm_cluster.sh install
 

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from ..atomic_files import write_atomically
 from ..catalogue import image_build
-from ..catalogue.catalogue_file import edit, entry, held
+from ..catalogue.catalogue_file import edit, entry
 from ..catalogue.recipes import find
 from ..errors import DispatchError, InputError, WriteError
 from ..shipped import site_folder
 from ..sif import read_header
 from ..site import Site
+from ..site_json import held
 from .image_search import find_image, find_weights
 from .site_comparison import same_but_for_places
 from .site_file import ExportedImage, ExportedText, SiteFile
@@ -55,7 +56,7 @@ def write_texts(exported: SiteFile) -> Iterator[Path]:
             if text.path != "images.json":
                 _write(path, text)
                 continue
-            with held(path):  # another admin may have added an image meanwhile
+            with held(path, "catalogue"):  # another admin may have added an image meanwhile
                 if _is_needed(text):
                     _write(path, text)
         except OSError as error:

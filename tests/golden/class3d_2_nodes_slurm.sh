@@ -82,7 +82,7 @@ fi
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 8.1 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
+  A rank needs 10.6 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
   8 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS

@@ -84,7 +84,7 @@ fi
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
-  A rank needs 3.2 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 3.4 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
   One process without MPI, 16 threads on 2 of 2 GPUs.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS

@@ -88,7 +88,7 @@ fi
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type multibody (submit → gpu → multibody): relion_refine.
-  A rank needs 10.1 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS

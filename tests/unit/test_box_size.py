@@ -9,6 +9,7 @@ import pytest
 from dispatcher.box_size import refinement_model
 from dispatcher.errors import InputError
 from dispatcher.refinement import RefinementModel
+from dispatcher.sampling import Search
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 
@@ -135,42 +136,43 @@ def project(tmp_path: Path) -> Path:
             "relion-5.0.1/Refine3D_job011",
             RefinementModel(
                 256, "Select/job007/particles.star, optics group 1", auto_refine=True,
-                current_size=0, coarse_samples=768 * 48 * 21,
+                image_box=512, search=Search(192 * 24, 768 * 48, 21, significant=500),
             ),
         ),
         (
             "relion-5.0.1/Class3D_job010",
             RefinementModel(
                 256, "Select/job007/particles.star, optics group 1", classes=4,
-                coarse_samples=4 * 192 * 24 * 21,
+                image_box=512, search=Search(192 * 24, 192 * 24, 21),
             ),
         ),
         (
             "relion-4.0.2/Class2D_job001",
             RefinementModel(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=50,
-                coarse_samples=50 * 30 * 21,
+                image_box=512, search=Search(30, 30, 21, rotation_factor=2),
             ),
         ),
         (
             "relion-5.0.1/Class2D_job008",
             RefinementModel(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=100,
-                gradient=True, coarse_samples=100 * 30 * 21,
+                gradient=True, image_box=512,
+                search=Search(30, 30, 21, rotation_factor=2, significant=500),
             ),
         ),
         (
             "relion-5.0.1/InitialModel_job009",
             RefinementModel(
                 256, "Select/job007/particles.star, optics group 1", padding=1, gradient=True,
-                coarse_samples=48 * 12 * 29,
+                image_box=512, search=Search(48 * 12, 768 * 48, 29, significant=100),
             ),
         ),
         (
             "relion-3.1.4/InitialModel_job003",  # SGD of 3.1 has no pseudo half sets
             RefinementModel(
                 256, "Select/job007/particles.star, optics group 1",
-                coarse_samples=12 * 12 * 9,
+                image_box=512, search=Search(12 * 12, 12 * 12, 9),
             ),
         ),
         (
@@ -246,7 +248,7 @@ def test_subtomograms_are_volumes(project: Path) -> None:
     (project / "p.star").write_text(OPTICS.format(box=64, dimensions=3) + PARTICLES)
     model = refinement_model(options("--i p.star --K 5 --offset_range 2"), project)
     assert (model.dimensions, model.data_dimensions) == (3, 3)
-    assert model.coarse_samples == 5 * 192 * 24 * 7  # shifts in a sphere
+    assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)  # shifts in a sphere
 
 
 @pytest.mark.parametrize(
@@ -290,21 +292,13 @@ def test_split_halves_have_no_pseudo_half_sets(project: Path) -> None:
     assert refinement_model(command, project).gradient is False
 
 
-@pytest.mark.parametrize(
-    "local", ["--sigma_ang 3", "--skip_align", "--auto_refine --healpix_order 4"]
-)
-def test_local_searches_have_no_global_poses(project: Path, local: str) -> None:
-    command = options(f"--i Select/job007/particles.star --ref a.mrc --healpix_order 3 {local}")
-    assert refinement_model(command, project).coarse_samples == 0
-
-
 def test_optimisation_set_leads_to_its_particles(project: Path) -> None:
     tomo = "data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n" + OPTICS.format(box=200, dimensions=2)
     (project / "tomo.star").write_text(tomo + PARTICLES)
     (project / "set.star").write_text("data_\n\n_rlnTomoParticlesFile tomo.star\n")
     model = refinement_model(options("--ios set.star --K 3 --offset_range 2"), project)
     assert (model.box, model.dimensions, model.data_dimensions) == (200, 3, 2)
-    assert model.coarse_samples == 3 * 192 * 24 * 7
+    assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)
     assert model.source == "tomo.star, optics group 1"
     both = options("--ios set.star --i Select/job007/particles.star")
     assert refinement_model(both, project).box == 256

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dispatcher import gpu_memory, sampling
 from dispatcher.refinement import RefinementModel
+from dispatcher.sampling import Search
 
 REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
 CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
@@ -24,7 +25,17 @@ MODELS = st.builds(
     classes=st.integers(1, 50),
     padding=st.sampled_from([1, 1.5, 2, 3]),
     gradient=st.booleans(),
-    coarse_samples=st.integers(0, 10**7),
+    blush=st.booleans(),
+    bodies=st.integers(1, 4),
+    body_overlaps=st.integers(0, 12),
+    data_dimensions=st.sampled_from([2, 3]),
+    search=st.builds(
+        Search,
+        first=st.integers(0, 5000),
+        finest=st.integers(0, 50_000),
+        shifts=st.integers(0, 50),
+        significant=st.sampled_from([0, 500]),
+    ),
     zero_mask=st.booleans(),
 )
 
@@ -98,27 +109,96 @@ def test_bodies_count_as_classes_and_overlaps_as_projectors_only() -> None:
     assert gpu_memory.fixed_bytes_per_rank(overlapping) == (60 + 6 * 8) * size
 
 
+def test_fixed_bytes_are_those_of_relions_formulas_over_a_grid() -> None:
+    """``4 (2 nPP + 3 nBP) V`` with V and the counts written out here, by body, class and pad."""
+    grid = itertools.product((64, 101, 200, 512), (1, 2), (2, 3), (1, 6), (False, True))
+    for box, pad, ndim, classes, vdam in grid:
+        side = 2 * (pad * (box // 2) + 1) + 1
+        values = (side // 2 + 1) * side ** (ndim - 1)
+        backprojectors = 2 * classes if vdam else classes
+        expected = 8 * values * classes + 12 * values * backprojectors
+        model = RefinementModel(
+            box, "", dimensions=ndim, classes=classes, padding=pad, gradient=vdam
+        )
+        assert gpu_memory.fixed_bytes_per_rank(model) == expected
+    for bodies, overlaps in [(2, 0), (2, 2), (4, 10), (4, 12)]:
+        model = RefinementModel(360, "", bodies=bodies, body_overlaps=overlaps)
+        values = 723 * 723 * 362
+        expected = 8 * values * (bodies + overlaps) + 12 * values * bodies
+        assert gpu_memory.fixed_bytes_per_rank(model) == expected
+
+
+def test_small_volumes_are_padded_to_tiles_and_steps() -> None:
+    # 66 x 131 x 131 values in tiles of 16 x 32 x 16: 80 x 160 x 144 of 4 bytes are 3.5 steps of
+    # 2 MiB; 4 x 131 x 131 x 66 bytes are 2.2 steps
+    model = replace(REFINE, box=64)
+    assert gpu_memory.allocated_bytes_per_rank(model) == (2 * 4 + 3 * 3) * 2 * 2**20
+    loose = gpu_memory.HardwareConstants(texture_tile=(1, 1, 1), allocation_step=1)
+    expected = math.ceil(20 * 131 * 131 * 66 * 1.05)
+    assert gpu_memory.allocated_bytes_per_rank(model, loose) == expected
+
+
+def test_large_volumes_have_relions_own_margin() -> None:
+    large = replace(REFINE, box=400)
+    expected = math.ceil(20 * 803 * 803 * 402 * 1.05)
+    assert gpu_memory.allocated_bytes_per_rank(large) == expected
+    padded = 2 * 4 * 416 * 832 * 816 + 3 * 4 * 803 * 803 * 402
+    assert expected > padded  # with tiles of 16 x 32 x 16
+
+
+def test_small_references_share_steps_and_their_rows_are_padded() -> None:
+    # Rows of 258 values take 1536 bytes, a texture 791,040 bytes: two share a step of 2 MiB.
+    # A buffer has 531,480 bytes: three share one.
+    expected = (400 // 2 + 600 // 3) * 2 * 2**20
+    assert gpu_memory.allocated_bytes_per_rank(CLASS2D) == expected
+
+
 def test_bytes_per_rank_add_up() -> None:
-    # context 0.5 GB, 1.05 x 20V, 4 x 200 MB, pool of 0.5 GB
-    assert gpu_memory.bytes_per_rank(REFINE, threads=4) == (
-        500_000_000 + 1_436_989_050 + 800_000_000 + 500_000_000
-    )
+    # context 0.5 GB, 4 x 200 MB, pool of 0.5 GB
+    fixed = gpu_memory.allocated_bytes_per_rank(REFINE)
+    assert gpu_memory.bytes_per_rank(REFINE, threads=4) == fixed + 1_800_000_000
 
 
 def test_margin_is_rounded_up_to_a_whole_byte() -> None:
+    plain = gpu_memory.HardwareConstants(
+        context=0, margin_percent=101, pool_floor=0, pool_per_thread=0,
+        texture_tile=(1, 1, 1), texture_pitch=1, allocation_step=1,
+    )  # fmt: skip
     odd = RefinementModel(box=2, source="", dimensions=2, padding=1)  # 5 * 3 values, 300 bytes
     assert gpu_memory.fixed_bytes_per_rank(odd) == 300
-    assert gpu_memory.bytes_per_rank(odd, 1) == 1_200_000_000 + 315
-    tight = gpu_memory.HardwareConstants(context=0, margin_percent=101, pool_floor=0)
-    assert gpu_memory.bytes_per_rank(replace(odd, box=4), 1, 0, tight) == (
-        200_000_000 + 100_000_000 + math.ceil(7 * 4 * 20 * 1.01)
-    )
+    images = 3 * 2 * 2 * 4
+    assert gpu_memory.bytes_per_rank(odd, 1, 0, plain) == 200_000_000 + 303 + images
+    odd = replace(odd, box=4)  # 7 * 4 values
+    images = 3 * 4 * 3 * 4
+    expected = 200_000_000 + math.ceil(7 * 4 * 20 * 1.01) + images
+    assert gpu_memory.bytes_per_rank(odd, 1, 0, plain) == expected
 
 
-def test_pool_grows_with_threads_and_poses() -> None:
-    assert gpu_memory.pool_bytes(REFINE, 5) == 500_000_000
-    assert gpu_memory.pool_bytes(REFINE, 6) == 600_000_000
-    assert gpu_memory.pool_bytes(replace(REFINE, coarse_samples=10**6), 6) == 6 * 124_000_000
+def test_context_may_differ_through_mps() -> None:
+    hardware = gpu_memory.HardwareConstants(context=400_000_000, context_mps=150_000_000)
+    alone = gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware)
+    assert alone - gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware, mps=True) == 250_000_000
+
+
+def test_blush_takes_the_place_of_the_expectation_step() -> None:
+    blush = replace(REFINE, blush=True)
+    plain = gpu_memory.bytes_per_rank(REFINE, 1)
+    assert plain < 4_500_000_000
+    assert gpu_memory.bytes_per_rank(blush, 1) == 4_500_000_000
+    assert gpu_memory.bytes_per_rank(blush, 1, relion_version=(5, 1)) == 4_500_000_000
+    older = gpu_memory.bytes_per_rank(blush, 1, relion_version=(4, 0))
+    assert older == gpu_memory.bytes_per_rank(REFINE, 1, relion_version=(4, 0))
+    large = replace(blush, box=512)
+    without = gpu_memory.bytes_per_rank(replace(large, blush=False), 1)
+    assert gpu_memory.bytes_per_rank(large, 1) == without
+
+
+def test_skipped_alignment_leaves_the_gpu_to_blush() -> None:
+    skipped = replace(REFINE, skips_alignment=True)
+    assert gpu_memory.fixed_bytes_per_rank(skipped) == 0
+    assert gpu_memory.bytes_per_rank(skipped, 4) == 0
+    assert gpu_memory.ranks_per_gpu(skipped, 24 * 2**30, 4) == 0
+    assert gpu_memory.bytes_per_rank(replace(skipped, blush=True), 4) == 4_000_000_000
 
 
 def test_memory_left_free_is_per_rank_and_in_megabytes() -> None:
@@ -165,21 +245,6 @@ def test_historic_formula_is_twice_too_high_at_padding_2_and_eight_times_at_padd
     assert ratio == pytest.approx(8.3, abs=0.3)
 
 
-def test_poses_of_a_3d_search_at_15_degrees() -> None:
-    # 12 * 4^2 directions, 24 angles, 21 shifts within 5 pixels on a 2-pixel grid
-    arguments = {"healpix_order": 2, "psi_step": -1, "offset_range": 5, "offset_step": 2}
-    assert sampling.coarse_samples(REFINE.classes, 3, **arguments) == 192 * 24 * 21
-    assert sampling.coarse_samples(4, 3, **arguments) == 4 * 192 * 24 * 21
-    assert sampling.coarse_samples(REFINE.classes, 3, **arguments, symmetry="D2") == 48 * 24 * 21
-    assert sampling.coarse_samples(REFINE.classes, 3, **arguments, symmetry="I1") == 4 * 24 * 21
-
-
-def test_poses_of_a_2d_search_are_angles_times_shifts() -> None:
-    two = replace(CLASS2D, classes=50)
-    assert sampling.coarse_samples(two.classes, 2, 2, 12, 5, 2) == 50 * 30 * 21
-    assert sampling.coarse_samples(two.classes, 2, 2, -1, 5, 2) == 50 * 36 * 21
-
-
 @given(st.integers(0, 12), st.sampled_from([0.5, 1, 1.5, 2, 3]), st.booleans())
 def test_shifts_are_the_grid_points_within_reach(reach: int, step: float, deep: bool) -> None:
     grid = [n * step for n in range(-30, 31) if abs(n * step) <= reach]
@@ -187,8 +252,7 @@ def test_shifts_are_the_grid_points_within_reach(reach: int, step: float, deep: 
         x * x + y * y + z * z <= reach * reach
         for x, y, z in itertools.product(grid, grid, grid if deep else [0.0])
     )
-    poses = sampling.coarse_samples(1, 2, 2, 360, reach, step, "C1", deep)
-    assert poses == inside
+    assert sampling.shifts(reach, step, 3 if deep else 2) == inside
 
 
 @pytest.mark.parametrize(
@@ -203,16 +267,23 @@ def test_symmetry_order(group: str, order: int) -> None:
 @given(MODELS, st.integers(1, 32))
 def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
     least = gpu_memory.bytes_per_rank(model, threads)
+    assert gpu_memory.bytes_per_rank(model, threads, relion_version=(5, 0)) <= least
+    assert gpu_memory.least_bytes_per_rank(model) <= least
     assert least > gpu_memory.fixed_bytes_per_rank(model)
     for more in (
         replace(model, box=model.box + 2),
         replace(model, classes=model.classes + 1),
         replace(model, padding=model.padding + 1),
         replace(model, gradient=True),
+        replace(model, bodies=model.bodies + 1),
+        replace(model, body_overlaps=model.body_overlaps + 1),
+        replace(model, search=replace(model.search, finest=model.search.finest + 100)),
+        replace(model, blush=True),
     ):
         assert gpu_memory.bytes_per_rank(more, threads) >= least
         assert gpu_memory.fmi_bytes_per_rank(more) >= gpu_memory.fmi_bytes_per_rank(model)
-    assert gpu_memory.bytes_per_rank(model, threads + 1) >= least + 200_000_000
+    if not model.blush:
+        assert gpu_memory.bytes_per_rank(model, threads + 1) >= least + 200_000_000
 
 
 @given(MODELS, st.integers(1, 32), st.integers(0, 200 * 10**9))
@@ -223,3 +294,32 @@ def test_ranks_per_gpu_fit_and_one_more_does_not(
     per_rank = gpu_memory.bytes_per_rank(model, threads)
     assert ranks * per_rank * 100 <= gpu_bytes * 97
     assert (ranks + 1) * per_rank > gpu_bytes * 97 // 100
+
+
+def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
+    """Safe: that many ranks of it fit into the card by what RELION allocates."""
+    grid = itertools.product(
+        (64, 128, 200, 256, 320, 400, 512, 640, 800),
+        (16, 24, 32, 40, 48, 80, 141),
+        (1, 2),
+        (1, 3, 6, 50),
+        (2, 3),
+        (1, 4, 8),
+        (False, True),
+    )
+    safe = more = 0
+    for box, gigabytes, pad, classes, ndim, threads, vdam in grid:
+        search = Search(30, 30, 21, 2) if ndim == 2 else Search(4608, 36_864, 21)
+        model = RefinementModel(
+            box, "", ndim, classes=classes, padding=pad, gradient=vdam, search=search
+        )
+        card = gigabytes * 2**30
+        historic = gpu_memory.fmi_ranks_per_gpu(model, card)
+        ours = gpu_memory.ranks_per_gpu(model, card, threads)
+        needed = gpu_memory.bytes_per_rank(model, threads)
+        if historic and historic * needed <= gpu_memory.usable_bytes(card):
+            safe += 1
+            more += ours > historic
+            assert ours >= historic, (model, gigabytes, threads)
+    assert safe > 500
+    assert more > 100

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.catalogue.catalogue_file import held
 from dispatcher.cli import main
 from dispatcher.images import load_catalogue
 from dispatcher.site_copy import site_rebuild
+from dispatcher.site_json import held
 
 from ..sif_file import write_sif
 from .conftest import CORPUS
@@ -150,9 +150,9 @@ def test_a_catalogue_that_another_admin_writes_is_waited_for(
 ) -> None:
     file = export()
     folder = elsewhere()
-    monkeypatch.setattr(site_rebuild, "held", lambda path: held(path, seconds=0.1))
+    monkeypatch.setattr(site_rebuild, "held", lambda path, what: held(path, what, seconds=0.1))
 
-    with held(folder / "images.json"):
+    with held(folder / "images.json", "catalogue"):
         assert main(["site", "import", str(file)]) == 1
 
     assert "images.json is being changed by" in printed()

@@ -1,0 +1,232 @@
+"""``relion-dispatch gpu …``: what fits on a card, by which arithmetic, and what a card takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..gpu.memory_question import Answer, Question
+
+__all__ = ["gpu_app"]
+
+gpu_app = typer.Typer(
+    help=(
+        "GPU memory: how many ranks of a refinement share a card, and why.\n\n"
+        "Sizes are bytes or '24G' (2^30 bytes each, as cards are sold)."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Model(StrEnum):
+    """The two memory models."""
+
+    relion = "relion"
+    fmi = "fmi"
+
+
+@gpu_app.command("fit")
+def fit(
+    box: Annotated[int, typer.Option(min=2, help="Box size in pixels.")],
+    gpu_memory: Annotated[str, typer.Option(help="Memory of one card, e.g. 24G.")] = "",
+    classes: Annotated[int, typer.Option("--classes", "--K", min=1)] = 1,
+    bodies: Annotated[int, typer.Option(min=1, help="Bodies of a multi-body refinement.")] = 1,
+    overlaps: Annotated[
+        int | None,
+        typer.Option(min=0, help="Projectors for overlapping bodies. Default: all pairs."),
+    ] = None,
+    dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the references.")] = 3,
+    pad: Annotated[float, typer.Option(min=1, max=8, help="RELION's padding factor.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", "--j", min=1, help="Per rank.")] = 4,
+    free_gpu_memory: Annotated[
+        float, typer.Option(min=0, help="In MB, as RELION's option; per rank.")
+    ] = 0,
+    gradient: Annotated[bool, typer.Option("--gradient", "--grad", help="VDAM.")] = False,
+    auto_refine: Annotated[
+        bool, typer.Option("--auto-refine", help="Sampling is refined as in Refine3D.")
+    ] = False,
+    skip_align: Annotated[bool, typer.Option("--skip-align")] = False,
+    blush: Annotated[bool, typer.Option("--blush", help="RELION 5's regularisation.")] = False,
+    subtomograms: Annotated[
+        bool, typer.Option("--subtomograms", help="Particles are volumes.")
+    ] = False,
+    healpix_order: Annotated[int, typer.Option(min=0, max=10)] = 2,
+    auto_local_healpix_order: Annotated[int, typer.Option(min=0, max=10)] = 4,
+    psi_step: Annotated[float, typer.Option(help="Degrees; RELION's default below 0.")] = -1,
+    offset_range: Annotated[float, typer.Option(min=0, help="Pixels.")] = 5,
+    offset_step: Annotated[float, typer.Option(min=0.1, help="Pixels.")] = 2,
+    sym: Annotated[str, typer.Option(help="Point group.")] = "C1",
+    maxsig: Annotated[int, typer.Option(min=0, help="Most significant poses; 0: all.")] = 0,
+    relion: Annotated[
+        str, typer.Option(metavar="VERSION", help="E.g. 5.0; without one, the hungriest.")
+    ] = "",
+    model: Annotated[Model, typer.Option(help="The arithmetic.")] = Model.relion,
+    mps: Annotated[bool, typer.Option("--mps/--no-mps")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One object, sizes in bytes.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw ranks per GPU against box size, per card."),
+    ] = None,
+) -> int:
+    """Say how many ranks of a refinement share a card, and what one of them takes."""
+    from ..errors import ConfigError
+    from ..gpu.memory_question import Question, answer, refinement
+    from ..pipeline_version import major_minor
+    from ..site import bytes_of, load_site
+
+    version = major_minor(relion) if relion else None
+    if relion and version is None:
+        raise ConfigError(f"--relion {relion} is no version: give one like 5.0.")
+    gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
+    if gpu_bytes is None and plot is None:
+        raise ConfigError("Give the memory of one card: --gpu-memory 24G.")
+    finest = max(healpix_order, auto_local_healpix_order - 1) if auto_refine else healpix_order
+
+    def question(size: int, card: int | None) -> Question:
+        return Question(
+            refinement=refinement(
+                size,
+                dimensions=dimensions,
+                classes=classes,
+                bodies=bodies,
+                overlaps=overlaps,
+                padding=pad,
+                gradient=gradient,
+                auto_refine=auto_refine,
+                skip_align=skip_align,
+                blush=blush,
+                subtomograms=subtomograms,
+                healpix_order=healpix_order,
+                finest_order=finest,
+                psi_step=psi_step,
+                offset_range=offset_range,
+                offset_step=offset_step,
+                symmetry=sym,
+                maxsig=maxsig,
+            ),
+            gpu_bytes=card,
+            threads=threads,
+            free_gpu_memory=free_gpu_memory,
+            relion_version=version,
+            mps=mps,
+            model=model.value,
+            hardware=constants,
+        )
+
+    constants = load_site().gpu_constants
+    asked = question(box, gpu_bytes)
+    found = answer(asked)
+    if plot:
+        _plot(plot, question, asked)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        print("\n".join(_sentences(asked, found)))
+        if plot:
+            print(f"Drawn: {plot}")
+    return 0
+
+
+def _plot(path: Path, question: Callable[[int, int], Question], asked: Question) -> None:
+    from ..gpu.memory_question import answer
+    from ..gpu.plot import draw
+    from ..gpu.table import CARDS
+
+    shape = asked.refinement
+    what = f"{shape.bodies} bodies" if shape.bodies > 1 else f"{shape.classes} class"
+    what += "es" if shape.classes > 1 else ""
+    boxes = range(64, 1001, 8)
+    draw(
+        path,
+        f"Ranks per GPU by the {asked.model} model: {what} in {shape.dimensions}D, "
+        f"padding {shape.padding:g}, {asked.threads} threads per rank",
+        boxes,
+        {
+            f"{card} GB": [answer(question(box, card * 2**30)).ranks_per_gpu or 0 for box in boxes]
+            for card in CARDS
+        },
+    )
+
+
+def _sentences(asked: Question, found: Answer) -> list[str]:
+    """The answer for people; sizes in GB of 10^9 bytes."""
+    shape = asked.refinement
+
+    def gb(size: int) -> str:
+        return f"{size / 1e9:7.2f} GB"
+
+    lines = [f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}"]
+    if asked.model == "relion":
+        lines += [
+            f"the same on the card           {gb(found.allocated_bytes_per_rank)}",
+            f"working pool of {asked.threads:3} threads    {gb(found.pool_bytes_per_rank)}",
+        ]
+        if shape.skips_alignment:
+            lines = ["RELION uses no GPU when alignment is skipped, Blush excepted."]
+    lines.append(f"one rank by the {asked.model:6} model   {gb(found.bytes_per_rank)}")
+    if found.usable_bytes is None:
+        return lines
+    lines.append(f"usable of the card             {gb(found.usable_bytes)}")
+    lines.append(f"ranks per GPU: {found.ranks_per_gpu}")
+    if found.small_pool:
+        lines.append(
+            f"RELION can make do with {gb(found.least_bytes_per_rank).strip()}, so one may run, "
+            "with a smaller pool than it likes: --pad 1, --maxsig or fewer threads help."
+        )
+    elif asked.model == "relion" and not found.ranks_per_gpu and found.bytes_per_rank:
+        lines.append(
+            f"It needs {gb(found.least_bytes_per_rank).strip()} at the very least: --pad 1, fewer "
+            "classes or a larger card."
+        )
+    return lines
+
+
+@gpu_app.command("table")
+def table(
+    threads: Annotated[int, typer.Option(min=1, help="Per rank.")] = 4,
+) -> int:
+    """Print docs/gpu.md's tables: ranks per GPU by box size and card, both models, in Markdown."""
+    from ..gpu.table import markdown
+    from ..site import load_site
+
+    print(markdown(threads, load_site().gpu_constants), end="")
+    return 0
+
+
+@gpu_app.command("calibrate")
+def calibrate(
+    device: Annotated[int, typer.Option(min=0, help="Index of the GPU.")] = 0,
+    larger: Annotated[
+        bool, typer.Option("--larger", help="Keep what site.json has where that is larger.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, write nothing.")] = False,
+) -> int:
+    """Measure what this node's GPU takes, and write it to the site's site.json.
+
+    Run it on a node whose GPU nobody uses. Sites with several kinds of cards run it on one of
+    each, from the second on with --larger.
+    """
+    from ..gpu.calibration import calibrate as measured
+    from ..gpu.calibration import write
+
+    found = measured(device)
+    print(f"Measured on a {found.card}:")
+    for name, value in found.constants.items():
+        print(f"  {name}: {value}")
+    for reason in found.left_out:
+        print(f"not measured: {reason}")
+    if dry_run:
+        return 0
+    changes = write(found.constants, larger)
+    for change in changes:
+        print(f"changed: {change}")
+    if not changes:
+        print("site.json says so already: nothing was changed.")
+    return 0

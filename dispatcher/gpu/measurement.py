@@ -1,0 +1,143 @@
+"""Measuring what a card takes: each measurement in a process of its own.
+
+A context stays until its process ends, and what it cost can be seen from another process only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import GpuError
+from .cuda_driver import LIBRARY, Context
+
+__all__ = ["KERNELS", "main", "measure", "texture_tile"]
+
+KERNELS = 100_000_000  # RELION's kernels and cuFFT's, which a bare context has not loaded
+PROBE = 512  # columns, rows and sections of the textures compared: 512 MiB
+SECONDS = 120  # for one measurement
+BUSY_PERCENT = 90  # less free memory than that: somebody else computes there
+
+
+def measure(
+    what: str, device: int, library: str = LIBRARY, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Measure ``what`` ("context", "textures", "buffers") in a new process.
+
+    Raises:
+        GpuError: there is no GPU, it is in use, or the measurement fails.
+    """
+    with _process([what, str(device), library], environment) as process:
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            raise GpuError(
+                f"The GPU did not answer within {SECONDS} s when its {what} was to be measured: "
+                "see that nvidia-smi works in the same job, then try again."
+            ) from None
+    if process.returncode:
+        last = err.strip().splitlines()[-1:] or [f"status {process.returncode}"]
+        raise GpuError(last[0])
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+@contextmanager
+def _process(
+    arguments: list[str], environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """This module's :func:`main` in a new Python, which is ended with the block."""
+    start = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "from dispatcher.gpu.measurement import main; sys.exit(main(sys.argv[1:]))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", start, root, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(OSError):  # one that holds a context waits for this
+            if process.stdin:
+                process.stdin.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def main(arguments: list[str]) -> int:
+    """One measurement: ``WHAT DEVICE LIBRARY``; prints JSON, or a sentence on standard error."""
+    what, device, library = arguments
+    try:
+        context = Context(int(device), library)
+        if what == "hold":
+            print("ready", flush=True)
+            sys.stdin.readline()
+            return 0
+        print(json.dumps(_measured(what, context, int(device), library)))
+    except GpuError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _measured(what: str, context: Context, device: int, library: str) -> dict[str, Any]:
+    if what == "textures":
+        pitch = context.pitch(4)
+        return {"texture_tile": texture_tile(context), "texture_pitch": pitch}
+    if what == "buffers":
+        return {"allocation_step": max(1, context.buffer_bytes(1))}
+    free, total = context.memory()
+    if free * 100 < total * BUSY_PERCENT:
+        raise GpuError(
+            f"The GPU {context.name} is in use: {free / 1e9:.1f} of {total / 1e9:.1f} GB are free. "
+            "Measure on one that nobody else computes on."
+        )
+    return {
+        "name": context.name,
+        "total": total,
+        "context": _cost_of_another(context, device, library),
+    }
+
+
+def _cost_of_another(context: Context, device: int, library: str) -> int:
+    """Bytes that another process's context takes, seen from this one."""
+    before, _ = context.memory()
+    with _process(["hold", str(device), library]) as other:
+        assert other.stdout
+        if other.stdout.readline() != "ready\n":
+            raise GpuError("A second process could not use the GPU: is it in exclusive mode?")
+        return before - context.memory()[0]
+
+
+def texture_tile(context: Context) -> tuple[int, int, int]:
+    """Columns, rows and sections to whose multiples 3D textures are rounded up.
+
+    One more than a multiple in one direction takes a whole tile more there.
+    """
+    whole = context.texture_bytes(PROBE, PROBE, PROBE)
+    area = 4 * PROBE * PROBE
+
+    def tile(columns: int, rows: int, sections: int) -> int:
+        more = context.texture_bytes(PROBE + columns, PROBE + rows, PROBE + sections) - whole
+        return max(1, -(-more // area))
+
+    return tile(1, 0, 0), tile(0, 1, 0), tile(0, 0, 1)

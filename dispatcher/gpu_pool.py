@@ -1,0 +1,87 @@
+"""The working pool on the GPU: what the threads of a rank need for the particles in their hands.
+
+RELION gives a rank's pool all memory that is left (ml_optimiser_mpi.cpp:1207, 5.0.1) and stops
+with "CudaCustomAllocator out of memory" when its threads want more. Arrays are those of
+acc/acc_ml_optimiser_impl.h; line numbers are 5.0.1's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .hardware_constants import HARDWARE, HardwareConstants
+
+if TYPE_CHECKING:
+    from .refinement import RefinementModel
+
+__all__ = ["coarse_bytes", "fine_bytes", "image_bytes", "pool_bytes"]
+
+ORIENTATION_BYTES = 36 + 8  # Euler matrix and index
+COARSE_POSE_BYTES = 24  # two weights (3837, 1150), filter, sort, cumulative sum, scratch (2227)
+FINE_POSE_BYTES = 4 + 4 * 8 + 4  # weight, four indices (3907), sorted weight
+BUNDLED_POSE_BYTES = 16  # two more indices in bundleD2, gone in 5.0 (3.1.4: line 3261)
+OTHER_IMAGES = 10  # images, shifted ones, noise and masks beside the sums
+
+
+def coarse_bytes(model: RefinementModel) -> int:
+    """Bytes of one thread in the first pass: every pose of every class."""
+    orientations = model.classes * model.search.finest
+    poses = orientations * model.search.shifts
+    return COARSE_POSE_BYTES * poses + ORIENTATION_BYTES * orientations
+
+
+def fine_bytes(
+    model: RefinementModel, orientations: int, relion_version: tuple[int, int] | None = None
+) -> int:
+    """Bytes of one thread in the second pass, with so many significant orientations.
+
+    ``orientations``: of one class, before oversampling. Every one is tried with every shift. A
+    version that is not known is taken for 4.0 or older, which needs more.
+    """
+    search = model.search
+    significant = model.classes * orientations
+    if search.significant:
+        significant = min(significant, search.significant)
+    if search.rotation_factor * search.shift_factor == 1:
+        return 0  # without oversampling there is no second pass
+    fine = significant * search.rotation_factor
+    older = relion_version is None or relion_version < (5, 0)
+    per_pose = FINE_POSE_BYTES + (BUNDLED_POSE_BYTES if older else 0)
+    return per_pose * fine * search.shifts * search.shift_factor + ORIENTATION_BYTES * fine
+
+
+def image_bytes(model: RefinementModel) -> int:
+    """Bytes of one thread for sums over classes, as large as the half-complex transform.
+
+    ``(2K + 1) * N * (N/2 + 1) * 4`` for images (``wdiff2s``, line 3125);
+    ``(2K + 10) * N^2 * (N/2 + 1) * 4`` for subtomograms that are volumes, whose other arrays are
+    no longer small. RELION 5's 2D stacks of a tilt series are images here.
+    """
+    size = model.image_box or model.box
+    pixels = size * (size // 2 + 1)
+    if model.data_dimensions == 3:
+        return 4 * (2 * model.classes + OTHER_IMAGES) * pixels * size
+    return 4 * (2 * model.classes + 1) * pixels
+
+
+def pool_bytes(
+    model: RefinementModel,
+    threads: int,
+    hardware: HardwareConstants = HARDWARE,
+    relion_version: tuple[int, int] | None = None,
+) -> int:
+    """The least working pool in bytes for ``threads`` threads, each with one particle.
+
+    How many poses are significant is for the particles to say. One thread is planned with a
+    particle that tells none apart (an empty image, a bad reference: 94.5 % of the orientations
+    of 3dem/relion#769) in the finest global search; the others with ``significant_percent`` of
+    those of the first iteration, when references are blurred: sampling is refined only after
+    resolution has improved. The passes of a thread follow each other and do not add up.
+    """
+    search = model.search
+    coarse = coarse_bytes(model)
+    worst = max(coarse, fine_bytes(model, search.finest, relion_version))
+    some = -(-min(search.first, search.finest) * hardware.significant_percent // 100)
+    usual = max(coarse, fine_bytes(model, some, relion_version))
+    of_each = image_bytes(model) + hardware.pool_per_thread
+    return max(hardware.pool_floor, worst + (threads - 1) * usual + threads * of_each)

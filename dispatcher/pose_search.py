@@ -1,0 +1,200 @@
+"""The widest search for poses that a relion_refine command will make, from its options and files.
+
+Sampling gets finer as a run goes on where RELION refines it by itself (auto-refinement,
+``--auto_sampling``), until its searches become local (facts read in RELION 3.1.4, 4.0.2, 5.0.1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from . import sampling, star
+from .input_images import is_true, number, whole_number
+from .refinement import RefinementModel
+from .sampling import Search
+
+__all__ = ["Options", "continued_search", "started_search"]
+
+BODY_ANGLE = 10  # degrees, as RELION's tutorial has it, for bodies whose file does not say
+PRIORS = {"rot": "Rot", "tilt": "Tilt", "psi": "Psi"}
+
+
+class Options(Protocol):
+    """The options of one command; names without dashes, the last occurrence of one wins."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    def value(self, name: str, /) -> str | None:
+        """The option's value; '' for an empty or absent one."""
+
+
+def started_search(
+    options: Options, model: RefinementModel, shifts_in_3d: bool, pixel_size: float
+) -> Search:
+    """The search of a run from scratch; none when its alignment is skipped.
+
+    ``pixel_size`` in Å of the images, 0 if unknown: helical steps are in Å, other shifts in pixels.
+    """
+    if model.skips_alignment:
+        return Search()
+    cone = _number(options, "sigma_ang", "0")
+    priors = {} if cone > 0 else {name: _number(options, f"sigma_{name}", "0") for name in PRIORS}
+    helix = "helix" in options and "ignore_helical_symmetry" not in options
+    reach, step = _number(options, "offset_range", "6"), _number(options, "offset_step", "2")
+    across = 3 if shifts_in_3d else 2
+    if helix and pixel_size > 0:
+        rise = _number(options, "helical_rise_initial", "0") / pixel_size
+        along = _number(options, "helical_offset_step", "-1") / pixel_size
+        shifts = sampling.helical_shifts(reach, step, across, rise, along)
+    else:
+        shifts = sampling.shifts(reach, step, across)
+    return _search(
+        options,
+        model,
+        order=_order(options, "healpix_order", "2"),
+        first_local=_first_local(options, model.auto_refine or "auto_sampling" in options, "4"),
+        psi_step=_number(options, "psi_step", "-1"),
+        symmetry=_value(options, "sym") or "C1",
+        shifts=shifts,
+        shifts_in_3d=shifts_in_3d,
+        oversampling=_order(options, "oversampling", "1"),
+        significant=_number(options, "maxsig", "-1"),
+        cone=max(0, cone),
+        priors={name: max(0, prior) for name, prior in priors.items()},
+        helix="helix" in options,
+    )
+
+
+def continued_search(
+    options: Options,
+    model: RefinementModel,
+    state: star.Block,
+    general: star.Block,
+    project: Path,
+    body_angles: list[float],
+) -> Search:
+    """The search of a continued run, from the sampling file of its iteration.
+
+    ``state`` is the optimiser's block, ``general`` the model's. What the command gives anew goes
+    before the files (``MlOptimiser::parseContinue``, ml_optimiser.cpp). ``body_angles`` are those
+    of a multi-body refinement, degrees. None when the optimiser names no sampling file; raises
+    InputError when that file is missing or damaged.
+    """
+    name = state.first("_rlnOrientSamplingStarFile")
+    if model.skips_alignment or not name:
+        return Search()
+    found = star.read_block(project / name, "sampling_general", rows=1)
+
+    def kept(label: str, default: str) -> str:
+        return found.first(label) or default
+
+    automatic = model.auto_refine or is_true(state.first("_rlnDoAutoSampling"))
+    multi_body = "multibody_masks" in options
+    free = multi_body or not automatic  # else RELION keeps its own sampling
+    order = _order(options if free else None, "healpix_order", kept("_rlnHealpixOrder", "2"))
+    given = free and "offset_range" in options and "offset_step" in options
+    reach, step = (  # only their ratio counts: pixels in options, Å in the file
+        _number(options if given else None, option, kept(label, default))
+        for option, label, default in (
+            ("offset_range", "_rlnOffsetRange", "6"),
+            ("offset_step", "_rlnOffsetStep", "2"),
+        )
+    )
+    shifts_in_3d = is_true(found.first("_rlnIs3DTranslationalSampling"))
+    across = 3 if shifts_in_3d else 2
+    rise = number(general.first("_rlnHelicalRise") or "0", f"_rlnHelicalRise in {project / name}")
+    if helix := is_true(general.first("_rlnIsHelix")):
+        along = number(kept("_rlnHelicalOffsetStep", "-1"), f"_rlnHelicalOffsetStep in {name}")
+        shifts = sampling.helical_shifts(reach, step, across, 0 if given else rise, along)
+    else:
+        shifts = sampling.shifts(reach, step, across)
+    priors: dict[str, float] = {}
+    if (general.first("_rlnOrientationalPriorMode") or "0") != "0":
+        for prior, label in PRIORS.items():
+            text = general.first(f"_rlnSigmaPrior{label}Angle") or "0"
+            priors[prior] = number(text, f"_rlnSigmaPrior{label}Angle")
+    cone = max(body_angles, default=BODY_ANGLE if multi_body else 0)
+    if not helix and not cone and "rot" in priors:
+        cone = max(priors["rot"], priors["tilt"])
+    first_local = state.first("_rlnAutoLocalSearchesHealpixOrder") or "4"
+    return _search(
+        options,
+        model,
+        order=order,
+        first_local=_first_local(options, automatic and not multi_body, first_local),
+        psi_step=_number(options if free else None, "psi_step", kept("_rlnPsiStep", "-1")),
+        symmetry=kept("_rlnSymmetryGroup", "C1"),
+        shifts=shifts,
+        shifts_in_3d=shifts_in_3d,
+        oversampling=_order(
+            options, "oversampling", state.first("_rlnAdaptiveOversampleOrder") or "1"
+        ),
+        significant=_number(options, "maxsig", state.first("_rlnMaximumSignificantPoses") or "-1"),
+        cone=cone,
+        priors={"psi": cone} if multi_body else priors,
+        helix=helix,
+    )
+
+
+def _search(
+    options: Options,
+    model: RefinementModel,
+    *,
+    order: int,
+    first_local: int | None,
+    psi_step: float,
+    symmetry: str,
+    shifts: int,
+    shifts_in_3d: bool,
+    oversampling: int,
+    significant: float,
+    cone: float,
+    priors: dict[str, float],
+    helix: bool,
+) -> Search:
+    """The search with ``order`` at first; with ``first_local``, refined up to the one before."""
+    finest = order
+    if first_local is not None and model.dimensions == 3:
+        if order < first_local:
+            finest = first_local - 1
+        elif not cone:  # RELION's own local searches: one step is the standard deviation
+            cone = 60 / (1 << order)
+    if cone:
+        priors = {"psi": priors.get("psi") or cone}
+
+    def count(at: int, psi: float) -> int:
+        return sampling.orientations(
+            model.dimensions, at, psi, symmetry, cone=cone, two_ways=helix, **priors
+        )
+
+    if significant <= 0:
+        significant = 0
+        if model.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
+            significant = (5 if model.dimensions == 2 else 100) * model.classes
+    return Search(
+        first=count(order, psi_step),
+        finest=count(finest, psi_step if finest == order else -1),
+        shifts=shifts,
+        rotation_factor=(8 if model.dimensions == 3 else 2) ** oversampling,
+        shift_factor=(8 if shifts_in_3d else 4) ** oversampling,
+        significant=int(significant),
+    )
+
+
+def _first_local(options: Options, automatic: bool, default: str) -> int | None:
+    """The HEALPix order from which a run that refines its sampling searches locally."""
+    return _order(options, "auto_local_healpix_order", default) if automatic else None
+
+
+def _value(options: Options | None, name: str) -> str:
+    text = options.value(name) if options is not None and name in options else ""
+    return "" if text is None or text == "None" else text.strip()
+
+
+def _number(options: Options | None, name: str, default: str) -> float:
+    return number(_value(options, name) or default, f"--{name}")
+
+
+def _order(options: Options | None, name: str, default: str) -> int:
+    return whole_number(_value(options, name) or default, f"--{name}", (0, 12))

@@ -1,0 +1,78 @@
+"""The pool, per thread: 24 bytes a coarse pose; 36 + 4 (and 16 before RELION 5) a fine one.
+
+Expected values are worked out from the sizes of RELION's arrays, not by the code under test.
+"""
+
+from dataclasses import replace
+
+from dispatcher import gpu_memory, gpu_pool
+from dispatcher.refinement import RefinementModel
+from dispatcher.sampling import Search
+
+REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
+CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
+IMAGES = (2 * 1 + 1) * 256 * 129 * 4
+ROOM = gpu_memory.HardwareConstants(pool_floor=0, pool_per_thread=0)
+
+
+def test_of_issue_769() -> None:
+    """34,855 significant orientations of 36,864, 45 x 4 shifts: 16 bytes each = 803,059,200."""
+    model = replace(REFINE, search=Search(36_864, 36_864, 45))
+    older = gpu_pool.fine_bytes(model, 34_855, (3, 1))
+    assert older - gpu_pool.fine_bytes(model, 34_855, (5, 0)) == 803_059_200
+    assert gpu_pool.fine_bytes(model, 34_855) == older  # a version not known is an old one
+    assert gpu_pool.fine_bytes(model, 34_855, (4, 0)) == older
+
+
+def test_one_thread_may_be_at_its_worst() -> None:
+    model = replace(REFINE, search=Search(192 * 24, 768 * 48, 21))
+    usual = 40 * 2304 * 8 * 21 * 4 + 44 * 2304 * 8  # half of those of the first iteration
+    worst = 40 * 36_864 * 8 * 21 * 4 + 44 * 36_864 * 8
+    pool = gpu_memory.pool_bytes(model, 1, ROOM, (5, 0))
+    assert pool == worst + IMAGES
+    pool = gpu_memory.pool_bytes(model, 4, ROOM, (5, 0))
+    assert pool == worst + 3 * usual + 4 * IMAGES
+    usual += 16 * 2304 * 8 * 84
+    worst += 16 * 36_864 * 8 * 84
+    pool = gpu_memory.pool_bytes(model, 4, ROOM, (4, 0))
+    assert pool == worst + 3 * usual + 4 * IMAGES
+
+
+def test_most_significant_poses_cap_the_fine_pass_only() -> None:
+    model = replace(REFINE, search=Search(4608, 36_864, 21, significant=500))
+    coarse = 24 * 36_864 * 21 + 44 * 36_864
+    assert gpu_pool.fine_bytes(model, 36_864, (5, 0)) == 40 * 500 * 8 * 84 + 44 * 500 * 8
+    assert gpu_memory.pool_bytes(model, 2, ROOM, (5, 0)) == 2 * (coarse + IMAGES)
+
+
+def test_all_classes_are_searched() -> None:
+    model = replace(REFINE, classes=4, search=Search(4608, 4608, 21))
+    fine = 4 * (40 * 4608 * 8 * 84 + 44 * 4608 * 8)
+    images = 9 * 256 * 129 * 4
+    assert gpu_memory.pool_bytes(model, 3, ROOM, (5, 1)) == 2 * fine + 3 * images
+    wary = replace(ROOM, significant_percent=100)
+    assert gpu_memory.pool_bytes(model, 3, wary, (5, 1)) == 3 * (fine + images)
+
+
+def test_sums_over_200_classes_take_53_mb_of_a_thread() -> None:
+    assert gpu_pool.image_bytes(CLASS2D) == 401 * 256 * 129 * 4 == 52_970_496
+
+
+def test_subtomograms_have_volumes_where_others_have_images() -> None:
+    volumes = replace(REFINE, box=96, data_dimensions=3)
+    assert gpu_pool.image_bytes(volumes) == 12 * 96 * 96 * 49 * 4
+    assert gpu_pool.image_bytes(replace(volumes, data_dimensions=2)) == 3 * 96 * 49 * 4
+
+
+def test_images_of_another_optics_group_may_be_larger() -> None:
+    assert gpu_pool.image_bytes(replace(REFINE, image_box=512)) == 3 * 512 * 257 * 4
+
+
+def test_without_oversampling_there_is_one_pass() -> None:
+    one = Search(4608, 4608, 21, rotation_factor=1, shift_factor=1)
+    assert gpu_pool.fine_bytes(replace(REFINE, search=one), 4608) == 0
+
+
+def test_floor_and_allowance() -> None:
+    assert gpu_memory.pool_bytes(REFINE, 4) == 500_000_000
+    assert gpu_memory.pool_bytes(REFINE, 6) == 6 * (100_000_000 + IMAGES)
