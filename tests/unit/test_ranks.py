@@ -203,7 +203,16 @@ def test_only_what_would_help_is_offered(
 
 def test_many_threads_are_no_ground_for_refusal() -> None:
     ranks = refine(300, gpu_bytes=8_000_000_000, threads=24)
+    each = gpu_memory.bytes_per_rank(replace(REFINE, box=300), ranks.nthread)
     assert ranks.nproc == 5
+    assert each <= 8_000_000_000 * 0.97 < each + 300_000_000  # one thread more would not fit
+    assert f"{ranks.nthread} threads instead of 24: the working memory of more" in ranks.reasons[1]
+
+
+def test_a_search_too_wide_for_the_card_is_no_ground_for_refusal() -> None:
+    wide = replace(REFINE, coarse_samples=400_000_000)
+    ranks = refine(refinement=wide, gpu_bytes=8_000_000_000)
+    assert (ranks.nproc, ranks.nthread) == (5, 1)
     assert "RELION can make do with" in ranks.reasons[0]
 
 
@@ -301,7 +310,7 @@ def test_every_fit_obeys_relions_rules(
         assert gpu_memory.least_bytes_per_rank(model) * least > usable
         return
     assert 1 <= ranks.nproc <= wanted
-    assert ranks.nthread == threads
+    assert 1 <= ranks.nthread <= threads
     assert 0 <= ranks.ngpu <= ngpu
     assert ranks.reasons and all(reason.endswith(".") for reason in ranks.reasons)
     if split_halves:
