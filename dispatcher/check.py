@@ -18,11 +18,13 @@ from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalog
 from .job_script import job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
+from .placement import partition_names
+from .plan import Plan
 from .planning import make_plan
 from .programs import strip_mpi
 from .refinement import RefinementModel
 from .sif import read_header
-from .site import Site, config_path, load_site
+from .site import Partition, Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
 
@@ -152,15 +154,10 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 found.append(f'job type "{name}": {error}')
                 continue
             if catalogue and plan.image and plan.image.name in catalogue.images:
-                needs = Needs(
-                    gpu=site.apptainer.gpu_kind if plan.uses_gpu else None,
-                    partition=plan.job_parameters["partition"],
-                    signed_by=tuple(site.apptainer.signed_by),
+                found += (
+                    f'job type "{name}": {problem}'
+                    for problem in _without_image(site, plan, plan.image.name, catalogue)
                 )
-                try:
-                    choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
-                except DispatchError as error:
-                    found.append(f'job type "{name}": {error}')
             if host.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
@@ -171,6 +168,25 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
             if read.returncode != 0:
                 found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
     return found + list(_unused_parameters(site, types, known))
+
+
+def _without_image(site: Site, plan: Plan, image: str, catalogue: Catalogue) -> Iterator[str]:
+    """The partitions of a job for which the catalogue has no image that serves it."""
+    for partition in partition_names(plan.job_parameters, None, site):
+        shape = site.partitions.get(partition or "")
+        needs = Needs(
+            gpu=site.apptainer.gpu_kind if plan.uses_gpu and not _has_no_gpu(shape) else None,
+            partition=partition,
+            signed_by=tuple(site.apptainer.signed_by),
+        )
+        try:
+            choose(catalogue, image, {}, needs, Path(PIN_FILE))
+        except DispatchError as error:
+            yield str(error)
+
+
+def _has_no_gpu(shape: Partition | None) -> bool:
+    return shape is not None and shape.gpus == 0
 
 
 def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def place(job: Job, configuration: Configuration) -> Placement:
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     passed: list[tuple[str | None, DispatchError]] = []
-    for name in partition_names(job.parameters, job.submission, configuration.site):
+    for name in partition_names(job.parameters, job.submission.queue, configuration.site):
         try:
             found = _on(name, job, configuration)
         except (DoesNotFit, ImageError) as error:
@@ -88,14 +88,15 @@ def place(job: Job, configuration: Configuration) -> Placement:
 
 
 def partition_names(
-    parameters: Mapping[str, Any], submission: Submission, site: Site
+    parameters: Mapping[str, Any], queue: str | None, site: Site
 ) -> list[str | None]:
     """The partitions to try, in order: the job type's ``partition`` and ``partitions``, else the
-    queue named in RELION's window if the site knows it, else the scheduler's own choice (None)."""
+    `queue` named in RELION's window if the site knows it, else the scheduler's own choice (None).
+    """
     configured = [parameters.get("partition"), *(parameters.get("partitions") or [])]
     names = dict.fromkeys(str(name) for name in configured if name is not None)
-    if not names and submission.queue in site.partitions:
-        return [submission.queue]
+    if not names and queue in site.partitions:
+        return [queue]
     return list(names) or [None]
 
 
