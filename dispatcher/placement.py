@@ -25,7 +25,7 @@ from .submission import Submission
 
 __all__ = ["DEFAULT_RANKS_PER_GPU", "Job", "Placement", "leafmost", "partition_names", "place"]
 
-# RELION's maintainer: 2 to 3 ranks are worthwhile on an A100 (3dem/relion#1074).
+# Of relion_refine; its maintainer: 2 to 3 ranks are worthwhile on an A100 (3dem/relion#1074).
 DEFAULT_RANKS_PER_GPU = 3
 
 
@@ -147,8 +147,10 @@ def _wanted(
     thread_options = lookup(job.command.program).threads
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = leafmost(job.levels, "adjust_GPU_nproc_to_mem")
-    # A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names.
     cap = partition.ranks_per_gpu or parameters.get("ranks_per_gpu")
+    # A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names.
+    if cap is None and adjust is None and lookup(job.command.program).idle_leader:
+        cap = DEFAULT_RANKS_PER_GPU
     return Wanted(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
@@ -156,7 +158,7 @@ def _wanted(
         nodes=_first_number(parameters.get("nodes")),
         gpu_bytes=bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
         memory_model=leafmost(job.levels, "gpu_memory_model") or "relion",
-        ranks_per_gpu=cap or (None if adjust else DEFAULT_RANKS_PER_GPU),
+        ranks_per_gpu=cap,
         mem=parameters.get("mem"),
         relion_version=relion_version,
         mps=site.mps and site.apptainer.gpu_option == "--nv",

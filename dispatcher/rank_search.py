@@ -25,12 +25,15 @@ class Search(NamedTuple):
     def first_that_fits(self, possible: Sequence[Layout]) -> tuple[Layout, int, list[str]]:
         """The first layout with room everywhere, the threads of its ranks, and what was in the way.
 
-        The last layout may have more ranks than there are cores: RELION cannot run with fewer.
+        A layout may have more ranks than there are cores only where RELION cannot run with fewer.
+
+        Raises DoesNotFit when there is room for none.
         """
         short_of_cores = short_of_memory = None
+        fewest = min(layout.on_fullest_node for layout in possible)
         for layout in possible:
             ranks = layout.on_fullest_node
-            if self.cores and ranks > self.cores and layout is not possible[-1]:
+            if self.cores and ranks > max(self.cores, fewest):
                 short_of_cores = short_of_cores or layout
                 continue
             most = within_cores(ranks, self.threads, self.cores)
@@ -54,7 +57,7 @@ class Search(NamedTuple):
             if layout.nproc == 1 and layout.gpus:
                 layout = layout._replace(gpus=min(layout.gpus, nthread))
             return layout, nthread, reasons
-        raise self.node.refusal(min(layout.on_fullest_node for layout in possible))
+        raise self.node.refusal(fewest)
 
     def _within_gpu(self, layout: Layout, threads: int) -> int | None:
         """Threads with which the layout's ranks share a GPU; None where fewer ranks should.

@@ -170,6 +170,20 @@ def test_a_file_in_the_fmi_format_keeps_its_five_ranks_per_card(
     assert plan(corpus_job(REFINE)).nproc == 13
 
 
+def test_a_type_of_the_sites_own_has_the_cap_of_current_cards(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    types: Any = {
+        **CLASSIC,
+        "refine": {"inherits": "gpu", "match_command": "relion_refine"},
+        "pick": {"inherits": "gpu", "match_command": "relion_autopick"},
+    }
+    site("dispatch_config.json", types)
+
+    assert plan(corpus_job(REFINE)).nproc == 13
+    assert plan(corpus_job("relion-3.1.4/AutoPick_job009")).nproc == 20  # holds no references
+
+
 def test_a_node_with_little_host_memory_gets_fewer_ranks(
     gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
 ) -> None:
