@@ -20,11 +20,13 @@ from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalog
 from .job_script import job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
+from .placement import partition_names
+from .plan import Plan
 from .planning import make_plan
 from .programs import strip_mpi
 from .refinement import RefinementModel
 from .sif import ours, read_header
-from .site import Site, config_path, load_site
+from .site import Partition, Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
 
@@ -169,15 +171,8 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 same.setdefault(str(error), []).append(name)
                 continue
             if catalogue and plan.image and plan.image.name in catalogue.images:
-                needs = Needs(
-                    gpu=site.apptainer.gpu_kind if plan.uses_gpu else None,
-                    partition=plan.job_parameters["partition"],
-                    signed_by=tuple(site.apptainer.signed_by),
-                )
-                try:
-                    choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
-                except DispatchError as error:
-                    same.setdefault(str(error), []).append(name)
+                for problem in _without_image(site, plan, plan.image.name, catalogue):
+                    same.setdefault(problem, []).append(name)
             if host.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
@@ -197,6 +192,25 @@ def _named(types: list[str]) -> str:
         return f'job type "{types[0]}"'
     more = f" and {len(types) - 3} more" if len(types) > 3 else ""
     return f"job types {', '.join(json.dumps(name) for name in types[:3])}{more}"
+
+
+def _without_image(site: Site, plan: Plan, image: str, catalogue: Catalogue) -> Iterator[str]:
+    """The partitions of a job for which the catalogue has no image that serves it."""
+    for partition in partition_names(plan.job_parameters, None, site):
+        shape = site.partitions.get(partition or "")
+        needs = Needs(
+            gpu=site.apptainer.gpu_kind if plan.uses_gpu and not _has_no_gpu(shape) else None,
+            partition=partition,
+            signed_by=tuple(site.apptainer.signed_by),
+        )
+        try:
+            choose(catalogue, image, {}, needs, Path(PIN_FILE))
+        except DispatchError as error:
+            yield str(error)
+
+
+def _has_no_gpu(shape: Partition | None) -> bool:
+    return shape is not None and shape.gpus == 0
 
 
 def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:

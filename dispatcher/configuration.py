@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from .config_files import nearest
 from .errors import ConfigError
@@ -34,11 +35,15 @@ def load_configuration() -> Configuration:
 
 
 def check_site_against_types(site: Site, job_types: JobTypes) -> None:
-    """Check site.json's ``job_parameters``: the job types exist, the numbers are possible.
+    """Check what site.json and the job types say of each other: the job types of site.json's
+    ``job_parameters`` exist, the numbers are possible, and so do the partitions to choose from.
 
     Raises:
         ConfigError: naming the file, the key and what was expected.
     """
+    for name, kind in job_types.types.items():
+        found = f'{config_path("dispatch_config.json")}: job type "{name}", key "job_parameters'
+        _check_partitions(site, kind.job_parameters, found)
     where = config_path("site.json")
     for name, parameters in site.job_parameters.items():
         if name not in job_types.types:
@@ -47,3 +52,14 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
                 f"{nearest(name, list(job_types.types))}"
             )
         check_job_parameters(parameters, f'{where}: key "job_parameters.{name}')
+        _check_partitions(site, parameters, f'{where}: key "job_parameters.{name}')
+
+
+def _check_partitions(site: Site, parameters: Mapping[str, Any], where: str) -> None:
+    """Partitions to choose from must be described, or none of them could ever be passed over."""
+    for partition in parameters.get("partitions") or []:
+        if partition not in site.partitions:
+            raise ConfigError(
+                f'{where}.partitions": there is no partition "{partition}" in "partitions" of '
+                f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
+            )

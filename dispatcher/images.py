@@ -20,6 +20,7 @@ __all__ = [
     "checked_catalogue",
     "choose",
     "load_catalogue",
+    "version_of",
 ]
 
 # No line breaks or zero bytes, nor halves of characters, which no path can have.
@@ -177,6 +178,12 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
     return catalogue
 
 
+def version_of(catalogue: Catalogue, name: str, pinned: Mapping[str, str]) -> str | None:
+    """The version that a job gets: the project's pin, else the default; None for no such image."""
+    image = catalogue.images.get(name)
+    return pinned.get(name, image.default) if image else None
+
+
 def choose(
     catalogue: Catalogue, name: str, pinned: Mapping[str, str], needs: Needs, pin_file: Path
 ) -> Choice:
@@ -186,13 +193,12 @@ def choose(
     Raises:
         ImageError: no such image or version, or no variant serves the job.
     """
-    image = catalogue.images.get(name)
-    if image is None:
+    image, version = catalogue.images.get(name), version_of(catalogue, name, pinned)
+    if image is None or version is None:
         raise ImageError(
             f'The image "{name}" is not in the catalogue {catalogue.path}'
             f"{nearest(name, list(catalogue.images))}: ask your admin to add it."
         )
-    version = pinned.get(name, image.default)
     if version not in image.versions:
         raise ImageError(
             f"This project is pinned to {name} {version} ({pin_file}), which is not in the "

@@ -36,10 +36,13 @@ _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label"
 
 
 # The job_parameters that are numbers, and the least that each may be.
-_LEAST = {"nproc": 1, "nthread": 1, "ngpu": 0, "nodes": 1, "nproc_slurm": 1, "nthread_slurm": 1}
+_LEAST = {"nproc": 1, "nthread": 1, "ngpu": 0, "nodes": 1, "nproc_slurm": 1, "nthread_slurm": 1,
+          "ranks_per_gpu": 1}  # fmt: skip
 
 # All that planning reads, whether or not a template prints them.
-DECIDING_PARAMETERS = frozenset({*_LEAST, "partition", "scheduler", "submit_command"})
+DECIDING_PARAMETERS = frozenset(
+    {*_LEAST, "mem", "partition", "partitions", "scheduler", "submit_command"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +168,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
     for name, wanted, fits in (
         ("submit_command", "one text, quoted as in a shell", _is_command),
         ("scheduler_options", "a list of texts", _is_list_of_texts),
+        ("partitions", "a list of partitions' names", _is_list_of_texts),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
             raise ConfigError(

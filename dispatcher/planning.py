@@ -1,5 +1,5 @@
-"""Making a plan for one submission: reads the script, the site's configuration and the particles'
-box size; writes nothing."""
+"""Making a plan for one submission: reads the script, the site's configuration, and the particles'
+box size and number; writes nothing."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import box_size, integrity, job_star, resources
+from . import box_size, integrity, job_star, particle_count, resources
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
 from .errors import ConfigError, ImageError, InputError
-from .images import Choice, Needs, choose
+from .gpus_here import gpus_here
+from .host_memory import Particles
+from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
 from .pins import PIN_FILE, Pin, pins
 from .pipeline_version import older_than_pipeline
+from .placement import Job, leafmost, place
 from .plan import Plan, PlannedCommand
-from .programs import called_programs, lookup
+from .programs import lookup
 from .refinement import RefinementModel
-from .rewrite import as_single_process, rewrite, with_resources
+from .rewrite import rewrite
 from .shell_words import split
-from .site import Partition, Site, bytes_of, config_path
+from .site import Site, config_path
 from .submission import Submission, read_submission
 from .submit import lock_file
 from .templates import environment, nearest_template, template_folders
@@ -70,56 +73,54 @@ def make_plan(
     parameters = _job_parameters(site, names, levels)
     reasons = [f"Job type {job_type} ({' → '.join(names)}): {submission.main.base_program}."]
 
-    partition_name = _partition_name(parameters, submission, site)
-    partition = site.partitions.get(partition_name or "", Partition())
+    scheduler_name, submit_command = _scheduler(site, parameters)
+    scheduler = site.schedulers[scheduler_name]
     command = rewrite(submission.main, levels)
-    refinement = None
+    refinement, particles = None, Particles()
     if command.base_program == "relion_refine":
         try:
             refinement = refinement_model(command, project, gui.options if gui else None)
+            particles = particle_count.particles(command, project)
         except InputError:
             inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
             if "$" not in "".join(inputs):
                 raise
             reasons.append("The box size is not known here: a path is to be expanded on the node.")
-    wanted = _wanted(parameters, submission, gui, command, levels, partition)
-    settled = resources.decide(command, wanted, partition, refinement)
-    reasons += settled.reasons
-    command = with_resources(command, submission.main, settled)
+    pin_file = project / PIN_FILE
+    versions = {image: pin.version for image, pin in pinned.items()}
+    job = Job(
+        submission,
+        command,
+        levels,
+        parameters,
+        gui,
+        refinement,
+        particles,
+        versions,
+        pin_file,
+        gpus_here() if scheduler.detached else None,
+    )
+    placed = place(job, configuration)
+    reasons += placed.reasons
+    settled, image = placed.settled, placed.image
+    if image:
+        image = _as_used_before(image, configuration, pinned, pin_file, verified)
 
-    planned_commands = [
-        command if each is submission.main else as_single_process(each)
-        for each in submission.commands
-    ]
-    image_name = _leafmost(levels, "image")
-    image = None
-    if image_name:
-        needs = Needs(
-            gpu=site.apptainer.gpu_kind if settled.ngpu else None,
-            partition=partition_name,
-            programs=called_programs(planned_commands),
-            signed_by=tuple(site.apptainer.signed_by),
-        )
-        image = _image(image_name, needs, configuration, pinned, project, verified)
-        reasons.append(image.reason)
-
-    scheduler_name, submit_command = _scheduler(site, parameters)
-    scheduler = site.schedulers[scheduler_name]
     script = f"{submission.job}/run_submit.script.run"
     commands = tuple(
         PlannedCommand(
             each,
-            command_prefix(each, each is command, image, site, settled, project),
-            each is command,
+            command_prefix(each, each is placed.main, image, site, settled, project),
+            each is placed.main,
         )
-        for each in planned_commands
+        for each in placed.commands
     )
     mps = (
         site.mps
         and site.apptainer.gpu_option == "--nv"
+        and lookup(placed.main.program).idle_leader
         and settled.fit is not None
         and settled.fit.ranks_per_gpu > 1
-        and settled.nodes == 1
     )
     env = environment(template_folders())
     return Plan(
@@ -131,7 +132,7 @@ def make_plan(
         label=label,
         job_type=job_type,
         lineage=names,
-        template=nearest_template(env, names, _leafmost(levels, "template")),
+        template=nearest_template(env, names, leafmost(levels, "template")),
         scheduler=scheduler_name,
         directives=scheduler.directives or scheduler_name,
         submit_command=(*(submit_command or scheduler.submit_command), script),
@@ -142,8 +143,8 @@ def make_plan(
         ngpu=settled.ngpu,
         nodes=settled.nodes,
         mps=mps,
-        gpu_fit=resources.as_json(settled.fit, refinement, _why_no_fit(command, settled)),
-        job_parameters={**parameters, "partition": partition_name},
+        gpu_fit=resources.as_json(settled, refinement, _why_no_fit(command, settled)),
+        job_parameters={**parameters, "mem": settled.mem, "partition": placed.partition},
         environment=tuple(site.apptainer.environment),
         commands=commands,
         original_commands=tuple(each.text for each in submission.commands),
@@ -166,22 +167,23 @@ def _matching(types: Mapping[str, JobType], submission: Submission, label: str |
 def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, level in zip(names, levels, strict=True):
-        merged |= {**merged_parameters([level]), **site.job_parameters.get(name, {})}
+        for own in (merged_parameters([level]), site.job_parameters.get(name, {})):
+            if "partition" in own or "partitions" in own:  # either takes the place of both
+                merged = {**merged, "partition": None, "partitions": None}
+            merged |= own
     return merged
 
 
-def _image(
-    name: str,
-    needs: Needs,
+def _as_used_before(
+    image: Choice,
     configuration: Configuration,
     pinned: Mapping[str, Pin],
-    project: Path,
+    pin_file: Path,
     verified: Callable[..., Choice],
 ) -> Choice:
-    pin_file = project / PIN_FILE
-    versions = {image: pin.version for image, pin in pinned.items()}
-    image = choose(configuration.catalogue, name, versions, needs, pin_file)
+    """The image with its file looked at: the one that the project has used, if it has."""
     used = None
+    name = image.name
     if name in pinned:
         digests = pinned[name].sha256
         used = digests.get(image.variant)
@@ -195,52 +197,6 @@ def _image(
                 f"it knowingly: `relion-dispatch pin {name} {image.version}`."
             )
     return verified(image, used, configuration.catalogue.path, pin_file)
-
-
-def _leafmost(levels: Sequence[JobType], key: str) -> Any:
-    """The value of `key` nearest to the leaf, None where no level has one."""
-    found = (getattr(level, key) for level in reversed(levels))
-    return next((value for value in found if value is not None), None)
-
-
-def _partition_name(
-    parameters: Mapping[str, Any], submission: Submission, site: Site
-) -> str | None:
-    """The job type's partition, else the queue named in RELION's window if the site knows it."""
-    configured = parameters.get("partition")
-    if configured is None and submission.queue in site.partitions:
-        return submission.queue
-    return None if configured is None else str(configured)
-
-
-def _wanted(
-    parameters: Mapping[str, Any],
-    submission: Submission,
-    gui: job_star.JobStar | None,
-    command: Command,
-    levels: Sequence[JobType],
-    partition: Partition,
-) -> resources.Wanted:
-    options = gui.options if gui else {}
-    thread_options = lookup(command.program).threads
-    given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
-    adjust = _leafmost(levels, "adjust_GPU_nproc_to_mem")
-    return resources.Wanted(
-        nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
-        nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
-        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
-        nodes=_first_number(parameters.get("nodes")),
-        gpu_bytes=bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
-        memory_model=_leafmost(levels, "gpu_memory_model") or "relion",
-    )
-
-
-def _first_number(*candidates: int | str | None) -> int:
-    """The first of the candidates that is a whole number, else 1."""
-    for candidate in candidates:
-        if candidate is not None and str(candidate).isdigit():
-            return int(candidate)
-    return 1
 
 
 def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str] | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from .command import Command
@@ -26,7 +26,10 @@ class Program(NamedTuple):
         idle_leader: its rank 0 hands out work and uses no GPU.
         threads: the options that set the number of threads; RELION's first is the main one.
         gpu: the option that names the GPUs, None where it uses none.
-        gpu_per_rank: it must be told the GPU of each rank (``--gpu 0:1:0:1``).
+        gpu_groups: what that option's ``:`` separates. "followers": a group for each follower, and
+            fewer are repeated from the first (ml_optimiser_mpi.cpp:228, 5.0.1); "each rank": one
+            for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program
+            that takes one GPU, which its job type names.
         calls: the programs that it starts by itself, by the option that makes it do so.
     """
 
@@ -34,7 +37,7 @@ class Program(NamedTuple):
     idle_leader: bool = False
     threads: tuple[str, ...] = ()
     gpu: str | None = None
-    gpu_per_rank: bool = False
+    gpu_groups: Literal["", "followers", "each rank"] = ""
     calls: Mapping[str, str] = {}
 
 
@@ -44,12 +47,15 @@ _PROGRAMS = {
         idle_leader=True,
         threads=("--j",),
         gpu="--gpu",
+        gpu_groups="followers",
         calls={"blush": "relion_python_blush"},
     ),
-    "relion_autopick": Program(mpi=True, gpu="--gpu"),
-    "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu"),
-    "relion_run_motioncorr": Program(mpi=True, threads=("--j",), gpu="--gpu"),
-    "relion_run_ctffind": Program(mpi=True, gpu="--gpu"),
+    "relion_autopick": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
+    "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"),
+    "relion_run_motioncorr": Program(
+        mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"
+    ),
+    "relion_run_ctffind": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
     "relion_preprocess": Program(mpi=True),
     "relion_postprocess": Program(mpi=True),
     "relion_reconstruct": Program(mpi=True),
@@ -57,7 +63,7 @@ _PROGRAMS = {
     "relion_ctf_refine": Program(mpi=True, threads=("--j",)),
     "relion_motion_refine": Program(mpi=True, threads=("--j",)),
     "relion_mask_create": Program(threads=("--j",)),
-    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu", gpu_per_rank=True),
+    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
     "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads=("--j",)),
     "relion_tomo_subtomo": Program(mpi=True, threads=("--j",)),
     "relion_tomo_refine_ctf": Program(mpi=True, threads=("--j",)),

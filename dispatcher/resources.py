@@ -1,4 +1,5 @@
-"""Ranks, threads and GPUs of a job: what its type asks for, within RELION's rules and the node."""
+"""Ranks, threads, GPUs and memory of a job: what its type asks for, within RELION's rules and the
+node."""
 
 from __future__ import annotations
 
@@ -7,18 +8,25 @@ from typing import Any, NamedTuple
 
 from . import ranks
 from .command import Command
+from .hardware_constants import HARDWARE, HardwareConstants
+from .host_memory import Node, Particles
+from .memory_request import memory_request
 from .programs import Program, lookup
 from .ranks import MemoryModel, RankFit
 from .refinement import RefinementModel
-from .site import Partition
+from .sentences import count
+from .site import Partition, bytes_of
 
-__all__ = ["Resources", "Wanted", "decide"]
+__all__ = ["Resources", "Wanted", "as_json", "decide"]
 
 
 class Wanted(NamedTuple):
     """What a job type and RELION's window ask for; None where neither says.
 
-    `ngpu` is per node, `gpu_bytes` the memory of one GPU in bytes.
+    `ngpu` is per node, `gpu_bytes` the memory of one GPU in bytes, `ranks_per_gpu` the most that
+    may share one, `mem` the scheduler's text. `relion_version` is the image's, (major, minor);
+    `mps` whether the site has ranks share a GPU through MPS, `hardware` what its cards themselves
+    take.
     """
 
     nproc: int
@@ -27,10 +35,15 @@ class Wanted(NamedTuple):
     nodes: int = 1
     gpu_bytes: int | None = None
     memory_model: MemoryModel = "relion"
+    ranks_per_gpu: int | None = None
+    mem: Any = None
+    relion_version: tuple[int, int] | None = None
+    mps: bool = False
+    hardware: HardwareConstants = HARDWARE
 
 
 class Resources(NamedTuple):
-    """What was decided; `ngpu` per node, `fit` None where GPU memory played no part."""
+    """What was decided; `ngpu` per node, `fit` None where the program has no MPI."""
 
     nproc: int
     nthread: int
@@ -38,6 +51,10 @@ class Resources(NamedTuple):
     nodes: int
     fit: RankFit | None
     reasons: tuple[str, ...] = ()
+    mem: Any = None
+
+
+_UNCOUNTED = Particles()
 
 
 def decide(
@@ -45,14 +62,15 @@ def decide(
     wanted: Wanted,
     partition: Partition,
     refinement: RefinementModel | None,
+    particles: Particles = _UNCOUNTED,
 ) -> Resources:
-    """Settle ranks, threads and GPUs for the main command of a job.
+    """Settle ranks, threads, GPUs and host memory for the main command of a job.
 
     RELION's rules come before the site's wishes: VDAM has no MPI (ml_optimiser_mpi.cpp:107, 5.0.1),
     --skip_align no GPU (ml_optimiser.cpp:1745, 4.0.2).
 
     Raises:
-        DoesNotFit: the references fit on no GPU of the partition.
+        DoesNotFit: the references fit on no GPU of the partition, or into no node's memory.
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     program = lookup(command.program)
@@ -63,56 +81,43 @@ def decide(
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
         reasons.append(f"One process: {why} has no MPI version.")
     processes = wanted.nproc if mpi else 1
-    halves = _splits_halves(command, refinement)
-    if partition.cores:
-        processes, nthread, fewer = _within_cores(
-            processes, wanted, partition.cores, least=3 if halves else 1
-        )
-        reasons += fewer
-    else:
-        nthread = wanted.nthread
-    nodes = wanted.nodes if processes > 1 else 1
+    memory = bytes_of(partition.memory, "partition")
     if not program.mpi:
-        return Resources(1, nthread, ngpu, 1, None, tuple(reasons))
+        nthread = min(wanted.nthread, partition.cores or wanted.nthread)
+        mem, asked = memory_request(wanted.mem, None, memory)
+        return Resources(1, nthread, ngpu, 1, None, (*reasons, *asked), mem)
+    if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
+        ngpu = 1
+        reasons.append(f"1 GPU: a single process of {command.base_program} uses no more.")
     fit = ranks.fit(
         wanted=processes,
-        ngpu=ngpu * nodes,
+        ngpu=ngpu,
         gpu_bytes=wanted.gpu_bytes,
-        threads=nthread,
+        threads=wanted.nthread,
         refinement=refinement,
         memory_model=wanted.memory_model,
         mpi=mpi,
         idle_leader=program.idle_leader,
-        split_halves=halves,
+        split_halves=_splits_halves(command, refinement),
         free_gpu_memory=_number(command.value("free_gpu_memory")),
+        relion_version=wanted.relion_version,
+        mps=wanted.mps and program.idle_leader,
+        hardware=wanted.hardware,
+        nodes=wanted.nodes if processes > 1 else 1,
+        ranks_per_gpu=wanted.ranks_per_gpu,
+        cores=partition.cores,
+        node=Node(memory, refinement, particles, program.idle_leader),
     )
+    mem, asked = memory_request(wanted.mem, fit.host_memory, memory)
     return Resources(
         fit.nproc,
         fit.nthread,
-        -(-fit.ngpu // nodes),
-        nodes,
-        fit if refinement and ngpu else None,
-        (*reasons, *fit.reasons),
+        fit.ngpu,
+        fit.nodes,
+        fit,
+        (*reasons, *fit.reasons, *asked),
+        mem,
     )
-
-
-def _within_cores(
-    processes: int, wanted: Wanted, cores: int, least: int
-) -> tuple[int, int, list[str]]:
-    """Ranks and threads that the nodes' cores can carry: fewer threads first, then fewer ranks."""
-    reasons = []
-    nodes = wanted.nodes if processes > 1 else 1
-    fewer = max(least, min(processes, cores * nodes))
-    if fewer < processes:
-        reasons.append(f"{fewer} ranks instead of {processes}: there are {cores * nodes} cores.")
-    on_each = -(-fewer // nodes)
-    nthread = max(1, min(wanted.nthread, cores // on_each))
-    if nthread < wanted.nthread:
-        reasons.append(
-            f"{nthread} thread{'s' if nthread > 1 else ''} instead of {wanted.nthread}: "
-            f"{on_each} ranks share the {cores} cores of a node."
-        )
-    return fewer, nthread, reasons
 
 
 def _gpus(
@@ -125,7 +130,7 @@ def _gpus(
         if partition.gpus == 0:
             return 0, ["No GPU: the partition has none, the job runs on its CPUs."]
         return partition.gpus, [
-            f"{partition.gpus} GPUs instead of {wanted.ngpu}: a node of the partition has no more."
+            f"{count(partition.gpus, 'GPU')} instead of {wanted.ngpu}: a node has no more."
         ]
     return wanted.ngpu, []
 
@@ -147,17 +152,26 @@ def _number(text: str | None) -> float:
 
 
 def as_json(
-    fit: RankFit | None, refinement: RefinementModel | None, why_not: str
+    settled: Resources, refinement: RefinementModel | None, why_not: str
 ) -> Mapping[str, Any]:
-    """The record's ``gpu_fit``: what was computed, or why nothing was."""
+    """The record's ``gpu_fit``: what was computed, or why nothing was; sizes in bytes."""
+    fit = settled.fit
     box = {"box_size": refinement.box, "box_size_source": refinement.source} if refinement else {}
-    if fit is None:
-        return {**box, "model": None, "not_done": why_not}
+    host = {"host_memory": fit.host_memory.total} if fit and fit.host_memory else {}
+    if fit is None or refinement is None or fit.ngpu == 0:
+        return {**box, **host, "model": None, "not_done": why_not}
     return {
         **box,
+        **host,
         "model": fit.model,
         "bytes_per_rank": fit.bytes_per_rank,
         "ranks_per_gpu": fit.ranks_per_gpu,
         "nproc": fit.nproc,
-        "total_gpus": fit.ngpu,
+        "total_gpus": fit.ngpu * fit.nodes,
+        "bytes_per_rank_without_mps": fit.bytes_per_rank_without_mps,
+        "least_bytes_per_rank": fit.least_bytes_per_rank,
+        "usable_percent": fit.usable_percent,
+        "least": fit.least,
+        "idle_leader": fit.idle_leader,
+        "split_halves": fit.split_halves,
     }

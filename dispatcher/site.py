@@ -114,6 +114,7 @@ class Partition:
         memory: host memory per node, bytes or "250G".
         gpus: per node; 0 means that GPU jobs run on the CPU there.
         gpu_memory: per GPU, bytes or "32G".
+        ranks_per_gpu: the most that may share one.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -122,6 +123,7 @@ class Partition:
     memory: int | str | None = None
     gpus: int | None = None
     gpu_memory: int | str | None = None
+    ranks_per_gpu: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +214,13 @@ def _check(site: Site, where: str) -> None:
     for name, partition in site.partitions.items():
         for key in ("memory", "gpu_memory"):
             bytes_of(getattr(partition, key), f'{where}: key "partitions.{name}.{key}"')
+        for key, least in (("cores", 1), ("gpus", 0), ("ranks_per_gpu", 1)):
+            number = getattr(partition, key)
+            if number is not None and number < least:
+                raise ConfigError(
+                    f'{where}: key "partitions.{name}.{key}": expected a whole number, at least '
+                    f"{least}, found {number}"
+                )
 
 
 def bytes_of(size: int | str | None, where: str) -> int | None:

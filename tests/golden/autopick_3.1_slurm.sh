@@ -114,6 +114,6 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ \
     --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
     --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
-    --pipeline_control AutoPick/job009/ --gpu ''
+    --pipeline_control AutoPick/job009/ --gpu 0:1:2:3:0:1:2:3
 rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star

@@ -82,8 +82,9 @@ fi
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 10.6 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
-  8 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
+  A rank needs 9.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
+  2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
+  A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 
@@ -114,4 +115,4 @@ run srun --mpi=pmix --nodes=2 --ntasks=9 \
     --scratch_dir /scratch --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 \
     --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 \
     --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale \
-    --pipeline_control Class3D/job010/ --gpu '' --j 6
+    --pipeline_control Class3D/job010/ --gpu 0:1:2:3 --j 6

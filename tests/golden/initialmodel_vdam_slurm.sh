@@ -86,6 +86,7 @@ relion-dispatch 0.1.0
   Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
   A rank needs 3.4 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
   One process without MPI, 16 threads on 2 of 2 GPUs.
+  A node needs 6.2 GB of host memory (4.0 GB in any case, the process with 1.5 GB, 1 reconstruction of 0.6 GB, 0.1 GB of references), within the job's 64G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 
@@ -115,7 +116,7 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 \
     --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
     --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/ \
-    --gpu '' --j 16
+    --gpu 0,1 --j 16
 rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
 rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command

@@ -9,7 +9,7 @@
 #SBATCH --ntasks=9
 #SBATCH --cpus-per-task=6
 #SBATCH --gres=gpu:4
-#SBATCH --mem=120G
+#SBATCH --mem=149G
 #SBATCH --time=2-00:00:00
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.1.0
 
@@ -90,6 +90,7 @@ relion-dispatch 0.1.0
   Job type multibody (submit → gpu → multibody): relion_refine.
   A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
+  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): 149G are asked for, not 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 
@@ -138,7 +139,7 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 \
     --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 \
     --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir /scratch \
-    --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu '' --j 6
+    --pool 3 --pad 2 --pipeline_control MultiBody/job005/ --gpu 0:1:2:3 --j 6
 rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" # the job ends with its last command
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \

@@ -90,6 +90,7 @@ relion-dispatch 0.1.0
   Job type refine (submit → gpu → refine): relion_refine.
   A rank needs 3.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 6 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
+  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 
@@ -141,4 +142,4 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
     --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
     --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/ \
-    --gpu '' --j 6
+    --gpu 0:1:2:3 --j 6

@@ -39,11 +39,12 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the cache or the site of whoever runs it."""
+    """No test reads or writes the cache or the site of whoever runs it, or counts its GPUs."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()
+    monkeypatch.setattr("dispatcher.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
 
 
 @pytest.fixture

@@ -104,6 +104,31 @@ def test_a_type_that_can_never_match_is_named(site: WriteSite) -> None:
     assert '"class3d" can never match: "refine" stands before it' in problem
 
 
+def test_partitions_to_choose_from_are_all_looked_at(images: Path, site: WriteSite) -> None:
+    content = json.loads(images.read_text())
+    content["relion"]["versions"]["5.1.0"][0]["partitions"] = ["old"]
+    images.write_text(json.dumps(content))
+    cards = {"gpus": 4, "gpu_memory": "24G"}
+    parameters = {"refine": {"partitions": ["old", "new"]}}
+    site("site.json", {"partitions": {"old": cards, "new": cards}, "job_parameters": parameters})
+
+    (said,) = (each for each in problems() if '"refine"' in each)
+    assert said.endswith(
+        f"relion 5.1.0 has no variant for GPUs on partition new in {images}: its variants are "
+        "cuda, cpu."
+    )
+
+
+def test_a_partition_to_choose_from_that_is_not_described_is_named(site: WriteSite) -> None:
+    parameters = {"refine": {"partitions": ["gpu_logn"]}}
+    site("site.json", {"partitions": {"gpu_long": {}}, "job_parameters": parameters})
+
+    (problem,) = problems()
+
+    assert 'key "job_parameters.refine.partitions": there is no partition "gpu_logn"' in problem
+    assert 'did you mean "gpu_long"?' in problem
+
+
 def test_a_narrower_type_before_a_wider_one_is_fine(site: WriteSite) -> None:
     narrow = {"inherits": "submit", "match_command": "relion_refine", "match_parameter": "K"}
     site("dispatch_config.json", {"class3d": narrow, **TYPES})

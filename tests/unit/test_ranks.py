@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from dispatcher import gpu_memory
 from dispatcher.errors import ConfigError, DoesNotFit
+from dispatcher.host_memory import Node, host_memory
+from dispatcher.rank_layouts import layouts, least_per_gpu
 from dispatcher.ranks import MemoryModel, RankFit, fit
 from dispatcher.refinement import RefinementModel
+from dispatcher.sampling import Search
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = RefinementModel(box=256, source="particles.star, optics group 1", auto_refine=True)
@@ -203,7 +206,16 @@ def test_only_what_would_help_is_offered(
 
 def test_many_threads_are_no_ground_for_refusal() -> None:
     ranks = refine(300, gpu_bytes=8_000_000_000, threads=24)
+    each = gpu_memory.bytes_per_rank(replace(REFINE, box=300), ranks.nthread)
     assert ranks.nproc == 5
+    assert each <= 8_000_000_000 * 0.97 < each + 300_000_000  # one thread more would not fit
+    assert f"{ranks.nthread} threads instead of 24: the working memory of more" in ranks.reasons[1]
+
+
+def test_a_search_too_wide_for_the_card_is_no_ground_for_refusal() -> None:
+    wide = replace(REFINE, search=Search(first=2_000_000, finest=2_000_000, shifts=200))
+    ranks = refine(refinement=wide, gpu_bytes=8_000_000_000)
+    assert (ranks.nproc, ranks.nthread) == (5, 1)
     assert "RELION can make do with" in ranks.reasons[0]
 
 
@@ -266,6 +278,99 @@ def test_reasons_have_the_numbers() -> None:
     )
 
 
+def test_fewer_ranks_have_more_threads_on_the_same_cores() -> None:
+    ranks = refine(gpu_bytes=card_for(1, threads=8), cores=32, threads=8)
+    assert (ranks.nproc, ranks.nthread) == (5, 6)
+    assert "6 threads instead of 8: 5 ranks share the 32 cores of a node." in ranks.reasons
+    assert refine(cores=32, threads=8).nthread == 1  # 21 ranks
+    ranks = refine(cores=16, threads=1)
+    assert (ranks.nproc, "13 ranks instead of 21: a node has 16 cores." in ranks.reasons) == (
+        13,
+        True,
+    )
+
+
+def test_ranks_that_relion_needs_run_on_too_few_cores_as_well() -> None:
+    for ngpu in (1, 2, 4):
+        ranks = refine(ngpu=ngpu, cores=2)
+        assert (ranks.nproc, ranks.nthread) == (3, 1)
+    ranks = refine(nodes=2, ngpu=1, cores=1)
+    assert (ranks.nproc, ranks.nodes) == (3, 2)
+
+
+def test_a_cap_gives_way_to_relions_rules_only() -> None:
+    assert refine(ranks_per_gpu=2).nproc == 9
+    assert refine(ngpu=1, ranks_per_gpu=1).nproc == 3
+    assert "2 ranks may share a GPU, not 5 (ranks_per_gpu)." in refine(ranks_per_gpu=2).reasons
+
+
+def test_host_memory_takes_ranks_from_all_gpus_alike() -> None:
+    nine = host_memory(REFINE, 9).total
+    ranks = refine(node=Node(nine, REFINE))
+    assert (ranks.nproc, ranks.ranks_per_gpu) == (9, 2)
+    assert ranks.host_memory and ranks.host_memory.total == nine
+    ranks = refine(node=Node(nine - 1, REFINE))
+    assert (ranks.nproc, ranks.ngpu, ranks.ranks_per_gpu) == (5, 4, 1)
+    ranks = refine(node=Node(host_memory(REFINE, 3).total, REFINE))
+    assert (ranks.nproc, ranks.ngpu) == (3, 2)
+    with pytest.raises(DoesNotFit, match="into a node's host memory: 3 ranks"):
+        refine(node=Node(host_memory(REFINE, 3).total - 1, REFINE))
+
+
+def test_several_nodes_are_filled_alike() -> None:
+    ranks = refine(nodes=2, ngpu=4, wanted=18)
+    assert (ranks.nproc, ranks.nodes, ranks.ngpu, ranks.ranks_per_gpu) == (17, 2, 4, 2)
+    assert (
+        ranks.reasons[-1] == "2 nodes x 4 GPUs x 2 followers + 1 leader = 17 ranks, of at most 18."
+    )
+    ranks = refine(nodes=3, ngpu=1, gpu_bytes=card_for(1))
+    assert (ranks.nproc, ranks.nodes, ranks.ngpu) == (3, 2, 1)
+
+
+@given(
+    wanted=st.integers(3, 60),
+    nodes=st.integers(1, 3),
+    ngpu=st.integers(0, 8),
+    gpu_bytes=st.integers(4 * 10**9, 150 * 10**9),
+    threads=st.integers(1, 16),
+    cores=st.none() | st.integers(1, 128),
+    memory=st.none() | st.integers(4 * 10**9, 10**12),
+    cap=st.none() | st.integers(1, 5),
+    box=st.integers(32, 600),
+    split_halves=st.booleans(),
+)
+def test_every_fit_stays_within_the_node(
+    wanted: int, nodes: int, ngpu: int, gpu_bytes: int, threads: int, cores: int | None,
+    memory: int | None, cap: int | None, box: int, split_halves: bool,
+) -> None:  # fmt: skip
+    model = replace(REFINE, box=box)
+    try:
+        ranks = fit(
+            wanted=wanted, nodes=nodes, ngpu=ngpu, gpu_bytes=gpu_bytes, threads=threads,
+            refinement=model, split_halves=split_halves, ranks_per_gpu=cap, cores=cores,
+            node=Node(memory, model),
+        )  # fmt: skip
+    except DoesNotFit as error:
+        offered = layouts(wanted=wanted, nodes=nodes, gpus=ngpu, split_halves=split_halves)
+        fewest = min(layout.on_fullest_node for layout in offered)
+        least = gpu_memory.least_bytes_per_rank(model) * least_per_gpu(nodes, ngpu, split_halves)
+        assert (ngpu and least > gpu_memory.usable_bytes(gpu_bytes)) or (
+            memory is not None and not Node(memory, model).holds(fewest)
+        ), error
+        return
+    here = -(-ranks.nproc // ranks.nodes)
+    assert ranks.nproc <= wanted and ranks.nodes <= nodes and ranks.ngpu <= ngpu
+    if cores is not None and here * ranks.nthread > cores:
+        assert ranks.nthread == 1 and here <= 3
+    if memory is not None:
+        assert host_memory(model, here).total <= memory
+    if ngpu:
+        assert ranks.nproc == ranks.nodes * ranks.ngpu * ranks.ranks_per_gpu + 1
+        assert cap is None or ranks.ranks_per_gpu <= max(cap, ranks.least)
+    if split_halves:
+        assert ranks.nproc % 2 == 1
+
+
 @given(
     wanted=st.integers(1, 60),
     ngpu=st.integers(0, 10),
@@ -301,7 +406,7 @@ def test_every_fit_obeys_relions_rules(
         assert gpu_memory.least_bytes_per_rank(model) * least > usable
         return
     assert 1 <= ranks.nproc <= wanted
-    assert ranks.nthread == threads
+    assert 1 <= ranks.nthread <= threads
     assert 0 <= ranks.ngpu <= ngpu
     assert ranks.reasons and all(reason.endswith(".") for reason in ranks.reasons)
     if split_halves:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal as signals
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -134,12 +136,23 @@ def test_programs_that_outlive_the_window_are_still_served(session: Session, pro
     assert (project / "dispatched").exists()
 
 
+@contextmanager
+def interrupts_heard() -> Iterator[None]:
+    """SIGINT as in a terminal: a shell's background jobs, as tests may be, ignore it."""
+    before = signals.signal(signals.SIGINT, signals.default_int_handler)
+    try:
+        yield
+    finally:
+        signals.signal(signals.SIGINT, before)
+
+
 @pytest.mark.parametrize("signal", ["TERM", "HUP", "INT"])
 def test_signal_to_the_launcher_ends_relion_and_removes_the_folder(
     signal: str, session: Session, base: Path
 ) -> None:
     begun = time.monotonic()
-    status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 10')
+    with interrupts_heard():
+        status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 10')
     assert status == {"TERM": 143, "HUP": 129, "INT": 130}[signal]
     assert time.monotonic() < begun + 5
     assert not list(base.iterdir())

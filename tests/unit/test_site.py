@@ -38,6 +38,8 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -
         ({"schedulers": {"x": {"submit_command": []}}}, "schedulers.x.submit_command"),
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "("}}}, "schedulers.x.job_id"),
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "a"}}}, "needs a group"),
+        ({"partitions": {"gpu": {"ranks_per_gpu": 0}}}, 'gpu.ranks_per_gpu": expected a whole'),
+        ({"partitions": {"gpu": {"gpus": -1}}}, "at least 0, found -1"),
         ({"mps": "perhaps"}, 'key "mps"'),
         ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "has 40 or 64 digits out of 0-9 and A-F"),
     ],

@@ -80,7 +80,7 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
     --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
     --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 \
     --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
-    --offset_step 2 --auto_sampling --tau2_fudge 4 --gpu '' --j 16 --random_seed 1795516461
+    --offset_step 2 --auto_sampling --tau2_fudge 4 --gpu 0,1 --j 16 --random_seed 1795516461
 
 run rm -f "$output"/RELION_JOB_EXIT_SUCCESS
 

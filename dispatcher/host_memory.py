@@ -1,0 +1,157 @@
+"""How many bytes of host memory (RAM) the ranks of a refinement take on the fullest node.
+
+From RELION's source, double precision, 3.1 to 5.0: the estimates that it prints for its expectation
+and maximization step (ml_optimiser.cpp:4085 and 4110, 5.0.1), the references, the particles'
+metadata, and particles read in beforehand (``--preread_images``).
+Pure arithmetic: pixels and counts in, bytes out; no file is read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from .errors import DoesNotFit
+from .gpu_memory import transform_size
+from .refinement import RefinementModel
+from .sentences import count, gigabytes
+
+__all__ = ["HostMemory", "Node", "Particles", "host_memory"]
+
+BASE = 4_000_000_000  # the launcher, the container, file buffers: an estimate
+PER_FOLLOWER = 500_000_000  # program, MPI and CUDA on the host's side: an estimate
+METADATA_PER_PARTICLE = 1_000  # in every rank: an estimate
+
+PROJECTOR = 16  # bytes per value: complex, double precision
+BACKPROJECTOR = 24  # complex and a weight
+MOMENTA = 48  # VDAM's first (of two pseudo half sets) and second moment, ml_model.cpp:96
+RECONSTRUCTION = 72  # RELION's own estimate of the maximization step
+
+
+class Particles(NamedTuple):
+    """The particles of a refinement: how many (0: not known), and which ranks read them all in
+    beforehand (``--preread_images``): none, every one, or the leader alone."""
+
+    number: int = 0
+    preread: Literal["none", "every rank", "leader"] = "none"
+
+
+_UNKNOWN = Particles()
+
+
+class HostMemory(NamedTuple):
+    """Bytes on the fullest node, by what takes them. ``reconstructions`` are made at once."""
+
+    followers: int
+    per_follower: int
+    reconstructions: int
+    per_reconstruction: int
+    references: int
+    metadata: int
+    preread: int
+
+    @property
+    def total(self) -> int:
+        """All of it, with what the job takes in any case."""
+        held = self.followers * self.per_follower + self.reconstructions * self.per_reconstruction
+        return BASE + held + self.references + self.metadata + self.preread
+
+    def described(self) -> str:
+        """'4.0 GB in any case, 8 followers of 3.3 GB, 2 reconstructions of 4.9 GB'."""
+        followers = count(self.followers, "follower") if self.followers > 1 else "the process"
+        parts = [
+            f"{gigabytes(BASE)} in any case",
+            f"{followers} with {gigabytes(self.per_follower)}",
+            f"{count(self.reconstructions, 'reconstruction')} of "
+            f"{gigabytes(self.per_reconstruction)}",
+        ]
+        for size, what in (
+            (self.references, "references"),
+            (self.metadata, "metadata"),
+            (self.preread, "particles read in beforehand (--preread_images)"),
+        ):
+            if size >= 50_000_000:
+                parts.append(f"{gigabytes(size)} of {what}")
+        return ", ".join(parts)
+
+
+def host_memory(
+    model: RefinementModel, ranks: int, particles: Particles = _UNKNOWN, leader: bool = True
+) -> HostMemory:
+    """What ``ranks`` ranks of one node take there, the leader among them if there is one.
+
+    With V values in a padded transform: 40 V per class in the expectation step of each follower
+    (projector and backprojector), 72 V for each reconstruction that is made at the same time (each
+    class, body and half set has one, in a follower of its own), 8 N^3 per class and rank for the
+    references. VDAM holds two backprojectors per class, and momenta.
+    """
+    followers = max(1, ranks - leader)
+    size = transform_size(model.box, model.current_size, model.padding, model.dimensions)
+    objects = model.classes * model.bodies
+    backprojectors = objects * (2 if model.gradient else 1)
+    values = PROJECTOR * (objects + model.body_overlaps) + BACKPROJECTOR * backprojectors
+    values += MOMENTA * objects if model.gradient else 0
+    halves = 2 if model.auto_refine or model.bodies > 1 else 1
+    voxels: int = model.box**model.dimensions
+    image: int = 4 * model.box**model.data_dimensions  # single precision, whatever the stack has
+    reading = {"none": 0, "every rank": ranks, "leader": 1}[particles.preread]
+    return HostMemory(
+        followers=followers,
+        per_follower=PER_FOLLOWER + values * size,
+        reconstructions=min(followers, halves * objects),
+        per_reconstruction=RECONSTRUCTION * size,
+        references=8 * voxels * objects * ranks,
+        metadata=METADATA_PER_PARTICLE * particles.number * ranks,
+        preread=image * particles.number * reading,
+    )
+
+
+class Node(NamedTuple):
+    """A node with ``memory`` bytes, and the refinement to run there; None where not known."""
+
+    memory: int | None = None
+    refinement: RefinementModel | None = None
+    particles: Particles = _UNKNOWN
+    leader: bool = True
+
+    def needed(self, ranks: int) -> HostMemory | None:
+        """What that many ranks on it take; None if not known."""
+        if self.refinement is None:
+            return None
+        leader = self.leader and ranks > 1
+        return host_memory(self.refinement, ranks, self.particles, leader)
+
+    def holds(self, ranks: int) -> bool:
+        """Whether that many ranks fit, as far as is known."""
+        need = self.needed(ranks)
+        return need is None or self.memory is None or need.total <= self.memory
+
+    def refusal(self, ranks: int) -> DoesNotFit:
+        """The sentence for a node that does not hold ``ranks`` ranks: numbers, and what helps."""
+        need = self.needed(ranks)
+        assert need is not None and self.memory is not None
+        remedies = [*self._remedies(ranks)]
+        remedies.append(f"nodes of at least {math.ceil(need.total / 1e9)} GB")
+        return DoesNotFit(
+            f"This refinement does not fit into a node's host memory: {count(ranks, 'rank')}, the "
+            f"least here, need {gigabytes(need.total)} ({need.described()}), and a node has "
+            f"{gigabytes(self.memory)}; use {', or '.join(remedies)}."
+        )
+
+    def _remedies(self, ranks: int) -> list[str]:
+        model = self.refinement
+        assert model is not None
+        remedies = []
+        if self.particles.preread != "none":
+            without = self.particles._replace(preread="none")
+            if self._replace(particles=without).holds(ranks):
+                remedies.append("no --preread_images")
+        thin = replace(model, padding=1)
+        if model.padding > 1 and self._replace(refinement=thin).holds(ranks):
+            remedies.append("--pad 1")
+        for classes in range(model.classes - 1, 0, -1):
+            if self._replace(refinement=replace(model, classes=classes)).holds(ranks):
+                remedies.append(f"fewer classes (at most {classes})")
+                break
+        return remedies
