@@ -119,7 +119,6 @@ def make_plan(
         and site.apptainer.gpu_option == "--nv"
         and settled.fit is not None
         and settled.fit.ranks_per_gpu > 1
-        and settled.nodes == 1
     )
     env = environment(template_folders())
     return Plan(
