@@ -176,11 +176,11 @@ dispatch_keeper_pid=$!
 exec {dispatch_answers}<&"${dispatch_keeper[0]}"
 leave_gpus() {
     trap '' PIPE
-    {
+    if [ -n "${dispatch_keeper[1]:-}" ]; then # unset once bash knows that the keeper ended
         [ "$dispatch_status" -ne 0 ] || echo well >&"${dispatch_keeper[1]}"
         eval "exec ${dispatch_keeper[1]}>&-"
-        kill -0 "$dispatch_keeper_pid" || pkill -s "$dispatch_keeper_pid" nvidia-smi
-    } 2>/dev/null
+    fi 2>/dev/null
+    kill -0 "$dispatch_keeper_pid" 2>/dev/null || pkill -s "$dispatch_keeper_pid" nvidia-smi
     unset dispatch_gpu_usage
     while read -r -t 10 -u "$dispatch_answers" dispatch_line; do
         [[ $dispatch_line == \{* ]] || continue

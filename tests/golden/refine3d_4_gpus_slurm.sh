@@ -168,7 +168,7 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
         nvidia-cuda-mps-control -f </dev/null >"$1/log/daemon.log" 2>&1 &
     process=$! why="its daemon did not answer within 5 s"
     for _ in {1..100}; do
-        [ ! -S "$1/pipe/control" ] || ! mps_ask "$1" get_server_list || return 0
+        ! mps_ask "$1" get_server_list || return 0
         kill -0 "$process" 2>/dev/null || { why="its daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
         sleep 0.05
     done
@@ -265,11 +265,11 @@ dispatch_keeper_pid=$!
 exec {dispatch_answers}<&"${dispatch_keeper[0]}"
 leave_gpus() {
     trap '' PIPE
-    {
+    if [ -n "${dispatch_keeper[1]:-}" ]; then # unset once bash knows that the keeper ended
         [ "$dispatch_status" -ne 0 ] || echo well >&"${dispatch_keeper[1]}"
         eval "exec ${dispatch_keeper[1]}>&-"
-        kill -0 "$dispatch_keeper_pid" || pkill -s "$dispatch_keeper_pid" nvidia-smi
-    } 2>/dev/null
+    fi 2>/dev/null
+    kill -0 "$dispatch_keeper_pid" 2>/dev/null || pkill -s "$dispatch_keeper_pid" nvidia-smi
     unset dispatch_gpu_usage
     while read -r -t 10 -u "$dispatch_answers" dispatch_line; do
         [[ $dispatch_line == \{* ]] || continue
