@@ -91,10 +91,10 @@ def command_prefix(
     if image is None or command.is_file_tool:
         return ()
     ranks = settled.nproc if is_main else 1
-    count = str(ranks)
-    if settled.fit is not None:
-        count = NodeWord(count, f'"${{dispatch_ranks:-{ranks}}}"')
     gpu = settled.ngpu > 0
+    count = str(ranks)
+    if gpu and settled.fit is not None and settled.fit.bytes_per_rank:
+        count = NodeWord(count, f'"${{dispatch_ranks:-{ranks}}}"')
     apptainer = site.apptainer
     if image.weights:
         mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)

@@ -70,8 +70,10 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
         "gpu_fit": {name: plan.gpu_fit.get(name) for name in _FIT},
-        "idle_leader": lookup(main.command.program).idle_leader,
-        "split_halves": any(option in main.command for option in _SPLIT_HALVES),
+        "idle_leader": plan.gpu_fit.get("idle_leader", lookup(main.command.program).idle_leader),
+        "split_halves": plan.gpu_fit.get(
+            "split_halves", any(option in main.command for option in _SPLIT_HALVES)
+        ),
         "lock": plan.lock,
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
