@@ -210,23 +210,28 @@ smallest_memory() { # GPUS
     *) awk '!least || $2 < least { least = $2 } END { print least + 0 }' <<<"$1" ;;
     esac
 }
-# Memory and utilisation of each GPU, summed up as one JSON object each when nvidia-smi is ended;
-# without the keeper it ends by itself.
+# Memory and utilisation of each GPU every 5 s; summed up when nvidia-smi is ended, as JSON. A loop of
+# bash, as awk may wait for more than what there is; without the keeper both end by themselves.
 sample_gpus() { # UUIDS
     exec stdbuf -oL nvidia-smi --id="$1" --query-gpu=uuid,memory.used,utilization.gpu \
-        --format=csv,noheader,nounits -l 5 2>/dev/null > >(
-        exec awk -F ', *' -v node="$(uname -n)" -v keeper="/proc/$$/stat" '
-            (getline alive <keeper) < 0 { exit }
-            { close(keeper); if (!seen[$1]++) order[++gpus] = $1; if ($2 + 0 > peak[$1]) peak[$1] = $2 + 0 }
-            $3 ~ /^[0-9]/ { sum[$1] += $3; counted[$1]++ }
-            END {
-                for (at = 1; at <= gpus; at++) {
-                    gpu = order[at]
-                    mean = counted[gpu] ? sprintf("%.1f", sum[gpu] / counted[gpu]) : "null"
-                    printf "{\"node\": \"%s\", \"gpu\": \"%s\", \"samples\": %d, ", node, gpu, seen[gpu]
-                    printf "\"peak_memory_bytes\": %.0f, \"mean_utilisation_percent\": %s}\n", peak[gpu] * 1048576, mean
-                }
-            }')
+        --format=csv,noheader,nounits -l 5 2>/dev/null > >(sum_up_samples)
+}
+sum_up_samples() {
+    local gpu memory use mean node
+    local -A samples peak sum counted
+    while IFS=', ' read -r gpu memory use; do
+        samples[$gpu]=$((${samples[$gpu]:-0} + 1))
+        [[ $memory != [0-9]* || $memory -le ${peak[$gpu]:-0} ]] || peak[$gpu]=$memory
+        [[ $use != [0-9]* ]] || { sum[$gpu]=$((${sum[$gpu]:-0} + use)); counted[$gpu]=$((${counted[$gpu]:-0} + 1)); }
+        kill -0 $$ 2>/dev/null || break
+    done
+    node=$(uname -n)
+    for gpu in "${!samples[@]}"; do
+        mean=null
+        [ -z "${counted[$gpu]:-}" ] || mean=$((sum[$gpu] / counted[$gpu]))
+        echo "{\"node\": \"$node\", \"gpu\": \"$gpu\", \"samples\": ${samples[$gpu]}," \
+            "\"peak_memory_bytes\": $((${peak[$gpu]:-0} * 1048576)), \"mean_utilisation_percent\": $mean}"
+    done | sort
 }
 # The keeper: it looks after a node's GPUs until the script tells how the job ended, or is gone.
 keep_gpus() { # FOLDER LOGS
@@ -258,8 +263,9 @@ dispatch_mps_folder=/tmp/relion-mps.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
 dispatch_mps_logs=$dispatch_job/mps_log
 coproc dispatch_keeper {
     exec 9>&- # the lock of local jobs
-    set -- bash -c "$(declare -f); keep_gpus \"\$@\"" keep_gpus "$dispatch_mps_folder" "$dispatch_mps_logs"
-    exec setsid "$@"
+    # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
+    set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus "$dispatch_mps_folder" "$dispatch_mps_logs"
+    dispatch_functions=$(declare -f) exec setsid "$@"
 }
 dispatch_keeper_pid=$!
 exec {dispatch_answers}<&"${dispatch_keeper[0]}"
