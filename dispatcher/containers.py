@@ -92,9 +92,7 @@ def command_prefix(
         return ()
     ranks = settled.nproc if is_main else 1
     gpu = settled.ngpu > 0
-    count = str(ranks)
-    if gpu and settled.fit is not None and settled.fit.bytes_per_rank:
-        count = NodeWord(count, f'"${{dispatch_ranks:-{ranks}}}"')
+    fitted = gpu and settled.fit is not None and settled.fit.bytes_per_rank > 0
     apptainer = site.apptainer
     if image.weights:
         mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)
@@ -105,8 +103,16 @@ def command_prefix(
         )
         kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
         export = ",".join(kept)
-        shape = [f"--nodes={settled.nodes}", "--ntasks", count, f"--export={export}"]
+        tasks = _rank_count("--ntasks=", ranks, fitted)
+        shape = [f"--nodes={settled.nodes}", tasks, f"--export={export}"]
         on_node = [NodeWord("", '"${dispatch_task[@]}"')] if gpu else []
         return (*site.mpi.srun, *shape, *on_node, *container)
     container = exec_argv(apptainer, image.path, [project], project, gpu)
+    count = _rank_count("", ranks, fitted)
     return (*container, *([*site.mpi.mpirun, "-n", count] if ranks > 1 else []))
+
+
+def _rank_count(option: str, ranks: int, fitted: bool) -> str:
+    """The number of ranks behind `option`; where it was fitted to GPUs, the node has the last word."""
+    planned = f"{option}{ranks}"
+    return NodeWord(planned, f'{option}"${{dispatch_ranks:-{ranks}}}"') if fitted else planned

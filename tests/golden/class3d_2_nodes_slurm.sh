@@ -236,7 +236,7 @@ scontrol show hostnames "$SLURM_JOB_NODELIST" | awk -v ranks="${dispatch_ranks:-
                 print node[at]
     }' >"$SLURM_HOSTFILE"
 
-run srun --mpi=pmix --nodes=2 --ntasks "${dispatch_ranks:-9}" \
+run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-9}" \
     --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES \
     "${dispatch_task[@]}" apptainer --quiet exec --no-eval --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
