@@ -307,6 +307,23 @@ def test_a_chosen_slice_counts_alone(run: Run) -> None:
     assert ran.ranks == 5  # 20 GB
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_the_record_keeps_the_planned_number_of_ranks(
+    nodes: int, corpus_job: Callable[[str], Path], site: Any
+) -> None:
+    site("site.json", {"scheduler": "slurm", "job_parameters": {"class3d": {"nodes": nodes}}})
+    plan = plan_script(corpus_job("relion-5.0.1/Class3D_job010"), load_configuration())
+
+    prefix = plan.as_json()["commands"][0]["prefix"]
+
+    assert all(prefix)
+    assert "dispatch_" not in json.dumps(prefix)
+    assert (f"--ntasks={plan.nproc}" if nodes > 1 else f"{plan.nproc}") in prefix
+    text = job_script(plan)
+    assert f'"${{dispatch_ranks:-{plan.nproc}}}"' in text
+    assert ('"${dispatch_task[@]}" apptainer' in text) == (nodes > 1)
+
+
 USAGE = """{% extends "gpu.sh.j2" %}
 {% block epilogue %}
 {{ super() }}
