@@ -113,6 +113,6 @@ def command_prefix(
 
 
 def _rank_count(option: str, ranks: int, fitted: bool) -> str:
-    """The number of ranks behind `option`; where they were fitted to GPUs, the node may lower it."""
+    """The number of ranks behind `option`; where they were fitted to GPUs, a node may lower it."""
     planned = f"{option}{ranks}"
     return NodeWord(planned, f'{option}"${{dispatch_ranks:-{ranks}}}"') if fitted else planned
