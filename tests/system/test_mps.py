@@ -86,14 +86,21 @@ def mps_project(make_project: MakeProject) -> Callable[..., Project]:
     return make
 
 
-def without_relion(project: Project, command: str = "exit 0") -> None:
-    """Let `command` stand where Apptainer would: for what is not about RELION, in less time."""
+def add_stand_in_job(project: Project, command: str = "exit 0") -> Path:
+    """Add a refinement that runs `command` where Apptainer would be: for what is not about RELION.
+
+    RELION's own pipeliner, which adds the job, still runs in its container.
+    """
     stand_in = project.folder / "apptainer"
     stand_in.write_text(f"#!/bin/bash\n{command}\n")
     stand_in.chmod(0o755)
     site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
     content = json.loads(site.read_text())
+    real = {"program": os.environ["RELION_TEST_APPTAINER"]}
+    site.write_text(json.dumps(content | {"apptainer": real}))
+    job = project.add_job("refine3d", **REFINE)
     site.write_text(json.dumps(content | {"apptainer": {"program": str(stand_in)}}))
+    return job
 
 
 def start(project: Project, **options: object) -> tuple[Path, int]:
@@ -154,8 +161,7 @@ def test_a_job_that_is_hit_leaves_no_daemon(
 def test_a_daemon_that_is_killed_is_missed(mps_project: Callable[..., Project]) -> None:
     """Without a server behind it, the ranks do not notice, and the job succeeds."""
     project = mps_project()
-    without_relion(project, "sleep 2")
-    job = project.add_job("refine3d", **REFINE)
+    job = add_stand_in_job(project, "sleep 2")
     before = daemons()
     submit_directly(project, job)
     wait_for(lambda: daemons() - before, 20, "the daemon's start")
@@ -188,8 +194,7 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
 ) -> None:
     """The job script and its keeper are killed together, so that nobody of the job cleans up."""
     project = mps_project()
-    without_relion(project, "sleep 30")
-    dead = project.add_job("refine3d", **REFINE)
+    dead = add_stand_in_job(project, "sleep 30")
     before = daemons()
     submit_directly(project, dead)
     wait_for(lambda: daemons() - before, 20, "the daemon's start")
@@ -204,9 +209,8 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
     wait_for(lambda: not processes_of(session), 5, "the job's death")
     assert daemon in daemons()
     assert folder.exists()
-    without_relion(project)
+    job = add_stand_in_job(project)
 
-    job = project.add_job("refine3d", **REFINE)
     submit_directly(project, job)
 
     wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the next job")
@@ -216,9 +220,7 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
 
 def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Project]) -> None:
     project = mps_project(scheduler="interactive")
-    without_relion(project, "sleep 2; [ ! -e stay ] || exec sleep 6")
-    (project.folder / "stay").touch()
-    jobs = [project.add_job("refine3d", **REFINE) for _ in range(2)]
+    jobs = [add_stand_in_job(project, "sleep 10") for _ in range(2)]
     before = daemons()
     submit_directly(project, jobs[0])
     wait_for(lambda: daemons() - before, 20, "the daemon's start")
@@ -262,9 +264,8 @@ def test_a_daemon_that_cannot_start_is_said_and_the_job_runs(
 
 def test_a_missing_daemon_is_said_and_the_job_runs(mps_project: Callable[..., Project]) -> None:
     project = mps_project()
-    without_relion(project)
+    job = add_stand_in_job(project)
     project.environment["PATH"] = os.environ["PATH"]
-    job = project.add_job("refine3d", **REFINE)
 
     submit_directly(project, job)
 
@@ -274,8 +275,7 @@ def test_a_missing_daemon_is_said_and_the_job_runs(mps_project: Callable[..., Pr
 
 def test_twenty_jobs_in_a_row_leave_nothing(mps_project: Callable[..., Project]) -> None:
     project = mps_project()
-    without_relion(project, 'env | grep "^APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="')
-    first = project.add_job("refine3d", **REFINE)
+    first = add_stand_in_job(project, 'env | grep "^APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="')
     jobs = [first]
     for number in range(101, 120):
         job = first.with_name(f"job{number}")
