@@ -318,4 +318,5 @@ def test_each_of_two_nodes_has_a_daemon_and_as_many_followers(
     hosts = re.findall(r"(?:Slave|Follower)\s+\d+ runs on host\s*=\s*(\S+)", output)
     assert sorted(hosts) == ["gpu1", "gpu1", "gpu2", "gpu2"], output[:3000]
     nodes = Path(os.environ["SLURM_CONF"]).parent / "nodes"
-    assert not list(nodes.glob("*/tmp/relion-mps.*"))
+    wait_for(lambda: not list(nodes.glob("*/tmp/relion-mps.*")), 15, "the folders' end")
+    assert not list(job.glob("mps_log*"))
