@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from . import __version__
+from .containers import NodeWord
 from .errors import TemplateError
 from .plan import Plan
 from .shell_words import quote
@@ -16,6 +17,18 @@ __all__ = ["job_script", "job_variables"]
 
 # Known to every template, whether a site sets them or not.
 _OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": None}
+
+
+# What of the fit the node needs; None where it was not computed.
+_FIT = (
+    "bytes_per_rank",
+    "bytes_per_rank_without_mps",
+    "least",
+    "least_bytes_per_rank",
+    "ranks_per_gpu",
+    "total_gpus",
+    "usable_percent",
+)
 
 
 def job_script(plan: Plan) -> str:
@@ -54,6 +67,10 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "uses_gpu": plan.uses_gpu,
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
+        "gpu_kind": plan.image and plan.image.build.gpu,
+        "gpu_fit": {name: plan.gpu_fit.get(name) for name in _FIT},
+        "idle_leader": bool(plan.gpu_fit.get("idle_leader")),
+        "split_halves": bool(plan.gpu_fit.get("split_halves")),
         "lock": plan.lock,
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
@@ -65,7 +82,9 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "dispatcher_version": __version__,
         "commands": [
             {
-                "prefix": list(c.prefix),
+                "prefix": [
+                    Markup(word.shell) if isinstance(word, NodeWord) else word for word in c.prefix
+                ],
                 "words": [Markup(word) for word in c.command.shell_words()],
                 "shell": Markup(c.command.shell()),
             }

@@ -30,7 +30,7 @@ class PlannedCommand(NamedTuple):
             "kind": self.command.kind,
             "program": self.command.program,
             "argv": self.command.argv,
-            "prefix": list(self.prefix),
+            "prefix": [word for word in self.prefix if word],
             "shell": self.command.shell(),
         }
         if self.command.kind == "shell":

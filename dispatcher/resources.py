@@ -158,11 +158,13 @@ def as_json(
     fit = settled.fit
     box = {"box_size": refinement.box, "box_size_source": refinement.source} if refinement else {}
     host = {"host_memory": fit.host_memory.total} if fit and fit.host_memory else {}
+    rules = {"idle_leader": fit.idle_leader, "split_halves": fit.split_halves} if fit else {}
     if fit is None or refinement is None or fit.ngpu == 0:
-        return {**box, **host, "model": None, "not_done": why_not}
+        return {**box, **host, **rules, "model": None, "not_done": why_not}
     return {
         **box,
         **host,
+        **rules,
         "model": fit.model,
         "bytes_per_rank": fit.bytes_per_rank,
         "ranks_per_gpu": fit.ranks_per_gpu,
@@ -172,6 +174,4 @@ def as_json(
         "least_bytes_per_rank": fit.least_bytes_per_rank,
         "usable_percent": fit.usable_percent,
         "least": fit.least,
-        "idle_leader": fit.idle_leader,
-        "split_halves": fit.split_halves,
     }

@@ -44,6 +44,7 @@ finish() {
     trap '' TERM INT HUP
     tell_relion
     end_processes 2>/dev/null
+    [ -z "${dispatch_keeper_pid:-}" ] || leave_gpus
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.
@@ -105,6 +106,130 @@ dispatch_look='found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d "
     exit 1
 }'
 bash -c "$dispatch_look" look /data/site/relion-5.1.0-cuda.sif '141 62d8bd61d788591dbf68b9ce1e7f647b' || exit 1
+
+# The GPUs that the job sees on a node, in its own order: UUID, memory in MiB, compute mode, MIG mode.
+visible_gpus() {
+    timeout 20 nvidia-smi --query-gpu=index,uuid,memory.total,compute_mode,mig.mode.current \
+        --format=csv,noheader,nounits 2>/dev/null |
+        awk -F ', *' -v visible="${CUDA_VISIBLE_DEVICES-all}" '
+            { number[NR] = $1; uuid[NR] = $2; gpu[NR] = $2 " " $3 " " $4 " " $5 }
+            visible == "all" { print gpu[NR] }
+            END {
+                for (at = 1; at <= split(visible, wanted, / *, */); at++)
+                    for (each = 1; each <= NR; each++)
+                        if (wanted[at] == number[each] || wanted[at] ~ /^GPU-/ && index(uuid[each], wanted[at]) == 1)
+                            print gpu[each]
+            }'
+}
+# The smallest memory of GPUs in MiB, by their lines; of slices (MIG) by their names, as 3g.20gb.
+smallest_memory() { # GPUS
+    case ${CUDA_VISIBLE_DEVICES:-}$1 in
+    *MIG-* | *Enabled*)
+        timeout 20 nvidia-smi -L 2>/dev/null | sed -n 's/^ *MIG [^ ]*\.\([0-9]*\)gb.*(UUID: *\(MIG-[^)]*\)).*/\2 \1/p' |
+            awk -v visible="${CUDA_VISIBLE_DEVICES:-}" '
+                (visible !~ /MIG-/ || index(visible, $1)) && (!least || $2 < least) { least = $2 }
+                END { print int(least * 953) }'
+        ;;
+    *) awk '!least || $2 < least { least = $2 } END { print least + 0 }' <<<"$1" ;;
+    esac
+}
+# Memory and utilisation of each GPU every 5 s; summed up when nvidia-smi is ended, as JSON. A loop of
+# bash, as awk may wait for more than what there is; without the keeper both end by themselves.
+sample_gpus() { # UUIDS
+    exec stdbuf -oL nvidia-smi --id="$1" --query-gpu=uuid,memory.used,utilization.gpu \
+        --format=csv,noheader,nounits -l 5 2>/dev/null > >(sum_up_samples)
+}
+sum_up_samples() {
+    local gpu memory use mean node
+    local -A samples peak sum counted
+    while IFS=', ' read -r gpu memory use; do
+        samples[$gpu]=$((${samples[$gpu]:-0} + 1))
+        [[ $memory != [0-9]* || $memory -le ${peak[$gpu]:-0} ]] || peak[$gpu]=$memory
+        [[ $use != [0-9]* ]] || { sum[$gpu]=$((${sum[$gpu]:-0} + use)); counted[$gpu]=$((${counted[$gpu]:-0} + 1)); }
+        kill -0 $$ 2>/dev/null || break
+    done
+    node=$(uname -n)
+    for gpu in "${!samples[@]}"; do
+        mean=null
+        [ -z "${counted[$gpu]:-}" ] || mean=$((sum[$gpu] / counted[$gpu]))
+        echo "{\"node\": \"$node\", \"gpu\": \"$gpu\", \"samples\": ${samples[$gpu]}," \
+            "\"peak_memory_bytes\": $((${peak[$gpu]:-0} * 1048576)), \"mean_utilisation_percent\": $mean}"
+    done | sort
+}
+# The keeper: it looks after a node's GPUs until the script tells how the job ended, or is gone.
+keep_gpus() {
+    gpus=$(visible_gpus)
+    uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
+    sampler=
+    trap 'exit 143' TERM INT HUP
+    trap end_keeping EXIT
+    if [ -n "$uuids" ]; then
+        sample_gpus "$uuids" </dev/null &
+        sampler=$!
+    fi
+    smallest_memory "$gpus"
+    read -r _
+}
+end_keeping() {
+    trap '' TERM INT HUP
+    [ -z "$sampler" ] || kill "$sampler" 2>/dev/null
+}
+
+# One keeper on each node, in a session of its own: it outlives the ranks, but not this script.
+coproc dispatch_keeper {
+    exec 9>&- # the lock of local jobs
+    # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
+    set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus
+    dispatch_functions=$(declare -f) exec setsid "$@"
+}
+dispatch_keeper_pid=$!
+exec {dispatch_answers}<&"${dispatch_keeper[0]}"
+leave_gpus() {
+    trap '' PIPE
+    if [ -n "${dispatch_keeper[1]:-}" ]; then # unset once bash knows that the keeper ended
+        [ "$dispatch_status" -ne 0 ] || echo well >&"${dispatch_keeper[1]}"
+        eval "exec ${dispatch_keeper[1]}>&-"
+    fi 2>/dev/null
+    kill -0 "$dispatch_keeper_pid" 2>/dev/null || pkill -s "$dispatch_keeper_pid" nvidia-smi
+    unset dispatch_gpu_usage
+    while read -r -t 10 -u "$dispatch_answers" dispatch_line; do
+        [[ $dispatch_line == \{* ]] || continue
+        dispatch_gpu_usage+="${dispatch_gpu_usage:+, }${dispatch_line%\}}${dispatch_prediction:-}}"
+    done
+    [ -z "${dispatch_gpu_usage:-}" ] || dispatch_gpu_usage="[$dispatch_gpu_usage]"
+    pkill -KILL -s "$dispatch_keeper_pid"
+}
+
+# What each node answers: the memory of its smallest card in MiB.
+dispatch_memory=0 dispatch_answered=0
+while [ "$dispatch_answered" -lt 1 ] && read -r -t 60 -u "$dispatch_answers" dispatch_card; do
+    dispatch_answered=$((dispatch_answered + 1))
+    if [ "$dispatch_card" -gt 0 ] && { [ "$dispatch_memory" = 0 ] || [ "$dispatch_card" -lt "$dispatch_memory" ]; }; then
+        dispatch_memory=$dispatch_card
+    fi
+done
+if [ "$dispatch_answered" -lt 1 ]; then
+    echo "relion-dispatch: what looks after the GPUs did not start on every node; the ranks run without it." >&2
+fi
+
+# A card smaller than was planned with takes fewer ranks.
+dispatch_each=1 dispatch_bytes=3427589376
+fit_ranks() {
+    local usable=$((dispatch_memory * 1048576 / 100 * 97)) most=$dispatch_each why
+    [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
+    why="$((usable / 1000000)) MB are usable of the smallest GPU here, and a rank needs $((dispatch_bytes / 1000000)) MB"
+    [ "$most" -lt "$dispatch_each" ] || return 0
+    if [ "$most" -lt 1 ] && [ 1506184192 -gt "$usable" ]; then
+        echo "relion-dispatch: the refinement does not fit: $why, and RELION cannot do with less than" \
+            "1506 MB on a GPU; use --pad 1 or fewer classes, or have your admin" \
+            "send the job to larger GPUs." >&2
+        exit 1
+    fi
+    echo "relion-dispatch: RELION will run with less memory than it likes: $why."
+}
+fit_ranks
+# What that makes on each GPU, for the record.
+dispatch_prediction=", \"ranks\": $dispatch_each, \"predicted_bytes\": $((dispatch_bytes * dispatch_each))"
 
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \

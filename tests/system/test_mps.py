@@ -1,28 +1,121 @@
-"""NVIDIA's real control daemon around a real refinement; only the GPU itself is missing here."""
+"""NVIDIA's real control daemon around real refinements; only the GPU itself is missing here.
+
+So no server starts behind the daemon, and the ranks do not use it; that it is there for them while
+they run, and nowhere afterwards, is what is seen here.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .conftest import MakeProject, wait_for
+import pytest
+
+from .conftest import MakeProject, Project, wait_for
+from .test_local import processes_of, submit_directly
 from .test_slurm import REFINE
 
+# How the hook itself runs makes no difference on the node.
+pytestmark = pytest.mark.parametrize("form", ["python"])
 
-def mps_processes() -> list[str]:
-    found = subprocess.run(
-        ["pgrep", "-u", str(os.getuid()), "-a", "-f", "nvidia-cuda-mps-control"],
-        capture_output=True,
-        text=True,
+LONG = {**REFINE, "other_args": '"--auto_iter_max 200"'}
+DAEMON = "nvidia-cuda-mps-control"
+
+
+def daemons() -> set[int]:
+    """The living control daemons of this user."""
+    done = subprocess.run(
+        ["ps", "-u", str(os.getuid()), "-o", "pid=,stat=,args="], capture_output=True, text=True
     )
-    return found.stdout.splitlines()
+    rows = [row.split(maxsplit=2) for row in done.stdout.splitlines()]
+    return {
+        int(pid)
+        for pid, state, words in rows
+        if not state.startswith("Z") and words.endswith(f"{DAEMON} -f")
+    }
 
 
-def test_ranks_that_share_a_gpu_run_with_mps_and_nothing_stays(make_project: MakeProject) -> None:
-    project = make_project("5", scheduler="local", refine={"ngpu": 1, "nproc": 3})
-    project.environment["PATH"] = f"{os.environ['RELION_TEST_MPS']}:{os.environ['PATH']}"
-    folders = set(Path("/tmp").glob("relion-mps.*"))
+def mps_folder(daemon: int) -> Path:
+    """A daemon's folder, from its environment."""
+    for variable in Path(f"/proc/{daemon}/environ").read_text().split("\0"):
+        name, _, value = variable.partition("=")
+        if name == "CUDA_MPS_PIPE_DIRECTORY":
+            return Path(value).parent
+    raise AssertionError(f"{daemon} has no pipe folder")
+
+
+def parent(pid: int) -> int:
+    """A process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def keeper_of(session: int) -> int:
+    """The keeper that a job script started: its only child in another session."""
+    done = subprocess.run(
+        ["ps", "-o", "pid=,sid=", "--ppid", str(session)], capture_output=True, text=True
+    )
+    rows = (map(int, row.split()) for row in done.stdout.splitlines())
+    (keeper,) = (pid for pid, sid in rows if sid != session)
+    return keeper
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Iterator[None]:
+    """After each test the daemons and folders are those from before it."""
+    before = daemons(), set(Path("/tmp").glob("relion-mps.*"))
+    yield
+    wait_for(lambda: daemons() == before[0], 10, "the daemons' end")
+    assert set(Path("/tmp").glob("relion-mps.*")) == before[1]
+
+
+@pytest.fixture
+def mps_project(make_project: MakeProject) -> Callable[..., Project]:
+    """A project whose refinements share one GPU between two followers, with the daemon on PATH."""
+
+    def make(scheduler: str = "local", major: str = "5", **options: object) -> Project:
+        refine = {"ngpu": 1, "nproc": 3, **options.pop("refine", {})}  # type: ignore[dict-item]
+        project = make_project(major, scheduler=scheduler, refine=refine, **options)
+        project.environment["PATH"] = f"{os.environ['RELION_TEST_MPS']}:{os.environ['PATH']}"
+        return project
+
+    return make
+
+
+def add_stand_in_job(project: Project, command: str = "exit 0") -> Path:
+    """Add a refinement that runs `command` where Apptainer would be: for what is not about RELION.
+
+    RELION's own pipeliner, which adds the job, still runs in its container.
+    """
+    stand_in = project.folder / "apptainer"
+    stand_in.write_text(f"#!/bin/bash\n{command}\n")
+    stand_in.chmod(0o755)
+    site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    content = json.loads(site.read_text())
+    real = {"program": os.environ["RELION_TEST_APPTAINER"]}
+    site.write_text(json.dumps(content | {"apptainer": real}))
+    job = project.add_job("refine3d", **REFINE)
+    site.write_text(json.dumps(content | {"apptainer": {"program": str(stand_in)}}))
+    return job
+
+
+def start(project: Project, **options: object) -> tuple[Path, int]:
+    """Start a refinement; returns its folder and its session once it runs with a daemon."""
+    job = project.add_job("refine3d", **{**LONG, **options})
+    before = daemons()
+    done = submit_directly(project, job)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: daemons() - before, 20, "the daemon's start")
+    wait_for(lambda: "Expectation" in (job / "run.out").read_text(), 90, "the first iteration")
+    return job, int(project.record(job)["job_id"])
+
+
+def test_ranks_that_share_a_gpu_run_with_mps(mps_project: Callable[..., Project]) -> None:
+    project = mps_project()
     job = project.add_job("refine3d", **REFINE)
 
     project.run_job(job)
@@ -30,5 +123,200 @@ def test_ranks_that_share_a_gpu_run_with_mps_and_nothing_stays(make_project: Mak
     project.assert_succeeded(job)
     assert project.record(job)["mps"] is True
     assert "MPS did not start" not in (job / "run.err").read_text()
-    wait_for(lambda: not mps_processes(), 5, "the daemon's end")
-    assert set(Path("/tmp").glob("relion-mps.*")) == folders
+    assert not list(job.glob("mps_log*"))
+
+
+def kill_mpirun(session: int) -> None:
+    (mpirun,) = processes_of(session, "prterun", "mpirun")
+    os.kill(mpirun, signal.SIGKILL)
+
+
+def kill_rank(session: int) -> None:
+    os.kill(processes_of(session, "relion_refine_m")[-1], signal.SIGKILL)
+
+
+def kill_keeper(session: int) -> None:
+    os.kill(keeper_of(session), signal.SIGKILL)
+    os.killpg(session, signal.SIGTERM)
+
+
+def stop_job(session: int) -> None:
+    os.killpg(session, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("fault", [kill_mpirun, kill_rank, kill_keeper, stop_job])
+def test_a_job_that_is_hit_leaves_no_daemon(
+    fault: Callable[[int], None], mps_project: Callable[..., Project]
+) -> None:
+    job, session = start(mps_project())
+    assert daemons()
+
+    fault(session)
+
+    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
+    wait_for(lambda: not processes_of(session), 30, "the end of all its processes")
+    wait_for(lambda: list(job.glob("mps_log_*/daemon.log")), 5, "the daemon's log")
+
+
+def test_a_daemon_that_is_killed_is_missed(mps_project: Callable[..., Project]) -> None:
+    """Without a server behind it, the ranks do not notice, and the job succeeds."""
+    project = mps_project()
+    job = add_stand_in_job(project, "sleep 2")
+    before = daemons()
+    submit_directly(project, job)
+    wait_for(lambda: daemons() - before, 20, "the daemon's start")
+
+    (daemon,) = daemons() - before
+    os.kill(daemon, signal.SIGKILL)
+
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the job")
+    wait_for(lambda: "MPS ended" in (job / "run.err").read_text(), 5, "the word of it")
+    assert list(job.glob("mps_log_*/daemon.log"))
+
+
+def test_the_daemon_goes_with_a_job_script_that_is_killed(
+    mps_project: Callable[..., Project],
+) -> None:
+    job, session = start(mps_project())
+
+    os.kill(session, signal.SIGKILL)
+
+    try:
+        wait_for(lambda: not daemons(), 5, "the daemon's end")
+        wait_for(lambda: list(job.glob("mps_log_*/daemon.log")), 5, "the daemon's log")
+    finally:
+        for process in processes_of(session):
+            os.kill(process, signal.SIGKILL)
+
+
+def test_what_a_dead_job_left_is_cleared_away_by_the_next(
+    mps_project: Callable[..., Project],
+) -> None:
+    """The job script and its keeper are killed together, so that nobody of the job cleans up."""
+    project = mps_project()
+    dead = add_stand_in_job(project, "sleep 30")
+    before = daemons()
+    submit_directly(project, dead)
+    wait_for(lambda: daemons() - before, 20, "the daemon's start")
+    (daemon,) = daemons() - before
+    folder = mps_folder(daemon)
+    session = int(project.record(dead)["job_id"])
+    wait_for(lambda: processes_of(session, "sleep"), 10, "the job's start")
+    keeper = keeper_of(session)
+    os.kill(keeper, signal.SIGSTOP)
+    for process in (session, keeper, *processes_of(session)):
+        os.kill(process, signal.SIGKILL)
+    wait_for(lambda: not processes_of(session), 5, "the job's death")
+    assert daemon in daemons()
+    assert folder.exists()
+    job = add_stand_in_job(project)
+
+    submit_directly(project, job)
+
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the next job")
+    assert daemon not in daemons()
+    assert not folder.exists()
+
+
+def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Project]) -> None:
+    project = mps_project(scheduler="interactive")
+    jobs = [add_stand_in_job(project, "sleep 10") for _ in range(2)]
+    before = daemons()
+    submit_directly(project, jobs[0])
+    wait_for(lambda: daemons() - before, 20, "the daemon's start")
+    (own,) = daemons() - before
+    submit_directly(project, jobs[1])
+    wait_for(lambda: len(daemons() - before) == 2, 20, "the second daemon's start")
+
+    os.killpg(int(project.record(jobs[1])["job_id"]), signal.SIGTERM)
+
+    wait_for(lambda: daemons() - before == {own}, 10, "the second daemon's end")
+    asked = subprocess.run(
+        [f"{os.environ['RELION_TEST_MPS']}/{DAEMON}"],
+        input="get_server_list\n",
+        text=True,
+        env={"CUDA_MPS_PIPE_DIRECTORY": f"{mps_folder(own)}/pipe"},
+    )
+    assert asked.returncode == 0
+    wait_for((jobs[0] / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the first job's success")
+
+
+def test_a_daemon_that_cannot_start_is_said_and_the_job_runs(
+    mps_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    """The real daemon, sent to a pipe folder that cannot be."""
+    project = mps_project()
+    program = tmp_path / "bin" / DAEMON
+    program.parent.mkdir()
+    real = f"{os.environ['RELION_TEST_MPS']}/{DAEMON}"
+    program.write_text(f'#!/bin/bash\nCUDA_MPS_PIPE_DIRECTORY=/proc/nowhere exec {real} "$@"\n')
+    program.chmod(0o755)
+    project.environment["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    job = project.add_job("refine3d", **REFINE)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    said = (job / "run.err").read_text()
+    assert "MPS did not start" in said
+    assert "Cannot access CUDA_MPS_PIPE_DIRECTORY=/proc/nowhere" in said
+
+
+def test_a_missing_daemon_is_said_and_the_job_runs(mps_project: Callable[..., Project]) -> None:
+    project = mps_project()
+    job = add_stand_in_job(project)
+    project.environment["PATH"] = os.environ["PATH"]
+
+    submit_directly(project, job)
+
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the job")
+    assert f"there is no {DAEMON}" in (job / "run.err").read_text()
+
+
+def test_twenty_jobs_in_a_row_leave_nothing(mps_project: Callable[..., Project]) -> None:
+    project = mps_project()
+    first = add_stand_in_job(project, 'env | grep "^APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY="')
+    jobs = [first]
+    for number in range(101, 120):
+        job = first.with_name(f"job{number}")
+        job.mkdir()
+        for file in ("run_submit.script", "job.star"):
+            text = (first / file).read_text()
+            (job / file).write_text(text.replace(first.name, job.name))
+        jobs.append(job)
+
+    for job in jobs:
+        assert submit_directly(project, job).returncode == 0
+
+    for job in jobs:
+        wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, f"the end of {job.name}")
+    used = {re.findall("PIPE_DIRECTORY=(.*)", (job / "run.out").read_text())[0] for job in jobs}
+    assert len(used) == 20
+
+
+def test_each_of_two_nodes_has_a_daemon_and_as_many_followers(
+    mps_project: Callable[..., Project],
+) -> None:
+    # Open MPI 6, in the 5.1.0 image, finds no route between two nodes that share an address.
+    project = mps_project(scheduler="slurm", major="3", refine={"nodes": 2, "nproc": 5})
+    job = project.add_job("refine3d", **REFINE)
+    most = 0
+
+    def ended() -> bool:
+        nonlocal most
+        most = max(most, len(daemons()))
+        return any(job.glob("RELION_JOB_EXIT_*"))
+
+    assert submit_directly(project, job).returncode == 0
+    wait_for(ended, 120, "the end of the job")
+
+    output = (job / "run.out").read_text()
+    assert (job / "RELION_JOB_EXIT_SUCCESS").exists(), output + (job / "run.err").read_text()
+    assert project.record(job)["mps"] is True
+    assert most == 2
+    assert "MPS did not start" not in (job / "run.err").read_text()
+    hosts = re.findall(r"(?:Slave|Follower)\s+\d+ runs on host\s*=\s*(\S+)", output)
+    assert sorted(hosts) == ["gpu1", "gpu1", "gpu2", "gpu2"], output[:3000]
+    nodes = Path(os.environ["SLURM_CONF"]).parent / "nodes"
+    wait_for(lambda: not list(nodes.glob("*/tmp/relion-mps.*")), 15, "the folders' end")
+    assert not list(job.glob("mps_log*"))

@@ -371,47 +371,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-# Stands in for NVIDIA's control daemon, which needs its package: answers once it was started.
-MPS_CONTROL = """#!/bin/sh
-if [ "$1" = -d ]; then touch "$CUDA_MPS_PIPE_DIRECTORY/control"; echo start >> "$MPS_LOG"; exit; fi
-[ -e "$CUDA_MPS_PIPE_DIRECTORY/control" ] || exit 1
-read -r command; echo "$command" >> "$MPS_LOG"
-"""
-
-
-@pytest.mark.parametrize("status", [0, 3])
-def test_mps_is_there_for_the_ranks_and_goes_with_them(
-    status: int, corpus_job: CorpusJob, run_script: RunScript, tmp_path: Path
-) -> None:
-    control = tmp_path / "bin" / "nvidia-cuda-mps-control"
-    control.write_text(MPS_CONTROL)
-    control.chmod(0o755)
-    log = tmp_path / "mps.log"
-
-    done = run_script(
-        corpus_job("relion-5.0.1/Refine3D_job011"),
-        MPS_LOG=str(log),
-        ON_RUN='echo "$APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY" >> "$MPS_LOG"; '
-        'stat -c %a "${APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY%/pipe}" >> "$MPS_LOG"; '
-        f"exit {status}",
-    )
-
-    assert done.returncode == status
-    lines = [line for line in log.read_text().splitlines() if line != "get_server_list"]
-    assert (lines[0], lines[2], lines[-1]) == ("start", "700", "quit")
-    assert lines[1].endswith("/pipe")
-    assert not Path(lines[1]).parent.exists()
-
-
-def test_without_mps_the_ranks_run_all_the_same_and_it_is_said(
-    corpus_job: CorpusJob, run_script: RunScript
-) -> None:
-    script = corpus_job("relion-5.0.1/Refine3D_job011")
-
-    assert run_script(script).returncode == 0
-    assert "MPS did not start" in (script.parent / "run.err").read_text()
-
-
 def test_a_redirected_echo_writes_its_file(
     corpus_job: CorpusJob, run_script: RunScript, project: Path
 ) -> None:

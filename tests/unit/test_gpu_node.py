@@ -1,0 +1,399 @@
+"""What the job script does for GPUs on the node: MPS, smaller cards than planned, what was used.
+
+No GPU, driver or container is to be had in unit tests: stand-ins answer for nvidia-smi, for
+NVIDIA's control daemon (``tests/system/test_mps.py`` has the real one) and for Apptainer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.configuration import load_configuration
+from dispatcher.job_script import job_script
+from dispatcher.plan import Plan
+from dispatcher.planning import plan_script
+
+pytestmark = pytest.mark.usefixtures("images")
+
+JOB = "relion-5.0.1/Refine3D_job011"
+
+# Records the words after the image, and the environment as it would be in the container.
+APPTAINER = """#!/bin/bash
+while [[ $1 != *.sif ]]; do shift; done
+shift
+echo "$*" >> "$RECORDED"
+env | grep -E '^APPTAINERENV_CUDA' | sort >> "$RECORDED"
+eval "${ON_RUN:-true}"
+"""
+
+NVIDIA_SMI = """#!/bin/bash
+case " $* " in
+*" -l 5 "*)
+    echo "GPU-aaaa-0, 1000, 50"; echo "GPU-bbbb-1, 2000, [N/A]"
+    echo "GPU-aaaa-0, 3000, 71"; echo "GPU-bbbb-1, 1500, [N/A]"
+    read -rt 60 <> <(:) ;; # sleeps without a process more
+*--query-compute-apps*) echo "$HOLDER" ;;
+*--query-gpu=index,uuid,*)
+    echo "0, GPU-aaaa-0, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}"
+    echo "1, GPU-bbbb-1, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}" ;;
+*" -L "*) printf '%s\\n' \
+    "GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aaaa-0)" \
+    "  MIG 3g.20gb     Device  0: (UUID: MIG-11111111-2222-5333-8444-555555555555)" \
+    "  MIG 1g.5gb      Device  1: (UUID: MIG-66666666-7777-5888-9999-000000000000)" ;;
+*) echo "unknown: $*"; exit 1 ;;
+esac
+"""
+
+# Starts in the foreground, as the script wants it, and answers while it runs.
+MPS_CONTROL = """#!/bin/bash
+here=$CUDA_MPS_PIPE_DIRECTORY/control
+if [ "$1" = -f ]; then
+    echo "start ${CUDA_VISIBLE_DEVICES-none}" >> "$MPS_LOG"
+    [ -z "${MPS_FAILS:-}" ] || { echo "$MPS_FAILS"; exit 1; }
+    touch "$here"
+    while [ -e "$here" ]; do sleep 0.05; done
+    exit
+fi
+[ -e "$here" ] || exit 1
+read -r command
+[ "$command" = get_server_list ] || echo "$command" >> "$MPS_LOG"
+[ "$command" != quit ] || rm "$here"
+"""
+
+Folders = Callable[[], set[Path]]
+
+
+class Ran:
+    """How a job script ran, and what it left."""
+
+    def __init__(self, status: int, folder: Path, script: Path) -> None:
+        self.status = status
+        self.out = (script.parent / "run.out").read_text()
+        self.err = (script.parent / "run.err").read_text()
+        self.job = script.parent
+        recorded = folder / "recorded"
+        self.recorded = recorded.read_text().splitlines() if recorded.exists() else []
+        mps = folder / "mps.log"
+        self.mps = mps.read_text().splitlines() if mps.exists() else []
+
+    @property
+    def ranks(self) -> int:
+        """The number after mpirun's -n."""
+        words = self.recorded[0].split()
+        return int(words[words.index("-n") + 1])
+
+    @property
+    def container(self) -> dict[str, str]:
+        """CUDA's variables in the container."""
+        pairs = (line.removeprefix("APPTAINERENV_").split("=", 1) for line in self.recorded[1:])
+        return dict(pairs)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: Any) -> Run:
+    """Plan a refinement for two GPUs of 24 GB, and run its script with the stand-ins asked for.
+
+    `fit` is laid upon the plan's ``gpu_fit``; further keywords are environment variables.
+    """
+    partition = {"cores": 64, "gpus": 2, "gpu_memory": "24564M"}
+    parameters = {"gpu": {"partition": "gpu", "ngpu": 2, "nproc": 5}}
+
+    def run(
+        programs: Mapping[str, str],
+        fit: Mapping[str, Any] | None = None,
+        job: str = JOB,
+        settings: Mapping[str, Any] | None = None,
+        **variables: str,
+    ) -> Ran:
+        content = {"partitions": {"gpu": partition}, "job_parameters": parameters}
+        site("site.json", content | dict(settings or {}))
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name, text in {"apptainer": APPTAINER, **programs}.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        script = corpus_job(job)
+        plan: Plan = plan_script(script, load_configuration())
+        plan = plan._replace(gpu_fit={**plan.gpu_fit, **(fit or {})})
+        (tmp_path / "job_script").write_text(job_script(plan))
+        done = subprocess.run(
+            ["bash", tmp_path / "job_script"],
+            cwd=project,
+            timeout=30,
+            env={
+                "PATH": f"{folder}:{os.environ['PATH']}",
+                "RECORDED": str(tmp_path / "recorded"),
+                "MPS_LOG": str(tmp_path / "mps.log"),
+                **variables,
+            },
+        )
+        return Ran(done.returncode, tmp_path, script)
+
+    return run
+
+
+SMI = {"nvidia-smi": NVIDIA_SMI}
+MPS = {"nvidia-cuda-mps-control": MPS_CONTROL}
+
+
+def test_ranks_find_the_daemon_and_name_the_devices_as_it_does(run: Run) -> None:
+    ran = run(
+        SMI | MPS,
+        CUDA_VISIBLE_DEVICES="1,0",
+        ON_RUN='stat -c %a "${APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY%/pipe}" >> "$MPS_LOG"',
+    )
+
+    assert ran.status == 0, ran.err
+    assert ran.mps == ["start GPU-bbbb-1,GPU-aaaa-0", "700", "quit"]
+    assert ran.container["CUDA_VISIBLE_DEVICES"] == "GPU-bbbb-1,GPU-aaaa-0"
+    pipe = Path(ran.container["CUDA_MPS_PIPE_DIRECTORY"])
+    assert pipe.name == "pipe"
+    assert not pipe.parent.exists()
+    assert not list(ran.job.glob("mps_log*"))
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, "GPU-aaaa-0,GPU-bbbb-1"),
+        ("1", "GPU-bbbb-1"),
+        ("GPU-bbbb", "GPU-bbbb-1"),
+        ("GPU-bbbb-1,GPU-aaaa-0", "GPU-bbbb-1,GPU-aaaa-0"),
+    ],
+)
+def test_the_daemon_sees_the_jobs_devices_only(visible: str | None, found: str, run: Run) -> None:
+    variables = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+
+    assert run(SMI | MPS, **variables).mps[0] == f"start {found}"
+
+
+def test_without_nvidia_smi_ranks_and_daemon_keep_their_numbers(run: Run) -> None:
+    ran = run(MPS, CUDA_VISIBLE_DEVICES="1,0")
+
+    assert ran.mps[0] == "start none"
+    assert ran.container["CUDA_VISIBLE_DEVICES"] == "1,0"
+    assert "CUDA_MPS_PIPE_DIRECTORY" in ran.container
+
+
+def test_a_failed_job_keeps_the_daemons_log(run: Run) -> None:
+    ran = run(SMI | MPS, ON_RUN="exit 3")
+
+    assert ran.status == 3
+    assert ran.mps[-1] == "quit"
+    (logs,) = ran.job.glob("mps_log_*")
+    assert (logs / "daemon.log").exists()
+
+
+def test_without_the_daemons_program_the_ranks_run_all_the_same_and_it_is_said(run: Run) -> None:
+    ran = run(SMI)
+
+    assert (ran.status, ran.ranks) == (0, 5)
+    assert "MPS did not start" in ran.err
+    assert "there is no nvidia-cuda-mps-control" in ran.err
+    assert "CUDA_MPS_PIPE_DIRECTORY" not in ran.container
+
+
+def test_a_daemon_that_ends_at_once_is_named_with_its_last_words(run: Run) -> None:
+    ran = run(SMI | MPS, MPS_FAILS="no such device")
+
+    assert (ran.status, ran.ranks) == (0, 5)
+    assert "MPS did not start" in ran.err
+    assert "its daemon ended: no such device" in ran.err
+    (logs,) = ran.job.glob("mps_log_*")
+    assert "no such device" in (logs / "daemon.log").read_text()
+
+
+def test_without_mps_memory_is_counted_as_it_is_then(run: Run) -> None:
+    ran = run(SMI, fit={"bytes_per_rank_without_mps": 20_000_000_000, "usable_percent": 97})
+
+    assert ran.ranks == 3
+    assert "3 ranks instead of 5" in ran.out
+
+
+@pytest.mark.parametrize("variables", [{"MIG": "Enabled"}, {"CUDA_VISIBLE_DEVICES": "MIG-1"}])
+def test_a_divided_gpu_gets_no_mps(variables: dict[str, str], run: Run) -> None:
+    ran = run(SMI | MPS, **variables)
+
+    assert ran.mps == []
+    assert "divided (MIG)" in ran.err
+    assert ran.container == (
+        {"CUDA_VISIBLE_DEVICES": "MIG-1"} if "MIG" not in variables else {}
+    )  # passed through as it is
+
+
+def test_a_gpu_in_exclusive_mode_that_is_held_gets_no_mps_and_one_rank(run: Run) -> None:
+    ran = run(SMI | MPS, MODE="Exclusive_Process", HOLDER="4711, python")
+
+    assert ran.mps == []
+    assert "held by process 4711, python" in ran.err
+    assert ran.ranks == 3
+    assert "exclusive mode" in ran.out
+
+
+def test_a_gpu_in_exclusive_mode_that_is_free_gets_mps(run: Run) -> None:
+    ran = run(SMI | MPS, MODE="Exclusive_Process")
+
+    assert ran.mps[0].startswith("start")
+    assert ran.ranks == 5
+
+
+def test_a_smaller_card_than_planned_gets_fewer_ranks_and_run_out_says_so(run: Run) -> None:
+    ran = run(SMI | MPS, MIB="6000")
+
+    assert ran.ranks == 3
+    assert "relion-dispatch: 3 ranks instead of 5: 6102 MB are usable" in ran.out
+
+
+def test_a_larger_card_than_planned_gets_no_more_ranks(run: Run) -> None:
+    ran = run(SMI | MPS, MIB="140000")
+
+    assert ran.ranks == 5
+    assert "instead of 5" not in ran.out
+
+
+def test_a_card_that_takes_no_rank_is_refused_before_relion_starts(run: Run) -> None:
+    ran = run(SMI | MPS, fit={"least_bytes_per_rank": 3_000_000_000}, MIB="2000")
+
+    assert ran.status == 1
+    assert ran.recorded == []
+    assert "the refinement does not fit: 2034 MB are usable" in ran.err
+    assert "--pad 1" in ran.err
+    assert (ran.job / "RELION_JOB_EXIT_FAILURE").exists()
+    assert ran.mps[-1] == "quit"
+
+
+def test_a_rank_may_make_do_with_less_than_it_likes(run: Run) -> None:
+    ran = run(SMI | MPS, fit={"least_bytes_per_rank": 1_000_000_000}, MIB="2000")
+
+    assert (ran.status, ran.ranks) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "planned", "mib", "ranks"),
+    [
+        (3, 4, "12000", 7),  # 3 on each would be 9 followers
+        (3, 2, "4000", 3),  # 1 on each would be 3
+        (1, 4, "12000", 3),
+        (1, 2, "4000", 3),  # 2 at the least
+    ],
+)
+def test_split_half_sets_keep_an_odd_number_of_ranks(
+    gpus: int, planned: int, mib: str, ranks: int, run: Run
+) -> None:
+    fit = {
+        "total_gpus": gpus,
+        "ranks_per_gpu": planned,
+        "least": 2 if gpus == 1 else 1,
+        "least_bytes_per_rank": 1_000_000_000,
+    }
+
+    assert run(SMI | MPS, fit=fit, MIB=mib).ranks == ranks
+
+
+def test_slices_of_a_gpu_count_with_the_memory_of_their_names(run: Run) -> None:
+    ran = run(SMI | MPS, MIG="Enabled")
+
+    assert "3 ranks instead of 5: 4846 MB are usable" in ran.out
+
+
+def test_a_chosen_slice_counts_alone(run: Run) -> None:
+    ran = run(SMI | MPS, CUDA_VISIBLE_DEVICES="MIG-11111111-2222-5333-8444-555555555555")
+
+    assert ran.ranks == 5  # 20 GB
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_the_record_keeps_the_planned_number_of_ranks(
+    nodes: int, corpus_job: Callable[[str], Path], site: Any
+) -> None:
+    site("site.json", {"scheduler": "slurm", "job_parameters": {"class3d": {"nodes": nodes}}})
+    plan = plan_script(corpus_job("relion-5.0.1/Class3D_job010"), load_configuration())
+
+    prefix = plan.as_json()["commands"][0]["prefix"]
+
+    assert all(prefix)
+    assert "dispatch_" not in json.dumps(prefix)
+    assert (f"--ntasks={plan.nproc}" if nodes > 1 else f"{plan.nproc}") in prefix
+    text = job_script(plan)
+    assert f'"${{dispatch_ranks:-{plan.nproc}}}"' in text
+    assert ('"${dispatch_task[@]}" apptainer' in text) == (nodes > 1)
+
+
+USAGE = """{% extends "gpu.sh.j2" %}
+{% block epilogue %}
+{{ super() }}
+    echo "usage ${dispatch_gpu_usage-unset}"
+{% endblock %}
+"""
+
+
+def usage(ran: Ran) -> Any:
+    (line,) = (line for line in ran.out.splitlines() if line.startswith("usage "))
+    return json.loads(line.removeprefix("usage "))
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_what_each_gpu_was_used_for_is_there_at_the_end(status: int, run: Run, site: Any) -> None:
+    """nvidia-smi is a stand-in: two samples of two GPUs, one of which tells no utilisation."""
+    site("job_template/refine.sh.j2", USAGE)
+
+    ran = run(SMI | MPS, fit={"bytes_per_rank": 4_000_000_000}, ON_RUN=f"sleep 1; exit {status}")
+
+    node = os.uname().nodename
+    counted = {"node": node, "samples": 2, "ranks": 2, "predicted_bytes": 8_000_000_000}
+    assert usage(ran) == [
+        counted
+        | {
+            "gpu": "GPU-aaaa-0",
+            "peak_memory_bytes": 3000 * 2**20,
+            "mean_utilisation_percent": 60,
+        },
+        counted
+        | {
+            "gpu": "GPU-bbbb-1",
+            "peak_memory_bytes": 2000 * 2**20,
+            "mean_utilisation_percent": None,
+        },
+    ]
+
+
+def test_a_keeper_that_is_killed_costs_no_figures_and_leaves_no_daemon(run: Run, site: Any) -> None:
+    site("job_template/refine.sh.j2", USAGE)
+    kill = 'sleep 0.5; kill -KILL "$(pgrep -f -o "keep_gpus $(dirname "$PIPE")")"; sleep 0.2'
+
+    ran = run(SMI | MPS, ON_RUN='PIPE="$APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY"; ' + kill)
+
+    assert ran.status == 0, ran.err
+    assert len(usage(ran)) == 2
+    assert ran.mps[-1] == "quit"
+    assert not Path(ran.container["CUDA_MPS_PIPE_DIRECTORY"]).parent.exists()
+
+
+def test_without_nvidia_smi_there_are_no_figures(run: Run, site: Any) -> None:
+    site("job_template/refine.sh.j2", USAGE)
+
+    assert "usage unset" in run(MPS).out
+
+
+def test_amds_gpus_need_neither(run: Run, site: Any, tmp_path: Path) -> None:
+    catalogue = json.loads((tmp_path / "site" / "images.json").read_text())
+    for builds in catalogue["relion"]["versions"].values():
+        builds[0]["gpu"] = "amd"
+    site("images.json", catalogue)
+
+    ran = run({}, settings={"apptainer": {"gpu_option": "--rocm"}})
+
+    assert (ran.status, ran.ranks) == (0, 5), ran.err
+    text = (tmp_path / "job_script").read_text()
+    assert "nvidia" not in text
+    assert "--rocm" in text
