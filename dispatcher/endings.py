@@ -87,14 +87,14 @@ def _check(ending: Ending, where: str) -> None:
         value = getattr(ending, key)
         if not value.strip() or re.search(r"[\x00-\x1f\x7f]", value):
             raise ConfigError(f'{where}, key "{key}": expected one line of text, found {value!r}')
+    if found := _NOT_IN_BOTH.search(ending.pattern):
+        raise ConfigError(
+            f'{where}, key "pattern": "{found[0]}" is no part of an extended regular expression '
+            "as grep -E reads it: write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
+        )
     try:
         matches_anything = re.search(ending.pattern, "") is not None
     except re.error as error:
         raise ConfigError(f'{where}, key "pattern": {error}: {ending.pattern!r}') from error
     if matches_anything:
         raise ConfigError(f'{where}, key "pattern": {ending.pattern!r} matches an empty line')
-    if found := _NOT_IN_BOTH.search(ending.pattern):
-        raise ConfigError(
-            f'{where}, key "pattern": "{found[0]}" is no part of an extended regular expression '
-            "as grep -E reads it: write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
-        )

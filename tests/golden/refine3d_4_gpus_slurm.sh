@@ -92,14 +92,18 @@ memory_kills() {
 } 2>/dev/null
 dispatch_kills_before=$(memory_kills)
 dispatch_facts=
+# Whether a folder can be written to: prints what the system says where it cannot.
+probe() {
+    { head -c 4096 /dev/zero >"$1/.dispatch_probe"; } 2>&1
+    rm -f "$1/.dispatch_probe"
+}
 # All that may tell why the job failed: what this script has seen, then what the programs wrote.
 evidence() {
     printf '%s' "$dispatch_facts"
     echo "exit status $dispatch_status"
     [ "$(memory_kills)" = "$dispatch_kills_before" ] || echo "oom-kill"
-    { head -c 4096 /dev/zero >"$dispatch_job/.dispatch_probe"; } 2>&1
-    rm -f "$dispatch_job/.dispatch_probe"
-    [ ! -d "$dispatch_scratch" ] || { head -c 4096 /dev/zero >"$dispatch_scratch/probe"; } 2>&1 | sed 's/^/scratch: /'
+    probe "$dispatch_job"
+    [ ! -d "$dispatch_scratch" ] || probe "$dispatch_scratch" | sed 's/^/scratch: /'
     [ -z "${dispatch_err_before:-}" ] || tail -c "+$((dispatch_err_before + 1))" Refine3D/job011/run.err | tail -c 60000
     [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" Refine3D/job011/run.out | tail -c 60000
 }
@@ -126,9 +130,9 @@ oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of me
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
 on signal 9 \(Killed\)|signal: Killed|^exit status 137$
 one of its processes was killed (signal 9), which the system does when memory is used up: ask for more memory ("mem" in job_parameters) or use fewer ranks
-Number of MPI processes +=  *1$|at least (two|three|2|3) MPI processes|requires at least 2 MPI
+Number of MPI processes +=  *1$
 its ranks started as single processes that did not find each other: the MPI that starts the ranks must be the image's own, so show this line to your admin ("mpi" in site.json)
-odd number of MPI processes|number of MPI (processes|ranks) .*odd
+at least [a-z0-9]+ MPI processes|odd number of MPI processes|number of MPI (processes|ranks) .*odd
 RELION needs an odd number of ranks here, at least 3: correct "nproc" in job_parameters
 not enough slots available
 MPI found too few slots for its ranks: show this line to your admin ("mpirun" in site.json should have --oversubscribe)
@@ -144,7 +148,7 @@ a library is missing in the container image or on the node: show this line and t
 its container could not be started: show run.err to your admin
 Read-only file system
 it wanted to write where the file system is read-only: choose another folder, or ask your admin to bind it into the container ("bind" in site.json)
-Permission denied|Operation not permitted
+Permission denied
 it may not read or write a file that it needs: mend the permissions of the file named above
 No such file or directory|does not exist|File .* cannot be read|cannot (open|read) file|was not found
 a file that it needs is not there: look for the file named above; the container sees the project, your home folder and what "bind" in site.json names
@@ -306,7 +310,10 @@ run() {
     wait "$dispatch_command"
     dispatch_status=$?
     dispatch_command=
-    [ "$dispatch_status" -ne 0 ] || ! said FAILURE || dispatch_status=1
+    # Not all of RELION's programs notice that a disk is full: what they wrote then is cut short.
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
+        dispatch_status=1
+    fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
 trap finish EXIT
