@@ -25,8 +25,8 @@ _OPTIONAL = {
     "mem": None,
     "time": None,
     "scheduler_options": None,
-    "abort_grace": 120,
 }
+_ABORT_GRACE = 120  # seconds
 
 
 def job_script(plan: Plan, token: str) -> str:
@@ -52,6 +52,7 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
     at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
     main = plan.commands[at]
     scratch = scratch_folder(main.command)
+    grace = plan.job_parameters.get("abort_grace")
     return {
         **_OPTIONAL,
         **plan.job_parameters,
@@ -73,6 +74,7 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
         "lock": plan.lock,
+        "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
         "endings": list(load_endings().values()),
         "image": plan.image and str(plan.image.path),

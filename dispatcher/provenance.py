@@ -41,7 +41,7 @@ def provenance(plan: Plan, apptainer: str) -> dict[str, Any]:
 
 
 def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
-    for name in ("site.json", "dispatch_config.json", "images.json", "endings.json"):
+    for name in ("site.json", "dispatch_config.json", "images.json"):
         path = config_path(name)
         yield name, {"path": str(path), "sha256": _digest(path.read_bytes())}
     shipped = shipped_folder() / "config" / "site.json"

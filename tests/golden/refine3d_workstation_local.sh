@@ -16,7 +16,7 @@ dispatch_owner="$HOSTNAME, process $$, $(date +%FT%T.%N)"
 if ! ln -sT "$dispatch_owner" "$dispatch_claim" 2>/dev/null; then
     dispatch_found=$(readlink "$dispatch_claim")
     if [ -n "$dispatch_found" ] && [ "$dispatch_found" != "$dispatch_owner" ]; then
-        echo "relion-dispatch: this is a second copy of the job, and stops: the first began on $dispatch_found."
+        echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $dispatch_found"
         exit 0
     elif [ -z "$dispatch_found" ]; then
         dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $HOSTNAME: free space or mend the folder's permissions, and submit the job again."
@@ -53,10 +53,10 @@ tell_relion() {
     for dispatch_other in SUCCESS FAILURE ABORTED; do
         [ "$dispatch_other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$dispatch_other"
     done
-    # A file made beforehand is renamed, which works on a full disk as well.
-    [ -e "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" ] ||
-        mv "$dispatch_control/ending" "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" 2>/dev/null ||
-        touch "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending"
+    # A file made beforehand is renamed, which works on a full disk as well; if all else fails, this script.
+    dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_ending
+    [ -e "$dispatch_file" ] || mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null ||
+        touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
 # they stay in this script's session, which only holds what it started where the script leads it.

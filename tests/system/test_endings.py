@@ -216,6 +216,15 @@ def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject) -> None:
 # Scratch and disks
 
 
+LIVING, DEAD = "relion-dispatch.000000000001", "relion-dispatch.000000000002"
+
+
+def on_nodes(*command: str) -> list[str]:
+    """Run one of Slurm's commands; the words that it prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/tmp")
+    return done.stdout.split()
+
+
 @pytest.mark.parametrize("scheduler", ["local", "slurm"])
 def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     scheduler: str, make_project: MakeProject
@@ -225,6 +234,12 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     project = make_project("3", scheduler=scheduler, refine=types)
     scratch = f"/tmp/relion-dispatch-test-{project.folder.parent.name}"
     job = project.add_job("refine3d", **REFINE, scratch_dir=scratch)
+    sleeper = ""
+    if scheduler == "slurm":  # folders of a job that runs, and of one that Slurm does not know
+        sleeper = on_nodes("sbatch", "--parsable", "--wrap=sleep 300", "--output=/dev/null")[0]
+        for name, owner in ((LIVING, sleeper), (DEAD, "999999")):
+            make = f"mkdir -p {scratch}/{name} && echo gpu1 1 1 {owner} > {scratch}/{name}/owner"
+            on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "sh", "-c", make)
 
     project.run_job(job)
 
@@ -232,13 +247,9 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     token = next(job.glob(".dispatch_claim.*")).name.rpartition(".")[2]
     assert f"{scratch}/relion-dispatch.{token}/" in (job / "run.out").read_text()
     if scheduler == "slurm":
-        left = subprocess.run(
-            ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1", "ls", "-A", scratch],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        assert left == ""
+        left = on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "ls", "-A", scratch)
+        assert left == [LIVING, LIVING]
+        on_nodes("scancel", sleeper)
     else:
         assert list(Path(scratch).iterdir()) == []
 
