@@ -261,14 +261,15 @@ def in_namespace(script: str, *command: str) -> list[str]:
     return ["unshare", "-rm", "sh", "-ec", f"{script}\n{again}", "sh", *command]
 
 
-def test_a_disk_that_fills_up_while_the_job_runs(make_project: MakeProject) -> None:
-    """The job's folder is a small disk. RELION 5.1.0 does not notice, and says SUCCESS."""
+@pytest.mark.parametrize("limit", ["size=600k", "nr_inodes=24"])
+def test_a_disk_that_fills_up_while_the_job_runs(limit: str, make_project: MakeProject) -> None:
+    """The job's folder is a small disk. RELION 5.1.0 does not notice that, and says SUCCESS."""
     project = make_project("5", scheduler="local", refine={"ngpu": 0})
     job = project.add_job("refine3d", **REFINE)
     # Inside of the namespace alone: the folder is looked at from there.
     script = f"""
 cp -a {job} {job}.before
-mount -t tmpfs -o size=600k none {job}
+mount -t tmpfs -o {limit} none {job}
 cp -a {job}.before/. {job}
 """
     look = (
