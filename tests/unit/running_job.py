@@ -45,7 +45,12 @@ class RunningJob:
         path.chmod(0o755)
 
     def render(self, script: Path, token: str | None = None) -> Path:
-        """The job script of a new submission, in a file of its own."""
+        """The job script of a new submission, in a file of its own.
+
+        The corpus' scratch folder, /scratch, becomes ``scratch`` in the test's folder.
+        """
+        text = script.read_text()
+        script.write_text(text.replace("_dir /scratch ", f"_dir {self.folder}/scratch "))
         token = token or secrets.token_hex(6)
         rendered = self.folder / f"job_script.{token}"
         rendered.write_text(job_script(plan_script(script, load_configuration()), token))

@@ -31,19 +31,6 @@ def run_script(running_job: RunningJob) -> RunScript:
     return running_job.run
 
 
-@pytest.fixture
-def corpus_job(corpus_job: CorpusJob, tmp_path: Path) -> CorpusJob:
-    """The corpus' jobs with a scratch folder that there is here."""
-
-    def copy(name: str) -> Path:
-        script = corpus_job(name)
-        text = script.read_text()
-        script.write_text(text.replace("_dir /scratch ", f"_dir {tmp_path}/scratch "))
-        return script
-
-    return copy
-
-
 def without_folders(argv: list[str]) -> list[str]:
     """The words less the folders that the job script names itself."""
     own = ("--pipeline_control", "--pipeline-control", "--scratch_dir")
