@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import secrets
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def render(folder: Path, mps: bool) -> Path:
     if not plan.mps:
         raise RuntimeError(f"the plan has no MPS: {plan.reasons}")
     script = folder / f"job_script_{'with' if mps else 'without'}"
-    script.write_text(job_script(plan._replace(mps=mps)))
+    script.write_text(job_script(plan._replace(mps=mps), secrets.token_hex(6)))
     return script
 
 

@@ -15,9 +15,10 @@ from . import apptainer, host
 from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
+from .endings import load_endings
 from .errors import DispatchError, ImageError
 from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
-from .job_script import job_script, job_variables
+from .job_script import NO_TOKEN, job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
 from .placement import partition_names
@@ -47,6 +48,7 @@ def problems() -> list[str]:
     site = attempt(load_site)
     types = attempt(lambda: load_job_types(config_path("dispatch_config.json")))
     catalogue = attempt(lambda: load_catalogue(config_path("images.json")))
+    attempt(load_endings)
     if isinstance(types, JobTypes):
         found += (
             f'{config_path("dispatch_config.json")}: job type "{later}" can never match: '
@@ -166,7 +168,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     refinement_model=lambda *_: _SAMPLE,
                     verified=_unread,
                 )
-                script = job_script(plan)
+                script = job_script(plan, NO_TOKEN)
             except DispatchError as error:
                 same.setdefault(str(error), []).append(name)
                 continue
@@ -178,7 +180,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
                     f'command "{plan.submit_command[0]}" is not found.'
                 )
-            known |= set(job_variables(plan)) - set(plan.job_parameters)
+            known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
             read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
             if read.returncode != 0:
                 found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')

@@ -76,16 +76,16 @@ def plan(
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
     from .configuration import load_configuration
-    from .job_script import job_script
+    from .job_script import NO_TOKEN, job_script
     from .planning import plan_script
 
     planned = plan_script(script, load_configuration())
     if as_script:
-        sys.stdout.write(job_script(planned))
+        sys.stdout.write(job_script(planned, NO_TOKEN))
     elif as_json:
         print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
     else:
-        job_script(planned)  # a template's mistake belongs to the answer
+        job_script(planned, NO_TOKEN)  # a template's mistake belongs to the answer
         print("\n".join(planned.summary))
         print(f"scheduler {planned.scheduler}, template {planned.template}\n")
         print("\n".join(planned.reasons))

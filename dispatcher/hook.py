@@ -66,6 +66,8 @@ def _defect(error: Exception) -> str:
 
 
 def _dispatch(script: Path) -> int:
+    import secrets
+
     from .atomic_files import keep_previous, write_atomically
     from .catalogue.known_projects import remember
     from .configuration import load_configuration
@@ -78,11 +80,12 @@ def _dispatch(script: Path) -> int:
 
     configuration = load_configuration()
     plan = plan_script(script, configuration)
-    text = job_script(plan)
+    token = secrets.token_hex(6)
+    text = job_script(plan, token)
     if plan.image and settle(plan.project, plan.image).version != plan.image.version:
         # Another first job of this project was quicker, and this one follows its pin.
         plan = plan_script(script, configuration)
-        text = job_script(plan)
+        text = job_script(plan, token)
         if plan.image:
             settle(plan.project, plan.image)
     job_file = plan.project / plan.script

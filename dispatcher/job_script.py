@@ -7,16 +7,27 @@ from typing import Any
 from markupsafe import Markup
 
 from . import __version__
+from .command import Command
 from .containers import NodeWord
+from .endings import load_endings
 from .errors import TemplateError
+from .job_folders import scratch_folder, words_in_job_script
 from .plan import Plan
 from .shell_words import quote
 from .templates import environment, render, template_folders
 
-__all__ = ["job_script", "job_variables"]
+__all__ = ["NO_TOKEN", "job_script", "job_variables"]
+
+NO_TOKEN = "0" * 12  # of a script that is only shown
 
 # Known to every template, whether a site sets them or not.
-_OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": None}
+_OPTIONAL = {
+    "partition": None,
+    "mem": None,
+    "time": None,
+    "scheduler_options": None,
+}
+_ABORT_GRACE = 120  # seconds
 
 
 # What of the fit the node needs; None where it was not computed.
@@ -31,26 +42,34 @@ _FIT = (
 )
 
 
-def job_script(plan: Plan) -> str:
-    """Render the plan's template.
+def job_script(plan: Plan, token: str) -> str:
+    """Render the plan's template. `token` tells this submission from every other.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
+        ConfigError: endings.json is wrong.
     """
     if set(str(plan.project)) & set("\n\r"):
         raise TemplateError(
             f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
         )
-    return render(environment(template_folders()), plan.template, job_variables(plan))
+    return render(environment(template_folders()), plan.template, job_variables(plan, token))
 
 
-def job_variables(plan: Plan) -> dict[str, Any]:
-    """The variables of docs/templates.md: the FMI format's names, and ours."""
+def job_variables(plan: Plan, token: str) -> dict[str, Any]:
+    """The variables of docs/templates.md: the FMI format's names, and ours.
+
+    Raises:
+        ConfigError: endings.json is wrong.
+    """
     at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
     main = plan.commands[at]
+    scratch = scratch_folder(main.command)
+    grace = plan.job_parameters.get("abort_grace")
     return {
         **_OPTIONAL,
         **plan.job_parameters,
+        "token": token,
         "name": plan.name,
         "project": str(plan.project),
         "outfile": plan.outfile,
@@ -72,6 +91,9 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "idle_leader": bool(plan.gpu_fit.get("idle_leader")),
         "split_halves": bool(plan.gpu_fit.get("split_halves")),
         "lock": plan.lock,
+        "abort_grace": _ABORT_GRACE if grace is None else grace,
+        "scratch": scratch and Markup(scratch.shell()),
+        "endings": list(load_endings().values()),
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
@@ -82,10 +104,11 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "dispatcher_version": __version__,
         "commands": [
             {
+                "program": _name(c.command),
                 "prefix": [
                     Markup(word.shell) if isinstance(word, NodeWord) else word for word in c.prefix
                 ],
-                "words": [Markup(word) for word in c.command.shell_words()],
+                "words": words_in_job_script(c.command, plan.name, c is plan.commands[-1]),
                 "shell": Markup(c.command.shell()),
             }
             for c in plan.commands
@@ -95,3 +118,8 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
     }
+
+
+def _name(command: Command) -> Markup:
+    """The program's name, quoted; ``rm`` always, which alone behind ``=`` looks like a mistake."""
+    return Markup(f"'{command.program}'" if command.is_file_tool else quote(command.program))

@@ -36,8 +36,16 @@ _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label"
 
 
 # The job_parameters that are numbers, and the least that each may be.
-_LEAST = {"nproc": 1, "nthread": 1, "ngpu": 0, "nodes": 1, "nproc_slurm": 1, "nthread_slurm": 1,
-          "ranks_per_gpu": 1}  # fmt: skip
+_LEAST = {
+    "nproc": 1,
+    "nthread": 1,
+    "ngpu": 0,
+    "nodes": 1,
+    "nproc_slurm": 1,
+    "nthread_slurm": 1,
+    "ranks_per_gpu": 1,
+    "abort_grace": 0,
+}
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(

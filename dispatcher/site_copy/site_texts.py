@@ -10,7 +10,14 @@ from .site_file import ExportedText
 
 __all__ = ["left_out", "shipped_texts", "site_texts"]
 
-_SITE = ("site.json", "dispatch_config.json", "images.json", "job_template", "containers")
+_SITE = (
+    "site.json",
+    "dispatch_config.json",
+    "images.json",
+    "endings.json",
+    "job_template",
+    "containers",
+)
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
 

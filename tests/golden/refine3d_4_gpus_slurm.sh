@@ -4,6 +4,7 @@
 #SBATCH --error=Refine3D/job011/run.err
 #SBATCH --open-mode=append
 #SBATCH --no-requeue
+#SBATCH --signal=B:TERM@60
 #SBATCH --partition=gpu_long
 #SBATCH --nodes=1
 #SBATCH --ntasks=9
@@ -11,76 +12,335 @@
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 #SBATCH --time=2-00:00:00
+dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.1.0
+# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
+dispatch_token=000000000000
+dispatch_host=$(uname -n) # HOSTNAME may be that of the machine that the job was submitted from
 dispatch_status=0
 
-# RELION waits for exactly one of these files, and believes SUCCESS before the others.
-tell_relion() {
-    if [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; then
-        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS" "$dispatch_job/RELION_JOB_EXIT_FAILURE"
-    elif [ "$dispatch_status" -ne 0 ] || [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
-        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
-        rm -f "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
-        touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"
-    else
-        touch "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+# A submission runs once: the first copy that can make this link has the job, and the link stays.
+dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
+dispatch_reason=
+dispatch_owner="$dispatch_host, process $$, $(date +%FT%T.%N)"
+if ! ln -sT "$dispatch_owner" "$dispatch_claim" 2>/dev/null; then
+    dispatch_found=$(readlink "$dispatch_claim")
+    if [ -n "$dispatch_found" ] && [ "$dispatch_found" != "$dispatch_owner" ]; then
+        echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $dispatch_found"
+        exit 0
+    elif [ -z "$dispatch_found" ]; then
+        dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
     fi
+fi
+# Nor does an older submission start that waited while a newer one was made.
+if [ -e "$dispatch_job/run_submit.script.run" ] &&
+    ! grep -qx "dispatch_token=$dispatch_token" "$dispatch_job/run_submit.script.run"; then
+    echo "relion-dispatch: this job stops, as it was submitted anew after it."
+    rm -f "$dispatch_claim"
+    exit 0
+fi
+for dispatch_found in "$dispatch_job"/.dispatch_claim.*; do
+    [ "$dispatch_found" = "$dispatch_claim" ] || rm -f "$dispatch_found"
+done
+
+# RELION waits for exactly one of three files, and believes SUCCESS before the others. This script
+# makes it; RELION's programs put theirs into a folder in which RELION does not look.
+dispatch_control=$dispatch_job/.dispatch_control
+dispatch_ending=
+said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
+tell_relion() {
+    if [ -n "$dispatch_ending" ]; then
+        :
+    elif said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
+        { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; }; then
+        dispatch_ending=ABORTED
+    elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
+        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+        dispatch_ending=FAILURE
+    else
+        dispatch_ending=SUCCESS
+    fi
+    for dispatch_other in SUCCESS FAILURE ABORTED; do
+        [ "$dispatch_other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$dispatch_other"
+    done
+    # A file made beforehand is renamed, which works on a full disk as well; if all else fails, this script.
+    dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_ending
+    [ -e "$dispatch_file" ] || mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null ||
+        touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
 # they stay in this script's session, which only holds what it started where the script leads it.
 end_processes() {
-    [ "$(ps -o sid= -p $$ | tr -d ' ')" = $$ ] || return 0
+    [ "$(ps -o sid= -p "$BASHPID" | tr -d ' ')" = $$ ] || return 0
     for dispatch_process in $(pgrep -s $$); do
-        [ "$dispatch_process" = $$ ] || kill -KILL "$dispatch_process" 2>/dev/null
+        [ "$dispatch_process" = $$ ] || [ "$dispatch_process" = "$BASHPID" ] ||
+            kill -KILL "$dispatch_process" 2>/dev/null
     done
 }
+# What was written to run.out and run.err before this run is not about it.
+remember_texts() {
+    dispatch_out_before=$(stat -c %s Refine3D/job011/run.out 2>/dev/null)
+    dispatch_err_before=$(stat -c %s Refine3D/job011/run.err 2>/dev/null)
+}
+# Processes that the kernel has killed because the job's memory was used up, where cgroups tell.
+memory_kills() {
+    local own
+    own=$(sed -n 's/^0:://p; s/^[0-9]*:memory:/\/memory/p' /proc/self/cgroup | tail -n 1)
+    sed -n 's/^oom_kill //p' "/sys/fs/cgroup$own/memory.events" "/sys/fs/cgroup$own/memory.oom_control"
+} 2>/dev/null
+dispatch_kills_before=$(memory_kills)
+dispatch_facts=
+# Whether a folder can be written to: prints what the system says where it cannot.
+probe() {
+    { head -c 4096 /dev/zero >"$1/.dispatch_probe"; } 2>&1
+    rm -f "$1/.dispatch_probe"
+}
+# All that may tell why the job failed: what this script has seen, then what the programs wrote.
+evidence() {
+    printf '%s' "$dispatch_facts"
+    echo "exit status $dispatch_status"
+    [ "$(memory_kills)" = "$dispatch_kills_before" ] || echo "oom-kill"
+    probe "$dispatch_job"
+    [ ! -d "$dispatch_scratch" ] || probe "$dispatch_scratch" | sed 's/^/scratch: /'
+    [ -z "${dispatch_err_before:-}" ] || tail -c "+$((dispatch_err_before + 1))" Refine3D/job011/run.err | tail -c 60000
+    [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" Refine3D/job011/run.out | tail -c 60000
+}
+# The causes that config/endings.json knows: a pattern for grep -E, then what to say and what helps.
+cause() {
+    local text pattern sentence
+    text=$(evidence 2>/dev/null | tr -d '\0' | grep -v '^relion-dispatch: ')
+    while IFS= read -r pattern && IFS= read -r sentence; do
+        printf '%s\n' "$text" | grep -Eiq -e "$pattern" || continue
+        echo "$sentence"
+        return
+    done <<'END_OF_CAUSES'
+^the job script was killed$
+its job script was killed (signal 9): look at the scheduler's log or ask your admin who ended it, and submit the job again
+^stopped at the time limit$|due to time limit
+it reached its time limit: continue it from its last iteration, or ask for more time ("time" in job_parameters)
+^stopped by signal
+it was cancelled in the scheduler or stopped from outside: submit it again if that was not you
+CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory in .*\(error-code 2\)|plan one or more Fourier transforms|CUDA out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|hipErrorOutOfMemory
+a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
+There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
+RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
+oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
+the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
+on signal 9 \(Killed\)|signal: Killed|^exit status 137$
+one of its processes was killed (signal 9), which the system does when memory is used up: ask for more memory ("mem" in job_parameters) or use fewer ranks
+Number of MPI processes +=  *1$
+its ranks started as single processes that did not find each other: the MPI that starts the ranks must be the image's own, so show this line to your admin ("mpi" in site.json)
+at least [a-z0-9]+ MPI processes|odd number of MPI processes|number of MPI (processes|ranks) .*odd
+RELION needs an odd number of ranks here, at least 3: correct "nproc" in job_parameters
+not enough slots available
+MPI found too few slots for its ranks: show this line to your admin ("mpirun" in site.json should have --oversubscribe)
+^scratch: .*(No space left on device|Disk quota exceeded)
+the scratch disk of the node is full: leave the scratch folder empty in RELION's window, or name a larger one
+No space left on device|Disk quota exceeded
+the disk is full, or your quota on it is used up: free space and submit the job again
+executable file not found|command not found|unable to (find|launch) the specified|could not (find|access) (the|or execute an) executable|^exit status 127$
+a program is missing in the container image or on the node: use an image that has it (`relion-dispatch images`), or tell your admin
+error while loading shared libraries|cannot open shared object file|ModuleNotFoundError
+a library is missing in the container image or on the node: show this line and the one with its name above to your admin
+^FATAL: .*(image|container|mount)|could not open image|failed to mount
+its container could not be started: show run.err to your admin
+Read-only file system
+it wanted to write where the file system is read-only: choose another folder, or ask your admin to bind it into the container ("bind" in site.json)
+Permission denied
+it may not read or write a file that it needs: mend the permissions of the file named above
+No such file or directory|does not exist|File .* cannot be read|cannot (open|read) file|was not found
+a file that it needs is not there: look for the file named above; the container sees the project, your home folder and what "bind" in site.json names
+MPI_ABORT was invoked
+one of its ranks met an error and stopped the others: the first error above says which
+END_OF_CAUSES
+    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: what it said last stands above and in run.out"
+}
+# One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
+explain() {
+    local took=$((SECONDS - ${dispatch_began:-SECONDS}))
+    took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
+    if [ "$dispatch_ending" = ABORTED ]; then
+        dispatch_reason="The job was aborted after $took, as asked for in RELION${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
+    elif [ "$dispatch_ending" = FAILURE ] && [ -z "$dispatch_reason" ]; then
+        dispatch_reason="The job failed after $took, because $(cause)."
+    fi
+    rm -rf "$dispatch_control"
+    [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
+}
+fail() {
+    dispatch_reason=$*
+    exit 1
+}
+# Whether TERM came at the time limit, before which Slurm warns (--signal), or by a cancellation.
+time_limit_reached() {
+    local state end
+    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    [[ $state != *JobState=TIMEOUT* ]] || return 0
+    [[ $state == *JobState=RUNNING* ]] || return 1
+    end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
+    [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
+}
+# How the run went becomes the last entry of the record, dispatch.json, whose last line is "}".
+json_text() {
+    local text=${1//\\/\\\\}
+    text=${text//\"/\\\"}
+    [ -z "$1" ] || text="\"${text//[[:cntrl:]]/ }\""
+    printf '%s' "${text:-null}"
+}
+complete_record() (
+    record=$dispatch_job/dispatch.json new=$dispatch_job/.dispatch.json.run
+    [ -e "$record" ] || return
+    exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
+    [ "$(tail -n 1 "$record")" = "}" ] || return
+    {
+        head -n -1 "$record" | sed '$ s/$/,/'
+        echo '  "run": {'
+        echo "    \"started\": $(json_text "${dispatch_started:-}"),"
+        echo "    \"ended\": $(json_text "$(date -u +%FT%T+00:00)"),"
+        echo "    \"host\": $(json_text "$dispatch_host"),"
+        echo "    \"scheduler_job_id\": $(json_text "${dispatch_scheduler_job:-}"),"
+        echo "    \"exit_status\": $dispatch_status,"
+        echo "    \"ending\": $(json_text "$dispatch_ending"),"
+        echo "    \"reason\": $(json_text "$dispatch_reason"),"
+        echo "    \"gpus\": ${dispatch_gpu_usage:-null}"
+        printf '  }\n}\n'
+    } >"$new" && mv "$new" "$record"
+    rm -f "$new"
+)
+# Runs a function of this script on each node of the job, as a process of its own.
+on_each_node() { # FUNCTION ARGUMENTS…
+    ("$@")
+}
+# RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node
+# would empty each other's: this job has a folder of its own there, removed however it ends.
+dispatch_scratch_for_all=/scratch
+dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
+# Left by jobs of this user that are no more, as after a power cut. Each tells whose it is: host,
+# process and when that began, and Slurm's job.
+remove_dead_scratch() {
+    local folder host process began job found
+    cd "$1" 2>/dev/null || return 0
+    for folder in relion-dispatch.*; do
+        [[ -O $folder && ! -L $folder && -s $folder/owner ]] || continue
+        read -r host process began job <"$folder/owner"
+        if [ -n "$job" ] && command -v squeue >/dev/null; then
+            found=$(timeout 10 squeue --noheader --jobs="$job" 2>&1) || [[ $found == *"Invalid job id"* ]] || continue
+            [ -z "$found" ] || [[ $found == *"Invalid job id"* ]] || continue
+        else
+            [ "$host" = "$(uname -n)" ] || continue
+            [ "$(cut -d ' ' -f 22 "/proc/$process/stat" 2>/dev/null)" != "$began" ] || continue
+        fi
+        rm -rf "$folder"
+    done
+}
+make_scratch() {
+    umask 077
+    mkdir -p "$1" && echo "$2" >"$1/owner"
+}
+remove_scratch() { rm -rf "$1"; }
 finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
-    trap '' TERM INT HUP
+    trap '' TERM INT HUP USR1
+    end_watch
     tell_relion
     end_processes 2>/dev/null
+    tell_relion # once more, as the last of them may have written a file as well
+    explain
+    on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
     [ -z "${dispatch_keeper_pid:-}" ] || leave_gpus
+    complete_record 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.
 stop() {
-    trap '' TERM INT HUP
+    trap '' TERM INT HUP USR1
     dispatch_status=$((128 + $1))
+    dispatch_facts="stopped by signal $1"$'\n'
     tell_relion
-    echo "relion-dispatch: the job was stopped by signal $1." >&2
-    if [ -n "${!:-}" ] && kill -TERM "$!" 2>/dev/null; then
-        for _ in {1..50}; do
-            kill -0 "$!" 2>/dev/null || break
+    if [ -n "${dispatch_command:-}" ] && kill -TERM "$dispatch_command" 2>/dev/null; then
+        for _ in {1..30}; do
+            kill -0 "$dispatch_command" 2>/dev/null || break
             sleep 0.1
         done
-        kill -KILL "$!" 2>/dev/null
+        kill -KILL "$dispatch_command" 2>/dev/null
+        wait "$dispatch_command" 2>/dev/null
+    fi
+    if [ "$1" -eq 15 ] && declare -F time_limit_reached >/dev/null && time_limit_reached; then
+        dispatch_facts="stopped at the time limit"$'\n'
     fi
     exit "$dispatch_status"
+}
+# Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
+# the job is stopped. Should this script be killed, RELION is told so.
+keep_watch() {
+    local asked=0
+    trap - EXIT TERM INT HUP USR1
+    exec 8<> <(:) # nothing is ever read from there: a pause without a process
+    while [[ $(cat /proc/$$/stat 2>/dev/null) == *") "[!Z]* ]]; do # a zombie is dead as well
+        if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
+            [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
+            [ "$asked" -lt 120 ] || kill -USR1 $$ 2>/dev/null
+            asked=$((asked + 2))
+        fi
+        read -rt 2 -u 8
+    done
+    dispatch_status=137
+    dispatch_facts="the job script was killed"$'\n'
+    dispatch_watch=
+    finish
+}
+begin_watch() {
+    end_watch
+    keep_watch &
+    dispatch_watch=$!
+    disown "$dispatch_watch" # or bash would tell of its end
+}
+end_watch() { [ -z "${dispatch_watch:-}" ] || kill -KILL "$dispatch_watch" 2>/dev/null; }
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() {
+    ! aborted || exit 1
+    "$@" &
+    dispatch_command=$!
+    wait "$dispatch_command"
+    dispatch_status=$?
+    dispatch_command=
+    # Not all of RELION's programs notice that a disk is full: what they wrote then is cut short.
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
+        dispatch_status=1
+    fi
+    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
 trap finish EXIT
 trap 'stop 15' TERM
 trap 'stop 2' INT
 trap 'stop 1' HUP
+trap 'dispatch_overdue=120; stop 15' USR1
 
-# In the background, so that a signal is acted on at once and not after RELION's last iteration.
-run() {
-    "$@" &
-    wait "$!"
-    dispatch_status=$?
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || [ "$dispatch_status" -ne 0 ] || dispatch_status=1
-    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
-}
-
-if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
-    echo "relion-dispatch: aborted in RELION before the job started." >&2
-    touch "$dispatch_job/RELION_JOB_EXIT_ABORTED"
+[ -z "$dispatch_reason" ] || exit 1
+# The job begins, unless RELION was told before that it is over.
+aborted() { [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; }
+abort_before_start() {
+    dispatch_ending=ABORTED
+    dispatch_reason="The job was aborted in RELION before it started."
     exit 0
+}
+! aborted || abort_before_start
+[ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
+    fail "The job did not start, because RELION was told before that it had failed: submit it again."
+rm -rf "$dispatch_control" "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
+    ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
+    exit 1
 fi
+dispatch_began=$SECONDS
+begin_watch
+! aborted || abort_before_start
+dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
 cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
@@ -90,6 +350,7 @@ relion-dispatch 0.1.0
   A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
+remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
 for dispatch_name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
@@ -98,14 +359,21 @@ done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 
 # The image must be the file that was chosen, on each node: its size and the id in its header.
-dispatch_look='found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d " \n")"
-[ "$found" = "$2" ] || {
-    echo "relion-dispatch: the image $1 on $(uname -n) is not the one that was chosen" \
-        "(size and SIF id $found instead of $2): have your admin put the right file there," \
-        "and submit the job again." >&2
+look_at_image() { # FILE STATE
+    local found
+    found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d ' \n')"
+    [ "$found" = "$2" ] && return
+    echo "The image $1 on $(uname -n) is not the one that was chosen (size and SIF id $found instead of" \
+        "$2): have your admin put the right file there, and submit the job again."
+    return 1
+}
+if ! dispatch_reason=$(on_each_node look_at_image /data/site/relion-5.1.0-cuda.sif '141 62d8bd61d788591dbf68b9ce1e7f647b'); then
+    dispatch_reason=${dispatch_reason%%$'\n'*}
     exit 1
-}'
-bash -c "$dispatch_look" look /data/site/relion-5.1.0-cuda.sif '141 62d8bd61d788591dbf68b9ce1e7f647b' || exit 1
+fi
+on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
+on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $(cut -d ' ' -f 22 /proc/$$/stat) ${SLURM_JOB_ID:-}" ||
+    fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
 
 # MPS: a control daemon of this job's own, with a folder of its own, by which it is known.
 mps_processes() { # FOLDER: its daemon and the server that this starts
@@ -318,16 +586,15 @@ dispatch_gpus=4 dispatch_ranks=9
 dispatch_each=2 dispatch_bytes=3876912896
 [ "$dispatch_mps" = yes ] || dispatch_bytes=3876912896
 fit_ranks() {
-    local usable=$((dispatch_memory * 1048576 / 100 * 97)) most=$dispatch_each why
+    local usable=$((dispatch_memory * 1048576 * 97 / 100)) most=$dispatch_each why
     [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
     why="$((usable / 1000000)) MB are usable of the smallest GPU here, and a rank needs $((dispatch_bytes / 1000000)) MB"
     [ "$most" -le "$dispatch_most" ] || most=$dispatch_most why="a GPU in exclusive mode takes one process without MPS"
     [ "$most" -lt "$dispatch_each" ] || return 0
     if [ "$most" -lt 1 ] && [ 2653326336 -gt "$usable" ]; then
-        echo "relion-dispatch: the refinement does not fit: $why, and RELION cannot do with less than" \
+        fail "The refinement does not fit: $why, and RELION cannot do with less than" \
             "2653 MB on a GPU; use --pad 1 or fewer classes, or have your admin" \
-            "send the job to larger GPUs." >&2
-        exit 1
+            "send the job to larger GPUs."
     fi
     dispatch_each=$((most > 1 ? most : 1))
     # Split half sets need an even number of followers.
@@ -339,7 +606,9 @@ fit_ranks() {
 fit_ranks
 # What that makes on each GPU, for the record.
 dispatch_prediction=", \"ranks\": $dispatch_each, \"predicted_bytes\": $((dispatch_bytes * dispatch_each))"
+begin_watch # once more: it now knows what the steps before have made
 
+dispatch_program=relion_refine_mpi
 run apptainer --quiet exec --no-eval --cleanenv --nv \
     --mount=type=bind,source=/data/project,destination=/data/project \
     --mount=type=bind,source=/scratch,destination=/scratch \
@@ -348,9 +617,9 @@ run apptainer --quiet exec --no-eval --cleanenv --nv \
     mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
     relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
     --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size \
-    --ini_high 60 --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 \
-    --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
+    --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
+    --pool 3 --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
     --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
     --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
-    --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/ \
+    --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/.dispatch_control/ \
     --gpu 0:1:2:3 --j 6

@@ -54,7 +54,9 @@ def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(
 
     wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
     assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
-    assert "stopped by signal 15" in (job / "run.err").read_text()
+    wait_for(
+        lambda: "stopped from outside" in (job / "run.err").read_text(), 10, "the sentence on why"
+    )
     wait_for(lambda: not processes_of(group), 20, "the end of all its processes")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ..sif_file import write_sif
+from .running_job import RunningJob
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 
@@ -118,3 +119,9 @@ def corpus_job(project: Path) -> Callable[[str], Path]:
         return folder / "run_submit.script"
 
     return copy
+
+
+@pytest.fixture
+def running_job(tmp_path: Path, project: Path) -> RunningJob:
+    """Runs job scripts of the project's submissions."""
+    return RunningJob(tmp_path, project)

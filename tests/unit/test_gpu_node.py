@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from dispatcher.configuration import load_configuration
-from dispatcher.job_script import job_script
+from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.plan import Plan
 from dispatcher.planning import plan_script
 
@@ -123,9 +124,11 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
         script = corpus_job(job)
+        text = script.read_text().replace("_dir /scratch ", f"_dir {tmp_path}/scratch ")
+        script.write_text(text)
         plan: Plan = plan_script(script, load_configuration())
         plan = plan._replace(gpu_fit={**plan.gpu_fit, **(fit or {})})
-        (tmp_path / "job_script").write_text(job_script(plan))
+        (tmp_path / "job_script").write_text(job_script(plan, secrets.token_hex(6)))
         done = subprocess.run(
             ["bash", tmp_path / "job_script"],
             cwd=project,
@@ -266,7 +269,7 @@ def test_a_card_that_takes_no_rank_is_refused_before_relion_starts(run: Run) -> 
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "the refinement does not fit: 2034 MB are usable" in ran.err
+    assert "The refinement does not fit: 2034 MB are usable" in ran.err
     assert "--pad 1" in ran.err
     assert (ran.job / "RELION_JOB_EXIT_FAILURE").exists()
     assert ran.mps[-1] == "quit"
@@ -324,7 +327,7 @@ def test_the_record_keeps_the_planned_number_of_ranks(
     assert all(prefix)
     assert "dispatch_" not in json.dumps(prefix)
     assert (f"--ntasks={plan.nproc}" if nodes > 1 else f"{plan.nproc}") in prefix
-    text = job_script(plan)
+    text = job_script(plan, NO_TOKEN)
     assert f'"${{dispatch_ranks:-{plan.nproc}}}"' in text
     assert ('"${dispatch_task[@]}" apptainer' in text) == (nodes > 1)
 

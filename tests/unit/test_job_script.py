@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from dispatcher.configuration import load_configuration
 from dispatcher.errors import ConfigError, TemplateError
-from dispatcher.job_script import job_script
+from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 
 from .conftest import CORPUS
+from .running_job import RunningJob, exit_files, wait_until
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -23,43 +24,17 @@ CorpusJob = Callable[[str], Path]
 WriteSite = Callable[..., Path]
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
-# Stands in for Apptainer, which unit tests do not have: records what follows the image, NUL by
-# NUL, and does what the test asks for.
-APPTAINER = """#!/bin/bash
-while [[ $1 != *.sif ]]; do shift; done
-shift
-{ printf '%s\\0' "$@"; printf '\\n'; } >> "$RECORDED"
-eval "${ON_RUN:-true}"
-"""
-
 
 @pytest.fixture
-def run_script(tmp_path: Path, project: Path) -> RunScript:
+def run_script(running_job: RunningJob) -> RunScript:
     """Render a submission's job script and run it in bash with a stand-in for Apptainer."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    apptainer = programs / "apptainer"
-    apptainer.write_text(APPTAINER)
-    apptainer.chmod(0o755)
+    return running_job.run
 
-    def run(script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        rendered = tmp_path / "job_script"
-        rendered.write_text(job_script(plan_script(script, load_configuration())))
-        return subprocess.run(
-            ["bash", rendered],
-            text=True,
-            capture_output=True,
-            cwd=project,
-            timeout=30,
-            env={
-                "PATH": f"{programs}:{os.environ['PATH']}",
-                "HOME": str(tmp_path),
-                "RECORDED": str(tmp_path / "recorded"),
-                **environment,
-            },
-        )
 
-    return run
+def without_folders(argv: list[str]) -> list[str]:
+    """The words less the folders that the job script names itself."""
+    own = ("--pipeline_control", "--pipeline-control", "--scratch_dir")
+    return [word for before, word in pairwise(["", *argv]) if before not in own and word not in own]
 
 
 def recorded(tmp_path: Path) -> list[list[str]]:
@@ -88,14 +63,16 @@ def test_the_program_gets_what_the_plan_says(
     in_container = [command.command.argv for command in plan.commands if command.prefix]
     if in_container:
         assert done.returncode == 0, done.stderr
-        assert recorded(tmp_path) == in_container
+        assert list(map(without_folders, recorded(tmp_path))) == list(
+            map(without_folders, in_container)
+        )
 
 
 def test_every_corpus_script_is_read_by_bash(corpus_job: CorpusJob, tmp_path: Path) -> None:
     configuration = load_configuration()
     for source in sorted(CORPUS.glob("*/*/run_submit.script")):
         name = f"{source.parent.parent.name}/{source.parent.name}"
-        text = job_script(plan_script(corpus_job(name), configuration))
+        text = job_script(plan_script(corpus_job(name), configuration), NO_TOKEN)
         (tmp_path / f"{name.replace('/', '_')}.sh").write_text(text)
 
     read = subprocess.run(
@@ -162,7 +139,7 @@ def test_a_project_path_runs_nothing(
     script = corpus_job("relion-5.0.1/PostProcess_job016").relative_to(project)
     moved = project.rename(tmp_path / text.replace("/", "_"))
 
-    rendered = job_script(plan_script(moved / script, load_configuration()))
+    rendered = job_script(plan_script(moved / script, load_configuration()), NO_TOKEN)
 
     start = tmp_path / "start_of_script"
     start.write_text(rendered[: rendered.index("\ndispatch_job=")] + "\npwd -P\n")
@@ -180,7 +157,7 @@ def test_a_line_break_in_the_project_path_is_refused(
     moved = project.rename(tmp_path / "a\ntouch canary\n")
 
     with pytest.raises(TemplateError, match="line break"):
-        job_script(plan_script(moved / script, load_configuration()))
+        job_script(plan_script(moved / script, load_configuration()), NO_TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +169,10 @@ def test_a_config_value_that_cannot_stand_in_a_directive_is_refused(
     site("site.json", {"scheduler": "slurm", "job_parameters": {"submit": {"partition": value}}})
 
     with pytest.raises(TemplateError, match=r"(line break|directive)"):
-        job_script(plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()))
+        job_script(
+            plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()),
+            NO_TOKEN,
+        )
 
 
 def test_a_name_of_a_variable_that_is_none_is_refused(site: WriteSite) -> None:
@@ -239,10 +219,6 @@ def test_variables_expand_on_the_node(
         "--d",
         "$JOB_ID",
     ]
-
-
-def exit_files(script: Path) -> set[str]:
-    return {path.name.rpartition("_")[2] for path in script.parent.glob("RELION_JOB_EXIT_*")}
 
 
 def test_success_is_told(corpus_job: CorpusJob, run_script: RunScript) -> None:
@@ -315,21 +291,12 @@ def test_failure_beside_success_is_failure(
 
 @pytest.mark.parametrize("terms", [1, 2])
 def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
-    terms: int, corpus_job: CorpusJob, tmp_path: Path, project: Path, run_script: RunScript
+    terms: int, corpus_job: CorpusJob, project: Path, running_job: RunningJob
 ) -> None:
     """The program ignores TERM; exit files are there at once, not when it ends."""
     script = corpus_job("relion-5.0.1/PostProcess_job016")
-    run_script(script)  # writes the stand-in for Apptainer's record and the job script's file
-    (script.parent / "RELION_JOB_EXIT_SUCCESS").unlink()
-    job = subprocess.Popen(
-        ["bash", tmp_path / "job_script"],
-        cwd=project,
-        start_new_session=True,
-        env={
-            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-            "RECORDED": str(tmp_path / "recorded"),
-            "ON_RUN": "trap '' TERM; touch running; sleep 30",
-        },
+    job = running_job.start(
+        running_job.render(script), ON_RUN="trap '' TERM; touch running; sleep 30"
     )
     wait_until((project / "running").exists)
 
@@ -343,7 +310,7 @@ def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
 
 
 def test_a_job_stopped_before_its_first_command_cleans_up(
-    corpus_job: CorpusJob, site: WriteSite, tmp_path: Path, project: Path, run_script: RunScript
+    corpus_job: CorpusJob, site: WriteSite, project: Path, running_job: RunningJob
 ) -> None:
     site(
         "job_template/refine.sh.j2",
@@ -352,9 +319,7 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
     )
     site("site.json", {"scheduler": "slurm"})
     script = corpus_job("relion-5.0.1/Refine3D_job011")
-    text = job_script(plan_script(script, load_configuration()))
-    (tmp_path / "job_script").write_text(text)
-    job = subprocess.Popen(["bash", tmp_path / "job_script"], cwd=project, start_new_session=True)
+    job = running_job.start(running_job.render(script))
     wait_until((project / "running").exists)
 
     job.send_signal(15)
@@ -362,13 +327,6 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
     assert job.wait(10) == 143
     assert exit_files(script) == {"FAILURE"}
     assert (project / "cleaned").exists()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_redirected_echo_writes_its_file(
@@ -415,7 +373,9 @@ def test_a_sites_own_template_wins_and_may_extend_the_shipped_one(
         },
     )
 
-    text = job_script(plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration()))
+    text = job_script(
+        plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration()), NO_TOKEN
+    )
 
     assert 'echo "site\'s own"' in text
     assert "nvidia-cuda-mps-control" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.configuration import load_configuration
-from dispatcher.job_script import job_script
+from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 from dispatcher.sif import read_header
 
@@ -38,7 +38,7 @@ def rendered(corpus_job: CorpusJob, images: Path, tmp_path: Path) -> tuple[Path,
     assert images.is_file()
     submission = corpus_job(JOB)
     script = tmp_path / "job_script"
-    script.write_text(job_script(plan_script(submission, load_configuration())))
+    script.write_text(job_script(plan_script(submission, load_configuration()), NO_TOKEN))
     return script, submission.parent
 
 

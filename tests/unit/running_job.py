@@ -1,0 +1,93 @@
+"""Job scripts run for real by bash, with a stand-in for Apptainer, which unit tests do not have."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dispatcher.configuration import load_configuration
+from dispatcher.job_script import job_script
+from dispatcher.planning import plan_script
+
+# Records what follows the image, NUL by NUL, and does what the test asks for. CONTROL is the
+# folder that RELION's programs are told to put their exit files in.
+APPTAINER = """#!/bin/bash
+while [[ $1 != *.sif ]]; do shift; done
+shift
+{ printf '%s\\0' "$@"; printf '\\n'; } >> "$RECORDED"
+while (($#)); do
+    [ "$1" != --pipeline_control ] || CONTROL=$2
+    [ "$1" != --scratch_dir ] || SCRATCH=$2
+    shift
+done
+eval "${ON_RUN:-true}"
+"""
+
+
+class RunningJob:
+    """Renders a submission's job script, and runs it as the scheduler would: in its own session."""
+
+    def __init__(self, folder: Path, project: Path) -> None:
+        self.folder = folder
+        self.project = project
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.program("apptainer", APPTAINER)
+
+    def program(self, name: str, text: str) -> None:
+        """Put a program into the script's PATH."""
+        path = self.programs / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def render(self, script: Path, token: str | None = None) -> Path:
+        """The job script of a new submission, in a file of its own.
+
+        The corpus' scratch folder, /scratch, becomes ``scratch`` in the test's folder.
+        """
+        text = script.read_text()
+        script.write_text(text.replace("_dir /scratch ", f"_dir {self.folder}/scratch "))
+        token = token or secrets.token_hex(6)
+        rendered = self.folder / f"job_script.{token}"
+        rendered.write_text(job_script(plan_script(script, load_configuration()), token))
+        return rendered
+
+    def start(self, rendered: Path, **environment: str) -> subprocess.Popen[str]:
+        """Start a rendered script."""
+        return subprocess.Popen(
+            ["bash", rendered],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.project,
+            start_new_session=True,
+            env={
+                "PATH": f"{self.programs}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "RECORDED": str(self.folder / "recorded"),
+                **environment,
+            },
+        )
+
+    def run(self, script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Render and run to the end."""
+        job = self.start(self.render(script), **environment)
+        output, errors = job.communicate(timeout=60)
+        return subprocess.CompletedProcess(job.args, job.returncode, output, errors)
+
+
+def exit_files(script: Path) -> set[str]:
+    """Which of RELION's exit files lie beside `script`."""
+    return {path.name.rpartition("_")[2] for path in script.parent.glob("RELION_JOB_EXIT_*")}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `condition` holds; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,108 @@
+"""Known ways to fail: as shipped, with the site's own, read by grep and Python alike."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.check import problems
+from dispatcher.endings import Ending, explained, load_endings
+from dispatcher.errors import ConfigError
+
+WriteSite = Callable[..., Path]
+
+# What programs write: RELION's texts from its source, the others' as they were seen.
+TEXTS = {
+    "stopped at the time limit": "time_limit",
+    "slurmstepd: error: *** JOB 5 ON gpu1 CANCELLED AT 2026-01-01 DUE TO TIME LIMIT ***": "time_limit",  # noqa: E501
+    "stopped by signal 15": "stopped",
+    "ERROR: CudaCustomAllocator out of memory": "gpu_memory",
+    "ERROR: out of memory in custom_allocator.cuh at line 436 (error-code 2)": "gpu_memory",
+    "You ran out of memory on the GPU(s).": "gpu_memory",
+    "When trying to plan one or more Fourier transforms, it was found": "gpu_memory",
+    "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to": "gpu_memory",
+    "There was an issue with the GPU-ids.": "gpu_ids",
+    "slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.": "host_memory",
+    "slurmstepd: error: Detected 1 oom-kill event(s) in step 5.batch": "host_memory",
+    "oom-kill": "host_memory",
+    "  what():  std::bad_alloc": "host_memory",
+    "mpirun noticed that process rank 1 exited on signal 9 (Killed).": "killed",
+    "exit status 137": "killed",
+    " + Number of MPI processes             = 1": "mpi_mismatch",
+    "scratch: head: error writing: No space left on device": "scratch_full",
+    "head: error writing 'standard output': Disk quota exceeded": "disk_full",
+    'FATAL:   "relion_x": executable file not found in $PATH': "missing_program",
+    "exit status 127": "missing_program",
+    "x: error while loading shared libraries: liby.so.1: cannot open": "missing_library",
+    "bash: a: Permission denied": "permission",
+    " + Number of MPI processes             = 12": None,
+    "exit status 1": None,
+    " RELION version: 5.1.0": None,
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_are_known_to_python_and_to_grep(text: str) -> None:
+    endings = load_endings()
+    surrounded = f"before\n{text}\nafter"
+
+    found = explained(surrounded, endings)
+    by_grep = next((name for name, each in endings.items() if grep(each, surrounded)), None)
+
+    assert by_grep == TEXTS[text]
+    assert found == (endings[by_grep].sentence if by_grep else None)
+
+
+def grep(ending: Ending, text: str) -> bool:
+    """As the job script does it."""
+    done = subprocess.run(
+        ["grep", "-Eiq", "-e", ending.pattern], input=text, text=True, stderr=subprocess.PIPE
+    )
+    assert done.stderr == ""
+    return done.returncode == 0
+
+
+def test_a_sites_new_entries_go_first_and_known_ones_are_changed(site: WriteSite) -> None:
+    shipped = list(load_endings())
+    new = {"pattern": "x", "cause": "y", "advice": "z"}
+    site("endings.json", {"disk_full": {"advice": "call 123"}, "own": new})
+
+    endings = load_endings()
+
+    assert list(endings) == ["own", *shipped]
+    assert endings["disk_full"].advice == "call 123"
+    assert "No space left" in endings["disk_full"].pattern
+
+
+GOOD = {"pattern": "a", "cause": "b", "advice": "c"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({**GOOD, "pattern": "("}, 'ending "own", key "pattern": missing )'),
+        ({**GOOD, "pattern": r"\d+ x"}, r'"\d" is no part of an extended regular expression'),
+        ({**GOOD, "pattern": "(?i)x"}, "is no part"),
+        ({**GOOD, "pattern": "a.*?b"}, "is no part"),
+        ({**GOOD, "pattern": "[[:space:]]x"}, "is no part"),
+        ({**GOOD, "pattern": "a*"}, "matches an empty line"),
+        ({**GOOD, "cause": "two\nlines"}, 'key "cause": expected one line'),
+        ({**GOOD, "advice": " "}, 'key "advice": expected one line'),
+        ({**GOOD, "advise": "x"}, 'key "advise": unknown key; did you mean "advice"'),
+        ({"pattern": "a", "cause": "b"}, 'ending "own", key "advice" is missing'),
+        ({**GOOD, "cause": 5}, 'ending "own", key "cause": expected a valid string'),
+        ("x", 'ending "own": expected'),
+    ],
+)
+def test_what_is_wrong_is_said(entry: Any, message: str, site: WriteSite) -> None:
+    path = site("endings.json", {"own": entry})
+
+    with pytest.raises(ConfigError) as error:
+        load_endings()
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+    assert str(error.value).splitlines()[0] in problems()
