@@ -15,7 +15,7 @@ from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
 from .errors import DispatchError, ImageError
 from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
-from .job_script import job_script, job_variables
+from .job_script import NO_TOKEN, job_script, job_variables, watcher_script
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
 from .planning import make_plan
@@ -147,7 +147,10 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     refinement_model=lambda *_: _SAMPLE,
                     verified=_unread,
                 )
-                script = job_script(plan)
+                scripts = [job_script(plan, NO_TOKEN)]
+                scheduler = site.schedulers[plan.scheduler]
+                if scheduler.watcher:
+                    scripts.append(watcher_script(plan, scheduler, "1", NO_TOKEN))
             except DispatchError as error:
                 found.append(f'job type "{name}": {error}')
                 continue
@@ -166,10 +169,12 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
                     f'command "{plan.submit_command[0]}" is not found.'
                 )
-            known |= set(job_variables(plan)) - set(plan.job_parameters)
-            read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
-            if read.returncode != 0:
-                found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
+            known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
+            for script in scripts:
+                read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+                if read.returncode != 0:
+                    said = read.stderr.strip()
+                    found.append(f'job type "{name}", template {plan.template}: {said}')
     return found + list(_unused_parameters(site, types, known))
 
 

@@ -16,6 +16,7 @@ import typer
 
 from . import __version__
 from .commands import images as cli_images
+from .commands import jobs as cli_jobs
 from .commands import projects as cli_projects
 from .commands import site as cli_site
 from .errors import DispatchError
@@ -75,16 +76,16 @@ def plan(
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
     from .configuration import load_configuration
-    from .job_script import job_script
+    from .job_script import NO_TOKEN, job_script
     from .planning import plan_script
 
     planned = plan_script(script, load_configuration())
     if as_script:
-        sys.stdout.write(job_script(planned))
+        sys.stdout.write(job_script(planned, NO_TOKEN))
     elif as_json:
         print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
     else:
-        job_script(planned)  # a template's mistake belongs to the answer
+        job_script(planned, NO_TOKEN)  # a template's mistake belongs to the answer
         print("\n".join(planned.summary))
         print(f"scheduler {planned.scheduler}, template {planned.template}\n")
         print("\n".join(planned.reasons))
@@ -160,6 +161,9 @@ def hook_argv() -> list[str]:
     return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parent.parent)]
 
 
+app.command()(cli_jobs.status)
+app.command()(cli_jobs.cancel)
+app.command()(cli_jobs.watch)
 app.command()(cli_projects.pin)
 app.command()(cli_projects.reproduce)
 app.add_typer(cli_images.images_app, name="images")

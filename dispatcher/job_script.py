@@ -8,18 +8,22 @@ from markupsafe import Markup
 
 from . import __version__
 from .errors import TemplateError
+from .job_end import UNSEEN
 from .plan import Plan
+from .scheduler import Scheduler, filled
 from .shell_words import quote
 from .templates import environment, render, template_folders
 
-__all__ = ["job_script", "job_variables"]
+__all__ = ["NO_TOKEN", "job_script", "job_variables", "watcher_script"]
+
+NO_TOKEN = "0" * 12  # of scripts that are shown and not submitted
 
 # Known to every template, whether a site sets them or not.
 _OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": None}
 
 
-def job_script(plan: Plan) -> str:
-    """Render the plan's template.
+def job_script(plan: Plan, token: str) -> str:
+    """Render the plan's template; `token` tells this submission from all others.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
@@ -28,10 +32,29 @@ def job_script(plan: Plan) -> str:
         raise TemplateError(
             f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
         )
-    return render(environment(template_folders()), plan.template, job_variables(plan))
+    return render(environment(template_folders()), plan.template, job_variables(plan, token))
 
 
-def job_variables(plan: Plan) -> dict[str, Any]:
+def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) -> str:
+    """Render the script of the job that tells RELION the end where the job's own could not.
+
+    Raises:
+        TemplateError: the template is wrong, or a value cannot stand in a script.
+    """
+    watcher = scheduler.watcher
+    variables = {
+        **job_variables(plan, token),
+        "job_id": job_id,
+        "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
+        "end_command": filled(scheduler.end_command, job_id=job_id),
+        "ends": list(scheduler.ends.items()),
+        "unseen": UNSEEN,
+        "facts": scheduler.facts,
+    }
+    return render(environment(template_folders()), "watcher.sh.j2", variables)
+
+
+def job_variables(plan: Plan, token: str) -> dict[str, Any]:
     """The variables of docs/templates.md: the FMI format's names, and ours."""
     at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
     main = plan.commands[at]
@@ -39,6 +62,7 @@ def job_variables(plan: Plan) -> dict[str, Any]:
         **_OPTIONAL,
         **plan.job_parameters,
         "name": plan.name,
+        "token": token,
         "project": str(plan.project),
         "outfile": plan.outfile,
         "errfile": plan.errfile,

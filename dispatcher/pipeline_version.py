@@ -8,7 +8,13 @@ from pathlib import Path
 from .errors import InputError
 from .star import read_blocks
 
-__all__ = ["PIPELINE", "major_version", "older_than_pipeline", "pipeline_major"]
+__all__ = [
+    "PIPELINE",
+    "major_version",
+    "older_than_pipeline",
+    "pipeline_major",
+    "project_folder",
+]
 
 PIPELINE = "default_pipeline.star"
 
@@ -62,3 +68,18 @@ def pipeline_major(project: Path) -> int | None:
     except (OSError, InputError):  # a pipeline that cannot be read is RELION's to complain about
         return None
     return 3
+
+
+def project_folder() -> Path:
+    """The folder that this command was called in, which must be a RELION project.
+
+    Raises:
+        InputError: it is none.
+    """
+    project = Path.cwd()
+    if not (project / PIPELINE).is_file():
+        raise InputError(
+            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
+            "folder, and type the command there."
+        )
+    return project

@@ -12,10 +12,11 @@ import pytest
 
 from dispatcher.configuration import load_configuration
 from dispatcher.images import Build, Image
-from dispatcher.job_script import job_variables
+from dispatcher.job_script import NO_TOKEN, job_variables
 from dispatcher.job_types import JobType, load_job_types
 from dispatcher.planning import plan_script
-from dispatcher.site import Apptainer, Mpi, Partition, Scheduler, Site, load_site
+from dispatcher.scheduler import Scheduler, Watcher
+from dispatcher.site import Apptainer, Mpi, Partition, Site, load_site
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
@@ -30,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "kinds"),
     [
-        ("site.md", [Site, Apptainer, Mpi, Scheduler, Partition]),
+        ("site.md", [Site, Apptainer, Mpi, Scheduler, Watcher, Partition]),
         ("dispatch_config.md", [JobType]),
         ("images.md", [Image, Build]),
     ],
@@ -47,10 +48,10 @@ def test_every_template_variable_is_described(corpus_job: Callable[[str], Path])
     plan = plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
     text = (ROOT / "docs" / "templates.md").read_text()
 
-    for name in job_variables(plan):
+    for name in job_variables(plan, NO_TOKEN):
         assert f"`job.{name}`" in text, name
     for name in re.findall(r"`job\.(\w+)`", text):
-        assert name in job_variables(plan), name
+        assert name in job_variables(plan, NO_TOKEN), name
 
 
 def examples(page: str) -> list[str]:

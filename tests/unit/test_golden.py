@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dispatcher.configuration import load_configuration
-from dispatcher.job_script import job_script
+from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -58,7 +58,7 @@ def test_job_script_is_the_golden_one(
     job, settings = CASES[name]
     site("site.json", settings)
 
-    rendered = job_script(plan_script(corpus_job(job), load_configuration()))
+    rendered = job_script(plan_script(corpus_job(job), load_configuration()), NO_TOKEN)
 
     rendered = rendered.replace(str(tmp_path), "/data")
     golden = GOLDEN / f"{name}.sh"

@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.configuration import load_configuration
 from dispatcher.errors import ConfigError, TemplateError
-from dispatcher.job_script import job_script
+from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 
 from .conftest import CORPUS
@@ -44,7 +44,7 @@ def run_script(tmp_path: Path, project: Path) -> RunScript:
 
     def run(script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         rendered = tmp_path / "job_script"
-        rendered.write_text(job_script(plan_script(script, load_configuration())))
+        rendered.write_text(job_script(plan_script(script, load_configuration()), NO_TOKEN))
         return subprocess.run(
             ["bash", rendered],
             text=True,
@@ -95,7 +95,7 @@ def test_every_corpus_script_is_read_by_bash(corpus_job: CorpusJob, tmp_path: Pa
     configuration = load_configuration()
     for source in sorted(CORPUS.glob("*/*/run_submit.script")):
         name = f"{source.parent.parent.name}/{source.parent.name}"
-        text = job_script(plan_script(corpus_job(name), configuration))
+        text = job_script(plan_script(corpus_job(name), configuration), NO_TOKEN)
         (tmp_path / f"{name.replace('/', '_')}.sh").write_text(text)
 
     read = subprocess.run(
@@ -162,7 +162,7 @@ def test_a_project_path_runs_nothing(
     script = corpus_job("relion-5.0.1/PostProcess_job016").relative_to(project)
     moved = project.rename(tmp_path / text.replace("/", "_"))
 
-    rendered = job_script(plan_script(moved / script, load_configuration()))
+    rendered = job_script(plan_script(moved / script, load_configuration()), NO_TOKEN)
 
     start = tmp_path / "start_of_script"
     start.write_text(rendered[: rendered.index("\ndispatch_job=")] + "\npwd -P\n")
@@ -180,7 +180,7 @@ def test_a_line_break_in_the_project_path_is_refused(
     moved = project.rename(tmp_path / "a\ntouch canary\n")
 
     with pytest.raises(TemplateError, match="line break"):
-        job_script(plan_script(moved / script, load_configuration()))
+        job_script(plan_script(moved / script, load_configuration()), NO_TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,10 @@ def test_a_config_value_that_cannot_stand_in_a_directive_is_refused(
     site("site.json", {"scheduler": "slurm", "job_parameters": {"submit": {"partition": value}}})
 
     with pytest.raises(TemplateError, match=r"(line break|directive)"):
-        job_script(plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()))
+        job_script(
+            plan_script(corpus_job("relion-5.0.1/PostProcess_job016"), load_configuration()),
+            NO_TOKEN,
+        )
 
 
 def test_a_name_of_a_variable_that_is_none_is_refused(site: WriteSite) -> None:
@@ -352,7 +355,7 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
     )
     site("site.json", {"scheduler": "slurm"})
     script = corpus_job("relion-5.0.1/Refine3D_job011")
-    text = job_script(plan_script(script, load_configuration()))
+    text = job_script(plan_script(script, load_configuration()), NO_TOKEN)
     (tmp_path / "job_script").write_text(text)
     job = subprocess.Popen(["bash", tmp_path / "job_script"], cwd=project, start_new_session=True)
     wait_until((project / "running").exists)
@@ -456,7 +459,9 @@ def test_a_sites_own_template_wins_and_may_extend_the_shipped_one(
         },
     )
 
-    text = job_script(plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration()))
+    text = job_script(
+        plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration()), NO_TOKEN
+    )
 
     assert 'echo "site\'s own"' in text
     assert "nvidia-cuda-mps-control" in text
