@@ -16,6 +16,7 @@ from typing import Any
 
 from .atomic_files import keep_previous, write_atomically
 from .catalogue.known_projects import remember
+from .claim import give_up
 from .configuration import Configuration, load_configuration
 from .errors import DispatchError, SubmitError, WriteError
 from .exit_files import ABORT_NOW, end_of, tell
@@ -57,8 +58,11 @@ def dispatch(script: Path) -> None:
     try:
         submitted = submit(scheduler, argv, plan.project, token)
     except SubmitError as error:
-        _note(folder, token, refused=str(error))
-        raise
+        if give_up(folder, token):
+            _note(folder, token, refused=str(error))
+            raise
+        # Whatever the submit command said: the job's script runs.
+        submitted = Submitted(None, "", (str(error),))
     except KeyboardInterrupt:
         _ignore_signals()
         submitted = _taken_meanwhile(scheduler, plan, token)
@@ -73,9 +77,9 @@ def dispatch(script: Path) -> None:
     )
     if plan.image:
         remember(plan.project, configuration.site)
-    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id}"):
+    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
         say(line, sys.stdout)
-    if scheduler.watcher:
+    if scheduler.watcher and submitted.job_id:
         _note(folder, token, watcher=_watched(scheduler, plan, submitted.job_id, token))
 
 
@@ -136,6 +140,8 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     found = queue.job(token) if queue else None
     if found:
         return Submitted(found.job_id, "", ("interrupted, yet the queue had the job",))
+    if not give_up(plan.project / plan.name, token):
+        return Submitted(None, "", ("interrupted, yet the job's script runs",))
     sentence = "The submission was interrupted" + (
         ", and the job is not in the queue: run it again."
         if queue

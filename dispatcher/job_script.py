@@ -45,6 +45,7 @@ def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) ->
     variables = {
         **job_variables(plan, token),
         "job_id": job_id,
+        "detached": scheduler.detached,
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
         "end_command": filled(scheduler.end_command, job_id=job_id),
         "ends": list(scheduler.ends.items()),

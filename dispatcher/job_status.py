@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -46,9 +45,10 @@ def job_status(job: Job) -> JobStatus:
     record: Mapping[str, Any] = job.record or {}
     image = record.get("image")
     queued = job.queued
+    run: Mapping[str, Any] = record.get("run") or {}  # what the job's script wrote at its end
     reason = None
     if job.status in ("Failed", "Aborted"):
-        reason = last_sentence(job.errfile)
+        reason = run.get("reason") or last_sentence(job.errfile)
     elif queued and job.queue and job.queue.is_pending(queued):
         reason = queued.reason or None
     return JobStatus(
@@ -57,32 +57,36 @@ def job_status(job: Job) -> JobStatus:
         scheduler=record.get("scheduler"),
         state=queued.state if queued else None,
         job_id=record.get("job_id") or (queued.job_id if queued else None),
-        node=(queued.node or None) if queued else None,
+        node=(queued.node if queued else "") or run.get("host"),
         nproc=record.get("nproc"),
         ngpu=record.get("ngpu"),
         image=f"{image['name']} {image['version']}" if image else None,
         iteration=iteration_reached(job.folder) if record else None,
         dispatched=record.get("dispatched"),
         run_time=(queued.time or None) if queued else None,
-        seconds=_seconds(job),
+        seconds=_seconds(job, run),
         reason=reason,
     )
 
 
-def _seconds(job: Job) -> int | None:
-    """From the submission to the job's end, or until now."""
+def _seconds(job: Job, run: Mapping[str, Any]) -> int | None:
+    """How long the job ran; where its script does not tell, from its submission to its end."""
     try:
-        begin = datetime.fromisoformat(str((job.record or {})["dispatched"])).timestamp()
+        begin = _time(run.get("started") or (job.record or {})["dispatched"])
         end = end_of(job.folder)
-        if end:
+        if run.get("ended"):
+            until = _time(run["ended"])
+        elif end:
             until = (job.folder / f"RELION_JOB_EXIT_{end}").stat().st_mtime
-        elif job.status == "Running":
-            until = time.time()
         else:
             return None
     except (LookupError, ValueError, OSError):
         return None
     return max(0, round(until - begin))
+
+
+def _time(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()
 
 
 def iteration_reached(folder: Path) -> int | None:
@@ -110,20 +114,18 @@ def as_row(status: JobStatus) -> tuple[str, ...]:
     """The job as a row of the table under HEADS."""
     ranks = None if status["nproc"] is None else f"{status['nproc']} x {status['ngpu']}"
     seconds = status["seconds"]
-    since = (
-        None if seconds is None else f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    )
+    took = None if seconds is None else str(timedelta(seconds=seconds))
     running = status["relion"] == "Running"
     cells = (
         status["job"],
         status["relion"],
         status["state"] if running else None,
         status["job_id"],
-        status["node"] if running else None,
+        status["node"],
         ranks,
         status["image"],
         status["iteration"],
-        (status["run_time"] if running else None) or since,
+        status["run_time"] if running else took,
         status["reason"],
     )
     return tuple("-" if cell is None else str(cell) for cell in cells)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from . import host
+from .claim import give_up
 from .exit_files import End, tell
 from .job_end import ask_end
 from .project_jobs import Job, look
@@ -102,6 +103,8 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         if not is_lost(job):
             continue
         sentence = _why(job, project)
+        if job.token:
+            give_up(job.folder, job.token)  # what may still be on its way to the queue
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
         if tell(job.folder, job.errfile, end, sentence, job.token or None):
             yield f"{job.name}: {sentence}"

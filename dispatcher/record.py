@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 RECORD = "dispatch.json"
-LOCK = ".dispatch.lock"
+LOCK = ".dispatch.json.lock"
 SUBMISSION = "run_submit.script"
 
 

@@ -28,9 +28,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
 
 class Submitted(NamedTuple):
-    """The job id, what the submit command printed, and what went wrong before, in order."""
+    """The job id (None where nobody knows it yet), what the submit command printed, and what went
+    wrong before, in order."""
 
-    job_id: str
+    job_id: str | None
     output: str
     attempts: tuple[str, ...] = ()
 
