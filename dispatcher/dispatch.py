@@ -145,7 +145,7 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     sentence = "The submission was interrupted" + (
         ", and the job is not in the queue: run it again."
         if queue
-        else ": look whether the job is in the queue before you submit it again."
+        else ". If the job is in the queue, it ends by itself without running: run it again."
     )
     _note(plan.project / plan.name, token, refused=sentence)
     raise SubmitError(sentence)

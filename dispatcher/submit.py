@@ -75,31 +75,33 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path, token: str)
         if answer.job_id:
             return Submitted(answer.job_id, output, tuple(attempts))
         attempts.append(answer.sentence)
-        asked, found = _look(scheduler, project, token)
-        while found is None and answer.outcome == "unclear" and scheduler.queue_command:
-            if time.monotonic() + pause > last_try:
+        waited = False
+        while True:  # the queue may answer late, and Slurm may take the job after it was asked
+            asked, found = _look(scheduler, project, token)
+            if found:
+                attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
+                return Submitted(found.job_id, output, tuple(attempts))
+            if answer.outcome == "refused":
+                raise SubmitError(_sentence(answer))
+            if asked and waited:
                 break
+            if not scheduler.queue_command or time.monotonic() + pause > last_try:
+                raise SubmitError(_given_up(answer, asked, len(attempts)))
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-            # Slurm may have taken the job while it was being asked, so it is asked again.
-            asked, found = _look(scheduler, project, token)
-            if asked:
-                break
-        if found:
-            attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
-            return Submitted(found.job_id, output, tuple(attempts))
-        if answer.outcome == "refused":
-            raise SubmitError(_sentence(answer))
-        if not asked:
-            raise SubmitError(
-                f"{_sentence(answer)}; and the queue cannot be asked whether it has the job: look "
-                "there before you submit it again."
-            )
-        if time.monotonic() + pause > last_try:
-            raise SubmitError(
-                f"{_sentence(answer)}; the job is not in the queue, and was given up after "
-                f"{len(attempts)} attempts: submit it again later, or ask your admin."
-            )
+            waited = True
+
+
+def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
+    if asked:
+        return (
+            f"{_sentence(answer)}; the job is not in the queue, and was given up after {attempts} "
+            f"attempt{'s' if attempts > 1 else ''}: submit it again later, or ask your admin."
+        )
+    return (
+        f"{_sentence(answer)}; and the queue cannot be asked whether it has the job. If it is there, "
+        "it ends by itself without running: submit it again later."
+    )
 
 
 def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[Answer, str]:
