@@ -8,9 +8,7 @@ from pathlib import Path
 from . import host
 from .scheduler import Scheduler, filled
 
-__all__ = ["UNSEEN", "ask_end", "why_ended"]
-
-UNSEEN = "it was killed, or its node was lost"  # where the scheduler knows no more
+__all__ = ["ask_end", "why_ended"]
 
 
 def why_ended(scheduler: Scheduler, printed: str) -> str:
@@ -22,9 +20,10 @@ def why_ended(scheduler: Scheduler, printed: str) -> str:
     >>> why_ended(slurm, "JobId=1 State=TIMEOUT Nodes=1")
     'too late (State=TIMEOUT)'
     """
-    says = next((says for text, says in scheduler.ends.items() if text in printed), UNSEEN)
-    names = tuple(f"{name}=" for name in scheduler.facts)
-    facts = ", ".join(word for word in printed.split() if names and word.startswith(names))
+    matching = (says for text, says in scheduler.ends.items() if text in printed)
+    says = next(matching, scheduler.unknown_end)
+    words = ((word, *word.partition("=")) for word in printed.split())
+    facts = ", ".join(word for word, name, _, value in words if value and name in scheduler.facts)
     return f"{says} ({facts})" if facts else says
 
 

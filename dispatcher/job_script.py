@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from . import __version__
 from .errors import TemplateError
-from .job_end import UNSEEN
 from .plan import Plan
 from .scheduler import Scheduler, filled
 from .shell_words import quote
@@ -49,7 +48,7 @@ def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) ->
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
         "end_command": filled(scheduler.end_command, job_id=job_id),
         "ends": list(scheduler.ends.items()),
-        "unseen": UNSEEN,
+        "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
     }
     return render(environment(template_folders()), "watcher.sh.j2", variables)

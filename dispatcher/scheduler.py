@@ -51,6 +51,7 @@ class Scheduler:
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
         ends: texts of that command's output, and what each says of the end; the first one holds.
+        unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         watcher: the second job; None for none.
@@ -73,6 +74,7 @@ class Scheduler:
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+    unknown_end: str = "it was killed, or its node was lost"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
@@ -104,6 +106,9 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             groups[key] = re.compile("()" if pattern is None else pattern)
         except re.error as error:
             yield key, f": {error}"
+    for name in scheduler.facts:
+        if not re.fullmatch(r"[\w:/]+", name):
+            yield "facts", f': "{name}" is no name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
     if scheduler.queue_command and "queue_pattern" in groups:

@@ -99,8 +99,8 @@ def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
             f"attempt{'s' if attempts > 1 else ''}: submit it again later, or ask your admin."
         )
     return (
-        f"{_sentence(answer)}; and the queue cannot be asked whether it has the job. If it is there, "
-        "it ends by itself without running: submit it again later."
+        f"{_sentence(answer)}; and the queue cannot be asked whether it has the job. If it is "
+        "there, it ends by itself without running: submit it again later."
     )
 
 
