@@ -15,7 +15,7 @@ from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
 from .errors import DispatchError, ImageError
 from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
-from .job_script import NO_TOKEN, job_script, job_variables, watcher_script
+from .job_script import NO_TOKEN, job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .pins import PIN_FILE
 from .planning import make_plan
@@ -25,6 +25,7 @@ from .sif import read_header
 from .site import Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
+from .watcher import watcher_script
 
 __all__ = ["problems", "shadowed"]
 

@@ -21,7 +21,7 @@ from .configuration import Configuration, load_configuration
 from .errors import DispatchError, SubmitError, WriteError
 from .exit_files import ABORT_NOW, end_of, tell
 from .job_queue import ask_queue
-from .job_script import job_script, watcher_script
+from .job_script import job_script
 from .pins import settle
 from .plan import Plan
 from .planning import plan_script
@@ -29,7 +29,8 @@ from .provenance import provenance
 from .record import RECORD, as_text, change_record
 from .refusal import say
 from .scheduler import Scheduler
-from .submit import Submitted, submission_command, submit, submit_watcher
+from .submit import Submitted, submission_command, submit
+from .watcher import submit_watcher
 
 __all__ = ["dispatch"]
 
@@ -153,15 +154,11 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
 
 def _watched(scheduler: Scheduler, plan: Plan, job_id: str, token: str) -> dict[str, str | None]:
     """Submit the watcher; its job id, or why there is none: the job itself runs in any case."""
-    script = f"{plan.name}/run_submit.script.watch"
     try:
-        text = watcher_script(plan, scheduler, job_id, token)
-        write_atomically(plan.project / script, text)
-        watcher = submit_watcher(scheduler, script, job_id, plan.name, token, plan.project)
+        return {"job_id": submit_watcher(plan, scheduler, job_id, token)}
     except DispatchError as error:
         say(f"relion-dispatch: warning: no watcher: {error}")
         return {"job_id": None, "warning": str(error)}
-    return {"job_id": watcher}
 
 
 def _note(folder: Path, token: str, **changes: object) -> None:

@@ -9,20 +9,19 @@ from markupsafe import Markup
 from . import __version__
 from .errors import TemplateError
 from .plan import Plan
-from .scheduler import Scheduler, filled
 from .shell_words import quote
 from .templates import environment, render, template_folders
 
-__all__ = ["NO_TOKEN", "job_script", "job_variables", "watcher_script"]
+__all__ = ["NO_TOKEN", "job_script", "job_variables"]
 
-NO_TOKEN = "0" * 12  # of scripts that are shown and not submitted
+NO_TOKEN = "0" * 12  # of a script that is only shown
 
 # Known to every template, whether a site sets them or not.
 _OPTIONAL = {"partition": None, "mem": None, "time": None, "scheduler_options": None}
 
 
 def job_script(plan: Plan, token: str) -> str:
-    """Render the plan's template; `token` tells this submission from all others.
+    """Render the plan's template. `token` tells this submission from every other.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
@@ -34,26 +33,6 @@ def job_script(plan: Plan, token: str) -> str:
     return render(environment(template_folders()), plan.template, job_variables(plan, token))
 
 
-def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) -> str:
-    """Render the script of the job that tells RELION the end where the job's own could not.
-
-    Raises:
-        TemplateError: the template is wrong, or a value cannot stand in a script.
-    """
-    watcher = scheduler.watcher
-    variables = {
-        **job_variables(plan, token),
-        "job_id": job_id,
-        "detached": scheduler.detached,
-        "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
-        "end_command": filled(scheduler.end_command, job_id=job_id),
-        "ends": list(scheduler.ends.items()),
-        "unknown_end": scheduler.unknown_end,
-        "facts": scheduler.facts,
-    }
-    return render(environment(template_folders()), "watcher.sh.j2", variables)
-
-
 def job_variables(plan: Plan, token: str) -> dict[str, Any]:
     """The variables of docs/templates.md: the FMI format's names, and ours."""
     at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
@@ -61,8 +40,8 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
     return {
         **_OPTIONAL,
         **plan.job_parameters,
-        "name": plan.name,
         "token": token,
+        "name": plan.name,
         "project": str(plan.project),
         "outfile": plan.outfile,
         "errfile": plan.errfile,

@@ -22,7 +22,7 @@ from .plan import Plan
 from .scheduler import Scheduler, filled
 from .submit_answer import Answer, read_answer
 
-__all__ = ["Submitted", "lock_file", "submission_command", "submit", "submit_watcher"]
+__all__ = ["Submitted", "lock_file", "submission_command", "submit", "submit_beside"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
@@ -148,17 +148,12 @@ def _sentence(answer: Answer) -> str:
     return answer.sentence[0].upper() + answer.sentence[1:]
 
 
-def submit_watcher(
-    scheduler: Scheduler, script: str, job_id: str, name: str, token: str, project: Path
-) -> str:
-    """Submit the watcher's script, which waits for the job's end; its job id.
+def submit_beside(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:
+    """Submit what RELION does not wait for, with one attempt; its job id.
 
     Raises:
         SubmitError: it was not taken.
     """
-    assert scheduler.watcher is not None
-    command = filled(scheduler.watcher.submit_command, job_id=job_id, name=name, token=token)
-    argv = [*command, script]
     if scheduler.detached:
         return str(_started(argv, project))
     answer, _ = _attempt(scheduler, argv, project)
