@@ -63,8 +63,10 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
             f"abort file is there, so that the job ends by itself; or try again later."
         )
     waited = bool(queued and job.queue.is_pending(queued))
-    if queued and not job.queue.has_ended(queued):
-        _scheduler_cancels(job, queued.job_id, project)
+    living = job.queue.living(job.token)
+    for each in living:
+        _scheduler_cancels(job, each.job_id, project)
+    if living:
         job = _ended(project, site, job)
     if job.status == "Running":
         before = " before it started" if waited else ""

@@ -36,8 +36,12 @@ class Queue(NamedTuple):
 
     def job(self, token: str) -> QueuedJob | None:
         """The job with this token; of several, one that has not ended, else the first."""
-        found = [job for job in self.jobs if job.token == token]
-        return next((job for job in found if not self.has_ended(job)), found[0] if found else None)
+        found = (job for job in self.jobs if job.token == token)
+        return next(iter(self.living(token)), None) or next(found, None)
+
+    def living(self, token: str) -> list[QueuedJob]:
+        """The jobs with this token that have not ended: a scheduler may have taken it twice."""
+        return [job for job in self.jobs if job.token == token and not self.has_ended(job)]
 
     def has_ended(self, job: QueuedJob) -> bool:
         """Whether it is over."""

@@ -98,7 +98,8 @@ def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
 
 def _read(project: Path, name: str, status: str, site: Site) -> Job:
     folder = project / name
-    record = read_record(folder)
+    # Of a job that is over the record holds in any case: a copied project has new times.
+    record = read_record(folder, of_any_run=status != "Running")
     end = end_of(folder) if status == "Running" else None
     own = False
     with suppress(OSError):

@@ -85,8 +85,8 @@ def _mend(jobs: Sequence[Job], project: Path) -> None:
         if not (job.queue and job.queued and job.record and job.scheduler):
             continue
         if "refused" in job.record:
-            if not job.queue.has_ended(job.queued) and job.scheduler.cancel_command:
-                _run(filled(job.scheduler.cancel_command, job_id=job.queued.job_id), project)
+            for each in job.queue.living(job.token) if job.scheduler.cancel_command else []:
+                _run(filled(job.scheduler.cancel_command, job_id=each.job_id), project)
         elif job.record.get("job_id") is None and not _is_submitted_now(job):
             change_record(job.folder, job.token, job_id=job.queued.job_id)
 
@@ -118,7 +118,7 @@ def _why(job: Job, project: Path) -> str:
         )
     if "refused" in job.record:
         return str(job.record["refused"])
-    job_id = job.record.get("job_id") or (job.queued.job_id if job.queued else None)
+    job_id = job.queued.job_id if job.queued else job.record.get("job_id")
     if job_id is None:
         return (
             "relion-dispatch ended while it submitted the job, and the queue does not have it: "

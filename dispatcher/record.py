@@ -44,11 +44,11 @@ def folder_locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path, *, of_any_run: bool = False) -> dict[str, Any] | None:
     """The record of the job's current submission.
 
     None where there is none, where it cannot be read, or where RELION has written the job's
-    submission script since: then it is an earlier run's.
+    submission script since: then it is an earlier run's, and only wanted `of_any_run`.
     """
     file = folder / RECORD
     try:
@@ -61,7 +61,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         submitted = written
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and written >= submitted else None
+    current = of_any_run or written >= submitted
+    return record if isinstance(record, dict) and current else None
 
 
 def change_record(folder: Path, token: str, **changes: object) -> bool:

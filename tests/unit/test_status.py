@@ -165,6 +165,7 @@ def test_jobs_that_have_ended_are_told_by_their_files(
     (done / "RELION_JOB_EXIT_SUCCESS").touch()
     os.utime(done / "RELION_JOB_EXIT_SUCCESS", (1714557660, 1714557660))
     aborted = add_job("Class3D/job003", status="Aborted")
+    os.utime(aborted / "dispatch.json", (1, 1))  # as in a project that was copied
     (aborted / "run.err").write_text("x\nrelion-dispatch: first\nrelion-dispatch: last\nnoise\n")
     add_job("Import/job004", status="Succeeded", record=False)
 
@@ -407,6 +408,19 @@ def test_cancel_ends_a_waiting_job_at_once(
     assert (folder / "RELION_JOB_ABORT_NOW").exists()
     assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
     assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
+
+
+def test_cancel_ends_both_copies_of_a_job_that_the_scheduler_took_twice(
+    slurm: StandIn, add_job: AddJob
+) -> None:
+    folder = add_job()
+    slurm.has("17", "PENDING", TOKEN)
+    slurm.has("18", "PENDING", TOKEN)
+
+    assert main(["cancel", "Refine3D/job019"]) == 0
+
+    assert slurm.calls("scancel") == ["17", "18"]
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
 
 
 def test_cancel_leaves_the_last_word_to_the_jobs_script(
