@@ -17,7 +17,7 @@ from typing import NamedTuple
 from . import host
 from .cache import runtime_folder
 from .errors import SubmitError
-from .job_queue import QueuedJob, ask_queue
+from .job_queue import ask_queue
 from .plan import Plan
 from .scheduler import Scheduler, filled
 from .submit_answer import Answer, read_answer
@@ -77,16 +77,18 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path, token: str)
         attempts.append(answer.sentence)
         waited = False
         while True:  # the queue may answer late, and Slurm may take the job after it was asked
-            asked, found = _look(scheduler, project, token)
-            if found:
+            queue = ask_queue(scheduler, project)
+            found = queue.job(token) if queue else None
+            # Slurm keeps a job that it has refused for a while, among those that have ended.
+            if found and (answer.outcome == "unclear" or (queue and queue.living(token))):
                 attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
                 return Submitted(found.job_id, output, tuple(attempts))
             if answer.outcome == "refused":
                 raise SubmitError(_sentence(answer))
-            if asked and waited:
+            if queue and waited:
                 break
             if not scheduler.queue_command or time.monotonic() + pause > last_try:
-                raise SubmitError(_given_up(answer, asked, len(attempts)))
+                raise SubmitError(_given_up(answer, queue is not None, len(attempts)))
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             waited = True
@@ -117,12 +119,6 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
             return Answer("unclear", None, what), ""
         raise _cannot_start(program, error) from error
     return read_answer(scheduler, program, done), (done.stdout + done.stderr).strip()
-
-
-def _look(scheduler: Scheduler, project: Path, token: str) -> tuple[bool, QueuedJob | None]:
-    """Whether the queue answered, and the job if it has it."""
-    queue = ask_queue(scheduler, project)
-    return queue is not None, queue.job(token) if queue else None
 
 
 def _started(argv: Sequence[str], project: Path) -> int:

@@ -145,6 +145,22 @@ def test_a_clear_refusal_is_final_at_once(name: str, slurm: StandIn, script: Pat
     assert_refused(script, " ".join(said.read_text().split()))
 
 
+def test_a_refused_job_that_slurm_keeps_as_failed_is_refused(slurm: StandIn, script: Path) -> None:
+    slurm.submits("take 17 FAILED; echo 'Requested node configuration is not available'; exit 1")
+
+    assert call_hook(script) == 1
+
+    assert_refused(script, "Requested node configuration is not available")
+
+
+def test_a_job_in_the_queue_counts_more_than_a_refusal(slurm: StandIn, script: Path) -> None:
+    slurm.submits("take 17 PENDING; echo 'a plug-in of the site failed' >&2; exit 1")
+
+    assert call_hook(script) == 0
+
+    assert_submitted(script, "17")
+
+
 def test_a_lasting_trouble_is_given_up(slurm: StandIn, script: Path) -> None:
     slurm.submits(TIMED_OUT)
 
