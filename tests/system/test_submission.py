@@ -189,6 +189,32 @@ def test_slurmctld_down_for_good(make_project: MakeProject, tmp_path: Path) -> N
 
 
 @PYTHON
+def test_a_job_that_was_given_up_does_not_run_when_slurm_takes_it_after_all(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_project("5")
+    change_scheduler(project, retry=4)
+    job = mask_job(project)
+    with ControllerLine(tmp_path / "line") as line:
+        line.held = 1
+        line.open()
+        hook = start_hook(project, job, SLURM_CONF=str(line.configuration))
+        wait_for(lambda: line.has_held, 30, "the end of sbatch")
+        line.cut()
+        hook.communicate(timeout=90)
+        assert hook.returncode == 1
+        assert "the queue cannot be asked" in (job / "run.err").read_text()
+
+        line.release()
+
+    (number,) = copies_in_slurm(project.record(job)["token"])
+    listed = ["squeue", "--states=all", "--noheader", "--format=%T", f"--jobs={number}"]
+    wait_for(lambda: "COMPLETED" in subprocess.check_output(listed, text=True), 30, "its end")
+    assert not (job / "mask.mrc").exists()
+    assert [file.name for file in job.glob("RELION_JOB_EXIT_*")] == ["RELION_JOB_EXIT_FAILURE"]
+
+
+@PYTHON
 @pytest.mark.parametrize(
     ("option", "says"),
     [
