@@ -30,6 +30,7 @@ from .sif import ours, read_header
 from .site import Partition, Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
+from .watcher import watcher_script
 
 __all__ = ["problems", "shadowed"]
 
@@ -168,7 +169,10 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     refinement_model=lambda *_: _SAMPLE,
                     verified=_unread,
                 )
-                script = job_script(plan, NO_TOKEN)
+                scripts = [job_script(plan, NO_TOKEN)]
+                scheduler = site.schedulers[plan.scheduler]
+                if scheduler.watcher:
+                    scripts.append(watcher_script(plan, scheduler, "1", NO_TOKEN))
             except DispatchError as error:
                 same.setdefault(str(error), []).append(name)
                 continue
@@ -181,9 +185,11 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     f'command "{plan.submit_command[0]}" is not found.'
                 )
             known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
-            read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
-            if read.returncode != 0:
-                found.append(f'job type "{name}", template {plan.template}: {read.stderr.strip()}')
+            for script in scripts:
+                read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+                if read.returncode != 0:
+                    said = read.stderr.strip()
+                    found.append(f'job type "{name}", template {plan.template}: {said}')
     # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
     found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
     return found + list(_unused_parameters(site, types, known))

@@ -17,6 +17,7 @@ import typer
 from . import __version__
 from .commands import gpu as cli_gpu
 from .commands import images as cli_images
+from .commands import jobs as cli_jobs
 from .commands import projects as cli_projects
 from .commands import site as cli_site
 from .errors import DispatchError
@@ -164,6 +165,9 @@ def hook_argv() -> list[str]:
     return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parent.parent)]
 
 
+app.command()(cli_jobs.status)
+app.command()(cli_jobs.cancel)
+app.command()(cli_jobs.watch)
 app.command()(cli_projects.pin)
 app.command()(cli_projects.reproduce)
 app.add_typer(cli_gpu.gpu_app, name="gpu")

@@ -8,7 +8,14 @@ from pathlib import Path
 from .errors import InputError
 from .star import read_blocks
 
-__all__ = ["PIPELINE", "major_minor", "major_version", "older_than_pipeline", "pipeline_major"]
+__all__ = [
+    "PIPELINE",
+    "major_minor",
+    "major_version",
+    "older_than_pipeline",
+    "pipeline_major",
+    "project_folder",
+]
 
 PIPELINE = "default_pipeline.star"
 
@@ -68,3 +75,18 @@ def major_minor(version: str) -> tuple[int, int] | None:
     """'5.0.1-beta' -> (5, 0), '5' -> (5, 0); None for names that start with no number."""
     found = re.match(r"v?(\d+)(?:\.(\d+))?", version)
     return (int(found[1]), int(found[2] or 0)) if found else None
+
+
+def project_folder() -> Path:
+    """The folder that this command was called in, which must be a RELION project.
+
+    Raises:
+        InputError: it is none.
+    """
+    project = Path.cwd()
+    if not (project / PIPELINE).is_file():
+        raise InputError(
+            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
+            "folder, and type the command there."
+        )
+    return project

@@ -15,6 +15,7 @@ from .config_files import load, merge, nearest, read_json
 from .errors import ConfigError
 from .hardware_constants import HardwareConstants
 from .job_types import Scalar
+from .scheduler import Scheduler, mistakes
 from .shipped import own_path, shipped_folder, site_folder
 
 __all__ = [
@@ -79,30 +80,6 @@ class Mpi:
         default_factory=lambda: ["mpirun", "--bind-to", "none", "--oversubscribe"]
     )
     srun: list[str] = field(default_factory=lambda: ["srun", "--mpi=pmix"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scheduler:
-    """A way to submit.
-
-    Attributes:
-        submit_command: the arguments before the job script's path.
-        job_id: a pattern whose first group is the job id in the command's output.
-        detached: the command *is* the job: it is started in a session of its own and its process
-            id is the job id.
-        one_at_a_time: the job script waits for the user's other such jobs on this machine.
-        timeout: seconds to wait for the submit command.
-        directives: the template ``schedulers/NAME.sh.j2``; the scheduler's name where unset.
-    """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
-    submit_command: list[str]
-    job_id: str | None = None
-    detached: bool = False
-    one_at_a_time: bool = False
-    timeout: float = 60
-    directives: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,16 +178,8 @@ def _check(site: Site, where: str) -> None:
                 f'{where}: key "apptainer.environment": "{name}" is no name of a variable'
             )
     for name, scheduler in site.schedulers.items():
-        if not scheduler.submit_command:
-            raise ConfigError(f'{where}: key "schedulers.{name}.submit_command" is empty')
-        try:
-            groups = re.compile(scheduler.job_id or "()").groups
-        except re.error as error:
-            raise ConfigError(f'{where}: key "schedulers.{name}.job_id": {error}') from error
-        if groups < 1:
-            raise ConfigError(
-                f'{where}: key "schedulers.{name}.job_id": the pattern needs a group (…) for the id'
-            )
+        for key, mistake in mistakes(scheduler):
+            raise ConfigError(f'{where}: key "schedulers.{name}.{key}"{mistake}')
     for name, partition in site.partitions.items():
         for key in ("memory", "gpu_memory"):
             bytes_of(getattr(partition, key), f'{where}: key "partitions.{name}.{key}"')

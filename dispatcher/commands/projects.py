@@ -42,10 +42,11 @@ def pin(
     from ..pin_check import differences
     from ..pin_table import as_text, pin_table
     from ..pins import pins
+    from ..pipeline_version import project_folder
     from ..project_history import jobs_with, read_history
     from ..site import config_path
 
-    project = _project()
+    project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
     history = read_history(project)
     for path in history.unreadable:
@@ -134,23 +135,6 @@ def reproduce(
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
-
-
-def _project() -> Path:
-    """The folder that this command was called in, which must be a RELION project.
-
-    Raises:
-        InputError: it is none.
-    """
-    from ..pipeline_version import PIPELINE
-
-    project = Path.cwd()
-    if not (project / PIPELINE).is_file():
-        raise InputError(
-            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
-            "folder, and type the command there."
-        )
-    return project
 
 
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:

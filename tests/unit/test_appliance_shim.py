@@ -141,7 +141,7 @@ def test_a_shell_that_is_stopped_refuses_the_job(
     process.terminate()
     process.communicate(timeout=30)
 
-    assert "was interrupted: look whether the job is in the queue" in appliance.told()
+    assert "was interrupted" in appliance.told()
 
 
 def test_a_submission_under_way_is_finished_without_the_shell(
@@ -215,7 +215,7 @@ def test_a_submit_command_that_heeds_no_signal_is_a_timeout(
     command = {"submit_command": [str(tmp_path / "submit")], "directives": "slurm", "timeout": 0.3}
     site("site.json", {"scheduler": "test", "schedulers": {"test": command}})
 
-    assert "may have taken the job all the same" in appliance.call()
+    assert "did not answer within 0.3 s" in appliance.call()
 
 
 def test_a_closed_standard_input_is_no_matter(

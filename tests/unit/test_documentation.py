@@ -15,7 +15,8 @@ from dispatcher.images import Build, Image
 from dispatcher.job_script import NO_TOKEN, job_variables
 from dispatcher.job_types import JobType, load_job_types
 from dispatcher.planning import plan_script
-from dispatcher.site import Apptainer, Mpi, Partition, Scheduler, Site, load_site
+from dispatcher.scheduler import Scheduler, Watcher
+from dispatcher.site import Apptainer, Mpi, Partition, Site, load_site
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
@@ -30,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "kinds"),
     [
-        ("site.md", [Site, Apptainer, Mpi, Scheduler, Partition]),
+        ("site.md", [Site, Apptainer, Mpi, Scheduler, Watcher, Partition]),
         ("dispatch_config.md", [JobType]),
         ("images.md", [Image, Build]),
     ],

@@ -1,0 +1,110 @@
+"""Ending a job on its user's wish: in the scheduler, and for RELION."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import host
+from .errors import InputError, SubmitError
+from .exit_files import ABORT_NOW, end_of, tell
+from .project_jobs import Job, look
+from .scheduler import filled
+from .site import Site
+
+__all__ = ["cancel", "cancel_aborted"]
+
+WAIT = 60  # seconds for a running job to end
+GRACE = 3  # seconds for what its script wrote last to arrive
+
+
+def cancel(project: Path, site: Site, name: str) -> str:
+    """Cancel a job and wait for its end; a sentence on what came of it.
+
+    Raises:
+        InputError: it does not run, was not dispatched, or is another user's.
+        SubmitError: the scheduler does not answer, or the job does not end.
+        WriteError: RELION cannot be told.
+    """
+    (job,) = look(project, site, [name])
+    if job.status != "Running":
+        raise InputError(f"{name} does not run (RELION has it as {job.status}).")
+    if job.record is None or job.scheduler is None:
+        raise InputError(
+            f"{name} was not submitted by relion-dispatch of this site: end it where it runs."
+        )
+    if not job.is_own:
+        raise InputError(f"{name} was submitted by {job.record.get('user')}: let them cancel it.")
+    (job.folder / ABORT_NOW).touch()
+    return _cancel(project, site, job)
+
+
+def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
+    """Cancel the jobs that wait in the queue though RELION's user has pressed Abort.
+
+    Raises:
+        SubmitError: the scheduler does not answer, or a job does not end.
+        WriteError: RELION cannot be told.
+    """
+    for job in jobs:
+        waits = job.queue and job.queued and job.queue.is_pending(job.queued)
+        if waits and job.status == "Running" and job.wants_abort:
+            yield _cancel(project, site, job)
+
+
+def _cancel(project: Path, site: Site, job: Job) -> str:
+    assert job.scheduler
+    queued = job.queued
+    if job.queue is None or not job.scheduler.cancel_command:
+        raise SubmitError(
+            f"{job.name} cannot be cancelled in its queue now, which does not answer: RELION's "
+            f"abort file is there, so that the job ends by itself; or try again later."
+        )
+    waited = bool(queued and job.queue.is_pending(queued))
+    living = job.queue.living(job.token)
+    for each in living:
+        _scheduler_cancels(job, each.job_id, project)
+    if living:
+        job = _ended(project, site, job)
+    if job.status == "Running":
+        before = " before it started" if waited else ""
+        sentence = f"The job was cancelled{before}."
+        tell(job.folder, job.errfile, "ABORTED", sentence, job.token)
+    return f"{job.name}: {(end_of(job.folder) or 'ABORTED').lower()}"
+
+
+def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
+    assert job.scheduler
+    command = filled(job.scheduler.cancel_command, job_id=job_id)
+    try:
+        done = host.run(command, cwd=project, timeout=job.scheduler.timeout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SubmitError(f"{command[0]} does not work ({error}): try again.") from error
+    if done.status != 0:
+        said = " ".join((done.stdout + done.stderr).split())
+        raise SubmitError(f"{job.name} was not cancelled: {command[0]} said: {said}")
+
+
+def _ended(project: Path, site: Site, job: Job) -> Job:
+    """The job when its script has told RELION, or the scheduler knows it no more."""
+    give_up = time.monotonic() + WAIT
+    pause = 0.1
+    gone_since: float | None = None
+    while True:
+        (job,) = look(project, site, [job.name])
+        now = time.monotonic()
+        if job.status != "Running":
+            return job
+        if job.queue and (job.queued is None or job.queue.has_ended(job.queued)):
+            gone_since = gone_since or now
+            if now - gone_since > GRACE:
+                return job
+        elif now > give_up:
+            raise SubmitError(
+                f"{job.name} was cancelled, and has not ended within {WAIT} s: look at it again "
+                "with relion-dispatch status."
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 2)

@@ -1,0 +1,30 @@
+"""The claim on a job's folder: whoever makes this link first has the job, on whichever machine.
+
+The job script makes it before it does anything else (``parts/claim.sh.j2``), and stops where it
+cannot. A submission that is given up is claimed as well, so that what the scheduler may have taken
+all the same does not run once RELION was told that it failed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+__all__ = ["give_up"]
+
+
+def give_up(folder: Path, token: str) -> bool:
+    """Claim the submission `token` so that it never runs; False where its script runs already.
+
+    A folder that cannot be written is no place for a job either: then True.
+    """
+    began = time.strftime("%Y-%m-%dT%H:%M:%S")
+    owner = f"{os.uname().nodename}, process {os.getpid()}, {began}, and gave the submission up"
+    try:
+        (folder / f".dispatch_claim.{token}").symlink_to(owner)
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True

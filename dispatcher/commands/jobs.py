@@ -1,0 +1,117 @@
+"""The commands about running jobs: ``relion-dispatch status``, ``cancel`` and ``watch``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import DispatchError
+
+if TYPE_CHECKING:
+    from ..project_jobs import Job
+
+__all__ = ["cancel", "status", "watch"]
+
+Seconds = Annotated[float, typer.Option(min=1, help="Seconds from one look to the next.")]
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Show them anew until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False,
+    interval: Seconds = 10,
+) -> int:
+    """Show this project's jobs: for RELION, in the queue, and how far they are.
+
+    Run it in the project's folder. A job that runs for RELION, and that the queue does not know any
+    more, is told to RELION as failed, with the reason in its run.err.
+    """
+    from ..pipeline_version import project_folder
+    from ..reconcile import looked_and_reconciled
+    from ..site import load_site
+
+    project, site = project_folder(), load_site()
+    while True:
+        jobs, told = looked_and_reconciled(project, site)
+        shown = _as_json(jobs, watch) if as_json else _as_table(jobs)
+        if watch and not as_json and sys.stdout.isatty():
+            print("\x1b[H\x1b[2J", end="")
+        print(shown, flush=True)
+        for sentence in told:
+            print(f"RELION was told: {sentence}", file=sys.stderr)
+        if not watch:
+            return 0
+        time.sleep(interval)
+
+
+def _as_json(jobs: list[Job], one_line: bool) -> str:
+    from ..job_status import job_status
+
+    rows = [job_status(job) for job in jobs]
+    return json.dumps(rows, indent=None if one_line else 2, ensure_ascii=False)
+
+
+def _as_table(jobs: list[Job]) -> str:
+    from ..job_status import HEADS, as_row, job_status
+    from ..text_table import text_table
+
+    if not jobs:
+        return "The project has no jobs yet."
+    silent = {
+        str(job.record["scheduler"])
+        for job in jobs
+        if job.status == "Running" and job.is_own and job.record and not job.queue
+    }
+    notes = [f"\nThe scheduler {name} does not tell of its jobs now." for name in sorted(silent)]
+    return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Refine3D/job019, or its folder.")],
+) -> int:
+    """Cancel a job in the queue, or end it where it runs, and tell RELION: Aborted.
+
+    Run it in the project's folder.
+    """
+    from ..cancel import cancel as cancel_job
+    from ..pipeline_version import project_folder
+    from ..project_jobs import find_job
+    from ..site import load_site
+
+    project, site = project_folder(), load_site()
+    print(cancel_job(project, site, find_job(project, job)))
+    return 0
+
+
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="Look once, for use from cron.")] = False,
+    interval: Seconds = 30,
+) -> int:
+    """Cancel jobs that were aborted in RELION while they wait, and tell RELION of lost jobs.
+
+    Run it in the project's folder, and leave it running. Several at once do no harm.
+    """
+    from ..cancel import cancel_aborted
+    from ..pipeline_version import project_folder
+    from ..reconcile import looked_and_reconciled
+    from ..site import load_site
+
+    project = project_folder()
+    while True:
+        failed = False
+        try:
+            site = load_site()
+            jobs, told = looked_and_reconciled(project, site)
+            for sentence in told:
+                print(sentence, flush=True)
+            for sentence in cancel_aborted(project, site, jobs):
+                print(sentence, flush=True)
+        except DispatchError as error:
+            failed = True
+            print(f"relion-dispatch: {error}", file=sys.stderr, flush=True)
+        if once:
+            return 1 if failed else 0
+        time.sleep(interval)

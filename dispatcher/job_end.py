@@ -1,0 +1,39 @@
+"""Why a job ended, in the scheduler's words and in plain ones."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from . import host
+from .scheduler import Scheduler, filled
+
+__all__ = ["ask_end", "why_ended"]
+
+
+def why_ended(scheduler: Scheduler, printed: str) -> str:
+    """One clause on the end of a job, from what the end command printed ("" for nothing).
+
+    The watcher's script (``watcher.sh.j2``) reads the same output in the same way.
+
+    >>> slurm = Scheduler(submit_command=["sbatch"], ends={"TIMEOUT": "too late"}, facts=["State"])
+    >>> why_ended(slurm, "JobId=1 State=TIMEOUT Nodes=1")
+    'too late (State=TIMEOUT)'
+    """
+    matching = (says for text, says in scheduler.ends.items() if text in printed)
+    says = next(matching, scheduler.unknown_end)
+    words = ((word, *word.partition("=")) for word in printed.split())
+    facts = ", ".join(word for word, name, _, value in words if value and name in scheduler.facts)
+    return f"{says} ({facts})" if facts else says
+
+
+def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str:
+    """Ask the scheduler why a job ended."""
+    printed = ""
+    if scheduler.end_command and job_id:
+        command = filled(scheduler.end_command, job_id=job_id)
+        try:
+            printed = host.run(command, cwd=project, timeout=scheduler.timeout).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            printed = ""
+    return why_ended(scheduler, printed)

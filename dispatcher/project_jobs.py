@@ -1,0 +1,138 @@
+"""A project's jobs as they stand now: RELION's word, the dispatcher's record, the queue's entry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import InputError
+from .exit_files import ABORT_NOW, end_of
+from .job_queue import Queue, QueuedJob, ask_queue
+from .record import RECORD, SUBMISSION, read_record
+from .relion_pipeline import read_processes
+from .scheduler import Scheduler
+from .site import Site
+from .submission import is_ours
+
+__all__ = ["Job", "find_job", "look"]
+
+_ENDED = {"SUCCESS": "Succeeded", "FAILURE": "Failed", "ABORTED": "Aborted"}
+
+
+class Job(NamedTuple):
+    """One job of a project.
+
+    Attributes:
+        name: ``Refine3D/job019``.
+        folder: the job's folder.
+        status: RELION's, as it will be once it has seen the job's exit file.
+        record: the record of the current submission, if there is one.
+        is_own: whether this user submitted it.
+        scheduler: the site's scheduler that the record names, if the site has it.
+        queue: that scheduler's queue; None where it was not asked, or did not answer.
+    """
+
+    name: str
+    folder: Path
+    status: str
+    record: Mapping[str, Any] | None
+    is_own: bool
+    scheduler: Scheduler | None
+    queue: Queue | None
+
+    @property
+    def queued(self) -> QueuedJob | None:
+        """The job in the queue."""
+        return self.queue.job(self.token) if self.queue else None
+
+    @property
+    def token(self) -> str:
+        """What tells its submission from all others; "" where there is none."""
+        return str((self.record or {}).get("token", ""))
+
+    @property
+    def errfile(self) -> Path:
+        """Where RELION's user looks for errors."""
+        return self.folder / "run.err"
+
+    @property
+    def wants_abort(self) -> bool:
+        """Whether RELION's user has pressed Abort."""
+        return (self.folder / ABORT_NOW).exists()
+
+
+def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
+    """Read the project's jobs (or those of these names), and ask their schedulers once each.
+
+    A queue tells of its user's own jobs; processes of this machine are no queue for the jobs of
+    another. Schedulers are only asked where a job may still be there.
+
+    Raises:
+        InputError: the project has no pipeline, or it cannot be read.
+    """
+    jobs = [
+        _read(project, process.name, process.status, site)
+        for process in read_processes(project)
+        if not names or process.name in names
+    ]
+    queues: dict[str, Queue | None] = {}
+    looked = []
+    for job in jobs:
+        if job.scheduler and job.record and _may_be_there(job, job.record):
+            name = str(job.record["scheduler"])
+            if name not in queues:
+                queues[name] = ask_queue(job.scheduler, project)
+            job = job._replace(queue=queues[name])
+        looked.append(job)
+    return looked
+
+
+def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
+    assert job.scheduler
+    here = not job.scheduler.detached or record.get("host") == os.uname().nodename
+    return here and job.is_own and (job.status == "Running" or "refused" in record)
+
+
+def _read(project: Path, name: str, status: str, site: Site) -> Job:
+    folder = project / name
+    # Of a job that is over the record holds in any case: a copied project has new times.
+    record = read_record(folder, of_any_run=status != "Running")
+    end = end_of(folder) if status == "Running" else None
+    own = False
+    with suppress(OSError):
+        own = (folder / (RECORD if record else SUBMISSION)).stat().st_uid == os.getuid()
+    return Job(
+        name=name,
+        folder=folder,
+        status=_ENDED[end] if end else status,
+        record=record,
+        is_own=own and (record is not None or is_ours(folder / SUBMISSION)),
+        scheduler=site.schedulers.get(str((record or {}).get("scheduler"))),
+        queue=None,
+    )
+
+
+def find_job(project: Path, named: str) -> str:
+    """RELION's name of the job that a user names: as RELION does, by its folder, or by its alias.
+
+    Raises:
+        InputError: the project has no such job.
+    """
+    from .config_files import nearest
+
+    names = [process.name for process in read_processes(project)]
+    plain = named.rstrip("/")
+    if plain in names:
+        return plain
+    for folder in (project / plain, Path(plain)):
+        for name in names:
+            with suppress(OSError):
+                if (project / name).samefile(folder):
+                    return name
+    raise InputError(
+        f"{project} has no job {named}{nearest(plain, names) or ':'} "
+        "name it as RELION does (Refine3D/job019)."
+    )

@@ -1,0 +1,117 @@
+"""A scheduler as a site describes it: its commands as argument lists, its answers as patterns.
+
+Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
+job, and the scheduler's id of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """A second, tiny job that tells RELION the end of the first where its own script could not.
+
+    Attributes:
+        submit_command: the arguments before the watcher's script: they make it wait for the end.
+        partition: where it runs; the job's own partition where unset.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    submit_command: list[str]
+    partition: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduler:
+    """A way to submit, to ask and to cancel.
+
+    Attributes:
+        submit_command: the arguments before the job script's path.
+        mark: further arguments before the path, by which the queue knows the job's token.
+        job_id: a pattern whose first group is the job id in the command's output.
+        detached: the command *is* the job: it is started in a session of its own, its process
+            id is the job id, and the token is the script's argument.
+        one_at_a_time: the job script waits for the user's other such jobs on this machine.
+        timeout: seconds to wait for each command of the scheduler.
+        directives: the templates ``schedulers/NAME.sh.j2`` and ``schedulers/NAME_watcher.sh.j2``;
+            the scheduler's name where unset.
+        transient: patterns of messages after which submitting may be tried again.
+        retry: seconds after which it is tried no more.
+        queue_command: prints the user's jobs, those that ended of late as well, one a line.
+        queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
+            such, ``node``, ``reason`` and ``time``.
+        pending: the states of jobs that have not started.
+        ended: the states of jobs that have ended.
+        end_command: prints what is known of one job, also soon after its end.
+        ends: texts of that command's output, and what each says of the end; the first one holds.
+        unknown_end: what is said where none of them is found.
+        facts: words of that output (``NAME=…``) that are shown as well.
+        cancel_command: cancels one job.
+        watcher: the second job; None for none.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    submit_command: list[str]
+    mark: list[str] = field(default_factory=list)
+    job_id: str | None = None
+    detached: bool = False
+    one_at_a_time: bool = False
+    timeout: float = 60
+    directives: str | None = None
+    transient: list[str] = field(default_factory=list)
+    retry: float = 75
+    queue_command: list[str] = field(default_factory=list)
+    queue_pattern: str | None = None
+    pending: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    end_command: list[str] = field(default_factory=list)
+    ends: dict[str, str] = field(default_factory=dict)
+    unknown_end: str = "it was killed, or its node was lost"
+    facts: list[str] = field(default_factory=list)
+    cancel_command: list[str] = field(default_factory=list)
+    watcher: Watcher | None = None
+
+
+def filled(arguments: Sequence[str], **values: str) -> list[str]:
+    """The arguments with ``{token}`` and the like replaced.
+
+    >>> filled(["scancel", "{job_id}"], job_id="17")
+    ['scancel', '17']
+    """
+    found = list(arguments)
+    for name, value in values.items():
+        found = [argument.replace(f"{{{name}}}", value) for argument in found]
+    return found
+
+
+def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
+    """Key and mistake of what a type alone does not tell."""
+    if not scheduler.submit_command:
+        yield "submit_command", " is empty"
+    if scheduler.watcher and not scheduler.watcher.submit_command:
+        yield "watcher.submit_command", " is empty"
+    patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
+    patterns |= {f"transient.{at}": each for at, each in enumerate(scheduler.transient)}
+    groups = {}
+    for key, pattern in patterns.items():
+        try:
+            groups[key] = re.compile("()" if pattern is None else pattern)
+        except re.error as error:
+            yield key, f": {error}"
+    for name in scheduler.facts:
+        if not re.fullmatch(r"[\w:/]+", name):
+            yield "facts", f': "{name}" is no name of a value'
+    if "job_id" in groups and groups["job_id"].groups < 1:
+        yield "job_id", ": the pattern needs a group (…) for the id"
+    if scheduler.queue_command and "queue_pattern" in groups:
+        for name in ("id", "state", "token"):
+            if name not in groups["queue_pattern"].groupindex:
+                yield "queue_pattern", f": the pattern needs a group (?P<{name}>…)"

@@ -1,0 +1,56 @@
+#!/bin/bash
+#SBATCH --partition=gpu_long
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=1
+#SBATCH --mem=100M
+#SBATCH --time=5
+#SBATCH --account=em
+#SBATCH --qos=long
+# The end of Refine3D/job011 (job 4711), written by relion-dispatch 0.1.0
+
+cd /data/project || exit 1
+dispatch_job=Refine3D/job011
+
+# RELION knows the end already, or the folder belongs to a later run of the job.
+nothing_to_tell() {
+    ls "$dispatch_job" >/dev/null || return 0 # makes a network file system look again
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] || return 0
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || return 0
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ] || return 0
+    [ ! "$dispatch_job/run_submit.script" -nt "$dispatch_job/dispatch.json" ] || return 0
+    ! grep -q '^  "token": "0123456789ab"' "$dispatch_job/dispatch.json"
+}
+
+# What the job's script wrote last may still be on its way here.
+for _ in {1..5}; do
+    nothing_to_tell && exit 0
+    sleep 1
+done
+
+dispatch_why='it was killed, or its node was lost' dispatch_facts=
+dispatch_said=$(scontrol show job --oneliner 4711 2>/dev/null)
+case $dispatch_said in
+    *JobState=OUT_OF_MEMORY*) dispatch_why='it was killed for taking more memory than it had asked for: let the admin raise mem of the job type, or use fewer ranks' ;;
+    *JobState=TIMEOUT*) dispatch_why='it reached its time limit: let the admin raise time of the job type, and continue the job' ;;
+    *JobState=DEADLINE*) dispatch_why='it could not end before its deadline' ;;
+    *JobState=NODE_FAIL*) dispatch_why='its node was lost: continue the job, or run it again' ;;
+    *JobState=BOOT_FAIL*) dispatch_why='its node did not start: run it again' ;;
+    *JobState=PREEMPTED*) dispatch_why='another job of higher priority took its place: continue the job, or run it again' ;;
+    *JobState=CANCELLED*) dispatch_why='it was cancelled in the queue' ;;
+    *JobState=COMPLETED*) dispatch_why='its script could not write to the folder of the job' ;;
+    *ExitCode=0:9*) dispatch_why='it was killed (signal KILL), by a person or for want of memory: run it again, with more memory if that is why' ;;
+    *JobState=FAILED*) dispatch_why='it failed' ;;
+esac
+for dispatch_word in $dispatch_said; do
+    [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
+        dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
+done
+
+# Several may tell at the same moment: one does.
+exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
+nothing_to_tell && exit 0
+dispatch_end=FAILURE
+[ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
+echo "relion-dispatch: The job ended before its script could say why: $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+    >>Refine3D/job011/run.err
+touch "$dispatch_job/RELION_JOB_EXIT_$dispatch_end"

@@ -1,0 +1,248 @@
+"""status, cancel, watch and the job after the job, with real jobs in a real Slurm and here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import MakeProject, Project, wait_for
+from .test_local import processes_of
+from .test_submission import PYTHON, change_scheduler, dispatch, start_hook
+
+
+def sleeping_job(project: Project, ready: Path) -> Path:
+    """An External job that is still there when it is ended: its program runs on the host."""
+    program = project.folder / "sleeper"
+    program.write_text(f"#!/bin/bash\ntouch '{ready}'\nsleep 300\n")
+    program.chmod(0o755)
+    return project.add_job("external", fn_exe=str(program))
+
+
+def run_in_background(project: Project, job: Path) -> subprocess.Popen[bytes]:
+    """Let RELION's pipeliner run the job; it ends when RELION knows the job's end."""
+    return subprocess.Popen(
+        [
+            project.command,
+            "relion",
+            "relion_pipeliner",
+            "--RunJobs",
+            f"{job.parent.name}/{job.name}/",
+            "--schedule",
+            f"test{job.name}",
+            "--sec_wait_after",
+            "1",
+        ],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def job_id(project: Project, job: Path) -> str:
+    """The id of the submitted job, once it is in the record."""
+
+    def known() -> bool:
+        file = job / "dispatch.json"
+        return file.exists() and json.loads(file.read_text())["job_id"] is not None
+
+    wait_for(known, 60, "the submission")
+    return str(project.record(job)["job_id"])
+
+
+def rows(project: Project) -> list[dict[str, Any]]:
+    return list(json.loads(dispatch(project, "status", "--json")))
+
+
+def in_queue(job: str) -> bool:
+    listed = ["squeue", "--me", "--noheader", "--format=%i"]
+    return job in subprocess.run(listed, capture_output=True, text=True).stdout.split()
+
+
+def assert_relion_knows(project: Project, pipeliner: subprocess.Popen[bytes], job: Path, end: str):  # type: ignore[no-untyped-def]
+    """RELION's own pipeliner comes back, and has the job in this state."""
+    assert pipeliner.wait(60) == 0
+    assert project.status(job) == end, (job / "run.err").read_text()
+
+
+@pytest.mark.parametrize("form", ["python", "appliance"])
+def test_a_job_from_the_queue_to_its_end(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5")
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    job = project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
+    pipeliner = run_in_background(project, job)
+    number = job_id(project, job)
+    wait_for(lambda: project.record(job).get("watcher"), 30, "the watcher")
+    watcher = project.record(job)["watcher"]["job_id"]
+
+    (waiting,) = rows(project)
+    assert (waiting["relion"], waiting["state"], waiting["job_id"]) == (
+        "Running",
+        "PENDING",
+        number,
+    )
+    assert waiting["reason"] == "JobHeldUser"
+    assert in_queue(watcher)
+    subprocess.run(["scontrol", "release", number], check=True)
+    assert_relion_knows(project, pipeliner, job, "Succeeded")
+
+    (ended,) = rows(project)
+    assert (ended["relion"], ended["nproc"], ended["ngpu"]) == ("Succeeded", 1, 0)
+    assert ended["image"].startswith("relion 5")
+    wait_for(lambda: not in_queue(watcher), 20, "the end of the watcher")
+    assert not (job / "RELION_JOB_EXIT_FAILURE").exists()
+    assert "Succeeded" in dispatch(project, "status")
+
+
+@PYTHON
+def test_cancel_of_a_waiting_job_ends_it_at_once(make_project: MakeProject) -> None:
+    project = make_project("5")
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    pipeliner = run_in_background(project, job)
+    number = job_id(project, job)
+    began = time.monotonic()
+
+    assert dispatch(project, "cancel", f"{job.parent.name}/{job.name}/").endswith("aborted\n")
+
+    assert time.monotonic() - began < 10
+    assert not in_queue(number)
+    assert_relion_knows(project, pipeliner, job, "Aborted")
+    assert "cancelled before it started" in (job / "run.err").read_text()
+    assert [row["relion"] for row in rows(project)] == ["Aborted"]
+
+
+@PYTHON
+@pytest.mark.parametrize("scheduler", ["slurm", "local"])
+def test_cancel_of_a_running_job(scheduler: str, make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5", scheduler=scheduler)
+    job = sleeping_job(project, tmp_path / "ready")
+    pipeliner = run_in_background(project, job)
+    job_id(project, job)
+    wait_for((tmp_path / "ready").exists, 60, "the program's start")
+
+    assert dispatch(project, "cancel", str(job)).endswith("aborted\n")
+
+    assert_relion_knows(project, pipeliner, job, "Aborted")
+
+
+@PYTHON
+def test_watch_gives_relions_abort_its_effect_on_a_waiting_job(make_project: MakeProject) -> None:
+    project = make_project("5")
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    pipeliner = run_in_background(project, job)
+    number = job_id(project, job)
+    watch = subprocess.Popen(
+        [project.command, "watch", "--interval", "1"],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        time.sleep(3)
+        assert in_queue(number)
+
+        (job / "RELION_JOB_ABORT_NOW").touch()  # what RELION's button does
+
+        assert_relion_knows(project, pipeliner, job, "Aborted")
+        assert not in_queue(number)
+    finally:
+        os.killpg(watch.pid, signal.SIGTERM)
+        watch.wait(20)
+
+
+@PYTHON
+def test_a_job_cancelled_behind_relions_back_while_it_waited(make_project: MakeProject) -> None:
+    project = make_project("5")
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    pipeliner = run_in_background(project, job)
+    subprocess.run(["scancel", job_id(project, job)], check=True)
+
+    (row,) = rows(project)
+
+    assert row["relion"] == "Failed"
+    assert "it was cancelled in the queue (JobState=CANCELLED" in row["reason"]
+    assert_relion_knows(project, pipeliner, job, "Failed")
+
+
+@PYTHON
+def test_the_watcher_tells_of_a_job_that_was_killed(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """All shells of the batch step are killed at once, so that none of ours is left to tell."""
+    project = make_project("5")
+    job = sleeping_job(project, tmp_path / "ready")
+    pipeliner = run_in_background(project, job)
+    number = job_id(project, job)
+    wait_for((tmp_path / "ready").exists, 60, "the program's start")
+    wait_for(lambda: project.record(job).get("watcher"), 30, "the watcher")
+
+    batch_step = f"job{int(number):05}/slurm_script"
+    subprocess.run(["pkill", "-KILL", "-f", batch_step], check=True)
+
+    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the watcher's word")
+    assert_relion_knows(project, pipeliner, job, "Failed")
+    told = (job / "run.err").read_text().splitlines()[-1]
+    assert "it was killed (signal KILL)" in told
+    assert "JobState=FAILED" in told
+    assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
+
+
+@PYTHON
+def test_a_watcher_that_cannot_be_submitted_is_a_warning(make_project: MakeProject) -> None:
+    project = make_project("5")
+    change_scheduler(
+        project, watcher={"submit_command": ["sbatch", "--parsable", "--partition=none"]}
+    )
+    job = project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    wait_for(lambda: project.record(job).get("watcher"), 30, "the warning")
+    assert "nvalid partition" in project.record(job)["watcher"]["warning"]
+
+
+@PYTHON
+def test_a_local_job_whose_session_is_killed(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5", scheduler="local")
+    job = sleeping_job(project, tmp_path / "ready")
+    pipeliner = run_in_background(project, job)
+    session = int(job_id(project, job))
+    wait_for((tmp_path / "ready").exists, 60, "the program's start")
+    assert [row["state"] for row in rows(project)] == ["S"]
+
+    subprocess.run(["pkill", "-KILL", "-s", str(session), "bash"], check=True)
+
+    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the watcher's word")
+    wait_for(lambda: not processes_of(session), 20, "the end of all its processes")
+    assert_relion_knows(project, pipeliner, job, "Failed")
+    assert "killed" in (job / "run.err").read_text()
+
+
+@PYTHON
+def test_a_local_job_of_a_killed_hook_is_found(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project("5", scheduler="local")
+    job = sleeping_job(project, tmp_path / "ready")
+    hook = start_hook(project, job)
+    hook.communicate(timeout=60)
+    session = project.record(job)["job_id"]
+    record = project.record(job) | {"job_id": None}  # as when it was killed between two writes
+    (job / "dispatch.json").write_text(json.dumps(record, indent=2))
+    pipeline = project.folder / "default_pipeline.star"
+    pipeline.write_text(pipeline.read_text().replace("Scheduled", "Running"))
+
+    (row,) = rows(project)
+
+    assert (row["relion"], row["job_id"]) == ("Running", session)
+    assert dispatch(project, "cancel", str(job)).endswith("aborted\n")

@@ -1,0 +1,165 @@
+"""The watcher's script: what it tells RELION, and when it keeps silent.
+
+scontrol is a stand-in that prints recorded output; tests/system/test_status.py has the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dispatcher.configuration import load_configuration
+from dispatcher.job_end import why_ended
+from dispatcher.planning import plan_script
+from dispatcher.record import as_text
+from dispatcher.watcher import watcher_script
+
+DATA = Path(__file__).parents[1] / "data" / "slurm"
+GOLDEN = Path(__file__).parents[1] / "golden" / "watcher"
+TOKEN = "0123456789ab"
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+@pytest.fixture
+def folder(corpus_job: Callable[[str], Path]) -> Path:
+    """A job's folder with a record."""
+    folder = corpus_job("relion-5.0.1/Refine3D_job011").parent
+    (folder / "dispatch.json").write_text(as_text({"token": TOKEN, "job_id": "17"}))
+    return folder
+
+
+def watcher(folder: Path, scheduler: str, job_id: str, **parameters: object) -> str:
+    configuration = load_configuration()
+    plan = plan_script(folder / "run_submit.script", configuration)
+    plan = plan._replace(directives=scheduler, job_parameters={**plan.job_parameters, **parameters})
+    return watcher_script(plan, configuration.site.schedulers[scheduler], job_id, TOKEN)
+
+
+def run(script: str, tmp_path: Path, said: str = "") -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{said}\n')
+    (programs / "scontrol").chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", script],
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["timeout", "killed", "node_fail", "cancelled", "out_of_memory"])
+def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_path: Path) -> None:
+    recorded = DATA / f"{name}.txt"
+
+    run(watcher(folder, "slurm", "17"), tmp_path, f"cat '{recorded}'")
+
+    why = why_ended(load_configuration().site.schedulers["slurm"], recorded.read_text())
+    sentence = f"relion-dispatch: The job ended before its script could say why: {why}.\n"
+    assert (folder / "run.err").read_text() == sentence
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
+
+
+def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_path: Path) -> None:
+    run(watcher(folder, "slurm", "17"), tmp_path, "exit 1")
+
+    assert "it was killed, or its node was lost." in (folder / "run.err").read_text()
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_an_aborted_job_is_aborted(folder: Path, tmp_path: Path) -> None:
+    (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    run(watcher(folder, "slurm", "17"), tmp_path, f"cat '{DATA}/cancelled.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+    assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize(
+    "case", ["SUCCESS", "FAILURE", "ABORTED", "another token", "no record", "submitted since"]
+)
+def test_it_keeps_silent_where_there_is_nothing_to_tell(
+    case: str, folder: Path, tmp_path: Path
+) -> None:
+    record = folder / "dispatch.json"
+    script = watcher(folder, "slurm", "17")
+    if case == "another token":
+        record.write_text(as_text({"token": "ffffffffffff"}))
+    elif case == "no record":
+        record.unlink()
+    elif case == "submitted since":
+        os.utime(record, (1, 1))
+    else:
+        (folder / f"RELION_JOB_EXIT_{case}").touch()
+    before = sorted(folder.iterdir())
+
+    run(script, tmp_path)
+
+    assert sorted(folder.iterdir()) == before
+    assert not (tmp_path / "asked").exists()
+
+
+def test_two_watchers_tell_once(folder: Path, tmp_path: Path) -> None:
+    script = watcher(folder, "slurm", "17")
+    run("", tmp_path, f"cat '{DATA}/killed.txt'")
+
+    both = [
+        subprocess.Popen(
+            ["bash", "-c", script], env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+        )
+        for _ in range(2)
+    ]
+    for each in both:
+        each.wait(60)
+
+    assert (folder / "run.err").read_text().count("relion-dispatch: ") == 1
+
+
+def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    job = subprocess.Popen(
+        ["bash", "-c", f"sleep 100 & echo $! > '{ready}.new'; mv '{ready}.new' '{ready}'; wait"],
+        start_new_session=True,
+    )
+    while not ready.exists():
+        time.sleep(0.02)
+    waiting = subprocess.Popen(["bash", "-c", watcher(folder, "local", str(job.pid))])
+    time.sleep(0.5)
+    assert not (folder / "run.err").exists()
+
+    job.kill()
+    job.wait()
+
+    assert waiting.wait(30) == 0
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert "it was killed" in (folder / "run.err").read_text()
+    left = subprocess.run(
+        ["ps", "-o", "stat=", "-p", ready.read_text().strip()], capture_output=True
+    )
+    assert left.stdout.strip() in (b"", b"Z")  # or nobody has collected it yet
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "local"])
+def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Path) -> None:
+    options = ["--account=em", "--exclusive", "--qos=long"]
+
+    script = watcher(folder, scheduler, "4711", partition="gpu_long", scheduler_options=options)
+
+    script = script.replace(str(tmp_path), "/data")
+    golden = GOLDEN / f"{scheduler}.sh"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(script)
+    assert script == golden.read_text()
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", "-"], input=script, text=True, check=True)
