@@ -399,6 +399,7 @@ mps_owner() { # PID
     local fields
     { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 1
     read -ra fields <<<"${fields##*) }"
+    [ "${fields[0]}" != Z ] || return 1 # dead, though nobody has noticed
     echo "$1 ${fields[19]} $(readlink /proc/self/ns/pid)"
 }
 # What a job of this user left here when it was killed together with its keeper.

@@ -70,7 +70,7 @@ def nothing_stays() -> Iterator[None]:
     before = daemons(), set(Path("/tmp").glob("relion-mps.*"))
     yield
     wait_for(lambda: daemons() == before[0], 10, "the daemons' end")
-    assert set(Path("/tmp").glob("relion-mps.*")) == before[1]
+    wait_for(lambda: set(Path("/tmp").glob("relion-mps.*")) == before[1], 5, "the folders' end")
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def add_stand_in_job(project: Project, command: str = "exit 0") -> Path:
     RELION's own pipeliner, which adds the job, still runs in its container.
     """
     stand_in = project.folder / "apptainer"
-    stand_in.write_text(f"#!/bin/bash\n{command}\n")
+    stand_in.write_text(f'#!/bin/bash\n[[ " $* " == *" exec "* ]] || exit 1\n{command}\n')
     stand_in.chmod(0o755)
     site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
     content = json.loads(site.read_text())
@@ -225,8 +225,9 @@ def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Pro
     submit_directly(project, jobs[0])
     wait_for(lambda: daemons() - before, 20, "the daemon's start")
     (own,) = daemons() - before
-    submit_directly(project, jobs[1])
-    wait_for(lambda: len(daemons() - before) == 2, 20, "the second daemon's start")
+    done = submit_directly(project, jobs[1])
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: len(daemons() - before) == 2, 8, f"{jobs[1].name}'s daemon's start")
 
     os.killpg(int(project.record(jobs[1])["job_id"]), signal.SIGTERM)
 
