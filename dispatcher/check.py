@@ -20,17 +20,17 @@ from .errors import DispatchError, ImageError
 from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
 from .job_script import NO_TOKEN, job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
+from .jobs.watcher import watcher_script
+from .memory.refinement import RefinementModel
 from .pins import PIN_FILE
-from .placement import partition_names
 from .plan import Plan
 from .planning import make_plan
 from .programs import strip_mpi
-from .refinement import RefinementModel
+from .ranks.placement import partition_names
 from .sif import ours, read_header
 from .site import Partition, Site, config_path, load_site
 from .submission import Submission
 from .templates import environment, template_folders
-from .watcher import watcher_script
 
 __all__ = ["problems", "shadowed"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .command import Command
 from .images import Choice
-from .resources import Resources
+from .ranks.resources import Resources
 from .site import Apptainer, Site
 
 __all__ = ["WEIGHTS", "NodeWord", "command_prefix", "exec_argv", "mount_option"]

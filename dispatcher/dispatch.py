@@ -16,12 +16,13 @@ from typing import Any
 
 from .atomic_files import keep_previous, write_atomically
 from .catalogue.known_projects import remember
-from .claim import give_up
 from .configuration import Configuration, load_configuration
 from .errors import DispatchError, SubmitError, WriteError
-from .exit_files import ABORT_NOW, end_of, tell
-from .job_queue import ask_queue
 from .job_script import job_script
+from .jobs.claim import give_up
+from .jobs.exit_files import ABORT_NOW, end_of, tell
+from .jobs.job_queue import ask_queue
+from .jobs.watcher import submit_watcher
 from .pins import settle
 from .plan import Plan
 from .planning import plan_script
@@ -30,7 +31,6 @@ from .record import RECORD, as_text, change_record
 from .refusal import say
 from .scheduler import Scheduler
 from .submit import Submitted, submission_command, submit
-from .watcher import submit_watcher
 
 __all__ = ["dispatch"]
 

@@ -7,21 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import box_size, integrity, job_star, particle_count, resources
+from . import integrity, job_star
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
 from .errors import ConfigError, ImageError, InputError
-from .gpus_here import gpus_here
-from .host_memory import Particles
 from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
+from .memory import box_size, particle_count
+from .memory.host_memory import Particles
+from .memory.refinement import RefinementModel
 from .pins import PIN_FILE, Pin, pins
 from .pipeline_version import older_than_pipeline
-from .placement import Job, leafmost, place
 from .plan import Plan, PlannedCommand
 from .programs import lookup
-from .refinement import RefinementModel
+from .ranks import resources
+from .ranks.gpus_here import gpus_here
+from .ranks.placement import Job, leafmost, place
 from .rewrite import rewrite
 from .shell_words import split
 from .site import Site, config_path

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .command import Command
 from .job_types import JobType
 from .programs import Program, lookup
-from .resources import Resources
+from .ranks.resources import Resources
 from .shell_words import Word, split
 
 __all__ = ["as_single_process", "gpu_devices", "rewrite", "with_resources"]

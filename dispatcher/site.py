@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from .config_files import load, merge, nearest, read_json
 from .errors import ConfigError
-from .hardware_constants import HardwareConstants
 from .job_types import Scalar
+from .memory.hardware_constants import HardwareConstants
 from .scheduler import Scheduler, mistakes
 from .shipped import own_path, shipped_folder, site_folder
 

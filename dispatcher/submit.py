@@ -17,7 +17,7 @@ from typing import NamedTuple
 from . import host
 from .cache import runtime_folder
 from .errors import SubmitError
-from .job_queue import ask_queue
+from .jobs.job_queue import ask_queue
 from .plan import Plan
 from .scheduler import Scheduler, filled
 from .submit_answer import Answer, read_answer

@@ -1,5 +1,6 @@
 #!/bin/bash
-# All tests: unit, golden, and whole-system ones with real Apptainer, RELION and Slurm.
+# All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts,
+# shims), with stand-ins around them; and the whole system with real Apptainer, RELION and Slurm.
 # Usage: tests/run.sh [unit] [PYTEST ARGUMENTS…]
 #   unit    only the quick part: no root, no containers
 set -euo pipefail
@@ -16,6 +17,7 @@ python=$(deploy/python_environment.sh test)
 "$python" -m mypy --cache-dir=/dev/null
 "$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
 [ "$part" = all ] || exit 0
+"$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs "$@" # they wait more than they work
 
 deploy/debian/install_packages.sh shellcheck
 find . -name '*.sh' ! -name relion_template.sh -print0 | xargs -0 shellcheck -x

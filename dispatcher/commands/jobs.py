@@ -12,7 +12,7 @@ import typer
 from ..errors import DispatchError
 
 if TYPE_CHECKING:
-    from ..project_jobs import Job
+    from ..jobs.project_jobs import Job
 
 __all__ = ["cancel", "status", "watch"]
 
@@ -29,8 +29,8 @@ def status(
     Run it in the project's folder. A job that runs for RELION, and that the queue does not know any
     more, is told to RELION as failed, with the reason in its run.err.
     """
+    from ..jobs.reconcile import looked_and_reconciled
     from ..pipeline_version import project_folder
-    from ..reconcile import looked_and_reconciled
     from ..site import load_site
 
     project, site = project_folder(), load_site()
@@ -48,14 +48,14 @@ def status(
 
 
 def _as_json(jobs: list[Job], one_line: bool) -> str:
-    from ..job_status import job_status
+    from ..jobs.job_status import job_status
 
     rows = [job_status(job) for job in jobs]
     return json.dumps(rows, indent=None if one_line else 2, ensure_ascii=False)
 
 
 def _as_table(jobs: list[Job]) -> str:
-    from ..job_status import HEADS, as_row, job_status
+    from ..jobs.job_status import HEADS, as_row, job_status
     from ..text_table import text_table
 
     if not jobs:
@@ -76,9 +76,9 @@ def cancel(
 
     Run it in the project's folder.
     """
-    from ..cancel import cancel as cancel_job
+    from ..jobs.cancel import cancel as cancel_job
+    from ..jobs.project_jobs import find_job
     from ..pipeline_version import project_folder
-    from ..project_jobs import find_job
     from ..site import load_site
 
     project, site = project_folder(), load_site()
@@ -94,9 +94,9 @@ def watch(
 
     Run it in the project's folder, and leave it running. Several at once do no harm.
     """
-    from ..cancel import cancel_aborted
+    from ..jobs.cancel import cancel_aborted
+    from ..jobs.reconcile import looked_and_reconciled
     from ..pipeline_version import project_folder
-    from ..reconcile import looked_and_reconciled
     from ..site import load_site
 
     project = project_folder()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .. import gpu_memory, sampling
-from ..gpu_pool import pool_bytes
-from ..hardware_constants import HARDWARE, HardwareConstants
-from ..refinement import RefinementModel
-from ..sampling import Search
+from ..memory import gpu_memory, sampling
+from ..memory.gpu_pool import pool_bytes
+from ..memory.hardware_constants import HARDWARE, HardwareConstants
+from ..memory.refinement import RefinementModel
+from ..memory.sampling import Search
 
 __all__ = ["Answer", "Question", "answer", "refinement"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher import star
-from dispatcher.box_size import refinement_model
 from dispatcher.command import parse_command
-from dispatcher.gpu_pool import coarse_bytes
+from dispatcher.memory.box_size import refinement_model
+from dispatcher.memory.gpu_pool import coarse_bytes
 
 COMMON = (
     "--i particles.star --o Class3D/run --iter 1 --pad 1 --particle_diameter 100 --zero_mask "

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ..sif_file import write_sif
-from .running_job import RunningJob
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 
@@ -45,7 +44,7 @@ def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()
-    monkeypatch.setattr("dispatcher.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
+    monkeypatch.setattr("dispatcher.ranks.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
 
 
 @pytest.fixture
@@ -119,9 +118,3 @@ def corpus_job(project: Path) -> Callable[[str], Path]:
         return folder / "run_submit.script"
 
     return copy
-
-
-@pytest.fixture
-def running_job(tmp_path: Path, project: Path) -> RunningJob:
-    """Runs job scripts of the project's submissions."""
-    return RunningJob(tmp_path, project)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import body_masks
-from dispatcher.body_masks import extra_projectors
+from dispatcher.memory import body_masks
+from dispatcher.memory.body_masks import extra_projectors
 
 SIZE = 12  # voxels along each axis
 

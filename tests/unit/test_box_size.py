@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.box_size import refinement_model
 from dispatcher.errors import InputError
-from dispatcher.refinement import RefinementModel
-from dispatcher.sampling import Search
+from dispatcher.memory.box_size import refinement_model
+from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.sampling import Search
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import gpu_memory
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError
 from dispatcher.gpu import calibration
 from dispatcher.gpu.calibration import write
 from dispatcher.gpu.memory_question import Question, answer, refinement
 from dispatcher.gpu.table import BOXES, CARDS
+from dispatcher.memory import gpu_memory
 from dispatcher.site import load_site
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import gpu_memory, sampling
-from dispatcher.refinement import RefinementModel
-from dispatcher.sampling import Search
+from dispatcher.memory import gpu_memory, sampling
+from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.sampling import Search
 
 REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
 CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)

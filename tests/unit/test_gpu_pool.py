@@ -5,9 +5,9 @@ Expected values are worked out from the sizes of RELION's arrays, not by the cod
 
 from dataclasses import replace
 
-from dispatcher import gpu_memory, gpu_pool
-from dispatcher.refinement import RefinementModel
-from dispatcher.sampling import Search
+from dispatcher.memory import gpu_memory, gpu_pool
+from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.sampling import Search
 
 REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
 CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.host_memory import Node, Particles, host_memory
-from dispatcher.refinement import RefinementModel
+from dispatcher.memory.host_memory import Node, Particles, host_memory
+from dispatcher.memory.refinement import RefinementModel
 
 V_PAD_2 = 68_428_050
 V_PAD_1 = 8_720_530

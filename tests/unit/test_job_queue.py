@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.host import Finished
-from dispatcher.job_end import why_ended
-from dispatcher.job_queue import QueuedJob, ask_queue, read_queue
+from dispatcher.jobs.job_end import why_ended
+from dispatcher.jobs.job_queue import QueuedJob, ask_queue, read_queue
 from dispatcher.scheduler import Scheduler
 from dispatcher.site import load_site
 from dispatcher.submit_answer import read_answer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.host_memory import HostMemory
-from dispatcher.memory_request import memory_request
+from dispatcher.memory.host_memory import HostMemory
+from dispatcher.ranks.memory_request import memory_request
 
 GIB = 2**30
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.command import Command, parse_command
-from dispatcher.host_memory import Particles
-from dispatcher.particle_count import WINDOW, estimated_rows, particles
+from dispatcher.memory.host_memory import Particles
+from dispatcher.memory.particle_count import WINDOW, estimated_rows, particles
 
 OPTICS = "\n# version 30001\n\ndata_optics\n\nloop_ \n_rlnOpticsGroup #1 \n_rlnImageSize #2 \n"
 

@@ -321,7 +321,7 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 ) -> None:  # fmt: skip
     """The driver's folder is made up; what is read from it is what a real one lists."""
     folder = tmp_path / "driver"
-    monkeypatch.setattr("dispatcher.gpus_here.DRIVER_FOLDER", folder)
+    monkeypatch.setattr("dispatcher.ranks.gpus_here.DRIVER_FOLDER", folder)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -344,7 +344,7 @@ def test_the_job_scripts_fallback_is_told_the_rules(corpus_job: CorpusJob) -> No
 def test_the_images_version_is_that_of_the_project(
     project: Path, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dispatcher import resources
+    from dispatcher.ranks import resources
 
     asked = []
     decide = resources.decide

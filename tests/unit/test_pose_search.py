@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import sampling
-from dispatcher.box_size import refinement_model
 from dispatcher.errors import InputError
-from dispatcher.sampling import Search
+from dispatcher.memory import sampling
+from dispatcher.memory.box_size import refinement_model
+from dispatcher.memory.sampling import Search
 
 from .test_box_size import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options
 

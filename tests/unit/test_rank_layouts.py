@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.programs import lookup
-from dispatcher.rank_layouts import Layout, layouts, least_per_gpu
+from dispatcher.ranks.layouts import Layout, layouts, least_per_gpu
 from dispatcher.rewrite import gpu_devices
 
 SIZES = {

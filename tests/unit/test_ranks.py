@@ -7,13 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dispatcher import gpu_memory
 from dispatcher.errors import ConfigError, DoesNotFit
-from dispatcher.host_memory import Node, host_memory
-from dispatcher.rank_layouts import layouts, least_per_gpu
-from dispatcher.ranks import MemoryModel, RankFit, fit
-from dispatcher.refinement import RefinementModel
-from dispatcher.sampling import Search
+from dispatcher.memory import gpu_memory
+from dispatcher.memory.host_memory import Node, host_memory
+from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.sampling import Search
+from dispatcher.ranks.fit import MemoryModel, RankFit, fit
+from dispatcher.ranks.layouts import layouts, least_per_gpu
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = RefinementModel(box=256, source="particles.star, optics group 1", auto_refine=True)

@@ -15,7 +15,7 @@ import pytest
 
 from dispatcher import cli
 
-from .conftest import CORPUS
+from ..unit.conftest import CORPUS
 from .test_hook import call_hook
 
 OPTIMISER = "data_optimiser_general\n\n_rlnOutputRootName x/run\n_rlnRandomSeed {}\n"

@@ -8,14 +8,14 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from . import host
+from .. import host
+from ..record import SUBMISSION, change_record
+from ..scheduler import filled
+from ..site import Site
 from .claim import give_up
 from .exit_files import End, tell
 from .job_end import ask_end
 from .project_jobs import Job, look
-from .record import SUBMISSION, change_record
-from .scheduler import filled
-from .site import Site
 
 __all__ = ["is_lost", "looked_and_reconciled"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .card_memory import Card
-from .host_memory import Node
-from .rank_layouts import Layout
-from .sentences import count, gigabytes
+from ..memory.card_memory import Card
+from ..memory.host_memory import Node
+from ..sentences import count, gigabytes
+from .layouts import Layout
 
 __all__ = ["Search", "threads_on_gpu", "within_cores"]
 

@@ -15,7 +15,7 @@ from dispatcher.errors import ConfigError, TemplateError
 from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 
-from .conftest import CORPUS
+from ..unit.conftest import CORPUS
 from .running_job import RunningJob, exit_files, wait_until
 
 pytestmark = pytest.mark.usefixtures("images")

@@ -6,11 +6,11 @@ import math
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from ..errors import DoesNotFit
+from ..sentences import count, gigabytes
 from . import gpu_memory
-from .errors import DoesNotFit
 from .hardware_constants import HARDWARE, HardwareConstants
 from .refinement import RefinementModel
-from .sentences import count, gigabytes
 
 __all__ = ["Card", "MemoryModel", "described"]
 

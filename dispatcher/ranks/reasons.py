@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .card_memory import Card
-from .rank_layouts import Layout
-from .sentences import count
+from ..memory.card_memory import Card
+from ..sentences import count
+from .layouts import Layout
 
 __all__ = ["cap_reason", "layout_reason", "unused_reason"]
 

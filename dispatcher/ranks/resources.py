@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from . import ranks
-from .command import Command
-from .hardware_constants import HARDWARE, HardwareConstants
-from .host_memory import Node, Particles
+from ..command import Command
+from ..memory.hardware_constants import HARDWARE, HardwareConstants
+from ..memory.host_memory import Node, Particles
+from ..memory.refinement import RefinementModel
+from ..programs import Program, lookup
+from ..sentences import count
+from ..site import Partition, bytes_of
+from .fit import MemoryModel, RankFit
+from .fit import fit as fit_ranks
 from .memory_request import memory_request
-from .programs import Program, lookup
-from .ranks import MemoryModel, RankFit
-from .refinement import RefinementModel
-from .sentences import count
-from .site import Partition, bytes_of
 
 __all__ = ["Resources", "Wanted", "as_json", "decide"]
 
@@ -89,7 +89,7 @@ def decide(
     if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
         ngpu = 1
         reasons.append(f"1 GPU: a single process of {command.base_program} uses no more.")
-    fit = ranks.fit(
+    fit = fit_ranks(
         wanted=processes,
         ngpu=ngpu,
         gpu_bytes=wanted.gpu_bytes,

@@ -1,6 +1,6 @@
 """How many ranks a job runs with, on how many of its GPUs, and with how many threads each.
 
-What is wanted is a maximum; RELION's rules (:mod:`dispatcher.rank_layouts`), the GPUs' memory, the
+What is wanted is a maximum; RELION's rules (:mod:`dispatcher.ranks.layouts`), the GPUs' memory, the
 cores and the host memory of a node bring it down. A pure decision: numbers in, numbers and one
 sentence per decision out.
 """
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .card_memory import Card, MemoryModel
-from .errors import ConfigError
-from .hardware_constants import HARDWARE, HardwareConstants
-from .host_memory import HostMemory, Node
-from .rank_layouts import Layout, layouts, least_per_gpu
-from .rank_reasons import cap_reason, layout_reason, unused_reason
-from .rank_search import Search, threads_on_gpu, within_cores
-from .refinement import RefinementModel
+from ..errors import ConfigError
+from ..memory.card_memory import Card, MemoryModel
+from ..memory.hardware_constants import HARDWARE, HardwareConstants
+from ..memory.host_memory import HostMemory, Node
+from ..memory.refinement import RefinementModel
+from .layouts import Layout, layouts, least_per_gpu
+from .reasons import cap_reason, layout_reason, unused_reason
+from .search import Search, threads_on_gpu, within_cores
 
 __all__ = ["MemoryModel", "RankFit", "fit"]
 

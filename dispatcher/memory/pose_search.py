@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from . import sampling, star
+from .. import star
+from . import sampling
 from .input_images import is_true, number, whole_number
 from .refinement import RefinementModel
 from .sampling import Search

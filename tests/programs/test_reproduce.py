@@ -13,7 +13,7 @@ import pytest
 from dispatcher.command import parse_command
 from dispatcher.reproduction.random_seed import recorded_seed
 
-from .conftest import fill_project
+from ..unit.conftest import fill_project
 from .recorded_jobs import (  # noqa: F401  (fixtures)
     OPTIMISER,
     Dispatched,

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import body_masks, input_images, star
-from .errors import InputError
+from .. import star
+from ..errors import InputError
+from . import body_masks, input_images
 from .input_images import is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
 from .refinement import RefinementModel

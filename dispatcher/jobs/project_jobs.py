@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import InputError
+from ..errors import InputError
+from ..record import RECORD, SUBMISSION, read_record
+from ..scheduler import Scheduler
+from ..site import Site
+from ..submission import is_ours
 from .exit_files import ABORT_NOW, end_of
 from .job_queue import Queue, QueuedJob, ask_queue
-from .record import RECORD, SUBMISSION, read_record
 from .relion_pipeline import read_processes
-from .scheduler import Scheduler
-from .site import Site
-from .submission import is_ours
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -121,7 +121,7 @@ def find_job(project: Path, named: str) -> str:
     Raises:
         InputError: the project has no such job.
     """
-    from .config_files import nearest
+    from ..config_files import nearest
 
     names = [process.name for process in read_processes(project)]
     plain = named.rstrip("/")

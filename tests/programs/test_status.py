@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from dispatcher import cancel as cancelling
-from dispatcher import reconcile
 from dispatcher.cli import main
-from dispatcher.job_status import iteration_reached, last_sentence
-from dispatcher.project_jobs import find_job
+from dispatcher.jobs import cancel as cancelling
+from dispatcher.jobs import reconcile
+from dispatcher.jobs.job_status import iteration_reached, last_sentence
+from dispatcher.jobs.project_jobs import find_job
+from dispatcher.jobs.relion_pipeline import Process, read_processes
 from dispatcher.record import as_text, change_record, read_record
-from dispatcher.relion_pipeline import Process, read_processes
 
 from .stand_in_scheduler import StandIn, record_of
 

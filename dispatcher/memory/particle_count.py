@@ -10,9 +10,10 @@ import contextlib
 from pathlib import Path
 from typing import Literal
 
-from . import input_images, mrc_header, star
+from .. import mrc_header, star
+from ..errors import InputError
+from . import input_images
 from .box_size import Options
-from .errors import InputError
 from .host_memory import Particles
 
 __all__ = ["estimated_rows", "particles"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .host_memory import HostMemory
-from .sentences import gigabytes
+from ..memory.host_memory import HostMemory
+from ..sentences import gigabytes
 
 __all__ = ["memory_request"]
 

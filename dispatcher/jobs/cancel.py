@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import host
-from .errors import InputError, SubmitError
+from .. import host
+from ..errors import InputError, SubmitError
+from ..scheduler import filled
+from ..site import Site
 from .exit_files import ABORT_NOW, end_of, tell
 from .project_jobs import Job, look
-from .scheduler import filled
-from .site import Site
 
 __all__ = ["cancel", "cancel_aborted"]
 

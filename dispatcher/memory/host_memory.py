@@ -12,10 +12,10 @@ import math
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from .errors import DoesNotFit
+from ..errors import DoesNotFit
+from ..sentences import count, gigabytes
 from .gpu_memory import transform_size
 from .refinement import RefinementModel
-from .sentences import count, gigabytes
 
 __all__ = ["HostMemory", "Node", "Particles", "host_memory"]
 

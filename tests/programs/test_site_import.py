@@ -17,7 +17,7 @@ from dispatcher.site_copy import site_rebuild
 from dispatcher.site_json import held
 
 from ..sif_file import write_sif
-from .conftest import CORPUS
+from ..unit.conftest import CORPUS
 from .exported_site import Text, a_store, exporting, going_elsewhere, row, what_is_printed  # noqa: F401  (fixtures)
 
 JOBS = sorted(str(path.relative_to(CORPUS)) for path in CORPUS.glob("*/*_job*"))

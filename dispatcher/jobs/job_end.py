@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from . import host
-from .scheduler import Scheduler, filled
+from .. import host
+from ..scheduler import Scheduler, filled
 
 __all__ = ["ask_end", "why_ended"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from .errors import WriteError
-from .record import folder_locked, read_record
+from ..errors import WriteError
+from ..record import folder_locked, read_record
 
 __all__ = ["ABORT_NOW", "End", "end_of", "tell"]
 

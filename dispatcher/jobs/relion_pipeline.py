@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import InputError
-from .pipeline_version import PIPELINE
-from .star import read_blocks
+from ..errors import InputError
+from ..pipeline_version import PIPELINE
+from ..star import read_blocks
 
 __all__ = ["Process", "read_processes"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from . import host
-from .scheduler import Scheduler
+from .. import host
+from ..scheduler import Scheduler
 
 __all__ = ["Queue", "QueuedJob", "ask_queue", "read_queue"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .atomic_files import write_atomically
-from .job_script import job_variables
-from .plan import Plan
-from .scheduler import Scheduler, filled
-from .submit import submit_beside
-from .templates import environment, render, template_folders
+from ..atomic_files import write_atomically
+from ..job_script import job_variables
+from ..plan import Plan
+from ..scheduler import Scheduler, filled
+from ..submit import submit_beside
+from ..templates import environment, render, template_folders
 
 __all__ = ["submit_watcher", "watcher_script"]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.configuration import load_configuration
-from dispatcher.job_end import why_ended
+from dispatcher.jobs.job_end import why_ended
+from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning import plan_script
 from dispatcher.record import as_text
-from dispatcher.watcher import watcher_script
 
 DATA = Path(__file__).parents[1] / "data" / "slurm"
 GOLDEN = Path(__file__).parents[1] / "golden" / "watcher"

@@ -7,21 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..command import Command
+from ..configuration import Configuration
+from ..errors import DispatchError, DoesNotFit, ImageError
+from ..images import Choice, Needs, choose, version_of
+from ..job_star import JobStar
+from ..job_types import JobType
+from ..memory.host_memory import Particles
+from ..memory.refinement import RefinementModel
+from ..pipeline_version import major_minor
+from ..programs import called_programs, lookup
+from ..rewrite import as_single_process, with_resources
+from ..site import Partition, Site, bytes_of
+from ..submission import Submission
 from . import resources
-from .command import Command
-from .configuration import Configuration
-from .errors import DispatchError, DoesNotFit, ImageError
-from .host_memory import Particles
-from .images import Choice, Needs, choose, version_of
-from .job_star import JobStar
-from .job_types import JobType
-from .pipeline_version import major_minor
-from .programs import called_programs, lookup
-from .refinement import RefinementModel
 from .resources import Resources, Wanted
-from .rewrite import as_single_process, with_resources
-from .site import Partition, Site, bytes_of
-from .submission import Submission
 
 __all__ = ["DEFAULT_RANKS_PER_GPU", "Job", "Placement", "leafmost", "partition_names", "place"]
 
