@@ -53,12 +53,12 @@ def write_texts(exported: SiteFile) -> Iterator[Path]:
         path = site_folder() / text.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if text.path != "images.json":
+            if text.path == "images.json":
+                with held(path, "catalogue"):  # another admin may have added an image meanwhile
+                    if _is_needed(text):
+                        _write(path, text)
+            else:
                 _write(path, text)
-                continue
-            with held(path, "catalogue"):  # another admin may have added an image meanwhile
-                if _is_needed(text):
-                    _write(path, text)
         except OSError as error:
             raise WriteError(
                 f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
