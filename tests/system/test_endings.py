@@ -247,8 +247,9 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     token = next(job.glob(".dispatch_claim.*")).name.rpartition(".")[2]
     assert f"{scratch}/relion-dispatch.{token}/" in (job / "run.out").read_text()
     if scheduler == "slurm":
-        left = on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "ls", "-A", scratch)
-        assert left == [LIVING, LIVING]
+        look = ("srun", "--nodes=2", "--ntasks-per-node=1", "ls", "-A", scratch)
+        # RELION is told first, and the folders are removed then.
+        wait_for(lambda: on_nodes(*look) == [LIVING, LIVING], 30, "the end of the job's folders")
         on_nodes("scancel", sleeper)
     else:
         assert list(Path(scratch).iterdir()) == []

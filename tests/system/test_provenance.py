@@ -103,7 +103,7 @@ def maps(folder: Path) -> dict[str, str]:
 def snapshot(project: Project, job: Path) -> dict[str, tuple[int, int]]:
     """Size and time of the pipeline's file, and of all that lies in the job's folder."""
     files = [project.folder / "default_pipeline.star", *job.rglob("*")]
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in files}
 
 
 @pytest.mark.parametrize("form", ["python"])

@@ -238,17 +238,16 @@ def test_a_clear_refusal_is_final_at_once(
 
 @PYTHON
 def test_a_hook_killed_while_it_plans(make_project: MakeProject) -> None:
-    """Its image cannot be looked at, as on a file system that hangs; nothing is recorded yet."""
+    """Apptainer does not answer, as on a file system that hangs; nothing is recorded yet."""
     project = make_project("5")
     job = mask_job(project)
-    image = project.folder.parent / "hanging.sif"
-    os.mkfifo(image)
-    catalogue = Path(project.environment["RELION_DISPATCH_SITE"]) / "images.json"
-    content = json.loads(catalogue.read_text())
-    for builds in content["relion"]["versions"].values():
-        for build in builds:
-            build["path"] = str(image)
-    catalogue.write_text(json.dumps(content))
+    hanging = project.folder.parent / "hanging"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    file = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    content = json.loads(file.read_text())
+    content["apptainer"]["program"] = str(hanging)
+    file.write_text(json.dumps(content))
     hook = start_hook(project, job)
     time.sleep(2)
     assert hook.poll() is None
