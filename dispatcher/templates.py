@@ -96,7 +96,7 @@ def _lines(values: Sequence[Any]) -> Markup:
         else:
             line = f"{line} {word}" if line else word
         previous = word
-    return Markup(" \\\n    ".join([*lines, line]))
+    return Markup(" \\\n        ".join([*lines, line]))
 
 
 def _comment(value: Any) -> Markup:

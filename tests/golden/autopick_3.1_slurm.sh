@@ -14,8 +14,35 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # AutoPick/job009 (job type autopick), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_autopick_mpi
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        mpirun --bind-to none --oversubscribe -n 8 \
+        relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ \
+        --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
+        --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
+        --pipeline_control AutoPick/job009/.dispatch_control/ --gpu 0:1:2:3:0:1:2:3
+    dispatch_program='echo'
+    run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type autopick (submit → gpu → gpu_each → autopick): relion_autopick.
+  The job's GPU memory is not known, so it sets no limit.
+  4 GPUs x 2 ranks = 8 ranks, of at most 8.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=AutoPick/job009
 dispatch_token=000000000000
@@ -209,7 +236,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -310,16 +337,9 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
 fi
 dispatch_began=$SECONDS
 begin_watch
-! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type autopick (submit → gpu → gpu_each → autopick): relion_autopick.
-  The job's GPU memory is not known, so it sets no limit.
-  4 GPUs x 2 ranks = 8 ranks, of at most 8.
-  Image relion 5.1.0 (cuda): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -399,7 +419,6 @@ end_keeping() {
 
 # One keeper on each node, in a session of its own: it outlives the ranks, but not this script.
 coproc dispatch_keeper {
-    exec 9>&- # the lock of local jobs
     # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
     set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus
     dispatch_functions=$(declare -f) exec setsid "$@"
@@ -421,18 +440,5 @@ leave_gpus() {
     [ -z "${dispatch_gpu_usage:-}" ] || dispatch_gpu_usage="[$dispatch_gpu_usage]"
     pkill -KILL -s "$dispatch_keeper_pid"
 }
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_autopick_mpi
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    mpirun --bind-to none --oversubscribe -n 8 \
-    relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ \
-    --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
-    --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
-    --pipeline_control AutoPick/job009/.dispatch_control/ --gpu 0:1:2:3:0:1:2:3
-dispatch_program='echo'
-run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

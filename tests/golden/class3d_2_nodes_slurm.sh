@@ -12,8 +12,37 @@
 #SBATCH --mem=120G
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Class3D/job010 (job type class3d), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_refine_mpi
+    run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-9}" \
+        --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES \
+        "${dispatch_task[@]}" apptainer --quiet exec --no-eval --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
+        --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc \
+        --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 \
+        --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 \
+        --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale \
+        --pipeline_control Class3D/job010/.dispatch_control/ --gpu 0:1:2:3 --j 6
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type class3d (submit → gpu → class3d): relion_refine.
+  A rank needs 9.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
+  2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
+  A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=Class3D/job010
 dispatch_token=000000000000
@@ -208,9 +237,9 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
-    timeout 60 srun --overlap --mem=0 --mpi=none --input=none --nodes=2 --ntasks=2 \
+    timeout 60 env -u SLURM_HOSTFILE srun --overlap --mem=0 --mpi=none --input=none --nodes=2 --ntasks=2 \
         --ntasks-per-node=1 bash -c "$(declare -f "$1")"$'\n''"$@"' bash "$@"
 }
 # RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node
@@ -339,22 +368,14 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
 fi
 dispatch_began=$SECONDS
 begin_watch
-! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 9.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
-  2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
-  A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
-  Image relion 5.1.0 (cuda): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 export PYTHONNOUSERSITE=1
 # srun must not inherit limits meant for the batch step.
-unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE
 
 # The image must be the file that was chosen, on each node: its size and the id in its header.
 look_at_image() { # FILE STATE
@@ -443,7 +464,6 @@ end_keeping() {
 
 # One keeper on each node, in a session of its own: it outlives the ranks, but not this script.
 coproc dispatch_keeper {
-    exec 9>&- # the lock of local jobs
     # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
     set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus
     set -- srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --overlap --export=ALL \
@@ -512,19 +532,5 @@ scontrol show hostnames "$SLURM_JOB_NODELIST" | awk -v ranks="${dispatch_ranks:-
             for (rank = int((ranks - leader) * (at - 1) / NR); rank < int((ranks - leader) * at / NR); rank++)
                 print node[at]
     }' >"$SLURM_HOSTFILE"
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_refine_mpi
-run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-9}" \
-    --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES \
-    "${dispatch_task[@]}" apptainer --quiet exec --no-eval --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
-    --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc \
-    --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 \
-    --particle_diameter 200 --K 4 --flatten_solvent --zero_mask --oversampling 1 \
-    --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm --scale \
-    --pipeline_control Class3D/job010/.dispatch_control/ --gpu 0:1:2:3 --j 6
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

@@ -2,8 +2,21 @@
 exec </dev/null >>External/job023/run.out 2>>External/job023/run.err
 dispatch_scheduler_job=$$
 # External/job023 (job type external), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=/opt/bin/mytool.py
+    run /opt/bin/mytool.py --o External/job023/ --in_parts Extract/a.star --foo bar --j 4
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type external (submit → external): mytool.py.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=External/job023
 dispatch_token=000000000000
@@ -295,13 +308,8 @@ done
 ! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type external (submit → external): mytool.py.
-END_OF_REASONS
+reasons
 remember_texts
 
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=/opt/bin/mytool.py
-run /opt/bin/mytool.py --o External/job023/ --in_parts Extract/a.star --foo bar --j 4
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

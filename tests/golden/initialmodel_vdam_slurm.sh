@@ -14,8 +14,47 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_refine
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
+        --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
+        --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 \
+        --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
+        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/.dispatch_control/ \
+        --gpu 0,1 --j 16
+    dispatch_program='rm'
+    run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+    dispatch_program=relion_align_symmetry
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc \
+        --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/.dispatch_control/
+    dispatch_program='touch'
+    run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
+  A rank needs 3.4 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
+  One process without MPI, 16 threads on 2 of 2 GPUs.
+  A node needs 6.2 GB of host memory (4.0 GB in any case, the process with 1.5 GB, 1 reconstruction of 0.6 GB, 0.1 GB of references), within the job's 64G.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=InitialModel/job009
 dispatch_token=000000000000
@@ -210,7 +249,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -339,17 +378,9 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
 fi
 dispatch_began=$SECONDS
 begin_watch
-! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
-  A rank needs 3.4 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
-  One process without MPI, 16 threads on 2 of 2 GPUs.
-  A node needs 6.2 GB of host memory (4.0 GB in any case, the process with 1.5 GB, 1 reconstruction of 0.6 GB, 0.1 GB of references), within the job's 64G.
-  Image relion 5.1.0 (cuda): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -445,7 +476,6 @@ end_keeping() {
 
 # One keeper on each node, in a session of its own: it outlives the ranks, but not this script.
 coproc dispatch_keeper {
-    exec 9>&- # the lock of local jobs
     # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
     set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus
     dispatch_functions=$(declare -f) exec setsid "$@"
@@ -497,29 +527,5 @@ fit_ranks() {
 fit_ranks
 # What that makes on each GPU, for the record.
 dispatch_prediction=", \"ranks\": $dispatch_each, \"predicted_bytes\": $((dispatch_bytes * dispatch_each))"
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_refine
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
-    --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
-    --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 \
-    --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
-    --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/.dispatch_control/ \
-    --gpu 0,1 --j 16
-dispatch_program='rm'
-run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
-dispatch_program=relion_align_symmetry
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc \
-    --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/.dispatch_control/
-dispatch_program='touch'
-run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

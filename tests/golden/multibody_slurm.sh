@@ -14,8 +14,45 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_refine_mpi
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
+        relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run \
+        --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 \
+        --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 \
+        --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
+        --pool 3 --pad 2 --pipeline_control MultiBody/job005/.dispatch_control/ --gpu 0:1:2:3 \
+        --j 6
+    dispatch_program=relion_flex_analyse
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
+        --bodies bodies.star --o MultiBody/job005/analyse --do_maps --k 3 \
+        --pipeline_control MultiBody/job005/.dispatch_control/
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type multibody (submit → gpu → multibody): relion_refine.
+  A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
+  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): 149G are asked for, not 120G.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=MultiBody/job005
 dispatch_token=000000000000
@@ -210,7 +247,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -339,17 +376,9 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
 fi
 dispatch_began=$SECONDS
 begin_watch
-! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type multibody (submit → gpu → multibody): relion_refine.
-  A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
-  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): 149G are asked for, not 120G.
-  Image relion 5.1.0 (cuda): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -534,7 +563,6 @@ end_keeping() {
 dispatch_mps_folder=/tmp/relion-mps.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
 dispatch_mps_logs=$dispatch_job/mps_log
 coproc dispatch_keeper {
-    exec 9>&- # the lock of local jobs
     # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
     set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus "$dispatch_mps_folder" "$dispatch_mps_logs"
     dispatch_functions=$(declare -f) exec setsid "$@"
@@ -585,7 +613,6 @@ done <"$dispatch_mps_folder/clients"
 # A card smaller than was planned with takes fewer ranks.
 dispatch_gpus=4 dispatch_ranks=9
 dispatch_each=2 dispatch_bytes=10437230336
-[ "$dispatch_mps" = yes ] || dispatch_bytes=10437230336
 fit_ranks() {
     local usable=$((dispatch_memory * 1048576 * 97 / 100)) most=$dispatch_each why
     [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
@@ -607,27 +634,5 @@ fit_ranks() {
 fit_ranks
 # What that makes on each GPU, for the record.
 dispatch_prediction=", \"ranks\": $dispatch_each, \"predicted_bytes\": $((dispatch_bytes * dispatch_each))"
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_refine_mpi
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
-    relion_refine_mpi --continue Refine3D/job011/run_optimiser.star --o MultiBody/job005/run \
-    --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 \
-    --healpix_order 4 --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 \
-    --reconstruct_subtracted_bodies --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
-    --pool 3 --pad 2 --pipeline_control MultiBody/job005/.dispatch_control/ --gpu 0:1:2:3 \
-    --j 6
-dispatch_program=relion_flex_analyse
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
-    --bodies bodies.star --o MultiBody/job005/analyse --do_maps --k 3 \
-    --pipeline_control MultiBody/job005/.dispatch_control/
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

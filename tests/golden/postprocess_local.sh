@@ -2,8 +2,28 @@
 exec </dev/null >>PostProcess/job016/run.out 2>>PostProcess/job016/run.err
 dispatch_scheduler_job=$$
 # PostProcess/job016 (job type postprocess), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_postprocess
+    run apptainer --quiet exec --no-eval --cleanenv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cpu.sif \
+        relion_postprocess --mask m.mrc --i R/run_half1_class001_unfil.mrc --o PostProcess/job016/postprocess \
+        --angpix -1 --auto_bfac --autob_lowres 10 --pipeline_control PostProcess/job016/.dispatch_control/
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type postprocess (submit → sp → postprocess): relion_postprocess.
+  1 rank on CPUs, of at most 1.
+  Image relion 5.1.0 (cpu): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=PostProcess/job016
 dispatch_token=000000000000
@@ -188,7 +208,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -299,12 +319,7 @@ done
 ! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type postprocess (submit → sp → postprocess): relion_postprocess.
-  1 rank on CPUs, of at most 1.
-  Image relion 5.1.0 (cpu): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -326,12 +341,5 @@ if ! dispatch_reason=$(on_each_node look_at_image /data/site/relion-5.1.0-cpu.si
     dispatch_reason=${dispatch_reason%%$'\n'*}
     exit 1
 fi
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_postprocess
-run apptainer --quiet exec --no-eval --cleanenv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cpu.sif \
-    relion_postprocess --mask m.mrc --i R/run_half1_class001_unfil.mrc --o PostProcess/job016/postprocess \
-    --angpix -1 --auto_bfac --autob_lowres 10 --pipeline_control PostProcess/job016/.dispatch_control/
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

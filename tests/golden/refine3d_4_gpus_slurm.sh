@@ -14,8 +14,38 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_refine_mpi
+    run apptainer --quiet exec --no-eval --cleanenv --nv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --mount=type=bind,source=/scratch,destination=/scratch \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cuda.sif \
+        mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
+        relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
+        --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size \
+        --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
+        --pool 3 --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
+        --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
+        --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
+        --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/.dispatch_control/ \
+        --gpu 0:1:2:3 --j 6
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type refine (submit → gpu → refine): relion_refine.
+  A rank needs 3.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 6 fit into 25.0 GB usable of 25.8 GB.
+  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
+  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
+  Image relion 5.1.0 (cuda): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
 dispatch_token=000000000000
@@ -210,7 +240,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -339,17 +369,9 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
 fi
 dispatch_began=$SECONDS
 begin_watch
-! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type refine (submit → gpu → refine): relion_refine.
-  A rank needs 3.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 6 fit into 25.0 GB usable of 25.8 GB.
-  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
-  Image relion 5.1.0 (cuda): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -534,7 +556,6 @@ end_keeping() {
 dispatch_mps_folder=/tmp/relion-mps.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
 dispatch_mps_logs=$dispatch_job/mps_log
 coproc dispatch_keeper {
-    exec 9>&- # the lock of local jobs
     # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
     set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' keep_gpus "$dispatch_mps_folder" "$dispatch_mps_logs"
     dispatch_functions=$(declare -f) exec setsid "$@"
@@ -585,7 +606,6 @@ done <"$dispatch_mps_folder/clients"
 # A card smaller than was planned with takes fewer ranks.
 dispatch_gpus=4 dispatch_ranks=9
 dispatch_each=2 dispatch_bytes=3876912896
-[ "$dispatch_mps" = yes ] || dispatch_bytes=3876912896
 fit_ranks() {
     local usable=$((dispatch_memory * 1048576 * 97 / 100)) most=$dispatch_each why
     [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
@@ -607,20 +627,5 @@ fit_ranks() {
 fit_ranks
 # What that makes on each GPU, for the record.
 dispatch_prediction=", \"ranks\": $dispatch_each, \"predicted_bytes\": $((dispatch_bytes * dispatch_each))"
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_refine_mpi
-run apptainer --quiet exec --no-eval --cleanenv --nv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --mount=type=bind,source=/scratch,destination=/scratch \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cuda.sif \
-    mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
-    relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
-    --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size \
-    --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
-    --pool 3 --pad 2 --ctf --particle_diameter 200 --flatten_solvent --zero_mask \
-    --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 --healpix_order 2 \
-    --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym C1 \
-    --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control Refine3D/job011/.dispatch_control/ \
-    --gpu 0:1:2:3 --j 6
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands

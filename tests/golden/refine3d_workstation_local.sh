@@ -2,8 +2,38 @@
 exec </dev/null >>Refine3D/job005/run.out 2>>Refine3D/job005/run.err
 dispatch_scheduler_job=$$
 # Refine3D/job005 (job type refine), written by relion-dispatch 0.1.0
-# The commands stand at the end; before them is what sees to it that RELION learns how they ended.
 
+# What runs, in the end.
+commands() {
+    dispatch_program=relion_refine_mpi
+    run apptainer --quiet exec --no-eval --cleanenv \
+        --mount=type=bind,source=/data/project,destination=/data/project \
+        --pwd=/data/project \
+        /data/site/relion-5.1.0-cpu.sif \
+        mpirun --bind-to none --oversubscribe -n 9 \
+        relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star \
+        --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 \
+        --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 \
+        --pad 2 --skip_gridding --ctf --particle_diameter 200 --flatten_solvent \
+        --zero_mask --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 \
+        --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
+        --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 \
+        --pipeline_control Refine3D/job005/.dispatch_control/ --j 1
+}
+# And why like this.
+reasons() {
+    cat <<'END_OF_REASONS'
+relion-dispatch 0.1.0
+  Job type refine (submit → gpu → refine): relion_refine.
+  No GPU: the partition has none, the job runs on its CPUs.
+  1 thread instead of 6: 9 ranks share the 16 cores of a node.
+  9 ranks on CPUs, of at most 9.
+  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
+  Image relion 5.1.0 (cpu): the site's default.
+END_OF_REASONS
+}
+
+# All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 dispatch_job=Refine3D/job005
 dispatch_token=000000000000
@@ -189,7 +219,7 @@ complete_record() (
     } >"$new" && mv "$new" "$record"
     rm -f "$new"
 )
-# Runs a function of this script on each node of the job, as a process of its own.
+# Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
     ("$@")
 }
@@ -328,15 +358,7 @@ done
 ! aborted || abort_before_start
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
-cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
-  Job type refine (submit → gpu → refine): relion_refine.
-  No GPU: the partition has none, the job runs on its CPUs.
-  1 thread instead of 6: 9 ranks share the 16 cores of a node.
-  9 ranks on CPUs, of at most 9.
-  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
-  Image relion 5.1.0 (cpu): the site's default.
-END_OF_REASONS
+reasons
 remember_texts
 
 # A clean environment in the container, but for these variables where they are set.
@@ -361,19 +383,5 @@ fi
 on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
 on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $(cut -d ' ' -f 22 /proc/$$/stat) ${SLURM_JOB_ID:-}" ||
     fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
-begin_watch # once more: it now knows what the steps before have made
-
-dispatch_program=relion_refine_mpi
-run apptainer --quiet exec --no-eval --cleanenv \
-    --mount=type=bind,source=/data/project,destination=/data/project \
-    --pwd=/data/project \
-    /data/site/relion-5.1.0-cpu.sif \
-    mpirun --bind-to none --oversubscribe -n 9 \
-    relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star \
-    --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 \
-    --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 \
-    --pad 2 --skip_gridding --ctf --particle_diameter 200 --flatten_solvent \
-    --zero_mask --solvent_mask MaskCreate/job001/mask.mrc --oversampling 1 \
-    --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
-    --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 \
-    --pipeline_control Refine3D/job005/.dispatch_control/ --j 1
+begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+commands
