@@ -446,8 +446,10 @@ def test_a_local_job_stopped_by_its_id_while_it_waits_tells_relion(
 
     os.kill(job_id, 15)
 
-    wait_for(second.parent / "RELION_JOB_EXIT_FAILURE")
-    (project / "go").touch()
+    try:
+        wait_for(second.parent / "RELION_JOB_EXIT_FAILURE")
+    finally:
+        (project / "go").touch()
     wait_for(first.parent / "RELION_JOB_EXIT_SUCCESS")
     assert not (project / "started").exists()
     errors = second.parent / "run.err"
