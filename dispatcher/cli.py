@@ -130,6 +130,7 @@ def relion(context: typer.Context) -> int:
     """
     from .catalogue.known_projects import remember
     from .configuration import load_configuration
+    from .image_used import as_used_before
     from .images import Needs, choose
     from .integrity import verified
     from .pins import PIN_FILE, pins
@@ -146,12 +147,11 @@ def relion(context: typer.Context) -> int:
         programs=(program,) if program.startswith("relion") else (),
         signed_by=tuple(configuration.site.apptainer.signed_by),
     )
-    pin = pins(project).get("relion")
-    versions = {"relion": pin.version} if pin else {}
-    image = choose(catalogue, "relion", versions, needs, project / PIN_FILE)
-    used = pin.sha256.get(image.variant) if pin else None
-    image = verified(image, used, catalogue.path, project / PIN_FILE)
-    if pin:
+    pinned, pin_file = pins(project), project / PIN_FILE
+    versions = {name: pin.version for name, pin in pinned.items()}
+    image = choose(catalogue, "relion", versions, needs, pin_file)
+    image = as_used_before(image, catalogue, pinned, pin_file, verified)
+    if "relion" in pinned:
         remember(project, configuration.site)
     return run_session(configuration.site, image.path, project, context.args, hook_argv())
 

@@ -11,7 +11,8 @@ from . import integrity, job_star
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
-from .errors import ConfigError, ImageError, InputError
+from .errors import ConfigError, InputError
+from .image_used import as_used_before
 from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
 from .memory import box_size, particle_count
@@ -106,7 +107,7 @@ def make_plan(
     reasons += placed.reasons
     settled, image = placed.settled, placed.image
     if image:
-        image = _as_used_before(image, configuration, pinned, pin_file, verified)
+        image = as_used_before(image, configuration.catalogue, pinned, pin_file, verified)
 
     script = f"{submission.job}/run_submit.script.run"
     commands = tuple(
@@ -118,8 +119,7 @@ def make_plan(
         for each in placed.commands
     )
     mps = (
-        site.mps
-        and site.apptainer.gpu_option == "--nv"
+        site.shares_through_mps
         and lookup(placed.main.program).idle_leader
         and settled.fit is not None
         and settled.fit.ranks_per_gpu > 1
@@ -174,31 +174,6 @@ def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType])
                 merged = {**merged, "partition": None, "partitions": None}
             merged |= own
     return merged
-
-
-def _as_used_before(
-    image: Choice,
-    configuration: Configuration,
-    pinned: Mapping[str, Pin],
-    pin_file: Path,
-    verified: Callable[..., Choice],
-) -> Choice:
-    """The image with its file looked at: the one that the project has used, if it has."""
-    used = None
-    name = image.name
-    if name in pinned:
-        digests = pinned[name].sha256
-        used = digests.get(image.variant)
-        builds = configuration.catalogue.images[name].versions[image.version]
-        gone = sorted(digests.keys() - {build.variant for build in builds})
-        if gone and used is None:
-            raise ImageError(
-                f"This project has used the variant {gone[0]} of {name} {image.version} (sha256 "
-                f"{digests[gone[0]]}, {pin_file}), which is no longer in the catalogue "
-                f"{configuration.catalogue.path}: ask your admin to put it back, or go on without "
-                f"it knowingly: `relion-dispatch pin {name} {image.version}`."
-            )
-    return verified(image, used, configuration.catalogue.path, pin_file)
 
 
 def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str] | None]:

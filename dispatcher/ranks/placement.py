@@ -155,7 +155,7 @@ def _wanted(
         ranks_per_gpu=cap,
         mem=parameters.get("mem"),
         relion_version=relion_version,
-        mps=site.mps and site.apptainer.gpu_option == "--nv",
+        mps=site.shares_through_mps,
         hardware=site.gpu_constants,
     )
 
