@@ -135,6 +135,7 @@ def fit(
 
 
 def _plot(path: Path, question: Callable[[int, int], Question], asked: Question) -> None:
+    from ..errors import ConfigError
     from ..gpu.memory_question import answer
     from ..gpu.plot import draw
     from ..gpu.table import CARDS
@@ -143,6 +144,8 @@ def _plot(path: Path, question: Callable[[int, int], Question], asked: Question)
     what = f"{shape.bodies} bodies" if shape.bodies > 1 else f"{shape.classes} class"
     what += "es" if shape.classes > 1 else ""
     boxes = range(64, 1001, 8)
+    if not answer(asked).bytes_per_rank:
+        raise ConfigError("There is nothing to draw: without alignment RELION uses no GPU memory.")
     draw(
         path,
         f"Ranks per GPU by the {asked.model} model: {what} in {shape.dimensions}D, "
@@ -174,13 +177,14 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
     if found.usable_bytes is None:
         return lines
     lines.append(f"usable of the card             {gb(found.usable_bytes)}")
-    lines.append(f"ranks per GPU: {found.ranks_per_gpu}")
+    most = "no limit" if found.ranks_per_gpu is None else str(found.ranks_per_gpu)
+    lines.append(f"ranks per GPU: {most}")
     if found.small_pool:
         lines.append(
             f"RELION can make do with {gb(found.least_bytes_per_rank).strip()}, so one may run, "
             "with a smaller pool than it likes: --pad 1, --maxsig or fewer threads help."
         )
-    elif asked.model == "relion" and not found.ranks_per_gpu and found.bytes_per_rank:
+    elif asked.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
             f"It needs {gb(found.least_bytes_per_rank).strip()} at the very least: --pad 1, fewer "
             "classes or a larger card."

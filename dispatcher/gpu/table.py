@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..memory.gpu_memory import HARDWARE, HardwareConstants
+from ..memory.hardware_constants import HARDWARE, HardwareConstants
 from .memory_question import Question, answer, refinement
 
 __all__ = ["BOXES", "CARDS", "markdown"]

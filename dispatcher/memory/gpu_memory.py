@@ -1,8 +1,8 @@
-"""How many bytes one rank of relion_refine takes on its GPU, and how many ranks that allows.
+"""How many bytes one rank of relion_refine takes on its GPU.
 
 Two models. ``relion`` follows what RELION's code allocates, read in its source at 3.1.4, 4.0.2
 and 5.0.1; ``fmi`` is the historic formula, kept for sites that want the old numbers. Pure
-arithmetic: bytes and pixels in, bytes and ranks out; no file is read. docs/gpu.md explains both.
+arithmetic: pixels in, bytes out; no file is read. docs/gpu.md explains both.
 """
 
 from __future__ import annotations
@@ -19,16 +19,11 @@ if TYPE_CHECKING:
     from .refinement import RefinementModel
 
 __all__ = [
-    "HARDWARE",
-    "HardwareConstants",
     "allocated_bytes_per_rank",
     "bytes_per_rank",
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
-    "fmi_ranks_per_gpu",
     "least_bytes_per_rank",
-    "pool_bytes",
-    "ranks_per_gpu",
     "transform_side",
     "transform_size",
     "usable_bytes",
@@ -168,26 +163,6 @@ def usable_bytes(gpu_bytes: int, hardware: HardwareConstants = HARDWARE) -> int:
     return gpu_bytes * hardware.usable_percent // 100
 
 
-def ranks_per_gpu(
-    model: RefinementModel,
-    gpu_bytes: int,
-    threads: int,
-    free_gpu_memory: float = 0,
-    hardware: HardwareConstants = HARDWARE,
-    *,
-    relion_version: tuple[int, int] | None = None,
-    mps: bool = False,
-) -> int:
-    """Ranks that share a card of ``gpu_bytes`` by the relion model; 0 if not one fits.
-
-    Memory sets no limit, and 0 is returned, when the job does not use the GPU at all.
-    """
-    per_rank = bytes_per_rank(
-        model, threads, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
-    )
-    return usable_bytes(gpu_bytes, hardware) // per_rank if per_rank else 0
-
-
 def fmi_bytes_per_rank(model: RefinementModel) -> int:
     """Bytes of one rank by the historic formula: ``84 * box^ndim * pad * nclass``.
 
@@ -196,8 +171,3 @@ def fmi_bytes_per_rank(model: RefinementModel) -> int:
     """
     voxels: int = model.box**model.dimensions
     return math.ceil(84 * voxels * model.classes * model.padding)
-
-
-def fmi_ranks_per_gpu(model: RefinementModel, gpu_bytes: int) -> int:
-    """``floor(bytes / (84 * box^ndim * pad * nclass))``; 0 if not one rank fits."""
-    return gpu_bytes // fmi_bytes_per_rank(model)

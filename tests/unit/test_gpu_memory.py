@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.memory import gpu_memory, sampling
+from dispatcher.memory.card_memory import Card
+from dispatcher.memory.hardware_constants import HardwareConstants
 from dispatcher.memory.refinement import RefinementModel
 from dispatcher.memory.sampling import Search
 
@@ -133,7 +135,7 @@ def test_small_volumes_are_padded_to_tiles_and_steps() -> None:
     # 2 MiB; 4 x 131 x 131 x 66 bytes are 2.2 steps
     model = replace(REFINE, box=64)
     assert gpu_memory.allocated_bytes_per_rank(model) == (2 * 4 + 3 * 3) * 2 * 2**20
-    loose = gpu_memory.HardwareConstants(texture_tile=(1, 1, 1), allocation_step=1)
+    loose = HardwareConstants(texture_tile=(1, 1, 1), allocation_step=1)
     expected = math.ceil(20 * 131 * 131 * 66 * 1.05)
     assert gpu_memory.allocated_bytes_per_rank(model, loose) == expected
 
@@ -160,7 +162,7 @@ def test_bytes_per_rank_add_up() -> None:
 
 
 def test_margin_is_rounded_up_to_a_whole_byte() -> None:
-    plain = gpu_memory.HardwareConstants(
+    plain = HardwareConstants(
         context=0, margin_percent=101, pool_floor=0, pool_per_thread=0,
         texture_tile=(1, 1, 1), texture_pitch=1, allocation_step=1,
     )  # fmt: skip
@@ -175,7 +177,7 @@ def test_margin_is_rounded_up_to_a_whole_byte() -> None:
 
 
 def test_context_may_differ_through_mps() -> None:
-    hardware = gpu_memory.HardwareConstants(context=400_000_000, context_mps=150_000_000)
+    hardware = HardwareConstants(context=400_000_000, context_mps=150_000_000)
     alone = gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware)
     assert alone - gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware, mps=True) == 250_000_000
 
@@ -197,7 +199,7 @@ def test_skipped_alignment_leaves_the_gpu_to_blush() -> None:
     skipped = replace(REFINE, skips_alignment=True)
     assert gpu_memory.fixed_bytes_per_rank(skipped) == 0
     assert gpu_memory.bytes_per_rank(skipped, 4) == 0
-    assert gpu_memory.ranks_per_gpu(skipped, 24 * 2**30, 4) == 0
+    assert Card(24 * 2**30, skipped).most_ranks(4) is None
     assert gpu_memory.bytes_per_rank(replace(skipped, blush=True), 4) == 4_000_000_000
 
 
@@ -215,9 +217,9 @@ def test_mask_filled_with_noise_leaves_100_mb_free() -> None:
 def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
     per_rank = gpu_memory.bytes_per_rank(REFINE, 4)
     exactly_three = math.ceil(3 * per_rank / 0.97)
-    assert gpu_memory.ranks_per_gpu(REFINE, exactly_three + 1, 4) == 3
-    assert gpu_memory.ranks_per_gpu(REFINE, exactly_three - 2, 4) == 2
-    assert gpu_memory.ranks_per_gpu(REFINE, 10**9, 4) == 0
+    assert Card(exactly_three + 1, REFINE).most_ranks(4) == 3
+    assert Card(exactly_three - 2, REFINE).most_ranks(4) == 2
+    assert Card(10**9, REFINE).most_ranks(4) == 0
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
     ],
 )
 def test_historic_formula(model: RefinementModel, gpu_bytes: int, ranks: int) -> None:
-    assert gpu_memory.fmi_ranks_per_gpu(model, gpu_bytes) == ranks
+    assert Card(gpu_bytes, model, "fmi").most_ranks(4) == ranks
 
 
 def test_historic_formula_is_twice_too_high_at_padding_2_and_eight_times_at_padding_1() -> None:
@@ -290,7 +292,8 @@ def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
 def test_ranks_per_gpu_fit_and_one_more_does_not(
     model: RefinementModel, threads: int, gpu_bytes: int
 ) -> None:
-    ranks = gpu_memory.ranks_per_gpu(model, gpu_bytes, threads)
+    ranks = Card(gpu_bytes, model).most_ranks(threads)
+    assert ranks is not None
     per_rank = gpu_memory.bytes_per_rank(model, threads)
     assert ranks * per_rank * 100 <= gpu_bytes * 97
     assert (ranks + 1) * per_rank > gpu_bytes * 97 // 100
@@ -314,8 +317,9 @@ def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
             box, "", ndim, classes=classes, padding=pad, gradient=vdam, search=search
         )
         card = gigabytes * 2**30
-        historic = gpu_memory.fmi_ranks_per_gpu(model, card)
-        ours = gpu_memory.ranks_per_gpu(model, card, threads)
+        historic = Card(card, model, "fmi").most_ranks(threads)
+        ours = Card(card, model).most_ranks(threads)
+        assert historic is not None and ours is not None
         needed = gpu_memory.bytes_per_rank(model, threads)
         if historic and historic * needed <= gpu_memory.usable_bytes(card):
             safe += 1
