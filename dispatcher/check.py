@@ -21,7 +21,7 @@ from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalog
 from .job_script import NO_TOKEN, job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .jobs.watcher import watcher_script
-from .memory.refinement import RefinementModel
+from .memory.refinement import Refinement
 from .pins import PIN_FILE
 from .plan import Plan
 from .planning import make_plan
@@ -166,7 +166,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     configuration,
                     {},
                     job_type=name,
-                    refinement_model=lambda *_: _SAMPLE,
+                    refinement_of=lambda *_: _SAMPLE,
                     verified=_unread,
                 )
                 scripts = [job_script(plan, NO_TOKEN)]
@@ -234,7 +234,7 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
 
 
 _START = 60  # seconds, in which a container starts or never will
-_SAMPLE = RefinementModel(box=64, source="a made-up job")
+_SAMPLE = Refinement(box=64, source="a made-up job")
 
 
 def _uncompiled_templates() -> Iterator[str]:

@@ -15,16 +15,16 @@ from .errors import ConfigError, InputError
 from .image_used import as_used_before
 from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
-from .memory import box_size, particle_count
+from .memory import particle_count, refinement_of_command
 from .memory.host_memory import Particles
-from .memory.refinement import RefinementModel
+from .memory.refinement import Refinement
 from .pins import PIN_FILE, Pin, pins
 from .pipeline_version import older_than_pipeline
 from .plan import Plan, PlannedCommand
 from .programs import lookup
 from .ranks import resources
 from .ranks.gpus_here import gpus_here
-from .ranks.placement import Job, leafmost, place
+from .ranks.placement import Placeable, leafmost, place
 from .rewrite import rewrite
 from .shell_words import split
 from .site import Site, config_path
@@ -57,12 +57,12 @@ def make_plan(
     pinned: Mapping[str, Pin],
     *,
     job_type: str | None = None,
-    refinement_model: Callable[..., RefinementModel] = box_size.refinement_model,
+    refinement_of: Callable[..., Refinement] = refinement_of_command.refinement_of,
     verified: Callable[..., Choice] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.
 
-    `job_type` is taken instead of the first that matches; `refinement_model` finds the box size,
+    `job_type` is taken instead of the first that matches; `refinement_of` sizes up the command,
     `verified` looks at the image's file.
 
     Raises:
@@ -82,7 +82,7 @@ def make_plan(
     refinement, particles = None, Particles()
     if command.base_program == "relion_refine":
         try:
-            refinement = refinement_model(command, project, gui.options if gui else None)
+            refinement = refinement_of(command, project, gui.options if gui else None)
             particles = particle_count.particles(command, project)
         except InputError:
             inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
@@ -90,18 +90,17 @@ def make_plan(
                 raise
             reasons.append("The box size is not known here: a path is to be expanded on the node.")
     pin_file = project / PIN_FILE
-    versions = {image: pin.version for image, pin in pinned.items()}
-    job = Job(
-        submission,
-        command,
-        levels,
-        parameters,
-        gui,
-        refinement,
-        particles,
-        versions,
-        pin_file,
-        gpus_here() if scheduler.detached else None,
+    job = Placeable(
+        submission=submission,
+        command=command,
+        levels=levels,
+        parameters=parameters,
+        gui=gui,
+        refinement=refinement,
+        particles=particles,
+        pinned={image: pin.version for image, pin in pinned.items()},
+        pin_file=pin_file,
+        gpus_here=gpus_here() if scheduler.detached else None,
     )
     placed = place(job, configuration)
     reasons += placed.reasons

@@ -9,7 +9,7 @@ from ..memory import gpu_memory, sampling
 from ..memory.card_memory import Card, MemoryModel
 from ..memory.gpu_pool import pool_bytes
 from ..memory.hardware_constants import HARDWARE, HardwareConstants
-from ..memory.refinement import RefinementModel
+from ..memory.refinement import Refinement
 from ..memory.sampling import Search
 
 __all__ = ["Answer", "Question", "answer", "refinement"]
@@ -23,7 +23,7 @@ class Question:
     None: not known, the hungriest. ``model``: the memory model that counts the ranks.
     """
 
-    refinement: RefinementModel
+    refinement: Refinement
     gpu_bytes: int | None = None
     threads: int = 4
     free_gpu_memory: float = 0
@@ -110,7 +110,7 @@ def refinement(
     offset_step: float = 2,
     symmetry: str = "C1",
     maxsig: int = 0,
-) -> RefinementModel:
+) -> Refinement:
     """A refinement without files; defaults are those of RELION's window.
 
     ``overlaps``: projectors for overlapping bodies, None for all pairs. ``finest_order``: of the
@@ -129,7 +129,7 @@ def refinement(
         shift_factor=8 if subtomograms else 4,
         significant=most,
     )
-    return RefinementModel(
+    return Refinement(
         box=box,
         source="the question",
         dimensions=dimensions,

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from dispatcher.memory import gpu_memory, sampling
 from dispatcher.memory.card_memory import Card
 from dispatcher.memory.hardware_constants import HardwareConstants
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 
-REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
-CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
-INITIAL = RefinementModel(box=256, source="particles.star", padding=1, gradient=True)
+REFINE = Refinement(box=256, source="particles.star", auto_refine=True)
+CLASS2D = Refinement(box=256, source="particles.star", dimensions=2, classes=200)
+INITIAL = Refinement(box=256, source="particles.star", padding=1, gradient=True)
 
 BOXES = st.integers(2, 1200)
 MODELS = st.builds(
-    RefinementModel,
+    Refinement,
     box=BOXES,
     source=st.just("particles.star"),
     dimensions=st.sampled_from([2, 3]),
@@ -119,12 +119,10 @@ def test_fixed_bytes_are_those_of_relions_formulas_over_a_grid() -> None:
         values = (side // 2 + 1) * side ** (ndim - 1)
         backprojectors = 2 * classes if vdam else classes
         expected = 8 * values * classes + 12 * values * backprojectors
-        model = RefinementModel(
-            box, "", dimensions=ndim, classes=classes, padding=pad, gradient=vdam
-        )
+        model = Refinement(box, "", dimensions=ndim, classes=classes, padding=pad, gradient=vdam)
         assert gpu_memory.fixed_bytes_per_rank(model) == expected
     for bodies, overlaps in [(2, 0), (2, 2), (4, 10), (4, 12)]:
-        model = RefinementModel(360, "", bodies=bodies, body_overlaps=overlaps)
+        model = Refinement(360, "", bodies=bodies, body_overlaps=overlaps)
         values = 723 * 723 * 362
         expected = 8 * values * (bodies + overlaps) + 12 * values * bodies
         assert gpu_memory.fixed_bytes_per_rank(model) == expected
@@ -166,7 +164,7 @@ def test_margin_is_rounded_up_to_a_whole_byte() -> None:
         context=0, margin_percent=101, pool_floor=0, pool_per_thread=0,
         texture_tile=(1, 1, 1), texture_pitch=1, allocation_step=1,
     )  # fmt: skip
-    odd = RefinementModel(box=2, source="", dimensions=2, padding=1)  # 5 * 3 values, 300 bytes
+    odd = Refinement(box=2, source="", dimensions=2, padding=1)  # 5 * 3 values, 300 bytes
     assert gpu_memory.fixed_bytes_per_rank(odd) == 300
     images = 3 * 2 * 2 * 4
     assert gpu_memory.bytes_per_rank(odd, 1, 0, plain) == 200_000_000 + 303 + images
@@ -234,7 +232,7 @@ def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
         (CLASS2D, 2_202_009_599, 0),
     ],
 )
-def test_historic_formula(model: RefinementModel, gpu_bytes: int, ranks: int) -> None:
+def test_historic_formula(model: Refinement, gpu_bytes: int, ranks: int) -> None:
     assert Card(gpu_bytes, model, "fmi").most_ranks(4) == ranks
 
 
@@ -267,7 +265,7 @@ def test_symmetry_order(group: str, order: int) -> None:
 
 
 @given(MODELS, st.integers(1, 32))
-def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
+def test_more_never_takes_less(model: Refinement, threads: int) -> None:
     least = gpu_memory.bytes_per_rank(model, threads)
     assert gpu_memory.bytes_per_rank(model, threads, relion_version=(5, 0)) <= least
     assert gpu_memory.least_bytes_per_rank(model) <= least
@@ -290,7 +288,7 @@ def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
 
 @given(MODELS, st.integers(1, 32), st.integers(0, 200 * 10**9))
 def test_ranks_per_gpu_fit_and_one_more_does_not(
-    model: RefinementModel, threads: int, gpu_bytes: int
+    model: Refinement, threads: int, gpu_bytes: int
 ) -> None:
     ranks = Card(gpu_bytes, model).most_ranks(threads)
     assert ranks is not None
@@ -313,7 +311,7 @@ def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
     safe = more = 0
     for box, gigabytes, pad, classes, ndim, threads, vdam in grid:
         search = Search(30, 30, 21, 2) if ndim == 2 else Search(4608, 36_864, 21)
-        model = RefinementModel(
+        model = Refinement(
             box, "", ndim, classes=classes, padding=pad, gradient=vdam, search=search
         )
         card = gigabytes * 2**30

@@ -8,11 +8,11 @@ from dataclasses import replace
 from dispatcher.memory import gpu_pool
 from dispatcher.memory.gpu_pool import pool_bytes
 from dispatcher.memory.hardware_constants import HardwareConstants
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 
-REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
-CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
+REFINE = Refinement(box=256, source="particles.star", auto_refine=True)
+CLASS2D = Refinement(box=256, source="particles.star", dimensions=2, classes=200)
 IMAGES = (2 * 1 + 1) * 256 * 129 * 4
 ROOM = HardwareConstants(pool_floor=0, pool_per_thread=0)
 
