@@ -111,7 +111,7 @@ def test_skipped_alignment_is_no_limit(gpu: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--box 256", "Give the memory of one card"),
+        ("--box 256", "Give the memory of one GPU"),
         ("--box 256 --gpu-memory much", '--gpu-memory: expected bytes or a size like "32G"'),
         ("--box 256 --gpu-memory 24G --relion new", "--relion new is no version"),
     ],
