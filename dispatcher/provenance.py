@@ -22,7 +22,7 @@ from .shipped import shipped_folder
 from .site import config_path
 from .templates import template_folders
 
-__all__ = ["LARGEST_HASHED", "provenance"]
+__all__ = ["provenance"]
 
 LARGEST_HASHED = 4 << 20  # bytes; larger inputs are known by their size and time
 

@@ -22,7 +22,6 @@ __all__ = [
     "Apptainer",
     "Mpi",
     "Partition",
-    "Scheduler",
     "Site",
     "bytes_of",
     "checked_site",
