@@ -99,7 +99,8 @@ def fit(
     from ..errors import ConfigError
     from ..gpu.memory_question import Question, answer, refinement
     from ..pipeline_version import major_minor
-    from ..site import bytes_of, load_site
+    from ..site import load_site
+    from ..sizes import bytes_of
 
     version = major_minor(relion) if relion else None
     if relion and version is None:

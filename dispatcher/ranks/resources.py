@@ -13,7 +13,8 @@ from ..memory.host_memory import Node, Particles
 from ..memory.refinement import Refinement
 from ..programs import lookup
 from ..sentences import count
-from ..site import Partition, bytes_of
+from ..site import Partition
+from ..sizes import bytes_of
 from .fit import RankFit
 from .fit import fit as fit_ranks
 from .memory_request import memory_request
