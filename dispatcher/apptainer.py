@@ -57,14 +57,14 @@ _LACKING = {
 }
 
 
-def version(program: str) -> str:
-    """Apptainer's version ("1.4.5").
+def version(program: str, timeout: float = 30) -> str:
+    """Apptainer's version ("1.4.5"); it has `timeout` seconds to tell.
 
     Raises:
         ImageError: it is not there, or is SingularityCE.
     """
     try:
-        finished = run([program, "--version"], timeout=30)
+        finished = run([program, "--version"], timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ImageError(f"`{program} --version` does not answer: mend Apptainer.") from None
     except OSError as error:
