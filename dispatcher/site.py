@@ -17,20 +17,17 @@ from .job_types import Scalar
 from .memory.hardware_constants import HardwareConstants
 from .scheduler import Scheduler, mistakes
 from .shipped import own_path, shipped_folder, site_folder
+from .sizes import bytes_of
 
 __all__ = [
     "Apptainer",
     "Mpi",
     "Partition",
-    "Scheduler",
     "Site",
-    "bytes_of",
     "checked_site",
     "config_path",
     "load_site",
 ]
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +37,7 @@ class Apptainer:
     Attributes:
         program: ``apptainer``, or its full path.
         options: further options of ``apptainer exec``.
-        gpu_option: what lets GPUs through: ``--nv`` or ``--rocm``.
+        gpu_option: what lets GPUs through: ``--nv``, ``--nvccli`` or ``--rocm``.
         bind: folders bound into every container beside the project and the user's home.
         environment: names of variables let through into the container.
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
@@ -128,6 +125,11 @@ class Site:
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
     projects: str = "projects"
 
+    @property
+    def shares_through_mps(self) -> bool:
+        """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
+        return self.mps and self.apptainer.gpu_kind == "nvidia"
+
 
 def config_path(name: str) -> Path:
     """The site's own file of that name where there is one, else the shipped one.
@@ -190,17 +192,3 @@ def _check(site: Site, where: str) -> None:
                     f'{where}: key "partitions.{name}.{key}": expected a whole number, at least '
                     f"{least}, found {number}"
                 )
-
-
-def bytes_of(size: int | str | None, where: str) -> int | None:
-    """``"32G"`` → 34359738368; a number is bytes already.
-
-    Raises:
-        ConfigError: naming `where`, for anything else.
-    """
-    if size is None or isinstance(size, int):
-        return size
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
-    if not found:
-        raise ConfigError(f'{where}: expected bytes or a size like "32G", found "{size}"')
-    return int(float(found[1]) * _UNITS[found[2].upper()])

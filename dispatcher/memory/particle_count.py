@@ -13,10 +13,10 @@ from typing import Literal
 from .. import mrc_header, star
 from ..errors import InputError
 from . import input_images
-from .box_size import Options
 from .host_memory import Particles
+from .pose_search import Options
 
-__all__ = ["estimated_rows", "particles"]
+__all__ = ["WINDOW", "estimated_rows", "particles"]
 
 WINDOW = 64 << 10  # bytes that are read: the optics table and some hundred particles
 
