@@ -161,10 +161,10 @@ def test_a_job_that_is_hit_leaves_no_daemon(
 def test_a_daemon_that_is_killed_is_missed(mps_project: Callable[..., Project]) -> None:
     """Without a server behind it, the ranks do not notice, and the job succeeds."""
     project = mps_project()
-    job = add_stand_in_job(project, "sleep 2")
+    job = add_stand_in_job(project, "touch ranks; sleep 2")
     before = daemons()
     submit_directly(project, job)
-    wait_for(lambda: daemons() - before, 20, "the daemon's start")
+    wait_for((project.folder / "ranks").exists, 20, "the ranks' start")
 
     (daemon,) = daemons() - before
     os.kill(daemon, signal.SIGKILL)
