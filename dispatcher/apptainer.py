@@ -18,10 +18,10 @@ from .host import Finished, run, which
 __all__ = [
     "build_argv",
     "definition",
+    "failed",
     "inside",
     "labels",
     "lacking",
-    "refuse",
     "signers",
     "test_argv",
     "version",
@@ -112,7 +112,7 @@ def labels(program: str, image: Path) -> dict[str, str]:
         found = json.loads(finished.stdout)["data"]["attributes"]["labels"] or {}
         return {str(key): str(value) for key, value in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        refuse(f"Apptainer cannot read the labels of {image}", finished)
+        failed(f"Apptainer cannot read the labels of {image}", finished)
 
 
 def definition(program: str, image: Path) -> str:
@@ -123,7 +123,7 @@ def definition(program: str, image: Path) -> str:
     """
     finished = _run([program, "inspect", "--deffile", str(image)])
     if finished.status != 0:
-        refuse(f"Apptainer cannot read the definition of {image}", finished)
+        failed(f"Apptainer cannot read the definition of {image}", finished)
     return finished.stdout
 
 
@@ -145,7 +145,7 @@ def inside(
             f"{image} has no shell (sh), and so cannot be a RELION image: name another file."
         )
     if finished.status != 0:
-        refuse(f"Apptainer cannot start {image}", finished)
+        failed(f"Apptainer cannot start {image}", finished)
     return finished.stdout
 
 
@@ -186,7 +186,7 @@ def test_argv(program: str, image: str) -> list[str]:
     return [program, "test", "--cleanenv", image]
 
 
-def refuse(what: str, finished: Finished) -> NoReturn:
+def failed(what: str, finished: Finished) -> NoReturn:
     """Say that `what` did not work, and why as well as Apptainer's output tells.
 
     Raises:

@@ -8,31 +8,29 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from . import apptainer, host
-from .command import parse_command
 from .config_files import nearest
 from .configuration import Configuration, check_site_against_types
 from .endings import load_endings
 from .errors import DispatchError, ImageError
-from .images import Build, Catalogue, Choice, Image, Needs, choose, load_catalogue
+from .images import Build, Catalogue, Needs, choose, load_catalogue
 from .job_script import NO_TOKEN, job_script, job_variables
 from .job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from .jobs.watcher import watcher_script
-from .memory.refinement import RefinementModel
 from .pins import PIN_FILE
 from .plan import Plan
-from .planning import make_plan
-from .programs import strip_mpi
 from .ranks.placement import partition_names
+from .sample_jobs import sample_catalogue, sample_plan
+from .shadowed_types import shadowed
 from .sif import ours, read_header
 from .site import Partition, Site, config_path, load_site
-from .submission import Submission
 from .templates import environment, template_folders
 
-__all__ = ["problems", "shadowed"]
+__all__ = ["problems"]
+
+_START = 60  # seconds, in which a container starts or never will
 
 
 def problems() -> list[str]:
@@ -67,28 +65,6 @@ def problems() -> list[str]:
                 real = catalogue if isinstance(catalogue, Catalogue) and catalogue.images else None
                 found += _job_problems(site, types, real)
     return list(dict.fromkeys(found))
-
-
-def shadowed(types: Mapping[str, JobType]) -> Iterator[tuple[str, str]]:
-    """Pairs (earlier, later) where every job of the later type already matches the earlier one."""
-    matching = [(name, kind) for name, kind in types.items() if kind.matches_jobs]
-    for at, (later, kind) in enumerate(matching):
-        for earlier, other in matching[:at]:
-            if _takes_all(other, kind):
-                yield earlier, later
-                break
-
-
-def _takes_all(wide: JobType, narrow: JobType) -> bool:
-    def within(inner: list[str], outer: list[str], covers: Callable[[str, str], bool]) -> bool:
-        return not outer or (bool(inner) and all(any(covers(i, o) for o in outer) for i in inner))
-
-    return (
-        within(narrow.match_command, wide.match_command, lambda i, o: strip_mpi(i) == strip_mpi(o))
-        and set(wide.match_parameter) <= set(narrow.match_parameter)
-        and set(wide.nomatch_parameter) <= set(narrow.nomatch_parameter)
-        and within(narrow.match_label, wide.match_label, fnmatchcase)
-    )
 
 
 def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Iterator[str]:
@@ -154,21 +130,12 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
     known = set(DECIDING_PARAMETERS)
     same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Configuration(site, types, _sample_catalogue(Path(folder), types, site))
+        configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
         for name, kind in types.types.items():
             if not kind.matches_jobs:
                 continue
             try:
-                plan = make_plan(
-                    _sample_submission(kind),
-                    None,
-                    Path(folder),
-                    configuration,
-                    {},
-                    job_type=name,
-                    refinement_model=lambda *_: _SAMPLE,
-                    verified=_unread,
-                )
+                plan = sample_plan(name, configuration, Path(folder))
                 scripts = [job_script(plan, NO_TOKEN)]
                 scheduler = site.schedulers[plan.scheduler]
                 if scheduler.watcher:
@@ -233,10 +200,6 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
                 )
 
 
-_START = 60  # seconds, in which a container starts or never will
-_SAMPLE = RefinementModel(box=64, source="a made-up job")
-
-
 def _uncompiled_templates() -> Iterator[str]:
     """Templates that Jinja cannot read, also those that no job type uses."""
     env = environment(template_folders())
@@ -255,28 +218,3 @@ def _template_sources() -> str:
     return "\n".join(
         loader.get_source(env, name)[0] for name in env.list_templates() if name.endswith(".j2")
     )
-
-
-def _unread(choice: Choice, *_: object) -> Choice:
-    """The made-up image as it would be, had it a file."""
-    return choice._replace(sha256="0" * 64, sif_id="0" * 32, size=0)
-
-
-def _sample_catalogue(folder: Path, types: JobTypes, site: Site) -> Catalogue:
-    gpu, signed = site.apptainer.gpu_kind, tuple(site.apptainer.signed_by)
-    # A signature counts for a digest alone.
-    builds = [
-        Build(variant="gpu", path="sample.sif", gpu=gpu, signed_by=signed, sha256="0" * 64),
-        Build(variant="cpu", path="sample.sif", signed_by=signed, sha256="0" * 64),
-    ]
-    names = {kind.image for kind in types.types.values() if kind.image}
-    image = Image(default="1", versions={"1": builds})
-    return Catalogue(images=dict.fromkeys(names, image), path=folder)
-
-
-def _sample_submission(kind: JobType) -> Submission:
-    program = kind.match_command[0] if kind.match_command else "program"
-    options = [f"--{name} 1" for name in kind.match_parameter]
-    command = parse_command(f"{program} --i particles.star {' '.join(options)}")
-    job = "Check/job001"
-    return Submission(job, f"{job}/run.out", f"{job}/run.err", (command,))

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command()
 def submit(script: Script) -> int:
-    """Plan the job, write its job script, submit it, and record it. What RELION calls."""
+    """Plan a job, write its job script, submit and record it. What RELION calls."""
     from .hook import main as hook
 
     return hook([str(script)])
@@ -72,7 +72,7 @@ def submit(script: Script) -> int:
 @app.command()
 def plan(
     script: Script,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_script: Annotated[bool, typer.Option("--script", help="Print the job script.")] = False,
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
@@ -97,7 +97,11 @@ def plan(
 
 @app.command()
 def check() -> int:
-    """Check the site: configuration, job types, images, and every template for every job type."""
+    """Check the site's configuration, images and templates.
+
+    A made-up job of every type is planned, and its script read by bash. Status 1 if something is
+    wrong.
+    """
     from .check import problems
 
     found = problems()
@@ -110,7 +114,10 @@ def check() -> int:
 
 @app.command()
 def template() -> int:
-    """Print the path of the submission template, for RELION_QSUB_TEMPLATE."""
+    """Print the submission template's path, for RELION.
+
+    It belongs into RELION_QSUB_TEMPLATE.
+    """
     from .shipped import shipped_folder
 
     # An installation names its copy, whose path stays when it is upgraded.
@@ -122,14 +129,17 @@ def template() -> int:
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
+    options_metavar="[PROGRAM [ARGS]…]",
 )
 def relion(context: typer.Context) -> int:
-    """Start RELION (or PROGRAM ARGS…) from this project's image, its queue jobs dispatched here.
+    """Start RELION, or another program, from the project's image.
 
-    Without a program, RELION's GUI. Run it in the project's folder.
+    Queue jobs from it are dispatched here. Without a program, RELION's GUI. Run it in the project's
+    folder.
     """
     from .catalogue.known_projects import remember
     from .configuration import load_configuration
+    from .image_used import as_used_before
     from .images import Needs, choose
     from .integrity import verified
     from .pins import PIN_FILE, pins
@@ -146,12 +156,11 @@ def relion(context: typer.Context) -> int:
         programs=(program,) if program.startswith("relion") else (),
         signed_by=tuple(configuration.site.apptainer.signed_by),
     )
-    pin = pins(project).get("relion")
-    versions = {"relion": pin.version} if pin else {}
-    image = choose(catalogue, "relion", versions, needs, project / PIN_FILE)
-    used = pin.sha256.get(image.variant) if pin else None
-    image = verified(image, used, catalogue.path, project / PIN_FILE)
-    if pin:
+    pinned, pin_file = pins(project), project / PIN_FILE
+    versions = {name: pin.version for name, pin in pinned.items()}
+    image = choose(catalogue, "relion", versions, needs, pin_file)
+    image = as_used_before(image, catalogue, pinned, pin_file, verified)
+    if "relion" in pinned:
         remember(project, configuration.site)
     return run_session(configuration.site, image.path, project, context.args, hook_argv())
 

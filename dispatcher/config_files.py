@@ -2,15 +2,18 @@
 
 The checking is pydantic's, on plain frozen dataclasses. Importing pydantic takes half of the time
 that the hook may take as a whole, so a file that was found right is remembered by the digest of
-its text (and of the code that checked it) and read back without it.
+its text (and of the sizes and times of our own modules, whose defaults and rules are in what is
+remembered) and read back without it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 import pickle
 import re
 import stat
@@ -148,9 +151,27 @@ def _remembered(kind: type[Any], content: dict[str, Any]) -> Path | None:
     folder = cache_folder("configs")
     if folder is None:
         return None
-    code = Path(sys.modules[kind.__module__].__file__ or "").stat()
-    key = json.dumps([__version__, sys.version, kind.__qualname__, code.st_mtime_ns, content])
+    key = json.dumps([__version__, sys.version, kind.__qualname__, _code(), content])
     return folder / hashlib.sha256(key.encode()).hexdigest()
+
+
+@functools.cache
+def _code() -> list[tuple[str, int, int]]:
+    """Path, bytes and time of each module of this package: a dataclass has others' in it.
+
+    Not their text: reading all of it would take the time that remembering saves.
+    """
+    found = []
+    folders = [str(Path(__file__).parent)]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    state = entry.stat()
+                    found.append((entry.path, state.st_size, state.st_mtime_ns))
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
+    return sorted(found)
 
 
 def nearest(name: str, known: list[str]) -> str:

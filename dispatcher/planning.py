@@ -11,19 +11,20 @@ from . import integrity, job_star
 from .command import Command
 from .configuration import Configuration
 from .containers import command_prefix
-from .errors import ConfigError, ImageError, InputError
+from .errors import ConfigError, InputError
+from .image_used import as_used_before
 from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
-from .memory import box_size, particle_count
+from .memory import particle_count, refinement_of_command
 from .memory.host_memory import Particles
-from .memory.refinement import RefinementModel
+from .memory.refinement import Refinement
 from .pins import PIN_FILE, Pin, pins
 from .pipeline_version import older_than_pipeline
 from .plan import Plan, PlannedCommand
 from .programs import lookup
 from .ranks import resources
 from .ranks.gpus_here import gpus_here
-from .ranks.placement import Job, leafmost, place
+from .ranks.placement import Placeable, leafmost, place
 from .rewrite import rewrite
 from .shell_words import split
 from .site import Site, config_path
@@ -56,12 +57,12 @@ def make_plan(
     pinned: Mapping[str, Pin],
     *,
     job_type: str | None = None,
-    refinement_model: Callable[..., RefinementModel] = box_size.refinement_model,
+    refinement_of: Callable[..., Refinement] = refinement_of_command.refinement_of,
     verified: Callable[..., Choice] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.
 
-    `job_type` is taken instead of the first that matches; `refinement_model` finds the box size,
+    `job_type` is taken instead of the first that matches; `refinement_of` sizes up the command,
     `verified` looks at the image's file.
 
     Raises:
@@ -81,7 +82,7 @@ def make_plan(
     refinement, particles = None, Particles()
     if command.base_program == "relion_refine":
         try:
-            refinement = refinement_model(command, project, gui.options if gui else None)
+            refinement = refinement_of(command, project, gui.options if gui else None)
             particles = particle_count.particles(command, project)
         except InputError:
             inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
@@ -89,24 +90,23 @@ def make_plan(
                 raise
             reasons.append("The box size is not known here: a path is to be expanded on the node.")
     pin_file = project / PIN_FILE
-    versions = {image: pin.version for image, pin in pinned.items()}
-    job = Job(
-        submission,
-        command,
-        levels,
-        parameters,
-        gui,
-        refinement,
-        particles,
-        versions,
-        pin_file,
-        gpus_here() if scheduler.detached else None,
+    job = Placeable(
+        submission=submission,
+        command=command,
+        levels=levels,
+        parameters=parameters,
+        gui=gui,
+        refinement=refinement,
+        particles=particles,
+        pinned={image: pin.version for image, pin in pinned.items()},
+        pin_file=pin_file,
+        gpus_here=gpus_here() if scheduler.detached else None,
     )
     placed = place(job, configuration)
     reasons += placed.reasons
     settled, image = placed.settled, placed.image
     if image:
-        image = _as_used_before(image, configuration, pinned, pin_file, verified)
+        image = as_used_before(image, configuration.catalogue, pinned, pin_file, verified)
 
     script = f"{submission.job}/run_submit.script.run"
     commands = tuple(
@@ -118,8 +118,7 @@ def make_plan(
         for each in placed.commands
     )
     mps = (
-        site.mps
-        and site.apptainer.gpu_option == "--nv"
+        site.shares_through_mps
         and lookup(placed.main.program).idle_leader
         and settled.fit is not None
         and settled.fit.ranks_per_gpu > 1
@@ -174,31 +173,6 @@ def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType])
                 merged = {**merged, "partition": None, "partitions": None}
             merged |= own
     return merged
-
-
-def _as_used_before(
-    image: Choice,
-    configuration: Configuration,
-    pinned: Mapping[str, Pin],
-    pin_file: Path,
-    verified: Callable[..., Choice],
-) -> Choice:
-    """The image with its file looked at: the one that the project has used, if it has."""
-    used = None
-    name = image.name
-    if name in pinned:
-        digests = pinned[name].sha256
-        used = digests.get(image.variant)
-        builds = configuration.catalogue.images[name].versions[image.version]
-        gone = sorted(digests.keys() - {build.variant for build in builds})
-        if gone and used is None:
-            raise ImageError(
-                f"This project has used the variant {gone[0]} of {name} {image.version} (sha256 "
-                f"{digests[gone[0]]}, {pin_file}), which is no longer in the catalogue "
-                f"{configuration.catalogue.path}: ask your admin to put it back, or go on without "
-                f"it knowingly: `relion-dispatch pin {name} {image.version}`."
-            )
-    return verified(image, used, configuration.catalogue.path, pin_file)
 
 
 def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str] | None]:

@@ -17,10 +17,8 @@ from typing import NamedTuple
 
 from .errors import ImageError
 
-__all__ = ["ID_LENGTH", "ID_OFFSET", "SifHeader", "ours", "read_header"]
+__all__ = ["SifHeader", "ours", "read_header"]
 
-ID_OFFSET = 48  # bytes from the file's beginning
-ID_LENGTH = 16
 
 _HEADER = struct.Struct("<32s10s3s3s16s8q")
 _MAGIC = b"SIF_MAGIC\0"

@@ -40,7 +40,7 @@ class Apptainer:
     Attributes:
         program: ``apptainer``, or its full path.
         options: further options of ``apptainer exec``.
-        gpu_option: what lets GPUs through: ``--nv`` or ``--rocm``.
+        gpu_option: what lets GPUs through: ``--nv``, ``--nvccli`` or ``--rocm``.
         bind: folders bound into every container beside the project and the user's home.
         environment: names of variables let through into the container.
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
@@ -127,6 +127,11 @@ class Site:
     mps: bool = True
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
     projects: str = "projects"
+
+    @property
+    def shares_through_mps(self) -> bool:
+        """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
+        return self.mps and self.apptainer.gpu_kind == "nvidia"
 
 
 def config_path(name: str) -> Path:

@@ -17,7 +17,7 @@ __all__ = ["gpu_app"]
 
 gpu_app = typer.Typer(
     help=(
-        "GPU memory: how many ranks of a refinement share a card, and why.\n\n"
+        "Say how many ranks share a GPU, and measure one.\n\n"
         "Sizes are bytes or '24G' (2^30 bytes each, as cards are sold)."
     ),
     no_args_is_help=True,
@@ -35,47 +35,67 @@ class Model(StrEnum):
 @gpu_app.command("fit")
 def fit(
     box: Annotated[int, typer.Option(min=2, help="Box size in pixels.")],
-    gpu_memory: Annotated[str, typer.Option(help="Memory of one card, e.g. 24G.")] = "",
-    classes: Annotated[int, typer.Option("--classes", "--K", min=1)] = 1,
+    gpu_memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Memory of one GPU, e.g. 24G.")
+    ] = "",
+    classes: Annotated[int, typer.Option("--classes", "--K", min=1, help="References.")] = 1,
     bodies: Annotated[int, typer.Option(min=1, help="Bodies of a multi-body refinement.")] = 1,
     overlaps: Annotated[
         int | None,
         typer.Option(min=0, help="Projectors for overlapping bodies. Default: all pairs."),
     ] = None,
-    dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the references.")] = 3,
+    dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the references: 2 or 3.")] = 3,
     pad: Annotated[float, typer.Option(min=1, max=8, help="RELION's padding factor.")] = 2,
     threads: Annotated[int, typer.Option("--threads", "--j", min=1, help="Per rank.")] = 4,
     free_gpu_memory: Annotated[
         float, typer.Option(min=0, help="In MB, as RELION's option; per rank.")
     ] = 0,
-    gradient: Annotated[bool, typer.Option("--gradient", "--grad", help="VDAM.")] = False,
+    gradient: Annotated[
+        bool, typer.Option("--gradient", "--grad", help="VDAM, as in InitialModel.")
+    ] = False,
     auto_refine: Annotated[
         bool, typer.Option("--auto-refine", help="Sampling is refined as in Refine3D.")
     ] = False,
-    skip_align: Annotated[bool, typer.Option("--skip-align")] = False,
+    skip_align: Annotated[
+        bool, typer.Option("--skip-align", help="Poses stay as they are: no GPU but for Blush.")
+    ] = False,
     blush: Annotated[bool, typer.Option("--blush", help="RELION 5's regularisation.")] = False,
     subtomograms: Annotated[
         bool, typer.Option("--subtomograms", help="Particles are volumes.")
     ] = False,
-    healpix_order: Annotated[int, typer.Option(min=0, max=10)] = 2,
-    auto_local_healpix_order: Annotated[int, typer.Option(min=0, max=10)] = 4,
-    psi_step: Annotated[float, typer.Option(help="Degrees; RELION's default below 0.")] = -1,
-    offset_range: Annotated[float, typer.Option(min=0, help="Pixels.")] = 5,
-    offset_step: Annotated[float, typer.Option(min=0.1, help="Pixels.")] = 2,
-    sym: Annotated[str, typer.Option(help="Point group.")] = "C1",
+    healpix_order: Annotated[
+        int,
+        typer.Option(min=0, max=10, help="2: 7.5 degrees in RELION's window."),
+    ] = 2,
+    auto_local_healpix_order: Annotated[
+        int, typer.Option(min=0, max=10, help="From which an auto-refinement searches locally.")
+    ] = 4,
+    psi_step: Annotated[
+        float, typer.Option(help="In-plane sampling in degrees; RELION's default below 0.")
+    ] = -1,
+    offset_range: Annotated[
+        float, typer.Option(min=0, help="Largest shift that is tried, in pixels.")
+    ] = 5,
+    offset_step: Annotated[float, typer.Option(min=0.1, help="Sampling of shifts, in pixels.")] = 2,
+    sym: Annotated[str, typer.Option(metavar="GROUP", help="Point group.")] = "C1",
     maxsig: Annotated[int, typer.Option(min=0, help="Most significant poses; 0: all.")] = 0,
     relion: Annotated[
         str, typer.Option(metavar="VERSION", help="E.g. 5.0; without one, the hungriest.")
     ] = "",
-    model: Annotated[Model, typer.Option(help="The arithmetic.")] = Model.relion,
-    mps: Annotated[bool, typer.Option("--mps/--no-mps")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="One object, sizes in bytes.")] = False,
+    model: Annotated[Model, typer.Option(help="Which arithmetic counts the ranks.")] = Model.relion,
+    mps: Annotated[
+        bool, typer.Option("--mps/--no-mps", help="Whether ranks share the GPU through MPS.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw ranks per GPU against box size, per card."),
+        typer.Option(metavar="FILE", help="Draw ranks per GPU by box size, as a PNG."),
     ] = None,
 ) -> int:
-    """Say how many ranks of a refinement share a card, and what one of them takes."""
+    """Say how many ranks of a refinement share a GPU.
+
+    And what one of them takes there. Options are named as RELION's.
+    """
     from ..errors import ConfigError
     from ..gpu.memory_question import Question, answer, refinement
     from ..pipeline_version import major_minor
@@ -86,7 +106,7 @@ def fit(
         raise ConfigError(f"--relion {relion} is no version: give one like 5.0.")
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
-        raise ConfigError("Give the memory of one card: --gpu-memory 24G.")
+        raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
     finest = max(healpix_order, auto_local_healpix_order - 1) if auto_refine else healpix_order
 
     def question(size: int, card: int | None) -> Question:
@@ -135,6 +155,7 @@ def fit(
 
 
 def _plot(path: Path, question: Callable[[int, int], Question], asked: Question) -> None:
+    from ..errors import ConfigError
     from ..gpu.memory_question import answer
     from ..gpu.plot import draw
     from ..gpu.table import CARDS
@@ -143,6 +164,8 @@ def _plot(path: Path, question: Callable[[int, int], Question], asked: Question)
     what = f"{shape.bodies} bodies" if shape.bodies > 1 else f"{shape.classes} class"
     what += "es" if shape.classes > 1 else ""
     boxes = range(64, 1001, 8)
+    if not answer(asked).bytes_per_rank:
+        raise ConfigError("There is nothing to draw: without alignment RELION uses no GPU memory.")
     draw(
         path,
         f"Ranks per GPU by the {asked.model} model: {what} in {shape.dimensions}D, "
@@ -174,13 +197,14 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
     if found.usable_bytes is None:
         return lines
     lines.append(f"usable of the card             {gb(found.usable_bytes)}")
-    lines.append(f"ranks per GPU: {found.ranks_per_gpu}")
+    most = "no limit" if found.ranks_per_gpu is None else str(found.ranks_per_gpu)
+    lines.append(f"ranks per GPU: {most}")
     if found.small_pool:
         lines.append(
             f"RELION can make do with {gb(found.least_bytes_per_rank).strip()}, so one may run, "
             "with a smaller pool than it likes: --pad 1, --maxsig or fewer threads help."
         )
-    elif asked.model == "relion" and not found.ranks_per_gpu and found.bytes_per_rank:
+    elif asked.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
             f"It needs {gb(found.least_bytes_per_rank).strip()} at the very least: --pad 1, fewer "
             "classes or a larger card."
@@ -192,7 +216,10 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
 def table(
     threads: Annotated[int, typer.Option(min=1, help="Per rank.")] = 4,
 ) -> int:
-    """Print docs/gpu.md's tables: ranks per GPU by box size and card, both models, in Markdown."""
+    """Print ranks per GPU by box size and card, in Markdown.
+
+    By both models: the tables of docs/gpu.md.
+    """
     from ..gpu.table import markdown
     from ..site import load_site
 
@@ -208,7 +235,7 @@ def calibrate(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, write nothing.")] = False,
 ) -> int:
-    """Measure what this node's GPU takes, and write it to the site's site.json.
+    """Measure this node's GPU, and write that to site.json.
 
     Run it on a node whose GPU nobody uses. Sites with several kinds of cards run it on one of
     each, from the second on with --larger.

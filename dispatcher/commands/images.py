@@ -15,8 +15,9 @@ __all__ = ["images_app"]
 
 images_app = typer.Typer(
     name="images",
-    help="The catalogue of container images: build, add, list, verify, remove, default.",
+    help="Keep the catalogue of container images.",
     no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 _CLEARED = "\r\x1b[K"  # the cursor at the beginning of an empty line
@@ -30,27 +31,32 @@ def build(
     name: Name,
     version: Version,
     variant: Annotated[
-        str | None, typer.Option(help="Which of the version's recipes; the first where unset.")
+        str | None,
+        typer.Option(
+            metavar="VARIANT", help="Which of the version's recipes; the first where unset."
+        ),
     ] = None,
     base: Annotated[
-        Path | None, typer.Option(help="Build on this SIF, not on what the recipe names.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Build on this SIF, not on what the recipe names."),
     ] = None,
     build_base: Annotated[
         Path | None,
-        typer.Option(help="Compile in this SIF: the base of the first stage of a source recipe."),
+        typer.Option(metavar="FILE", help="Compile in this SIF: a source recipe's first stage."),
     ] = None,
     build_arg: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An argument of the definition. Repeatable."),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Where the SIF goes; images/ in the site's folder if unset.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where the SIF goes; the site's images/ if unset."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="The SIF's path, instead of a folder.")
+        Path | None, typer.Option(metavar="FILE", help="The SIF's path, instead of a folder.")
     ] = None,
 ) -> int:
-    """Build an image from its recipe, test it, and add it to the catalogue.
+    """Build an image, test it, and add it to the catalogue.
 
     As an ordinary user. Recipes are in containers/recipes.json, shipped and in the site's folder.
     """
@@ -83,20 +89,27 @@ def build(
 @images_app.command()
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The SIF.")],
-    name: Annotated[str, typer.Option(help="What job types call the image.")] = "relion",
-    version: Annotated[str | None, typer.Option(help="RELION's own where unset.")] = None,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What job types call the image.")
+    ] = "relion",
+    version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="RELION's own where unset.")
+    ] = None,
     variant: Annotated[
-        str | None, typer.Option(help="What tells it from the version's other images.")
+        str | None,
+        typer.Option(metavar="VARIANT", help="What tells it from the version's other images."),
     ] = None,
     gpu: Annotated[
         Literal["nvidia", "amd", "none"] | None,
         typer.Option(help="The GPUs it is for; RELION in it says so itself."),
     ] = None,
     partition: Annotated[
-        list[str] | None, typer.Option(help="A partition it serves; all where unset. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A partition it serves; all where unset. Repeatable."),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="A folder with networks' weights, for its Python programs.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Networks' weights, for its Python programs."),
     ] = None,
     default: Annotated[
         bool, typer.Option("--default", help="Make its version the default.")
@@ -105,9 +118,9 @@ def add(
         bool, typer.Option("--replace", help="Let it take the place of another file.")
     ] = False,
 ) -> int:
-    """Add an image file to the catalogue, with what it says about itself.
+    """Add an image file to the catalogue.
 
-    The same file again updates its entry.
+    What it says about itself is read out of it. The same file again updates its entry.
     """
     from ..catalogue.catalogue_file import check_editable
     from ..catalogue.image_add import Wanted, described
@@ -126,9 +139,9 @@ def add(
 
 @images_app.command(name="list")
 def list_images(
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """List the catalogue: versions, variants, and whether their files are there and unchanged."""
+    """List versions and variants, and how their files stand."""
     import json
 
     from ..catalogue.image_state import at_a_glance, listed
@@ -162,11 +175,18 @@ def list_images(
 
 @images_app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="An image; needed without --all.")] = None,
-    version: Annotated[str | None, typer.Argument(help="One of its versions.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An image; needed without --all.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="One of its versions.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
 ) -> int:
-    """Read image files whole: digests, and recorded signatures. Status 1 if something is wrong."""
+    """Hash image files, and verify recorded signatures.
+
+    Status 1 if something is wrong.
+    """
     from ..catalogue.image_state import listed
     from ..catalogue.image_state import verify as verify_images
     from ..images import load_catalogue
@@ -199,7 +219,9 @@ def _progress(image: Listed, done: int) -> None:
 def remove(
     name: Name,
     version: Version,
-    variant: Annotated[str | None, typer.Option(help="Only this variant of it.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="VARIANT", help="Only this variant of it.")
+    ] = None,
     even_if_pinned: Annotated[
         str | None,
         typer.Option(metavar="VERSION", help="Also if projects are pinned to it: say it again."),

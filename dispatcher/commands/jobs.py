@@ -21,10 +21,10 @@ Seconds = Annotated[float, typer.Option(min=1, help="Seconds from one look to th
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show them anew until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     interval: Seconds = 10,
 ) -> int:
-    """Show this project's jobs: for RELION, in the queue, and how far they are.
+    """Show this project's jobs, and how far they are.
 
     Run it in the project's folder. A job that runs for RELION, and that the queue does not know any
     more, is told to RELION as failed, with the reason in its run.err.
@@ -72,9 +72,9 @@ def _as_table(jobs: list[Job]) -> str:
 def cancel(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Refine3D/job019, or its folder.")],
 ) -> int:
-    """Cancel a job in the queue, or end it where it runs, and tell RELION: Aborted.
+    """Cancel a job, and tell RELION that it was aborted.
 
-    Run it in the project's folder.
+    In the queue, or where it runs. Run it in the project's folder.
     """
     from ..jobs.cancel import cancel as cancel_job
     from ..jobs.project_jobs import find_job
@@ -90,9 +90,10 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once, for use from cron.")] = False,
     interval: Seconds = 30,
 ) -> int:
-    """Cancel jobs that were aborted in RELION while they wait, and tell RELION of lost jobs.
+    """Cancel jobs aborted in RELION, and tell it of lost ones.
 
-    Run it in the project's folder, and leave it running. Several at once do no harm.
+    Jobs that wait in the queue, that is: those that run see it themselves. Run it in the project's
+    folder, and leave it running. Several at once do no harm.
     """
     from ..jobs.cancel import cancel_aborted
     from ..jobs.reconcile import looked_and_reconciled

@@ -20,9 +20,14 @@ __all__ = ["pin", "reproduce"]
 
 
 def pin(
-    name: Annotated[str | None, typer.Argument(help="An image's name (relion).")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An image's name (relion).")
+    ] = None,
     version: Annotated[
-        str | None, typer.Argument(help="The version that the project is to use from now on.")
+        str | None,
+        typer.Argument(
+            metavar="VERSION", help="The version that the project is to use from now on."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare the pins with catalogue and image files.")
@@ -30,12 +35,12 @@ def pin(
     full: Annotated[
         bool, typer.Option("--full", help="With --check: hash every image file anew.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Show the image versions that this project is pinned to, or move one: pin NAME VERSION.
+    """Show the project's image versions, or move one.
 
-    Run it in the project's folder. With --check the exit status is 1 where project, catalogue and
-    files differ.
+    'pin NAME VERSION' moves a pin. Run it in the project's folder. With --check the exit status is
+    1 where project, catalogue and files differ.
     """
     from ..config_files import nearest
     from ..images import load_catalogue
@@ -99,10 +104,11 @@ def reproduce(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="The folder for the results, new or empty; else Reproduced/JOB."),
+        typer.Option(metavar="FOLDER", help="For the results, new or empty; else Reproduced/JOB."),
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(help="Write the script to this file instead of printing it.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the script to this file instead of printing it."),
     ] = None,
     accept_changed: Annotated[
         list[str] | None,
@@ -112,10 +118,10 @@ def reproduce(
         ),
     ] = None,
 ) -> int:
-    """Write a script that runs a job's commands again: same image, inputs and parameters.
+    """Write a script that runs a job's commands again.
 
-    The results go to another folder. Where the image or an input is not the same, the reason is
-    told and nothing is written.
+    With the same image, inputs and parameters; the results go to another folder. Where the image or
+    an input is not the same, the reason is told and nothing is written.
     """
     from ..configuration import load_configuration
     from ..reproduction.reproduce import reproduction

@@ -16,7 +16,7 @@ NOT_ALL_EQUAL = 3  # an exit status of its own: the site is set up, and differs 
 
 site_app = typer.Typer(
     help=(
-        "A site as one readable file, and set up again from it.\n\n"
+        "Write a site to one file, or set it up from one.\n\n"
         "'import' and 'compare' end with status 3 where not everything is equal."
     ),
     no_args_is_help=True,
@@ -30,7 +30,10 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="What 'site export' w
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
 ) -> int:
-    """Write this site to one file: dispatcher, configuration, templates, images by digest."""
+    """Write this site to one readable file.
+
+    In it: the dispatcher, configuration, templates, and images by digest.
+    """
     from ..atomic_files import write_atomically
     from ..site_copy.site_export import export_site
     from ..site_copy.site_file import as_text
@@ -61,7 +64,10 @@ def import_(
         bool, typer.Option("--build", help="Build the images that are not found.")
     ] = False,
 ) -> int:
-    """Set an exported site up in this site's folder, and show what is equal to it."""
+    """Set up an exported site in this site's folder.
+
+    Then it is shown what is equal to it.
+    """
     from ..site import load_site
     from ..site_copy.site_file import read
     from ..site_copy.site_rebuild import build_missing, enter_places, find_places, write_texts
@@ -82,7 +88,7 @@ def import_(
 
 @site_app.command("compare")
 def compare(file: File) -> int:
-    """Show what is equal between an exported site and this one. Changes nothing."""
+    """Show where an exported site and this one differ. Changes nothing."""
     from ..site_copy.site_file import read
 
     return _print_comparison(read(file))

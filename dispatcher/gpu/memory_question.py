@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..memory import gpu_memory, sampling
+from ..memory.card_memory import Card, MemoryModel
 from ..memory.gpu_pool import pool_bytes
 from ..memory.hardware_constants import HARDWARE, HardwareConstants
-from ..memory.refinement import RefinementModel
+from ..memory.refinement import Refinement
 from ..memory.sampling import Search
 
 __all__ = ["Answer", "Question", "answer", "refinement"]
@@ -22,20 +23,22 @@ class Question:
     None: not known, the hungriest. ``model``: the memory model that counts the ranks.
     """
 
-    refinement: RefinementModel
+    refinement: Refinement
     gpu_bytes: int | None = None
     threads: int = 4
     free_gpu_memory: float = 0
     relion_version: tuple[int, int] | None = None
     mps: bool = True
-    model: Literal["relion", "fmi"] = "relion"
+    model: MemoryModel = "relion"
     hardware: HardwareConstants = field(default_factory=lambda: HARDWARE)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes of one rank, and how many ranks share the card (None without a card).
+    """Bytes of one rank, and how many ranks share the card.
 
+    ``usable_bytes``: None without a card; ``ranks_per_gpu``: nor where memory sets no limit, as
+    when alignment is skipped. ``least_bytes_per_rank``: below which RELION runs none.
     ``small_pool``: not even one has the working pool that it likes, and one may run nevertheless.
     """
 
@@ -56,43 +59,30 @@ class Answer:
 
 def answer(question: Question) -> Answer:
     """What one rank takes, and how many fit. With more than one rank, through MPS if it is on."""
-    refinement, hardware = question.refinement, question.hardware
-
-    def per_rank(mps: bool) -> int:
-        return gpu_memory.bytes_per_rank(
-            refinement,
-            question.threads,
-            question.free_gpu_memory,
-            hardware,
-            relion_version=question.relion_version,
-            mps=mps,
-        )
-
-    least = gpu_memory.least_bytes_per_rank(
-        refinement, question.free_gpu_memory, hardware, relion_version=question.relion_version
+    refinement, hardware, threads = question.refinement, question.hardware, question.threads
+    card = Card(
+        question.gpu_bytes,
+        refinement,
+        memory_model=question.model,
+        free_gpu_memory=question.free_gpu_memory,
+        relion_version=question.relion_version,
+        mps=question.mps,
+        hardware=hardware,
     )
-    usable = ranks = None
-    small_pool = False
-    needed = per_rank(question.mps)
-    if question.gpu_bytes is not None:
-        usable = gpu_memory.usable_bytes(question.gpu_bytes, hardware)
-        ranks = usable // needed if needed else 0
-        if ranks < 2:  # one rank needs no daemon
-            needed = per_rank(False)
-            small_pool = least <= usable < needed
-            ranks = min(1, usable // needed) if needed and not small_pool else int(small_pool)
-    if question.model == "fmi":
-        needed = gpu_memory.fmi_bytes_per_rank(refinement)
-        usable = question.gpu_bytes
-        ranks, small_pool = (None if usable is None else usable // needed), False
+    alone = card._replace(mps=False)
+    least = alone._replace(memory_model="relion").least_bytes_per_rank()
+    ranks, usable, small_pool = card.most_ranks(threads), card.usable_bytes, False
+    if question.model == "relion" and ranks is not None and ranks < 2:  # one needs no daemon
+        card = alone
+        assert usable is not None
+        small_pool = least <= usable < card.bytes_per_rank(threads)
+        ranks = int(least <= usable)
     return Answer(
         model=question.model,
         fixed_bytes_per_rank=gpu_memory.fixed_bytes_per_rank(refinement),
         allocated_bytes_per_rank=gpu_memory.allocated_bytes_per_rank(refinement, hardware),
-        pool_bytes_per_rank=pool_bytes(
-            refinement, question.threads, hardware, question.relion_version
-        ),
-        bytes_per_rank=needed,
+        pool_bytes_per_rank=pool_bytes(refinement, threads, hardware, question.relion_version),
+        bytes_per_rank=card.bytes_per_rank(threads),
         least_bytes_per_rank=least,
         usable_bytes=usable,
         ranks_per_gpu=ranks,
@@ -120,7 +110,7 @@ def refinement(
     offset_step: float = 2,
     symmetry: str = "C1",
     maxsig: int = 0,
-) -> RefinementModel:
+) -> Refinement:
     """A refinement without files; defaults are those of RELION's window.
 
     ``overlaps``: projectors for overlapping bodies, None for all pairs. ``finest_order``: of the
@@ -139,7 +129,7 @@ def refinement(
         shift_factor=8 if subtomograms else 4,
         significant=most,
     )
-    return RefinementModel(
+    return Refinement(
         box=box,
         source="the question",
         dimensions=dimensions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..memory.gpu_memory import HARDWARE, HardwareConstants
+from ..memory.hardware_constants import HARDWARE, HardwareConstants
 from .memory_question import Question, answer, refinement
 
 __all__ = ["BOXES", "CARDS", "markdown"]
@@ -32,11 +32,11 @@ def markdown(threads: int = 4, hardware: HardwareConstants = HARDWARE) -> str:
     for title, options in JOBS:
         lines = [f"**{title}**, {threads} threads per rank", "", f"| {head} |", f"|{rule}|"]
         for box in BOXES:
-            model = refinement(box, **options)  # type: ignore[arg-type]
+            asked = refinement(box, **options)  # type: ignore[arg-type]
             cells = [str(box)]
             for card in CARDS:
                 question = Question(
-                    refinement=model, gpu_bytes=card * 2**30, threads=threads, hardware=hardware
+                    refinement=asked, gpu_bytes=card * 2**30, threads=threads, hardware=hardware
                 )
                 ours, theirs = answer(question), answer(replace(question, model="fmi"))
                 count = f"({ours.ranks_per_gpu})" if ours.small_pool else f"{ours.ranks_per_gpu}"

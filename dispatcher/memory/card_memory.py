@@ -10,7 +10,7 @@ from ..errors import DoesNotFit
 from ..sentences import count, gigabytes
 from . import gpu_memory
 from .hardware_constants import HARDWARE, HardwareConstants
-from .refinement import RefinementModel
+from .refinement import Refinement
 
 __all__ = ["Card", "MemoryModel", "described"]
 
@@ -25,7 +25,7 @@ class Card(NamedTuple):
     """
 
     gpu_bytes: int | None
-    refinement: RefinementModel | None
+    refinement: Refinement | None
     memory_model: MemoryModel = "relion"
     free_gpu_memory: float = 0
     relion_version: tuple[int, int] | None = None
@@ -122,9 +122,9 @@ class Card(NamedTuple):
         refinement = self.refinement
         assert refinement is not None
 
-        def fits(model: RefinementModel, free: float = self.free_gpu_memory) -> bool:
-            changed = self._replace(refinement=model, free_gpu_memory=free)
-            return changed.least_bytes_per_rank() <= room
+        def fits(changed: Refinement, free: float = self.free_gpu_memory) -> bool:
+            card = self._replace(refinement=changed, free_gpu_memory=free)
+            return card.least_bytes_per_rank() <= room
 
         remedies = []
         if refinement.padding > 1 and fits(replace(refinement, padding=1)):
@@ -138,8 +138,8 @@ class Card(NamedTuple):
         return remedies
 
 
-def described(refinement: RefinementModel) -> str:
-    """The model in words: 'box 256 pixels from X, padding 2, 1 class in 3D'."""
+def described(refinement: Refinement) -> str:
+    """The refinement in words: 'box 256 pixels from X, padding 2, 1 class in 3D'."""
     shape = f"in {refinement.dimensions}D"
     if refinement.bodies > 1:
         shape = f"{refinement.bodies} bodies {shape}"

@@ -1,8 +1,8 @@
-"""How many bytes one rank of relion_refine takes on its GPU, and how many ranks that allows.
+"""How many bytes one rank of relion_refine takes on its GPU.
 
 Two models. ``relion`` follows what RELION's code allocates, read in its source at 3.1.4, 4.0.2
 and 5.0.1; ``fmi`` is the historic formula, kept for sites that want the old numbers. Pure
-arithmetic: bytes and pixels in, bytes and ranks out; no file is read. docs/gpu.md explains both.
+arithmetic: pixels in, bytes out; no file is read. docs/gpu.md explains both.
 """
 
 from __future__ import annotations
@@ -16,19 +16,14 @@ from .hardware_constants import HARDWARE, HardwareConstants
 from .sampling import Search
 
 if TYPE_CHECKING:
-    from .refinement import RefinementModel
+    from .refinement import Refinement
 
 __all__ = [
-    "HARDWARE",
-    "HardwareConstants",
     "allocated_bytes_per_rank",
     "bytes_per_rank",
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
-    "fmi_ranks_per_gpu",
     "least_bytes_per_rank",
-    "pool_bytes",
-    "ranks_per_gpu",
     "transform_side",
     "transform_size",
     "usable_bytes",
@@ -58,7 +53,7 @@ def transform_size(box: int, current_size: int, padding: float, dimensions: int)
     return (side if dimensions == 3 else 1) * side * (side // 2 + 1)
 
 
-def fixed_bytes_per_rank(model: RefinementModel) -> int:
+def fixed_bytes_per_rank(refinement: Refinement) -> int:
     """Bytes of projectors and backprojectors on each GPU that a rank uses, as RELION asks for them.
 
     ``4 * (2 * nPP + 3 * nBP) * V``: single precision, a projector has a real and an imaginary
@@ -67,37 +62,41 @@ def fixed_bytes_per_rank(model: RefinementModel) -> int:
     per class (pseudo half sets, ml_model.cpp, 4.0 on), overlapping bodies one projector more per
     pair (ml_model.cpp:1429). None when the alignment is skipped.
     """
-    projectors, backprojectors = _objects(model)
-    size = transform_size(model.box, model.current_size, model.padding, model.dimensions)
+    projectors, backprojectors = _objects(refinement)
+    size = transform_size(
+        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
+    )
     return 4 * (2 * projectors + 3 * backprojectors) * size
 
 
-def _objects(model: RefinementModel) -> tuple[int, int]:
+def _objects(refinement: Refinement) -> tuple[int, int]:
     """Projectors and backprojectors of one rank."""
-    if model.skips_alignment:
+    if refinement.skips_alignment:
         return 0, 0
-    objects = model.classes * model.bodies
-    return objects + model.body_overlaps, objects * (2 if model.gradient else 1)
+    objects = refinement.classes * refinement.bodies
+    return objects + refinement.body_overlaps, objects * (2 if refinement.gradient else 1)
 
 
-def allocated_bytes_per_rank(model: RefinementModel, hardware: HardwareConstants = HARDWARE) -> int:
+def allocated_bytes_per_rank(refinement: Refinement, hardware: HardwareConstants = HARDWARE) -> int:
     """Bytes that the fixed part takes from the card.
 
     The driver pads textures and hands memory out in steps; RELION's authors allow 5 % for such
     things. The larger of the two counts: 5 % for large references, padding for small ones.
     """
-    projectors, backprojectors = _objects(model)
-    side = transform_side(model.box, model.current_size, model.padding)
+    projectors, backprojectors = _objects(refinement)
+    side = transform_side(refinement.box, refinement.current_size, refinement.padding)
     columns = side // 2 + 1
-    if model.dimensions == 3:
+    if refinement.dimensions == 3:
         tile = hardware.texture_tile
         texture = 4 * math.prod(map(_rounded_up, (columns, side, side), tile))
     else:
         texture = side * _rounded_up(4 * columns, hardware.texture_pitch)
-    buffer = 4 * transform_size(model.box, model.current_size, model.padding, model.dimensions)
+    buffer = 4 * transform_size(
+        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
+    )
     taken = _pieces(2 * projectors, texture, hardware.allocation_step)
     taken += _pieces(3 * backprojectors, buffer, hardware.allocation_step)
-    return max(taken, -(-fixed_bytes_per_rank(model) * hardware.margin_percent // 100))
+    return max(taken, -(-fixed_bytes_per_rank(refinement) * hardware.margin_percent // 100))
 
 
 def _rounded_up(size: int, step: int) -> int:
@@ -112,7 +111,7 @@ def _pieces(count: int, size: int, step: int) -> int:
 
 
 def bytes_per_rank(
-    model: RefinementModel,
+    refinement: Refinement,
     threads: int,
     free_gpu_memory: float = 0,
     hardware: HardwareConstants = HARDWARE,
@@ -130,22 +129,22 @@ def bytes_per_rank(
     minor, None for unknown, which is taken for the hungriest. ``mps``: through an MPS daemon.
     """
     context = hardware.context_mps if mps else hardware.context
-    blush = model.blush and (relion_version is None or relion_version >= (5, 0))
+    blush = refinement.blush and (relion_version is None or relion_version >= (5, 0))
     after = hardware.blush_process if blush else 0
-    if model.skips_alignment:  # ml_optimiser.cpp:2046, 5.0.1
+    if refinement.skips_alignment:  # ml_optimiser.cpp:2046, 5.0.1
         return after
     expectation = (
-        allocated_bytes_per_rank(model, hardware)
+        allocated_bytes_per_rank(refinement, hardware)
         + threads * THREAD_RESERVE
-        + pool_bytes(model, threads, hardware, relion_version)
+        + pool_bytes(refinement, threads, hardware, relion_version)
         + math.ceil(free_gpu_memory * 1_000_000)
-        + (0 if model.zero_mask else FILLED_MASK_RESERVE)
+        + (0 if refinement.zero_mask else FILLED_MASK_RESERVE)
     )
     return context + max(expectation, after)
 
 
 def least_bytes_per_rank(
-    model: RefinementModel,
+    refinement: Refinement,
     free_gpu_memory: float = 0,
     hardware: HardwareConstants = HARDWARE,
     *,
@@ -157,7 +156,7 @@ def least_bytes_per_rank(
     Above it RELION may still run, with a smaller pool than it likes and a warning
     (ml_optimiser_mpi.cpp:1218, 5.0.1).
     """
-    sparse = replace(model, body_overlaps=0, search=Search(), image_box=0)
+    sparse = replace(refinement, body_overlaps=0, search=Search(), image_box=0)
     return bytes_per_rank(
         sparse, 1, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
     )
@@ -168,36 +167,11 @@ def usable_bytes(gpu_bytes: int, hardware: HardwareConstants = HARDWARE) -> int:
     return gpu_bytes * hardware.usable_percent // 100
 
 
-def ranks_per_gpu(
-    model: RefinementModel,
-    gpu_bytes: int,
-    threads: int,
-    free_gpu_memory: float = 0,
-    hardware: HardwareConstants = HARDWARE,
-    *,
-    relion_version: tuple[int, int] | None = None,
-    mps: bool = False,
-) -> int:
-    """Ranks that share a card of ``gpu_bytes`` by the relion model; 0 if not one fits.
-
-    Memory sets no limit, and 0 is returned, when the job does not use the GPU at all.
-    """
-    per_rank = bytes_per_rank(
-        model, threads, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
-    )
-    return usable_bytes(gpu_bytes, hardware) // per_rank if per_rank else 0
-
-
-def fmi_bytes_per_rank(model: RefinementModel) -> int:
+def fmi_bytes_per_rank(refinement: Refinement) -> int:
     """Bytes of one rank by the historic formula: ``84 * box^ndim * pad * nclass``.
 
     84 = 1.05 * 2.5 * 4 * 2^3 has padding 2 in it already, so this is twice (padding 2) to eight
     times (padding 1) what RELION allocates in 3D; it knows no context, threads, bodies or VDAM.
     """
-    voxels: int = model.box**model.dimensions
-    return math.ceil(84 * voxels * model.classes * model.padding)
-
-
-def fmi_ranks_per_gpu(model: RefinementModel, gpu_bytes: int) -> int:
-    """``floor(bytes / (84 * box^ndim * pad * nclass))``; 0 if not one rank fits."""
-    return gpu_bytes // fmi_bytes_per_rank(model)
+    voxels: int = refinement.box**refinement.dimensions
+    return math.ceil(84 * voxels * refinement.classes * refinement.padding)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .hardware_constants import HARDWARE, HardwareConstants
 
 if TYPE_CHECKING:
-    from .refinement import RefinementModel
+    from .refinement import Refinement
 
 __all__ = ["coarse_bytes", "fine_bytes", "image_bytes", "pool_bytes"]
 
@@ -23,23 +23,23 @@ BUNDLED_POSE_BYTES = 16  # two more indices in bundleD2, gone in 5.0 (3.1.4: lin
 OTHER_IMAGES = 10  # images, shifted ones, noise and masks beside the sums
 
 
-def coarse_bytes(model: RefinementModel) -> int:
+def coarse_bytes(refinement: Refinement) -> int:
     """Bytes of one thread in the first pass: every pose of every class."""
-    orientations = model.classes * model.search.finest
-    poses = orientations * model.search.shifts
+    orientations = refinement.classes * refinement.search.finest
+    poses = orientations * refinement.search.shifts
     return COARSE_POSE_BYTES * poses + ORIENTATION_BYTES * orientations
 
 
 def fine_bytes(
-    model: RefinementModel, orientations: int, relion_version: tuple[int, int] | None = None
+    refinement: Refinement, orientations: int, relion_version: tuple[int, int] | None = None
 ) -> int:
     """Bytes of one thread in the second pass, with so many significant orientations.
 
     ``orientations``: of one class, before oversampling. Every one is tried with every shift. A
     version that is not known is taken for 4.0 or older, which needs more.
     """
-    search = model.search
-    significant = model.classes * orientations
+    search = refinement.search
+    significant = refinement.classes * orientations
     if search.significant:
         significant = min(significant, search.significant)
     if search.rotation_factor * search.shift_factor == 1:
@@ -50,22 +50,22 @@ def fine_bytes(
     return per_pose * fine * search.shifts * search.shift_factor + ORIENTATION_BYTES * fine
 
 
-def image_bytes(model: RefinementModel) -> int:
+def image_bytes(refinement: Refinement) -> int:
     """Bytes of one thread for sums over classes, as large as the half-complex transform.
 
     ``(2K + 1) * N * (N/2 + 1) * 4`` for images (``wdiff2s``, line 3125);
     ``(2K + 10) * N^2 * (N/2 + 1) * 4`` for subtomograms that are volumes, whose other arrays are
     no longer small. RELION 5's 2D stacks of a tilt series are images here.
     """
-    size = model.image_box or model.box
+    size = refinement.image_box or refinement.box
     pixels = size * (size // 2 + 1)
-    if model.data_dimensions == 3:
-        return 4 * (2 * model.classes + OTHER_IMAGES) * pixels * size
-    return 4 * (2 * model.classes + 1) * pixels
+    if refinement.data_dimensions == 3:
+        return 4 * (2 * refinement.classes + OTHER_IMAGES) * pixels * size
+    return 4 * (2 * refinement.classes + 1) * pixels
 
 
 def pool_bytes(
-    model: RefinementModel,
+    refinement: Refinement,
     threads: int,
     hardware: HardwareConstants = HARDWARE,
     relion_version: tuple[int, int] | None = None,
@@ -78,10 +78,10 @@ def pool_bytes(
     those of the first iteration, when references are blurred: sampling is refined only after
     resolution has improved. The passes of a thread follow each other and do not add up.
     """
-    search = model.search
-    coarse = coarse_bytes(model)
-    worst = max(coarse, fine_bytes(model, search.finest, relion_version))
+    search = refinement.search
+    coarse = coarse_bytes(refinement)
+    worst = max(coarse, fine_bytes(refinement, search.finest, relion_version))
     some = -(-min(search.first, search.finest) * hardware.significant_percent // 100)
-    usual = max(coarse, fine_bytes(model, some, relion_version))
-    of_each = image_bytes(model) + hardware.pool_per_thread
+    usual = max(coarse, fine_bytes(refinement, some, relion_version))
+    of_each = image_bytes(refinement) + hardware.pool_per_thread
     return max(hardware.pool_floor, worst + (threads - 1) * usual + threads * of_each)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from ..errors import DoesNotFit
 from ..sentences import count, gigabytes
 from .gpu_memory import transform_size
-from .refinement import RefinementModel
+from .refinement import Refinement
 
 __all__ = ["HostMemory", "Node", "Particles", "host_memory"]
 
@@ -77,7 +77,7 @@ class HostMemory(NamedTuple):
 
 
 def host_memory(
-    model: RefinementModel, ranks: int, particles: Particles = _UNKNOWN, leader: bool = True
+    refinement: Refinement, ranks: int, particles: Particles = _UNKNOWN, leader: bool = True
 ) -> HostMemory:
     """What ``ranks`` ranks of one node take there, the leader among them if there is one.
 
@@ -87,14 +87,17 @@ def host_memory(
     references. VDAM holds two backprojectors per class, and momenta.
     """
     followers = max(1, ranks - leader)
-    size = transform_size(model.box, model.current_size, model.padding, model.dimensions)
-    objects = model.classes * model.bodies
-    backprojectors = objects * (2 if model.gradient else 1)
-    values = PROJECTOR * (objects + model.body_overlaps) + BACKPROJECTOR * backprojectors
-    values += MOMENTA * objects if model.gradient else 0
-    halves = 2 if model.auto_refine or model.bodies > 1 else 1
-    voxels: int = model.box**model.dimensions
-    image: int = 4 * model.box**model.data_dimensions  # single precision, whatever the stack has
+    size = transform_size(
+        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
+    )
+    objects = refinement.classes * refinement.bodies
+    backprojectors = objects * (2 if refinement.gradient else 1)
+    values = PROJECTOR * (objects + refinement.body_overlaps) + BACKPROJECTOR * backprojectors
+    values += MOMENTA * objects if refinement.gradient else 0
+    halves = 2 if refinement.auto_refine or refinement.bodies > 1 else 1
+    voxels: int = refinement.box**refinement.dimensions
+    # Single precision, whatever the stack has.
+    image: int = 4 * refinement.box**refinement.data_dimensions
     reading = {"none": 0, "every rank": ranks, "leader": 1}[particles.preread]
     return HostMemory(
         followers=followers,
@@ -111,7 +114,7 @@ class Node(NamedTuple):
     """A node with ``memory`` bytes, and the refinement to run there; None where not known."""
 
     memory: int | None = None
-    refinement: RefinementModel | None = None
+    refinement: Refinement | None = None
     particles: Particles = _UNKNOWN
     leader: bool = True
 
@@ -140,18 +143,18 @@ class Node(NamedTuple):
         )
 
     def _remedies(self, ranks: int) -> list[str]:
-        model = self.refinement
-        assert model is not None
+        refinement = self.refinement
+        assert refinement is not None
         remedies = []
         if self.particles.preread != "none":
             without = self.particles._replace(preread="none")
             if self._replace(particles=without).holds(ranks):
                 remedies.append("no --preread_images")
-        thin = replace(model, padding=1)
-        if model.padding > 1 and self._replace(refinement=thin).holds(ranks):
+        thin = replace(refinement, padding=1)
+        if refinement.padding > 1 and self._replace(refinement=thin).holds(ranks):
             remedies.append("--pad 1")
-        for classes in range(model.classes - 1, 0, -1):
-            if self._replace(refinement=replace(model, classes=classes)).holds(ranks):
+        for classes in range(refinement.classes - 1, 0, -1):
+            if self._replace(refinement=replace(refinement, classes=classes)).holds(ranks):
                 remedies.append(f"fewer classes (at most {classes})")
                 break
         return remedies

@@ -13,8 +13,8 @@ from typing import Literal
 from .. import mrc_header, star
 from ..errors import InputError
 from . import input_images
-from .box_size import Options
 from .host_memory import Particles
+from .pose_search import Options
 
 __all__ = ["estimated_rows", "particles"]
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from .. import star
 from . import sampling
 from .input_images import is_true, number, whole_number
-from .refinement import RefinementModel
+from .refinement import Refinement
 from .sampling import Search
 
 __all__ = ["Options", "continued_search", "started_search"]
@@ -31,19 +31,20 @@ class Options(Protocol):
 
 
 def started_search(
-    options: Options, model: RefinementModel, shifts_in_3d: bool, pixel_size: float
+    options: Options, refinement: Refinement, shifts_in_3d: bool, pixel_size: float
 ) -> Search:
     """The search of a run from scratch; none when its alignment is skipped.
 
     ``pixel_size`` in Å of the images, 0 if unknown: helical steps are in Å, other shifts in pixels.
     """
-    if model.skips_alignment:
+    if refinement.skips_alignment:
         return Search()
     cone = _number(options, "sigma_ang", "0")
     priors = {} if cone > 0 else {name: _number(options, f"sigma_{name}", "0") for name in PRIORS}
     helix = "helix" in options and "ignore_helical_symmetry" not in options
     reach, step = _number(options, "offset_range", "6"), _number(options, "offset_step", "2")
     across = 3 if shifts_in_3d else 2
+    automatic = refinement.auto_refine or "auto_sampling" in options
     if helix and pixel_size > 0:
         rise = _number(options, "helical_rise_initial", "0") / pixel_size
         along = _number(options, "helical_offset_step", "-1") / pixel_size
@@ -51,10 +52,9 @@ def started_search(
     else:
         shifts = sampling.shifts(reach, step, across)
     return _search(
-        options,
-        model,
+        refinement,
         order=_order(options, "healpix_order", "2"),
-        first_local=_first_local(options, model.auto_refine or "auto_sampling" in options, "4"),
+        first_local=_first_local(options, automatic, "4"),
         psi_step=_number(options, "psi_step", "-1"),
         symmetry=_value(options, "sym") or "C1",
         shifts=shifts,
@@ -69,7 +69,7 @@ def started_search(
 
 def continued_search(
     options: Options,
-    model: RefinementModel,
+    refinement: Refinement,
     state: star.Block,
     general: star.Block,
     project: Path,
@@ -83,14 +83,14 @@ def continued_search(
     InputError when that file is missing or damaged.
     """
     name = state.first("_rlnOrientSamplingStarFile")
-    if model.skips_alignment or not name:
+    if refinement.skips_alignment or not name:
         return Search()
     found = star.read_block(project / name, "sampling_general", rows=1)
 
     def kept(label: str, default: str) -> str:
         return found.first(label) or default
 
-    automatic = model.auto_refine or is_true(state.first("_rlnDoAutoSampling"))
+    automatic = refinement.auto_refine or is_true(state.first("_rlnDoAutoSampling"))
     multi_body = "multibody_masks" in options
     free = multi_body or not automatic  # else RELION keeps its own sampling
     order = _order(options if free else None, "healpix_order", kept("_rlnHealpixOrder", "2"))
@@ -120,8 +120,7 @@ def continued_search(
         cone = max(priors["rot"], priors["tilt"])
     first_local = state.first("_rlnAutoLocalSearchesHealpixOrder") or "4"
     return _search(
-        options,
-        model,
+        refinement,
         order=order,
         first_local=_first_local(options, automatic and not multi_body, first_local),
         psi_step=_number(options if free else None, "psi_step", kept("_rlnPsiStep", "-1")),
@@ -139,8 +138,7 @@ def continued_search(
 
 
 def _search(
-    options: Options,
-    model: RefinementModel,
+    refinement: Refinement,
     *,
     order: int,
     first_local: int | None,
@@ -156,7 +154,7 @@ def _search(
 ) -> Search:
     """The search with ``order`` at first; with ``first_local``, refined up to the one before."""
     finest = order
-    if first_local is not None and model.dimensions == 3:
+    if first_local is not None and refinement.dimensions == 3:
         if order < first_local:
             finest = first_local - 1
         elif not cone:  # RELION's own local searches: one step is the standard deviation
@@ -166,18 +164,18 @@ def _search(
 
     def count(at: int, psi: float) -> int:
         return sampling.orientations(
-            model.dimensions, at, psi, symmetry, cone=cone, two_ways=helix, **priors
+            refinement.dimensions, at, psi, symmetry, cone=cone, two_ways=helix, **priors
         )
 
     if significant <= 0:
         significant = 0
-        if model.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
-            significant = (5 if model.dimensions == 2 else 100) * model.classes
+        if refinement.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
+            significant = (5 if refinement.dimensions == 2 else 100) * refinement.classes
     return Search(
         first=count(order, psi_step),
         finest=count(finest, psi_step if finest == order else -1),
         shifts=shifts,
-        rotation_factor=(8 if model.dimensions == 3 else 2) ** oversampling,
+        rotation_factor=(8 if refinement.dimensions == 3 else 2) ** oversampling,
         shift_factor=(8 if shifts_in_3d else 4) ** oversampling,
         significant=int(significant),
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from .sampling import Search
 
-__all__ = ["RefinementModel"]
+__all__ = ["Refinement"]
 
 
 @dataclass(frozen=True)
-class RefinementModel:
+class Refinement:
     """The references of a refinement, as far as they decide its memory.
 
     ``box`` and ``current_size`` in pixels; ``source`` says where the box was found.

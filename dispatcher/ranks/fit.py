@@ -13,10 +13,10 @@ from ..errors import ConfigError
 from ..memory.card_memory import Card, MemoryModel
 from ..memory.hardware_constants import HARDWARE, HardwareConstants
 from ..memory.host_memory import HostMemory, Node
-from ..memory.refinement import RefinementModel
+from ..memory.refinement import Refinement
 from .layouts import Layout, layouts, least_per_gpu
+from .limits import Limits, threads_on_gpu, within_cores
 from .reasons import cap_reason, layout_reason, unused_reason
-from .search import Search, threads_on_gpu, within_cores
 
 __all__ = ["MemoryModel", "RankFit", "fit"]
 
@@ -61,7 +61,7 @@ def fit(
     ngpu: int,
     gpu_bytes: int | None,
     threads: int,
-    refinement: RefinementModel | None,
+    refinement: Refinement | None,
     memory_model: MemoryModel = "relion",
     mpi: bool = True,
     idle_leader: bool = True,
@@ -110,9 +110,17 @@ def fit(
                 split_halves=split_halves,
             )
         )
-    card = Card(gpu_bytes, refinement, memory_model, free_gpu_memory, relion_version, mps, hardware)
-    search = Search(card, least, threads, cores, node)
-    layout, nthread, limits = search.first_that_fits(possible)
+    card = Card(
+        gpu_bytes,
+        refinement,
+        memory_model=memory_model,
+        free_gpu_memory=free_gpu_memory,
+        relion_version=relion_version,
+        mps=mps,
+        hardware=hardware,
+    )
+    bounds = Limits(card, least, threads, cores, node)
+    layout, nthread, limits = bounds.first_that_fits(possible)
     followers, on_gpu = wanted - idle_leader, threads_on_gpu(layout, nthread)
     alone = card._replace(mps=False)
     card = card if layout.ranks_per_gpu > 1 else alone
@@ -126,19 +134,19 @@ def fit(
             unused_reason(layout, followers, nodes, ngpu, min(room, default=None), split_halves),
         ]
     return RankFit(
-        layout.nproc,
-        nthread,
-        layout.gpus,
-        layout.ranks_per_gpu,
-        card.bytes_per_rank(on_gpu) if layout.gpus else 0,
-        memory_model,
-        tuple(filter(None, reasons)),
-        layout.nodes,
-        least if layout.gpus else 0,
-        node.needed(layout.on_fullest_node),
-        idle_leader,
-        split_halves,
-        alone.bytes_per_rank(on_gpu) if layout.gpus else 0,
-        card.least_bytes_per_rank() if layout.gpus else 0,
-        card.usable_percent,
+        nproc=layout.nproc,
+        nthread=nthread,
+        ngpu=layout.gpus,
+        ranks_per_gpu=layout.ranks_per_gpu,
+        bytes_per_rank=card.bytes_per_rank(on_gpu) if layout.gpus else 0,
+        model=memory_model,
+        reasons=tuple(filter(None, reasons)),
+        nodes=layout.nodes,
+        least=least if layout.gpus else 0,
+        host_memory=node.needed(layout.on_fullest_node),
+        idle_leader=idle_leader,
+        split_halves=split_halves,
+        bytes_per_rank_without_mps=alone.bytes_per_rank(on_gpu) if layout.gpus else 0,
+        least_bytes_per_rank=card.least_bytes_per_rank() if layout.gpus else 0,
+        usable_percent=card.usable_percent,
     )

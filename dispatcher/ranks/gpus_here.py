@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
 
 __all__ = ["DRIVER_FOLDER", "gpus_here"]
@@ -13,7 +14,8 @@ DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")  # a folder in it for each GPU
 def gpus_here() -> int | None:
     """The GPUs that the driver knows, or fewer where CUDA_VISIBLE_DEVICES says so, as jobs see it.
 
-    None where there is no such driver: nothing is known of the machine then.
+    None where there is no such driver: nothing is known of the machine then. CUDA ends that list at
+    its first entry that names no GPU.
     """
     try:
         present = len(list(DRIVER_FOLDER.iterdir()))
@@ -22,4 +24,12 @@ def gpus_here() -> int | None:
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is None:
         return present
-    return min(present, len([device for device in allowed.split(",") if device.strip()]))
+    named = takewhile(lambda device: _is_gpu(device.strip(), present), allowed.split(","))
+    return min(present, len(list(named)))
+
+
+def _is_gpu(device: str, present: int) -> bool:
+    """Whether an entry can be a GPU: a number below that of the GPUs, or a UUID."""
+    if device.startswith(("GPU-", "MIG-")):
+        return True
+    return device.isdecimal() and int(device) < present

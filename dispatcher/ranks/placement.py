@@ -14,7 +14,7 @@ from ..images import Choice, Needs, choose, version_of
 from ..job_star import JobStar
 from ..job_types import JobType
 from ..memory.host_memory import Particles
-from ..memory.refinement import RefinementModel
+from ..memory.refinement import Refinement
 from ..pipeline_version import major_minor
 from ..programs import called_programs, lookup
 from ..rewrite import as_single_process, with_resources
@@ -23,13 +23,19 @@ from ..submission import Submission
 from . import resources
 from .resources import Resources, Wanted
 
-__all__ = ["DEFAULT_RANKS_PER_GPU", "Job", "Placement", "leafmost", "partition_names", "place"]
+__all__ = [
+    "Placeable",
+    "Placement",
+    "leafmost",
+    "partition_names",
+    "place",
+]
 
 # Of relion_refine; its maintainer: 2 to 3 ranks are worthwhile on an A100 (3dem/relion#1074).
 DEFAULT_RANKS_PER_GPU = 3
 
 
-class Job(NamedTuple):
+class Placeable(NamedTuple):
     """What is known of a job before it is placed.
 
     `command` is the main command as its job type rewrote it, `levels` the lineage's entries,
@@ -42,7 +48,7 @@ class Job(NamedTuple):
     levels: Sequence[JobType]
     parameters: Mapping[str, Any]
     gui: JobStar | None
-    refinement: RefinementModel | None
+    refinement: Refinement | None
     particles: Particles
     pinned: Mapping[str, str]
     pin_file: Path
@@ -63,7 +69,7 @@ class Placement(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def place(job: Job, configuration: Configuration) -> Placement:
+def place(job: Placeable, configuration: Configuration) -> Placement:
     """Place the job on the first of its partitions that holds it and has an image for it.
 
     Raises:
@@ -106,7 +112,7 @@ def leafmost(levels: Sequence[JobType], key: str) -> Any:
     return next((value for value in found if value is not None), None)
 
 
-def _on(name: str | None, job: Job, configuration: Configuration) -> Placement:
+def _on(name: str | None, job: Placeable, configuration: Configuration) -> Placement:
     site = configuration.site
     partition = site.partitions.get(name or "", Partition())
     if partition.gpus is None:
@@ -134,7 +140,7 @@ def _on(name: str | None, job: Job, configuration: Configuration) -> Placement:
 
 
 def _wanted(
-    job: Job, site: Site, partition: Partition, relion_version: tuple[int, int] | None
+    job: Placeable, site: Site, partition: Partition, relion_version: tuple[int, int] | None
 ) -> Wanted:
     parameters, submission = job.parameters, job.submission
     options = job.gui.options if job.gui else {}
@@ -155,7 +161,7 @@ def _wanted(
         ranks_per_gpu=cap,
         mem=parameters.get("mem"),
         relion_version=relion_version,
-        mps=site.mps and site.apptainer.gpu_option == "--nv",
+        mps=site.shares_through_mps,
         hardware=site.gpu_constants,
     )
 

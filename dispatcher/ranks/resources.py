@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from ..command import Command
 from ..memory.hardware_constants import HARDWARE, HardwareConstants
 from ..memory.host_memory import Node, Particles
-from ..memory.refinement import RefinementModel
-from ..programs import Program, lookup
+from ..memory.refinement import Refinement
+from ..programs import lookup
 from ..sentences import count
 from ..site import Partition, bytes_of
 from .fit import MemoryModel, RankFit
@@ -61,7 +61,7 @@ def decide(
     command: Command,
     wanted: Wanted,
     partition: Partition,
-    refinement: RefinementModel | None,
+    refinement: Refinement | None,
     particles: Particles = _UNCOUNTED,
 ) -> Resources:
     """Settle ranks, threads, GPUs and host memory for the main command of a job.
@@ -74,7 +74,7 @@ def decide(
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     program = lookup(command.program)
-    ngpu, reasons = _gpus(command, program, wanted, partition)
+    ngpu, reasons = _gpus(command, wanted, partition)
     gradient = "grad" in command or bool(refinement and refinement.gradient)
     mpi = program.mpi and not gradient
     if wanted.nproc > 1 and not mpi:
@@ -110,19 +110,17 @@ def decide(
     )
     mem, asked = memory_request(wanted.mem, fit.host_memory, memory)
     return Resources(
-        fit.nproc,
-        fit.nthread,
-        fit.ngpu,
-        fit.nodes,
-        fit,
-        (*reasons, *fit.reasons, *asked),
-        mem,
+        nproc=fit.nproc,
+        nthread=fit.nthread,
+        ngpu=fit.ngpu,
+        nodes=fit.nodes,
+        fit=fit,
+        reasons=(*reasons, *fit.reasons, *asked),
+        mem=mem,
     )
 
 
-def _gpus(
-    command: Command, program: Program, wanted: Wanted, partition: Partition
-) -> tuple[int, list[str]]:
+def _gpus(command: Command, wanted: Wanted, partition: Partition) -> tuple[int, list[str]]:
     skips = "skip_align" in command or "skip_rotate" in command
     if wanted.ngpu and skips and "blush" not in command:
         return 0, ["No GPU: RELION uses none when alignment is skipped."]
@@ -135,7 +133,7 @@ def _gpus(
     return wanted.ngpu, []
 
 
-def _splits_halves(command: Command, refinement: RefinementModel | None) -> bool:
+def _splits_halves(command: Command, refinement: Refinement | None) -> bool:
     given = any(
         name in command for name in ("split_random_halves", "auto_refine", "multibody_masks")
     )
@@ -151,9 +149,7 @@ def _number(text: str | None) -> float:
         return 0
 
 
-def as_json(
-    settled: Resources, refinement: RefinementModel | None, why_not: str
-) -> Mapping[str, Any]:
+def as_json(settled: Resources, refinement: Refinement | None, why_not: str) -> Mapping[str, Any]:
     """The record's ``gpu_fit``: what was computed, or why nothing was; sizes in bytes."""
     fit = settled.fit
     box = {"box_size": refinement.box, "box_size_source": refinement.source} if refinement else {}

@@ -12,8 +12,8 @@ import pytest
 
 from dispatcher import star
 from dispatcher.command import parse_command
-from dispatcher.memory.box_size import refinement_model
 from dispatcher.memory.gpu_pool import coarse_bytes
+from dispatcher.memory.refinement_of_command import refinement_of
 
 COMMON = (
     "--i particles.star --o Class3D/run --iter 1 --pad 1 --particle_diameter 100 --zero_mask "
@@ -54,9 +54,9 @@ def test_sampling_of_a_continued_run(
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
-    started = refinement_model(parse_command(line), tmp_path)
+    started = refinement_of(parse_command(line), tmp_path)
     again = "relion_refine --continue Class3D/run_it001_optimiser.star"
-    continued = refinement_model(parse_command(again), tmp_path)
+    continued = refinement_of(parse_command(again), tmp_path)
 
     assert started.search.first == started.search.finest == orientations
     assert (started.search.shifts, started.search.rotation_factor) == (21, factors[0])

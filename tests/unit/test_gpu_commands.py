@@ -15,7 +15,7 @@ from dispatcher.gpu import calibration
 from dispatcher.gpu.calibration import write
 from dispatcher.gpu.memory_question import Question, answer, refinement
 from dispatcher.gpu.table import BOXES, CARDS
-from dispatcher.memory import gpu_memory
+from dispatcher.memory.hardware_constants import HardwareConstants
 from dispatcher.site import load_site
 
 ROOT = Path(__file__).parents[2]
@@ -96,13 +96,22 @@ def test_fit_answers_people(gpu: Run) -> None:
         "fit --box 400 --classes 4 --gpu-memory 24G"
     )
     assert "44.48 GB at the very least" in gpu("fit --box 800 --gpu-memory 24G")
-    assert "uses no GPU" in gpu("fit --box 800 --gpu-memory 24G --skip-align")
+
+
+def test_skipped_alignment_is_no_limit(gpu: Run, tmp_path: Path) -> None:
+    skipped = "fit --box 800 --gpu-memory 24G --skip-align"
+    text = gpu(skipped)
+    assert "uses no GPU" in text
+    assert "ranks per GPU: no limit" in text
+    assert json.loads(gpu(f"{skipped} --json"))["ranks_per_gpu"] is None
+    assert json.loads(gpu(f"{skipped} --blush --json"))["ranks_per_gpu"] == 6
+    assert "nothing to draw" in gpu(f"{skipped} --plot {tmp_path}/ranks.png", status=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--box 256", "Give the memory of one card"),
+        ("--box 256", "Give the memory of one GPU"),
         ("--box 256 --gpu-memory much", '--gpu-memory: expected bytes or a size like "32G"'),
         ("--box 256 --gpu-memory 24G --relion new", "--relion new is no version"),
     ],
@@ -112,7 +121,7 @@ def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
 
 
 def test_one_rank_alone_needs_no_mps() -> None:
-    hardware = gpu_memory.HardwareConstants(context=10**9, context_mps=10**8)
+    hardware = HardwareConstants(context=10**9, context_mps=10**8)
     asked = Question(refinement=refinement(256), gpu_bytes=GPU, hardware=hardware)
     several = answer(asked)
     assert several.ranks_per_gpu and several.ranks_per_gpu > 1

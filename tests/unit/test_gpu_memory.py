@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.memory import gpu_memory, sampling
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.card_memory import Card
+from dispatcher.memory.hardware_constants import HardwareConstants
+from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 
-REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
-CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
-INITIAL = RefinementModel(box=256, source="particles.star", padding=1, gradient=True)
+REFINE = Refinement(box=256, source="particles.star", auto_refine=True)
+CLASS2D = Refinement(box=256, source="particles.star", dimensions=2, classes=200)
+INITIAL = Refinement(box=256, source="particles.star", padding=1, gradient=True)
 
 BOXES = st.integers(2, 1200)
 MODELS = st.builds(
-    RefinementModel,
+    Refinement,
     box=BOXES,
     source=st.just("particles.star"),
     dimensions=st.sampled_from([2, 3]),
@@ -117,12 +119,10 @@ def test_fixed_bytes_are_those_of_relions_formulas_over_a_grid() -> None:
         values = (side // 2 + 1) * side ** (ndim - 1)
         backprojectors = 2 * classes if vdam else classes
         expected = 8 * values * classes + 12 * values * backprojectors
-        model = RefinementModel(
-            box, "", dimensions=ndim, classes=classes, padding=pad, gradient=vdam
-        )
+        model = Refinement(box, "", dimensions=ndim, classes=classes, padding=pad, gradient=vdam)
         assert gpu_memory.fixed_bytes_per_rank(model) == expected
     for bodies, overlaps in [(2, 0), (2, 2), (4, 10), (4, 12)]:
-        model = RefinementModel(360, "", bodies=bodies, body_overlaps=overlaps)
+        model = Refinement(360, "", bodies=bodies, body_overlaps=overlaps)
         values = 723 * 723 * 362
         expected = 8 * values * (bodies + overlaps) + 12 * values * bodies
         assert gpu_memory.fixed_bytes_per_rank(model) == expected
@@ -133,7 +133,7 @@ def test_small_volumes_are_padded_to_tiles_and_steps() -> None:
     # 2 MiB; 4 x 131 x 131 x 66 bytes are 2.2 steps
     model = replace(REFINE, box=64)
     assert gpu_memory.allocated_bytes_per_rank(model) == (2 * 4 + 3 * 3) * 2 * 2**20
-    loose = gpu_memory.HardwareConstants(texture_tile=(1, 1, 1), allocation_step=1)
+    loose = HardwareConstants(texture_tile=(1, 1, 1), allocation_step=1)
     expected = math.ceil(20 * 131 * 131 * 66 * 1.05)
     assert gpu_memory.allocated_bytes_per_rank(model, loose) == expected
 
@@ -160,11 +160,11 @@ def test_bytes_per_rank_add_up() -> None:
 
 
 def test_margin_is_rounded_up_to_a_whole_byte() -> None:
-    plain = gpu_memory.HardwareConstants(
+    plain = HardwareConstants(
         context=0, margin_percent=101, pool_floor=0, pool_per_thread=0,
         texture_tile=(1, 1, 1), texture_pitch=1, allocation_step=1,
     )  # fmt: skip
-    odd = RefinementModel(box=2, source="", dimensions=2, padding=1)  # 5 * 3 values, 300 bytes
+    odd = Refinement(box=2, source="", dimensions=2, padding=1)  # 5 * 3 values, 300 bytes
     assert gpu_memory.fixed_bytes_per_rank(odd) == 300
     images = 3 * 2 * 2 * 4
     assert gpu_memory.bytes_per_rank(odd, 1, 0, plain) == 200_000_000 + 303 + images
@@ -175,7 +175,7 @@ def test_margin_is_rounded_up_to_a_whole_byte() -> None:
 
 
 def test_context_may_differ_through_mps() -> None:
-    hardware = gpu_memory.HardwareConstants(context=400_000_000, context_mps=150_000_000)
+    hardware = HardwareConstants(context=400_000_000, context_mps=150_000_000)
     alone = gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware)
     assert alone - gpu_memory.bytes_per_rank(REFINE, 4, 0, hardware, mps=True) == 250_000_000
 
@@ -197,7 +197,7 @@ def test_skipped_alignment_leaves_the_gpu_to_blush() -> None:
     skipped = replace(REFINE, skips_alignment=True)
     assert gpu_memory.fixed_bytes_per_rank(skipped) == 0
     assert gpu_memory.bytes_per_rank(skipped, 4) == 0
-    assert gpu_memory.ranks_per_gpu(skipped, 24 * 2**30, 4) == 0
+    assert Card(24 * 2**30, skipped).most_ranks(4) is None
     assert gpu_memory.bytes_per_rank(replace(skipped, blush=True), 4) == 4_000_000_000
 
 
@@ -215,9 +215,9 @@ def test_mask_filled_with_noise_leaves_100_mb_free() -> None:
 def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
     per_rank = gpu_memory.bytes_per_rank(REFINE, 4)
     exactly_three = math.ceil(3 * per_rank / 0.97)
-    assert gpu_memory.ranks_per_gpu(REFINE, exactly_three + 1, 4) == 3
-    assert gpu_memory.ranks_per_gpu(REFINE, exactly_three - 2, 4) == 2
-    assert gpu_memory.ranks_per_gpu(REFINE, 10**9, 4) == 0
+    assert Card(exactly_three + 1, REFINE).most_ranks(4) == 3
+    assert Card(exactly_three - 2, REFINE).most_ranks(4) == 2
+    assert Card(10**9, REFINE).most_ranks(4) == 0
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
         (CLASS2D, 2_202_009_599, 0),
     ],
 )
-def test_historic_formula(model: RefinementModel, gpu_bytes: int, ranks: int) -> None:
-    assert gpu_memory.fmi_ranks_per_gpu(model, gpu_bytes) == ranks
+def test_historic_formula(model: Refinement, gpu_bytes: int, ranks: int) -> None:
+    assert Card(gpu_bytes, model, "fmi").most_ranks(4) == ranks
 
 
 def test_historic_formula_is_twice_too_high_at_padding_2_and_eight_times_at_padding_1() -> None:
@@ -265,7 +265,7 @@ def test_symmetry_order(group: str, order: int) -> None:
 
 
 @given(MODELS, st.integers(1, 32))
-def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
+def test_more_never_takes_less(model: Refinement, threads: int) -> None:
     least = gpu_memory.bytes_per_rank(model, threads)
     assert gpu_memory.bytes_per_rank(model, threads, relion_version=(5, 0)) <= least
     assert gpu_memory.least_bytes_per_rank(model) <= least
@@ -288,9 +288,10 @@ def test_more_never_takes_less(model: RefinementModel, threads: int) -> None:
 
 @given(MODELS, st.integers(1, 32), st.integers(0, 200 * 10**9))
 def test_ranks_per_gpu_fit_and_one_more_does_not(
-    model: RefinementModel, threads: int, gpu_bytes: int
+    model: Refinement, threads: int, gpu_bytes: int
 ) -> None:
-    ranks = gpu_memory.ranks_per_gpu(model, gpu_bytes, threads)
+    ranks = Card(gpu_bytes, model).most_ranks(threads)
+    assert ranks is not None
     per_rank = gpu_memory.bytes_per_rank(model, threads)
     assert ranks * per_rank * 100 <= gpu_bytes * 97
     assert (ranks + 1) * per_rank > gpu_bytes * 97 // 100
@@ -310,12 +311,13 @@ def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
     safe = more = 0
     for box, gigabytes, pad, classes, ndim, threads, vdam in grid:
         search = Search(30, 30, 21, 2) if ndim == 2 else Search(4608, 36_864, 21)
-        model = RefinementModel(
+        model = Refinement(
             box, "", ndim, classes=classes, padding=pad, gradient=vdam, search=search
         )
         card = gigabytes * 2**30
-        historic = gpu_memory.fmi_ranks_per_gpu(model, card)
-        ours = gpu_memory.ranks_per_gpu(model, card, threads)
+        historic = Card(card, model, "fmi").most_ranks(threads)
+        ours = Card(card, model).most_ranks(threads)
+        assert historic is not None and ours is not None
         needed = gpu_memory.bytes_per_rank(model, threads)
         if historic and historic * needed <= gpu_memory.usable_bytes(card):
             safe += 1

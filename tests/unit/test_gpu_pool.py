@@ -5,14 +5,16 @@ Expected values are worked out from the sizes of RELION's arrays, not by the cod
 
 from dataclasses import replace
 
-from dispatcher.memory import gpu_memory, gpu_pool
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory import gpu_pool
+from dispatcher.memory.gpu_pool import pool_bytes
+from dispatcher.memory.hardware_constants import HardwareConstants
+from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 
-REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
-CLASS2D = RefinementModel(box=256, source="particles.star", dimensions=2, classes=200)
+REFINE = Refinement(box=256, source="particles.star", auto_refine=True)
+CLASS2D = Refinement(box=256, source="particles.star", dimensions=2, classes=200)
 IMAGES = (2 * 1 + 1) * 256 * 129 * 4
-ROOM = gpu_memory.HardwareConstants(pool_floor=0, pool_per_thread=0)
+ROOM = HardwareConstants(pool_floor=0, pool_per_thread=0)
 
 
 def test_of_issue_769() -> None:
@@ -28,13 +30,13 @@ def test_one_thread_may_be_at_its_worst() -> None:
     model = replace(REFINE, search=Search(192 * 24, 768 * 48, 21))
     usual = 40 * 2304 * 8 * 21 * 4 + 44 * 2304 * 8  # half of those of the first iteration
     worst = 40 * 36_864 * 8 * 21 * 4 + 44 * 36_864 * 8
-    pool = gpu_memory.pool_bytes(model, 1, ROOM, (5, 0))
+    pool = pool_bytes(model, 1, ROOM, (5, 0))
     assert pool == worst + IMAGES
-    pool = gpu_memory.pool_bytes(model, 4, ROOM, (5, 0))
+    pool = pool_bytes(model, 4, ROOM, (5, 0))
     assert pool == worst + 3 * usual + 4 * IMAGES
     usual += 16 * 2304 * 8 * 84
     worst += 16 * 36_864 * 8 * 84
-    pool = gpu_memory.pool_bytes(model, 4, ROOM, (4, 0))
+    pool = pool_bytes(model, 4, ROOM, (4, 0))
     assert pool == worst + 3 * usual + 4 * IMAGES
 
 
@@ -42,16 +44,16 @@ def test_most_significant_poses_cap_the_fine_pass_only() -> None:
     model = replace(REFINE, search=Search(4608, 36_864, 21, significant=500))
     coarse = 24 * 36_864 * 21 + 44 * 36_864
     assert gpu_pool.fine_bytes(model, 36_864, (5, 0)) == 40 * 500 * 8 * 84 + 44 * 500 * 8
-    assert gpu_memory.pool_bytes(model, 2, ROOM, (5, 0)) == 2 * (coarse + IMAGES)
+    assert pool_bytes(model, 2, ROOM, (5, 0)) == 2 * (coarse + IMAGES)
 
 
 def test_all_classes_are_searched() -> None:
     model = replace(REFINE, classes=4, search=Search(4608, 4608, 21))
     fine = 4 * (40 * 4608 * 8 * 84 + 44 * 4608 * 8)
     images = 9 * 256 * 129 * 4
-    assert gpu_memory.pool_bytes(model, 3, ROOM, (5, 1)) == 2 * fine + 3 * images
+    assert pool_bytes(model, 3, ROOM, (5, 1)) == 2 * fine + 3 * images
     wary = replace(ROOM, significant_percent=100)
-    assert gpu_memory.pool_bytes(model, 3, wary, (5, 1)) == 3 * (fine + images)
+    assert pool_bytes(model, 3, wary, (5, 1)) == 3 * (fine + images)
 
 
 def test_sums_over_200_classes_take_53_mb_of_a_thread() -> None:
@@ -74,5 +76,5 @@ def test_without_oversampling_there_is_one_pass() -> None:
 
 
 def test_floor_and_allowance() -> None:
-    assert gpu_memory.pool_bytes(REFINE, 4) == 500_000_000
-    assert gpu_memory.pool_bytes(REFINE, 6) == 6 * (100_000_000 + IMAGES)
+    assert pool_bytes(REFINE, 4) == 500_000_000
+    assert pool_bytes(REFINE, 6) == 6 * (100_000_000 + IMAGES)

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.memory.host_memory import Node, Particles, host_memory
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.refinement import Refinement
 
 V_PAD_2 = 68_428_050
 V_PAD_1 = 8_720_530
 VOXELS = 256**3
 
-REFINE = RefinementModel(box=256, source="particles.star", auto_refine=True)
-CLASSES = RefinementModel(box=256, source="particles.star", classes=4)
+REFINE = Refinement(box=256, source="particles.star", auto_refine=True)
+CLASSES = Refinement(box=256, source="particles.star", classes=4)
 
 
 def test_a_refinement_of_nine_ranks() -> None:
@@ -114,7 +114,7 @@ def test_a_refusal_has_the_numbers_and_what_would_help() -> None:
         (CLASSES, 28_000_000_000, "use --pad 1, or fewer classes (at most 2), or nodes of"),
     ],
 )
-def test_only_what_would_help_is_offered(model: RefinementModel, memory: int, offered: str) -> None:
+def test_only_what_would_help_is_offered(model: Refinement, memory: int, offered: str) -> None:
     node = Node(memory, model)
     assert not node.holds(3)
     assert offered in str(node.refusal(3))

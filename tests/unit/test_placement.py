@@ -298,6 +298,7 @@ def test_several_nodes_have_the_same_devices_each(site: WriteSite, corpus_job: C
         ({}, 9, True),
         ({}, 5, False),  # one rank per GPU
         ({"apptainer": {"gpu_option": "--rocm"}}, 9, False),
+        ({"apptainer": {"gpu_option": "--nvccli"}}, 9, True),
         ({"mps": False}, 9, False),
     ],
 )
@@ -305,7 +306,9 @@ def test_mps_where_several_ranks_share_a_gpu_of_nvidias(
     settings: dict[str, Any], nproc: int, mps: bool, images: Path, site: WriteSite,
     corpus_job: CorpusJob,
 ) -> None:  # fmt: skip
-    images.write_text(images.read_text().replace("nvidia", "amd")) if "apptainer" in settings else 0
+    images.write_text(images.read_text().replace("nvidia", "amd")) if "--rocm" in str(
+        settings
+    ) else 0
     site("site.json", {**settings, "job_parameters": {"gpu": {"nproc": nproc}}})
 
     assert plan(corpus_job(REFINE)).mps is mps
@@ -313,7 +316,19 @@ def test_mps_where_several_ranks_share_a_gpu_of_nvidias(
 
 @pytest.mark.parametrize(
     ("cards", "visible", "ngpu"),
-    [(2, None, 2), (8, None, 4), (2, "1", 1), (2, "", 0), (0, None, 0), (None, None, 4)],
+    [
+        (2, None, 2),
+        (8, None, 4),
+        (2, "1", 1),
+        (2, "", 0),
+        (2, "-1", 0),
+        (2, "0,-1,1", 1),
+        (2, "1,,0", 1),
+        (2, "2,0", 0),
+        (2, "GPU-8932f937, GPU-1f2e3d4c", 2),
+        (0, None, 0),
+        (None, None, 4),
+    ],
 )
 def test_a_job_that_runs_here_has_the_gpus_that_are_here(
     cards: int | None, visible: str | None, ngpu: int, tmp_path: Path,

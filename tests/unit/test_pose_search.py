@@ -7,10 +7,10 @@ import pytest
 
 from dispatcher.errors import InputError
 from dispatcher.memory import sampling
-from dispatcher.memory.box_size import refinement_model
+from dispatcher.memory.refinement_of_command import refinement_of
 from dispatcher.memory.sampling import Search
 
-from .test_box_size import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options
+from .test_refinement_of_command import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options
 
 SAMPLING = """
 data_sampling_general
@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def started(project: Path, arguments: str) -> Search:
-    return refinement_model(options(f"--i p.star --ref a.mrc {arguments}"), project).search
+    return refinement_of(options(f"--i p.star --ref a.mrc {arguments}"), project).search
 
 
 def continued(
@@ -54,7 +54,7 @@ def continued(
     (project / "run_sampling.star").write_text(SAMPLING.format(deep=deep, order=order))
     general = MODEL.format(classes=2, bodies=1).rstrip()
     (project / "run_it012_half1_model.star").write_text(f"{general}\n{model}")
-    return refinement_model(options(f"{CONTINUE} {arguments}"), project).search
+    return refinement_of(options(f"{CONTINUE} {arguments}"), project).search
 
 
 def test_poses_of_a_3d_search_at_15_degrees() -> None:
@@ -91,7 +91,7 @@ def test_local_searches_cover_three_standard_deviations(project: Path) -> None:
 def test_skipped_alignment_searches_nothing(project: Path) -> None:
     for option in ("--skip_align", "--skip_rotate"):
         assert started(project, option) == Search()
-    assert refinement_model(options("--i p.star --skip_align"), project).skips_alignment
+    assert refinement_of(options("--i p.star --skip_align"), project).skips_alignment
 
 
 def test_oversampling_and_most_significant_poses_are_taken(project: Path) -> None:
@@ -104,7 +104,7 @@ def test_oversampling_and_most_significant_poses_are_taken(project: Path) -> Non
 def test_vdam_takes_up_few_significant_poses_by_itself(project: Path) -> None:
     assert started(project, "--grad --K 3").significant == 300
     assert started(project, "--grad --K 3 --maxsig 50").significant == 50
-    two = refinement_model(options("--i p.star --K 40 --grad"), project)
+    two = refinement_of(options("--i p.star --K 40 --grad"), project)
     assert two.search.significant == 200
 
 
@@ -164,4 +164,4 @@ def test_sampling_file_that_is_gone_is_named(project: Path) -> None:
     continued(project)
     (project / "run_sampling.star").unlink()
     with pytest.raises(InputError, match=r"run_sampling\.star cannot be read"):
-        refinement_model(options(CONTINUE), project)
+        refinement_of(options(CONTINUE), project)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from dispatcher.errors import ConfigError, DoesNotFit
 from dispatcher.memory import gpu_memory
 from dispatcher.memory.host_memory import Node, host_memory
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 from dispatcher.ranks.fit import MemoryModel, RankFit, fit
 from dispatcher.ranks.layouts import layouts, least_per_gpu
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
-REFINE = RefinementModel(box=256, source="particles.star, optics group 1", auto_refine=True)
+REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
 
 
 def refine(box: int = 256, *, wanted: int = 21, ngpu: int = 4, **changes: object) -> RankFit:
@@ -28,12 +28,12 @@ def refine(box: int = 256, *, wanted: int = 21, ngpu: int = 4, **changes: object
     return fit(wanted=wanted, ngpu=ngpu, **arguments)  # type: ignore[arg-type]
 
 
-def card_for(followers: float, refinement: RefinementModel = REFINE, threads: int = 4) -> int:
+def card_for(followers: float, refinement: Refinement = REFINE, threads: int = 4) -> int:
     """Bytes of a card that holds this many followers of ``refinement``."""
     return math.ceil(followers * gpu_memory.bytes_per_rank(refinement, threads) / 0.97) + 1
 
 
-def least_card_for(followers: float, refinement: RefinementModel = REFINE) -> int:
+def least_card_for(followers: float, refinement: Refinement = REFINE) -> int:
     """Bytes of the smallest card on which this many followers may run at all."""
     return math.ceil(followers * gpu_memory.least_bytes_per_rank(refinement) / 0.97) + 1
 

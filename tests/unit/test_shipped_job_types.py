@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from dispatcher import job_star
-from dispatcher.check import shadowed
 from dispatcher.command import Command, parse_command
 from dispatcher.job_types import JobType, lineage, load_job_types, match, merged_parameters
 from dispatcher.programs import lookup
 from dispatcher.rewrite import rewrite
+from dispatcher.shadowed_types import shadowed
 from dispatcher.shipped import shipped_folder
 from dispatcher.submission import parse_submission
 

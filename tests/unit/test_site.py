@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +75,28 @@ def test_a_remembered_config_is_checked_again_when_it_changes(site: WriteSite) -
 
     with pytest.raises(ConfigError):
         load_site()
+
+
+def test_a_remembered_config_is_made_again_by_other_code(site: WriteSite, tmp_path: Path) -> None:
+    """The default of a module that site.py imports is changed in a copy of the code."""
+    site("site.json", {"mps": False})
+    root = Path(__file__).parents[2]
+    for part in ("dispatcher", "config"):
+        shutil.copytree(root / part, tmp_path / "copy" / part)
+    ask = "from dispatcher.site import load_site; print(load_site().gpu_constants.context)"
+    constants = tmp_path / "copy" / "dispatcher" / "memory" / "hardware_constants.py"
+
+    def answer() -> str:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return subprocess.check_output(
+            [sys.executable, "-B", "-c", ask], cwd=tmp_path / "copy", env=environment, text=True
+        ).strip()
+
+    assert answer() == answer() == "500000000"
+    source = constants.read_text()
+    assert "context: int = 500_000_000" in source
+    constants.write_text(source.replace("context: int = 500_000_000", "context: int = 400_000_000"))
+    assert answer() == "400000000"
 
 
 def test_a_damaged_memory_of_a_config_is_made_again(

@@ -10,10 +10,10 @@ from ..memory.host_memory import Node
 from ..sentences import count, gigabytes
 from .layouts import Layout
 
-__all__ = ["Search", "threads_on_gpu", "within_cores"]
+__all__ = ["Limits", "threads_on_gpu", "within_cores"]
 
 
-class Search(NamedTuple):
+class Limits(NamedTuple):
     """What bounds the ranks beside RELION's own rules."""
 
     card: Card

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import InputError
-from dispatcher.memory.box_size import refinement_model
-from dispatcher.memory.refinement import RefinementModel
+from dispatcher.memory.refinement import Refinement
+from dispatcher.memory.refinement_of_command import refinement_of
 from dispatcher.memory.sampling import Search
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
@@ -134,28 +134,28 @@ def project(tmp_path: Path) -> Path:
     [
         (
             "relion-5.0.1/Refine3D_job011",
-            RefinementModel(
+            Refinement(
                 256, "Select/job007/particles.star, optics group 1", auto_refine=True,
                 image_box=512, search=Search(192 * 24, 768 * 48, 21, significant=500),
             ),
         ),
         (
             "relion-5.0.1/Class3D_job010",
-            RefinementModel(
+            Refinement(
                 256, "Select/job007/particles.star, optics group 1", classes=4,
                 image_box=512, search=Search(192 * 24, 192 * 24, 21),
             ),
         ),
         (
             "relion-4.0.2/Class2D_job001",
-            RefinementModel(
+            Refinement(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=50,
                 image_box=512, search=Search(30, 30, 21, rotation_factor=2),
             ),
         ),
         (
             "relion-5.0.1/Class2D_job008",
-            RefinementModel(
+            Refinement(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=100,
                 gradient=True, image_box=512,
                 search=Search(30, 30, 21, rotation_factor=2, significant=500),
@@ -163,29 +163,29 @@ def project(tmp_path: Path) -> Path:
         ),
         (
             "relion-5.0.1/InitialModel_job009",
-            RefinementModel(
+            Refinement(
                 256, "Select/job007/particles.star, optics group 1", padding=1, gradient=True,
                 image_box=512, search=Search(48 * 12, 768 * 48, 29, significant=100),
             ),
         ),
         (
             "relion-3.1.4/InitialModel_job003",  # SGD of 3.1 has no pseudo half sets
-            RefinementModel(
+            Refinement(
                 256, "Select/job007/particles.star, optics group 1",
                 image_box=512, search=Search(12 * 12, 12 * 12, 9),
             ),
         ),
         (
             "relion-5.0.1/MultiBody_job012",
-            RefinementModel(
+            Refinement(
                 360, "Refine3D/job011/run_it012_half1_model.star, _rlnOriginalImageSize",
                 auto_refine=True, bodies=3, body_overlaps=6,
             ),
         ),
     ],
 )  # fmt: skip
-def test_commands_that_relion_wrote(project: Path, job: str, expected: RefinementModel) -> None:
-    assert refinement_model(corpus_command(job), project) == expected
+def test_commands_that_relion_wrote(project: Path, job: str, expected: Refinement) -> None:
+    assert refinement_of(corpus_command(job), project) == expected
 
 
 def test_every_refinement_of_the_corpus_is_sized(project: Path) -> None:
@@ -196,7 +196,7 @@ def test_every_refinement_of_the_corpus_is_sized(project: Path) -> None:
     ]
     assert len(scripts) == 17
     for path in scripts:
-        model = refinement_model(corpus_command(str(path.parent.relative_to(CORPUS))), project)
+        model = refinement_of(corpus_command(str(path.parent.relative_to(CORPUS))), project)
         assert model.box in (128, 256, 360)
 
 
@@ -204,12 +204,12 @@ def test_box_of_the_first_optics_group_counts(project: Path) -> None:
     text = (project / "Select/job007/particles.star").read_text()
     swapped = text.replace("opticsGroup1            1 ", "opticsGroup1            7 ")
     (project / "p.star").write_text(swapped)
-    model = refinement_model(options("--i p.star --K 2"), project)
+    model = refinement_of(options("--i p.star --K 2"), project)
     assert (model.box, model.source) == (256, "p.star, optics group 7")
 
 
 def test_old_particle_file_leads_to_the_header_of_its_first_stack(project: Path) -> None:
-    model = refinement_model(options("--i old.star --ref none.mrc"), project)
+    model = refinement_of(options("--i old.star --ref none.mrc"), project)
     assert (model.box, model.source) == (96, "Extract/job006/a.mrcs, MRC header")
     assert model.data_dimensions == 2
 
@@ -217,36 +217,36 @@ def test_old_particle_file_leads_to_the_header_of_its_first_stack(project: Path)
 def test_optics_table_without_box_leads_to_the_header_too(project: Path) -> None:
     optics = OPTICS.format(box=256, dimensions=2).replace("_rlnImageSize", "_rlnUnknown")
     (project / "p.star").write_text(optics + PARTICLES)
-    assert refinement_model(options("--i p.star"), project).box == 96
+    assert refinement_of(options("--i p.star"), project).box == 96
 
 
 def test_stack_may_be_given_itself(project: Path) -> None:
-    model = refinement_model(options("--i Extract/job006/a.mrcs --K 3"), project)
+    model = refinement_of(options("--i Extract/job006/a.mrcs --K 3"), project)
     assert (model.box, model.dimensions, model.classes) == (96, 2, 3)
 
 
 def test_absolute_paths_are_taken(project: Path) -> None:
-    model = refinement_model(options(f"--i {project}/Select/job007/particles.star"), Path("/"))
+    model = refinement_of(options(f"--i {project}/Select/job007/particles.star"), Path("/"))
     assert model.box == 256
 
 
 def test_images_that_are_no_mrc_files_leave_the_box_to_the_reference(project: Path) -> None:
     (project / "p.star").write_text(OLD_PARTICLES.replace("a.mrcs", "a.stk"))
-    model = refinement_model(
+    model = refinement_of(
         options("--i p.star --ref InitialModel/job009/initial_model.mrc"), project
     )
     assert (model.box, model.source) == (256, "InitialModel/job009/initial_model.mrc, MRC header")
     with pytest.raises(InputError, match=r"p\.star gives no box size"):
-        refinement_model(options("--i p.star --K 2"), project)
+        refinement_of(options("--i p.star --K 2"), project)
 
 
 def test_subtomograms_are_volumes(project: Path) -> None:
     (project / "sub.mrc").write_bytes(mrc(64, 64))
     (project / "p.star").write_text("data_\nloop_\n_rlnImageName #1\nsub.mrc\n")
-    model = refinement_model(options("--i p.star --K 5"), project)
+    model = refinement_of(options("--i p.star --K 5"), project)
     assert (model.box, model.dimensions, model.data_dimensions) == (64, 3, 3)
     (project / "p.star").write_text(OPTICS.format(box=64, dimensions=3) + PARTICLES)
-    model = refinement_model(options("--i p.star --K 5 --offset_range 2"), project)
+    model = refinement_of(options("--i p.star --K 5 --offset_range 2"), project)
     assert (model.dimensions, model.data_dimensions) == (3, 3)
     assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)  # shifts in a sphere
 
@@ -275,7 +275,7 @@ def test_references_decide_dimensions_and_classes(
         + "".join(f"{n:06}@averages.mrcs\n" for n in (1, 4, 9))
     )
     command = options(f"--i Select/job007/particles.star {arguments}")
-    model = refinement_model(command, project)
+    model = refinement_of(command, project)
     assert (model.dimensions, model.classes) == (dimensions, classes)
 
 
@@ -283,72 +283,72 @@ def test_references_decide_dimensions_and_classes(
     ("arguments", "padding"), [("", 2), ("--pad 1", 1), ("--pad 1 --pad 2", 2), ("--pad 1.5", 1.5)]
 )
 def test_padding_is_2_unless_given(project: Path, arguments: str, padding: float) -> None:
-    model = refinement_model(options(f"--i Select/job007/particles.star {arguments}"), project)
+    model = refinement_of(options(f"--i Select/job007/particles.star {arguments}"), project)
     assert model.padding == padding
 
 
 def test_split_halves_have_no_pseudo_half_sets(project: Path) -> None:
     command = options("--i Select/job007/particles.star --grad --auto_refine --split_random_halves")
-    assert refinement_model(command, project).gradient is False
+    assert refinement_of(command, project).gradient is False
 
 
 def test_optimisation_set_leads_to_its_particles(project: Path) -> None:
     tomo = "data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n" + OPTICS.format(box=200, dimensions=2)
     (project / "tomo.star").write_text(tomo + PARTICLES)
     (project / "set.star").write_text("data_\n\n_rlnTomoParticlesFile tomo.star\n")
-    model = refinement_model(options("--ios set.star --K 3 --offset_range 2"), project)
+    model = refinement_of(options("--ios set.star --K 3 --offset_range 2"), project)
     assert (model.box, model.dimensions, model.data_dimensions) == (200, 3, 2)
     assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)
     assert model.source == "tomo.star, optics group 1"
     both = options("--ios set.star --i Select/job007/particles.star")
-    assert refinement_model(both, project).box == 256
+    assert refinement_of(both, project).box == 256
     (project / "set.star").write_text("data_\n\n_rlnTomoTomogramsFile t.star\n")
     with pytest.raises(InputError, match=r"set\.star names no particles"):
-        refinement_model(options("--ios set.star"), project)
+        refinement_of(options("--ios set.star"), project)
 
 
 class TestContinue:
     COMMAND = "--continue Refine3D/job011/run_optimiser.star"
 
     def test_model_file_says_everything(self, project: Path) -> None:
-        assert refinement_model(options(self.COMMAND), project) == RefinementModel(
+        assert refinement_of(options(self.COMMAND), project) == Refinement(
             box=360,
             source="Refine3D/job011/run_it012_half1_model.star, _rlnOriginalImageSize",
             auto_refine=True,
         )
 
     def test_padding_of_the_command_overrides(self, project: Path) -> None:
-        assert refinement_model(options(f"{self.COMMAND} --pad 1"), project).padding == 1
+        assert refinement_of(options(f"{self.COMMAND} --pad 1"), project).padding == 1
 
     def test_vdam_is_known_by_its_flag_of_relion_4(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_optimiser.star"
         path.write_text(OPTIMISER.format(split=0, gradient=1, auto=0, zero_mask=0))
-        model = refinement_model(options(self.COMMAND), project)
+        model = refinement_of(options(self.COMMAND), project)
         assert (model.gradient, model.auto_refine, model.zero_mask) == (True, False, False)
         path.write_text(path.read_text().replace("DoGradientRefine", "DoStochasticGradientDescent"))
-        assert refinement_model(options(self.COMMAND), project).gradient is False  # SGD of 3.1
+        assert refinement_of(options(self.COMMAND), project).gradient is False  # SGD of 3.1
 
     def test_split_halves_of_a_continued_vdam_run_are_real_ones(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_optimiser.star"
         path.write_text(OPTIMISER.format(split=1, gradient=1, auto=1, zero_mask=1))
-        assert refinement_model(options(self.COMMAND), project).gradient is False
+        assert refinement_of(options(self.COMMAND), project).gradient is False
 
     def test_bodies_of_a_continued_multi_body_refinement(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_it012_half1_model.star"
         path.write_text(MODEL.format(classes=1, bodies=4))
-        model = refinement_model(options(self.COMMAND), project)
+        model = refinement_of(options(self.COMMAND), project)
         assert (model.classes, model.bodies, model.body_overlaps) == (1, 4, 12)
 
     def test_normalised_bodies_need_no_projectors_for_overlaps(self, project: Path) -> None:
         arguments = "--multibody_masks bodies.star --multibody_norm_overlap"
-        model = refinement_model(options(f"{self.COMMAND} {arguments}"), project)
+        model = refinement_of(options(f"{self.COMMAND} {arguments}"), project)
         assert (model.bodies, model.body_overlaps) == (3, 0)
 
     def test_old_model_file_without_bodies(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_it012_half1_model.star"
         old = MODEL.format(classes=6, bodies=1).replace("_rlnNrBodies", "_rlnOld")
         path.write_text(old)
-        model = refinement_model(options(self.COMMAND), project)
+        model = refinement_of(options(self.COMMAND), project)
         assert (model.classes, model.bodies) == (6, 1)
 
     @pytest.mark.parametrize(
@@ -380,16 +380,16 @@ class TestContinue:
         else:
             path.write_text(text)
         with pytest.raises(InputError, match=says):
-            refinement_model(options(self.COMMAND), project)
+            refinement_of(options(self.COMMAND), project)
 
     def test_continue_without_a_file(self, project: Path) -> None:
         with pytest.raises(InputError, match="--continue names no optimiser file"):
-            refinement_model(options("--continue --o x"), project)
+            refinement_of(options("--continue --o x"), project)
 
     def test_body_file_without_bodies(self, project: Path) -> None:
         (project / "bodies.star").write_text("data_\nloop_\n_rlnBodyMaskName #1\n")
         with pytest.raises(InputError, match=r"bodies\.star lists no bodies"):
-            refinement_model(options(f"{self.COMMAND} --multibody_masks bodies.star"), project)
+            refinement_of(options(f"{self.COMMAND} --multibody_masks bodies.star"), project)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_particles_that_cannot_be_used_are_named(
     if text is not None:
         (project / "p.star").write_text(text)
     with pytest.raises(InputError, match=says):
-        refinement_model(options("--i p.star --K 2"), project)
+        refinement_of(options("--i p.star --K 2"), project)
 
 
 @pytest.mark.parametrize(
@@ -436,17 +436,17 @@ def test_numbers_that_relion_could_not_use_are_named(
     project: Path, arguments: str, says: str
 ) -> None:
     with pytest.raises(InputError, match=says):
-        refinement_model(options(f"--i Select/job007/particles.star {arguments}"), project)
+        refinement_of(options(f"--i Select/job007/particles.star {arguments}"), project)
 
 
 def test_job_star_names_the_input_when_the_command_does_not(project: Path) -> None:
     gui = {"fn_img": "Select/job007/particles.star", "fn_cont": "", "fn_ref": "None"}
-    assert refinement_model(options("--K 2"), project, gui).box == 256
+    assert refinement_of(options("--K 2"), project, gui).box == 256
     gui["fn_cont"] = "Refine3D/job011/run_optimiser.star"
-    assert refinement_model(options("--K 2"), project, gui).box == 360
+    assert refinement_of(options("--K 2"), project, gui).box == 360
     other = options("--i Extract/job006/particles.star --K 2")
-    assert refinement_model(other, project, gui).box == 128
+    assert refinement_of(other, project, gui).box == 128
     with pytest.raises(InputError, match="is given no particles"):
-        refinement_model(options("--K 2"), project, {"fn_img": ""})
+        refinement_of(options("--K 2"), project, {"fn_img": ""})
     with pytest.raises(InputError, match="is given no particles"):
-        refinement_model(options("--K 2"), project)
+        refinement_of(options("--K 2"), project)

@@ -16,14 +16,14 @@ from ..errors import InputError
 from . import body_masks, input_images
 from .input_images import is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
-from .refinement import RefinementModel
+from .refinement import Refinement
 
-__all__ = ["Options", "refinement_model"]
+__all__ = ["refinement_of"]
 
 
-def refinement_model(
+def refinement_of(
     options: Options, project: Path, job_options: Mapping[str, str] | None = None
-) -> RefinementModel:
+) -> Refinement:
     """Size up the relion_refine command with ``options``, run in the folder ``project``.
 
     ``--continue`` leads to the model file, ``--i`` or ``--ios`` to the particles; a command that
@@ -50,8 +50,8 @@ def refinement_model(
 
 def _started(
     options: Options, project: Path, particles: str, reference: str, tomo: bool
-) -> RefinementModel:
-    """The model of a run from scratch (``MlModel::initialiseFromImages``, ml_model.cpp)."""
+) -> Refinement:
+    """The refinement of a run from scratch (``MlModel::initialiseFromImages``, ml_model.cpp)."""
     images = input_images.particle_images(particles, project)
     references = input_images.reference_images(reference, project)
     sized = images if images.box else references
@@ -61,7 +61,7 @@ def _started(
             "reference can be read; extract the particles with RELION 3.1 or newer."
         )
     in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo
-    model = RefinementModel(
+    refinement = Refinement(
         box=sized.box,
         source=sized.source,
         dimensions=references.dimensions or (3 if in_3d or "K" not in options else 2),
@@ -76,12 +76,12 @@ def _started(
         blush="blush" in options,
     )
     shifts_in_3d = images.dimensions == 3 or images.tomo_stacks
-    search = started_search(options, model, shifts_in_3d, images.pixel_size)
-    return replace(model, search=search)
+    search = started_search(options, refinement, shifts_in_3d, images.pixel_size)
+    return replace(refinement, search=search)
 
 
-def _continued(options: Options, project: Path, optimiser: str) -> RefinementModel:
-    """The model that a run is continued from (``MlOptimiser::read``, ``MlModel::read``)."""
+def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
+    """The refinement that a run is continued from (``MlOptimiser::read``, ``MlModel::read``)."""
     if not optimiser.endswith(".star"):
         raise InputError(
             f"--continue names no optimiser file ('{optimiser}'); "
@@ -107,7 +107,7 @@ def _continued(options: Options, project: Path, optimiser: str) -> RefinementMod
         bodies = len(masks)
         apart = "multibody_norm_overlap" in options  # RELION itself divides the masks up
         overlaps = 0 if apart else body_masks.extra_projectors(masks)
-    model = RefinementModel(
+    refinement = Refinement(
         box=count("_rlnOriginalImageSize"),
         source=f"{name}, _rlnOriginalImageSize",
         dimensions=count("_rlnReferenceDimensionality", allowed=(2, 3)),
@@ -123,8 +123,8 @@ def _continued(options: Options, project: Path, optimiser: str) -> RefinementMod
         skips_alignment="skip_align" in options or "skip_rotate" in options,
         blush="blush" in options or is_true(state.first("_rlnDoBlush")),
     )
-    search = continued_search(options, model, state, general, project, angles)
-    return replace(model, search=search)
+    search = continued_search(options, refinement, state, general, project, angles)
+    return replace(refinement, search=search)
 
 
 def _named(options: Options, name: str) -> str:

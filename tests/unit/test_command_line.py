@@ -1,0 +1,40 @@
+"""``relion-dispatch --help``: what fits on a terminal of 80 columns, and says what there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from dispatcher.cli import main
+
+
+@pytest.mark.parametrize("group", [[], ["gpu"], ["images"], ["site"]], ids=" ".join)
+def test_no_command_is_cut_in_the_overview(
+    group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    main([*group, "--help"])
+
+    commands = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert len(commands) >= 3
+    assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_relion_takes_any_program(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["relion", "--help"])
+
+    assert "Usage: relion-dispatch relion [PROGRAM [ARGS]…]\n" in capsys.readouterr().out
+
+
+def test_each_option_of_gpu_fit_is_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    main(["gpu", "fit", "--help"])
+
+    options = capsys.readouterr().out.partition("Options:\n")[2].split("\n  --")
+    assert len(options) > 20
+    for option in options:
+        _, _, said = option.partition("  ")
+        assert said.strip() and not said.strip().startswith("["), option
