@@ -181,6 +181,13 @@ time_limit_reached() {
     end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
     [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
 }
+# The watcher would wait in the queue and find nothing to tell.
+dismiss_watcher() {
+    local watcher
+    ls "$dispatch_job"/RELION_JOB_EXIT_* >/dev/null && record_is_ours || return 0
+    watcher=$(sed -n '/^  "watcher": {$/,/^  }/s/^    "job_id": "\([0-9]*\)".*/\1/p' "$dispatch_job/dispatch.json")
+    [ -z "$watcher" ] || timeout 10 scancel "$watcher"
+}
 # How the run went becomes the last entry of the record, dispatch.json, whose last line is "}".
 json_text() {
     local text=${1//\\/\\\\}
@@ -188,11 +195,12 @@ json_text() {
     [ -z "$1" ] || text="\"${text//[[:cntrl:]]/ }\""
     printf '%s' "${text:-null}"
 }
+record_is_ours() { grep -q "^  \"token\": \"$dispatch_token\"" "$dispatch_job/dispatch.json"; }
 complete_record() (
     record=$dispatch_job/dispatch.json new=$dispatch_job/.dispatch.json.run
     [ -e "$record" ] || return
     exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
-    [ "$(tail -n 1 "$record")" = "}" ] || return
+    [ "$(tail -n 1 "$record")" = "}" ] && record_is_ours || return
     {
         head -n -1 "$record" | sed '$ s/$/,/'
         echo '  "run": {'
@@ -254,6 +262,7 @@ finish() {
     [ -z "${dispatch_keeper_pid:-}" ] || leave_gpus
     [ -z "${SLURM_HOSTFILE:-}" ] || rm -f "$SLURM_HOSTFILE"
     complete_record 2>/dev/null
+    ! declare -F dismiss_watcher >/dev/null || dismiss_watcher 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.

@@ -169,11 +169,12 @@ json_text() {
     [ -z "$1" ] || text="\"${text//[[:cntrl:]]/ }\""
     printf '%s' "${text:-null}"
 }
+record_is_ours() { grep -q "^  \"token\": \"$dispatch_token\"" "$dispatch_job/dispatch.json"; }
 complete_record() (
     record=$dispatch_job/dispatch.json new=$dispatch_job/.dispatch.json.run
     [ -e "$record" ] || return
     exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
-    [ "$(tail -n 1 "$record")" = "}" ] || return
+    [ "$(tail -n 1 "$record")" = "}" ] && record_is_ours || return
     {
         head -n -1 "$record" | sed '$ s/$/,/'
         echo '  "run": {'
@@ -232,6 +233,7 @@ finish() {
     explain
     on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
     complete_record 2>/dev/null
+    ! declare -F dismiss_watcher >/dev/null || dismiss_watcher 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.
