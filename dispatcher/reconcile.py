@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from . import host
+from .atomic_files import remove_unfinished
 from .claim import give_up
 from .exit_files import CONTROL, End, tell
 from .job_end import ask_end
 from .project_jobs import Job, look
-from .record import SUBMISSION, change_record
+from .record import RECORD, SUBMISSION, change_record
 from .scheduler import filled
 from .site import Site
 from .submitted_before import is_being_submitted
@@ -105,7 +106,9 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
             give_up(job.folder, job.token)  # what may still be on its way to the queue
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
         if tell(job.folder, job.errfile, end, sentence, job.token or None):
-            shutil.rmtree(job.folder / CONTROL, ignore_errors=True)  # its script is no more
+            # Nobody is left to remove what its hook and its script were working on.
+            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", f"{SUBMISSION}.watch"))
+            shutil.rmtree(job.folder / CONTROL, ignore_errors=True)
             yield f"{job.name}: {sentence}"
 
 
