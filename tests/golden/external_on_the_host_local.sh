@@ -181,11 +181,12 @@ json_text() {
     [ -z "$1" ] || text="\"${text//[[:cntrl:]]/ }\""
     printf '%s' "${text:-null}"
 }
+record_is_ours() { grep -q "^  \"token\": \"$dispatch_token\"" "$dispatch_job/dispatch.json"; }
 complete_record() (
     record=$dispatch_job/dispatch.json new=$dispatch_job/.dispatch.json.run
     [ -e "$record" ] || return
     exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
-    [ "$(tail -n 1 "$record")" = "}" ] || return
+    [ "$(tail -n 1 "$record")" = "}" ] && record_is_ours || return
     {
         head -n -1 "$record" | sed '$ s/$/,/'
         echo '  "run": {'
@@ -199,24 +200,25 @@ complete_record() (
         echo "    \"gpus\": ${dispatch_gpu_usage:-null}"
         printf '  }\n}\n'
     } >"$new" && mv "$new" "$record"
-    rm -f "$new"
+    rm -f "$new" "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]* # of a hook that was killed
 )
 finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
-    trap '' TERM INT HUP USR1
+    trap '' TERM INT HUP USR1 USR2
     end_watch
     tell_relion
     end_processes 2>/dev/null
     tell_relion # once more, as the last of them may have written a file as well
     explain
     complete_record 2>/dev/null
+    ! declare -F dismiss_watcher >/dev/null || dismiss_watcher 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.
 stop() {
-    trap '' TERM INT HUP USR1
+    trap '' TERM INT HUP USR1 USR2
     dispatch_status=$((128 + $1))
     dispatch_facts="stopped by signal $1"$'\n'
     tell_relion
@@ -233,17 +235,35 @@ stop() {
     fi
     exit "$dispatch_status"
 }
+# Whether the folder has a newer submission, as when this job's node was taken for lost.
+overtaken() {
+    [ ! -L "$dispatch_claim" ] && compgen -G "$dispatch_job/.dispatch_claim.*" >/dev/null
+}
+# Then all that RELION is told, and all that stands in the folder, is the newer one's.
+give_way() {
+    tell_relion() { :; }
+    explain() { echo "relion-dispatch: this job stops, as it was submitted anew after it."; }
+    complete_record() { :; }
+    dismiss_watcher() { :; }
+    stop 12
+}
 # Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
-# the job is stopped. Should this script be killed, RELION is told so.
+# the job is stopped. It also is where RELION was told meanwhile that it has failed, or where it was
+# submitted anew. Should this script be killed, RELION is told so.
 keep_watch() {
-    local asked=0
-    trap - EXIT TERM INT HUP USR1
+    local asked=0 failed=0
+    trap - EXIT TERM INT HUP USR1 USR2
     exec 8<> <(:) # nothing is ever read from there: a pause without a process
     while [[ $(cat /proc/$$/stat 2>/dev/null) == *") "[!Z]* ]]; do # a zombie is dead as well
         if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
             [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
             [ "$asked" -lt 120 ] || kill -USR1 $$ 2>/dev/null
             asked=$((asked + 2))
+        fi
+        ! overtaken || kill -USR2 $$ 2>/dev/null
+        if [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+            [ "$failed" -lt 120 ] || kill -TERM $$ 2>/dev/null
+            failed=$((failed + 2))
         fi
         read -rt 2 -u 8
     done
@@ -278,6 +298,7 @@ trap 'stop 15' TERM
 trap 'stop 2' INT
 trap 'stop 1' HUP
 trap 'dispatch_overdue=120; stop 15' USR1
+trap give_way USR2
 
 [ -z "$dispatch_reason" ] || exit 1
 # The job begins, unless RELION was told before that it is over.
