@@ -18,7 +18,6 @@ from .host import Finished, run, which
 __all__ = [
     "build_argv",
     "definition",
-    "failed",
     "inside",
     "labels",
     "lacking",
@@ -58,14 +57,14 @@ _LACKING = {
 }
 
 
-def version(program: str) -> str:
-    """Apptainer's version ("1.4.5").
+def version(program: str, timeout: float = 30) -> str:
+    """Apptainer's version ("1.4.5"); it has `timeout` seconds to tell.
 
     Raises:
         ImageError: it is not there, or is SingularityCE.
     """
     try:
-        finished = run([program, "--version"], timeout=30)
+        finished = run([program, "--version"], timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ImageError(f"`{program} --version` does not answer: mend Apptainer.") from None
     except OSError as error:
@@ -112,7 +111,7 @@ def labels(program: str, image: Path) -> dict[str, str]:
         found = json.loads(finished.stdout)["data"]["attributes"]["labels"] or {}
         return {str(key): str(value) for key, value in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        failed(f"Apptainer cannot read the labels of {image}", finished)
+        _failed(f"Apptainer cannot read the labels of {image}", finished)
 
 
 def definition(program: str, image: Path) -> str:
@@ -123,7 +122,7 @@ def definition(program: str, image: Path) -> str:
     """
     finished = _run([program, "inspect", "--deffile", str(image)])
     if finished.status != 0:
-        failed(f"Apptainer cannot read the definition of {image}", finished)
+        _failed(f"Apptainer cannot read the definition of {image}", finished)
     return finished.stdout
 
 
@@ -145,7 +144,7 @@ def inside(
             f"{image} has no shell (sh), and so cannot be a RELION image: name another file."
         )
     if finished.status != 0:
-        failed(f"Apptainer cannot start {image}", finished)
+        _failed(f"Apptainer cannot start {image}", finished)
     return finished.stdout
 
 
@@ -186,7 +185,7 @@ def test_argv(program: str, image: str) -> list[str]:
     return [program, "test", "--cleanenv", image]
 
 
-def failed(what: str, finished: Finished) -> NoReturn:
+def _failed(what: str, finished: Finished) -> NoReturn:
     """Say that `what` did not work, and why as well as Apptainer's output tells.
 
     Raises:

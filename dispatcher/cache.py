@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "private_folder", "runtime_folder"]
+__all__ = ["cache_folder", "runtime_folder"]
 
 
 def private_folder(folder: Path) -> Path | None:

@@ -16,7 +16,7 @@ from .errors import InputError
 from .programs import FILE_TOOLS, strip_mpi
 from .shell_words import Word, split
 
-__all__ = ["Command", "parse_command"]
+__all__ = ["Command", "is_option", "parse_command"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)

@@ -30,7 +30,7 @@ class ConfigError(DispatchError):
 
 
 class DoesNotFit(DispatchError):
-    """The job needs more GPU memory than its partition's cards have."""
+    """The job needs more GPU memory than its partition's GPUs have."""
 
 
 class GpuError(DispatchError):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from .command import Command, is_option
 from .shell_words import Variable, Word
 
-__all__ = ["CONTROL_FOLDER", "scratch_folder", "words_in_job_script"]
+__all__ = ["scratch_folder", "words_in_job_script"]
 
 # RELION looks for exit files in the job's folder only, so what lies in here tells it nothing.
 CONTROL_FOLDER = ".dispatch_control"

@@ -23,6 +23,7 @@ __all__ = [
     "DECIDING_PARAMETERS",
     "JobType",
     "JobTypes",
+    "Scalar",
     "check_job_parameters",
     "lineage",
     "load_job_types",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from . import __version__
 from .command import Command
 from .images import Choice
+from .sentences import count
 
 __all__ = ["Plan", "PlannedCommand"]
 
@@ -101,7 +102,7 @@ class Plan(NamedTuple):
         """The plan in two lines: job type and resources, then image."""
         ranks = "1 process" if self.nproc == 1 else f"{self.nproc} ranks"
         threads = f" of {self.nthread} threads" if self.nthread > 1 else ""
-        gpus = f"{self.ngpu} GPU{'s' if self.ngpu > 1 else ''}" if self.ngpu else "no GPU"
+        gpus = count(self.ngpu, "GPU") if self.ngpu else "no GPU"
         where = f"{self.nodes} nodes with {gpus} each" if self.nodes > 1 else gpus
         image = self.image
         return (

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .apptainer import version
 from .atomic_files import write_atomically
 from .cache import cache_folder
 from .code_digest import code_digest
-from .errors import WriteError
-from .host import run, which
+from .errors import ImageError, WriteError
+from .host import which
 from .plan import Plan
 from .shipped import shipped_folder
 from .site import config_path
 from .templates import template_folders
 
-__all__ = ["LARGEST_HASHED", "provenance"]
+__all__ = ["provenance"]
 
 LARGEST_HASHED = 4 << 20  # bytes; larger inputs are known by their size and time
 
@@ -89,13 +88,13 @@ def _apptainer_version(program: str) -> str | None:
         if kept and kept.is_file():
             return kept.read_text()
     try:
-        version = re.match(r"apptainer version (\S+)", run([path, "--version"], timeout=10).stdout)
-    except (OSError, subprocess.TimeoutExpired):
+        answer = version(path, timeout=10)
+    except ImageError:  # the job does not depend on it
         return None
-    if version and kept:
+    if kept:
         with suppress(WriteError):
-            write_atomically(kept, version[1])
-    return version[1] if version else None
+            write_atomically(kept, answer)
+    return answer
 
 
 def _digest(content: bytes) -> str:

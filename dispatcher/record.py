@@ -16,15 +16,7 @@ from .atomic_files import write_atomically
 from .errors import WriteError
 from .file_lock import locked
 
-__all__ = [
-    "LOCK",
-    "RECORD",
-    "SUBMISSION",
-    "as_text",
-    "change_record",
-    "folder_locked",
-    "read_record",
-]
+__all__ = ["RECORD", "SUBMISSION", "as_text", "change_record", "folder_locked", "read_record"]
 
 RECORD = "dispatch.json"
 LOCK = ".dispatch.json.lock"

@@ -17,20 +17,17 @@ from .job_types import Scalar
 from .memory.hardware_constants import HardwareConstants
 from .scheduler import Scheduler, mistakes
 from .shipped import own_path, shipped_folder, site_folder
+from .sizes import bytes_of
 
 __all__ = [
     "Apptainer",
     "Mpi",
     "Partition",
-    "Scheduler",
     "Site",
-    "bytes_of",
     "checked_site",
     "config_path",
     "load_site",
 ]
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,17 +192,3 @@ def _check(site: Site, where: str) -> None:
                     f'{where}: key "partitions.{name}.{key}": expected a whole number, at least '
                     f"{least}, found {number}"
                 )
-
-
-def bytes_of(size: int | str | None, where: str) -> int | None:
-    """``"32G"`` → 34359738368; a number is bytes already.
-
-    Raises:
-        ConfigError: naming `where`, for anything else.
-    """
-    if size is None or isinstance(size, int):
-        return size
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
-    if not found:
-        raise ConfigError(f'{where}: expected bytes or a size like "32G", found "{size}"')
-    return int(float(found[1]) * _UNITS[found[2].upper()])

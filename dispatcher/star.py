@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from .errors import InputError
 
-__all__ = ["Block", "iter_blocks", "read_block", "read_blocks"]
+__all__ = ["QUOTED_OR_PLAIN", "Block", "iter_blocks", "read_block", "read_blocks"]
 
 LONGEST_LINE = 1 << 20  # bytes; a longer line is no STAR file, and must not fill the memory
 QUOTED_OR_PLAIN = re.compile(r"""(?:"(.*?)"|'(.*?)')(?=[ \t]|$)|([^ \t]+)""")

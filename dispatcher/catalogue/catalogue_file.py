@@ -14,7 +14,7 @@ from .. import site_json
 from ..images import checked_catalogue, load_catalogue
 from ..shipped import site_folder
 
-__all__ = ["check_editable", "edit", "entry", "put"]
+__all__ = ["COMMENT", "check_editable", "edit", "entry", "put"]
 
 COMMENT = site_json.COMMENT
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..config_files import nearest
 from ..errors import ImageError
 
-__all__ = ["Place", "check", "declared_arguments", "filled", "place_of_command", "section_start"]
+__all__ = ["Place", "check", "place_of_command", "section_start"]
 
 
 # Up to the next section or stage.

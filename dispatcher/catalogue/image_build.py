@@ -16,7 +16,8 @@ from ..file_lock import locked
 from ..host import Finished
 from ..images import load_catalogue
 from ..sif import read_header
-from ..site import Site, bytes_of
+from ..site import Site
+from ..sizes import bytes_of
 from .build_failure import no_space, test_failure, what_failed
 from .build_files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .catalogue_file import check_editable

@@ -13,7 +13,7 @@ from ..integrity import sha256_of
 from ..sif import SifHeader, ours, read_header
 from ..site import Site
 
-__all__ = ["Facts", "agrees", "inspect", "read_answer"]
+__all__ = ["Facts", "agrees", "inspect"]
 
 Gpu = Literal["nvidia", "amd"]
 

@@ -14,6 +14,7 @@ from ..integrity import sha256_of
 from ..sif import read_header
 from ..site import Site
 from .catalogue_file import edit, entry
+from .image_by_name import builds_of, image_named
 
 __all__ = ["Listed", "Verified", "at_a_glance", "listed", "verify"]
 
@@ -73,19 +74,12 @@ def listed(
     Raises:
         ImageError: there is no such image, or it has no such version.
     """
-    if name is not None and name not in catalogue.images:
-        raise ImageError(
-            f'There is no image "{name}" in the catalogue {catalogue.path}: it has '
-            f"{', '.join(catalogue.images) or 'none'}."
-        )
-    for each, image in catalogue.images.items():
-        if name in (None, each) and version is not None and version not in image.versions:
-            raise ImageError(
-                f"The catalogue {catalogue.path} has no {each} {version}: it has "
-                f"{', '.join(image.versions)}."
-            )
+    images = catalogue.images if name is None else {name: image_named(catalogue, name)}
+    for each, image in images.items():
+        if version is not None:
+            builds_of(catalogue, each, version)
         for found, builds in image.versions.items():
-            if name in (None, each) and version in (None, found):
+            if version in (None, found):
                 for build in builds:
                     path = catalogue.path.parent / build.path
                     yield Listed(each, found, found == image.default, build, path)

@@ -16,7 +16,7 @@ from ..config_files import load, nearest, read_json
 from ..errors import ConfigError, ImageError
 from ..shipped import own_path, shipped_folder, site_folder
 
-__all__ = ["Recipe", "find", "load_recipes"]
+__all__ = ["Recipe", "find"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``relion-dispatch gpu …``: what fits on a card, by which arithmetic, and what a card takes."""
+"""``relion-dispatch gpu …``: what fits on a GPU, by which arithmetic, and what a card takes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def fit(
     from ..errors import ConfigError
     from ..gpu.memory_question import Question, answer, refinement
     from ..pipeline_version import major_minor
-    from ..site import bytes_of, load_site
+    from ..site import load_site
+    from ..sizes import bytes_of
 
     version = major_minor(relion) if relion else None
     if relion and version is None:
@@ -188,7 +189,7 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
     lines = [f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}"]
     if asked.model == "relion":
         lines += [
-            f"the same on the card           {gb(found.allocated_bytes_per_rank)}",
+            f"the same on the GPU            {gb(found.allocated_bytes_per_rank)}",
             f"working pool of {asked.threads:3} threads    {gb(found.pool_bytes_per_rank)}",
         ]
         if shape.skips_alignment:
@@ -196,7 +197,7 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
     lines.append(f"one rank by the {asked.model:6} model   {gb(found.bytes_per_rank)}")
     if found.usable_bytes is None:
         return lines
-    lines.append(f"usable of the card             {gb(found.usable_bytes)}")
+    lines.append(f"usable of the GPU              {gb(found.usable_bytes)}")
     most = "no limit" if found.ranks_per_gpu is None else str(found.ranks_per_gpu)
     lines.append(f"ranks per GPU: {most}")
     if found.small_pool:
@@ -207,7 +208,7 @@ def _sentences(asked: Question, found: Answer) -> list[str]:
     elif asked.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
             f"It needs {gb(found.least_bytes_per_rank).strip()} at the very least: --pad 1, fewer "
-            "classes or a larger card."
+            "classes or a larger GPU."
         )
     return lines
 

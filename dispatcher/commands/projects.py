@@ -144,26 +144,14 @@ def reproduce(
 
 
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
+    from ..catalogue.image_by_name import builds_of
     from ..catalogue.known_projects import remember
-    from ..config_files import nearest
-    from ..errors import ConfigError, ImageError
+    from ..errors import ConfigError
     from ..pins import PIN_FILE, move
     from ..project_history import jobs_with
     from ..site import load_site
 
-    image = catalogue.images.get(name)
-    if image is None:
-        raise ImageError(
-            f'There is no image "{name}" in the catalogue {catalogue.path}'
-            f"{nearest(name, list(catalogue.images)) or '.'} It has "
-            f"{', '.join(catalogue.images) or 'none'}: nothing was changed."
-        )
-    if version not in image.versions:
-        raise ImageError(
-            f"The catalogue {catalogue.path} has no {name} {version}"
-            f"{nearest(version, list(image.versions)) or '.'} It has "
-            f"{', '.join(image.versions)}: nothing was changed."
-        )
+    builds_of(catalogue, name, version)  # or it is refused
     for warning in _warnings(project, {name: version}):
         print(f"warning: {warning}", file=sys.stderr)
     before = move(project, name, version)

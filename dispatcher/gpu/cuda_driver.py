@@ -11,7 +11,7 @@ from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
 
 from ..errors import GpuError
 
-__all__ = ["Context"]
+__all__ = ["LIBRARY", "Context"]
 
 LIBRARY = "libcuda.so.1"
 FLOAT = 0x20  # CU_AD_FORMAT_FLOAT

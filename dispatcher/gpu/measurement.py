@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import GpuError
 from .cuda_driver import LIBRARY, Context
 
-__all__ = ["KERNELS", "main", "measure", "texture_tile"]
+__all__ = ["KERNELS", "main", "measure"]
 
 KERNELS = 100_000_000  # RELION's kernels and cuFFT's, which a bare context has not loaded
 PROBE = 512  # columns, rows and sections of the textures compared: 512 MiB

@@ -1,4 +1,4 @@
-"""How many ranks of a refinement share a card: an admin's question, and its answer."""
+"""How many ranks of a refinement share a GPU: an admin's question, and its answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Answer", "Question", "answer", "refinement"]
 class Question:
     """A refinement, and how it is to run.
 
-    ``gpu_bytes`` None: any card. ``free_gpu_memory`` in MB, as RELION's option. ``relion_version``
+    ``gpu_bytes`` None: any GPU. ``free_gpu_memory`` in MB, as RELION's option. ``relion_version``
     None: not known, the hungriest. ``model``: the memory model that counts the ranks.
     """
 
@@ -35,9 +35,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes of one rank, and how many ranks share the card.
+    """Bytes of one rank, and how many ranks share the GPU.
 
-    ``usable_bytes``: None without a card; ``ranks_per_gpu``: nor where memory sets no limit, as
+    ``usable_bytes``: None where no GPU is given; ``ranks_per_gpu`` nor where there is no limit, as
     when alignment is skipped. ``least_bytes_per_rank``: below which RELION runs none.
     ``small_pool``: not even one has the working pool that it likes, and one may run nevertheless.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ConfigError, WriteError
 
-__all__ = ["draw", "needs_pillow"]
+__all__ = ["draw"]
 
 SCALE = 2  # drawn larger, then reduced: smooth lines
 WIDTH, HEIGHT = 1100, 700

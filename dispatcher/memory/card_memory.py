@@ -12,7 +12,7 @@ from . import gpu_memory
 from .hardware_constants import HARDWARE, HardwareConstants
 from .refinement import Refinement
 
-__all__ = ["Card", "MemoryModel", "described"]
+__all__ = ["Card", "MemoryModel"]
 
 MemoryModel = Literal["relion", "fmi"]
 
@@ -75,7 +75,7 @@ class Card(NamedTuple):
 
     @property
     def usable_percent(self) -> int:
-        """The part of a card's memory that the model counts on."""
+        """The part of a GPU's memory that the model counts on."""
         return 100 if self.memory_model == "fmi" else self.hardware.usable_percent
 
     def explained(self, threads: int, least: int) -> str:
@@ -101,7 +101,7 @@ class Card(NamedTuple):
         return f"{need}; {most} fit into {self._room()}, but {hope}."
 
     def refusal(self, least: int, threads: int) -> DoesNotFit:
-        """The sentence for a card that does not hold ``least`` ranks: numbers, and what helps."""
+        """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""
         assert self.refinement is not None and self.usable_bytes is not None
         lowest = self.least_bytes_per_rank()
         asked = "This refinement does" if least == 1 else f"{least} followers, the least here, do"

@@ -24,7 +24,6 @@ __all__ = [
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
     "least_bytes_per_rank",
-    "transform_side",
     "transform_size",
     "usable_bytes",
 ]
@@ -78,7 +77,7 @@ def _objects(refinement: Refinement) -> tuple[int, int]:
 
 
 def allocated_bytes_per_rank(refinement: Refinement, hardware: HardwareConstants = HARDWARE) -> int:
-    """Bytes that the fixed part takes from the card.
+    """Bytes that the fixed part takes from the GPU.
 
     The driver pads textures and hands memory out in steps; RELION's authors allow 5 % for such
     things. The larger of the two counts: 5 % for large references, padding for small ones.
@@ -163,7 +162,7 @@ def least_bytes_per_rank(
 
 
 def usable_bytes(gpu_bytes: int, hardware: HardwareConstants = HARDWARE) -> int:
-    """Bytes of a card with ``gpu_bytes`` that ranks may share."""
+    """Bytes of a GPU with ``gpu_bytes`` that ranks may share."""
     return gpu_bytes * hardware.usable_percent // 100
 
 

@@ -14,6 +14,7 @@ from .. import mrc_header, star
 from ..errors import InputError
 
 __all__ = [
+    "MRC_ENDINGS",
     "Images",
     "body_angles",
     "body_masks",

@@ -16,7 +16,7 @@ from . import input_images
 from .host_memory import Particles
 from .pose_search import Options
 
-__all__ = ["estimated_rows", "particles"]
+__all__ = ["WINDOW", "estimated_rows", "particles"]
 
 WINDOW = 64 << 10  # bytes that are read: the optics table and some hundred particles
 

@@ -18,7 +18,7 @@ from .layouts import Layout, layouts, least_per_gpu
 from .limits import Limits, threads_on_gpu, within_cores
 from .reasons import cap_reason, layout_reason, unused_reason
 
-__all__ = ["MemoryModel", "RankFit", "fit"]
+__all__ = ["RankFit", "fit"]
 
 
 class RankFit(NamedTuple):

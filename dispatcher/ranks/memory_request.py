@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..memory.host_memory import HostMemory
 from ..sentences import gigabytes
+from ..sizes import read_size
 
 __all__ = ["memory_request"]
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(([KMGT])(?:i?B)?)", re.IGNORECASE)
-_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def memory_request(
@@ -26,19 +23,19 @@ def memory_request(
     needs = (
         f"A node needs {gigabytes(need.total)} of host memory ({need.described()})" if need else ""
     )
-    size = _SIZE.fullmatch(configured.strip()) if isinstance(configured, str) else None
-    if size is None:
+    size = read_size(configured) if isinstance(configured, str) else None
+    if size is None or size.unit == 1:
         return configured, [f"{needs}."] if need else []
-    unit = _UNITS[size[3].upper()]
-    asked = float(size[1]) * unit
+    unit = size.unit
+    wish = asked = size.number * unit
     if need and need.total > asked:
         asked = -(-need.total // unit) * unit
     if node is not None and node < asked:
         asked = node // unit * unit
-    request = f"{int(asked // unit)}{size[2]}"
-    if asked == float(size[1]) * unit:
+    request = f"{int(asked // unit)}{size.name}"
+    if asked == wish:
         return configured, [f"{needs}, within the job's {configured}."] if need else []
-    if need and need.total > float(size[1]) * unit:
+    if need and need.total > wish:
         return request, [f"{needs}: {request} are asked for, not {configured}."]
     few = f"{request} of host memory instead of {configured}: a node of the partition has no more"
     return request, [f"{few}."]

@@ -18,7 +18,8 @@ from ..memory.refinement import Refinement
 from ..pipeline_version import major_minor
 from ..programs import called_programs, lookup
 from ..rewrite import as_single_process, with_resources
-from ..site import Partition, Site, bytes_of
+from ..site import Partition, Site
+from ..sizes import bytes_of
 from ..submission import Submission
 from . import resources
 from .resources import Resources, Wanted

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..command import Command
+from ..memory.card_memory import MemoryModel
 from ..memory.hardware_constants import HARDWARE, HardwareConstants
 from ..memory.host_memory import Node, Particles
 from ..memory.refinement import Refinement
 from ..programs import lookup
 from ..sentences import count
-from ..site import Partition, bytes_of
-from .fit import MemoryModel, RankFit
+from ..site import Partition
+from ..sizes import bytes_of
+from .fit import RankFit
 from .fit import fit as fit_ranks
 from .memory_request import memory_request
 

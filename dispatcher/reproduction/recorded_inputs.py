@@ -133,11 +133,8 @@ def _outputs(job: RecordedJob, changes: Mapping[str, str | None]) -> Iterator[st
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"The input {path} cannot be read ({error.strerror}).") from error
-    return digest.hexdigest()

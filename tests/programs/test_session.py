@@ -4,6 +4,7 @@ the command after the image on the host, with the session's folder in place of i
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal as signals
 import subprocess
@@ -285,3 +286,20 @@ def test_a_session_makes_a_pinned_project_known_to_the_site(
     cli.main(["relion", "true"])
 
     assert list(known_projects(load_site())) == [project]
+
+
+def test_a_session_does_not_leave_a_variant_that_the_project_has_used_unnoticed(
+    images: Path,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pin = {"relion": {"version": "5.1.0", "sha256": {"cuda11": "0" * 64}}}
+    (project / PIN_FILE).write_text(json.dumps({"images": pin}))
+    monkeypatch.chdir(project)
+
+    assert cli.main(["relion", "true"]) == 1
+
+    said = capsys.readouterr().err
+    assert "has used the variant cuda11 of relion 5.1.0" in said
+    assert f"no longer in the catalogue {images}" in said

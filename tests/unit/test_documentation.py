@@ -15,6 +15,7 @@ from dispatcher.images import Build, Image
 from dispatcher.job_script import NO_TOKEN, job_variables
 from dispatcher.job_types import JobType, load_job_types
 from dispatcher.planning import plan_script
+from dispatcher.provenance import provenance
 from dispatcher.scheduler import Scheduler, Watcher
 from dispatcher.site import Apptainer, Mpi, Partition, Site, load_site
 
@@ -52,6 +53,15 @@ def test_every_template_variable_is_described(corpus_job: Callable[[str], Path])
         assert f"`job.{name}`" in text, name
     for name in re.findall(r"`job\.(\w+)`", text):
         assert name in job_variables(plan, NO_TOKEN), name
+
+
+@pytest.mark.usefixtures("images")
+def test_every_key_of_the_record_is_described(corpus_job: Callable[[str], Path]) -> None:
+    plan = plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
+    text = (ROOT / "docs" / "provenance.md").read_text()
+
+    for name in plan.as_json() | provenance(plan, "apptainer"):
+        assert f"`{name}`" in text, name
 
 
 def examples(page: str) -> list[str]:

@@ -158,8 +158,8 @@ def test_verifying_names_what_the_sites_policy_refuses(
 
 def test_verify_wants_to_know_what(images: Path, printed: Any) -> None:
     assert printed("verify")[0] == 2
-    assert "it has relion" in printed("verify", "relyon")[1]
-    assert "it has 5.1.0, 3.1.3" in printed("verify", "relion", "9")[1]
+    assert "It has relion" in printed("verify", "relyon")[1]
+    assert "It has 5.1.0, 3.1.3" in printed("verify", "relion", "9")[1]
 
 
 def test_a_version_that_a_known_project_pins_stays_unless_told_twice(

@@ -216,7 +216,7 @@ def test_moving_to_the_same_version_takes_the_files_of_now(pin: PinCommand, proj
     [
         (("reloin", "5.1.0"), 'did you mean "relion"?'),
         (("relion", "5.1.O"), 'has no relion 5.1.O; did you mean "5.1.0"?'),
-        (("relion", "6.0"), "It has 5.1.0, 3.1.3: nothing was changed."),
+        (("relion", "6.0"), "It has 5.1.0, 3.1.3."),
         (("relion", "3.1.3", "--check"), "one at a time"),
         (("--full",), "--full belongs to --check"),
     ],

@@ -14,7 +14,8 @@ import pytest
 
 from dispatcher.configuration import load_configuration
 from dispatcher.errors import ConfigError
-from dispatcher.site import bytes_of, load_site
+from dispatcher.site import load_site
+from dispatcher.sizes import bytes_of
 from dispatcher.templates import template_folders
 
 WriteSite = Callable[..., Path]
