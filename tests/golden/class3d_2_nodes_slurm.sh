@@ -99,12 +99,16 @@ tell_relion() {
         touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
-# they stay in this script's session, which only holds what it started where the script leads it.
+# they stay in this script's session, which only holds the job where this script or Slurm leads it.
+dispatch_session=$(ps -o sid= -p $$ | tr -d ' ')
+[ "$dispatch_session" = $$ ] || [ "$(ps -o comm= -p "$dispatch_session")" = slurmstepd ] || dispatch_session=
 end_processes() {
-    [ "$(ps -o sid= -p "$BASHPID" | tr -d ' ')" = $$ ] || return 0
-    for dispatch_process in $(pgrep -s $$); do
-        [ "$dispatch_process" = $$ ] || [ "$dispatch_process" = "$BASHPID" ] ||
-            kill -KILL "$dispatch_process" 2>/dev/null
+    [ -n "$dispatch_session" ] || return 0
+    for dispatch_process in $(pgrep -u "$(id -u)" -s "$dispatch_session"); do
+        case $dispatch_process in
+        "$$" | "$BASHPID" | "$dispatch_session") ;;
+        *) kill -KILL "$dispatch_process" 2>/dev/null ;;
+        esac
     done
 }
 # What was written to run.out and run.err before this run is not about it.
@@ -189,9 +193,11 @@ END_OF_CAUSES
 explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
-    if [ "$dispatch_ending" = ABORTED ]; then
+    if [ -n "$dispatch_reason" ]; then
+        :
+    elif [ "$dispatch_ending" = ABORTED ]; then
         dispatch_reason="The job was aborted after $took, as asked for in RELION${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
-    elif [ "$dispatch_ending" = FAILURE ] && [ -z "$dispatch_reason" ]; then
+    elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
     rm -rf "$dispatch_control"
@@ -318,6 +324,7 @@ overtaken() {
     [ ! -L "$dispatch_claim" ] && compgen -G "$dispatch_job/.dispatch_claim.*" >/dev/null
 }
 # Then all that RELION is told, and all that stands in the folder, is the newer one's.
+# shellcheck disable=SC2317 # finish calls these
 give_way() {
     tell_relion() { :; }
     explain() { echo "relion-dispatch: this job stops, as it was submitted anew after it."; }

@@ -31,7 +31,7 @@ def observe(
     job: Path,
     since: float,
     end: str,
-    says: str = "",
+    says: str | None = "",
     within: float = 30,
     scratch: Path | None = None,
 ) -> Seen:
@@ -40,7 +40,7 @@ def observe(
     Args:
         since: when the fault took place (seconds since the epoch).
         end: ``Succeeded``, ``Failed`` or ``Aborted``.
-        says: what the last line of run.err says of it.
+        says: what the last line of run.err says of it; None where there is no room for a word.
         within: seconds from the fault in which RELION must be told; 90 more where the job goes on.
         scratch: the folder that the job makes its scratch folder in.
     """
@@ -66,10 +66,12 @@ def observe(
     if end == "Succeeded":
         assert "relion-dispatch: The job" not in sentence
         sentence = ""
+    elif says is None:
+        assert sentence == ""
     else:
         assert sentence.startswith("relion-dispatch: ")
         assert says in sentence, sentence
-        assert seconds <= within
+    assert end == "Succeeded" or seconds <= within
     return Seen(
         scheduler="local" if local else "slurm",
         relion=end,

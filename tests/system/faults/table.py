@@ -35,7 +35,7 @@ FAULTS = {
         "scancel of a running job",
         "time limit (of 2 minutes; Slurm warns before it)",
         "kill -9 of the batch shell, Slurm",
-        "kill -9 of all shells of the batch step, Slurm",
+        "kill -9 of the whole job, Slurm",
         "kill -9 of the batch shell, local",
         "kill -9 of all shells of the job, local",
         "kill -9 of one rank",

@@ -19,6 +19,7 @@ from .observation import exit_file
 def ends_badly(project: Project, job: Path) -> float:
     """Let RELION's pipeliner run the job to its end; when the last of its programs began to."""
     project.run_job(job)
+    wait_for(lambda: "run" in project.record(job), 20, "the end of the job script")
     record = project.record(job)
     assert record["run"]["ending"] == "FAILURE"
     assert (job / "run.err").read_text().endswith(f"relion-dispatch: {record['run']['reason']}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from ..hook_calls import (
 )
 from .conftest import Watched
 from .observation import EXIT_FILES, exit_file
-from .test_twice import add_to_pipeline
+from .test_twice import add_to_pipeline, copy_of
 
 KILLED_HOOK = Path(__file__).with_name("killed_hook.py")
 
@@ -42,25 +41,12 @@ def as_after_ten_minutes(job: Path) -> None:
     os.utime(job / "run_submit.script", (begin, begin))
 
 
-def test_while_it_plans(make_project: MakeProject, sees: Watched) -> None:
-    """Apptainer does not answer, as on a file system that hangs; nothing is recorded yet."""
+def test_before_there_is_a_record(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5")
     job = mask_job(project)
     mark_running(project, job)
-    file = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
-    good = file.read_text()
-    hanging = project.folder.parent / "hanging"
-    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
-    hanging.chmod(0o755)
-    content = json.loads(good)
-    content["apptainer"]["program"] = str(hanging)
-    file.write_text(json.dumps(content))
-    hook = start_hook(project, job)
-    time.sleep(2)
-    assert hook.poll() is None
-    kill(hook)
+    killed_at(1, project, job)
     assert not (job / "dispatch.json").exists()
-    file.write_text(good)
     as_after_ten_minutes(job)
     began = time.time()
 
@@ -137,15 +123,9 @@ def killed_at(step: int, project: Project, job: Path) -> list[str]:
 def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5")
     first = mask_job(project)
-    jobs = {}
-    count = len(killed_at(0, project, shutil.copytree(first, first.with_name("job099"))))
+    count = len(killed_at(0, project, copy_of(first, 99)))
     assert count > 6
-    for step in range(1, count + 1):
-        job = shutil.copytree(first, first.with_name(f"job{100 + step}"))
-        jobs[step] = job
-    for job in (first.with_name("job099"), *jobs.values()):
-        script = job / "run_submit.script"
-        script.write_text(script.read_text().replace(first.name, job.name))
+    jobs = {step: copy_of(first, 100 + step) for step in range(1, count + 1)}
     add_to_pipeline(project, first, list(jobs.values()))
     began = time.time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:

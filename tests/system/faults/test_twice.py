@@ -72,18 +72,21 @@ def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watche
     assert "relion-dispatch" not in (job / "run.err").read_text()
 
 
+def copy_of(job: Path, number: int) -> Path:
+    """Another job like this one."""
+    copy = shutil.copytree(job, job.with_name(f"job{number:03}"))
+    script = copy / "run_submit.script"
+    script.write_text(script.read_text().replace(job.name, copy.name))
+    return copy
+
+
 def many_jobs(project: Project, count: int) -> list[Path]:
     """Jobs of one kind whose program writes a line each time it runs; the pipeline has them all."""
     program = project.folder / "counted"
     program.write_text('#!/bin/bash\necho $$ >>"${2}ran"\n')
     program.chmod(0o755)
     first = project.add_job("external", fn_exe=str(program))
-    jobs = [first]
-    for number in range(101, 100 + count):
-        job = shutil.copytree(first, first.with_name(f"job{number}"))
-        script = job / "run_submit.script"
-        script.write_text(script.read_text().replace(first.name, job.name))
-        jobs.append(job)
+    jobs = [first, *(copy_of(first, number) for number in range(101, 100 + count))]
     add_to_pipeline(project, first, jobs[1:])
     return jobs
 
