@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import WriteError
 
-__all__ = ["keep_previous", "write_atomically"]
+__all__ = ["keep_previous", "remove_unfinished", "write_atomically"]
 
 
 def write_atomically(
@@ -53,3 +54,12 @@ def keep_previous(path: Path) -> None:
             f"{path} cannot be kept as {path.name}.{number} ({error.strerror}): mend the folder's "
             "permissions, and submit the job again."
         ) from error
+
+
+def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Remove what processes that were killed while they wrote these files have left of them."""
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            if path.name.removeprefix(f".{name}.").isdigit():
+                with contextlib.suppress(OSError):
+                    path.unlink()

@@ -22,12 +22,13 @@ from .job_script import job_script
 from .jobs.claim import give_up
 from .jobs.exit_files import ABORT_NOW, end_of, tell
 from .jobs.job_queue import ask_queue
+from .jobs.submitted_before import submitted_before
 from .jobs.watcher import submit_watcher
 from .pins import settle
 from .plan import Plan
 from .planning import plan_script
 from .provenance import provenance
-from .record import RECORD, as_text, change_record
+from .record import RECORD, as_text, change_record, folder_locked
 from .refusal import say
 from .scheduler import Scheduler
 from .submit import Submitted, submission_command, submit
@@ -49,11 +50,15 @@ def dispatch(script: Path) -> None:
     argv = submission_command(scheduler, plan, token)
     folder = plan.project / plan.name
     job_file = plan.project / plan.script
-    for file in (job_file, folder / RECORD):
-        keep_previous(file)
-    write_atomically(job_file, text)
-    record = _record(plan, configuration, token, argv)
-    write_atomically(folder / RECORD, as_text(record))
+    record = as_text(_record(plan, configuration, token, argv))
+    with folder_locked(folder):  # of two calls at the same moment, one goes on
+        if before := submitted_before(folder, plan.name):
+            say(f"relion-dispatch: {before}")
+            return
+        for file in (job_file, folder / RECORD):
+            keep_previous(file)
+        write_atomically(job_file, text)
+        write_atomically(folder / RECORD, record)
     if _is_over(plan, script, token):
         return
     try:

@@ -8,11 +8,12 @@ from typing import Literal
 from ..errors import WriteError
 from ..record import folder_locked, read_record
 
-__all__ = ["ABORT_NOW", "End", "end_of", "tell"]
+__all__ = ["ABORT_NOW", "CONTROL", "End", "end_of", "tell"]
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
+CONTROL = ".dispatch_control"  # where a running job's programs put their exit files
 _ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
 
 

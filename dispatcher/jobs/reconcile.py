@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from .. import host
-from ..record import SUBMISSION, change_record
+from ..atomic_files import remove_unfinished
+from ..record import RECORD, SUBMISSION, change_record
 from ..scheduler import filled
 from ..site import Site
 from .claim import give_up
-from .exit_files import End, tell
+from .exit_files import CONTROL, End, tell
 from .job_end import ask_end
 from .project_jobs import Job, look
+from .submitted_before import is_being_submitted
 
 __all__ = ["is_lost", "looked_and_reconciled"]
 
@@ -64,11 +67,7 @@ def _is_submitted_now(job: Job) -> bool:
     assert job.record is not None
     if job.record.get("host") != os.uname().nodename:
         return _age(job) < BEING_SUBMITTED
-    try:
-        command = Path(f"/proc/{job.record.get('pid')}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return f"{job.name}/{SUBMISSION}".encode() in command
+    return is_being_submitted(job.record, job.name)
 
 
 def _age(job: Job) -> float:
@@ -107,6 +106,9 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
             give_up(job.folder, job.token)  # what may still be on its way to the queue
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
         if tell(job.folder, job.errfile, end, sentence, job.token or None):
+            # Nobody is left to remove what its hook and its script were working on.
+            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", f"{SUBMISSION}.watch"))
+            shutil.rmtree(job.folder / CONTROL, ignore_errors=True)
             yield f"{job.name}: {sentence}"
 
 

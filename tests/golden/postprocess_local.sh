@@ -80,12 +80,16 @@ tell_relion() {
         touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
-# they stay in this script's session, which only holds what it started where the script leads it.
+# they stay in this script's session, which only holds the job where this script or Slurm leads it.
+dispatch_session=$(ps -o sid= -p $$ | tr -d ' ')
+[ "$dispatch_session" = $$ ] || [ "$(ps -o comm= -p "$dispatch_session")" = slurmstepd ] || dispatch_session=
 end_processes() {
-    [ "$(ps -o sid= -p "$BASHPID" | tr -d ' ')" = $$ ] || return 0
-    for dispatch_process in $(pgrep -s $$); do
-        [ "$dispatch_process" = $$ ] || [ "$dispatch_process" = "$BASHPID" ] ||
-            kill -KILL "$dispatch_process" 2>/dev/null
+    [ -n "$dispatch_session" ] || return 0
+    for dispatch_process in $(pgrep -u "$(id -u)" -s "$dispatch_session"); do
+        case $dispatch_process in
+        "$$" | "$BASHPID" | "$dispatch_session") ;;
+        *) kill -KILL "$dispatch_process" 2>/dev/null ;;
+        esac
     done
 }
 # What was written to run.out and run.err before this run is not about it.
@@ -169,9 +173,11 @@ END_OF_CAUSES
 explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
-    if [ "$dispatch_ending" = ABORTED ]; then
+    if [ -n "$dispatch_reason" ]; then
+        :
+    elif [ "$dispatch_ending" = ABORTED ]; then
         dispatch_reason="The job was aborted after $took, as asked for in RELION${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
-    elif [ "$dispatch_ending" = FAILURE ] && [ -z "$dispatch_reason" ]; then
+    elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
     rm -rf "$dispatch_control"
@@ -188,11 +194,12 @@ json_text() {
     [ -z "$1" ] || text="\"${text//[[:cntrl:]]/ }\""
     printf '%s' "${text:-null}"
 }
+record_is_ours() { grep -q "^  \"token\": \"$dispatch_token\"" "$dispatch_job/dispatch.json"; }
 complete_record() (
     record=$dispatch_job/dispatch.json new=$dispatch_job/.dispatch.json.run
     [ -e "$record" ] || return
     exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
-    [ "$(tail -n 1 "$record")" = "}" ] || return
+    [ "$(tail -n 1 "$record")" = "}" ] && record_is_ours || return
     {
         head -n -1 "$record" | sed '$ s/$/,/'
         echo '  "run": {'
@@ -206,7 +213,7 @@ complete_record() (
         echo "    \"gpus\": ${dispatch_gpu_usage:-null}"
         printf '  }\n}\n'
     } >"$new" && mv "$new" "$record"
-    rm -f "$new"
+    rm -f "$new" "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]* # of a hook that was killed
 )
 # Runs a function of this script on each node of the job, SLURM_HOSTFILE being about the ranks alone.
 on_each_node() { # FUNCTION ARGUMENTS…
@@ -216,18 +223,19 @@ finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
-    trap '' TERM INT HUP USR1
+    trap '' TERM INT HUP USR1 USR2
     end_watch
     tell_relion
     end_processes 2>/dev/null
     tell_relion # once more, as the last of them may have written a file as well
     explain
     complete_record 2>/dev/null
+    ! declare -F dismiss_watcher >/dev/null || dismiss_watcher 2>/dev/null
     exit "$dispatch_status"
 }
 # The scheduler may follow up with KILL, so RELION is told first.
 stop() {
-    trap '' TERM INT HUP USR1
+    trap '' TERM INT HUP USR1 USR2
     dispatch_status=$((128 + $1))
     dispatch_facts="stopped by signal $1"$'\n'
     tell_relion
@@ -244,17 +252,36 @@ stop() {
     fi
     exit "$dispatch_status"
 }
+# Whether the folder has a newer submission, as when this job's node was taken for lost.
+overtaken() {
+    [ ! -L "$dispatch_claim" ] && compgen -G "$dispatch_job/.dispatch_claim.*" >/dev/null
+}
+# Then all that RELION is told, and all that stands in the folder, is the newer one's.
+# shellcheck disable=SC2317 # finish calls these
+give_way() {
+    tell_relion() { :; }
+    explain() { echo "relion-dispatch: this job stops, as it was submitted anew after it."; }
+    complete_record() { :; }
+    dismiss_watcher() { :; }
+    stop 12
+}
 # Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
-# the job is stopped. Should this script be killed, RELION is told so.
+# the job is stopped. It also is where RELION was told meanwhile that it has failed, or where it was
+# submitted anew. Should this script be killed, RELION is told so.
 keep_watch() {
-    local asked=0
-    trap - EXIT TERM INT HUP USR1
+    local asked=0 failed=0
+    trap - EXIT TERM INT HUP USR1 USR2
     exec 8<> <(:) # nothing is ever read from there: a pause without a process
     while [[ $(cat /proc/$$/stat 2>/dev/null) == *") "[!Z]* ]]; do # a zombie is dead as well
         if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
             [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
             [ "$asked" -lt 120 ] || kill -USR1 $$ 2>/dev/null
             asked=$((asked + 2))
+        fi
+        ! overtaken || kill -USR2 $$ 2>/dev/null
+        if [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+            [ "$failed" -lt 120 ] || kill -TERM $$ 2>/dev/null
+            failed=$((failed + 2))
         fi
         read -rt 2 -u 8
     done
@@ -289,6 +316,7 @@ trap 'stop 15' TERM
 trap 'stop 2' INT
 trap 'stop 1' HUP
 trap 'dispatch_overdue=120; stop 15' USR1
+trap give_way USR2
 
 [ -z "$dispatch_reason" ] || exit 1
 # The job begins, unless RELION was told before that it is over.

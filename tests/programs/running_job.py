@@ -73,9 +73,11 @@ class RunningJob:
             },
         )
 
-    def run(self, script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: Path, token: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Render and run to the end."""
-        job = self.start(self.render(script), **environment)
+        job = self.start(self.render(script, token), **environment)
         output, errors = job.communicate(timeout=60)
         return subprocess.CompletedProcess(job.args, job.returncode, output, errors)
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("images")
 
 CorpusJob = Callable[[str], Path]
 WriteSite = Callable[..., Path]
+TOKEN = "0123456789ab"
 
 
 def last_line(script: Path) -> str:
@@ -168,13 +169,13 @@ def test_a_sites_own_cause_is_tried_first(
 
 def test_the_record_tells_how_it_went(job: Path, running_job: RunningJob) -> None:
     record = job.parent / "dispatch.json"
-    record.write_text(json.dumps({"job": "PostProcess/job016", "x": [1]}, indent=2) + "\n")
+    record.write_text(json.dumps({"token": TOKEN, "x": [1]}, indent=2) + "\n")
 
-    running_job.run(job, ON_RUN='printf "a \\"b\\" \\\\ \\t c\\n" >&2; exit 4')
+    running_job.run(job, TOKEN, ON_RUN='printf "a \\"b\\" \\\\ \\t c\\n" >&2; exit 4')
 
     content = json.loads(record.read_text())
     run = content.pop("run")
-    assert content == {"job": "PostProcess/job016", "x": [1]}
+    assert content == {"token": TOKEN, "x": [1]}
     assert (run["exit_status"], run["ending"], run["gpus"]) == (4, "FAILURE", None)
     assert run["host"] == os.uname().nodename
     assert run["scheduler_job_id"].isdigit()
@@ -194,13 +195,23 @@ def test_gpu_usage_and_awkward_texts_stand_in_the_record(
     own = {"pattern": "odd", "cause": 'a "quote", a \\ and a ☃', "advice": "nothing"}
     site("endings.json", {"odd": own})
     record = job.parent / "dispatch.json"
-    record.write_text(json.dumps({"job": 1}, indent=2) + "\n")
+    record.write_text(json.dumps({"token": TOKEN}, indent=2) + "\n")
 
-    running_job.run(job, ON_RUN="echo odd; exit 1")
+    running_job.run(job, TOKEN, ON_RUN="echo odd; exit 1")
 
     run = json.loads(record.read_text())["run"]
     assert run["gpus"] == [{"gpu": 0}]
     assert 'a "quote", a \\ and a ☃' in run["reason"]
+
+
+def test_the_record_of_a_newer_submission_is_left_alone(job: Path, running_job: RunningJob) -> None:
+    record = job.parent / "dispatch.json"
+    written = json.dumps({"token": "ffffffffffff"}, indent=2) + "\n"
+    record.write_text(written)
+
+    running_job.run(job, TOKEN)
+
+    assert record.read_text() == written
 
 
 def test_a_record_that_is_not_whole_is_left_alone(job: Path, running_job: RunningJob) -> None:

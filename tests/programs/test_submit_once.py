@@ -1,6 +1,6 @@
 """A job is submitted once, whatever the submit command says, and whenever the hook is killed.
 
-Slurm's commands are stand-ins here; tests/system/test_submission.py asks a real Slurm.
+Slurm's commands are stand-ins here; tests/system/faults asks a real Slurm.
 """
 
 from __future__ import annotations

@@ -6,6 +6,10 @@
 #   slurm_cluster.sh start DIR    prints "export SLURM_CONF=DIR/slurm.conf"
 #   slurm_cluster.sh stop DIR     ends what start began; DIR/log stays to be read
 #
+# While it runs, the owner of the folder above DIR may write lines to DIR/run/operator:
+#   lose gpu1     kills slurmd, and with it all processes of the node, as a power cut does
+#   return gpu1   starts the node again
+#
 # Root runs the daemons (sudo is used if needed); any user who can reach DIR may
 # submit, so DIR does not belong in a folder closed to that user.
 # A node has namespaces of its own: host name, processes, /dev/shm, and /tmp, as
@@ -87,6 +91,23 @@ run_node() {
     wait $!
 }
 
+# launch_node NAME
+launch_node() {
+    launch "$1" unshare --mount --uts --pid --fork --mount-proc --kill-child bash "$SELF" node "$DIR" "$1"
+}
+
+# What an ordinary user cannot do to a node.
+operate() {
+    local request name
+    while read -r request name <&3; do
+        [[ " ${NODES[*]} " == *" $name "* ]] || continue
+        case $request in
+        lose) pkill -KILL -x slurmd -P "$(pgrep -P "$(running "$name")")" || true ;;
+        return) running "$name" >/dev/null || launch_node "$name" ;;
+        esac
+    done 3<>"$DIR/run/operator"
+}
+
 # Only such a folder is ever emptied.
 is_ours() { [[ -e $DIR/.slurm-test-cluster ]]; }
 
@@ -120,8 +141,11 @@ start_cluster() {
     for name in "${NODES[@]}"; do
         mkdir -p "$DIR/nodes/$name/spool"
         mkdir -m 1777 "$DIR/nodes/$name/tmp"
-        launch "$name" unshare --mount --uts --pid --fork --mount-proc --kill-child bash "$SELF" node "$DIR" "$name"
+        launch_node "$name"
     done
+    mkfifo -m 600 "$DIR/run/operator"
+    chown --reference="$(dirname "$DIR")" "$DIR/run/operator"
+    launch operator bash "$SELF" operate "$DIR"
     until [[ $(idle_nodes) == "${#NODES[@]}" ]]; do
         if ((SECONDS >= START_LIMIT)) || ! all_run; then
             tail -n 8 "$DIR"/log/* >&2
@@ -170,6 +194,7 @@ stop_cluster() {
         timeout 5 squeue --noheader --format=%A 2>/dev/null | sort -u | timeout 5 xargs -r scancel 2>/dev/null || true
         wait_until "$STOP_LIMIT" no_jobs || true
     fi
+    stop_daemon operator
     stop_daemon slurmctld
     for name in "${NODES[@]}"; do stop_node "$name"; done
     stop_daemon munged
@@ -194,5 +219,6 @@ case $1 in
 start) start_cluster ;;
 stop) stop_cluster ;;
 node) run_node "$3" ;;
+operate) operate ;;
 *) fail "unknown command $1; known are install, start and stop" ;;
 esac

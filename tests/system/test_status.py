@@ -13,57 +13,20 @@ from typing import Any
 import pytest
 
 from .conftest import MakeProject, Project, wait_for
-from .test_local import processes_of
-from .test_submission import PYTHON, change_scheduler, dispatch, start_hook
-
-
-def sleeping_job(project: Project, ready: Path) -> Path:
-    """An External job that is still there when it is ended: its program runs on the host."""
-    program = project.folder / "sleeper"
-    program.write_text(f"#!/bin/bash\ntouch '{ready}'\nsleep 300\n")
-    program.chmod(0o755)
-    return project.add_job("external", fn_exe=str(program))
-
-
-def run_in_background(project: Project, job: Path) -> subprocess.Popen[bytes]:
-    """Let RELION's pipeliner run the job; it ends when RELION knows the job's end."""
-    return subprocess.Popen(
-        [
-            project.command,
-            "relion",
-            "relion_pipeliner",
-            "--RunJobs",
-            f"{job.parent.name}/{job.name}/",
-            "--schedule",
-            f"test{job.name}",
-            "--sec_wait_after",
-            "1",
-        ],
-        cwd=project.folder,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def job_id(project: Project, job: Path) -> str:
-    """The id of the submitted job, once it is in the record."""
-
-    def known() -> bool:
-        file = job / "dispatch.json"
-        return file.exists() and json.loads(file.read_text())["job_id"] is not None
-
-    wait_for(known, 60, "the submission")
-    return str(project.record(job)["job_id"])
+from .hook_calls import (
+    PYTHON,
+    change_scheduler,
+    dispatch,
+    in_queue,
+    job_id,
+    run_in_background,
+    sleeping_job,
+    start_hook,
+)
 
 
 def rows(project: Project) -> list[dict[str, Any]]:
     return list(json.loads(dispatch(project, "status", "--json")))
-
-
-def in_queue(job: str) -> bool:
-    listed = ["squeue", "--me", "--noheader", "--format=%i"]
-    return job in subprocess.run(listed, capture_output=True, text=True).stdout.split()
 
 
 def assert_relion_knows(project: Project, pipeliner: subprocess.Popen[bytes], job: Path, end: str):  # type: ignore[no-untyped-def]
@@ -176,29 +139,6 @@ def test_a_job_cancelled_behind_relions_back_while_it_waited(make_project: MakeP
 
 
 @PYTHON
-def test_the_watcher_tells_of_a_job_that_was_killed(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
-    """All shells of the batch step are killed at once, so that none of ours is left to tell."""
-    project = make_project("5")
-    job = sleeping_job(project, tmp_path / "ready")
-    pipeliner = run_in_background(project, job)
-    number = job_id(project, job)
-    wait_for((tmp_path / "ready").exists, 60, "the program's start")
-    wait_for(lambda: project.record(job).get("watcher"), 30, "the watcher")
-
-    batch_step = f"job{int(number):05}/slurm_script"
-    subprocess.run(["pkill", "-KILL", "-f", batch_step], check=True)
-
-    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the watcher's word")
-    assert_relion_knows(project, pipeliner, job, "Failed")
-    told = (job / "run.err").read_text().splitlines()[-1]
-    assert "it was killed (signal KILL)" in told
-    assert "JobState=FAILED" in told
-    assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
-
-
-@PYTHON
 def test_a_watcher_that_cannot_be_submitted_is_a_warning(make_project: MakeProject) -> None:
     project = make_project("5")
     change_scheduler(
@@ -211,23 +151,6 @@ def test_a_watcher_that_cannot_be_submitted_is_a_warning(make_project: MakeProje
     project.assert_succeeded(job)
     wait_for(lambda: project.record(job).get("watcher"), 30, "the warning")
     assert "nvalid partition" in project.record(job)["watcher"]["warning"]
-
-
-@PYTHON
-def test_a_local_job_whose_session_is_killed(make_project: MakeProject, tmp_path: Path) -> None:
-    project = make_project("5", scheduler="local")
-    job = sleeping_job(project, tmp_path / "ready")
-    pipeliner = run_in_background(project, job)
-    session = int(job_id(project, job))
-    wait_for((tmp_path / "ready").exists, 60, "the program's start")
-    assert [row["state"] for row in rows(project)] == ["S"]
-
-    subprocess.run(["pkill", "-KILL", "-s", str(session), "bash"], check=True)
-
-    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the watcher's word")
-    wait_for(lambda: not processes_of(session), 20, "the end of all its processes")
-    assert_relion_knows(project, pipeliner, job, "Failed")
-    assert "killed" in (job / "run.err").read_text()
 
 
 @PYTHON

@@ -34,3 +34,7 @@ dispatch_end=FAILURE
 echo "relion-dispatch: The job ended before its script could say why: $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
 touch "$dispatch_job/RELION_JOB_EXIT_$dispatch_end"
+# What the job's script would have removed. A scratch folder of another node stays for the next job there.
+rm -rf "$dispatch_job/.dispatch_control"
+dispatch_scratch_for_all=/scratch
+rm -rf "$dispatch_scratch_for_all/relion-dispatch.0123456789ab"

@@ -1,0 +1,83 @@
+"""The hook called again for a run that was submitted already: one job, whoever calls how often.
+
+Slurm's commands are stand-ins here; tests/system/faults asks a real Slurm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .stand_in_scheduler import StandIn, record_of
+from .test_submit_once import call_hook, start_hook
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, site: Callable[..., Path]) -> StandIn:
+    """A scheduler that takes each job, slowly, under a number of its own."""
+    stand_in = StandIn(tmp_path / "slurm", site)
+    stand_in.submits("sleep 0.5; take $$ PENDING; echo $$")
+    return stand_in
+
+
+@pytest.fixture
+def script(corpus_job: Callable[[str], Path]) -> Path:
+    """The submission script of a job."""
+    return corpus_job("relion-5.0.1/PostProcess_job016")
+
+
+def test_two_calls_at_the_same_moment(slurm: StandIn, script: Path) -> None:
+    hooks = [start_hook(script) for _ in range(3)]
+    said = [hook.communicate(timeout=60) for hook in hooks]
+
+    assert [hook.returncode for hook in hooks] == [0, 0, 0]
+    assert len(slurm.calls("sbatch")) == 1
+    assert sum("this call does nothing" in errors for _, errors in said) == 2
+    assert len(list(script.parent.glob("dispatch.json*"))) == 1
+
+
+def test_a_call_after_the_submission(slurm: StandIn, script: Path) -> None:
+    assert call_hook(script) == 0
+    record = record_of(script.parent)
+
+    second = start_hook(script)
+    _, said = second.communicate(timeout=60)
+
+    assert second.returncode == 0
+    assert f"was submitted before, as job {record['job_id']}" in said
+    assert record_of(script.parent) == record
+    assert len(slurm.calls("sbatch")) == 1
+
+
+@pytest.mark.parametrize(
+    "case", ["RELION asks again", "refused", "has run", "has ended", "its hook is dead"]
+)
+def test_a_run_that_may_be_submitted_again(case: str, slurm: StandIn, script: Path) -> None:
+    assert call_hook(script) == 0
+    file = script.parent / "dispatch.json"
+    record = record_of(script.parent)
+    if case == "RELION asks again":
+        os.utime(file, (1, 1))  # older than the script that RELION writes
+    elif case == "refused":
+        record["refused"] = "Too many jobs."
+    elif case == "has run":
+        record["run"] = {"exit_status": 0}
+    elif case == "its hook is dead":
+        record |= {"job_id": None, "pid": 4194305}
+    if case != "RELION asks again":
+        file.write_text(json.dumps(record))
+    if case == "has ended":  # what ended before this run is not about it
+        (script.parent / "RELION_JOB_EXIT_SUCCESS").touch()
+        os.utime(script.parent / "RELION_JOB_EXIT_SUCCESS", (1, 1))
+
+    assert call_hook(script) == 0
+
+    assert record_of(script.parent)["token"] != record["token"]
+    assert len(slurm.calls("sbatch")) == 2
+    assert (script.parent / "dispatch.json.1").exists()

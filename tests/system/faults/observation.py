@@ -1,0 +1,144 @@
+"""What is there after a fault: for RELION's user, in the scheduler, and left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..conftest import Project, wait_for
+from .table import Seen
+
+__all__ = ["EXIT_FILES", "exit_file", "observe", "slurm_knows"]
+
+EXIT_FILES = "RELION_JOB_EXIT_*"
+CLEARED = 20  # seconds for the last processes and folders to go
+
+
+def exit_file(job: Path) -> Path | None:
+    """RELION's exit file, of which there is one at most."""
+    files = list(job.glob(EXIT_FILES))
+    assert len(files) <= 1, files
+    return files[0] if files else None
+
+
+def observe(
+    project: Project,
+    job: Path,
+    since: float,
+    end: str,
+    says: str | None = "",
+    within: float = 30,
+    scratch: Path | None = None,
+) -> Seen:
+    """Wait for the job's end, have RELION look at it, and see to it that all is as it should be.
+
+    Args:
+        since: when the fault took place (seconds since the epoch).
+        end: ``Succeeded``, ``Failed`` or ``Aborted``.
+        says: what the last line of run.err says of it; None where there is no room for a word.
+        within: seconds from the fault in which RELION must be told; 90 more where the job goes on.
+        scratch: the folder that the job makes its scratch folder in.
+    """
+    patience = since + within + (90 if end == "Succeeded" else 5) - time.time()
+    wait_for(lambda: exit_file(job), max(patience, 0), f"the end of {job} ({tail(job)})")
+    file = exit_file(job)
+    assert file
+    seconds = max(0.0, file.stat().st_mtime - since)
+    record = project.record(job) if (job / "dispatch.json").exists() else {}
+    number = str(record.get("job_id") or "")
+    local = record.get("scheduler") == "local"
+    try:
+        wait_for(lambda: not list(left_behind(job, number, local, scratch)), CLEARED, "clearing up")
+    except AssertionError:
+        left = list(left_behind(job, number, local, scratch))
+        raise AssertionError(f"{job} left behind: {left}") from None
+    if number and not local:
+        passing = ("RUNNING", "COMPLETING")
+        wait_for(lambda: not slurm_knows(number).startswith(passing), CLEARED, "the job's end")
+    checked = project.relion("relion_pipeliner", "--check_job_completion")
+    assert project.status(job) == end, f"{checked.stdout}{checked.stderr}\n{tail(job)}"
+    sentence = tail(job)
+    if end == "Succeeded":
+        assert "relion-dispatch: The job" not in sentence
+        sentence = ""
+    elif says is None:
+        assert sentence == ""
+    else:
+        assert sentence.startswith("relion-dispatch: ")
+        assert says in sentence, sentence
+    assert end == "Succeeded" or seconds <= within
+    return Seen(
+        scheduler="local" if local else "slurm",
+        relion=end,
+        seconds=None if end == "Succeeded" else seconds,
+        recorded=_local(job) if local else slurm_knows(number),
+        left="nothing",
+        sentence=sentence,
+    )
+
+
+def tail(job: Path) -> str:
+    """The last line of run.err."""
+    file = job / "run.err"
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    return lines[-1] if lines else ""
+
+
+def slurm_knows(number: str) -> str:
+    """JobState and ExitCode of a job that may be over."""
+    if not number:
+        return "no job"
+    shown = subprocess.run(
+        ["scontrol", "show", "job", "--oneliner", number], capture_output=True, text=True
+    ).stdout
+    found = re.search(r"JobState=(\S+).* ExitCode=(\S+)", shown)
+    return f"{found[1]} {found[2]}" if found else "forgotten"
+
+
+def _local(job: Path) -> str:
+    run = json.loads((job / "dispatch.json").read_text()).get("run")
+    return f"exit status {run['exit_status']}" if run else "no status"
+
+
+def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> Iterator[str]:
+    """Processes, folders and files of a job that should have gone with it."""
+    yield from (f"process {words}" for words in processes_of_job(job, number, local))
+    control = (job / ".dispatch_control", job / ".dispatch.json.run", job / ".dispatch_probe")
+    yield from (path.name for path in control if path.exists())
+    yield from (path.name for path in job.glob(".*.[0-9]*") if "claim" not in path.name)
+    if scratch and scratch.exists():
+        yield from (str(path) for path in scratch.iterdir())
+    folders = [Path("/tmp"), *Path(os.environ["SLURM_CONF"]).parent.glob("nodes/*/tmp")]
+    yield from (str(path) for folder in folders for path in folder.glob("relion-mps.*"))
+
+
+def processes_of_job(job: Path, number: str, local: bool) -> Iterator[str]:
+    """The command lines of this user's living processes that belong to the job.
+
+    That is those in its session or Slurm job, and those that work for its folder.
+    """
+    listed = subprocess.run(
+        ["ps", "-u", str(os.getuid()), "-o", "pid=,sid=,stat=,args="],
+        capture_output=True,
+        text=True,
+    ).stdout
+    name = f"{job.parent.name}/{job.name}/"
+    for row in listed.splitlines():
+        pid, session, state, words = row.split(maxsplit=3)
+        if state.startswith("Z") or "pipeliner" in words:
+            continue
+        try:
+            folder = str(Path(f"/proc/{pid}/cwd").readlink())
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        own = local and session == number
+        in_slurm = not local and number and f"SLURM_JOB_ID={number}".encode() in environment
+        works = folder == str(job.parents[1]) and name in words
+        if own or in_slurm or works:
+            yield words

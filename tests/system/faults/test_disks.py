@@ -1,0 +1,103 @@
+"""Disks that are full, made real with tmpfs in a mount namespace of the test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ..conftest import MakeProject, Project
+from ..hook_calls import mark_running, mask_job
+from ..test_slurm import REFINE
+from .conftest import Watched
+from .observation import EXIT_FILES
+
+
+def run_with(mounts: str, project: Project, job: Path) -> None:
+    """Run the job with these mounts, and bring what was in its folder out of the namespace."""
+    after = job.with_name("after")
+    script = f"""
+set -e
+job={job}
+{mounts}
+user="unshare --user --map-user={os.getuid()} --map-group={os.getgid()}"
+$user {project.hook} {job.parent.name}/{job.name}/run_submit.script || true
+for _ in $(seq 300); do ! ls $job/{EXIT_FILES} 2>/dev/null || break; sleep 0.2; done
+sleep 3
+cp -a $job {after}
+"""
+    subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    shutil.rmtree(job)
+    after.rename(job)
+
+
+def small_disk(options: str) -> str:
+    """Shell text that puts the job's folder on a disk of its own."""
+    return f"cp -a $job /tmp/before.$$; mount -t tmpfs -o {options} none $job; " + (
+        "cp -a /tmp/before.$$/. $job; rm -rf /tmp/before.$$"
+    )
+
+
+FILL = "dd if=/dev/zero of=$job/filler bs=4k 2>/dev/null || true"
+
+
+def test_full_at_submission(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local")
+    job = mask_job(project)
+    mark_running(project, job)
+    began = time.time()
+
+    run_with(f"{small_disk('size=64k')}; {FILL}", project, job)
+
+    fault = "disk of the job's folder is full at submission"
+    # run.err has no room either: the sentence goes to the hook's standard error alone.
+    sees(fault, project, job, since=began, end="Failed", says=None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit"),
+    [
+        ("disk of the job's folder fills up while it runs", "size=600k"),
+        ("disk of the job's folder has no room for more files", "nr_inodes=24"),
+    ],
+)
+def test_full_while_it_runs(
+    fault: str, limit: str, make_project: MakeProject, sees: Watched
+) -> None:
+    """RELION 5.1.0 does not notice that, and says SUCCESS."""
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **REFINE)
+    mark_running(project, job)
+
+    run_with(small_disk(limit), project, job)
+
+    last = max(file.stat().st_mtime for file in job.glob("run_it*"))
+    says = "because the disk is full"
+    sees(fault, project, job, since=last, end="Failed", says=says)
+
+
+def test_full_scratch(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    scratch = project.folder / "scratch"
+    scratch.mkdir()
+    job = project.add_job("refine3d", **REFINE, scratch_dir=scratch)
+    mark_running(project, job)
+    began = time.time()
+
+    full = f"mount -t tmpfs -o size=16k none {scratch}; "
+    fill = f"dd if=/dev/zero of={scratch}/filler bs=4k 2>/dev/null || true"
+    run_with(full + fill, project, job)
+
+    says = "scratch"
+    sees("scratch disk full", project, job, since=began, end="Failed", says=says, scratch=scratch)

@@ -1,0 +1,140 @@
+"""Jobs that fail by themselves: bad input, ranks that do not fit, an image that is gone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ..conftest import MakeProject, Project, wait_for
+from ..hook_calls import change_scheduler, change_site, mark_running, mask_job, start_hook
+from ..test_slurm import REFINE
+from .conftest import Watched
+from .observation import exit_file
+
+
+def ends_badly(project: Project, job: Path) -> float:
+    """Let RELION's pipeliner run the job to its end; when the last of its programs began to."""
+    project.run_job(job)
+    wait_for(lambda: "run" in project.record(job), 20, "the end of the job script")
+    record = project.record(job)
+    assert record["run"]["ending"] == "FAILURE"
+    assert (job / "run.err").read_text().endswith(f"relion-dispatch: {record['run']['reason']}\n")
+    # What RELION wrote last is older than the exit file; the sentence is younger.
+    written = [job / "run.out", *job.glob("run_it*"), *job.glob("*.mrc")]
+    return max(file.stat().st_mtime for file in written if file.exists())
+
+
+def test_a_missing_particle_stack(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **REFINE)
+    (project.folder / "particles.mrcs").unlink()
+
+    ended = ends_badly(project, job)
+
+    says = "because a file that it needs is not there"
+    sees("missing particle stack", project, job, since=ended, end="Failed", says=says)
+    assert "particles.mrcs" in (job / "run.err").read_text()
+
+
+def test_a_corrupt_map(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local")
+    job = project.add_job("maskcreate", fn_in="reference.mrc")
+    (project.folder / "reference.mrc").write_bytes(b"\0" * 700)
+
+    ended = ends_badly(project, job)
+
+    says = "relion_mask_create ended with status 1"
+    sees("corrupt map", project, job, since=ended, end="Failed", says=says)
+
+
+@pytest.mark.parametrize(
+    ("fault", "mpirun", "says"),
+    [
+        (
+            "even ranks",
+            'exec mpirun --bind-to none --oversubscribe -n 2 "${@:2}"',
+            "RELION needs an odd number of ranks here, at least 3",
+        ),
+        (
+            "even ranks",
+            'exec mpirun --bind-to none --oversubscribe -n 4 "${@:2}"',
+            "RELION needs an odd number of ranks here, at least 3",
+        ),
+        (
+            "ranks as single processes",
+            '"${@:2}" & "${@:2}" & wait $! && wait',
+            "its ranks started as single processes that did not find each other",
+        ),
+    ],
+    ids=["two ranks", "four ranks", "single processes"],
+)
+@pytest.mark.parametrize("major", ["3", "5"])
+def test_ranks_that_relion_does_not_take(
+    major: str, fault: str, mpirun: str, says: str, make_project: MakeProject, sees: Watched
+) -> None:
+    project = make_project(major, scheduler="local", refine={"ngpu": 0})
+    change_site(project, mpi={"mpirun": ["bash", "-c", mpirun]})
+    job = project.add_job("refine3d", **REFINE)
+
+    ended = ends_badly(project, job)
+
+    sees(fault, project, job, since=ended, end="Failed", says=says)
+
+
+def test_a_command_in_the_middle_fails(make_project: MakeProject, sees: Watched) -> None:
+    """RELION's own last command would make RELION_JOB_EXIT_SUCCESS all the same."""
+    project = make_project("5", initialmodel={"ngpu": 2, "nthread": 2, "mem": "2G"})
+    job = project.add_job(
+        "initialmodel",
+        fn_img="particles.star",
+        nr_iter=4,
+        nr_classes=1,
+        sym_name="X9",  # only the third command looks at it
+        do_run_C1="Yes",
+        do_ctf_correction="No",
+        particle_diameter=110,
+        nr_threads=2,
+        use_gpu="Yes",
+    )
+    commands = (job / "run_submit.script").read_text()
+    assert commands.count("RELION_JOB_EXIT_SUCCESS") == 2
+
+    ended = ends_badly(project, job)
+
+    says = "relion_align_symmetry"
+    fault = "failing command in the middle of four"
+    sees(fault, project, job, since=ended, end="Failed", says=says)
+    assert list(job.glob("run_it004*")), "the first command had succeeded"
+
+
+def test_an_image_that_is_removed_while_the_job_waits(
+    make_project: MakeProject, images: dict[str, Path], sees: Watched
+) -> None:
+    project = make_project("5")
+    image = project.folder.parent / "relion.sif"
+    image.write_bytes(images["5"].read_bytes())
+    catalogue = Path(project.environment["RELION_DISPATCH_SITE"]) / "images.json"
+    content = json.loads(catalogue.read_text())
+    for builds in content["relion"]["versions"].values():
+        for build in builds:
+            build["path"] = str(image) if build["path"] == str(images["5"]) else build["path"]
+    catalogue.write_text(json.dumps(content))
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    job = mask_job(project)
+    mark_running(project, job)
+    hook = start_hook(project, job)
+    assert hook.wait(60) == 0
+    image.rename(image.with_suffix(".moved"))
+
+    began = time.time()
+    subprocess.run(["scontrol", "release", project.record(job)["job_id"]], check=True)
+
+    fault = "image removed while the job waits"
+    wait_for(lambda: exit_file(job), 30, "the end of the job")
+    # RELION's pipeliner is in the image as well.
+    image.with_suffix(".moved").rename(image)
+    sees(fault, project, job, since=began, end="Failed", says=str(image))

@@ -1,0 +1,161 @@
+"""The hook killed at any moment: the job is found again, or RELION is told why there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..conftest import MakeProject, Project, wait_for
+from ..hook_calls import (
+    assert_ran_once,
+    calls,
+    copies_in_slurm,
+    dispatch,
+    mark_running,
+    mask_job,
+    start_hook,
+    wrap_sbatch,
+)
+from .conftest import Watched
+from .observation import EXIT_FILES, exit_file
+from .test_twice import add_to_pipeline, copy_of
+
+KILLED_HOOK = Path(__file__).with_name("killed_hook.py")
+
+
+def kill(hook: subprocess.Popen[str]) -> None:
+    """End the hook, and what it has started."""
+    os.killpg(hook.pid, signal.SIGKILL)
+    hook.wait()
+
+
+def as_after_ten_minutes(job: Path) -> None:
+    """For so long another process may still be submitting a job that has no record."""
+    begin = time.time() - 700
+    os.utime(job / "run_submit.script", (begin, begin))
+
+
+def test_before_there_is_a_record(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    job = mask_job(project)
+    mark_running(project, job)
+    killed_at(1, project, job)
+    assert not (job / "dispatch.json").exists()
+    as_after_ten_minutes(job)
+    began = time.time()
+
+    (row,) = json.loads(dispatch(project, "status", "--json"))
+
+    assert row["relion"] == "Failed"
+    fault = "hook killed while it plans, before there is a record"
+    sees(fault, project, job, since=began, end="Failed", says="was never submitted")
+
+
+def test_before_the_job_is_in_the_queue(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    sbatch = wrap_sbatch(project, "exec sleep 60")
+    job = mask_job(project)
+    mark_running(project, job)
+    hook = start_hook(project, job)
+    wait_for(lambda: calls(sbatch), 20, "the submit command")
+    began = time.time()
+    kill(hook)
+    record = project.record(job)
+    assert (record["job_id"], len(record["token"])) == (None, 12)
+
+    (row,) = json.loads(dispatch(project, "status", "--json"))
+
+    assert row["relion"] == "Failed"
+    fault = "hook killed before the job is in the queue"
+    sees(fault, project, job, since=began, end="Failed", says="the queue does not have it")
+
+
+def test_when_the_job_is_in_the_queue(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    sbatch = wrap_sbatch(project, 'real --hold "$@"; touch "$0.taken"; exec sleep 60')
+    job = mask_job(project)
+    mark_running(project, job)
+    hook = start_hook(project, job)
+    wait_for(sbatch.with_name(f"{sbatch.name}.taken").exists, 20, "the submission")
+    began = time.time()
+    kill(hook)
+    record = project.record(job)
+    assert record["job_id"] is None
+    (job_id,) = copies_in_slurm(record["token"])
+
+    (row,) = json.loads(dispatch(project, "status", "--json"))
+
+    assert (row["relion"], row["state"], row["job_id"]) == ("Running", "PENDING", job_id)
+    assert project.record(job)["job_id"] == job_id
+    subprocess.run(["scontrol", "release", job_id], check=True)
+    fault = "hook killed when the job is in the queue"
+    sees(fault, project, job, since=began, end="Succeeded")
+    assert_ran_once(project, job)
+
+
+def killed_at(step: int, project: Project, job: Path) -> list[str]:
+    """Run the hook until it is killed before a step; the steps."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            KILLED_HOOK,
+            str(step),
+            f"{job.parent.name}/{job.name}/run_submit.script",
+        ],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    steps = [line for line in done.stderr.splitlines() if line.startswith(("o", "subprocess."))]
+    assert done.returncode == (-signal.SIGKILL if step else 0), done.stdout + done.stderr
+    return steps
+
+
+def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    first = mask_job(project)
+    count = len(killed_at(0, project, copy_of(first, 99)))
+    assert count > 6
+    jobs = {step: copy_of(first, 100 + step) for step in range(1, count + 1)}
+    add_to_pipeline(project, first, list(jobs.values()))
+    began = time.time()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        steps = list(pool.map(lambda step: killed_at(step, project, jobs[step]), jobs))
+    submits = next(at for at, step in enumerate(steps[-1], 1) if "sbatch" in step)
+
+    for step, job in jobs.items():
+        if (job / "dispatch.json").exists():
+            token = project.record(job)["token"]  # a whole file
+            assert len(copies_in_slurm(token)) == (step > submits), steps[step - 1]
+        else:
+            assert step < submits
+            as_after_ten_minutes(job)
+    as_after_ten_minutes(first)
+    dispatch(project, "status")
+
+    wait_for(lambda: all(exit_file(job) for job in jobs.values()), 60, "the last end")
+    for step, job in jobs.items():
+        end = "SUCCESS" if step > submits else "FAILURE"
+        assert [file.name for file in job.glob(EXIT_FILES)] == [f"RELION_JOB_EXIT_{end}"], step
+        if step > submits:
+            assert_ran_once(project, job)
+        else:
+            seen = sees(
+                "hook killed at each of its steps",
+                project,
+                job,
+                since=began,
+                end="Failed",
+                says="run it again",
+                within=60,
+            )
+            assert seen.recorded == "no job"

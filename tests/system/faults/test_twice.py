@@ -1,0 +1,141 @@
+"""No job runs twice: two calls of the hook, two copies in the queue, two hundred jobs at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..conftest import MakeProject, Project, wait_for
+from ..hook_calls import (
+    change_scheduler,
+    copies_in_slurm,
+    mark_running,
+    mask_job,
+    start_hook,
+)
+from .conftest import Watched
+from .observation import EXIT_FILES
+
+
+def test_two_calls_of_the_hook_submit_one_job(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    job = mask_job(project)
+    mark_running(project, job)
+    began = time.time()
+
+    hooks = [start_hook(project, job) for _ in range(2)]
+    printed = [hook.communicate(timeout=60)[0] for hook in hooks]
+
+    assert [hook.returncode for hook in hooks] == [0, 0], printed
+    sees(
+        "same script submitted twice at the same moment",
+        project,
+        job,
+        since=began,
+        end="Succeeded",
+    )
+    assert sum("submitted to slurm as job" in text for text in printed) == 1, printed
+    assert sum("call does nothing" in text for text in printed) == 1, printed
+    assert len(list(job.glob("dispatch.json*"))) == 1
+    assert (job / "run.out").read_text().count("relion-dispatch 0") == 1
+
+
+def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5")
+    job = mask_job(project)
+    mark_running(project, job)
+    # A submit command that takes the job twice, as one that is tried again after a timeout does.
+    twice = Path(project.environment["RELION_DISPATCH_SITE"]) / "sbatch_twice"
+    twice.write_text('#!/bin/bash\nsbatch --hold "$@"\nsbatch --hold "$@"\n')
+    twice.chmod(0o755)
+    change_scheduler(project, submit_command=[str(twice), "--parsable"])
+    hook = start_hook(project, job)
+    assert hook.wait(60) == 0
+    numbers = copies_in_slurm(project.record(job)["token"])
+    assert len(numbers) == 2
+
+    began = time.time()
+    subprocess.run(["scontrol", "release", ",".join(numbers)], check=True)
+
+    def noted() -> bool:
+        return "second copy of the job" in (job / "run.out").read_text()
+
+    wait_for(lambda: (job / "run.out").exists() and noted(), 60, "the second's note")
+    fault = "scheduler takes the job twice, both start at the same moment"
+    sees(fault, project, job, since=began, end="Succeeded")
+    assert (job / "run.out").read_text().count("relion-dispatch 0") == 1
+    assert "relion-dispatch" not in (job / "run.err").read_text()
+
+
+def copy_of(job: Path, number: int) -> Path:
+    """Another job like this one."""
+    copy = shutil.copytree(job, job.with_name(f"job{number:03}"))
+    script = copy / "run_submit.script"
+    script.write_text(script.read_text().replace(job.name, copy.name))
+    return copy
+
+
+def many_jobs(project: Project, count: int) -> list[Path]:
+    """Jobs of one kind whose program writes a line each time it runs; the pipeline has them all."""
+    program = project.folder / "counted"
+    program.write_text('#!/bin/bash\necho $$ >>"${2}ran"\n')
+    program.chmod(0o755)
+    first = project.add_job("external", fn_exe=str(program))
+    jobs = [first, *(copy_of(first, number) for number in range(101, 100 + count))]
+    add_to_pipeline(project, first, jobs[1:])
+    return jobs
+
+
+def add_to_pipeline(project: Project, like: Path, jobs: list[Path]) -> None:
+    """Give RELION's pipeline rows for these jobs like that of another."""
+    mark_running(project, like)
+    pipeline = project.folder / "default_pipeline.star"
+    lines = pipeline.read_text().splitlines(keepends=True)
+    (at,) = (n for n, line in enumerate(lines) if line.split()[3:4] == ["Running"])
+    rows = [lines[at].replace(like.name, job.name) for job in jobs]
+    pipeline.write_text("".join([*lines[: at + 1], *rows, *lines[at + 1 :]]))
+
+
+def test_two_hundred_submissions_of_two_projects_at_once(
+    make_project: MakeProject, sees: Watched
+) -> None:
+    """Each job runs once, and each record has the job of its own; as many at once as we have."""
+    projects = [make_project("5", name=name, submit={"mem": "100M"}) for name in ("one", "two")]
+    jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
+    failed: list[str] = []
+    lock = threading.Lock()
+    began = time.time()
+
+    def submit(each: tuple[Project, Path]) -> None:
+        hook = start_hook(*each)
+        output, _ = hook.communicate(timeout=240)
+        with lock:
+            failed.extend([output] if hook.returncode else [])
+
+    with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
+        list(pool.map(submit, jobs))
+    assert not failed, failed
+    wait_for(lambda: all(list(job.glob(EXIT_FILES)) for _, job in jobs), 120, "the last job")
+
+    for _, job in jobs:
+        assert [file.name for file in job.glob(EXIT_FILES)] == ["RELION_JOB_EXIT_SUCCESS"]
+        assert len((job / "ran").read_text().splitlines()) == 1, job
+    records = [project.record(job) for project, job in jobs]
+    assert len({record["token"] for record in records}) == len(jobs)
+    listed = subprocess.check_output(
+        ["squeue", "--me", "--states=all", "--noheader", "--format=%i %k"], text=True
+    ).splitlines()
+    for record in records:
+        assert f"{record['job_id']} relion-dispatch:{record['token']}" in listed
+        assert sum(line.endswith(record["token"]) for line in listed) == 1
+    for project, job in (jobs[0], jobs[-1]):
+        fault = "200 submissions at once from two projects"
+        sees(fault, project, job, since=began, end="Succeeded", within=240)
+    for project in projects:
+        pipeline = (project.folder / "default_pipeline.star").read_text()
+        assert pipeline.count("Succeeded") == 100

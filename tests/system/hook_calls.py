@@ -1,0 +1,163 @@
+"""Calls of the hook and of relion-dispatch as RELION and its users make them, and jobs for them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Project, wait_for
+from .test_slurm import REFINE
+
+PYTHON = pytest.mark.parametrize("form", ["python"])
+REAL = shutil.which("sbatch")
+LONG = {**REFINE, "other_args": '"--auto_iter_max 200"'}
+
+
+def change_site(project: Project, **settings: Any) -> None:
+    """Lay settings upon the project's site.json."""
+    path = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+def change_scheduler(project: Project, **keys: Any) -> None:
+    """Lay keys upon the scheduler `slurm` of the project's site."""
+    file = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    content = json.loads(file.read_text())
+    content.setdefault("schedulers", {}).setdefault("slurm", {}).update(keys)
+    file.write_text(json.dumps(content))
+
+
+def wrap_sbatch(project: Project, body: str, **keys: Any) -> Path:
+    """Put a wrapper of the site's before sbatch; the job's own submission runs `body`."""
+    program = project.folder.parent / "sbatch-wrapper"
+    program.write_text(
+        f'#!/bin/bash\nreal() {{ {REAL} --parsable "$@"; }}\n'
+        f"echo $$ >> '{program}.calls'\n{body}\n"
+    )
+    program.chmod(0o755)
+    change_scheduler(project, submit_command=[str(program)], **keys)
+    return program
+
+
+def calls(program: Path) -> list[int]:
+    """The process id of each call of a wrapper."""
+    file = program.with_name(f"{program.name}.calls")
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def mask_job(project: Project) -> Path:
+    """A job of a second."""
+    return project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
+
+
+def start_hook(project: Project, job: Path, **environment: str) -> subprocess.Popen[str]:
+    """Call the hook on the host, as a RELION outside any container would."""
+    return subprocess.Popen(
+        [project.hook, f"{job.parent.name}/{job.name}/run_submit.script"],
+        cwd=project.folder,
+        env={**project.environment, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def dispatch(project: Project, *arguments: str, **environment: str) -> str:
+    """Type a command of relion-dispatch in the project's folder; what it prints."""
+    done = subprocess.run(
+        [project.command, *arguments],
+        cwd=project.folder,
+        env={**project.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copies_in_slurm(token: str) -> list[str]:
+    """The ids of all jobs that carry this token."""
+    rows = subprocess.run(
+        ["squeue", "--me", "--states=all", "--noheader", "--format=%i %k"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    return [row.split()[0] for row in rows if row.endswith(f"relion-dispatch:{token}")]
+
+
+def assert_ran_once(project: Project, job: Path) -> None:
+    """RELION's programs ran once, and the record has the job that ran them."""
+    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    record = project.record(job)
+    assert copies_in_slurm(record["token"]) == [record["job_id"]]
+    assert (job / "run.out").read_text().count("relion-dispatch ") == 1
+
+
+def sleeping_job(project: Project, ready: Path) -> Path:
+    """An External job that is still there when it is ended: its program runs on the host."""
+    program = project.folder / "sleeper"
+    program.write_text(f"#!/bin/bash\ntouch '{ready}'\nsleep 300\n")
+    program.chmod(0o755)
+    return project.add_job("external", fn_exe=str(program))
+
+
+def run_in_background(project: Project, job: Path) -> subprocess.Popen[bytes]:
+    """Let RELION's pipeliner run the job; it ends when RELION knows the job's end."""
+    return subprocess.Popen(
+        [
+            project.command,
+            "relion",
+            "relion_pipeliner",
+            "--RunJobs",
+            f"{job.parent.name}/{job.name}/",
+            "--schedule",
+            f"test{job.name}",
+            "--sec_wait_after",
+            "1",
+        ],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def job_id(project: Project, job: Path) -> str:
+    """The id of the submitted job, once it is in the record."""
+
+    def known() -> bool:
+        file = job / "dispatch.json"
+        return file.exists() and json.loads(file.read_text())["job_id"] is not None
+
+    wait_for(known, 60, "the submission")
+    return str(project.record(job)["job_id"])
+
+
+def in_queue(job: str) -> bool:
+    listed = ["squeue", "--me", "--noheader", "--format=%i"]
+    return job in subprocess.run(listed, capture_output=True, text=True).stdout.split()
+
+
+def mark_running(project: Project, job: Path) -> None:
+    """Have RELION's pipeline say Running, as RELION does before it calls the hook."""
+    waiting, running = {"3": ("1", "0"), "5": ("Scheduled", "Running")}[project.major]
+    pipeline = project.folder / "default_pipeline.star"
+    row = rf"^(\s*{job.parent.name}/{job.name}/\s+\S+\s+\S+\s+){waiting}\b"
+    text, count = re.subn(row, rf"\g<1>{running}", pipeline.read_text(), flags=re.MULTILINE)
+    assert count == 1, text
+    pipeline.write_text(text)
+
+
+def wait_for_iterations(job: Path) -> None:
+    """Wait until RELION has begun to iterate."""
+    out = job / "run.out"
+    wait_for(lambda: out.exists() and "Expectation" in out.read_text(), 120, "the first iteration")

@@ -1,0 +1,52 @@
+"""The scratch folder of a job: its own, and gone with it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import MakeProject, wait_for
+from .test_slurm import REFINE
+
+# The job script is the same from wherever it was submitted.
+pytestmark = pytest.mark.parametrize("form", ["python"])
+
+LIVING, DEAD = "relion-dispatch.000000000001", "relion-dispatch.000000000002"
+
+
+def on_nodes(*command: str) -> list[str]:
+    """Run one of Slurm's commands; the words that it prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/tmp")
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("scheduler", ["local", "slurm"])
+def test_particles_are_copied_to_a_scratch_folder_of_the_job(
+    scheduler: str, make_project: MakeProject
+) -> None:
+    """In Slurm on two nodes, whose /tmp are their own."""
+    types = {"nodes": 2, "ngpu": 1} if scheduler == "slurm" else {"ngpu": 0}
+    project = make_project("3", scheduler=scheduler, refine=types)
+    scratch = f"/tmp/relion-dispatch-test-{project.folder.parent.name}"
+    job = project.add_job("refine3d", **REFINE, scratch_dir=scratch)
+    sleeper = ""
+    if scheduler == "slurm":  # folders of a job that runs, and of one that Slurm does not know
+        sleeper = on_nodes("sbatch", "--parsable", "--wrap=sleep 300", "--output=/dev/null")[0]
+        for name, owner in ((LIVING, sleeper), (DEAD, "999999")):
+            make = f"mkdir -p {scratch}/{name} && echo gpu1 1 1 {owner} > {scratch}/{name}/owner"
+            on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "sh", "-c", make)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    token = next(job.glob(".dispatch_claim.*")).name.rpartition(".")[2]
+    assert f"{scratch}/relion-dispatch.{token}/" in (job / "run.out").read_text()
+    if scheduler == "slurm":
+        look = ("srun", "--nodes=2", "--ntasks-per-node=1", "ls", "-A", scratch)
+        # RELION is told first, and the folders are removed then.
+        wait_for(lambda: on_nodes(*look) == [LIVING, LIVING], 30, "the end of the job's folders")
+        on_nodes("scancel", sleeper)
+    else:
+        assert list(Path(scratch).iterdir()) == []
