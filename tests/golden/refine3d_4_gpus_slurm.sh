@@ -102,14 +102,15 @@ tell_relion() {
         touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
-# they stay in this script's session, which only holds the job where this script or Slurm leads it.
+# they stay in this script's session, which only holds the job where this script leads it, or where
+# Slurm made it, in which case its leader is gone.
 dispatch_session=$(ps -o sid= -p $$ | tr -d ' ')
-[ "$dispatch_session" = $$ ] || [ "$(ps -o comm= -p "$dispatch_session")" = slurmstepd ] || dispatch_session=
+[ "$dispatch_session" = $$ ] || [ "$(ps -o comm= -p $PPID)" = slurmstepd ] || dispatch_session=
 end_processes() {
     [ -n "$dispatch_session" ] || return 0
     for dispatch_process in $(pgrep -u "$(id -u)" -s "$dispatch_session"); do
         case $dispatch_process in
-        "$$" | "$BASHPID" | "$dispatch_session") ;;
+        "$$" | "$PPID" | "$BASHPID") ;;
         *) kill -KILL "$dispatch_process" 2>/dev/null ;;
         esac
     done
