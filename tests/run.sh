@@ -1,31 +1,42 @@
 #!/bin/bash
 # All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts,
 # shims), with stand-ins around them; and the whole system with real Apptainer, RELION and Slurm.
-# Usage: tests/run.sh [unit] [PYTEST ARGUMENTS…]
-#   unit    only the quick part: no root, no containers
+# Usage: tests/run.sh [unit|system] [PYTEST ARGUMENTS…]
+#   unit      only the quick part: no root, no containers
+#   system    only the whole system
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 part=all
-[ "${1:-}" != unit ] || { part=unit; shift; }
+case ${1:-} in
+unit | system)
+    part=$1
+    shift
+    ;;
+esac
 
 export PYTHONDONTWRITEBYTECODE=1
 python=$(deploy/python_environment.sh test)
-"$python" -m ruff check --no-cache .
-"$python" -m ruff format --no-cache --check .
-"$python" -m mypy --cache-dir=/dev/null
-"$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
-[ "$part" = all ] || exit 0
-"$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs "$@" # they wait more than they work
+if [ "$part" != system ]; then
+    "$python" -m ruff check --no-cache .
+    "$python" -m ruff format --no-cache --check .
+    "$python" -m mypy --cache-dir=/dev/null
+    "$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
+fi
+[ "$part" != unit ] || exit 0
+if [ "$part" = all ]; then
+    "$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs "$@" # they wait more than they work
 
-deploy/debian/install_packages.sh shellcheck
-find . -name '*.sh' ! -name relion_template.sh -print0 | xargs -0 shellcheck -x
-shellcheck deploy/relion-dispatch .ci/run
-sections=$(mktemp -d)
-"$python" -m tests.definitions "$sections"
-shellcheck "$sections"/*.sh
-rm -r "$sections"
+    deploy/debian/install_packages.sh shellcheck
+    find . -name '*.sh' ! -name relion_template.sh -print0 | xargs -0 shellcheck -x
+    shellcheck deploy/relion-dispatch .ci/run
+    sections=$(mktemp -d)
+    "$python" -m tests.definitions "$sections"
+    shellcheck "$sections"/*.sh
+    rm -r "$sections"
+fi
+
 apptainer=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER=$apptainer
 # One build for each Debian at a time: much of both is waiting, for the mirror and for one thread.

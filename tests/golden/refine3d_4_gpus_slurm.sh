@@ -188,6 +188,8 @@ Permission denied
 it may not read or write a file that it needs: mend the permissions of the file named above
 No such file or directory|does not exist|File .* cannot be read|cannot (open|read) file|was not found
 a file that it needs is not there: look for the file named above; the container sees the project, your home folder and what "bind" in site.json names
+error in reading .* of image|Memory allocation size requested is zero
+an image or map that it reads is damaged or empty: look for its name above or in RELION's window, and write that file anew
 MPI_ABORT was invoked
 one of its ranks met an error and stopped the others: the first error above says which
 END_OF_CAUSES
@@ -241,7 +243,8 @@ complete_record() (
     exec 7>>"$dispatch_job/.dispatch.json.lock" && flock -w 5 7 # the hook may be writing it as well
     [ "$(tail -n 1 "$record")" = "}" ] && record_is_ours || return
     {
-        head -n -1 "$record" | sed '$ s/$/,/'
+        # A hook that was killed between submission and note has left the id to us.
+        head -n -1 "$record" | sed -e "s/^  \"job_id\": null/  \"job_id\": $(json_text "${dispatch_scheduler_job:-}")/" -e '$ s/$/,/'
         echo '  "run": {'
         echo "    \"started\": $(json_text "${dispatch_started:-}"),"
         echo "    \"ended\": $(json_text "$(date -u +%FT%T+00:00)"),"
@@ -419,6 +422,10 @@ export APPTAINERENV_PYTHONNOUSERSITE=1
 # The image must be the file that was chosen, on each node: its size and the id in its header.
 look_at_image() { # FILE STATE
     local found
+    if [ ! -e "$1" ]; then
+        echo "The image $1 is not there on $(uname -n): have your admin put it back, and submit the job again."
+        return 1
+    fi
     found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d ' \n')"
     [ "$found" = "$2" ] && return
     echo "The image $1 on $(uname -n) is not the one that was chosen (size and SIF id $found instead of" \

@@ -130,6 +130,10 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
         ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
         ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
         ("open(run.star): Permission denied", "it may not read or write"),
+        (
+            "rwMRC: error in reading header of image x.mrc",
+            "an image or map that it reads is damaged",
+        ),
         ("something else", "relion_postprocess ended with status 1: what it said last stands"),
     ],
 )
@@ -169,13 +173,15 @@ def test_a_sites_own_cause_is_tried_first(
 
 def test_the_record_tells_how_it_went(job: Path, running_job: RunningJob) -> None:
     record = job.parent / "dispatch.json"
-    record.write_text(json.dumps({"token": TOKEN, "x": [1]}, indent=2) + "\n")
+    # The hook was killed before it could write the job's id there.
+    content = {"token": TOKEN, "x": [1], "job_id": None}
+    record.write_text(json.dumps(content, indent=2) + "\n")
 
     running_job.run(job, TOKEN, ON_RUN='printf "a \\"b\\" \\\\ \\t c\\n" >&2; exit 4')
 
     content = json.loads(record.read_text())
     run = content.pop("run")
-    assert content == {"token": TOKEN, "x": [1]}
+    assert content == {"token": TOKEN, "x": [1], "job_id": run["scheduler_job_id"]}
     assert (run["exit_status"], run["ending"], run["gpus"]) == (4, "FAILURE", None)
     assert run["host"] == os.uname().nodename
     assert run["scheduler_job_id"].isdigit()

@@ -78,8 +78,15 @@ def observe(
         seconds=None if end == "Succeeded" else seconds,
         recorded=_local(job) if local else slurm_knows(number),
         left="nothing",
-        sentence=sentence,
+        sentence=_anywhere(sentence, project),
     )
+
+
+def _anywhere(sentence: str, project: Project) -> str:
+    """The sentence without what it says of this machine, as its own documentation must be."""
+    sentence = sentence.replace(str(project.folder), "PROJECT")
+    sentence = sentence.replace(str(project.folder.parent), "FOLDER")
+    return re.sub(rf"\b{re.escape(os.uname().nodename)}\b", "HOST", sentence)
 
 
 def tail(job: Path) -> str:

@@ -47,7 +47,7 @@ def test_a_corrupt_map(make_project: MakeProject, sees: Watched) -> None:
 
     ended = ends_badly(project, job)
 
-    says = "relion_mask_create ended with status 1"
+    says = "an image or map that it reads is damaged or empty"
     sees("corrupt map", project, job, since=ended, end="Failed", says=says)
 
 
