@@ -78,4 +78,4 @@ RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 cd "$work"
-"$work/$as_user" "$user_python" -m pytest -v -p no:cacheprovider --basetemp "$work/tmp" tests/system "$@"
+"$work/$as_user" "$user_python" -m pytest -v --durations 15 -p no:cacheprovider --basetemp "$work/tmp" tests/system "$@"

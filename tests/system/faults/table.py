@@ -102,7 +102,7 @@ What becomes of a job when something goes wrong, as one run of the fault suite
   one. What is kept on purpose does not count: the record, its lock, and the claim, a link that
   keeps late copies from running.
 
-Of the {count} faults that end a job, half were told within {median:.1f} s, all within {longest:.0f} s.
+{count} of these faults end a job: half were told within {median:.1f} s, all within {longest:.0f} s.
 
 Simulated: the kernel's memory kill of a rank is a kill -9 here, and a program that runs out of
 memory meets a limit of its own, as the test cluster enforces none. A slurmctld that is down or busy
