@@ -12,8 +12,10 @@ from .shell_words import Variable, Word
 
 __all__ = ["scratch_folder", "words_in_job_script"]
 
-# RELION looks for exit files in the job's folder only, so what lies in here tells it nothing.
-CONTROL_FOLDER = ".dispatch_control"
+# The job script's variable with the folder for control files. RELION looks for exit files in the
+# job's own folder only, so what lies in there tells it nothing.
+_CONTROL = Variable("dispatch_control", quoted=True)
+_EXIT_FILE = "RELION_JOB_EXIT_"
 
 _OWN_SCRATCH = Word((Variable("dispatch_scratch", quoted=True),))
 # With the first two, RELION is to find, or to leave, its particles in the folder that the user
@@ -41,15 +43,27 @@ def words_in_job_script(command: Command, job: str, is_last: bool) -> list[Marku
     ``--pipeline_control`` names the control folder: RELION's programs only put its value before
     the names of their control files (pipeline_control.cpp, 3.1 to 5.0). For DynaMight and
     ModelAngelo ``--pipeline-control`` is a switch, and their exit files go to the job's folder; so
-    it is left out where more commands follow. ``--scratch_dir`` names the job's own folder.
+    it is left out where more commands follow. The exit files that RELION's own lines touch and
+    remove are in the control folder as well. ``--scratch_dir`` names the job's own folder.
     """
     if not is_last:
         command = command.without("pipeline-control")
-    control = Word.literal(f"{job}/{CONTROL_FOLDER}/")
-    command = _with_values(command, "pipeline_control", control)
+    command = _with_values(command, "pipeline_control", Word((_CONTROL, "/")))
+    if command.is_file_tool:
+        command = _with_exit_files_in_control(command, f"{job}/")
     if scratch_folder(command):
         command = _with_values(command, "scratch_dir", _OWN_SCRATCH)
     return [Markup(word) for word in command.shell_words()]
+
+
+def _with_exit_files_in_control(command: Command, folder: str) -> Command:
+    words = tuple(
+        Word((_CONTROL, f"/{str(word).removeprefix(folder)}"))
+        if str(word).startswith(f"{folder}{_EXIT_FILE}")
+        else word
+        for word in command.arguments
+    )
+    return replace(command, arguments=words)
 
 
 def _options(command: Command, name: str) -> list[int]:

@@ -27,10 +27,10 @@ commands() {
         --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 \
         --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
-        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control InitialModel/job009/.dispatch_control/ \
-        --gpu 0,1 --j 16
+        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control "${dispatch_control}"/ \
+        --gpu 0,1 --j 16 || exit 1
     dispatch_program='rm'
-    run rm -f InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+    run rm -f "${dispatch_control}"/RELION_JOB_EXIT_SUCCESS || exit 1
     dispatch_program=relion_align_symmetry
     run apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
@@ -38,9 +38,9 @@ commands() {
         --pwd=/data/project \
         /data/site/relion-5.1.0-cuda.sif \
         relion_align_symmetry --i InitialModel/job009/run_it200_model.star --o InitialModel/job009/initial_model.mrc \
-        --sym D2 --apply_sym --select_largest_class --pipeline_control InitialModel/job009/.dispatch_control/
+        --sym D2 --apply_sym --select_largest_class --pipeline_control "${dispatch_control}"/ || exit 1
     dispatch_program='touch'
-    run touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS
+    run touch "${dispatch_control}"/RELION_JOB_EXIT_SUCCESS || exit 1
 }
 # And why like this.
 reasons() {
@@ -64,19 +64,27 @@ dispatch_status=0
 # A submission runs once: the first copy that can make this link has the job, and the link stays.
 dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
 dispatch_reason=
-dispatch_owner="$dispatch_host, process $$, $(date +%FT%T.%N)"
+dispatch_owner="$dispatch_host, process $$, $(date +%FT%T.%N), job ${dispatch_scheduler_job:-}"
 if ! ln -sT "$dispatch_owner" "$dispatch_claim" 2>/dev/null; then
     dispatch_found=$(readlink "$dispatch_claim")
-    if [ -n "$dispatch_found" ] && [ "$dispatch_found" != "$dispatch_owner" ]; then
+    if [ -z "$dispatch_found" ]; then
+        dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
+    elif [ "${dispatch_found##*, job }" = "${dispatch_scheduler_job:-none}" ] && [ "$dispatch_found" != "$dispatch_owner" ]; then
+        ! compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null || exit 0
+        dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
+    elif [ "$dispatch_found" != "$dispatch_owner" ]; then
         echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $dispatch_found"
         exit 0
-    elif [ -z "$dispatch_found" ]; then
-        dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
     fi
 fi
-# Nor does an older submission start that waited while a newer one was made.
-if [ -e "$dispatch_job/run_submit.script.run" ] &&
-    ! grep -qx "dispatch_token=$dispatch_token" "$dispatch_job/run_submit.script.run"; then
+# Whether the folder has a newer submission, as when this job's node was taken for lost: then all that
+# RELION is told, and all that stands there, is that one's.
+overtaken() {
+    local newest
+    newest=$(grep -m 1 '^dispatch_token=' "$dispatch_job/run_submit.script.run" 2>/dev/null)
+    [ -n "$newest" ] && [ "$newest" != "dispatch_token=$dispatch_token" ]
+}
+if overtaken; then
     echo "relion-dispatch: this job stops, as it was submitted anew after it."
     rm -f "$dispatch_claim"
     exit 0
@@ -87,10 +95,11 @@ done
 
 # RELION waits for exactly one of three files, and believes SUCCESS before the others. This script
 # makes it; RELION's programs put theirs into a folder in which RELION does not look.
-dispatch_control=$dispatch_job/.dispatch_control
+dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
 dispatch_ending=
 said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
 tell_relion() {
+    ! overtaken || return 0
     if [ -n "$dispatch_ending" ]; then
         :
     elif said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
@@ -109,6 +118,13 @@ tell_relion() {
     dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_ending
     [ -e "$dispatch_file" ] || mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null ||
         touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
+}
+# When a process started: what tells it from another that gets its number later. Nothing of a dead one.
+process_began() { # PID
+    local fields
+    { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 0
+    read -ra fields <<<"${fields##*) }"
+    [ "${fields[0]}" = Z ] || echo "${fields[19]}"
 }
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
 # they stay in this script's session, which only holds the job where this script leads it, or where
@@ -155,9 +171,9 @@ evidence() {
 # The causes that config/endings.json knows: a pattern for grep -E, then what to say and what helps.
 cause() {
     local text pattern sentence
-    text=$(evidence 2>/dev/null | tr -d '\0' | grep -v '^relion-dispatch: ')
+    text=$(evidence 2>/dev/null | tr -d '\0' | LC_ALL=C grep -av '^relion-dispatch: ')
     while IFS= read -r pattern && IFS= read -r sentence; do
-        printf '%s\n' "$text" | grep -Eiq -e "$pattern" || continue
+        printf '%s\n' "$text" | LC_ALL=C grep -aEiq -e "$pattern" || continue
         echo "$sentence"
         return
     done <<'END_OF_CAUSES'
@@ -208,6 +224,11 @@ END_OF_CAUSES
 explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
+    if overtaken; then
+        rm -rf "$dispatch_control"
+        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        return
+    fi
     if [ -n "$dispatch_reason" ]; then
         :
     elif [ "$dispatch_ending" = ABORTED ]; then
@@ -276,19 +297,21 @@ on_each_node() { # FUNCTION ARGUMENTS…
 dispatch_scratch_for_all=/scratch
 dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
 # Left by jobs of this user that are no more, as after a power cut. Each tells whose it is: host,
-# process and when that began, and Slurm's job.
+# process and when that began, and Slurm's job and cluster.
 remove_dead_scratch() {
-    local folder host process began job found
+    local folder host process began job cluster found
     cd "$1" 2>/dev/null || return 0
     for folder in relion-dispatch.*; do
         [[ -O $folder && ! -L $folder && -s $folder/owner ]] || continue
-        read -r host process began job <"$folder/owner"
-        if [ -n "$job" ] && command -v squeue >/dev/null; then
+        read -r host process began job cluster <"$folder/owner"
+        [ "$host" != "$(uname -n)" ] || [ "$(process_began "$process")" != "$began" ] || continue
+        if [ -n "$job" ]; then
+            [ "$cluster" = "${SLURM_CLUSTER_NAME:-}" ] || continue
+            command -v squeue >/dev/null || continue
             found=$(timeout 10 squeue --noheader --jobs="$job" 2>&1) || [[ $found == *"Invalid job id"* ]] || continue
             [ -z "$found" ] || [[ $found == *"Invalid job id"* ]] || continue
         else
             [ "$host" = "$(uname -n)" ] || continue
-            [ "$(cut -d ' ' -f 22 "/proc/$process/stat" 2>/dev/null)" != "$began" ] || continue
         fi
         rm -rf "$folder"
     done
@@ -333,27 +356,15 @@ stop() {
     fi
     exit "$dispatch_status"
 }
-# Whether the folder has a newer submission, as when this job's node was taken for lost.
-overtaken() {
-    [ ! -L "$dispatch_claim" ] && compgen -G "$dispatch_job/.dispatch_claim.*" >/dev/null
-}
-# Then all that RELION is told, and all that stands in the folder, is the newer one's.
-# shellcheck disable=SC2317 # finish calls these
-give_way() {
-    tell_relion() { :; }
-    explain() { echo "relion-dispatch: this job stops, as it was submitted anew after it."; }
-    complete_record() { :; }
-    dismiss_watcher() { :; }
-    stop 12
-}
 # Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
 # the job is stopped. It also is where RELION was told meanwhile that it has failed, or where it was
 # submitted anew. Should this script be killed, RELION is told so.
 keep_watch() {
     local asked=0 failed=0
-    trap - EXIT TERM INT HUP USR1 USR2
+    trap - EXIT
+    trap '' TERM INT HUP USR1 USR2
     exec 8<> <(:) # nothing is ever read from there: a pause without a process
-    while [[ $(cat /proc/$$/stat 2>/dev/null) == *") "[!Z]* ]]; do # a zombie is dead as well
+    while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
         if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
             [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
             [ "$asked" -lt 120 ] || kill -USR1 $$ 2>/dev/null
@@ -371,13 +382,17 @@ keep_watch() {
     dispatch_watch=
     finish
 }
+dispatch_script_began=$(process_began $$)
 begin_watch() {
     end_watch
     keep_watch &
     dispatch_watch=$!
     disown "$dispatch_watch" # or bash would tell of its end
 }
-end_watch() { [ -z "${dispatch_watch:-}" ] || kill -KILL "$dispatch_watch" 2>/dev/null; }
+end_watch() { # if it is still that process
+    [ -z "${dispatch_watch:-}" ] || [ "$(ps -o ppid= -p "$dispatch_watch" | tr -d ' ')" != $$ ] ||
+        kill -KILL "$dispatch_watch" 2>/dev/null
+}
 # In the background, so that a signal is acted on at once and not after RELION's last iteration.
 run() {
     ! aborted || exit 1
@@ -397,7 +412,7 @@ trap 'stop 15' TERM
 trap 'stop 2' INT
 trap 'stop 1' HUP
 trap 'dispatch_overdue=120; stop 15' USR1
-trap give_way USR2
+trap 'stop 12' USR2
 
 [ -z "$dispatch_reason" ] || exit 1
 # The job begins, unless RELION was told before that it is over.
@@ -410,7 +425,7 @@ abort_before_start() {
 ! aborted || abort_before_start
 [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
     fail "The job did not start, because RELION was told before that it had failed: submit it again."
-rm -rf "$dispatch_control" "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+rm -rf "$dispatch_job"/.dispatch_control.* "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
 if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
     ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
     exit 1
@@ -446,7 +461,8 @@ if ! dispatch_reason=$(on_each_node look_at_image /data/site/relion-5.1.0-cuda.s
     exit 1
 fi
 on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
-on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $(cut -d ' ' -f 22 /proc/$$/stat) ${SLURM_JOB_ID:-}" ||
+[ "${SLURM_JOB_ID:-}" = "${dispatch_scheduler_job:-}" ] && dispatch_slurm="$SLURM_JOB_ID ${SLURM_CLUSTER_NAME:-}"
+on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began ${dispatch_slurm:-}" ||
     fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
 
 # The GPUs that the job sees on a node, in its own order: UUID, memory in MiB, compute mode, MIG mode.

@@ -28,7 +28,7 @@ TOKEN = "0123456789ab"
 
 def last_line(script: Path) -> str:
     """The last line of the job's run.err."""
-    return (script.parent / "run.err").read_text().splitlines()[-1]
+    return (script.parent / "run.err").read_text(errors="replace").splitlines()[-1]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_exactly_one_exit_file_is_left(
 
     assert exit_files(job) == {left}
     assert (done.returncode == 0) == (left == "SUCCESS" or (left, status) == ("ABORTED", 0))
-    assert not list(job.parent.glob(".dispatch_control"))
+    assert not list(job.parent.glob(".dispatch_control*"))
 
 
 def test_success_says_nothing(job: Path, running_job: RunningJob) -> None:
@@ -147,6 +147,15 @@ def test_a_known_cause_is_told_with_what_helps(
         r"relion-dispatch: The job failed after 0:00:0\d, because " + re.escape(because),
         last_line(job),
     )
+
+
+def test_a_cause_is_found_beside_what_is_no_text(job: Path, running_job: RunningJob) -> None:
+    running_job.run(
+        job, ON_RUN=r"printf 'a \xff bar: No space left on device\n\xc3\0\n' >&2; exit 1"
+    )
+
+    assert "because the disk is full" in last_line(job)
+    assert "binary file" not in (job.parent / "run.err").read_bytes().decode(errors="replace")
 
 
 def test_what_an_earlier_run_wrote_is_no_cause(job: Path, running_job: RunningJob) -> None:
@@ -426,6 +435,24 @@ def test_a_submission_that_a_newer_one_overtook_does_not_start(
     assert exit_files(job) == {"SUCCESS"}
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_job_that_its_scheduler_starts_once_more_does_not_begin_anew(
+    told: bool, job: Path, running_job: RunningJob, site: WriteSite, tmp_path: Path
+) -> None:
+    site("site.json", {"scheduler": "slurm"})
+    claim = job.parent / f".dispatch_claim.{TOKEN}"
+    claim.symlink_to("gpu1, process 5, 2024-05-01T10:00:00, job 17")
+    if told:
+        (job.parent / "RELION_JOB_EXIT_SUCCESS").touch()
+
+    done = running_job.run(job, TOKEN, SLURM_JOB_ID="17")
+
+    assert not (tmp_path / "recorded").exists()
+    assert exit_files(job) == {"SUCCESS" if told else "FAILURE"}
+    assert done.returncode == (0 if told else 1)
+    assert ("started it once more" in done.stderr) != told
+
+
 # Scratch
 
 
@@ -456,6 +483,8 @@ def test_folders_of_dead_jobs_are_cleaned_and_those_of_living_ones_are_not(
         "dead": f"{host} {os.getpid()} {int(began) - 1} ",
         "living": f"{host} {os.getpid()} {began} ",
         "elsewhere": "another-host 1 1 ",
+        "living, with a job id": f"{host} {os.getpid()} {began} 17 ",
+        "of another cluster": "another-host 1 1 17 another-cluster",
     }
     for number, owner in enumerate(owners.values()):
         folder = scratch / f"relion-dispatch.{number:012x}"
@@ -466,7 +495,7 @@ def test_folders_of_dead_jobs_are_cleaned_and_those_of_living_ones_are_not(
     running_job.run(refinement)
 
     left = {path.name for path in scratch.iterdir()}
-    assert left == {"relion-dispatch.000000000001", "relion-dispatch.000000000002", "data"}
+    assert left == {"data", *(f"relion-dispatch.{number:012x}" for number in (1, 2, 3, 4))}
 
 
 def test_a_scratch_folder_that_cannot_be_made_is_told(

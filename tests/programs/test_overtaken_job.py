@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,12 +33,14 @@ def test_a_job_that_was_submitted_anew_gives_way(
     wait_until((project / "running").exists)
 
     (folder / "dispatch.json").write_text(record)
-    newer = running_job.start(running_job.render(job, "ffffffffffff"), ON_RUN="sleep 6")
+    rendered = running_job.render(job, "ffffffffffff")
+    shutil.copy(rendered, folder / "run_submit.script.run")
+    newer = running_job.start(rendered, ON_RUN="sleep 6")
     older.communicate(timeout=20)
 
     assert newer.poll() is None
     assert exit_files(job) == set()
-    assert (folder / ".dispatch_control").is_dir()
+    assert (folder / ".dispatch_control.ffffffffffff").is_dir()
     assert "this job stops, as it was submitted anew" in (folder / "run.out").read_text()
     newer.communicate(timeout=30)
     assert exit_files(job) == {"SUCCESS"}
@@ -54,3 +58,43 @@ def test_a_job_that_has_failed_for_relion_does_not_run_on(
     running.communicate(timeout=30)
     assert running.returncode == 143
     assert exit_files(job) == {"FAILURE"}
+
+
+def test_the_end_of_an_older_job_is_not_told_of_the_newer(
+    job: Path, running_job: RunningJob, project: Path
+) -> None:
+    """RELION's user continues the job as soon as RELION shows it as failed."""
+    folder = job.parent
+    deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
+    older = running_job.start(running_job.render(job), ON_RUN=deaf)
+    wait_until((project / "running").exists)
+    older.terminate()
+    wait_until(lambda: exit_files(job) == {"FAILURE"})
+
+    (folder / "RELION_JOB_EXIT_FAILURE").unlink()
+    rendered = running_job.render(job)
+    shutil.copy(rendered, folder / "run_submit.script.run")
+    newer = running_job.start(rendered, ON_RUN="sleep 5")
+    older.communicate(timeout=20)
+
+    assert newer.poll() is None
+    assert exit_files(job) == set()
+    newer.communicate(timeout=30)
+    assert exit_files(job) == {"SUCCESS"}
+    assert (
+        not (folder / "run.err").exists()
+        or "relion-dispatch: The job" not in (folder / "run.err").read_text()
+    )
+
+
+def test_a_stray_signal_is_a_failure_like_any_other(
+    job: Path, running_job: RunningJob, project: Path
+) -> None:
+    running = running_job.start(running_job.render(job), ON_RUN=SLEEPS)
+    wait_until((project / "running").exists)
+
+    running.send_signal(signal.SIGUSR2)
+
+    running.communicate(timeout=30)
+    assert exit_files(job) == {"FAILURE"}
+    assert "stopped from outside" in (job.parent / "run.err").read_text()
