@@ -139,7 +139,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                 scripts = [job_script(plan, NO_TOKEN)]
                 scheduler = site.schedulers[plan.scheduler]
                 if scheduler.watcher:
-                    scripts.append(watcher_script(plan, scheduler, "1", NO_TOKEN))
+                    scripts.append(watcher_script(plan, scheduler, NO_TOKEN))
             except DispatchError as error:
                 same.setdefault(str(error), []).append(name)
                 continue

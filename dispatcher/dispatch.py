@@ -22,13 +22,13 @@ from .job_script import job_script
 from .jobs.claim import give_up
 from .jobs.exit_files import ABORT_NOW, end_of, tell
 from .jobs.job_queue import ask_queue
-from .jobs.submitted_before import submitted_before
-from .jobs.watcher import submit_watcher
+from .jobs.submitted_before import at_work, submitted_before
+from .jobs.watcher import WATCHER, submit_watcher, watcher_script
 from .pins import settle
 from .plan import Plan
 from .planning import plan_script
 from .provenance import provenance
-from .record import RECORD, as_text, change_record, folder_locked
+from .record import RECORD, as_text, change_record, folder_locked, read_record
 from .refusal import say
 from .scheduler import Scheduler
 from .submit import Submitted, submission_command, submit
@@ -43,37 +43,80 @@ def dispatch(script: Path) -> None:
         DispatchError: the job was not submitted, or nobody can say whether it was.
         KeyboardInterrupt: a signal came before the job was in the queue.
     """
-    configuration = load_configuration()
-    token = os.urandom(6).hex()
-    plan, text = _settled(script, configuration, token)
-    scheduler = configuration.site.schedulers[plan.scheduler]
-    argv = submission_command(scheduler, plan, token)
-    folder = plan.project / plan.name
-    job_file = plan.project / plan.script
-    record = as_text(_record(plan, configuration, token, argv))
-    with folder_locked(folder):  # of two calls at the same moment, one goes on
-        if before := submitted_before(folder, plan.name):
-            say(f"relion-dispatch: {before}")
-            return
-        for file in (job_file, folder / RECORD):
-            keep_previous(file)
-        write_atomically(job_file, text)
-        write_atomically(folder / RECORD, record)
+    folder = script.absolute().parent
+    with at_work(folder):
+        configuration = load_configuration()
+        token = os.urandom(6).hex()
+        plan, text = _settled(script, configuration, token)
+        scheduler = configuration.site.schedulers[plan.scheduler]
+        argv = submission_command(scheduler, plan, token)
+        record = as_text(_record(plan, configuration, token, argv))
+        with folder_locked(folder):  # of two calls at the same moment, one goes on
+            if before := submitted_before(folder, plan.name):
+                say(f"relion-dispatch: {before}")
+                return
+            for file in (plan.project / plan.script, folder / RECORD):
+                keep_previous(file)
+            write_atomically(plan.project / plan.script, text)
+            problem = _watcher_written(plan, scheduler, token)
+            write_atomically(folder / RECORD, record)
     if _is_over(plan, script, token):
         return
     try:
-        submitted = submit(scheduler, argv, plan.project, token)
-    except SubmitError as error:
+        submitted = _submitted(scheduler, argv, plan, script, token)
+    except SubmitError:
+        if _is_superseded(folder, token):
+            return
+        raise
+    if submitted is None:
+        return
+    # The job runs: from here on RELION must not be told that it failed.
+    _ignore_signals()
+    try:
+        _after(configuration, scheduler, plan, submitted, token, problem)
+    except Exception as error:
+        say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
+
+
+def _submitted(
+    scheduler: Scheduler, argv: list[str], plan: Plan, script: Path, token: str
+) -> Submitted | None:
+    """The job that the scheduler has taken; None where it is wanted no longer.
+
+    What was not taken, or what nobody can say was taken, does not run from now on.
+
+    Raises:
+        SubmitError: it was not, or nobody can say whether it was.
+    """
+    folder = plan.project / plan.name
+    try:
+        submitted = submit(
+            scheduler, argv, plan.project, token, lambda: _is_over(plan, script, token)
+        )
+    except KeyboardInterrupt:
+        _ignore_signals()
+        return _taken_meanwhile(scheduler, plan, token)
+    except Exception as error:
         if give_up(folder, token):
             _note(folder, token, refused=str(error))
             raise
         # Whatever the submit command said: the job's script runs.
-        submitted = Submitted(None, "", (str(error),))
-    except KeyboardInterrupt:
-        _ignore_signals()
-        submitted = _taken_meanwhile(scheduler, plan, token)
-    # The job runs: from here on RELION must not be told that it failed.
-    _ignore_signals()
+        return Submitted(None, "", (str(error),))
+    if submitted is None:
+        give_up(folder, token)  # an attempt before may still be taken
+    return submitted
+
+
+def _after(
+    configuration: Configuration,
+    scheduler: Scheduler,
+    plan: Plan,
+    submitted: Submitted,
+    token: str,
+    problem: str | None,
+) -> None:
+    """What is good to have once the job is in the queue: its id in the record, its watcher."""
+    folder = plan.project / plan.name
     _note(
         folder,
         token,
@@ -86,7 +129,12 @@ def dispatch(script: Path) -> None:
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
         say(line, sys.stdout)
     if scheduler.watcher and submitted.job_id:
-        _note(folder, token, watcher=_watched(scheduler, plan, submitted.job_id, token))
+        watcher: dict[str, str | None] = {"job_id": None, "warning": problem}
+        if problem is None:
+            watcher = submit_watcher(plan.project, plan.name, scheduler, submitted.job_id, token)
+        if warning := watcher.get("warning"):
+            say(f"relion-dispatch: warning: no watcher: {warning}")
+        _note(folder, token, watcher=watcher)
 
 
 def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str]:
@@ -119,24 +167,47 @@ def _record(
     }
 
 
+def _watcher_written(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
+    """Write the watcher's script; why there is none, for the job can run without it."""
+    if scheduler.watcher is None:
+        return None
+    try:
+        write_atomically(plan.project / plan.name / WATCHER, watcher_script(plan, scheduler, token))
+    except DispatchError as error:
+        return str(error)
+    return None
+
+
 def _is_over(plan: Plan, script: Path, token: str) -> bool:
     """Whether RELION knows an end of this job already, or wants none of it: then nothing is run.
 
-    ``status`` tells RELION the failure of a job that seems never to be submitted, and a user may
-    abort the job while it is being planned.
+    ``status`` tells RELION the failure of a job that seems never to be submitted; a user may abort
+    the job while it is being planned, or run it again while the scheduler does not answer.
     """
     folder = plan.project / plan.name
+    if _is_superseded(folder, token):
+        return True
     if (folder / ABORT_NOW).exists():
         sentence = "The job was aborted in RELION before it was submitted."
         tell(folder, plan.project / plan.errfile, "ABORTED", sentence, token)
     end = end_of(folder)
     if end is None:
         return False
-    told = (folder / f"RELION_JOB_EXIT_{end}").stat().st_mtime
-    if told < script.stat().st_mtime:  # an earlier run's, where it was not RELION that called us
-        return False
+    file = folder / f"RELION_JOB_EXIT_{end}"
+    if file.stat().st_mtime < script.stat().st_mtime:
+        file.unlink()  # an earlier run's, where it was not RELION that called us
+        return _is_over(plan, script, token)
     _note(folder, token, refused=f"RELION_JOB_EXIT_{end} was there before the job was submitted.")
     say(f"relion-dispatch: {plan.name} has ended for RELION ({end}): it was not submitted.")
+    return True
+
+
+def _is_superseded(folder: Path, token: str) -> bool:
+    """Whether the job was run again meanwhile: then what becomes of it is the newer call's."""
+    record = read_record(folder, of_any_run=True)
+    if record is None or record.get("token") == token:
+        return False
+    say(f"relion-dispatch: {folder} was submitted anew meanwhile: this call ends.")
     return True
 
 
@@ -155,15 +226,6 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     )
     _note(plan.project / plan.name, token, refused=sentence)
     raise SubmitError(sentence)
-
-
-def _watched(scheduler: Scheduler, plan: Plan, job_id: str, token: str) -> dict[str, str | None]:
-    """Submit the watcher; its job id, or why there is none: the job itself runs in any case."""
-    try:
-        return {"job_id": submit_watcher(plan, scheduler, job_id, token)}
-    except DispatchError as error:
-        say(f"relion-dispatch: warning: no watcher: {error}")
-        return {"job_id": None, "warning": str(error)}
 
 
 def _note(folder: Path, token: str, **changes: object) -> None:

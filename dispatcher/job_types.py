@@ -161,6 +161,10 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: st
             ) from error
 
 
+# Or the queue of another cluster would be asked for the job.
+_NO_CLUSTER = "without a cluster, which belongs to each command of the scheduler in site.json"
+
+
 def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
     """Check the numbers among job_parameters; `where` is a message's beginning, up to the key.
 
@@ -176,7 +180,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
             )
     for name, wanted, fits in (
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        ("scheduler_options", "a list of texts", _is_list_of_texts),
+        ("scheduler_options", f"a list of texts, {_NO_CLUSTER}", _are_options),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
@@ -190,6 +194,13 @@ def _is_command(value: object) -> bool:
         return isinstance(value, str) and bool(split(value))
     except InputError:
         return False
+
+
+def _are_options(value: object) -> bool:
+    return _is_list_of_texts(value) and not any(
+        option.startswith(("--cluster", "-M"))
+        for option in value  # type: ignore[attr-defined]
+    )
 
 
 def _is_list_of_texts(value: object) -> bool:

@@ -6,11 +6,12 @@ job, and the scheduler's id of it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "overriding"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class Scheduler:
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
         ends: texts of that command's output, and what each says of the end; the first one holds.
+        alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
@@ -74,6 +76,7 @@ class Scheduler:
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+    alive: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
@@ -90,6 +93,16 @@ def filled(arguments: Sequence[str], **values: str) -> list[str]:
     for name, value in values.items():
         found = [argument.replace(f"{{{name}}}", value) for argument in found]
     return found
+
+
+def overriding() -> list[str]:
+    """Variables of the environment that would override, or add to, a scheduler command's arguments.
+
+    A user's ``SBATCH_*`` goes before the job script's directives; ``SQUEUE_PARTITION`` and the like
+    hide jobs, which then seem lost; ``SLURM_CLUSTERS`` holds for some of the commands only.
+    """
+    ours = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
+    return [name for name in os.environ if name.startswith(ours)]
 
 
 def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:

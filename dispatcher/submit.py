@@ -10,7 +10,7 @@ import errno
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from .cache import runtime_folder
 from .errors import SubmitError
 from .jobs.job_queue import ask_queue
 from .plan import Plan
-from .scheduler import Scheduler, filled
+from .scheduler import Scheduler, filled, overriding
 from .submit_answer import Answer, read_answer
 
 __all__ = ["Submitted", "lock_file", "submission_command", "submit", "submit_beside"]
@@ -58,8 +58,16 @@ def submission_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str
     return [*command, *marks, script, *([token] if scheduler.detached else [])]
 
 
-def submit(scheduler: Scheduler, argv: Sequence[str], project: Path, token: str) -> Submitted:
+def submit(
+    scheduler: Scheduler,
+    argv: Sequence[str],
+    project: Path,
+    token: str,
+    is_over: Callable[[], bool],
+) -> Submitted | None:
     """Run the submit command in the project's folder until the job is taken or refused for good.
+
+    None when `is_over` said before one more attempt that the job is wanted no longer.
 
     Raises:
         SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
@@ -86,6 +94,8 @@ def submit(scheduler: Scheduler, argv: Sequence[str], project: Path, token: str)
             if answer.outcome == "refused":
                 raise SubmitError(_sentence(answer))
             if queue and waited:
+                if is_over():
+                    return None
                 break
             if not scheduler.queue_command or time.monotonic() + pause > last_try:
                 raise SubmitError(_given_up(answer, queue is not None, len(attempts)))
@@ -109,7 +119,7 @@ def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
 def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[Answer, str]:
     program = argv[0]
     try:
-        done = host.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
+        done = host.run(argv, cwd=project, timeout=scheduler.timeout, unset=overriding())
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return Answer("unclear", None, what), ""
@@ -123,14 +133,9 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
 
 def _started(argv: Sequence[str], project: Path) -> int:
     try:
-        return host.detached(argv, cwd=project, unset=_overriding())
+        return host.detached(argv, cwd=project, unset=overriding())
     except OSError as error:
         raise _cannot_start(argv[0], error) from error
-
-
-def _overriding() -> list[str]:
-    """A user's SBATCH_* would silently override the script's own directives."""
-    return [name for name in os.environ if name.startswith("SBATCH_")]
 
 
 def _cannot_start(program: str, error: OSError) -> SubmitError:

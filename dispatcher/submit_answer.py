@@ -30,7 +30,8 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> Answer:
 
     Commands can print warnings before the job id, or end with status 0 and still have failed.
     """
-    printed = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()[:400]
+    everything = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
+    printed = everything[:400]
     found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
     if done.status == 0 and found:
         return Answer("taken", found[1], f'"{program}" named job {found[1]}')
@@ -41,5 +42,5 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> Answer:
         f'the submit command "{program}" failed with status {done.status}: '
         f"{printed or 'it printed nothing'}"
     )
-    passing = any(re.search(each, printed, re.IGNORECASE) for each in scheduler.transient)
-    return Answer("unclear" if passing else "refused", None, what)
+    passing = any(re.search(each, everything, re.IGNORECASE) for each in scheduler.transient)
+    return Answer("unclear" if passing or done.status < 0 else "refused", None, what)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .. import host
-from ..errors import InputError, SubmitError
-from ..scheduler import filled
+from ..errors import DispatchError, InputError, SubmitError
+from ..scheduler import filled, overriding
 from ..site import Site
 from .exit_files import ABORT_NOW, end_of, tell
 from .project_jobs import Job, look
@@ -42,16 +42,15 @@ def cancel(project: Path, site: Site, name: str) -> str:
 
 
 def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
-    """Cancel the jobs that wait in the queue though RELION's user has pressed Abort.
-
-    Raises:
-        SubmitError: the scheduler does not answer, or a job does not end.
-        WriteError: RELION cannot be told.
-    """
+    """Cancel the jobs that wait in the queue though RELION's user has pressed Abort; a sentence for
+    each on what came of it."""
     for job in jobs:
         waits = job.queue and job.queued and job.queue.is_pending(job.queued)
         if waits and job.status == "Running" and job.wants_abort:
-            yield _cancel(project, site, job)
+            try:
+                yield _cancel(project, site, job)
+            except DispatchError as error:
+                yield f"{job.name}: {error}"
 
 
 def _cancel(project: Path, site: Site, job: Job) -> str:
@@ -63,7 +62,7 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
             f"abort file is there, so that the job ends by itself; or try again later."
         )
     waited = bool(queued and job.queue.is_pending(queued))
-    living = job.queue.living(job.token)
+    living = job.living
     for each in living:
         _scheduler_cancels(job, each.job_id, project)
     if living:
@@ -79,7 +78,7 @@ def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
     assert job.scheduler
     command = filled(job.scheduler.cancel_command, job_id=job_id)
     try:
-        done = host.run(command, cwd=project, timeout=job.scheduler.timeout)
+        done = host.run(command, cwd=project, timeout=job.scheduler.timeout, unset=overriding())
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SubmitError(f"{command[0]} does not work ({error}): try again.") from error
     if done.status != 0:

@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["give_up"]
+__all__ = ["give_up", "is_claimed"]
 
 
 def give_up(folder: Path, token: str) -> bool:
@@ -22,9 +22,18 @@ def give_up(folder: Path, token: str) -> bool:
     began = time.strftime("%Y-%m-%dT%H:%M:%S")
     owner = f"{os.uname().nodename}, process {os.getpid()}, {began}, and gave the submission up"
     try:
-        (folder / f".dispatch_claim.{token}").symlink_to(owner)
+        _link(folder, token).symlink_to(owner)
     except FileExistsError:
         return False
     except OSError:
         return True
     return True
+
+
+def is_claimed(folder: Path, token: str) -> bool:
+    """Whether the submission's script has run, or was kept from it."""
+    return os.path.lexists(_link(folder, token))
+
+
+def _link(folder: Path, token: str) -> Path:
+    return folder / f".dispatch_claim.{token}"

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from ..errors import WriteError
 from ..record import folder_locked, read_record
 
-__all__ = ["ABORT_NOW", "CONTROL", "End", "end_of", "tell"]
+__all__ = ["ABORT_NOW", "End", "control_folder", "end_of", "look_again", "tell"]
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
-CONTROL = ".dispatch_control"  # where a running job's programs put their exit files
 _ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
 
 
+def control_folder(folder: Path, token: str | None) -> Path:
+    """Where a running job's programs put their exit files, and its script keeps what it needs at a
+    full disk: ``reserve``, which takes room, and ``ending``, to be renamed."""
+    return folder / f".dispatch_control.{token}"
+
+
 def end_of(folder: Path) -> End | None:
-    """What RELION finds in a job's folder; None while the job has not ended for it."""
-    return next((end for end in _ENDS if _file(folder, end).exists()), None)
+    """What RELION finds in a job's folder; None while the job has not ended for it, or where the
+    folder cannot be looked into."""
+    return next((end for end in _ENDS if os.access(_file(folder, end), os.F_OK)), None)
+
+
+def look_again(folder: Path) -> None:
+    """Have a network file system forget which files were not there."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        next(entries, None)
 
 
 def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None) -> bool:
@@ -27,18 +41,28 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
 
     It is not done where RELION knows an end already, or where the job was submitted anew
     meanwhile: its record then has another token. `token` None stands for a job without a record.
-    Of several who tell at the same moment one does.
+    Of several who tell at the same moment one does. A full disk may have no room for the sentence.
 
     Raises:
         WriteError: the folder cannot be written.
     """
     with folder_locked(folder):
+        look_again(folder)
         record = read_record(folder)
         if end_of(folder) or (record or {}).get("token") != token:
             return False
+        control = control_folder(folder, token)
+        with suppress(OSError):
+            (control / "reserve").unlink()
+        with (
+            suppress(OSError),
+            errfile.open("a", encoding="utf-8", errors="surrogateescape") as stream,
+        ):
+            stream.write(f"relion-dispatch: {sentence}\n")
         try:
-            with errfile.open("a", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.write(f"relion-dispatch: {sentence}\n")
+            with suppress(FileNotFoundError):
+                (control / "ending").rename(_file(folder, end))
+                return True
             _file(folder, end).touch()
         except OSError as error:
             raise WriteError(

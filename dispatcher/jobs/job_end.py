@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from .. import host
-from ..scheduler import Scheduler, filled
+from ..scheduler import Scheduler, filled, overriding
 
 __all__ = ["ask_end", "why_ended"]
 
@@ -27,13 +27,17 @@ def why_ended(scheduler: Scheduler, printed: str) -> str:
     return f"{says} ({facts})" if facts else says
 
 
-def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str:
-    """Ask the scheduler why a job ended."""
+def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
+    """Ask the scheduler why a job ended; None if it says that the job has not."""
     printed = ""
     if scheduler.end_command and job_id:
         command = filled(scheduler.end_command, job_id=job_id)
         try:
-            printed = host.run(command, cwd=project, timeout=scheduler.timeout).stdout
+            printed = host.run(
+                command, cwd=project, timeout=scheduler.timeout, unset=overriding()
+            ).stdout
         except (OSError, subprocess.TimeoutExpired):
             printed = ""
+    if any(text in printed for text in scheduler.alive):
+        return None
     return why_ended(scheduler, printed)

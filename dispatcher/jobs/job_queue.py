@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import host
-from ..scheduler import Scheduler
+from ..scheduler import Scheduler, overriding
 
 __all__ = ["Queue", "QueuedJob", "ask_queue", "read_queue"]
 
@@ -17,7 +17,7 @@ __all__ = ["Queue", "QueuedJob", "ask_queue", "read_queue"]
 class QueuedJob(NamedTuple):
     """A job in the queue, in the scheduler's own words; "" for what it does not tell.
 
-    `time` is what it has run so far.
+    `time` is what it has run so far. Jobs that were not dispatched have no token.
     """
 
     job_id: str
@@ -29,19 +29,27 @@ class QueuedJob(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """The dispatched jobs of this user that a scheduler knows, ended ones of late included."""
+    """The jobs of this user that a scheduler knows, ended ones of late included."""
 
     scheduler: Scheduler
     jobs: tuple[QueuedJob, ...]
 
-    def job(self, token: str) -> QueuedJob | None:
-        """The job with this token; of several, one that has not ended, else the first."""
-        found = (job for job in self.jobs if job.token == token)
-        return next(iter(self.living(token)), None) or next(found, None)
+    def job(self, token: str, job_id: str | None = None) -> QueuedJob | None:
+        """The job with this token; of several, one that has not ended, else the first.
 
-    def living(self, token: str) -> list[QueuedJob]:
-        """The jobs with this token that have not ended: a scheduler may have taken it twice."""
-        return [job for job in self.jobs if job.token == token and not self.has_ended(job)]
+        Where the token was taken from a job, as by an admin's change of its comment, its id tells.
+        """
+        found = self._found(token, job_id)
+        return next(iter(self.living(token, job_id)), None) or next(iter(found), None)
+
+    def living(self, token: str, job_id: str | None = None) -> list[QueuedJob]:
+        """The jobs of `job` that have not ended: a scheduler may have taken it twice."""
+        return [job for job in self._found(token, job_id) if not self.has_ended(job)]
+
+    def _found(self, token: str, job_id: str | None) -> list[QueuedJob]:
+        return [
+            job for job in self.jobs if (job.token == token if job.token else job.job_id == job_id)
+        ]
 
     def has_ended(self, job: QueuedJob) -> bool:
         """Whether it is over."""
@@ -61,13 +69,12 @@ def _jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
     pattern = re.compile(scheduler.queue_pattern or "(?!)", re.MULTILINE)
     for found in pattern.finditer(printed):
         groups = found.groupdict()
-        if groups["token"]:
-            yield QueuedJob(
-                groups["id"],
-                groups["state"],
-                groups["token"],
-                *(groups.get(name) or "" for name in ("node", "reason", "time")),
-            )
+        yield QueuedJob(
+            groups["id"],
+            groups["state"],
+            groups["token"] or "",
+            *(groups.get(name) or "" for name in ("node", "reason", "time")),
+        )
 
 
 def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
@@ -78,7 +85,9 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
     if not scheduler.queue_command:
         return None
     try:
-        done = host.run(scheduler.queue_command, cwd=project, timeout=scheduler.timeout)
+        done = host.run(
+            scheduler.queue_command, cwd=project, timeout=scheduler.timeout, unset=overriding()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     if done.status != 0 or any(re.search(each, done.stderr) for each in scheduler.transient):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import job_star
 from ..errors import InputError
 from ..record import RECORD, SUBMISSION, read_record
 from ..scheduler import Scheduler
@@ -30,8 +31,9 @@ class Job(NamedTuple):
         folder: the job's folder.
         status: RELION's, as it will be once it has seen the job's exit file.
         record: the record of the current submission, if there is one.
-        is_own: whether this user submitted it.
-        scheduler: the site's scheduler that the record names, if the site has it.
+        last_record: the newest record that can be read, be it an earlier submission's.
+        is_own: whether this user submitted it, or would have.
+        scheduler: the site's scheduler that the last record names, if the site has it.
         queue: that scheduler's queue; None where it was not asked, or did not answer.
     """
 
@@ -39,6 +41,7 @@ class Job(NamedTuple):
     folder: Path
     status: str
     record: Mapping[str, Any] | None
+    last_record: Mapping[str, Any] | None
     is_own: bool
     scheduler: Scheduler | None
     queue: Queue | None
@@ -46,7 +49,12 @@ class Job(NamedTuple):
     @property
     def queued(self) -> QueuedJob | None:
         """The job in the queue."""
-        return self.queue.job(self.token) if self.queue else None
+        return self.queue.job(*_marks(self.record)) if self.queue and self.record else None
+
+    @property
+    def living(self) -> list[QueuedJob]:
+        """The jobs of the last record that are in the queue and have not ended."""
+        return self.queue.living(*_marks(self.last_record)) if self.queue else []
 
     @property
     def token(self) -> str:
@@ -81,8 +89,8 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     queues: dict[str, Queue | None] = {}
     looked = []
     for job in jobs:
-        if job.scheduler and job.record and _may_be_there(job, job.record):
-            name = str(job.record["scheduler"])
+        if job.scheduler and job.last_record and _may_be_there(job, job.last_record):
+            name = str(job.last_record["scheduler"])
             if name not in queues:
                 queues[name] = ask_queue(job.scheduler, project)
             job = job._replace(queue=queues[name])
@@ -96,23 +104,52 @@ def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
     return here and job.is_own and (job.status == "Running" or "refused" in record)
 
 
+def _marks(record: Mapping[str, Any] | None) -> tuple[str, str | None]:
+    """Token and job id of a record, as far as it has them."""
+    found = record or {}
+    return str(found.get("token", "")), found.get("job_id")
+
+
 def _read(project: Path, name: str, status: str, site: Site) -> Job:
     folder = project / name
+    last = read_record(folder, of_any_run=True)
     # Of a job that is over the record holds in any case: a copied project has new times.
-    record = read_record(folder, of_any_run=status != "Running")
+    record = read_record(folder) if status == "Running" else last
     end = end_of(folder) if status == "Running" else None
     own = False
     with suppress(OSError):
         own = (folder / (RECORD if record else SUBMISSION)).stat().st_uid == os.getuid()
+    if status == "Running" and not end and _is_anothers(project, folder, record):
+        record, own = None, False
     return Job(
         name=name,
         folder=folder,
         status=_ENDED[end] if end else status,
         record=record,
+        last_record=last,
         is_own=own and (record is not None or is_ours(folder / SUBMISSION)),
-        scheduler=site.schedulers.get(str((record or {}).get("scheduler"))),
+        scheduler=site.schedulers.get(str((last or {}).get("scheduler"))),
         queue=None,
     )
+
+
+def _is_anothers(project: Path, folder: Path, record: Mapping[str, Any] | None) -> bool:
+    """Whether a job that runs for RELION is none of ours, whatever the record says.
+
+    RELION runs it without the queue: it writes no submission script then, and the record is an
+    earlier run's. Or the folder was copied with its project, and the job runs in the original.
+    """
+    gui = job_star.read(folder / "job.star")
+    if gui and gui.options.get("do_queue") == "No":
+        return True
+    if record is None:
+        return False
+    if "run" in record:  # its end was told, and RELION has removed the file since
+        return True
+    with suppress(OSError):
+        original = Path(str(record.get("project", project))) / folder.relative_to(project) / RECORD
+        return not original.samefile(folder / RECORD)
+    return False
 
 
 def find_job(project: Path, named: str) -> str:

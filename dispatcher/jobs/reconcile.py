@@ -7,23 +7,31 @@ import shutil
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .. import host
 from ..atomic_files import remove_unfinished
+from ..errors import WriteError
 from ..record import RECORD, SUBMISSION, change_record
-from ..scheduler import filled
+from ..scheduler import filled, overriding
 from ..site import Site
-from .claim import give_up
-from .exit_files import CONTROL, End, tell
+from .claim import give_up, is_claimed
+from .exit_files import End, control_folder, look_again, tell
 from .job_end import ask_end
 from .project_jobs import Job, look
-from .submitted_before import is_being_submitted
+from .submitted_before import (
+    BEING_SUBMITTED,
+    HOOK,
+    age,
+    hook_at_work,
+    is_being_submitted,
+)
+from .watcher import WATCHER, submit_watcher
 
 __all__ = ["is_lost", "looked_and_reconciled"]
 
 GRACE = 5  # seconds in which a job's last files may still be on their way
-BEING_SUBMITTED = 600  # seconds after which nobody is submitting a job any more
 
 
 def looked_and_reconciled(
@@ -31,19 +39,23 @@ def looked_and_reconciled(
 ) -> tuple[list[Job], list[str]]:
     """The project's jobs, and a sentence for each whose end RELION was told just now.
 
-    A job that seems lost is looked at twice, some seconds apart.
+    A job that seems lost is looked at twice, some seconds apart. Where RELION cannot be told, the
+    sentence says so.
 
     Raises:
         InputError: the project has no pipeline, or it cannot be read.
-        WriteError: RELION cannot be told.
     """
     jobs = look(project, site, names)
     _mend(jobs, project)
-    if not any(is_lost(job) for job in jobs):
+    lost = {(job.name, job.token) for job in jobs if is_lost(job)}
+    if not lost:
         return jobs, []
     time.sleep(GRACE)
+    for name, _ in lost:
+        look_again(project / name)
     jobs = look(project, site, names)
-    told = list(_tell_lost(jobs, project))
+    still_lost = [job for job in jobs if (job.name, job.token) in lost and is_lost(job)]
+    told = list(_tell_lost(still_lost, project))
     return (look(project, site, names) if told else jobs), told
 
 
@@ -52,67 +64,92 @@ def is_lost(job: Job) -> bool:
     if job.status != "Running" or not job.is_own:
         return False
     if job.record is None:
-        return _age(job) > BEING_SUBMITTED
+        return _has_no_hook(job) and _is_in_no_queue(job)
     if "refused" in job.record:
-        return not _is_submitted_now(job)
-    if job.queue is None or not job.token:
+        return not is_being_submitted(job.record, job.folder)
+    if job.queue is None or not job.token or job.living:
         return False
-    if job.queued and not job.queue.has_ended(job.queued):
-        return False
-    return job.record.get("job_id") is not None or not _is_submitted_now(job)
+    return job.record.get("job_id") is not None or not is_being_submitted(job.record, job.folder)
 
 
-def _is_submitted_now(job: Job) -> bool:
-    """Whether the process that wrote the record still works on it; by its age on other machines."""
-    assert job.record is not None
-    if job.record.get("host") != os.uname().nodename:
-        return _age(job) < BEING_SUBMITTED
-    return is_being_submitted(job.record, job.name)
+def _has_no_hook(job: Job) -> bool:
+    """Whether the process that RELION called for the job is no more."""
+    process = hook_at_work(job.folder)
+    if process and process.get("host") == os.uname().nodename:
+        return not is_being_submitted(process, job.folder)
+    return age(job.folder) > BEING_SUBMITTED
 
 
-def _age(job: Job) -> float:
-    """Seconds since RELION wrote the submission script."""
-    try:
-        return time.time() - (job.folder / SUBMISSION).stat().st_mtime
-    except OSError:
-        return 0
+def _is_in_no_queue(job: Job) -> bool:
+    """Whether a record that seems to be an earlier run's has no job any more.
+
+    A clock that is wrong, or a script that was copied or touched, makes it seem so. Nor is a
+    record that cannot be read none at all.
+    """
+    if job.last_record is None:
+        return not os.access(job.folder / RECORD, os.F_OK)
+    if job.queue is None:
+        return not (job.scheduler and job.scheduler.queue_command)
+    return not job.living
 
 
 def _mend(jobs: Sequence[Job], project: Path) -> None:
-    """Add job ids that a killed process could not write; cancel what RELION was told to be over."""
+    """Do what a process that was killed could not: add the job's id to its record, submit its
+    watcher, cancel what RELION was told to be over."""
     for job in jobs:
         if not (job.queue and job.queued and job.record and job.scheduler):
             continue
         if "refused" in job.record:
-            for each in job.queue.living(job.token) if job.scheduler.cancel_command else []:
+            for each in job.living if job.scheduler.cancel_command else []:
                 _run(filled(job.scheduler.cancel_command, job_id=each.job_id), project)
-        elif job.record.get("job_id") is None and not _is_submitted_now(job):
-            change_record(job.folder, job.token, job_id=job.queued.job_id)
+        elif not is_being_submitted(job.record, job.folder):
+            with suppress(WriteError):  # the next look finds it again
+                _complete(job, project)
+
+
+def _complete(job: Job, project: Path) -> None:
+    assert job.record and job.scheduler
+    if not job.living:
+        return
+    job_id = job.living[0].job_id
+    if job.record.get("job_id") is None:
+        change_record(job.folder, job.token, job_id=job_id)
+    if job.scheduler.watcher and "watcher" not in job.record and (job.folder / WATCHER).exists():
+        watcher = submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+        change_record(job.folder, job.token, watcher=watcher)
 
 
 def _run(command: Sequence[str], project: Path) -> None:
     try:
-        host.run(command, cwd=project, timeout=30)
+        host.run(command, cwd=project, timeout=30, unset=overriding())
     except (OSError, subprocess.TimeoutExpired):
         return  # the next look finds it again
 
 
 def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
     for job in jobs:
-        if not is_lost(job):
-            continue
         sentence = _why(job, project)
+        if sentence is None:
+            continue
         if job.token:
             give_up(job.folder, job.token)  # what may still be on its way to the queue
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
-        if tell(job.folder, job.errfile, end, sentence, job.token or None):
-            # Nobody is left to remove what its hook and its script were working on.
-            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", f"{SUBMISSION}.watch"))
-            shutil.rmtree(job.folder / CONTROL, ignore_errors=True)
-            yield f"{job.name}: {sentence}"
+        try:
+            if not tell(job.folder, job.errfile, end, sentence, job.token or None):
+                continue
+        except WriteError as error:
+            yield f"{job.name}: {error}"
+            continue
+        # Nobody is left to remove what its hook and its script were working on.
+        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", WATCHER))
+        shutil.rmtree(control_folder(job.folder, job.token), ignore_errors=True)
+        with suppress(OSError):
+            (job.folder / HOOK).unlink()
+        yield f"{job.name}: {sentence}"
 
 
-def _why(job: Job, project: Path) -> str:
+def _why(job: Job, project: Path) -> str | None:
+    """Why RELION is told now; None where the scheduler says that the job has not ended."""
     if job.record is None:
         return (
             "The job was never submitted, as relion-dispatch ended before it could be: run it "
@@ -121,11 +158,12 @@ def _why(job: Job, project: Path) -> str:
     if "refused" in job.record:
         return str(job.record["refused"])
     job_id = job.queued.job_id if job.queued else job.record.get("job_id")
-    if job_id is None:
+    if job_id is None and not is_claimed(job.folder, job.token):
         return (
             "relion-dispatch ended while it submitted the job, and the queue does not have it: "
             "run it again."
         )
     assert job.scheduler
-    why = ask_end(job.scheduler, str(job_id), project)
-    return f"The job (number {job_id} in the queue) ended without a word of its own script: {why}."
+    why = ask_end(job.scheduler, str(job_id or ""), project)
+    number = f" (number {job_id} in the queue)" if job_id else ""
+    return why and f"The job{number} ended without a word of its own script: {why}."

@@ -6,24 +6,68 @@ Other callers (a wrapper that tries again, a user in a second terminal) may call
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ..record import SUBMISSION, read_record
 from .exit_files import end_of
 
-__all__ = ["is_being_submitted", "submitted_before"]
+__all__ = ["HOOK", "age", "at_work", "hook_at_work", "is_being_submitted", "submitted_before"]
+
+HOOK = ".dispatch_hook"  # which process works on a job that has no record yet
+BEING_SUBMITTED = 600  # seconds after which no process of another machine submits a job any more
 
 
-def is_being_submitted(record: Mapping[str, Any], name: str) -> bool:
-    """Whether the process that wrote the record still works on it; for records of this machine."""
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Let others know, while the block runs, which process works on the job."""
+    note = folder / HOOK
+    with suppress(OSError):
+        note.write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
     try:
-        command = Path(f"/proc/{record.get('pid')}/cmdline").read_bytes()
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink()
+
+
+def hook_at_work(folder: Path) -> Mapping[str, Any] | None:
+    """What a hook has noted on itself for the current run; None where there is no such note."""
+    try:
+        note = folder / HOOK
+        if note.stat().st_mtime < (folder / SUBMISSION).stat().st_mtime:
+            return None
+        found = json.loads(note.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def is_being_submitted(process: Mapping[str, Any], folder: Path) -> bool:
+    """Whether the process that wrote the record, or the note, still works on the job.
+
+    One of another machine is believed to, until the submission script has a certain age.
+    """
+    if process.get("host") != os.uname().nodename:
+        return age(folder) < BEING_SUBMITTED
+    try:
+        command = Path(f"/proc/{process.get('pid')}/cmdline").read_bytes()
     except OSError:
         return False
-    return f"{name}/{SUBMISSION}".encode() in command
+    return f"{folder.parent.name}/{folder.name}/{SUBMISSION}".encode() in command
+
+
+def age(folder: Path) -> float:
+    """Seconds since RELION wrote the submission script."""
+    try:
+        return time.time() - (folder / SUBMISSION).stat().st_mtime
+    except OSError:
+        return 0
 
 
 def submitted_before(folder: Path, name: str) -> str | None:
@@ -41,6 +85,9 @@ def submitted_before(folder: Path, name: str) -> str | None:
             "this second call does nothing. If that job is gone, `relion-dispatch status` tells "
             "RELION so."
         )
-    if record.get("host") == os.uname().nodename and is_being_submitted(record, name):
-        return f"{name} is being submitted by process {record.get('pid')}: this call does nothing."
+    if is_being_submitted(record, folder):
+        return (
+            f"{name} is being submitted by process {record.get('pid')} of {record.get('host')}: "
+            "this call does nothing."
+        )
     return None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from ..atomic_files import write_atomically
+from pathlib import Path
+
+from ..errors import DispatchError
 from ..job_script import job_variables
 from ..plan import Plan
+from ..record import SUBMISSION
 from ..scheduler import Scheduler, filled
 from ..submit import submit_beside
 from ..templates import environment, render, template_folders
 
-__all__ = ["submit_watcher", "watcher_script"]
+__all__ = ["WATCHER", "submit_watcher", "watcher_script"]
+
+WATCHER = f"{SUBMISSION}.watch"
 
 
-def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) -> str:
-    """Render the watcher's script.
+def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
+    """Render the watcher's script, whose argument is the job's id.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
@@ -21,10 +26,9 @@ def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) ->
     watcher = scheduler.watcher
     variables = {
         **job_variables(plan, token),
-        "job_id": job_id,
         "detached": scheduler.detached,
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
-        "end_command": filled(scheduler.end_command, job_id=job_id),
+        "end_command": scheduler.end_command,
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
@@ -32,15 +36,15 @@ def watcher_script(plan: Plan, scheduler: Scheduler, job_id: str, token: str) ->
     return render(environment(template_folders()), "watcher.sh.j2", variables)
 
 
-def submit_watcher(plan: Plan, scheduler: Scheduler, job_id: str, token: str) -> str:
-    """Write the script and submit it; its job id.
-
-    Raises:
-        DispatchError: the job `job_id` has no watcher.
-    """
+def submit_watcher(
+    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str
+) -> dict[str, str | None]:
+    """Submit the script; for the record its job id, or why there is none: the job runs anyway."""
     assert scheduler.watcher is not None
-    script = f"{plan.name}/run_submit.script.watch"
-    write_atomically(plan.project / script, watcher_script(plan, scheduler, job_id, token))
-    values = {"job_id": job_id, "name": plan.name, "token": token}
-    command = filled(scheduler.watcher.submit_command, **values)
-    return submit_beside(scheduler, [*command, script], plan.project)
+    try:
+        values = {"job_id": job_id, "name": name, "token": token}
+        command = filled(scheduler.watcher.submit_command, **values)
+        script = f"{name}/{WATCHER}"
+        return {"job_id": submit_beside(scheduler, [*command, script, job_id], project)}
+    except DispatchError as error:
+        return {"job_id": None, "warning": str(error)}

@@ -5,7 +5,6 @@ The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slu
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,81 +12,29 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs import cancel as cancelling
-from dispatcher.jobs import reconcile
 from dispatcher.jobs.job_status import iteration_reached, last_sentence
 from dispatcher.jobs.project_jobs import find_job
 from dispatcher.jobs.relion_pipeline import Process, read_processes
-from dispatcher.record import as_text, change_record, read_record
+from dispatcher.record import change_record, read_record
 
+from .pipeline_jobs import (  # noqa: F401  (fixtures)
+    HEADS,
+    NUMBERS,
+    TOKEN,
+    WORDS,
+    AddJob,
+    adding_jobs,
+    stand_in_slurm,
+    status,
+    without_grace,
+)
 from .stand_in_scheduler import StandIn, record_of
 
-TOKEN = "0123456789ab"
-SCRIPT = "#!/bin/bash\nexit 64\noutfile: {job}/run.out\n----- commands -----\n"
-HEADS = "\n# version 50001\n\ndata_pipeline_processes\n\nloop_ \n_rlnPipeLineProcessName #1 \n"
-WORDS = "_rlnPipeLineProcessAlias #2 \n_rlnPipeLineProcessTypeLabel #3 \n"
-WORDS += "_rlnPipeLineProcessStatusLabel #4 \n"
-NUMBERS = WORDS.replace("Label", "")
-
-AddJob = Callable[..., Path]
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, site: Callable[..., Path]) -> StandIn:
-    return StandIn(tmp_path / "slurm", site)
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same in less time."""
-    monkeypatch.setattr(reconcile, "GRACE", 0.2)
-    monkeypatch.setattr(cancelling, "GRACE", 0.2)
-
-
-@pytest.fixture
-def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
-    """Add a job to RELION's pipeline, with a record; returns its folder."""
-    monkeypatch.chdir(project)
-    pipeline = project / "default_pipeline.star"
-    pipeline.write_text(HEADS + WORDS)
-
-    def add(
-        name: str = "Refine3D/job019", status: str = "Running", *, record: bool = True, **keys: Any
-    ) -> Path:
-        with pipeline.open("a") as stream:
-            stream.write(f"{name}/ None relion.refine3d {status}\n")
-        folder = project / name
-        folder.mkdir(parents=True)
-        (folder / "run_submit.script").write_text(SCRIPT.format(job=name))
-        if record:
-            described = {
-                "job": name,
-                "scheduler": "slurm",
-                "image": {"name": "relion", "version": "5.1.0"},
-                "nproc": 9,
-                "ngpu": 4,
-                "host": os.uname().nodename,
-                "pid": 0,
-                "dispatched": "2024-05-01T10:00:00+00:00",
-                "token": TOKEN,
-                "job_id": "17",
-                **keys,
-            }
-            (folder / "dispatch.json").write_text(as_text(described))
-        return folder
-
-    return add
-
-
-def status(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    capsys.readouterr()
-    assert main(["status", "--json"]) == 0
-    return list(json.loads(capsys.readouterr().out))
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.mark.parametrize(

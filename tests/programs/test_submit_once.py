@@ -266,6 +266,43 @@ def test_a_job_that_relion_was_told_to_be_over_is_not_submitted(
     assert slurm.calls("sbatch") == []
 
 
+@pytest.mark.parametrize("meanwhile", ["run again", "aborted", "told that it failed"])
+def test_nothing_is_tried_again_for_a_job_that_is_wanted_no_longer(
+    meanwhile: str, slurm: StandIn, script: Path
+) -> None:
+    folder = script.parent
+    newer = {"token": "f" * 12, "job_id": "18"}
+    happens = {
+        "run again": f"echo '{json.dumps(newer)}' > '{folder}/dispatch.json'",
+        "aborted": f"touch '{folder}/RELION_JOB_ABORT_NOW'",
+        "told that it failed": f"touch '{folder}/RELION_JOB_EXIT_FAILURE'",
+    }
+    slurm.submits(f"{happens[meanwhile]}; {TIMED_OUT}")
+
+    assert call_hook(script) == 0
+
+    assert len(slurm.calls("sbatch")) == 1
+    (claim,) = folder.glob(".dispatch_claim.*")
+    assert str(claim.readlink()).endswith("gave the submission up")
+    if meanwhile == "run again":
+        assert record_of(folder) == newer
+        assert not list(folder.glob("RELION_JOB_EXIT_*"))
+    elif meanwhile == "aborted":
+        assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+def test_a_refusal_says_nothing_of_a_newer_run(slurm: StandIn, script: Path) -> None:
+    newer = {"token": "f" * 12, "job_id": "18"}
+    slurm.submits(
+        f"echo '{json.dumps(newer)}' > '{script.parent}/dispatch.json'; echo no >&2; exit 1"
+    )
+
+    assert call_hook(script) == 0
+
+    assert record_of(script.parent) == newer
+    assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
+
+
 def test_an_earlier_runs_end_does_not_hold_for_this_one(slurm: StandIn, script: Path) -> None:
     failure = script.parent / "RELION_JOB_EXIT_FAILURE"
     failure.touch()
@@ -274,6 +311,8 @@ def test_an_earlier_runs_end_does_not_hold_for_this_one(slurm: StandIn, script: 
     assert call_hook(script) == 0
 
     assert len(slurm.calls("sbatch")) == 1
+    assert not failure.exists(), "or the job's script would not start"
+    assert not (script.parent / ".dispatch_hook").exists()
 
 
 def test_what_the_job_has_added_to_the_record_stays(slurm: StandIn, script: Path) -> None:

@@ -6,6 +6,7 @@ scontrol is a stand-in that prints recorded output; tests/system/test_status.py 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -35,11 +36,11 @@ def folder(corpus_job: Callable[[str], Path]) -> Path:
     return folder
 
 
-def watcher(folder: Path, scheduler: str, job_id: str, **parameters: object) -> str:
+def watcher(folder: Path, scheduler: str, **parameters: object) -> str:
     configuration = load_configuration()
     plan = plan_script(folder / "run_submit.script", configuration)
     plan = plan._replace(directives=scheduler, job_parameters={**plan.job_parameters, **parameters})
-    return watcher_script(plan, configuration.site.schedulers[scheduler], job_id, TOKEN)
+    return watcher_script(plan, configuration.site.schedulers[scheduler], TOKEN)
 
 
 def run(script: str, tmp_path: Path, said: str = "") -> None:
@@ -48,7 +49,7 @@ def run(script: str, tmp_path: Path, said: str = "") -> None:
     (programs / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{said}\n')
     (programs / "scontrol").chmod(0o755)
     subprocess.run(
-        ["bash", "-c", script],
+        ["bash", "-c", script, "watcher", "17"],
         env={"PATH": f"{programs}:{os.environ['PATH']}"},
         check=False,
         timeout=60,
@@ -59,7 +60,7 @@ def run(script: str, tmp_path: Path, said: str = "") -> None:
 def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_path: Path) -> None:
     recorded = DATA / f"{name}.txt"
 
-    run(watcher(folder, "slurm", "17"), tmp_path, f"cat '{recorded}'")
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
     why = why_ended(load_configuration().site.schedulers["slurm"], recorded.read_text())
     sentence = f"relion-dispatch: The job ended before its script could say why: {why}.\n"
@@ -69,7 +70,7 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
 
 
 def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_path: Path) -> None:
-    run(watcher(folder, "slurm", "17"), tmp_path, "exit 1")
+    run(watcher(folder, "slurm"), tmp_path, "exit 1")
 
     assert "it was killed, or its node was lost." in (folder / "run.err").read_text()
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
@@ -78,26 +79,46 @@ def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_pat
 def test_an_aborted_job_is_aborted(folder: Path, tmp_path: Path) -> None:
     (folder / "RELION_JOB_ABORT_NOW").touch()
 
-    run(watcher(folder, "slurm", "17"), tmp_path, f"cat '{DATA}/cancelled.txt'")
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/cancelled.txt'")
 
     assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
     assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
 
 
 @pytest.mark.parametrize(
-    "case", ["SUCCESS", "FAILURE", "ABORTED", "another token", "no record", "submitted since"]
+    "case",
+    [
+        "SUCCESS",
+        "FAILURE",
+        "ABORTED",
+        "another token",
+        "no record",
+        "submitted since",
+        "another copy has the job",
+        "the end was told before",
+        "RELION runs it without the queue",
+    ],
 )
 def test_it_keeps_silent_where_there_is_nothing_to_tell(
     case: str, folder: Path, tmp_path: Path
 ) -> None:
     record = folder / "dispatch.json"
-    script = watcher(folder, "slurm", "17")
+    script = watcher(folder, "slurm")
     if case == "another token":
         record.write_text(as_text({"token": "ffffffffffff"}))
     elif case == "no record":
         record.unlink()
     elif case == "submitted since":
         os.utime(record, (1, 1))
+    elif case == "another copy has the job":
+        (folder / f".dispatch_claim.{TOKEN}").symlink_to("gpu2, process 5, now, job 18")
+    elif case == "the end was told before":
+        record.write_text(as_text({"token": TOKEN, "job_id": "17", "run": {"ending": "FAILURE"}}))
+    elif case == "RELION runs it without the queue":
+        star = folder / "job.star"
+        text = re.sub(r"(do_queue +)Yes", r"\1No", star.read_text())
+        star.write_text(text)
+        assert "No" in text
     else:
         (folder / f"RELION_JOB_EXIT_{case}").touch()
     before = sorted(folder.iterdir())
@@ -108,13 +129,44 @@ def test_it_keeps_silent_where_there_is_nothing_to_tell(
     assert not (tmp_path / "asked").exists()
 
 
+@pytest.mark.parametrize(
+    "claim", ["gpu1, process 5, now, job 17", "gpu1, process 5, now, job ", None]
+)
+def test_no_other_copy_runs_after_it_has_told(
+    claim: str | None, folder: Path, tmp_path: Path
+) -> None:
+    link = folder / f".dispatch_claim.{TOKEN}"
+    if claim:
+        link.symlink_to(claim)
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/killed.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert str(link.readlink()).endswith("job 17" if claim is None else claim)
+
+
+def test_it_uses_what_the_jobs_script_has_kept_for_a_full_disk(
+    folder: Path, tmp_path: Path
+) -> None:
+    control = folder / f".dispatch_control.{TOKEN}"
+    control.mkdir()
+    (control / "ending").touch()
+    kept = (control / "ending").stat().st_ino
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/killed.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").stat().st_ino == kept
+    assert not control.exists()
+
+
 def test_two_watchers_tell_once(folder: Path, tmp_path: Path) -> None:
-    script = watcher(folder, "slurm", "17")
+    script = watcher(folder, "slurm")
     run("", tmp_path, f"cat '{DATA}/killed.txt'")
 
     both = [
         subprocess.Popen(
-            ["bash", "-c", script], env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+            ["bash", "-c", script, "watcher", "17"],
+            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
         )
         for _ in range(2)
     ]
@@ -132,8 +184,12 @@ def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path
     )
     while not ready.exists():
         time.sleep(0.02)
-    waiting = subprocess.Popen(["bash", "-c", watcher(folder, "local", str(job.pid))])
+    waiting = subprocess.Popen(["bash", "-c", watcher(folder, "local"), "watcher", str(job.pid)])
     time.sleep(0.5)
+    # Whoever ends what follows run.out may hit the watcher's tail as well.
+    subprocess.run(["pkill", "-P", str(waiting.pid), "tail"], check=True)
+    time.sleep(1.5)
+    assert job.poll() is None
     assert not (folder / "run.err").exists()
 
     job.kill()
@@ -152,7 +208,7 @@ def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path
 def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Path) -> None:
     options = ["--account=em", "--exclusive", "--qos=long"]
 
-    script = watcher(folder, scheduler, "4711", partition="gpu_long", scheduler_options=options)
+    script = watcher(folder, scheduler, partition="gpu_long", scheduler_options=options)
 
     script = script.replace(str(tmp_path), "/data")
     golden = GOLDEN / f"{scheduler}.sh"

@@ -28,7 +28,8 @@ def slurm() -> Scheduler:
 def test_the_queue_has_the_jobs_with_a_token(slurm: Scheduler) -> None:
     queue = read_queue(slurm, (DATA / "squeue.txt").read_text())
 
-    assert [job.job_id for job in queue.jobs] == ["1", "2", "3", "4", "12", "13"]
+    ours = [job for job in queue.jobs if job.token]
+    assert [job.job_id for job in ours] == ["1", "2", "3", "4", "12", "13"]
     assert queue.job("0123456789b0") == QueuedJob(
         "12", "TIMEOUT", "0123456789b0", "gpu1", "TimeLimit", "1:24"
     )
@@ -37,7 +38,7 @@ def test_the_queue_has_the_jobs_with_a_token(slurm: Scheduler) -> None:
     assert (waiting.node, waiting.reason) == ("", "BeginTime")
     assert queue.is_pending(waiting)
     assert queue.job("ffffffffffff") is None
-    over = {job.job_id for job in queue.jobs if queue.has_ended(job)}
+    over = {job.job_id for job in ours if queue.has_ended(job)}
     assert over == {"1", "2", "3", "4", "12"}
 
 
@@ -49,6 +50,30 @@ def test_of_two_jobs_with_one_token_the_living_one_counts(slurm: Scheduler) -> N
 
     assert found
     assert found.job_id == "8"
+
+
+@pytest.mark.parametrize("comment", ["(null)", "of the portal", "relion-dispatch:0123456789ab; x"])
+def test_a_job_whose_comment_was_changed_is_found_by_its_id(comment: str, slurm: Scheduler) -> None:
+    rows = f"7|RUNNING|n|None|0:01|{comment}\n8|RUNNING|n|None|0:01|relion-dispatch:ffffffffffff\n"
+    queue = read_queue(slurm, rows)
+
+    assert [job.job_id for job in queue.living("0123456789ab", "7")] == ["7"]
+    assert queue.job("0123456789ab") is None
+    assert queue.job("0123456789ab", "8") is None, "that is another job of ours"
+
+
+def test_a_users_variables_hide_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_PARTITION", "another")
+    command = ["sh", "-c", 'echo "7 RUNNING ${SQUEUE_PARTITION-0123456789ab}"']
+    pattern = r"(?P<id>\d+) (?P<state>\w+) (?P<token>\w+)"
+    scheduler = Scheduler(
+        submit_command=["true"], queue_command=command, queue_pattern=pattern, ended=["OVER"]
+    )
+
+    queue = ask_queue(scheduler, tmp_path)
+
+    assert queue
+    assert queue.living("0123456789ab")
 
 
 def test_a_running_process_is_found_by_its_token_and_no_other(tmp_path: Path) -> None:
@@ -123,6 +148,8 @@ def test_why_a_job_ended_that_nobody_knows(slurm: Scheduler) -> None:
         (1, "", "sbatch_no_such_nodes", "refused", None),
         (1, "", "sbatch_no_such_partition", "refused", None),
         (1, "", "", "refused", None),
+        (1, "a greeting " * 50, "sbatch_timed_out", "unclear", None),
+        (-9, "", "", "unclear", None),
     ],
 )
 def test_what_the_submit_command_says(
@@ -134,7 +161,7 @@ def test_what_the_submit_command_says(
     answer = read_answer(slurm, "sbatch", Finished(status, stdout, said))
 
     assert (answer.outcome, answer.job_id) == (outcome, job_id)
-    assert " ".join(said.split()) in answer.sentence or outcome == "taken"
+    assert " ".join((stdout + said).split())[:400] in answer.sentence or outcome == "taken"
 
 
 @pytest.mark.parametrize(

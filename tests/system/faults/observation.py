@@ -115,8 +115,8 @@ def _local(job: Path) -> str:
 def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> Iterator[str]:
     """Processes, folders and files of a job that should have gone with it."""
     yield from (f"process {words}" for words in processes_of_job(job, number, local))
-    control = (job / ".dispatch_control", job / ".dispatch.json.run", job / ".dispatch_probe")
-    yield from (path.name for path in control if path.exists())
+    working = (".dispatch_control.*", ".dispatch.json.run", ".dispatch_probe", ".dispatch_hook")
+    yield from (path.name for pattern in working for path in job.glob(pattern))
     yield from (path.name for path in job.glob(".*.[0-9]*") if "claim" not in path.name)
     if scratch and scratch.exists():
         yield from (str(path) for path in scratch.iterdir())
