@@ -69,7 +69,7 @@ def observe(
     elif says is None:
         assert sentence == ""
     else:
-        assert sentence.startswith("relion-dispatch: ")
+        assert sentence.startswith("relion-dispatch: "), (job / "run.err").read_text()
         assert says in sentence, sentence
     assert end == "Succeeded" or seconds <= within
     return Seen(
