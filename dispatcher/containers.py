@@ -86,13 +86,13 @@ def command_prefix(
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
     they are linked with; over several nodes srun starts one container per rank. Ranks that were
-    fitted to the GPUs' memory may get fewer on the node, where the cards are seen.
+    fitted to GPUs may get fewer on the node, where the cards are seen.
     """
     if image is None or command.is_file_tool:
         return ()
     ranks = settled.nproc if is_main else 1
     gpu = settled.ngpu > 0
-    fitted = gpu and settled.fit is not None and settled.fit.bytes_per_rank > 0
+    fitted = gpu and settled.fit is not None
     apptainer = site.apptainer
     if image.weights:
         mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)

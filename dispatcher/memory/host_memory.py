@@ -97,7 +97,7 @@ def host_memory(
     halves = 2 if refinement.auto_refine or refinement.bodies > 1 else 1
     voxels: int = refinement.box**refinement.dimensions
     # Single precision, whatever the stack has.
-    image: int = 4 * refinement.box**refinement.data_dimensions
+    image: int = 4 * max(refinement.box, refinement.image_box) ** refinement.data_dimensions
     reading = {"none": 0, "every rank": ranks, "leader": 1}[particles.preread]
     return HostMemory(
         followers=followers,

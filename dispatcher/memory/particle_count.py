@@ -24,13 +24,13 @@ WINDOW = 64 << 10  # bytes that are read: the optics table and some hundred part
 def particles(options: Options, project: Path) -> Particles:
     """The particles of the relion_refine command with ``options``, run in the folder ``project``.
 
-    Particles are read in beforehand with ``--preread_images``, but not with ``--scratch_dir``
-    (ml_optimiser.cpp:2608, 5.0.1); by every rank, or with ``--no_parallel_disc_io`` by the leader
-    (ml_optimiser.cpp:2071). The number is 0 where no file tells it: it is of no known kind, or its
-    path is expanded on the node.
+    Particles are read in beforehand with ``--preread_images``, which makes RELION ignore a
+    ``--scratch_dir`` (ml_optimiser.cpp:2608, 5.0.1); by every rank, or by the leader with
+    ``--no_parallel_disc_io`` (ml_optimiser.cpp:2071). The number is 0 where no file tells it: it
+    is of no known kind, or its path is expanded on the node.
     """
     preread: Literal["none", "every rank", "leader"] = "none"
-    if "preread_images" in options and not options.value("scratch_dir"):
+    if "preread_images" in options:
         preread = "leader" if "no_parallel_disc_io" in options else "every rank"
     number = 0
     with contextlib.suppress(InputError, OSError):

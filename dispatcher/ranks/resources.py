@@ -157,19 +157,24 @@ def as_json(settled: Resources, refinement: Refinement | None, why_not: str) -> 
     box = {"box_size": refinement.box, "box_size_source": refinement.source} if refinement else {}
     host = {"host_memory": fit.host_memory.total} if fit and fit.host_memory else {}
     rules = {"idle_leader": fit.idle_leader, "split_halves": fit.split_halves} if fit else {}
-    if fit is None or refinement is None or fit.ngpu == 0:
+    if fit is None or fit.ngpu == 0:
         return {**box, **host, **rules, "model": None, "not_done": why_not}
+    spread = {
+        "ranks_per_gpu": fit.ranks_per_gpu,
+        "nproc": fit.nproc,
+        "total_gpus": fit.ngpu * fit.nodes,
+        "least": fit.least,
+    }
+    if refinement is None:
+        return {**box, **host, **rules, **spread, "model": None, "not_done": why_not}
     return {
         **box,
         **host,
         **rules,
+        **spread,
         "model": fit.model,
         "bytes_per_rank": fit.bytes_per_rank,
-        "ranks_per_gpu": fit.ranks_per_gpu,
-        "nproc": fit.nproc,
-        "total_gpus": fit.ngpu * fit.nodes,
         "bytes_per_rank_without_mps": fit.bytes_per_rank_without_mps,
         "least_bytes_per_rank": fit.least_bytes_per_rank,
         "usable_percent": fit.usable_percent,
-        "least": fit.least,
     }

@@ -23,7 +23,7 @@ commands() {
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
         /data/site/relion-5.1.0-cuda.sif \
-        mpirun --bind-to none --oversubscribe -n 8 \
+        mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-8}" \
         relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ \
         --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
         --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
@@ -174,6 +174,10 @@ CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory
 a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
 There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
 RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
+devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
+a GPU was held by another process: submit it again; if that does not help, show this line to your admin, as a GPU in exclusive mode takes one process without MPS
+MPS (client|server|control daemon).*(fail|error)|cudaErrorMps|CUDA_ERROR_MPS
+its ranks could not work through NVIDIA's MPS: show mps_log_HOST in the folder of the job to your admin, who can leave MPS out ("mps" in site.json)
 oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
 on signal 9 \(Killed\)|signal: Killed|^exit status 137$
@@ -418,6 +422,18 @@ if ! dispatch_reason=$(on_each_node look_at_image /data/site/relion-5.1.0-cuda.s
     exit 1
 fi
 
+# The GPUs that the job was given.
+case ${CUDA_VISIBLE_DEVICES-all} in
+'' | -1 | NoDevFiles)
+    fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit it" \
+        "again, and if that does not help have your admin look at the partition's GPUs."
+    ;;
+*MIG-*MIG-*)
+    fail "The job cannot run, because it was given several slices of divided GPUs (MIG), and a process can use one" \
+        "only: have your admin set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
+    ;;
+esac
+
 # The GPUs that the job sees on a node, in its own order: UUID, memory in MiB, compute mode, MIG mode.
 visible_gpus() {
     timeout 20 nvidia-smi --query-gpu=index,uuid,memory.total,compute_mode,mig.mode.current \
@@ -457,7 +473,9 @@ sum_up_samples() {
 }
 # The keeper: it looks after a node's GPUs until the script tells how the job ended, or is gone.
 keep_gpus() {
-    gpus=$(visible_gpus)
+    gpus=$(visible_gpus | head -n 4) # RELION uses the first ones
+    [ -n "$gpus" ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
+        echo "relion-dispatch: nvidia-smi on $(uname -n) did not tell of the job's GPUs: their memory is not looked at." >&2
     uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
     sampler=
     trap 'exit 143' TERM INT HUP

@@ -187,6 +187,10 @@ CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory
 a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
 There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
 RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
+devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
+a GPU was held by another process: submit it again; if that does not help, show this line to your admin, as a GPU in exclusive mode takes one process without MPS
+MPS (client|server|control daemon).*(fail|error)|cudaErrorMps|CUDA_ERROR_MPS
+its ranks could not work through NVIDIA's MPS: show mps_log_HOST in the folder of the job to your admin, who can leave MPS out ("mps" in site.json)
 oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
 on signal 9 \(Killed\)|signal: Killed|^exit status 137$
@@ -465,6 +469,18 @@ on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
 on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began ${dispatch_slurm:-}" ||
     fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
 
+# The GPUs that the job was given.
+case ${CUDA_VISIBLE_DEVICES-all} in
+'' | -1 | NoDevFiles)
+    fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit it" \
+        "again, and if that does not help have your admin look at the partition's GPUs."
+    ;;
+*MIG-*MIG-*)
+    fail "The job cannot run, because it was given several slices of divided GPUs (MIG), and a process can use one" \
+        "only: have your admin set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
+    ;;
+esac
+
 # The GPUs that the job sees on a node, in its own order: UUID, memory in MiB, compute mode, MIG mode.
 visible_gpus() {
     timeout 20 nvidia-smi --query-gpu=index,uuid,memory.total,compute_mode,mig.mode.current \
@@ -516,7 +532,9 @@ sum_up_samples() {
 }
 # The keeper: it looks after a node's GPUs until the script tells how the job ended, or is gone.
 keep_gpus() {
-    gpus=$(visible_gpus)
+    gpus=$(visible_gpus | head -n 2) # RELION uses the first ones
+    [ -n "$gpus" ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
+        echo "relion-dispatch: nvidia-smi on $(uname -n) did not tell of the job's GPUs: their memory is not looked at." >&2
     uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
     sampler=
     trap 'exit 143' TERM INT HUP
@@ -573,7 +591,7 @@ fi
 dispatch_each=1 dispatch_bytes=3427589376
 fit_ranks() {
     local usable=$((dispatch_memory * 1048576 * 97 / 100)) most=$dispatch_each why
-    [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
+    [ "$dispatch_memory" = 0 ] || [ "$dispatch_bytes" = 0 ] || most=$((usable / dispatch_bytes))
     why="$((usable / 1000000)) MB are usable of the smallest GPU here, and a rank needs $((dispatch_bytes / 1000000)) MB"
     [ "$most" -lt "$dispatch_each" ] || return 0
     if [ "$most" -lt 1 ] && [ 1506184192 -gt "$usable" ]; then
@@ -581,7 +599,7 @@ fit_ranks() {
             "1506 MB on a GPU; use --pad 1 or fewer classes, or have your admin" \
             "send the job to larger GPUs."
     fi
-    echo "relion-dispatch: RELION will run with less memory than it likes: $why."
+    [ "$most" -ge "$dispatch_each" ] || echo "relion-dispatch: RELION will run with less memory than it likes: $why."
 }
 fit_ranks
 # What that makes on each GPU, for the record.

@@ -178,6 +178,10 @@ CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory
 a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
 There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
 RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
+devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
+a GPU was held by another process: submit it again; if that does not help, show this line to your admin, as a GPU in exclusive mode takes one process without MPS
+MPS (client|server|control daemon).*(fail|error)|cudaErrorMps|CUDA_ERROR_MPS
+its ranks could not work through NVIDIA's MPS: show mps_log_HOST in the folder of the job to your admin, who can leave MPS out ("mps" in site.json)
 oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
 on signal 9 \(Killed\)|signal: Killed|^exit status 137$
@@ -456,6 +460,18 @@ on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
 on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began ${dispatch_slurm:-}" ||
     fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
 
+# The GPUs that the job was given.
+case ${CUDA_VISIBLE_DEVICES-all} in
+'' | -1 | NoDevFiles)
+    fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit it" \
+        "again, and if that does not help have your admin look at the partition's GPUs."
+    ;;
+*MIG-*MIG-*)
+    fail "The job cannot run, because it was given several slices of divided GPUs (MIG), and a process can use one" \
+        "only: have your admin set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
+    ;;
+esac
+
 # MPS: a control daemon of this job's own, with a folder of its own, by which it is known.
 mps_processes() { # FOLDER: its daemon and the server that this starts
     local process
@@ -463,8 +479,8 @@ mps_processes() { # FOLDER: its daemon and the server that this starts
         ! grep -qzxF "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" "/proc/$process/environ" 2>/dev/null || echo "$process"
     done
 }
-mps_ask() { # FOLDER COMMAND
-    echo "$2" | CUDA_MPS_PIPE_DIRECTORY="$1/pipe" timeout 5 nvidia-cuda-mps-control >/dev/null 2>&1
+mps_ask() { # FOLDER COMMAND [SECONDS]
+    echo "$2" | CUDA_MPS_PIPE_DIRECTORY="$1/pipe" timeout "${3:-5}" nvidia-cuda-mps-control >/dev/null 2>&1
 }
 mps_stop() { # FOLDER
     [ -z "$(mps_processes "$1")" ] || mps_ask "$1" quit
@@ -489,7 +505,7 @@ mps_clean() {
     for folder in /tmp/relion-mps.*; do
         [ -O "$folder" ] || continue
         [ ! -L "$folder" ] || continue
-        [ -e "$folder/owners" ] || [ -n "$(find "$folder" -prune -mmin +5)" ] || continue # not yet
+        [ -s "$folder/owners" ] || [ -n "$(find "$folder" -prune -mmin +5)" ] || continue # not yet
         while read -r owner; do
             [ "${owner##* }" = "$(readlink /proc/self/ns/pid)" ] || continue 2 # not to be seen from here
             [ "$(mps_owner "${owner%% *}")" != "$owner" ] || continue 2 # its job lives
@@ -508,11 +524,11 @@ mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
     esac
 }
 mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
-    local process why
+    local process why last=$((SECONDS + 5))
     command -v nvidia-cuda-mps-control >/dev/null || { echo "there is no nvidia-cuda-mps-control"; return; }
     mps_clean
     { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "$1 cannot be made"; return; }
-    { mps_owner $$; mps_owner "$PPID"; } >"$1/owners"
+    { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
     # The ranks name the same devices by UUID, as the daemon counts its own from 0.
     echo "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" >"$1/clients"
     [ -z "$2" ] || echo "CUDA_VISIBLE_DEVICES=$2" >>"$1/clients"
@@ -520,8 +536,8 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
         CUDA_MPS_PIPE_DIRECTORY="$1/pipe" CUDA_MPS_LOG_DIRECTORY="$1/log" \
         nvidia-cuda-mps-control -f </dev/null >"$1/log/daemon.log" 2>&1 &
     process=$! why="its daemon did not answer within 5 s"
-    for _ in {1..100}; do
-        ! mps_ask "$1" get_server_list || return 0
+    while [ "$SECONDS" -le "$last" ]; do
+        ! mps_ask "$1" get_server_list 1 || return 0
         kill -0 "$process" 2>/dev/null || { why="its daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
         sleep 0.05
     done
@@ -588,7 +604,9 @@ sum_up_samples() {
 }
 # The keeper: it looks after a node's GPUs until the script tells how the job ended, or is gone.
 keep_gpus() { # FOLDER LOGS
-    gpus=$(visible_gpus)
+    gpus=$(visible_gpus | head -n 4) # RELION uses the first ones
+    [ -n "$gpus" ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
+        echo "relion-dispatch: nvidia-smi on $(uname -n) did not tell of the job's GPUs: their memory is not looked at." >&2
     uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
     sampler=
     trap 'exit 143' TERM INT HUP
@@ -657,6 +675,9 @@ if [ "$dispatch_answered" -lt 1 ]; then
     echo "relion-dispatch: what looks after the GPUs did not start on every node; the ranks run without it." >&2
     dispatch_mps=no
 fi
+[ "$dispatch_most" -ge 1 ] ||
+    fail "The job cannot run, because a GPU in exclusive mode takes one process without MPS, and RELION needs 1 on it:" \
+        "give the job more GPUs, or have your admin see to MPS on its nodes."
 # The ranks find the daemon.
 [ "$dispatch_mps" = no ] || while read -r dispatch_line; do
     export "${dispatch_line?}" "APPTAINERENV_$dispatch_line"
@@ -667,7 +688,7 @@ dispatch_gpus=4 dispatch_ranks=9
 dispatch_each=2 dispatch_bytes=3876912896
 fit_ranks() {
     local usable=$((dispatch_memory * 1048576 * 97 / 100)) most=$dispatch_each why
-    [ "$dispatch_memory" = 0 ] || most=$((usable / dispatch_bytes))
+    [ "$dispatch_memory" = 0 ] || [ "$dispatch_bytes" = 0 ] || most=$((usable / dispatch_bytes))
     why="$((usable / 1000000)) MB are usable of the smallest GPU here, and a rank needs $((dispatch_bytes / 1000000)) MB"
     [ "$most" -le "$dispatch_most" ] || most=$dispatch_most why="a GPU in exclusive mode takes one process without MPS"
     [ "$most" -lt "$dispatch_each" ] || return 0
@@ -682,6 +703,7 @@ fit_ranks() {
     [ "$dispatch_each" -gt 0 ] || dispatch_each=1 dispatch_gpus=$((dispatch_gpus - 1))
     dispatch_ranks=$((dispatch_gpus * dispatch_each + 1))
     [ "$dispatch_ranks" = 9 ] || echo "relion-dispatch: $dispatch_ranks ranks instead of 9: $why."
+    [ "$most" -ge "$dispatch_each" ] || echo "relion-dispatch: RELION will run with less memory than it likes: $why."
 }
 fit_ranks
 # What that makes on each GPU, for the record.

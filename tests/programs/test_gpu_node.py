@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +46,8 @@ case " $* " in
 *--query-compute-apps*) echo "$HOLDER" ;;
 *--query-gpu=index,uuid,*)
     echo "0, GPU-aaaa-0, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}"
-    echo "1, GPU-bbbb-1, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}" ;;
+    echo "1, GPU-bbbb-1, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}"
+    [ -z "${DISPLAY_CARD:-}" ] || echo "2, GPU-cccc-2, 2048, Exclusive_Process, [N/A]" ;;
 *" -L "*) printf '%s\\n' \
     "GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aaaa-0)" \
     "  MIG 3g.20gb     Device  0: (UUID: MIG-11111111-2222-5333-8444-555555555555)" \
@@ -62,6 +66,7 @@ if [ "$1" = -f ]; then
     while [ -e "$here" ]; do sleep 0.05; done
     exit
 fi
+[ -z "${MPS_HANGS:-}" ] || sleep 60
 [ -e "$here" ] || exit 1
 read -r command
 [ "$command" = get_server_list ] || echo "$command" >> "$MPS_LOG"
@@ -113,6 +118,7 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
         programs: Mapping[str, str],
         fit: Mapping[str, Any] | None = None,
         job: str = JOB,
+        particles: str = "",
         settings: Mapping[str, Any] | None = None,
         **variables: str,
     ) -> Ran:
@@ -125,6 +131,8 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
             (folder / name).chmod(0o755)
         script = corpus_job(job)
         text = script.read_text().replace("_dir /scratch ", f"_dir {tmp_path}/scratch ")
+        if particles:
+            text = re.sub(r"--i \S+", lambda _: f"--i {particles}", text, count=1)
         script.write_text(text)
         plan: Plan = plan_script(script, load_configuration())
         plan = plan._replace(gpu_fit={**plan.gpu_fit, **(fit or {})})
@@ -279,6 +287,97 @@ def test_a_rank_may_make_do_with_less_than_it_likes(run: Run) -> None:
     ran = run(SMI | MPS, fit={"least_bytes_per_rank": 1_000_000_000}, MIB="2000")
 
     assert (ran.status, ran.ranks) == (0, 3)
+    assert "RELION will run with less memory than it likes: 2034 MB" in ran.out
+
+
+def test_no_rank_fewer_and_yet_less_memory_than_it_likes_is_said(run: Run) -> None:
+    fit = {"bytes_per_rank": 4_000_000_000, "least_bytes_per_rank": 1_000_000_000}
+    ran = run(SMI | MPS, fit={**fit, "ranks_per_gpu": 2, "least": 2}, MIB="6000")
+
+    assert (ran.status, ran.ranks) == (0, 5)
+    assert "less memory than it likes" in ran.out
+
+
+def test_a_card_that_the_job_does_not_use_does_not_count(run: Run) -> None:
+    """A workstation's display card, after the two that RELION is given."""
+    ran = run(SMI | MPS, DISPLAY_CARD="yes")
+
+    assert ran.ranks == 5
+    assert ran.mps[0] == "start GPU-aaaa-0,GPU-bbbb-1"
+    assert "exclusive mode" not in ran.out + ran.err
+
+
+def test_ranks_of_an_unknown_box_use_the_daemon_all_the_same(run: Run) -> None:
+    """The particles' path is to be expanded on the node."""
+    ran = run(SMI | MPS, particles="$DATA/particles.star", MIB="2000")
+
+    assert (ran.status, ran.ranks) == (0, 5), ran.err
+    assert "CUDA_MPS_PIPE_DIRECTORY" in ran.container
+    assert "command not found" not in ran.err
+    assert ran.mps[-1] == "quit"
+
+
+def test_exclusive_mode_counts_with_an_unknown_box_as_well(run: Run) -> None:
+    ran = run(SMI, particles="$DATA/particles.star", MODE="Exclusive_Process")
+
+    assert ran.ranks == 3, (ran.out, ran.err, ran.recorded)
+    assert "MPS did not start" in ran.err
+
+
+def test_two_ranks_do_not_start_on_one_gpu_in_exclusive_mode(run: Run) -> None:
+    fit = {"total_gpus": 1, "ranks_per_gpu": 2, "least": 2, "least_bytes_per_rank": 10**9}
+    ran = run(SMI, fit=fit, MODE="Exclusive_Process")
+
+    assert ran.status == 1
+    assert ran.recorded == []
+    assert "RELION needs 2 on it" in ran.err
+
+
+@pytest.mark.parametrize("given", ["", "NoDevFiles"])
+def test_a_job_that_was_given_no_gpu_does_not_start(given: str, run: Run) -> None:
+    ran = run(SMI | MPS, CUDA_VISIBLE_DEVICES=given)
+
+    assert ran.status == 1
+    assert ran.recorded == ran.mps == []
+    assert "its scheduler gave it no GPU" in ran.err
+
+
+def test_several_slices_of_a_gpu_are_refused(run: Run) -> None:
+    """A CUDA process can use one of them only."""
+    ran = run(SMI | MPS, CUDA_VISIBLE_DEVICES="MIG-1111,MIG-6666")
+
+    assert ran.status == 1
+    assert ran.recorded == []
+    assert "a process can use one only" in ran.err
+
+
+def test_a_daemon_that_hangs_holds_the_job_up_for_some_seconds_only(run: Run) -> None:
+    began = time.monotonic()
+    ran = run(SMI | MPS, MPS_HANGS="yes", MIB="6000")
+
+    assert time.monotonic() - began < 25
+    assert "its daemon did not answer within 5 s" in ran.err
+    assert ran.ranks == 3, "the card's memory is known all the same"
+
+
+def test_a_silent_nvidia_smi_is_named(run: Run) -> None:
+    ran = run({"nvidia-smi": "#!/bin/bash\nexit 9\n"} | MPS)
+
+    assert (ran.status, ran.ranks) == (0, 5)
+    assert "did not tell of the job's GPUs" in ran.err
+
+
+def test_the_folder_of_a_job_that_is_just_starting_is_left_alone(run: Run, tmp_path: Path) -> None:
+    """It has no owners for a moment."""
+    folder = Path(f"/tmp/relion-mps.{secrets.token_hex(8)}")
+    (folder / "pipe").mkdir(parents=True)
+    (folder / "owners").touch()
+    try:
+        assert run(SMI | MPS).status == 0
+
+        assert (folder / "pipe").is_dir()
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

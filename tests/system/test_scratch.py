@@ -34,8 +34,9 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     sleeper = ""
     if scheduler == "slurm":  # folders of a job that runs, and of one that Slurm does not know
         sleeper = on_nodes("sbatch", "--parsable", "--wrap=sleep 300", "--output=/dev/null")[0]
-        for name, owner in ((LIVING, sleeper), (DEAD, "999999")):
-            make = f"mkdir -p {scratch}/{name} && echo gpu1 1 1 {owner} > {scratch}/{name}/owner"
+        for name, number in ((LIVING, sleeper), (DEAD, "999999")):
+            owner = f"gpu1 1 1 {number} $SLURM_CLUSTER_NAME"
+            make = f"mkdir -p {scratch}/{name} && echo {owner} > {scratch}/{name}/owner"
             on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "sh", "-c", make)
 
     project.run_job(job)

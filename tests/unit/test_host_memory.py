@@ -79,6 +79,12 @@ def test_particles_read_in_beforehand(preread: str, copies: int) -> None:
     assert host_memory(REFINE, 9, particles).preread == copies * 100_000 * 4 * 256**2
 
 
+def test_of_several_optics_groups_the_largest_box_counts() -> None:
+    model = replace(REFINE, box=128, image_box=512)
+
+    assert host_memory(model, 3, Particles(10, "leader")).preread == 10 * 4 * 512**2
+
+
 def test_subtomograms_read_in_beforehand_have_three_dimensions() -> None:
     model = replace(REFINE, box=64, data_dimensions=3)
 

@@ -86,7 +86,7 @@ def test_what_no_file_tells_is_no_ground_for_refusal(given: str, tmp_path: Path)
     [
         ("--preread_images", "every rank"),
         ("--preread_images --no_parallel_disc_io", "leader"),
-        ("--preread_images --scratch_dir /scratch", "none"),
+        ("--preread_images --scratch_dir /scratch", "every rank"),
         ("--no_parallel_disc_io", "none"),
     ],
 )
