@@ -64,7 +64,7 @@ def dispatch(script: Path) -> None:
         return
     try:
         submitted = _submitted(scheduler, argv, plan, script, token)
-    except SubmitError:
+    except Exception:
         if _is_superseded(folder, token):
             return
         raise

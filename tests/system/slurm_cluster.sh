@@ -59,12 +59,13 @@ install_packages() {
 
 # --- daemons
 
-# launch NAME COMMAND...: in the background; the pid is on file before the command runs.
+# launch NAME COMMAND...: in the background; the pid is on file before the command runs. From /, for a
+# node has another /tmp, and slurmstepd tells jobs' run.err when it has lost its working folder.
 launch() {
     local name=$1
     shift
     # shellcheck disable=SC2016 # expanded by the inner shell
-    setsid bash -c 'echo $$ >"$0" && exec "$@"' "$DIR/run/$name.pid" "$@" </dev/null >>"$DIR/log/$name.out" 2>&1 &
+    setsid bash -c 'cd / && echo $$ >"$0" && exec "$@"' "$DIR/run/$name.pid" "$@" </dev/null >>"$DIR/log/$name.out" 2>&1 &
     until [[ -s $DIR/run/$name.pid ]]; do sleep 0.01; done
 }
 
