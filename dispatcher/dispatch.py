@@ -20,7 +20,7 @@ from .configuration import Configuration, load_configuration
 from .errors import DispatchError, SubmitError, WriteError
 from .job_script import job_script
 from .jobs.claim import give_up
-from .jobs.exit_files import ABORT_NOW, end_of, tell
+from .jobs.exit_files import ABORT_NOW, ENDS, end_of, exit_file, tell
 from .jobs.job_queue import ask_queue
 from .jobs.submitted_before import at_work, submitted_before
 from .jobs.watcher import WATCHER, submit_watcher, watcher_script
@@ -57,15 +57,16 @@ def dispatch(script: Path) -> None:
                 return
             for file in (plan.project / plan.script, folder / RECORD):
                 keep_previous(file)
+            _remove_earlier_end(folder, script)
             write_atomically(plan.project / plan.script, text)
             problem = _watcher_written(plan, scheduler, token)
             write_atomically(folder / RECORD, record)
-    if _is_over(plan, script, token):
+    if _is_over(plan, token):
         return
     try:
-        submitted = _submitted(scheduler, argv, plan, script, token)
+        submitted = _submitted(scheduler, argv, plan, token)
     except Exception:
-        if _is_superseded(folder, token):
+        if _is_over(plan, token):
             return
         raise
     if submitted is None:
@@ -78,9 +79,7 @@ def dispatch(script: Path) -> None:
         say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
 
 
-def _submitted(
-    scheduler: Scheduler, argv: list[str], plan: Plan, script: Path, token: str
-) -> Submitted | None:
+def _submitted(scheduler: Scheduler, argv: list[str], plan: Plan, token: str) -> Submitted | None:
     """The job that the scheduler has taken; None where it is wanted no longer.
 
     What was not taken, or what nobody can say was taken, does not run from now on.
@@ -90,9 +89,7 @@ def _submitted(
     """
     folder = plan.project / plan.name
     try:
-        submitted = submit(
-            scheduler, argv, plan.project, token, lambda: _is_over(plan, script, token)
-        )
+        submitted = submit(scheduler, argv, plan.project, token, lambda: _is_over(plan, token))
     except KeyboardInterrupt:
         _ignore_signals()
         return _taken_meanwhile(scheduler, plan, token)
@@ -178,7 +175,7 @@ def _watcher_written(plan: Plan, scheduler: Scheduler, token: str) -> str | None
     return None
 
 
-def _is_over(plan: Plan, script: Path, token: str) -> bool:
+def _is_over(plan: Plan, token: str) -> bool:
     """Whether RELION knows an end of this job already, or wants none of it: then nothing is run.
 
     ``status`` tells RELION the failure of a job that seems never to be submitted; a user may abort
@@ -187,19 +184,25 @@ def _is_over(plan: Plan, script: Path, token: str) -> bool:
     folder = plan.project / plan.name
     if _is_superseded(folder, token):
         return True
-    if (folder / ABORT_NOW).exists():
+    end = end_of(folder)
+    if end is None and (folder / ABORT_NOW).exists():
         sentence = "The job was aborted in RELION before it was submitted."
         tell(folder, plan.project / plan.errfile, "ABORTED", sentence, token)
-    end = end_of(folder)
+        end = end_of(folder) or "ABORTED"
+        exit_file(folder, end).touch()  # also where a clock makes the record seem an earlier run's
     if end is None:
         return False
-    file = folder / f"RELION_JOB_EXIT_{end}"
-    if file.stat().st_mtime < script.stat().st_mtime:
-        file.unlink()  # an earlier run's, where it was not RELION that called us
-        return _is_over(plan, script, token)
     _note(folder, token, refused=f"RELION_JOB_EXIT_{end} was there before the job was submitted.")
     say(f"relion-dispatch: {plan.name} has ended for RELION ({end}): it was not submitted.")
     return True
+
+
+def _remove_earlier_end(folder: Path, script: Path) -> None:
+    """Remove exit files older than the submission script, as RELION does before it calls us."""
+    for end in ENDS:
+        file = exit_file(folder, end)
+        if file.exists() and file.stat().st_mtime < script.stat().st_mtime:
+            file.unlink()
 
 
 def _is_superseded(folder: Path, token: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from markupsafe import Markup
@@ -81,6 +82,7 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "nthread": plan.nthread,
         "ngpu": plan.ngpu,
         "nodes": plan.nodes,
+        "gpus_used": _gpus_used(main.command, plan.ngpu),
         "nproc_slurm": plan.job_parameters.get("nproc_slurm", plan.nproc),
         "nthread_slurm": plan.job_parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,
@@ -118,6 +120,12 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
     }
+
+
+def _gpus_used(command: Command, ngpu: int) -> int:
+    """How many visible GPUs count: those asked for, or all up to the last that a site names."""
+    named = re.findall(r"\d+", command.value("gpu") or "")
+    return max([ngpu, *(int(number) + 1 for number in named)])
 
 
 def _name(command: Command) -> Markup:

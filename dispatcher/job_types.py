@@ -198,7 +198,8 @@ def _is_command(value: object) -> bool:
 
 def _are_options(value: object) -> bool:
     return _is_list_of_texts(value) and not any(
-        option.startswith(("--cluster", "-M"))
+        option.partition("=")[0].partition(" ")[0] in ("--clusters", "--cluster")
+        or option[:2] == "-M"
         for option in value  # type: ignore[attr-defined]
     )
 

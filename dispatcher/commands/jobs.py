@@ -41,7 +41,7 @@ def status(
             print("\x1b[H\x1b[2J", end="")
         print(shown, flush=True)
         for sentence in told:
-            print(f"RELION was told: {sentence}", file=sys.stderr)
+            print(sentence, file=sys.stderr)
         if not watch:
             return 0
         time.sleep(interval)

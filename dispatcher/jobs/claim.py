@@ -13,6 +13,8 @@ from pathlib import Path
 
 __all__ = ["give_up", "is_claimed"]
 
+_GIVEN_UP = ", and gave the submission up"
+
 
 def give_up(folder: Path, token: str) -> bool:
     """Claim the submission `token` so that it never runs; False where its script runs already.
@@ -20,7 +22,7 @@ def give_up(folder: Path, token: str) -> bool:
     A folder that cannot be written is no place for a job either: then True.
     """
     began = time.strftime("%Y-%m-%dT%H:%M:%S")
-    owner = f"{os.uname().nodename}, process {os.getpid()}, {began}, and gave the submission up"
+    owner = f"{os.uname().nodename}, process {os.getpid()}, {began}{_GIVEN_UP}"
     try:
         _link(folder, token).symlink_to(owner)
     except FileExistsError:
@@ -31,8 +33,11 @@ def give_up(folder: Path, token: str) -> bool:
 
 
 def is_claimed(folder: Path, token: str) -> bool:
-    """Whether the submission's script has run, or was kept from it."""
-    return os.path.lexists(_link(folder, token))
+    """Whether the submission's script has begun to run."""
+    try:
+        return not str(_link(folder, token).readlink()).endswith(_GIVEN_UP)
+    except OSError:
+        return False
 
 
 def _link(folder: Path, token: str) -> Path:

@@ -10,12 +10,21 @@ from typing import Literal
 from ..errors import WriteError
 from ..record import folder_locked, read_record
 
-__all__ = ["ABORT_NOW", "End", "control_folder", "end_of", "look_again", "tell"]
+__all__ = [
+    "ABORT_NOW",
+    "ENDS",
+    "End",
+    "control_folder",
+    "end_of",
+    "exit_file",
+    "look_again",
+    "tell",
+]
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
-_ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
+ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
 
 
 def control_folder(folder: Path, token: str | None) -> Path:
@@ -27,7 +36,7 @@ def control_folder(folder: Path, token: str | None) -> Path:
 def end_of(folder: Path) -> End | None:
     """What RELION finds in a job's folder; None while the job has not ended for it, or where the
     folder cannot be looked into."""
-    return next((end for end in _ENDS if os.access(_file(folder, end), os.F_OK)), None)
+    return next((end for end in ENDS if os.access(exit_file(folder, end), os.F_OK)), None)
 
 
 def look_again(folder: Path) -> None:
@@ -61,9 +70,9 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
             stream.write(f"relion-dispatch: {sentence}\n")
         try:
             with suppress(FileNotFoundError):
-                (control / "ending").rename(_file(folder, end))
+                (control / "ending").rename(exit_file(folder, end))
                 return True
-            _file(folder, end).touch()
+            exit_file(folder, end).touch()
         except OSError as error:
             raise WriteError(
                 f"RELION cannot be told the end of {folder} ({error.strerror}): free space or "
@@ -72,5 +81,6 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
         return True
 
 
-def _file(folder: Path, end: End) -> Path:
+def exit_file(folder: Path, end: End) -> Path:
+    """The file that tells RELION this end."""
     return folder / f"RELION_JOB_EXIT_{end}"

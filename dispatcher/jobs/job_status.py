@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
-from .exit_files import end_of
+from .exit_files import end_of, exit_file
 from .project_jobs import Job
 
 __all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
@@ -77,7 +77,7 @@ def _seconds(job: Job, run: Mapping[str, Any]) -> int | None:
         if run.get("ended"):
             until = _time(run["ended"])
         elif end:
-            until = (job.folder / f"RELION_JOB_EXIT_{end}").stat().st_mtime
+            until = exit_file(job.folder, end).stat().st_mtime
         else:
             return None
     except (LookupError, ValueError, OSError):

@@ -17,6 +17,7 @@ from ..submission import is_ours
 from .exit_files import ABORT_NOW, end_of
 from .job_queue import Queue, QueuedJob, ask_queue
 from .relion_pipeline import read_processes
+from .submitted_before import hook_at_work
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -119,7 +120,7 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     own = False
     with suppress(OSError):
         own = (folder / (RECORD if record else SUBMISSION)).stat().st_uid == os.getuid()
-    if status == "Running" and not end and _is_anothers(project, folder, record):
+    if status == "Running" and not end and _is_anothers(project, folder, record, last):
         record, own = None, False
     return Job(
         name=name,
@@ -133,7 +134,12 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     )
 
 
-def _is_anothers(project: Path, folder: Path, record: Mapping[str, Any] | None) -> bool:
+def _is_anothers(
+    project: Path,
+    folder: Path,
+    record: Mapping[str, Any] | None,
+    last: Mapping[str, Any] | None,
+) -> bool:
     """Whether a job that runs for RELION is none of ours, whatever the record says.
 
     RELION runs it without the queue: it writes no submission script then, and the record is an
@@ -142,12 +148,12 @@ def _is_anothers(project: Path, folder: Path, record: Mapping[str, Any] | None) 
     gui = job_star.read(folder / "job.star")
     if gui and gui.options.get("do_queue") == "No":
         return True
-    if record is None:
-        return False
-    if "run" in record:  # its end was told, and RELION has removed the file since
+    if "run" in (record or {}):  # its end was told, and RELION has removed the file since
         return True
+    if last is None or hook_at_work(folder):
+        return False
     with suppress(OSError):
-        original = Path(str(record.get("project", project))) / folder.relative_to(project) / RECORD
+        original = Path(str(last.get("project", project))) / folder.relative_to(project) / RECORD
         return not original.samefile(folder / RECORD)
     return False
 

@@ -165,5 +165,4 @@ def _why(job: Job, project: Path) -> str | None:
         )
     assert job.scheduler
     why = ask_end(job.scheduler, str(job_id or ""), project)
-    number = f" (number {job_id} in the queue)" if job_id else ""
-    return why and f"The job{number} ended without a word of its own script: {why}."
+    return why and f"The job ended before its script could say why: {why}."

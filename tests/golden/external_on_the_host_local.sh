@@ -18,6 +18,7 @@ END_OF_REASONS
 
 # All else sees to it that RELION learns how that ended.
 cd /data/project || exit 1
+unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=External/job023
 dispatch_token=000000000000
 dispatch_host=$(uname -n) # HOSTNAME may be that of the machine that the job was submitted from
@@ -61,6 +62,7 @@ dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
 dispatch_ending=
 said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
 tell_relion() {
+    ls "$dispatch_job" >/dev/null # makes a network file system look again
     ! overtaken || return 0
     if [ -n "$dispatch_ending" ]; then
         :

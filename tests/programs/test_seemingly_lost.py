@@ -108,7 +108,9 @@ def test_a_job_is_told_only_when_both_looks_miss_it(
     assert not (ended_meanwhile / "run.err").exists()
 
 
+@pytest.mark.parametrize("times", ["kept", "new"])
 def test_a_copied_projects_job_is_the_originals(
+    times: str,
     slurm: StandIn,
     add_job: AddJob,
     project: Path,
@@ -119,6 +121,9 @@ def test_a_copied_projects_job_is_the_originals(
     slurm.has("17", "RUNNING", TOKEN)
     copy = project.parent / "copy"
     shutil.copytree(project, copy)  # with the times of all files
+    if times == "new":
+        make_old(copy / "Refine3D/job019")
+        os.utime(copy / "Refine3D/job019/dispatch.json", (0, 0))
     monkeypatch.chdir(copy)
 
     assert main(["cancel", "Refine3D/job019"]) == 1

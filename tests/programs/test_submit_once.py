@@ -291,6 +291,29 @@ def test_nothing_is_tried_again_for_a_job_that_is_wanted_no_longer(
         assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
 
 
+def test_an_abort_during_the_last_attempt_stays_one(slurm: StandIn, script: Path) -> None:
+    slurm.submits(f"touch '{script.parent}/RELION_JOB_EXIT_ABORTED'; echo no >&2; exit 1")
+
+    assert call_hook(script) == 0
+
+    (end,) = script.parent.glob("RELION_JOB_EXIT_*")
+    assert end.name == "RELION_JOB_EXIT_ABORTED"
+
+
+def test_a_clock_that_is_ahead_does_not_turn_an_abort_into_a_failure(
+    slurm: StandIn, script: Path
+) -> None:
+    (script.parent / "RELION_JOB_ABORT_NOW").touch()
+    ahead = time.time() + 30
+    os.utime(script, (ahead, ahead))
+
+    assert call_hook(script) == 0
+
+    (end,) = script.parent.glob("RELION_JOB_EXIT_*")
+    assert end.name == "RELION_JOB_EXIT_ABORTED"
+    assert slurm.calls("sbatch") == []
+
+
 def test_a_refusal_says_nothing_of_a_newer_run(slurm: StandIn, script: Path) -> None:
     newer = {"token": "f" * 12, "job_id": "18"}
     slurm.submits(

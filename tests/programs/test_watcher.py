@@ -130,7 +130,14 @@ def test_it_keeps_silent_where_there_is_nothing_to_tell(
 
 
 @pytest.mark.parametrize(
-    "claim", ["gpu1, process 5, now, job 17", "gpu1, process 5, now, job ", None]
+    "claim",
+    [
+        "gpu1, process 5, now, job 17",
+        "gpu1, process 5, now, job 17.server",
+        "gpu1, process 5, now, job ",
+        "login, process 5, now, and gave the submission up",
+        None,
+    ],
 )
 def test_no_other_copy_runs_after_it_has_told(
     claim: str | None, folder: Path, tmp_path: Path

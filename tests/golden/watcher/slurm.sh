@@ -9,6 +9,7 @@
 # The end of Refine3D/job011, written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
+unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=Refine3D/job011
 dispatch_claim=$dispatch_job/.dispatch_claim.0123456789ab
 dispatch_control=$dispatch_job/.dispatch_control.0123456789ab
@@ -24,8 +25,8 @@ nothing_to_tell() {
     ! grep -q '^  "run": {' "$dispatch_job/dispatch.json" || return 0
     ! grep -Eqs '^[[:space:]]*do_queue[[:space:]]+No' "$dispatch_job/job.star" || return 0
     case $(readlink "$dispatch_claim") in
-    '' | *", job " | *", job $1") ;;
-    *) return 0 ;;
+    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job "*) return 0 ;;
     esac
     ! grep -q '^  "token": "0123456789ab"' "$dispatch_job/dispatch.json"
 }

@@ -37,7 +37,6 @@ def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
             f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm} "
             f"and `local`, {time.strftime('%B %Y')}"
         )
-        Path(target + ".json").write_text(repr((parts, {k: tuple(v) for k, v in seen.items()})))
         Path(target).write_text(as_page(seen, parts))
 
 
