@@ -156,9 +156,9 @@ CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory
 a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
 There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
 RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
-devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
+device.* busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
 a GPU was held by another process: submit it again; if that does not help, show this line to your admin, as a GPU in exclusive mode takes one process without MPS
-MPS (client|server|control daemon).*(fail|error)|cudaErrorMps|CUDA_ERROR_MPS
+MPS (client|server|control daemon).*(fail|error|not ready|exhausted|terminated)|cudaErrorMps|CUDA_ERROR_MPS
 its ranks could not work through NVIDIA's MPS: show mps_log_HOST in the folder of the job to your admin, who can leave MPS out ("mps" in site.json)
 oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM

@@ -186,9 +186,9 @@ CudaCustomAllocator out of memory|You ran out of memory on the GPU|out of memory
 a GPU ran out of memory: use fewer ranks per GPU ("nproc" in job_parameters), skip padding (--pad 1), limit the orientations (--maxsig 500), or add --free_gpu_memory 1000
 There was an issue with the GPU-ids|no CUDA-capable device|CUDA driver version is insufficient|CUDA_ERROR_NO_DEVICE
 RELION found no GPU that it could use: ask your admin whether the node's driver and GPUs are in order, and whether the image fits them
-devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
+device.* busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDevicesUnavailable
 a GPU was held by another process: submit it again; if that does not help, show this line to your admin, as a GPU in exclusive mode takes one process without MPS
-MPS (client|server|control daemon).*(fail|error)|cudaErrorMps|CUDA_ERROR_MPS
+MPS (client|server|control daemon).*(fail|error|not ready|exhausted|terminated)|cudaErrorMps|CUDA_ERROR_MPS
 its ranks could not work through NVIDIA's MPS: show mps_log_HOST in the folder of the job to your admin, who can leave MPS out ("mps" in site.json)
 oom.kill|killed process .*memory|std::bad_alloc|cannot allocate memory|out of memory|MemoryError
 the memory of the job was used up: ask for more ("mem" in job_parameters), use fewer ranks, or do not pre-read all particles into RAM
@@ -532,7 +532,7 @@ mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
     esac
 }
 mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
-    local process why last=$((SECONDS + 5))
+    local process why last
     command -v nvidia-cuda-mps-control >/dev/null || { echo "there is no nvidia-cuda-mps-control"; return; }
     mps_clean
     { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "$1 cannot be made"; return; }
@@ -543,6 +543,7 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     env -u CUDA_VISIBLE_DEVICES ${2:+CUDA_VISIBLE_DEVICES="$2"} \
         CUDA_MPS_PIPE_DIRECTORY="$1/pipe" CUDA_MPS_LOG_DIRECTORY="$1/log" \
         nvidia-cuda-mps-control -f </dev/null >"$1/log/daemon.log" 2>&1 &
+    last=$((SECONDS + 5))
     process=$! why="its daemon did not answer within 5 s"
     while [ "$SECONDS" -le "$last" ]; do
         ! mps_ask "$1" get_server_list 1 || return 0
