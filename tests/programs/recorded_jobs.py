@@ -16,7 +16,7 @@ import pytest
 from dispatcher import cli
 
 from ..unit.conftest import CORPUS
-from .test_hook import call_hook
+from .hook_calls import call_hook
 
 OPTIMISER = "data_optimiser_general\n\n_rlnOutputRootName x/run\n_rlnRandomSeed {}\n"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.configuration import load_configuration
@@ -85,11 +83,3 @@ class RunningJob:
 def exit_files(script: Path) -> set[str]:
     """Which of RELION's exit files lie beside `script`."""
     return {path.name.rpartition("_")[2] for path in script.parent.glob("RELION_JOB_EXIT_*")}
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait until `condition` holds; fail after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

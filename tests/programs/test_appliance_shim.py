@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 
 from dispatcher import host
 
+from ..waiting import wait_for
 from .appliance_form import install_appliance_form
 
 SCRIPT = "Refine3D/job011/run_submit.script"
@@ -60,12 +60,6 @@ class Appliance:
         text = (self.job / "run.err").read_text()
         assert text.startswith("relion-dispatch: ")
         return text
-
-    def wait_for(self, path: Path) -> None:
-        end = time.monotonic() + 20
-        while not path.exists():
-            assert time.monotonic() < end, path
-            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -122,7 +116,7 @@ def test_a_container_killed_while_it_submits_is_told(
 ) -> None:
     submitting("touch asked; exec sleep 2")
     process = appliance.start()
-    appliance.wait_for(appliance.project / "asked")
+    wait_for((appliance.project / "asked").exists)
 
     (inside,) = children(process.pid, "dispatcher.hook")
     os.kill(inside, signal.SIGKILL)
@@ -136,7 +130,7 @@ def test_a_shell_that_is_stopped_refuses_the_job(
 ) -> None:
     submitting("touch asked; exec sleep 2")
     process = appliance.start()
-    appliance.wait_for(appliance.project / "asked")
+    wait_for((appliance.project / "asked").exists)
 
     process.terminate()
     process.communicate(timeout=30)
@@ -149,7 +143,7 @@ def test_a_submission_under_way_is_finished_without_the_shell(
 ) -> None:
     submitting("touch asked; sleep 0.5; echo 4711")
     process = appliance.start()
-    appliance.wait_for(appliance.project / "asked")
+    wait_for((appliance.project / "asked").exists)
 
     process.kill()
     process.communicate(timeout=30)

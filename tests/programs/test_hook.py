@@ -19,10 +19,10 @@ from dispatcher import __version__
 from dispatcher.code_digest import code_digest
 from dispatcher.sif import read_header
 
-from .appliance_form import DEPLOY, install_appliance_form
-from .running_job import wait_until
-
-HOOK = DEPLOY / "relion_dispatch.py"
+from ..waiting import wait_for
+from . import hook_calls
+from .appliance_form import install_appliance_form
+from .hook_calls import call_hook, start_hook
 
 CorpusJob = Callable[[str], Path]
 WriteSite = Callable[..., Path]
@@ -35,24 +35,8 @@ def form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """Each test calls the hook in both of its forms: RELION must not see a difference."""
     if request.param == "appliance":
         command = install_appliance_form(tmp_path / "prefix", monkeypatch)
-        monkeypatch.setattr(sys.modules[__name__], "HOOK", command)
+        monkeypatch.setattr(hook_calls, "HOOK", command)
     return str(request.param)
-
-
-def call_hook(
-    script: Path | str, project: Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Call the hook as RELION does: with a path relative to the project, from its folder."""
-    if isinstance(script, Path) and script.is_relative_to(project):
-        script = str(script.relative_to(project))
-    return subprocess.run(
-        [str(HOOK), str(script)],
-        cwd=project,
-        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: str) -> None:
@@ -394,7 +378,9 @@ def test_a_dispatcher_without_its_libraries_still_refuses(
     script = corpus_job("relion-5.0.1/Refine3D_job011")
 
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(HOOK), str(script)], cwd=project, capture_output=True
+        [sys.executable, "-I", "-S", str(hook_calls.HOOK), str(script)],
+        cwd=project,
+        capture_output=True,
     )
 
     assert done.returncode == 1
@@ -415,20 +401,13 @@ def external_job(project: Path, corpus_job: CorpusJob, number: int, body: str) -
     return script
 
 
-def wait_for(path: Path, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} was not made within {seconds} s"
-        time.sleep(0.05)
-
-
 def test_local_jobs_are_detached_and_take_turns(corpus_job: CorpusJob, project: Path) -> None:
     body = "echo start $(ps -o pgid= $$) >> log; sleep 0.4; echo end >> log"
     scripts = [external_job(project, corpus_job, number, body) for number in (21, 22)]
 
     groups = [call_hook(script, project).stdout.split()[-1] for script in scripts]
     for script in scripts:
-        wait_for(script.parent / "RELION_JOB_EXIT_SUCCESS")
+        wait_for((script.parent / "RELION_JOB_EXIT_SUCCESS").exists)
 
     lines = (project / "log").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["start", "end", "start", "end"]
@@ -448,13 +427,13 @@ def test_a_local_job_stopped_by_its_id_while_it_waits_tells_relion(
     os.kill(job_id, 15)
 
     try:
-        wait_for(second.parent / "RELION_JOB_EXIT_FAILURE")
+        wait_for((second.parent / "RELION_JOB_EXIT_FAILURE").exists)
     finally:
         (project / "go").touch()
-    wait_for(first.parent / "RELION_JOB_EXIT_SUCCESS")
+    wait_for((first.parent / "RELION_JOB_EXIT_SUCCESS").exists)
     assert not (project / "started").exists()
     errors = second.parent / "run.err"
-    wait_until(lambda: "because it was cancelled in the scheduler" in errors.read_text())
+    wait_for(lambda: "because it was cancelled in the scheduler" in errors.read_text())
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", ">&- 2>&-"])
@@ -465,7 +444,7 @@ def test_a_refusal_reaches_relion_though_nobody_listens(
     script.write_text("")
 
     done = subprocess.run(
-        f"'{HOOK}' Refine3D/job011/run_submit.script {closed}", shell=True, cwd=project,
+        f"'{hook_calls.HOOK}' Refine3D/job011/run_submit.script {closed}", shell=True, cwd=project,
         env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
     )  # fmt: skip
 
@@ -481,7 +460,7 @@ def test_a_submitted_job_is_not_refused_because_nobody_listens(
     script = corpus_job("relion-5.0.1/Refine3D_job011")
 
     subprocess.run(
-        f"'{HOOK}' Refine3D/job011/run_submit.script >/dev/full 2>/dev/full", shell=True,
+        f"'{hook_calls.HOOK}' Refine3D/job011/run_submit.script >/dev/full 2>/dev/full", shell=True,
         cwd=project, env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
     )  # fmt: skip
 
@@ -494,15 +473,13 @@ def test_an_interrupted_submission_is_told(
 ) -> None:
     answering("touch asked; exec sleep 0.9")
     script = corpus_job("relion-5.0.1/Refine3D_job011")
-    hook = subprocess.Popen(
-        [HOOK, "Refine3D/job011/run_submit.script"], cwd=project, stderr=subprocess.DEVNULL,
-        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
-    )  # fmt: skip
-    wait_for(project / "asked")
+    with start_hook(script) as hook:
+        wait_for((project / "asked").exists)
 
-    hook.send_signal(1)
+        hook.send_signal(1)
 
-    assert hook.wait(20) == 1
+        hook.communicate(timeout=20)
+    assert hook.returncode == 1
     assert "was interrupted" in (script.parent / "run.err").read_text()
     assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
 
@@ -513,7 +490,7 @@ def test_further_arguments_are_refused_where_relion_looks(
     script = corpus_job("relion-5.0.1/Refine3D_job011")
 
     done = subprocess.run(
-        [HOOK, "--verbose", "Refine3D/job011/run_submit.script"], cwd=project,
+        [hook_calls.HOOK, "--verbose", "Refine3D/job011/run_submit.script"], cwd=project,
         env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable}, capture_output=True,
         text=True,
     )  # fmt: skip
@@ -529,7 +506,7 @@ def test_a_damaged_installation_is_told_to_relion(
     for name in ("deploy/relion_dispatch.py", "dispatcher/__init__.py", "dispatcher/hook.py"):
         copied = tmp_path / "damaged" / name
         copied.parent.mkdir(parents=True, exist_ok=True)
-        copied.write_text((HOOK.parents[1] / name).read_text())
+        copied.write_text((hook_calls.HOOK.parents[1] / name).read_text())
     hook = tmp_path / "damaged/deploy/relion_dispatch.py"
     hook.chmod(0o755)
 
@@ -545,7 +522,9 @@ def test_a_damaged_installation_is_told_to_relion(
 
 def test_usage_is_printed_without_a_script(project: Path) -> None:
     environment = {**os.environ, "RELION_DISPATCH_PYTHON": sys.executable}
-    done = subprocess.run([str(HOOK)], cwd=project, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(hook_calls.HOOK)], cwd=project, env=environment, capture_output=True, text=True
+    )
 
     assert done.returncode == 2
     assert "Usage" in done.stderr

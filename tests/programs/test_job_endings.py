@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from .running_job import RunningJob, exit_files, wait_until
+from ..waiting import wait_for
+from .running_job import RunningJob, exit_files
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -250,7 +251,7 @@ def test_an_abort_reaches_the_program_and_its_aborted_is_left(
         'touch "${CONTROL}RELION_JOB_EXIT_ABORTED"; exit 1'
     )
     running = running_job.start(running_job.render(job), ON_RUN=waits)
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     (job.parent / "RELION_JOB_ABORT_NOW").touch()
 
@@ -264,7 +265,7 @@ def test_a_program_that_does_not_heed_an_abort_is_ended_after_the_grace_time(
 ) -> None:
     site("site.json", {"job_parameters": {"postprocess": {"abort_grace": 2}}})
     running = running_job.start(running_job.render(job), ON_RUN="touch running; sleep 60")
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     (job.parent / "RELION_JOB_ABORT_NOW").touch()
 
@@ -306,7 +307,7 @@ def test_a_signal_is_told_and_nothing_is_left_running(
     running = running_job.start(
         running_job.render(job), ON_RUN="touch running; (trap '' TERM INT HUP; exec sleep 77)"
     )
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     running.send_signal(number)
     running.communicate(timeout=20)
@@ -349,7 +350,7 @@ def test_time_limit_and_cancellation_are_told_apart(
         SLURM_JOB_ID="5",
         SHOWS=f"JobId=5 JobState={state} Reason=None\n   StartTime=Unknown EndTime={end}",
     )
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     running.send_signal(15)
 
@@ -362,12 +363,12 @@ def test_a_job_script_that_is_killed_is_told_and_leaves_nothing(
     job: Path, running_job: RunningJob, project: Path
 ) -> None:
     running = running_job.start(running_job.render(job), ON_RUN="touch running; exec sleep 77")
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     running.kill()
 
-    wait_until(lambda: exit_files(job) == {"FAILURE"})
-    wait_until(lambda: session(running.pid) == [])
+    wait_for(lambda: exit_files(job) == {"FAILURE"})
+    wait_for(lambda: session(running.pid) == [])
     assert "because its job script was killed" in last_line(job)
     running.communicate()
 

@@ -16,7 +16,8 @@ from dispatcher.job_script import NO_TOKEN, job_script
 from dispatcher.planning import plan_script
 
 from ..unit.conftest import CORPUS
-from .running_job import RunningJob, exit_files, wait_until
+from ..waiting import wait_for
+from .running_job import RunningJob, exit_files
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -298,12 +299,12 @@ def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
     job = running_job.start(
         running_job.render(script), ON_RUN="trap '' TERM; touch running; sleep 30"
     )
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     for _ in range(terms):
         job.send_signal(15)
 
-    wait_until(lambda: exit_files(script) == {"FAILURE"}, 2)
+    wait_for(lambda: exit_files(script) == {"FAILURE"}, 2)
     os.killpg(job.pid, 9)
     job.wait()
     assert exit_files(script) == {"FAILURE"}
@@ -320,7 +321,7 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
     site("site.json", {"scheduler": "slurm"})
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     job = running_job.start(running_job.render(script))
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     job.send_signal(15)
 

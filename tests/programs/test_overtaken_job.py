@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .running_job import RunningJob, exit_files, wait_until
+from ..waiting import wait_for
+from .running_job import RunningJob, exit_files
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -30,7 +31,7 @@ def test_a_job_that_was_submitted_anew_gives_way(
     folder = job.parent
     record = json.dumps({"token": "ffffffffffff"}, indent=2) + "\n"
     older = running_job.start(running_job.render(job, "000000000001"), ON_RUN=SLEEPS)
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     (folder / "dispatch.json").write_text(record)
     rendered = running_job.render(job, "ffffffffffff")
@@ -51,7 +52,7 @@ def test_a_job_that_has_failed_for_relion_does_not_run_on(
     job: Path, running_job: RunningJob, project: Path
 ) -> None:
     running = running_job.start(running_job.render(job), ON_RUN=SLEEPS)
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     (job.parent / "RELION_JOB_EXIT_FAILURE").touch()
 
@@ -67,9 +68,9 @@ def test_the_end_of_an_older_job_is_not_told_of_the_newer(
     folder = job.parent
     deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
     older = running_job.start(running_job.render(job), ON_RUN=deaf)
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
     older.terminate()
-    wait_until(lambda: exit_files(job) == {"FAILURE"})
+    wait_for(lambda: exit_files(job) == {"FAILURE"})
 
     (folder / "RELION_JOB_EXIT_FAILURE").unlink()
     rendered = running_job.render(job)
@@ -91,7 +92,7 @@ def test_a_stray_signal_is_a_failure_like_any_other(
     job: Path, running_job: RunningJob, project: Path
 ) -> None:
     running = running_job.start(running_job.render(job), ON_RUN=SLEEPS)
-    wait_until((project / "running").exists)
+    wait_for((project / "running").exists)
 
     running.send_signal(signal.SIGUSR2)
 

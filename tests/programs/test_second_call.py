@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from .hook_calls import call_hook, start_hook
 from .stand_in_scheduler import StandIn, record_of
-from .test_submit_once import call_hook, start_hook
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -43,7 +43,7 @@ def test_two_calls_at_the_same_moment(slurm: StandIn, script: Path) -> None:
 
 
 def test_a_call_after_the_submission(slurm: StandIn, script: Path) -> None:
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
     record = record_of(script.parent)
 
     second = start_hook(script)
@@ -59,7 +59,7 @@ def test_a_call_after_the_submission(slurm: StandIn, script: Path) -> None:
     "case", ["RELION asks again", "refused", "has run", "has ended", "its hook is dead"]
 )
 def test_a_run_that_may_be_submitted_again(case: str, slurm: StandIn, script: Path) -> None:
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
     file = script.parent / "dispatch.json"
     record = record_of(script.parent)
     if case == "RELION asks again":
@@ -76,7 +76,7 @@ def test_a_run_that_may_be_submitted_again(case: str, slurm: StandIn, script: Pa
         (script.parent / "RELION_JOB_EXIT_SUCCESS").touch()
         os.utime(script.parent / "RELION_JOB_EXIT_SUCCESS", (1, 1))
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert record_of(script.parent)["token"] != record["token"]
     assert len(slurm.calls("sbatch")) == 2

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from ..waiting import wait_for
 from .appliance_form import DEPLOY
+from .hook_calls import call_hook, start_hook
 from .stand_in_scheduler import StandIn, record_of
 
-HOOK = DEPLOY / "relion_dispatch.py"
 TIMED_OUT = "echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1"
 
 CorpusJob = Callable[[str], Path]
@@ -38,24 +37,6 @@ def slurm(tmp_path: Path, site: Callable[..., Path]) -> StandIn:
 def script(corpus_job: CorpusJob) -> Path:
     """The submission script of a refinement."""
     return corpus_job("relion-5.0.1/Refine3D_job011")
-
-
-def start_hook(script: Path) -> subprocess.Popen[str]:
-    project = script.parents[2]
-    return subprocess.Popen(
-        [str(HOOK), str(script.relative_to(project))],
-        cwd=project,
-        env={**os.environ, "RELION_DISPATCH_PYTHON": sys.executable},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def call_hook(script: Path) -> int:
-    hook = start_hook(script)
-    hook.communicate(timeout=60)
-    return hook.returncode
 
 
 def assert_submitted(script: Path, job_id: str | None) -> None:
@@ -81,7 +62,7 @@ def test_the_token_is_in_the_record_before_the_job_is_submitted(
 ) -> None:
     slurm.submits(f"cp '{script.parent}/dispatch.json' seen; take 17 RUNNING; echo 17")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     before = json.loads((slurm.folder / "seen").read_text())
     assert before["job_id"] is None
@@ -103,7 +84,7 @@ def test_a_job_that_the_queue_has_is_not_submitted_again(
 ) -> None:
     slurm.submits(body)
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert len(slurm.calls("sbatch")) == 1
     assert_submitted(script, "17")
@@ -115,7 +96,7 @@ def test_a_job_that_the_queue_shows_late_is_not_submitted_again(
 ) -> None:
     slurm.submits(f"(sleep 0.5; take 17 PENDING) >/dev/null 2>&1 & {TIMED_OUT}")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert len(slurm.calls("sbatch")) == 1
     assert_submitted(script, "17")
@@ -124,7 +105,7 @@ def test_a_job_that_the_queue_shows_late_is_not_submitted_again(
 def test_after_a_passing_trouble_it_is_tried_again(slurm: StandIn, script: Path) -> None:
     slurm.submits(f"[ -e tried ] || {{ touch tried; {TIMED_OUT}; }}; take 18 PENDING; echo 18")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert len(slurm.calls("sbatch")) == 2
     assert len(slurm.calls("squeue")) >= 2
@@ -138,7 +119,7 @@ def test_a_clear_refusal_is_final_at_once(name: str, slurm: StandIn, script: Pat
     slurm.submits(f"cat '{said}' >&2; exit 1")
     began = time.monotonic()
 
-    assert call_hook(script) == 1
+    assert call_hook(script).returncode == 1
 
     assert time.monotonic() - began < 3
     assert len(slurm.calls("sbatch")) == 1
@@ -148,7 +129,7 @@ def test_a_clear_refusal_is_final_at_once(name: str, slurm: StandIn, script: Pat
 def test_a_refused_job_that_slurm_keeps_as_failed_is_refused(slurm: StandIn, script: Path) -> None:
     slurm.submits("take 17 FAILED; echo 'Requested node configuration is not available'; exit 1")
 
-    assert call_hook(script) == 1
+    assert call_hook(script).returncode == 1
 
     assert_refused(script, "Requested node configuration is not available")
 
@@ -156,7 +137,7 @@ def test_a_refused_job_that_slurm_keeps_as_failed_is_refused(slurm: StandIn, scr
 def test_a_job_in_the_queue_counts_more_than_a_refusal(slurm: StandIn, script: Path) -> None:
     slurm.submits("take 17 PENDING; echo 'a plug-in of the site failed' >&2; exit 1")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert_submitted(script, "17")
 
@@ -164,7 +145,7 @@ def test_a_job_in_the_queue_counts_more_than_a_refusal(slurm: StandIn, script: P
 def test_a_lasting_trouble_is_given_up(slurm: StandIn, script: Path) -> None:
     slurm.submits(TIMED_OUT)
 
-    assert call_hook(script) == 1
+    assert call_hook(script).returncode == 1
 
     assert len(slurm.calls("sbatch")) == 2  # at 0 s and at 1 s; the next would be after 3 s
     assert_refused(script, "Socket timed out", "is not in the queue", "2 attempts")
@@ -176,7 +157,7 @@ def test_nothing_is_tried_again_while_the_queue_does_not_answer(
     slurm.submits(TIMED_OUT)
     slurm.queue_answers("echo 'Unable to contact slurm controller' >&2; exit 1")
 
-    assert call_hook(script) == 1
+    assert call_hook(script).returncode == 1
 
     assert len(slurm.calls("sbatch")) == 1
     assert len(slurm.calls("squeue")) >= 2
@@ -189,7 +170,7 @@ def test_a_queue_that_prints_an_error_with_status_0_has_not_answered(
     slurm.submits(TIMED_OUT)
     slurm.queue_answers("echo 'slurm_load_jobs error: Socket timed out' >&2; exit 0")
 
-    assert call_hook(script) == 1
+    assert call_hook(script).returncode == 1
 
     assert len(slurm.calls("sbatch")) == 1
     assert_refused(script, "the queue cannot be asked")
@@ -203,7 +184,7 @@ def test_a_job_that_runs_is_not_refused_though_nobody_can_tell(
     )
     slurm.queue_answers("exit 1")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert_submitted(script, None)
 
@@ -214,7 +195,7 @@ def test_an_interrupted_hook_knows_a_job_that_was_taken(
 ) -> None:
     slurm.submits("take 17 PENDING; touch taken; sleep 0.8; echo 17")
     hook = start_hook(script)
-    wait_for(slurm.folder / "taken")
+    wait_for((slurm.folder / "taken").exists)
 
     hook.send_signal(number)
     hook.communicate(timeout=30)
@@ -229,7 +210,7 @@ def test_an_interrupted_hook_gives_up_what_was_not_taken(
 ) -> None:
     slurm.submits("touch asked; exec sleep 0.8")
     hook = start_hook(script)
-    wait_for(slurm.folder / "asked")
+    wait_for((slurm.folder / "asked").exists)
 
     hook.send_signal(number)
     hook.communicate(timeout=30)
@@ -238,17 +219,10 @@ def test_an_interrupted_hook_gives_up_what_was_not_taken(
     assert_refused(script, "was interrupted", "not in the queue")
 
 
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} was not made"
-        time.sleep(0.02)
-
-
 def test_a_job_aborted_while_it_is_planned_is_not_submitted(slurm: StandIn, script: Path) -> None:
     (script.parent / "RELION_JOB_ABORT_NOW").touch()
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert slurm.calls("sbatch") == []
     assert (script.parent / "RELION_JOB_EXIT_ABORTED").exists()
@@ -261,7 +235,7 @@ def test_a_job_that_relion_was_told_to_be_over_is_not_submitted(
 ) -> None:
     (script.parent / "RELION_JOB_EXIT_FAILURE").touch()
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert slurm.calls("sbatch") == []
 
@@ -279,7 +253,7 @@ def test_nothing_is_tried_again_for_a_job_that_is_wanted_no_longer(
     }
     slurm.submits(f"{happens[meanwhile]}; {TIMED_OUT}")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert len(slurm.calls("sbatch")) == 1
     (claim,) = folder.glob(".dispatch_claim.*")
@@ -294,7 +268,7 @@ def test_nothing_is_tried_again_for_a_job_that_is_wanted_no_longer(
 def test_an_abort_during_the_last_attempt_stays_one(slurm: StandIn, script: Path) -> None:
     slurm.submits(f"touch '{script.parent}/RELION_JOB_EXIT_ABORTED'; echo no >&2; exit 1")
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     (end,) = script.parent.glob("RELION_JOB_EXIT_*")
     assert end.name == "RELION_JOB_EXIT_ABORTED"
@@ -307,7 +281,7 @@ def test_a_clock_that_is_ahead_does_not_turn_an_abort_into_a_failure(
     ahead = time.time() + 30
     os.utime(script, (ahead, ahead))
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     (end,) = script.parent.glob("RELION_JOB_EXIT_*")
     assert end.name == "RELION_JOB_EXIT_ABORTED"
@@ -320,7 +294,7 @@ def test_a_refusal_says_nothing_of_a_newer_run(slurm: StandIn, script: Path) -> 
         f"echo '{json.dumps(newer)}' > '{script.parent}/dispatch.json'; echo no >&2; exit 1"
     )
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert record_of(script.parent) == newer
     assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
@@ -331,7 +305,7 @@ def test_an_earlier_runs_end_does_not_hold_for_this_one(slurm: StandIn, script: 
     failure.touch()
     os.utime(failure, (1, 1))
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     assert len(slurm.calls("sbatch")) == 1
     assert not failure.exists(), "or the job's script would not start"
@@ -345,7 +319,7 @@ def test_what_the_job_has_added_to_the_record_stays(slurm: StandIn, script: Path
         """printf '  "run": {\\n    "exit_status": 0\\n  }\\n}\\n' >> dispatch.json; echo 17"""
     )
 
-    assert call_hook(script) == 0
+    assert call_hook(script).returncode == 0
 
     record = record_of(script.parent)
     assert (record["run"], record["job_id"]) == ({"exit_status": 0}, "17")
@@ -367,7 +341,7 @@ def test_many_jobs_of_two_projects_at_once(
             scripts.append(folder / "run_submit.script")
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(call_hook, scripts)) == {0}
+        assert {done.returncode for done in pool.map(call_hook, scripts)} == {0}
 
     records = [record_of(script.parent) for script in scripts]
     queued = {row.split("|")[0]: row.split(":")[-1] for row in slurm.queue.read_text().splitlines()}

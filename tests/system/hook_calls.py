@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from .conftest import Project, wait_for
-from .test_slurm import REFINE
+from ..waiting import wait_for, wait_for_end
+from .jobs import LONG, mark_running, sleeping_job, wait_for_iterations
+from .project import Project
 
 PYTHON = pytest.mark.parametrize("form", ["python"])
 REAL = shutil.which("sbatch")
-LONG = {**REFINE, "other_args": '"--auto_iter_max 200"'}
 
 
 def change_site(project: Project, **settings: Any) -> None:
@@ -49,11 +48,6 @@ def calls(program: Path) -> list[int]:
     """The process id of each call of a wrapper."""
     file = program.with_name(f"{program.name}.calls")
     return [int(line) for line in file.read_text().split()] if file.exists() else []
-
-
-def mask_job(project: Project) -> Path:
-    """A job of a second."""
-    return project.add_job("maskcreate", fn_in="reference.mrc", inimask_threshold=0.2)
 
 
 def start_hook(project: Project, job: Path, **environment: str) -> subprocess.Popen[str]:
@@ -96,18 +90,10 @@ def copies_in_slurm(token: str) -> list[str]:
 
 def assert_ran_once(project: Project, job: Path) -> None:
     """RELION's programs ran once, and the record has the job that ran them."""
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    wait_for_end(job, "SUCCESS", 60)
     record = project.record(job)
     assert copies_in_slurm(record["token"]) == [record["job_id"]]
     assert (job / "run.out").read_text().count("relion-dispatch ") == 1
-
-
-def sleeping_job(project: Project, ready: Path) -> Path:
-    """An External job that is still there when it is ended: its program runs on the host."""
-    program = project.folder / "sleeper"
-    program.write_text(f"#!/bin/bash\ntouch '{ready}'\nsleep 300\n")
-    program.chmod(0o755)
-    return project.add_job("external", fn_exe=str(program))
 
 
 def run_in_background(project: Project, job: Path) -> subprocess.Popen[bytes]:
@@ -147,17 +133,38 @@ def in_queue(job: str) -> bool:
     return job in subprocess.run(listed, capture_output=True, text=True).stdout.split()
 
 
-def mark_running(project: Project, job: Path) -> None:
-    """Have RELION's pipeline say Running, as RELION does before it calls the hook."""
-    waiting, running = {"3": ("1", "0"), "5": ("Scheduled", "Running")}[project.major]
-    pipeline = project.folder / "default_pipeline.star"
-    row = rf"^(\s*{job.parent.name}/{job.name}/\s+\S+\s+\S+\s+){waiting}\b"
-    text, count = re.subn(row, rf"\g<1>{running}", pipeline.read_text(), flags=re.MULTILINE)
-    assert count == 1, text
-    pipeline.write_text(text)
+def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[str]:
+    """Call the hook on the host, as a RELION outside any container would."""
+    return subprocess.run(
+        [project.hook, f"{job.parent.name}/{job.name}/run_submit.script"],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+    )
 
 
-def wait_for_iterations(job: Path) -> None:
-    """Wait until RELION has begun to iterate."""
-    out = job / "run.out"
-    wait_for(lambda: out.exists() and "Expectation" in out.read_text(), 120, "the first iteration")
+def submitted(project: Project, job: Path) -> int:
+    """Call the hook for a job that RELION has as Running; the job's id."""
+    mark_running(project, job)
+    hook = start_hook(project, job)
+    output, _ = hook.communicate(timeout=60)
+    assert hook.returncode == 0, output
+    return int(job_id(project, job))
+
+
+def sleeping(project: Project) -> tuple[Path, int]:
+    """A job whose program sleeps, when it has begun to; and its id."""
+    ready = project.folder / "ready"
+    job = sleeping_job(project, ready)
+    number = submitted(project, job)
+    wait_for(ready.exists, 60, "the program's start")
+    return job, number
+
+
+def refining(project: Project) -> tuple[Path, int]:
+    """A refinement that has begun to iterate, and its id."""
+    job = project.add_job("refine3d", **LONG)
+    number = submitted(project, job)
+    wait_for_iterations(job)
+    return job, number

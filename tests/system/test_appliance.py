@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, MakeProject, wait_for
+from ..waiting import wait_for_end
+from .project import COMMAND, MakeProject
 
 APPLIANCE = os.environ.get("RELION_TEST_APPLIANCE", "")
 
@@ -85,6 +86,6 @@ def test_a_submission_starts_one_container(make_project: MakeProject, tmp_path: 
         env=project.environment | {"RELION_DISPATCH_APPTAINER": str(program)},
     )
 
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    wait_for_end(job, "SUCCESS", 60)
     (start,) = starts.read_text().splitlines()
     assert APPLIANCE in start and "dispatcher.hook" in start

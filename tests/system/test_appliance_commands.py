@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeProject, Project, wait_for
+from ..waiting import wait_for_end
+from .project import MakeProject, Project
 
 HEADER = 1024  # bytes of an MRC file
 
@@ -75,7 +76,7 @@ def test_a_job_is_planned_run_and_reproduced(
     assert versions["5"] in command("plan", f"{name}/run_submit.script")
 
     command("submit", f"{name}/run_submit.script")
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    wait_for_end(job, "SUCCESS", 60)
 
     assert versions["5"] in command("pin")
     command("pin", "--check")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from .conftest import MakeProject, Project
+from .project import MakeProject, Project
 
 
 def dispatch_after(project: Project, job: Path, mount: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import wait_for
+from ..waiting import wait_for
 from .image_site import (
     Site,
     apptainer,

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND
 from .image_site import (
     APPTAINER,
     Site,
@@ -20,6 +19,7 @@ from .image_site import (
     in_namespace,
     refused,
 )
+from .project import COMMAND
 
 
 def test_no_space_for_the_build_is_told_before_it_starts(site: Site) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from .conftest import COMMAND
+from .project import COMMAND
 
 APPTAINER = os.environ.get("RELION_TEST_APPTAINER", "apptainer")
 Completed = subprocess.CompletedProcess[str]

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, MakeProject, submit_directly, wait_for
-from .test_slurm import REFINE
+from ..waiting import processes_of, wait_for, wait_for_end
+from .hook_calls import submit_directly
+from .jobs import REFINE
+from .project import ROOT, MakeProject
 
 
 def test_refine3d_runs_on_this_machine(make_project: MakeProject) -> None:
@@ -52,25 +54,10 @@ def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(
 
     os.killpg(group, signal.SIGTERM)
 
-    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
+    wait_for_end(job, "FAILURE", 30)
     assert not (job / "RELION_JOB_EXIT_SUCCESS").exists()
-    wait_for(
-        lambda: "stopped from outside" in (job / "run.err").read_text(), 10, "the sentence on why"
-    )
+    assert "stopped from outside" in (job / "run.err").read_text()
     wait_for(lambda: not processes_of(group), 20, "the end of all its processes")
-
-
-def processes_of(session: int, *names: str) -> list[int]:
-    """The living processes of a job; MPI puts ranks in groups of their own, not in sessions."""
-    done = subprocess.run(
-        ["ps", "-o", "pid=,stat=,comm=", "--sid", str(session)], capture_output=True, text=True
-    )
-    rows = [row.split(maxsplit=2) for row in done.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, state, name in rows
-        if not state.startswith("Z") and (not names or name in names)
-    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -92,7 +79,7 @@ def test_no_rank_outlives_an_mpirun_that_is_killed(
     else:
         os.killpg(session, number)
 
-    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 60, "the end of the job")
+    wait_for_end(job, "FAILURE", 60)
     wait_for(lambda: not processes_of(session), 30, "the end of all its processes")
 
 
@@ -257,4 +244,4 @@ def test_the_installed_wheel_is_complete(tmp_path: Path, make_project: MakeProje
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    wait_for_end(job, "SUCCESS", 60)

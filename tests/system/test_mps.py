@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeProject, Project, wait_for
-from .test_local import processes_of, submit_directly
-from .test_slurm import REFINE
+from ..waiting import processes_of, wait_for, wait_for_end
+from .hook_calls import submit_directly
+from .jobs import LONG, REFINE
+from .project import MakeProject, Project
 
 # How the hook itself runs makes no difference on the node.
 pytestmark = pytest.mark.parametrize("form", ["python"])
 
-LONG = {**REFINE, "other_args": '"--auto_iter_max 200"'}
 DAEMON = "nvidia-cuda-mps-control"
 
 
@@ -153,7 +153,7 @@ def test_a_job_that_is_hit_leaves_no_daemon(
 
     fault(session)
 
-    wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 30, "the end of the job")
+    wait_for_end(job, "FAILURE", 30)
     wait_for(lambda: not processes_of(session), 30, "the end of all its processes")
     wait_for(lambda: list(job.glob("mps_log_*/daemon.log")), 5, "the daemon's log")
 
@@ -169,8 +169,8 @@ def test_a_daemon_that_is_killed_is_missed(mps_project: Callable[..., Project]) 
     (daemon,) = daemons() - before
     os.kill(daemon, signal.SIGKILL)
 
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the job")
-    wait_for(lambda: "MPS ended" in (job / "run.err").read_text(), 5, "the word of it")
+    wait_for_end(job, "SUCCESS", 20)
+    assert "MPS ended" in (job / "run.err").read_text()
     assert list(job.glob("mps_log_*/daemon.log"))
 
 
@@ -213,7 +213,7 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
 
     submit_directly(project, job)
 
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the next job")
+    wait_for_end(job, "SUCCESS", 20)
     assert daemon not in daemons()
     assert not folder.exists()
 
@@ -239,7 +239,7 @@ def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Pro
         env={"CUDA_MPS_PIPE_DIRECTORY": f"{mps_folder(own)}/pipe"},
     )
     assert asked.returncode == 0
-    wait_for((jobs[0] / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the first job's success")
+    wait_for_end(jobs[0], "SUCCESS", 20)
 
 
 def test_a_daemon_that_cannot_start_is_said_and_the_job_runs(
@@ -270,7 +270,7 @@ def test_a_missing_daemon_is_said_and_the_job_runs(mps_project: Callable[..., Pr
 
     submit_directly(project, job)
 
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 20, "the end of the job")
+    wait_for_end(job, "SUCCESS", 20)
     assert f"there is no {DAEMON}" in (job / "run.err").read_text()
 
 
@@ -290,7 +290,7 @@ def test_twenty_jobs_in_a_row_leave_nothing(mps_project: Callable[..., Project])
         assert submit_directly(project, job).returncode == 0
 
     for job in jobs:
-        wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, f"the end of {job.name}")
+        wait_for_end(job, "SUCCESS", 60)
     used = {re.findall("PIPE_DIRECTORY=(.*)", (job / "run.out").read_text())[0] for job in jobs}
     assert len(used) == 20
 

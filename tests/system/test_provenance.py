@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import MakeProject, Project, wait_for
-from .test_slurm import REFINE
+from ..waiting import wait_for_end
+from .jobs import REFINE
+from .project import MakeProject, Project
 
 CLASS2D: dict[str, Any] = {
     "fn_img": "particles.star",
@@ -162,7 +163,7 @@ def test_a_continued_job_goes_on_from_the_same_optimiser_file(make_project: Make
     (job / "RELION_JOB_EXIT_SUCCESS").unlink()
     done = relion_dispatch(project, "submit", "Class2D/job001/run_submit.script")
     assert done.returncode == 0, done.stderr
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the end of the continued job")
+    wait_for_end(job, "SUCCESS", 60)
 
     output, _ = reproduced(project, job)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeProject, wait_for
-from .test_slurm import REFINE
+from ..waiting import wait_for
+from .jobs import REFINE
+from .project import MakeProject
 
 # The job script is the same from wherever it was submitted.
 pytestmark = pytest.mark.parametrize("form", ["python"])

@@ -10,20 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeProject, Project, submit_directly, wait_for
-
-REFINE = {
-    "fn_img": "particles.star",
-    "fn_ref": "reference.mrc",
-    "ref_correct_greyscale": "Yes",
-    "do_ctf_correction": "No",
-    "particle_diameter": 110,
-    "ini_high": 30,
-    "sampling": '"15 degrees"',
-    "nr_mpi": 1,
-    "use_gpu": "Yes",
-    "other_args": '"--auto_iter_max 2"',
-}
+from ..waiting import wait_for_end
+from .hook_calls import submit_directly
+from .jobs import REFINE
+from .project import MakeProject, Project
 
 
 def refine(project: Project, **options: object) -> Path:
@@ -190,7 +180,7 @@ def test_a_stale_image_on_the_second_node_stops_the_job(
         job = project.add_job("refine3d", **REFINE)
         submit_directly(project, job)
 
-        wait_for((job / "RELION_JOB_EXIT_FAILURE").exists, 60, "the end of the job")
+        wait_for_end(job, "FAILURE", 60)
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

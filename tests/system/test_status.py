@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import MakeProject, Project, wait_for
+from ..waiting import wait_for
 from .hook_calls import (
     PYTHON,
     change_scheduler,
@@ -20,9 +20,10 @@ from .hook_calls import (
     in_queue,
     job_id,
     run_in_background,
-    sleeping_job,
     start_hook,
 )
+from .jobs import sleeping_job
+from .project import MakeProject, Project
 
 
 def rows(project: Project) -> list[dict[str, Any]]:

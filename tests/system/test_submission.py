@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from .conftest import MakeProject, wait_for
-from .hook_calls import PYTHON, assert_ran_once, calls, mask_job, start_hook, wrap_sbatch
+from ..waiting import wait_for, wait_for_end
+from .hook_calls import PYTHON, assert_ran_once, calls, start_hook, wrap_sbatch
+from .jobs import mask_job
+from .project import MakeProject
 
 
 @pytest.mark.parametrize("form", ["appliance"])
@@ -43,7 +45,7 @@ def test_a_job_that_runs_again_is_a_new_submission(make_project: MakeProject) ->
     output, _ = hook.communicate(timeout=60)
 
     assert hook.returncode == 0, output
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the second success")
+    wait_for_end(job, "SUCCESS", 60)
     again = project.record(job)
     kept = json.loads((job / "dispatch.json.1").read_text())
     assert (kept["token"], kept["job_id"]) == (first["token"], first["job_id"])

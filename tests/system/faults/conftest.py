@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import Project
+from ..project import Project
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 

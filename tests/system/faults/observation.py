@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..conftest import Project, wait_for
+from ...waiting import wait_for
+from ..project import Project
 from .table import Seen
 
 __all__ = ["EXIT_FILES", "exit_file", "observe", "slurm_knows"]

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from ..conftest import MakeProject
-from ..hook_calls import change_scheduler, mark_running, mask_job, start_hook
+from ..hook_calls import change_scheduler, refining, start_hook
+from ..jobs import mark_running, mask_job
+from ..project import MakeProject
 from .conftest import Watched
-from .test_killed import refining
 
 ABORT = "RELION_JOB_ABORT_NOW"
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import MakeProject, Project
-from ..hook_calls import mark_running, mask_job
-from ..test_slurm import REFINE
+from ..jobs import REFINE, mark_running, mask_job
+from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import EXIT_FILES
 

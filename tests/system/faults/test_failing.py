@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import MakeProject, Project, wait_for
-from ..hook_calls import change_scheduler, change_site, mark_running, mask_job, start_hook
-from ..test_slurm import REFINE
+from ...waiting import wait_for
+from ..hook_calls import change_scheduler, change_site, start_hook
+from ..jobs import REFINE, mark_running, mask_job
+from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import exit_file
 

@@ -11,20 +11,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..conftest import MakeProject, Project, wait_for
+from ...waiting import wait_for
 from ..hook_calls import (
     assert_ran_once,
     calls,
     copies_in_slurm,
     dispatch,
-    mark_running,
-    mask_job,
     start_hook,
     wrap_sbatch,
 )
+from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
+from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import EXIT_FILES, exit_file
-from .test_twice import add_to_pipeline, copy_of
 
 KILLED_HOOK = Path(__file__).with_name("killed_hook.py")
 

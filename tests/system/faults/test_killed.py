@@ -7,51 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from ..conftest import MakeProject, Project, wait_for
-from ..hook_calls import (
-    LONG,
-    change_scheduler,
-    in_queue,
-    job_id,
-    mark_running,
-    mask_job,
-    sleeping_job,
-    start_hook,
-    wait_for_iterations,
-)
-from ..test_local import processes_of
+from ...waiting import processes_of, wait_for
+from ..hook_calls import change_scheduler, in_queue, refining, sleeping, submitted
+from ..jobs import LONG, mask_job, wait_for_iterations
+from ..project import MakeProject
 from .conftest import Watched
-
-
-def submitted(project: Project, job: Path) -> int:
-    """Call the hook for a job that RELION has as Running; the job's id."""
-    mark_running(project, job)
-    hook = start_hook(project, job)
-    output, _ = hook.communicate(timeout=60)
-    assert hook.returncode == 0, output
-    return int(job_id(project, job))
-
-
-def sleeping(project: Project) -> tuple[Path, int]:
-    """A job whose program sleeps, when it has begun to; and its id."""
-    ready = project.folder / "ready"
-    job = sleeping_job(project, ready)
-    number = submitted(project, job)
-    wait_for(ready.exists, 60, "the program's start")
-    return job, number
-
-
-def refining(project: Project) -> tuple[Path, int]:
-    """A refinement that has begun to iterate, and its id."""
-    job = project.add_job("refine3d", **LONG)
-    number = submitted(project, job)
-    wait_for_iterations(job)
-    return job, number
-
 
 # Slurm
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import MakeProject, Project, wait_for
+from ...waiting import wait_for
 from ..controller_line import ControllerLine
 from ..hook_calls import (
     assert_ran_once,
     calls,
     change_scheduler,
     copies_in_slurm,
-    mark_running,
-    mask_job,
     start_hook,
     wrap_sbatch,
 )
+from ..jobs import mark_running, mask_job
+from ..project import MakeProject, Project
 from .conftest import Watched
 
 

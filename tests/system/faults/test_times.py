@@ -8,10 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from ..conftest import MakeProject, wait_for
+from ...waiting import wait_for
+from ..hook_calls import sleeping
+from ..project import MakeProject
 from .conftest import Watched
 from .observation import slurm_knows
-from .test_killed import sleeping
 
 
 def operator(request: str) -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..conftest import MakeProject, Project, wait_for
-from ..hook_calls import (
-    change_scheduler,
-    copies_in_slurm,
-    mark_running,
-    mask_job,
-    start_hook,
-)
+from ...waiting import wait_for
+from ..hook_calls import change_scheduler, copies_in_slurm, start_hook
+from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
+from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import EXIT_FILES
 
@@ -72,14 +67,6 @@ def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watche
     assert "relion-dispatch" not in (job / "run.err").read_text()
 
 
-def copy_of(job: Path, number: int) -> Path:
-    """Another job like this one."""
-    copy = shutil.copytree(job, job.with_name(f"job{number:03}"))
-    script = copy / "run_submit.script"
-    script.write_text(script.read_text().replace(job.name, copy.name))
-    return copy
-
-
 def many_jobs(project: Project, count: int) -> list[Path]:
     """Jobs of one kind whose program writes a line each time it runs; the pipeline has them all."""
     program = project.folder / "counted"
@@ -89,16 +76,6 @@ def many_jobs(project: Project, count: int) -> list[Path]:
     jobs = [first, *(copy_of(first, number) for number in range(101, 100 + count))]
     add_to_pipeline(project, first, jobs[1:])
     return jobs
-
-
-def add_to_pipeline(project: Project, like: Path, jobs: list[Path]) -> None:
-    """Give RELION's pipeline rows for these jobs like that of another."""
-    mark_running(project, like)
-    pipeline = project.folder / "default_pipeline.star"
-    lines = pipeline.read_text().splitlines(keepends=True)
-    (at,) = (n for n, line in enumerate(lines) if line.split()[3:4] == ["Running"])
-    rows = [lines[at].replace(like.name, job.name) for job in jobs]
-    pipeline.write_text("".join([*lines[: at + 1], *rows, *lines[at + 1 :]]))
 
 
 def test_two_hundred_submissions_of_two_projects_at_once(

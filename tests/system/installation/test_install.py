@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT
+from ..project import ROOT
 from .conftest import environment, install, version_of
 
 

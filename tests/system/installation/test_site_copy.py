@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ...unit.conftest import CORPUS, fill_project
-from ..conftest import ROOT
+from ..project import ROOT
 from .conftest import FORMS, assert_as_in_manifest, environment, form_options, install, run
 
 JOBS = sorted(str(path.relative_to(CORPUS)) for path in CORPUS.glob("*/*_job*"))

@@ -9,15 +9,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ..conftest import ROOT, wait_for
-from .conftest import (
-    assert_as_in_manifest,
-    environment,
-    form_options,
-    install,
-    run,
-    version_of,
-)
+from ...waiting import wait_for
+from ..project import ROOT
+from .conftest import assert_as_in_manifest, environment, form_options, install, run, version_of
 
 
 def test_an_upgrade_keeps_the_site_and_can_be_taken_back(

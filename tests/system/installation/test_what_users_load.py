@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import MakeProject, Project, wait_for
+from ...waiting import wait_for_end
+from ..project import MakeProject, Project
 from .conftest import FORMS, environment
 
 LMOD = Path("/usr/share/lmod/lmod/init/bash")
@@ -91,7 +92,7 @@ def test_what_users_load_lets_relion_submit(
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    wait_for((job / "RELION_JOB_EXIT_SUCCESS").exists, 60, "the job's success")
+    wait_for_end(job, "SUCCESS", 60)
 
 
 def test_loading_twice_changes_nothing_more(installed: Callable[[str], Path]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT
+from ..project import ROOT
 from .conftest import assert_as_in_manifest, environment, version_of
 
 APPTAINER = os.environ.get("RELION_TEST_APPTAINER", "")

@@ -1,0 +1,47 @@
+"""Waiting for what comes, and for what goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["processes_of", "wait_for", "wait_for_end"]
+
+
+def wait_for(
+    condition: Callable[[], object], seconds: float = 20, what: str = "what was waited for"
+) -> None:
+    """Wait until `condition` holds; fail naming `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
+        time.sleep(0.05)
+
+
+def wait_for_end(job: Path, end: str, seconds: float) -> None:
+    """Wait until RELION knows this end (SUCCESS, FAILURE or ABORTED), and the job script is done.
+
+    RELION is told first: the sentence in run.err and the record of the run follow.
+    """
+
+    def done() -> bool:
+        return "run" in json.loads((job / "dispatch.json").read_text())
+
+    wait_for((job / f"RELION_JOB_EXIT_{end}").exists, seconds, f"the end of {job.name}")
+    wait_for(done, 30, f"the last word of {job.name}'s script")
+
+
+def processes_of(session: int, *names: str) -> list[int]:
+    """The living processes of a job; MPI puts ranks in groups of their own, not in sessions."""
+    done = subprocess.run(
+        ["ps", "-o", "pid=,stat=,comm=", "--sid", str(session)], capture_output=True, text=True
+    )
+    rows = [row.split(maxsplit=2) for row in done.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, state, name in rows
+        if not state.startswith("Z") and (not names or name in names)
+    ]
