@@ -15,6 +15,7 @@ from .errors import ConfigError, InputError
 from .image_used import as_used_before
 from .images import Choice
 from .job_types import JobType, lineage, match, merged_parameters
+from .local_lock import local_lock
 from .memory import particle_count, refinement_of_command
 from .memory.host_memory import Particles
 from .memory.refinement import Refinement
@@ -29,7 +30,6 @@ from .rewrite import rewrite
 from .shell_words import split
 from .site import Site, config_path
 from .submission import Submission, read_submission
-from .submit import lock_file
 from .templates import environment, nearest_template, template_folders
 
 __all__ = ["make_plan", "plan_script"]
@@ -137,7 +137,7 @@ def make_plan(
         scheduler=scheduler_name,
         directives=scheduler.directives or scheduler_name,
         submit_command=(*(submit_command or scheduler.submit_command), script),
-        lock=str(lock_file()) if scheduler.one_at_a_time else None,
+        lock=str(local_lock()) if scheduler.one_at_a_time else None,
         image=image,
         nproc=settled.nproc,
         nthread=settled.nthread,

@@ -15,8 +15,17 @@ from typing import Any
 from .atomic_files import write_atomically
 from .errors import WriteError
 from .file_lock import locked
+from .refusal import say
 
-__all__ = ["RECORD", "SUBMISSION", "as_text", "change_record", "folder_locked", "read_record"]
+__all__ = [
+    "RECORD",
+    "SUBMISSION",
+    "as_text",
+    "change_record",
+    "folder_locked",
+    "note",
+    "read_record",
+]
 
 RECORD = "dispatch.json"
 LOCK = ".dispatch.json.lock"
@@ -69,6 +78,14 @@ def change_record(folder: Path, token: str, **changes: object) -> bool:
             return False
         write_atomically(folder / RECORD, as_text({**record, **changes}))
         return True
+
+
+def note(folder: Path, token: str, **changes: object) -> None:
+    """Change the record by what is good to know, but no reason to stop: a failure is only said."""
+    try:
+        change_record(folder, token, **changes)
+    except WriteError as error:
+        say(f"relion-dispatch: {error}")
 
 
 def as_text(record: dict[str, Any]) -> str:

@@ -6,12 +6,11 @@ job, and the scheduler's id of it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "overriding"]
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +92,6 @@ def filled(arguments: Sequence[str], **values: str) -> list[str]:
     for name, value in values.items():
         found = [argument.replace(f"{{{name}}}", value) for argument in found]
     return found
-
-
-def overriding() -> list[str]:
-    """Variables of the environment that would override, or add to, a scheduler command's arguments.
-
-    A user's ``SBATCH_*`` goes before the job script's directives; ``SQUEUE_PARTITION`` and the like
-    hide jobs, which then seem lost; ``SLURM_CLUSTERS`` holds for some of the commands only.
-    """
-    ours = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
-    return [name for name in os.environ if name.startswith(ours)]
 
 
 def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .command import Command, parse_command
 from .errors import InputError
 
-__all__ = ["Submission", "is_ours", "parse_submission", "read_submission"]
+__all__ = ["Submission", "is_from_our_template", "parse_submission", "read_submission"]
 
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
@@ -147,7 +147,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
-def is_ours(script: Path) -> bool:
+def is_from_our_template(script: Path) -> bool:
     """Whether RELION wrote this submission script from our template."""
     try:
         with script.open("rb") as stream:

@@ -7,22 +7,20 @@ is asked for the token before anything is tried again.
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import host
-from .cache import runtime_folder
 from .errors import SubmitError
 from .jobs.job_queue import ask_queue
 from .plan import Plan
-from .scheduler import Scheduler, filled, overriding
+from .scheduler import Scheduler, filled
+from .scheduler_call import call, start_detached
 from .submit_answer import Answer, read_answer
 
-__all__ = ["Submitted", "lock_file", "submission_command", "submit", "submit_beside"]
+__all__ = ["Submitted", "submission_command", "submit", "submit_beside"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
@@ -34,21 +32,6 @@ class Submitted(NamedTuple):
     job_id: str | None
     output: str
     attempts: tuple[str, ...] = ()
-
-
-def lock_file() -> Path:
-    """The lock that jobs which run one at a time on this machine wait for.
-
-    Raises:
-        SubmitError: no private folder can be had for it.
-    """
-    folder = runtime_folder()
-    if folder is None:
-        raise SubmitError(
-            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove it, "
-            "or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
-        )
-    return folder / "local.lock"
 
 
 def submission_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str]:
@@ -63,11 +46,11 @@ def submit(
     argv: Sequence[str],
     project: Path,
     token: str,
-    is_over: Callable[[], bool],
+    gives_way: Callable[[], bool],
 ) -> Submitted | None:
     """Run the submit command in the project's folder until the job is taken or refused for good.
 
-    None when `is_over` said before one more attempt that the job is wanted no longer.
+    None when `gives_way` said before one more attempt that the job is wanted no longer.
 
     Raises:
         SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
@@ -94,7 +77,7 @@ def submit(
             if answer.outcome == "refused":
                 raise SubmitError(_sentence(answer))
             if queue and waited:
-                if is_over():
+                if gives_way():
                     return None
                 break
             if not scheduler.queue_command or time.monotonic() + pause > last_try:
@@ -119,7 +102,7 @@ def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
 def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[Answer, str]:
     program = argv[0]
     try:
-        done = host.run(argv, cwd=project, timeout=scheduler.timeout, unset=overriding())
+        done = call(scheduler, argv, project)
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return Answer("unclear", None, what), ""
@@ -133,7 +116,7 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
 
 def _started(argv: Sequence[str], project: Path) -> int:
     try:
-        return host.detached(argv, cwd=project, unset=overriding())
+        return start_detached(argv, project)
     except OSError as error:
         raise _cannot_start(argv[0], error) from error
 

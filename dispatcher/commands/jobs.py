@@ -63,7 +63,7 @@ def _as_table(jobs: list[Job]) -> str:
     silent = {
         str(job.record["scheduler"])
         for job in jobs
-        if job.status == "Running" and job.is_own and job.record and not job.queue
+        if job.status == "Running" and job.is_this_users and job.record and not job.queue
     }
     notes = [f"\nThe scheduler {name} does not tell of its jobs now." for name in sorted(silent)]
     return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)

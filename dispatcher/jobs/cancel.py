@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import host
 from ..errors import DispatchError, InputError, SubmitError
-from ..scheduler import filled, overriding
+from ..scheduler import filled
+from ..scheduler_call import call
 from ..site import Site
 from .exit_files import ABORT_NOW, end_of, tell
 from .project_jobs import Job, look
@@ -35,7 +35,7 @@ def cancel(project: Path, site: Site, name: str) -> str:
         raise InputError(
             f"{name} was not submitted by relion-dispatch of this site: end it where it runs."
         )
-    if not job.is_own:
+    if not job.is_this_users:
         raise InputError(f"{name} was submitted by {job.record.get('user')}: let them cancel it.")
     (job.folder / ABORT_NOW).touch()
     return _cancel(project, site, job)
@@ -78,7 +78,7 @@ def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
     assert job.scheduler
     command = filled(job.scheduler.cancel_command, job_id=job_id)
     try:
-        done = host.run(command, cwd=project, timeout=job.scheduler.timeout, unset=overriding())
+        done = call(job.scheduler, command, project)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SubmitError(f"{command[0]} does not work ({error}): try again.") from error
     if done.status != 0:

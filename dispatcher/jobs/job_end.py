@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from .. import host
-from ..scheduler import Scheduler, filled, overriding
+from ..scheduler import Scheduler, filled
+from ..scheduler_call import answer
 
 __all__ = ["ask_end", "why_ended"]
 
@@ -29,15 +28,10 @@ def why_ended(scheduler: Scheduler, printed: str) -> str:
 
 def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
     """Ask the scheduler why a job ended; None if it says that the job has not."""
-    printed = ""
+    done = None
     if scheduler.end_command and job_id:
-        command = filled(scheduler.end_command, job_id=job_id)
-        try:
-            printed = host.run(
-                command, cwd=project, timeout=scheduler.timeout, unset=overriding()
-            ).stdout
-        except (OSError, subprocess.TimeoutExpired):
-            printed = ""
+        done = answer(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+    printed = done.stdout if done else ""
     if any(text in printed for text in scheduler.alive):
         return None
     return why_ended(scheduler, printed)

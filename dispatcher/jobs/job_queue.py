@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import host
-from ..scheduler import Scheduler, overriding
+from ..scheduler import Scheduler
+from ..scheduler_call import answer
 
 __all__ = ["Queue", "QueuedJob", "ask_queue", "read_queue"]
 
@@ -84,12 +83,11 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
     """
     if not scheduler.queue_command:
         return None
-    try:
-        done = host.run(
-            scheduler.queue_command, cwd=project, timeout=scheduler.timeout, unset=overriding()
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.status != 0 or any(re.search(each, done.stderr) for each in scheduler.transient):
+    done = answer(scheduler, scheduler.queue_command, project)
+    if (
+        done is None
+        or done.status != 0
+        or any(re.search(each, done.stderr) for each in scheduler.transient)
+    ):
         return None
     return read_queue(scheduler, done.stdout)

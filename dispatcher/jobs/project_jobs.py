@@ -13,11 +13,11 @@ from ..errors import InputError
 from ..record import RECORD, SUBMISSION, read_record
 from ..scheduler import Scheduler
 from ..site import Site
-from ..submission import is_ours
+from ..submission import is_from_our_template
 from .exit_files import ABORT_NOW, end_of
+from .hook_at_work import hook_at_work
 from .job_queue import Queue, QueuedJob, ask_queue
 from .relion_pipeline import read_processes
-from .submitted_before import hook_at_work
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -33,7 +33,7 @@ class Job(NamedTuple):
         status: RELION's, as it will be once it has seen the job's exit file.
         record: the record of the current submission, if there is one.
         last_record: the newest record that can be read, be it an earlier submission's.
-        is_own: whether this user submitted it, or would have.
+        is_this_users: whether this user submitted it, or would have.
         scheduler: the site's scheduler that the last record names, if the site has it.
         queue: that scheduler's queue; None where it was not asked, or did not answer.
     """
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     status: str
     record: Mapping[str, Any] | None
     last_record: Mapping[str, Any] | None
-    is_own: bool
+    is_this_users: bool
     scheduler: Scheduler | None
     queue: Queue | None
 
@@ -102,7 +102,7 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
 def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
     assert job.scheduler
     here = not job.scheduler.detached or record.get("host") == os.uname().nodename
-    return here and job.is_own and (job.status == "Running" or "refused" in record)
+    return here and job.is_this_users and (job.status == "Running" or "refused" in record)
 
 
 def _marks(record: Mapping[str, Any] | None) -> tuple[str, str | None]:
@@ -120,7 +120,7 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     own = False
     with suppress(OSError):
         own = (folder / (RECORD if record else SUBMISSION)).stat().st_uid == os.getuid()
-    if status == "Running" and not end and _is_anothers(project, folder, record, last):
+    if status == "Running" and not end and _runs_elsewhere(project, folder, record, last):
         record, own = None, False
     return Job(
         name=name,
@@ -128,13 +128,13 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
         status=_ENDED[end] if end else status,
         record=record,
         last_record=last,
-        is_own=own and (record is not None or is_ours(folder / SUBMISSION)),
+        is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
         scheduler=site.schedulers.get(str((last or {}).get("scheduler"))),
         queue=None,
     )
 
 
-def _is_anothers(
+def _runs_elsewhere(
     project: Path,
     folder: Path,
     record: Mapping[str, Any] | None,

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .. import host
 from ..atomic_files import remove_unfinished
 from ..errors import WriteError
-from ..record import RECORD, SUBMISSION, change_record
-from ..scheduler import filled, overriding
+from ..record import RECORD, SUBMISSION
 from ..site import Site
 from .claim import give_up, is_claimed
 from .exit_files import End, control_folder, look_again, tell
+from .hook_at_work import BEING_SUBMITTED, HOOK, age, hook_at_work, is_being_submitted
 from .job_end import ask_end
+from .mend import mend
 from .project_jobs import Job, look
-from .submitted_before import (
-    BEING_SUBMITTED,
-    HOOK,
-    age,
-    hook_at_work,
-    is_being_submitted,
-)
-from .watcher import WATCHER, submit_watcher
+from .watcher import WATCHER
 
 __all__ = ["is_lost", "looked_and_reconciled"]
 
@@ -46,7 +38,7 @@ def looked_and_reconciled(
         InputError: the project has no pipeline, or it cannot be read.
     """
     jobs = look(project, site, names)
-    _mend(jobs, project)
+    mend(jobs, project)
     lost = {(job.name, job.token) for job in jobs if is_lost(job)}
     if not lost:
         return jobs, []
@@ -61,7 +53,7 @@ def looked_and_reconciled(
 
 def is_lost(job: Job) -> bool:
     """Whether it runs for RELION, and neither the scheduler nor anybody else knows of it."""
-    if job.status != "Running" or not job.is_own:
+    if job.status != "Running" or not job.is_this_users:
         return False
     if job.record is None:
         return _has_no_hook(job) and _is_in_no_queue(job)
@@ -91,39 +83,6 @@ def _is_in_no_queue(job: Job) -> bool:
     if job.queue is None:
         return not (job.scheduler and job.scheduler.queue_command)
     return not job.living
-
-
-def _mend(jobs: Sequence[Job], project: Path) -> None:
-    """Do what a process that was killed could not: add the job's id to its record, submit its
-    watcher, cancel what RELION was told to be over."""
-    for job in jobs:
-        if not (job.queue and job.queued and job.record and job.scheduler):
-            continue
-        if "refused" in job.record:
-            for each in job.living if job.scheduler.cancel_command else []:
-                _run(filled(job.scheduler.cancel_command, job_id=each.job_id), project)
-        elif not is_being_submitted(job.record, job.folder):
-            with suppress(WriteError):  # the next look finds it again
-                _complete(job, project)
-
-
-def _complete(job: Job, project: Path) -> None:
-    assert job.record and job.scheduler
-    if not job.living:
-        return
-    job_id = job.living[0].job_id
-    if job.record.get("job_id") is None:
-        change_record(job.folder, job.token, job_id=job_id)
-    if job.scheduler.watcher and "watcher" not in job.record and (job.folder / WATCHER).exists():
-        watcher = submit_watcher(project, job.name, job.scheduler, job_id, job.token)
-        change_record(job.folder, job.token, watcher=watcher)
-
-
-def _run(command: Sequence[str], project: Path) -> None:
-    try:
-        host.run(command, cwd=project, timeout=30, unset=overriding())
-    except (OSError, subprocess.TimeoutExpired):
-        return  # the next look finds it again
 
 
 def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:

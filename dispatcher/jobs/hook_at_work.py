@@ -1,8 +1,4 @@
-"""Whether a job's current submission was made already, or is being made by another process.
-
-RELION calls the hook once for each run, and writes the submission script anew before it does.
-Other callers (a wrapper that tries again, a user in a second terminal) may call it twice.
-"""
+"""Which process is submitting a job at this moment, as far as its notes tell."""
 
 from __future__ import annotations
 
@@ -14,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..record import SUBMISSION, read_record
-from .exit_files import end_of
+from ..record import SUBMISSION
 
-__all__ = ["HOOK", "age", "at_work", "hook_at_work", "is_being_submitted", "submitted_before"]
+__all__ = ["BEING_SUBMITTED", "HOOK", "age", "at_work", "hook_at_work", "is_being_submitted"]
 
 HOOK = ".dispatch_hook"  # which process works on a job that has no record yet
 BEING_SUBMITTED = 600  # seconds after which no process of another machine submits a job any more
@@ -68,26 +63,3 @@ def age(folder: Path) -> float:
         return time.time() - (folder / SUBMISSION).stat().st_mtime
     except OSError:
         return 0
-
-
-def submitted_before(folder: Path, name: str) -> str | None:
-    """A sentence on the submission that another call has made of this run; None if none has.
-
-    A submission that was refused, that has ended, or whose process died before it knew the job's
-    id does not count: the job may be submitted anew.
-    """
-    record = read_record(folder)
-    if record is None or "run" in record or "refused" in record or end_of(folder):
-        return None
-    if job_id := record.get("job_id"):
-        return (
-            f"{name} was submitted before, as job {job_id}, and RELION has not asked for it again: "
-            "this second call does nothing. If that job is gone, `relion-dispatch status` tells "
-            "RELION so."
-        )
-    if is_being_submitted(record, folder):
-        return (
-            f"{name} is being submitted by process {record.get('pid')} of {record.get('host')}: "
-            "this call does nothing."
-        )
-    return None
