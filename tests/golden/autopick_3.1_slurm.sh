@@ -56,15 +56,20 @@ dispatch_reason=
 dispatch_owner="$dispatch_host, process $$, $(date +%FT%T.%N), job ${dispatch_scheduler_job:-}"
 if ! ln -sT "$dispatch_owner" "$dispatch_claim" 2>/dev/null; then
     dispatch_found=$(readlink "$dispatch_claim")
-    if [ -z "$dispatch_found" ]; then
+    case $dispatch_found in
+    "$dispatch_owner") ;; # it is there after all, as on a network file system that asked twice
+    '')
         dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
-    elif [ "${dispatch_found##*, job }" = "${dispatch_scheduler_job:-none}" ] && [ "$dispatch_found" != "$dispatch_owner" ]; then
+        ;;
+    *", job ${dispatch_scheduler_job:-none}")
         ! compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null || exit 0
         dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
-    elif [ "$dispatch_found" != "$dispatch_owner" ]; then
+        ;;
+    *)
         echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $dispatch_found"
         exit 0
-    fi
+        ;;
+    esac
 fi
 # Whether the folder has a newer submission, as when this job's node was taken for lost: then all that
 # RELION is told, and all that stands there, is that one's.
@@ -290,7 +295,7 @@ finish() {
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
     trap '' TERM INT HUP USR1 USR2
-    end_watch
+    end_guard
     tell_relion
     end_processes 2>/dev/null
     tell_relion # once more, as the last of them may have written a file as well
@@ -322,7 +327,7 @@ stop() {
 # Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
 # the job is stopped. It also is where RELION was told meanwhile that it has failed, or where it was
 # submitted anew. Should this script be killed, RELION is told so.
-keep_watch() {
+guard() {
     local asked=0 failed=0
     trap - EXIT
     trap '' TERM INT HUP USR1 USR2
@@ -342,19 +347,19 @@ keep_watch() {
     done
     dispatch_status=137
     dispatch_facts="the job script was killed"$'\n'
-    dispatch_watch=
+    dispatch_guard=
     finish
 }
 dispatch_script_began=$(process_began $$)
-begin_watch() {
-    end_watch
-    keep_watch &
-    dispatch_watch=$!
-    disown "$dispatch_watch" # or bash would tell of its end
+begin_guard() {
+    end_guard
+    guard &
+    dispatch_guard=$!
+    disown "$dispatch_guard" # or bash would tell of its end
 }
-end_watch() { # if it is still that process
-    [ -z "${dispatch_watch:-}" ] || [ "$(ps -o ppid= -p "$dispatch_watch" | tr -d ' ')" != $$ ] ||
-        kill -KILL "$dispatch_watch" 2>/dev/null
+end_guard() { # if it is still that process
+    [ -z "${dispatch_guard:-}" ] || [ "$(ps -o ppid= -p "$dispatch_guard" | tr -d ' ')" != $$ ] ||
+        kill -KILL "$dispatch_guard" 2>/dev/null
 }
 # In the background, so that a signal is acted on at once and not after RELION's last iteration.
 run() {
@@ -394,7 +399,7 @@ if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
     exit 1
 fi
 dispatch_began=$SECONDS
-begin_watch
+begin_guard
 dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
 
 reasons
@@ -516,5 +521,5 @@ leave_gpus() {
     [ -z "${dispatch_gpu_usage:-}" ] || dispatch_gpu_usage="[$dispatch_gpu_usage]"
     pkill -KILL -s "$dispatch_keeper_pid"
 }
-begin_watch # once more: it is a process of its own, and now knows what the steps before have made
+begin_guard # once more: it is a process of its own, and now knows what the steps before have made
 commands
