@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -43,7 +44,7 @@ case " $* " in
     echo "GPU-aaaa-0, 1000, 50"; echo "GPU-bbbb-1, 2000, [N/A]"
     echo "GPU-aaaa-0, 3000, 71"; echo "GPU-bbbb-1, 1500, [N/A]"
     read -rt 60 <> <(:) ;; # sleeps without a process more
-*--query-compute-apps*) echo "$HOLDER" ;;
+*--query-compute-apps*) [ ! -e "${HELD_BY:-/}" ] || echo "$HOLDER" ;;
 *--query-gpu=index,uuid,*)
     echo "0, GPU-aaaa-0, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}"
     echo "1, GPU-bbbb-1, ${MIB:-24564}, ${MODE:-Default}, ${MIG:-[N/A]}"
@@ -249,6 +250,20 @@ def test_a_gpu_in_exclusive_mode_that_is_held_gets_no_mps_and_one_rank(run: Run)
     assert "held by process 4711, python" in ran.err
     assert ran.ranks == 3
     assert "exclusive mode" in ran.out
+
+
+def test_a_dead_jobs_daemon_does_not_hold_a_gpu_in_exclusive_mode(run: Run) -> None:
+    dead = Path(tempfile.mkdtemp(prefix="relion-mps.", dir="/tmp"))
+    namespace = Path("/proc/self/ns/pid").readlink()
+    (dead / "owners").write_text(f"{os.getpid()} 1 {namespace}\n")  # of another start time
+    try:
+        ran = run(SMI | MPS, MODE="Exclusive_Process", HOLDER="4711, server", HELD_BY=str(dead))
+
+        assert not dead.exists()
+    finally:
+        shutil.rmtree(dead, ignore_errors=True)
+    assert ran.mps[0].startswith("start")
+    assert ran.ranks == 5
 
 
 def test_a_gpu_in_exclusive_mode_that_is_free_gets_mps(run: Run) -> None:
