@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["processes_of", "wait_for", "wait_for_end"]
+__all__ = ["has_ended", "processes_of", "wait_for", "wait_for_end"]
+
+PATIENCE = 4  # a machine that is busy is no fault of what is tested
 
 
 def wait_for(
     condition: Callable[[], object], seconds: float = 20, what: str = "what was waited for"
 ) -> None:
-    """Wait until `condition` holds; fail naming `what` after `seconds`."""
-    end = time.monotonic() + seconds
+    """Wait until `condition` holds; fail naming `what` after `seconds`, or PATIENCE times that."""
+    end = time.monotonic() + seconds * PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
+        assert time.monotonic() < end, f"{what} did not happen within {seconds * PATIENCE} s"
         time.sleep(0.05)
 
 
@@ -26,12 +28,15 @@ def wait_for_end(job: Path, end: str, seconds: float) -> None:
 
     RELION is told first: the sentence in run.err and the record of the run follow.
     """
-
-    def done() -> bool:
-        return "run" in json.loads((job / "dispatch.json").read_text())
-
     wait_for((job / f"RELION_JOB_EXIT_{end}").exists, seconds, f"the end of {job.name}")
-    wait_for(done, 30, f"the last word of {job.name}'s script")
+    wait_for(lambda: has_ended(job), 30, f"the last word of {job.name}'s script")
+
+
+def has_ended(job: Path) -> bool:
+    """Whether nothing more is to come of a job: it was not submitted, or its script is done."""
+    file = job / "dispatch.json"
+    record = json.loads(file.read_text()) if file.exists() else {}
+    return "token" not in record or "refused" in record or "run" in record
 
 
 def processes_of(session: int, *names: str) -> list[int]:

@@ -68,10 +68,9 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
             errfile.open("a", encoding="utf-8", errors="surrogateescape") as stream,
         ):
             stream.write(f"relion-dispatch: {sentence}\n")
+        with suppress(OSError):
+            (control / "ending").rename(exit_file(folder, end))
         try:
-            with suppress(FileNotFoundError):
-                (control / "ending").rename(exit_file(folder, end))
-                return True
             exit_file(folder, end).touch()
         except OSError as error:
             raise WriteError(

@@ -73,6 +73,11 @@ done
 dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
 dispatch_ending=
 said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
+# A file made beforehand is renamed, which works on a full disk as well; if all else fails, this script.
+make_exit_file() {
+    mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null
+    touch "$dispatch_file" || [ -e "$dispatch_file" ] || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
+}
 tell_relion() {
     ls "$dispatch_job" >/dev/null # makes a network file system look again
     ! overtaken || return 0
@@ -90,10 +95,8 @@ tell_relion() {
     for dispatch_other in SUCCESS FAILURE ABORTED; do
         [ "$dispatch_other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$dispatch_other"
     done
-    # A file made beforehand is renamed, which works on a full disk as well; if all else fails, this script.
     dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_ending
-    [ -e "$dispatch_file" ] || mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null ||
-        touch "$dispatch_file" || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
+    [ -e "$dispatch_file" ] || make_exit_file
 }
 # When a process started: what tells it from another that gets its number later. Nothing of a dead one.
 process_began() { # PID

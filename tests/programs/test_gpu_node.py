@@ -141,7 +141,7 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
         done = subprocess.run(
             ["bash", tmp_path / "job_script"],
             cwd=project,
-            timeout=30,
+            timeout=90,
             env={
                 "PATH": f"{folder}:{os.environ['PATH']}",
                 "RECORDED": str(tmp_path / "recorded"),
@@ -370,7 +370,7 @@ def test_a_daemon_that_hangs_holds_the_job_up_for_some_seconds_only(run: Run) ->
     began = time.monotonic()
     ran = run(SMI | MPS, MPS_HANGS="yes", MIB="6000")
 
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 60
     assert "its daemon did not answer within 5 s" in ran.err
     assert ran.ranks == 3, "the card's memory is known all the same"
 
@@ -464,7 +464,7 @@ def test_what_each_gpu_was_used_for_is_there_at_the_end(status: int, run: Run, s
     """nvidia-smi is a stand-in: two samples of two GPUs, one of which tells no utilisation."""
     site("job_template/refine.sh.j2", USAGE)
 
-    ran = run(SMI | MPS, fit={"bytes_per_rank": 4_000_000_000}, ON_RUN=f"sleep 1; exit {status}")
+    ran = run(SMI | MPS, fit={"bytes_per_rank": 4_000_000_000}, ON_RUN=f"sleep 3; exit {status}")
 
     node = os.uname().nodename
     counted = {"node": node, "samples": 2, "ranks": 2, "predicted_bytes": 8_000_000_000}
@@ -486,7 +486,7 @@ def test_what_each_gpu_was_used_for_is_there_at_the_end(status: int, run: Run, s
 
 def test_a_keeper_that_is_killed_costs_no_figures_and_leaves_no_daemon(run: Run, site: Any) -> None:
     site("job_template/refine.sh.j2", USAGE)
-    kill = 'sleep 0.5; kill -KILL "$(pgrep -f -o "keep_gpus $(dirname "$PIPE")")"; sleep 0.2'
+    kill = 'sleep 3; kill -KILL "$(pgrep -f -o "keep_gpus $(dirname "$PIPE")")"; sleep 0.2'
 
     ran = run(SMI | MPS, ON_RUN='PIPE="$APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY"; ' + kill)
 

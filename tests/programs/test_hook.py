@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,17 +54,17 @@ def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: 
 
 
 @pytest.fixture
-def answering(site: WriteSite, tmp_path: Path) -> Callable[[str], Path]:
+def answering(site: WriteSite, tmp_path: Path) -> Callable[..., Path]:
     """Make jobs go to a stand-in for a scheduler's submit command, a shell script."""
 
-    def write(body: str) -> Path:
+    def write(body: str, timeout: float = 30) -> Path:
         program = tmp_path / "submit"
         program.write_text(f"#!/bin/sh\n{body}\n")
         program.chmod(0o755)
         scheduler = {
             "submit_command": [str(program)],
             "job_id": r"^(\d+)$",
-            "timeout": 1,
+            "timeout": timeout,
             "directives": "slurm",
         }
         site("site.json", {"scheduler": "test", "schedulers": {"test": scheduler}})
@@ -272,16 +271,16 @@ def test_the_submit_command_gets_no_sbatch_variables(
     ("body", "says"),
     [
         ("echo 'Invalid account' >&2; exit 1", "Invalid account"),
-        ("sleep 60", "did not answer within 1 s"),
+        ("sleep 60", "did not answer within 3 s"),
         ("echo thank you", "named no job id"),
         ("exit 0", "named no job id"),
     ],
     ids=["failing", "hanging", "no job id", "silent"],
 )
 def test_a_submit_command_that_does_not_take_the_job(
-    body: str, says: str, answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
+    body: str, says: str, answering: Callable[..., Path], corpus_job: CorpusJob, project: Path
 ) -> None:
-    answering(body)
+    answering(body, timeout=3)
     script = corpus_job("relion-5.0.1/Refine3D_job011")
 
     assert_refused(call_hook(script, project), script.parent, says)
@@ -418,11 +417,13 @@ def test_local_jobs_are_detached_and_take_turns(corpus_job: CorpusJob, project: 
 def test_a_local_job_stopped_by_its_id_while_it_waits_tells_relion(
     corpus_job: CorpusJob, project: Path
 ) -> None:
-    first = external_job(project, corpus_job, 21, "until [ -e go ]; do sleep 0.05; done")
+    waits = "touch first; until [ -e go ]; do sleep 0.05; done"
+    first = external_job(project, corpus_job, 21, waits)
     second = external_job(project, corpus_job, 22, "touch started")
     call_hook(first, project)
+    wait_for((project / "first").exists)
     job_id = int(call_hook(second, project).stdout.split()[-1])
-    time.sleep(0.3)
+    wait_for(lambda: list(second.parent.glob(".dispatch_control.*/reserve")))
 
     os.kill(job_id, 15)
 
@@ -471,7 +472,7 @@ def test_a_submitted_job_is_not_refused_because_nobody_listens(
 def test_an_interrupted_submission_is_told(
     answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
 ) -> None:
-    answering("touch asked; exec sleep 0.9")
+    answering("touch asked; exec sleep 20")
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     with start_hook(script) as hook:
         wait_for((project / "asked").exists)

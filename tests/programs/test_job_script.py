@@ -304,7 +304,8 @@ def test_a_stopped_job_tells_relion_before_a_kill_could_follow(
     for _ in range(terms):
         job.send_signal(15)
 
-    wait_for(lambda: exit_files(script) == {"FAILURE"}, 2)
+    wait_for(lambda: exit_files(script) == {"FAILURE"})
+    assert job.poll() is None, "it has not waited for the program"
     os.killpg(job.pid, 9)
     job.wait()
     assert exit_files(script) == {"FAILURE"}
@@ -315,7 +316,8 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
 ) -> None:
     site(
         "job_template/refine.sh.j2",
-        '{% extends "gpu.sh.j2" %}{% block prologue %}touch running; sleep 0.5\n{% endblock %}'
+        '{% extends "gpu.sh.j2" %}{% block prologue %}'
+        "touch running; for _ in {1..100}; do sleep 0.1; done\n{% endblock %}"
         "{% block epilogue %}\n    touch cleaned\n{% endblock %}",
     )
     site("site.json", {"scheduler": "slurm"})
@@ -325,7 +327,7 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
 
     job.send_signal(15)
 
-    assert job.wait(10) == 143
+    assert job.wait(30) == 143
     assert exit_files(script) == {"FAILURE"}
     assert (project / "cleaned").exists()
 

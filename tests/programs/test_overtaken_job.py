@@ -16,6 +16,7 @@ from .running_job import RunningJob, exit_files
 pytestmark = pytest.mark.usefixtures("images")
 
 SLEEPS = "touch running; exec sleep 60"
+WAITS = "until [ -e go ]; do sleep 0.1; done"
 
 
 @pytest.fixture
@@ -36,13 +37,14 @@ def test_a_job_that_was_submitted_anew_gives_way(
     (folder / "dispatch.json").write_text(record)
     rendered = running_job.render(job, "ffffffffffff")
     shutil.copy(rendered, folder / "run_submit.script.run")
-    newer = running_job.start(rendered, ON_RUN="sleep 6")
+    newer = running_job.start(rendered, ON_RUN=WAITS)
     older.communicate(timeout=20)
 
     assert newer.poll() is None
     assert exit_files(job) == set()
     assert (folder / ".dispatch_control.ffffffffffff").is_dir()
     assert "this job stops, as it was submitted anew" in (folder / "run.out").read_text()
+    (project / "go").touch()
     newer.communicate(timeout=30)
     assert exit_files(job) == {"SUCCESS"}
     assert json.loads((folder / "dispatch.json").read_text())["run"]["ending"] == "SUCCESS"
@@ -68,18 +70,19 @@ def test_the_end_of_an_older_job_is_not_told_of_the_newer(
     folder = job.parent
     deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
     older = running_job.start(running_job.render(job), ON_RUN=deaf)
+    rendered = running_job.render(job)
     wait_for((project / "running").exists)
     older.terminate()
     wait_for(lambda: exit_files(job) == {"FAILURE"})
 
     (folder / "RELION_JOB_EXIT_FAILURE").unlink()
-    rendered = running_job.render(job)
     shutil.copy(rendered, folder / "run_submit.script.run")
-    newer = running_job.start(rendered, ON_RUN="sleep 5")
+    newer = running_job.start(rendered, ON_RUN=WAITS)
     older.communicate(timeout=20)
 
     assert newer.poll() is None
     assert exit_files(job) == set()
+    (project / "go").touch()
     newer.communicate(timeout=30)
     assert exit_files(job) == {"SUCCESS"}
     assert (

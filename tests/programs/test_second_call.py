@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("images")
 @pytest.fixture
 def slurm(tmp_path: Path, site: Callable[..., Path]) -> StandIn:
     """A scheduler that takes each job, slowly, under a number of its own."""
-    stand_in = StandIn(tmp_path / "slurm", site)
+    stand_in = StandIn(tmp_path / "slurm", site, timeout=20)
     stand_in.submits("sleep 0.5; take $$ PENDING; echo $$")
     return stand_in
 

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def test_a_job_is_told_only_when_both_looks_miss_it(
     (lost / "job.star").write_text(JOB_STAR.format("Yes"))
     ended_meanwhile = add_job("Refine3D/job020", token="1" * 12, job_id="18")
     slurm.has("18", "RUNNING", "1" * 12)
-    threading.Timer(0.1, slurm.forgets).start()
+    slurm.queue_answers("cat queue; : > queue")
 
     rows = status(capsys)
 

@@ -10,7 +10,6 @@ import signal as signals
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,11 +150,9 @@ def interrupts_heard() -> Iterator[None]:
 def test_signal_to_the_launcher_ends_relion_and_removes_the_folder(
     signal: str, session: Session, base: Path
 ) -> None:
-    begun = time.monotonic()
     with interrupts_heard():
-        status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 10')
+        status = session(f'read -r pid _ < "$SESSION/launcher"; kill -{signal} $pid; exec sleep 60')
     assert status == {"TERM": 143, "HUP": 129, "INT": 130}[signal]
-    assert time.monotonic() < begun + 5
     assert not list(base.iterdir())
 
 
@@ -252,8 +249,10 @@ def test_folders_that_a_killed_session_left_are_swept_once_unused(base: Path) ->
         folder.mkdir()
     for folder in (left, used):
         os.utime(folder, (0, 0))
-    with open_locked(used), session_folder() as (folder, _):
-        assert set(base.iterdir()) == {used, new, folder}
+    with open_locked(used) as holder:
+        with session_folder() as (folder, _):
+            assert set(base.iterdir()) == {used, new, folder}
+        holder.kill()
 
 
 def open_locked(folder: Path) -> subprocess.Popen[bytes]:
@@ -261,7 +260,7 @@ def open_locked(folder: Path) -> subprocess.Popen[bytes]:
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        return subprocess.Popen(["sleep", "0.2"], pass_fds=(lock,))
+        return subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
     finally:
         os.close(lock)
 

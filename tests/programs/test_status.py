@@ -181,7 +181,7 @@ def test_a_job_that_may_be_there_is_left_alone(
     elif case == "another user":
         monkeypatch.setattr(os, "getuid", lambda: 12345)
     elif case == "ends meanwhile":
-        threading.Timer(0.1, (folder / "RELION_JOB_EXIT_SUCCESS").touch).start()
+        slurm.queue_answers(f"touch '{folder}/RELION_JOB_EXIT_SUCCESS'")
 
     (row,) = status(capsys)
 
@@ -350,7 +350,7 @@ def test_cancel_ends_a_waiting_job_at_once(
         == 0
     )
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # a job that runs is given 60 s
     assert slurm.calls("scancel") == ["17"]
     assert (folder / "RELION_JOB_ABORT_NOW").exists()
     assert (folder / "RELION_JOB_EXIT_ABORTED").exists()

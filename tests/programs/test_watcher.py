@@ -21,6 +21,8 @@ from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning import plan_script
 from dispatcher.record import as_text
 
+from ..waiting import wait_for
+
 DATA = Path(__file__).parents[1] / "data" / "slurm"
 GOLDEN = Path(__file__).parents[1] / "golden" / "watcher"
 TOKEN = "0123456789ab"
@@ -189,12 +191,11 @@ def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path
         ["bash", "-c", f"sleep 100 & echo $! > '{ready}.new'; mv '{ready}.new' '{ready}'; wait"],
         start_new_session=True,
     )
-    while not ready.exists():
-        time.sleep(0.02)
+    wait_for(ready.exists)
     waiting = subprocess.Popen(["bash", "-c", watcher(folder, "local"), "watcher", str(job.pid)])
-    time.sleep(0.5)
     # Whoever ends what follows run.out may hit the watcher's tail as well.
-    subprocess.run(["pkill", "-P", str(waiting.pid), "tail"], check=True)
+    hit = ["pkill", "-P", str(waiting.pid), "tail"]
+    wait_for(lambda: subprocess.run(hit).returncode == 0)
     time.sleep(1.5)
     assert job.poll() is None
     assert not (folder / "run.err").exists()

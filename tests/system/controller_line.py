@@ -24,6 +24,7 @@ class ControllerLine:
         configuration: for SLURM_CONF; its commands wait for an answer for 3 seconds at most.
         held: how many of the next connections are passed on only when `release` is called, with
             nobody left to hear the answer.
+        releases_at_once: whether they are passed on as soon as nobody is left.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +45,7 @@ class ControllerLine:
             Path(os.environ["SLURM_CONF"]).with_name("gres.conf").read_text()
         )
         self.held = 0
+        self.releases_at_once = False
         self._kept: list[bytes] = []
 
     def __enter__(self) -> ControllerLine:
@@ -77,11 +79,6 @@ class ControllerLine:
                 controller.recv(1)
         self._kept.clear()
 
-    @property
-    def has_held(self) -> bool:
-        """Whether something waits to be released."""
-        return bool(self._kept)
-
     def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -102,6 +99,8 @@ class ControllerLine:
             told += part
         client.close()
         self._kept.append(told)
+        if self.releases_at_once:
+            self.release()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -32,7 +32,7 @@ def mask_job(project: Project) -> Path:
 def sleeping_job(project: Project, ready: Path) -> Path:
     """An External job that is still there when it is ended: its program runs on the host."""
     program = project.folder / "sleeper"
-    program.write_text(f"#!/bin/bash\ntouch '{ready}'\nsleep 300\n")
+    program.write_text(f"#!/bin/bash\nsleep 300 &\n: >'{ready}'\nwait\n")
     program.chmod(0o755)
     return project.add_job("external", fn_exe=str(program))
 

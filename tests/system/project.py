@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..waiting import has_ended, wait_for
+
 __all__ = ["COMMAND", "ROOT", "MakeProject", "Project"]
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +66,7 @@ class Project:
         return new.pop()
 
     def run_job(self, job: Path, timeout: float = 300) -> None:
-        """Let RELION's pipeliner run the job and wait for its end, as its GUI would."""
+        """Let RELION's pipeliner run the job as its GUI would, and wait for its end."""
         name = f"{job.parent.name}/{job.name}/"
         done = self.relion(
             "relion_pipeliner",
@@ -77,6 +79,7 @@ class Project:
             timeout=timeout,
         )
         (job / "pipeliner.out").write_text(done.stdout + done.stderr)
+        wait_for(lambda: has_ended(job), 30, f"the last word of {job.name}'s script")
 
     def status(self, job: Path) -> str:
         """The job's status in RELION's own pipeline."""

@@ -21,7 +21,7 @@ set -euo pipefail
 
 readonly PACKAGES=(slurm-wlm munge libpmix-dev) # Slurm's pmix plugin loads libpmix.so, which -dev brings
 readonly NODES=(gpu1 gpu2)
-readonly START_LIMIT=30 STOP_LIMIT=15 # seconds
+readonly START_LIMIT=120 STOP_LIMIT=15 # seconds
 SELF=$(readlink -f "${BASH_SOURCE[0]}")
 
 fail() {

@@ -66,8 +66,7 @@ SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 DefMemPerCPU=4000
 ReturnToService=2
-MinJobAge=300
-KillWait=5
+MinJobAge=3600
 SlurmdTimeout=10
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=2

@@ -16,6 +16,8 @@ from dispatcher.errors import GpuError
 from dispatcher.gpu.calibration import calibrate
 from dispatcher.gpu.measuring_mps import mps_daemon
 
+from ..waiting import wait_for
+
 SOURCE = Path(__file__).parents[1] / "data" / "simulated_libcuda.c"
 
 
@@ -67,7 +69,7 @@ def test_what_the_card_takes_is_found(tmp_path: Path, library: str, mps: str) ->
         "allocation_step": 2**20,
     }
     assert in_use(tmp_path) == 0
-    assert mps_processes(mps) == []
+    wait_for(lambda: mps_processes(mps) == [], 10, "the daemon's end")
 
 
 def test_without_an_mps_daemon_the_rest_is_measured(library: str) -> None:
@@ -104,5 +106,5 @@ def test_the_daemon_ends_with_the_measurement_whatever_happens(mps: str) -> None
         assert pipe.stat().st_mode & 0o777 == 0o700
         assert len(mps_processes(mps)) == 1
         raise RuntimeError
-    assert mps_processes(mps) == []
+    wait_for(lambda: mps_processes(mps) == [], 10, "the daemon's end")
     assert not pipe.parent.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -161,7 +160,7 @@ def test_a_definition_is_checked_before_anything_starts(site: Site) -> None:
 
 
 def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) -> None:
-    site.recipe(definition(post="sleep 6"))
+    site.recipe(definition(post="sleep 15"))
     first = site.start_build()
     wait_for((site.folder / "images").is_dir, 10, "the first build")
 
@@ -189,6 +188,5 @@ def test_a_build_that_is_stopped_leaves_no_process_and_no_file(
     os.kill(build.pid, number)
 
     assert build.wait(30) != 0
-    time.sleep(0.2)
-    assert sleeps() == []
+    wait_for(lambda: not sleeps(), 10, "the end of its processes")
     assert site.files() == set()

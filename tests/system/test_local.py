@@ -15,7 +15,7 @@ import pytest
 
 from ..waiting import processes_of, wait_for, wait_for_end
 from .hook_calls import submit_directly
-from .jobs import REFINE
+from .jobs import REFINE, wait_for_iterations
 from .project import ROOT, MakeProject
 
 
@@ -50,7 +50,7 @@ def test_a_stopped_local_job_ends_in_failure_and_leaves_no_process(
     done = submit_directly(project, job)
     assert done.returncode == 0, done.stderr
     group = int(project.record(job)["job_id"])
-    wait_for(lambda: "Expectation" in (job / "run.out").read_text(), 60, "the first iteration")
+    wait_for_iterations(job)
 
     os.killpg(group, signal.SIGTERM)
 
@@ -70,7 +70,7 @@ def test_no_rank_outlives_an_mpirun_that_is_killed(
     done = submit_directly(project, job)
     assert done.returncode == 0, done.stderr
     session = int(project.record(job)["job_id"])
-    wait_for(lambda: "Expectation" in (job / "run.out").read_text(), 120, "the first iteration")
+    wait_for_iterations(job)
     (mpirun,) = processes_of(session, "prterun", "mpirun")
     os.kill(mpirun, signal.SIGSTOP)
 
@@ -129,7 +129,11 @@ def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_pa
     # A submit command that hangs gives the time to kill the launcher while RELION waits for it.
     site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
     content = json.loads(site.read_text())
-    hanging = {"submit_command": ["sleep", "60"], "directives": "local"}
+    hang = site.with_name("hang")
+    tells = f"echo $$ > '{hang}.new' && mv '{hang}.new' '{hang}.pid'"
+    hang.write_text(f"#!/bin/sh\n{tells}\nexec sleep 60\n")
+    hang.chmod(0o755)
+    hanging = {"submit_command": [str(hang)], "directives": "local"}
     site.write_text(
         json.dumps(content | {"scheduler": "hanging", "schedulers": {"hanging": hanging}})
     )
@@ -150,7 +154,7 @@ def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_pa
         start_new_session=True,
     )
     try:
-        wait_for((job / "run_submit.script.run").exists, 60, "the dispatch")
+        wait_for(Path(f"{hang}.pid").exists, 60, "the submission")
         os.kill(launcher_of_newest_session(), signal.SIGKILL)
         killed = time.monotonic()
 
@@ -160,6 +164,7 @@ def test_a_dead_launcher_is_noticed_within_5_s(make_project: MakeProject, tmp_pa
         assert "relion-dispatch" in (job / "run.err").read_text()
     finally:
         subprocess.run(["pkill", "-KILL", "-f", str(project.folder)])
+        subprocess.run(["kill", "-KILL", Path(f"{hang}.pid").read_text().strip()])
         launcher.wait(10)
 
 

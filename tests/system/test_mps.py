@@ -161,13 +161,14 @@ def test_a_job_that_is_hit_leaves_no_daemon(
 def test_a_daemon_that_is_killed_is_missed(mps_project: Callable[..., Project]) -> None:
     """Without a server behind it, the ranks do not notice, and the job succeeds."""
     project = mps_project()
-    job = add_stand_in_job(project, "touch ranks; sleep 2")
+    job = add_stand_in_job(project, "touch ranks; until [ -e go ]; do sleep 0.1; done")
     before = daemons()
     submit_directly(project, job)
     wait_for((project.folder / "ranks").exists, 20, "the ranks' start")
 
     (daemon,) = daemons() - before
     os.kill(daemon, signal.SIGKILL)
+    (project.folder / "go").touch()
 
     wait_for_end(job, "SUCCESS", 20)
     assert "MPS ended" in (job / "run.err").read_text()
@@ -185,8 +186,7 @@ def test_the_daemon_goes_with_a_job_script_that_is_killed(
         wait_for(lambda: not daemons(), 5, "the daemon's end")
         wait_for(lambda: list(job.glob("mps_log_*/daemon.log")), 5, "the daemon's log")
     finally:
-        for process in processes_of(session):
-            os.kill(process, signal.SIGKILL)
+        subprocess.run(["pkill", "-KILL", "-s", str(session)])
 
 
 def test_what_a_dead_job_left_is_cleared_away_by_the_next(
@@ -204,8 +204,8 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
     wait_for(lambda: processes_of(session, "sleep"), 10, "the job's start")
     keeper = keeper_of(session)
     os.kill(keeper, signal.SIGSTOP)
-    for process in (session, keeper, *processes_of(session)):
-        os.kill(process, signal.SIGKILL)
+    everything = {session, keeper, *processes_of(session)}
+    subprocess.run(["kill", "-KILL", *map(str, everything)])  # some may be gone already
     wait_for(lambda: not processes_of(session), 5, "the job's death")
     assert daemon in daemons()
     assert folder.exists()
@@ -220,7 +220,8 @@ def test_what_a_dead_job_left_is_cleared_away_by_the_next(
 
 def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Project]) -> None:
     project = mps_project(scheduler="interactive")
-    jobs = [add_stand_in_job(project, "sleep 10") for _ in range(2)]
+    waits = f"until [ -e '{project.folder}/go' ]; do sleep 0.1; done"
+    jobs = [add_stand_in_job(project, waits) for _ in range(2)]
     before = daemons()
     submit_directly(project, jobs[0])
     wait_for(lambda: daemons() - before, 20, "the daemon's start")
@@ -239,6 +240,7 @@ def test_a_neighbour_on_the_node_keeps_its_daemon(mps_project: Callable[..., Pro
         env={"CUDA_MPS_PIPE_DIRECTORY": f"{mps_folder(own)}/pipe"},
     )
     assert asked.returncode == 0
+    (project.folder / "go").touch()
     wait_for_end(jobs[0], "SUCCESS", 20)
 
 

@@ -40,7 +40,11 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
             make = f"mkdir -p {scratch}/{name} && echo {owner} > {scratch}/{name}/owner"
             on_nodes("srun", "--nodes=2", "--ntasks-per-node=1", "sh", "-c", make)
 
-    project.run_job(job)
+    try:
+        project.run_job(job)
+    finally:
+        if sleeper:
+            on_nodes("scancel", sleeper)
 
     project.assert_succeeded(job)
     token = next(job.glob(".dispatch_claim.*")).name.rpartition(".")[2]
@@ -49,6 +53,5 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
         look = ("srun", "--nodes=2", "--ntasks-per-node=1", "ls", "-A", scratch)
         # RELION is told first, and the folders are removed then.
         wait_for(lambda: on_nodes(*look) == [LIVING, LIVING], 30, "the end of the job's folders")
-        on_nodes("scancel", sleeper)
     else:
         assert list(Path(scratch).iterdir()) == []

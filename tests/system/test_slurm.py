@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..waiting import wait_for_end
+from ..waiting import wait_for, wait_for_end
 from .hook_calls import submit_directly
 from .jobs import REFINE
 from .project import MakeProject, Project
@@ -83,14 +83,15 @@ def test_slurm_gave_what_was_asked_for(make_project: MakeProject) -> None:
     project = make_project("5")
     job = refine(project)
 
-    shown = subprocess.run(
-        ["scontrol", "show", "job", project.record(job)["job_id"]], capture_output=True, text=True
-    ).stdout
-    assert "JobState=COMPLETED" in shown
-    assert "Partition=gpu" in shown
-    assert re.search(r"NumTasks=3\b", shown)
-    assert re.search(r"gres[:/]gpu[:=]2", shown)
-    assert re.search(r"Requeue=0", shown)
+    def shown() -> str:
+        show = ["scontrol", "show", "job", project.record(job)["job_id"]]
+        return subprocess.run(show, capture_output=True, text=True).stdout
+
+    wait_for(lambda: "JobState=COMPLETED" in shown(), 30, "the job's end in Slurm")
+    assert "Partition=gpu" in shown()
+    assert re.search(r"NumTasks=3\b", shown())
+    assert re.search(r"gres[:/]gpu[:=]2", shown())
+    assert re.search(r"Requeue=0", shown())
 
 
 def test_initial_model_runs_its_four_lines(make_project: MakeProject) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -76,10 +77,13 @@ def test_cancel_of_a_waiting_job_ends_it_at_once(make_project: MakeProject) -> N
 
     assert dispatch(project, "cancel", f"{job.parent.name}/{job.name}/").endswith("aborted\n")
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40  # a job that runs is given 60 s
     assert not in_queue(number)
     assert_relion_knows(project, pipeliner, job, "Aborted")
-    assert "cancelled before it started" in (job / "run.err").read_text()
+    # Its watcher may be the first to tell.
+    assert re.search(
+        "was cancelled (before it started|in the queue)", (job / "run.err").read_text()
+    )
     assert [row["relion"] for row in rows(project)] == ["Aborted"]
 
 

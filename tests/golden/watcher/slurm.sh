@@ -68,7 +68,8 @@ rm -f "$dispatch_control/reserve"
 echo "relion-dispatch: The job ended before its script could say why: $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
 dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_end
-mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null || touch "$dispatch_file" ||
+mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null
+touch "$dispatch_file" || [ -e "$dispatch_file" ] ||
     mv "$dispatch_job/run_submit.script.run" "$dispatch_file" || exit 1
 # What the job's script would have removed. A scratch folder of another node stays for the next job there.
 rm -rf "$dispatch_control"

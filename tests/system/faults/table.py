@@ -12,11 +12,11 @@ FAULTS = {
     "The submission": [
         "submit command missing",
         "submit command refuses (invalid partition)",
-        "submit command hangs, without submitting (timeout 2 s, retry 4 s)",
+        "submit command hangs, without submitting (timeout 2 s, retry 8 s)",
         "submit command hangs, having submitted (timeout 3 s)",
         "submit command lies: prints an error, yet takes the job",
         "submit command is slow (6 s)",
-        "slurmctld down for 5 s during submission",
+        "slurmctld down at first during submission",
         "slurmctld down for good (retry 8 s)",
         "slurmctld takes the job after sbatch has given up",
         "slurmctld takes a job that was given up (retry 4 s)",

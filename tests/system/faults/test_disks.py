@@ -26,7 +26,8 @@ job={job}
 user="unshare --user --map-user={os.getuid()} --map-group={os.getgid()}"
 $user {project.hook} {job.parent.name}/{job.name}/run_submit.script || true
 for _ in $(seq 300); do ! ls $job/{EXIT_FILES} 2>/dev/null || break; sleep 0.2; done
-sleep 3
+id=$(sed -n 's/^  "job_id": "\\([0-9]*\\)".*/\\1/p' $job/dispatch.json || true)
+while [ -n "$id" ] && ps -o stat= --sid "$id" | grep -qv '^Z'; do sleep 0.2; done
 cp -a $job {after}
 """
     subprocess.run(

@@ -69,19 +69,19 @@ def test_a_clear_refusal_is_final_at_once(
         end="Failed",
         says=says,
     )
-    assert seen.seconds is not None and seen.seconds < 5
+    assert seen.seconds is not None and seen.seconds < 20  # it is not tried again, for up to 75 s
 
 
 def test_a_hanging_sbatch_that_submits_nothing(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5")
-    sbatch = wrap_sbatch(project, "exec sleep 60", timeout=2, retry=4)
+    sbatch = wrap_sbatch(project, "exec sleep 60", timeout=2, retry=8)
 
     job, began, status = called(project)
 
     assert status == 1
     assert len(calls(sbatch)) > 1
     sees(
-        "submit command hangs, without submitting (timeout 2 s, retry 4 s)",
+        "submit command hangs, without submitting (timeout 2 s, retry 8 s)",
         project,
         job,
         since=began,
@@ -140,16 +140,17 @@ def test_slurmctld_down_for_a_while(
     project = make_project("5")
     job = mask_job(project)
     mark_running(project, job)
+    sbatch = wrap_sbatch(project, 'real "$@"')
     began = time.time()
     with ControllerLine(tmp_path / "line") as line:
         hook = start_hook(project, job, SLURM_CONF=str(line.configuration))
-        wait_for((job / "dispatch.json").exists, 20, "the record")
-        time.sleep(5)
+        wait_for(lambda: calls(sbatch), 60, "the first attempt")
+        wait_for(lambda: not Path(f"/proc/{calls(sbatch)[0]}").exists(), 60, "the end of it")
         line.open()
         output, _ = hook.communicate(timeout=90)
         assert hook.returncode == 0, output
 
-    sees("slurmctld down for 5 s during submission", project, job, since=began, end="Succeeded")
+    sees("slurmctld down at first during submission", project, job, since=began, end="Succeeded")
     assert_ran_once(project, job)
     assert project.record(job)["attempts"]
 
@@ -183,10 +184,9 @@ def test_slurmctld_takes_the_job_after_sbatch_has_given_up(
     began = time.time()
     with ControllerLine(tmp_path / "line") as line:
         line.held = 1
+        line.releases_at_once = True
         line.open()
         hook = start_hook(project, job, SLURM_CONF=str(line.configuration))
-        wait_for(lambda: line.has_held, 30, "the end of sbatch")
-        line.release()
         output, _ = hook.communicate(timeout=90)
         assert hook.returncode == 0, output
 
