@@ -172,7 +172,7 @@ def test_a_job_that_may_be_there_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     folder = add_job(
-        record=case != "no record yet", scheduler="lsf" if "scheduler" in case else "slurm"
+        record=case != "no record yet", scheduler="lsf" if case == "another scheduler" else "slurm"
     )
     if case == "runs":
         slurm.has("17", "COMPLETING", TOKEN)

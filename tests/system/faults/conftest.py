@@ -47,7 +47,8 @@ def sees(all_seen: dict[str, Seen]) -> Watched:
     def watched(fault: str, project: Project, job: Path, **expected: object) -> Seen:
         assert any(fault in faults for faults in FAULTS.values()), fault
         seen = observe(project, job, **expected)  # type: ignore[arg-type]
-        all_seen[fault] = seen
+        before = all_seen.get(fault, seen)  # of another variant of the fault: the slower one counts
+        all_seen[fault] = max(before, seen, key=lambda each: each.seconds or 0)
         return seen
 
     return watched
