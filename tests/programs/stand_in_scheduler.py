@@ -41,7 +41,7 @@ class StandIn:
             "queue_command": [str(folder / "squeue")],
             "end_command": [str(folder / "scontrol"), "{job_id}"],
             "cancel_command": [str(folder / "scancel"), "{job_id}"],
-            "timeout": 1,
+            "timeout": 3,
             "retry": 3,
             "watcher": None,
             **keys,
