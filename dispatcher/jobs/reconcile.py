@@ -48,7 +48,7 @@ def looked_and_reconciled(
     jobs = look(project, site, names)
     still_lost = [job for job in jobs if (job.name, job.token) in lost and is_lost(job)]
     told = list(_tell_lost(still_lost, project))
-    return (look(project, site, names) if told else jobs), told
+    return (look(project, site, names) if still_lost else jobs), told
 
 
 def is_lost(job: Job) -> bool:

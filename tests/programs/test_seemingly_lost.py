@@ -107,6 +107,18 @@ def test_a_job_is_told_only_when_both_looks_miss_it(
     assert not (ended_meanwhile / "run.err").exists()
 
 
+def test_a_job_whose_watcher_tells_at_the_same_moment_is_shown_as_told(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    slurm.says_of_ends(f"touch '{folder}/RELION_JOB_EXIT_FAILURE'; exit 1")
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Failed"
+    assert not (folder / "run.err").exists()
+
+
 @pytest.mark.parametrize("times", ["kept", "new"])
 def test_a_copied_projects_job_is_the_originals(
     times: str,
