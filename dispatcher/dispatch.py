@@ -30,7 +30,7 @@ from .provenance import provenance
 from .record import RECORD, as_text, folder_locked, note
 from .refusal import say
 from .scheduler import Scheduler
-from .submit import Submitted, submission_command
+from .submit import Submitted, marked_command
 
 __all__ = ["dispatch"]
 
@@ -48,7 +48,7 @@ def dispatch(script: Path) -> None:
         token = os.urandom(6).hex()
         plan, text = _settled(script, configuration, token)
         scheduler = configuration.site.schedulers[plan.scheduler]
-        argv = submission_command(scheduler, plan, token)
+        argv = marked_command(scheduler, plan, token)
         record = as_text(_record(plan, configuration, token, argv))
         with folder_locked(folder):  # of two calls at the same moment, one goes on
             if before := submitted_before(folder, plan.name):
@@ -58,18 +58,18 @@ def dispatch(script: Path) -> None:
                 keep_previous(file)
             _remove_earlier_end(folder, script)
             write_atomically(plan.project / plan.script, text)
-            problem = _watcher_written(plan, scheduler, token)
+            problem = _watcher_problem(plan, scheduler, token)
             write_atomically(folder / RECORD, record)
     submitted = hand_over(scheduler, argv, plan, token)
     if submitted is None:
         return
     try:  # the job runs: from here on RELION must not be told that it failed
-        _after(configuration, scheduler, plan, submitted, token, problem)
+        _follow_up(configuration, scheduler, plan, submitted, token, problem)
     except Exception as error:
         say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
 
 
-def _after(
+def _follow_up(
     configuration: Configuration,
     scheduler: Scheduler,
     plan: Plan,
@@ -129,7 +129,7 @@ def _record(
     }
 
 
-def _watcher_written(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
+def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
     """Write the watcher's script; why there is none, for the job can run without it."""
     if scheduler.watcher is None:
         return None

@@ -1,20 +1,19 @@
 """Why jobs fail and what helps: ``endings.json`` as shipped, with the site's own laid upon it.
 
-docs/endings.md describes the keys. The job script looks the patterns up with ``grep -E``, this
-module with `re`; so they keep to what both read alike.
+docs/endings.md describes the keys. The job script looks the patterns up with ``grep -E``. Here
+they are only checked, with `re`, and keep to what both read alike.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config_files import load, merge, read_json
 from .errors import ConfigError
 from .shipped import shipped_folder, site_folder
 
-__all__ = ["Ending", "explained", "load_endings"]
+__all__ = ["Ending", "load_endings"]
 
 # Where POSIX's extended expressions and Python's part: \d and its like, (?…), lazy repeats,
 # classes such as [:space:].
@@ -67,14 +66,6 @@ def load_endings() -> dict[str, Ending]:
     for name, ending in endings.items():
         _check(ending, f'{path}: ending "{name}"')
     return endings
-
-
-def explained(text: str, endings: Mapping[str, Ending]) -> str | None:
-    """The sentence of the first ending whose pattern is found in `text`, None where none is."""
-    for ending in endings.values():
-        if re.search(ending.pattern, text, re.IGNORECASE | re.MULTILINE):
-            return ending.sentence
-    return None
 
 
 def _place(steps: object) -> str:

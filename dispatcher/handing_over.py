@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .errors import SubmitError
 from .jobs.claim import give_up
 from .jobs.job_queue import ask_queue
-from .jobs.wanted import gives_way
+from .jobs.wanted import give_way
 from .plan import Plan
 from .record import note
 from .scheduler import Scheduler
@@ -31,12 +31,12 @@ def hand_over(
     Raises:
         SubmitError: it was not taken, or nobody can say whether it was.
     """
-    if gives_way(plan, token):
+    if give_way(plan, token):
         return None
     try:
         return _submitted(scheduler, argv, plan, token)
     except Exception:
-        if gives_way(plan, token):
+        if give_way(plan, token):
             return None
         raise
 
@@ -46,7 +46,7 @@ def _submitted(
 ) -> Submitted | None:
     folder = plan.project / plan.name
     try:
-        submitted = submit(scheduler, argv, plan.project, token, lambda: gives_way(plan, token))
+        submitted = submit(scheduler, argv, plan.project, token, lambda: give_way(plan, token))
         _ignore_signals()  # in here, or one that comes just now would be taken for too early
     except KeyboardInterrupt:
         _ignore_signals()

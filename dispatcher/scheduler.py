@@ -76,7 +76,7 @@ class Scheduler:
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
-    unknown_end: str = "it was killed, or its node was lost"
+    unknown_end: str = "it was killed, or its node was lost: continue it, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
     watcher: Watcher | None = None

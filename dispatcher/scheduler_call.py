@@ -14,7 +14,7 @@ from pathlib import Path
 from . import host
 from .scheduler import Scheduler
 
-__all__ = ["answer", "call", "start_detached"]
+__all__ = ["call", "start_detached", "try_call"]
 
 
 def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished:
@@ -27,7 +27,7 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finis
     return host.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
 
 
-def answer(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished | None:
+def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished | None:
     """Call a command; None where it cannot be started, or did not end in the scheduler's time."""
     try:
         return call(scheduler, argv, project)

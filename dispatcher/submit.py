@@ -1,4 +1,4 @@
-"""Handing a job script to its scheduler, by argument list and without a shell; once only.
+"""The submit command: run, its answer read, tried again only after the queue was asked.
 
 The job's token goes with it. After an answer that leaves open whether the job was taken, the queue
 is asked for the token before anything is tried again.
@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import SubmitError
-from .jobs.job_queue import ask_queue
+from .jobs.job_queue import Queue, QueuedJob, ask_queue
 from .plan import Plan
 from .scheduler import Scheduler, filled
 from .scheduler_call import call, start_detached
 from .submit_answer import Answer, read_answer
 
-__all__ = ["Submitted", "submission_command", "submit", "submit_beside"]
+__all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
@@ -34,7 +34,7 @@ class Submitted(NamedTuple):
     attempts: tuple[str, ...] = ()
 
 
-def submission_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str]:
+def marked_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str]:
     """The plan's submit command with the token in it."""
     *command, script = plan.submit_command
     marks = filled(scheduler.mark, token=token, name=plan.name)
@@ -46,11 +46,11 @@ def submit(
     argv: Sequence[str],
     project: Path,
     token: str,
-    gives_way: Callable[[], bool],
+    give_way: Callable[[], bool],
 ) -> Submitted | None:
     """Run the submit command in the project's folder until the job is taken or refused for good.
 
-    None when `gives_way` said before one more attempt that the job is wanted no longer.
+    None when `give_way` said before one more attempt that the job is wanted no longer.
 
     Raises:
         SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
@@ -58,33 +58,50 @@ def submit(
     """
     if scheduler.detached:
         return Submitted(str(_started(argv, project)), "")
-    last_try = time.monotonic() + scheduler.retry
-    pause = FIRST_PAUSE
+    pauses = _pauses(until=time.monotonic() + scheduler.retry)
     attempts: list[str] = []
     while True:
         answer, output = _attempt(scheduler, argv, project)
         if answer.job_id:
             return Submitted(answer.job_id, output, tuple(attempts))
         attempts.append(answer.sentence)
-        waited = False
-        while True:  # the queue may answer late, and Slurm may take the job after it was asked
-            queue = ask_queue(scheduler, project)
-            found = queue.job(token) if queue else None
-            # Slurm keeps a job that it has refused for a while, among those that have ended.
-            if found and (answer.outcome == "unclear" or (queue and queue.living(token))):
-                attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
-                return Submitted(found.job_id, output, tuple(attempts))
-            if answer.outcome == "refused":
-                raise SubmitError(_sentence(answer))
-            if queue and waited:
-                if gives_way():
-                    return None
-                break
-            if not scheduler.queue_command or time.monotonic() + pause > last_try:
+        queue = ask_queue(scheduler, project)
+        found = _taken(queue, token, answer)
+        if answer.outcome == "refused" and not found:
+            raise SubmitError(
+                f"{_sentence(answer)}: choose another queue in RELION's window, or show this line "
+                "to your admin."
+            )
+        asked_again = False  # the queue may answer late, and Slurm may take the job after it did
+        while not found and not asked_again:
+            pause = next(pauses, None)
+            if pause is None or not scheduler.queue_command:
                 raise SubmitError(_given_up(answer, queue is not None, len(attempts)))
             time.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-            waited = True
+            queue = ask_queue(scheduler, project)
+            found = _taken(queue, token, answer)
+            asked_again = queue is not None
+        if found:
+            attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
+            return Submitted(found.job_id, output, tuple(attempts))
+        if give_way():
+            return None
+
+
+def _pauses(until: float) -> Iterator[float]:
+    """How long to wait before the queue is asked again: 1, 2, 4, 8, 15, 15 … seconds."""
+    pause = FIRST_PAUSE
+    while time.monotonic() + pause <= until:
+        yield pause
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _taken(queue: Queue | None, token: str, answer: Answer) -> QueuedJob | None:
+    """The job in the queue. Slurm keeps one that it has refused for a while, as ended."""
+    if queue is None:
+        return None
+    found = queue.job(token)
+    return found if answer.outcome == "unclear" or queue.living(token) else None
 
 
 def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
@@ -123,8 +140,8 @@ def _started(argv: Sequence[str], project: Path) -> int:
 
 def _cannot_start(program: str, error: OSError) -> SubmitError:
     return SubmitError(
-        f'The submit command "{program}" cannot be started ({error.strerror}): name it in '
-        "site.json, or load the module that brings it."
+        f'The submit command "{program}" cannot be started ({error.strerror}): load the module '
+        'that brings it, or have your admin correct "submit_command" in site.json.'
     )
 
 
@@ -132,7 +149,7 @@ def _sentence(answer: Answer) -> str:
     return answer.sentence[0].upper() + answer.sentence[1:]
 
 
-def submit_beside(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:
+def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:
     """Submit what RELION does not wait for, with one attempt; its job id.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["has_ended", "processes_of", "wait_for", "wait_for_end"]
 
-PATIENCE = 4  # a machine that is busy is no fault of what is tested
+PATIENCE = 4  # times the seconds given: a busy machine is no fault of what is tested
 
 
 def wait_for(

@@ -64,8 +64,16 @@ def _as_table(jobs: list[Job]) -> str:
         str(job.record["scheduler"])
         for job in jobs
         if job.status == "Running" and job.is_this_users and job.record and not job.queue
+        if not job.other_host
     }
-    notes = [f"\nThe scheduler {name} does not tell of its jobs now." for name in sorted(silent)]
+    elsewhere = {job.other_host for job in jobs if job.status == "Running" and job.other_host}
+    notes = [
+        f"\nThe scheduler {name} does not answer now: what is shown of its jobs may be old."
+        for name in sorted(silent)
+    ] + [
+        f"\nJobs on {host} can only be looked at there: run relion-dispatch status on {host}."
+        for host in sorted(elsewhere)
+    ]
     return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)
 
 

@@ -37,6 +37,15 @@ def cancel(project: Path, site: Site, name: str) -> str:
         )
     if not job.is_this_users:
         raise InputError(f"{name} was submitted by {job.record.get('user')}: let them cancel it.")
+    if job.other_host:
+        raise InputError(
+            f"{name} runs on {job.other_host}: cancel it there, or abort it in RELION."
+        )
+    if not job.scheduler.cancel_command:
+        raise InputError(
+            f'{name} cannot be cancelled, as site.json has no "cancel_command" for its scheduler: '
+            "use the scheduler's own command, or abort it in RELION."
+        )
     (job.folder / ABORT_NOW).touch()
     return _cancel(project, site, job)
 
@@ -46,7 +55,8 @@ def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
     each on what came of it."""
     for job in jobs:
         waits = job.queue and job.queued and job.queue.is_pending(job.queued)
-        if waits and job.status == "Running" and job.wants_abort:
+        can_be = job.scheduler and job.scheduler.cancel_command
+        if waits and can_be and job.status == "Running" and job.wants_abort:
             try:
                 yield _cancel(project, site, job)
             except DispatchError as error:
@@ -56,10 +66,10 @@ def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
 def _cancel(project: Path, site: Site, job: Job) -> str:
     assert job.scheduler
     queued = job.queued
-    if job.queue is None or not job.scheduler.cancel_command:
+    if job.queue is None:
         raise SubmitError(
-            f"{job.name} cannot be cancelled in its queue now, which does not answer: RELION's "
-            f"abort file is there, so that the job ends by itself; or try again later."
+            f"The scheduler does not answer, so {job.name} was not cancelled there: try again "
+            "later. RELION's abort file is in place, so the job also ends by itself once it runs."
         )
     waited = bool(queued and job.queue.is_pending(queued))
     living = job.living

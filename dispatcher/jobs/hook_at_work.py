@@ -12,10 +12,10 @@ from typing import Any
 
 from ..record import SUBMISSION
 
-__all__ = ["BEING_SUBMITTED", "HOOK", "age", "at_work", "hook_at_work", "is_being_submitted"]
+__all__ = ["HOOK", "at_work", "hook_at_work", "is_being_submitted"]
 
 HOOK = ".dispatch_hook"  # which process works on a job that has no record yet
-BEING_SUBMITTED = 600  # seconds after which no process of another machine submits a job any more
+_LONGEST_SUBMISSION = 600  # seconds, for a process of another machine, which cannot be seen
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def is_being_submitted(process: Mapping[str, Any], folder: Path) -> bool:
     One of another machine is believed to, until the submission script has a certain age.
     """
     if process.get("host") != os.uname().nodename:
-        return age(folder) < BEING_SUBMITTED
+        return _age(folder) < _LONGEST_SUBMISSION
     try:
         command = Path(f"/proc/{process.get('pid')}/cmdline").read_bytes()
     except OSError:
@@ -57,7 +57,7 @@ def is_being_submitted(process: Mapping[str, Any], folder: Path) -> bool:
     return f"{folder.parent.name}/{folder.name}/{SUBMISSION}".encode() in command
 
 
-def age(folder: Path) -> float:
+def _age(folder: Path) -> float:
     """Seconds since RELION wrote the submission script."""
     try:
         return time.time() - (folder / SUBMISSION).stat().st_mtime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..scheduler import Scheduler, filled
-from ..scheduler_call import answer
+from ..scheduler_call import try_call
 
 __all__ = ["ask_end", "why_ended"]
 
@@ -30,7 +30,7 @@ def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
     """Ask the scheduler why a job ended; None if it says that the job has not."""
     done = None
     if scheduler.end_command and job_id:
-        done = answer(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+        done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
     printed = done.stdout if done else ""
     if any(text in printed for text in scheduler.alive):
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..scheduler import Scheduler
-from ..scheduler_call import answer
+from ..scheduler_call import try_call
 
 __all__ = ["Queue", "QueuedJob", "ask_queue", "read_queue"]
 
@@ -83,7 +83,7 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
     """
     if not scheduler.queue_command:
         return None
-    done = answer(scheduler, scheduler.queue_command, project)
+    done = try_call(scheduler, scheduler.queue_command, project)
     if (
         done is None
         or done.status != 0

@@ -14,7 +14,7 @@ from .project_jobs import Job
 __all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
 
 HEADS = (
-    "job", "RELION", "scheduler", "id", "node", "ranks x GPUs", "image", "iteration", "time",
+    "job", "RELION", "state", "id", "node", "ranks x GPUs", "image", "iteration", "time",
     "reason",
 )  # fmt: skip
 _ITERATION = re.compile(r"run(?:_ct\d+)?_it(\d{3,})_.*\.star")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import WriteError
 from ..record import change_record
 from ..scheduler import filled
-from ..scheduler_call import answer
+from ..scheduler_call import try_call
 from .hook_at_work import is_being_submitted
 from .project_jobs import Job
 from .watcher import WATCHER, submit_watcher
@@ -28,7 +28,7 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
         if "refused" in job.record:
             for each in job.living if job.scheduler.cancel_command else []:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
-                answer(job.scheduler, command, project)
+                try_call(job.scheduler, command, project)
         elif not is_being_submitted(job.record, job.folder):
             with suppress(WriteError):
                 _complete(job, project)

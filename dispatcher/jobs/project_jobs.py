@@ -58,6 +58,14 @@ class Job(NamedTuple):
         return self.queue.living(*_marks(self.last_record)) if self.queue else []
 
     @property
+    def other_host(self) -> str | None:
+        """The machine that alone can look at the job's processes; None where that is this one, or
+        where a queue tells of the job."""
+        host = str((self.last_record or {}).get("host"))
+        detached = self.scheduler is not None and self.scheduler.detached
+        return host if detached and host != os.uname().nodename else None
+
+    @property
     def token(self) -> str:
         """What tells its submission from all others; "" where there is none."""
         return str((self.record or {}).get("token", ""))
@@ -100,9 +108,8 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
 
 
 def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
-    assert job.scheduler
-    here = not job.scheduler.detached or record.get("host") == os.uname().nodename
-    return here and job.is_this_users and (job.status == "Running" or "refused" in record)
+    asked = job.status == "Running" or "refused" in record
+    return asked and job.is_this_users and not job.other_host
 
 
 def _marks(record: Mapping[str, Any] | None) -> tuple[str, str | None]:
@@ -175,7 +182,5 @@ def find_job(project: Path, named: str) -> str:
             with suppress(OSError):
                 if (project / name).samefile(folder):
                     return name
-    raise InputError(
-        f"{project} has no job {named}{nearest(plain, names) or ':'} "
-        "name it as RELION does (Refine3D/job019)."
-    )
+    hint = nearest(plain, names) or ": name it as RELION does (Refine3D/job019)."
+    raise InputError(f"{project} has no job {named}{hint}")

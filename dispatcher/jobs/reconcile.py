@@ -15,7 +15,7 @@ from ..record import RECORD, SUBMISSION
 from ..site import Site
 from .claim import give_up, is_claimed
 from .exit_files import End, control_folder, look_again, tell
-from .hook_at_work import BEING_SUBMITTED, HOOK, age, hook_at_work, is_being_submitted
+from .hook_at_work import HOOK, hook_at_work, is_being_submitted
 from .job_end import ask_end
 from .mend import mend
 from .project_jobs import Job, look
@@ -56,20 +56,13 @@ def is_lost(job: Job) -> bool:
     if job.status != "Running" or not job.is_this_users:
         return False
     if job.record is None:
-        return _has_no_hook(job) and _is_in_no_queue(job)
+        hook = hook_at_work(job.folder) or {}
+        return not is_being_submitted(hook, job.folder) and _is_in_no_queue(job)
     if "refused" in job.record:
         return not is_being_submitted(job.record, job.folder)
     if job.queue is None or not job.token or job.living:
         return False
     return job.record.get("job_id") is not None or not is_being_submitted(job.record, job.folder)
-
-
-def _has_no_hook(job: Job) -> bool:
-    """Whether the process that RELION called for the job is no more."""
-    process = hook_at_work(job.folder)
-    if process and process.get("host") == os.uname().nodename:
-        return not is_being_submitted(process, job.folder)
-    return age(job.folder) > BEING_SUBMITTED
 
 
 def _is_in_no_queue(job: Job) -> bool:
@@ -124,4 +117,4 @@ def _why(job: Job, project: Path) -> str | None:
         )
     assert job.scheduler
     why = ask_end(job.scheduler, str(job_id or ""), project)
-    return why and f"The job ended before its script could say why: {why}."
+    return why and f"The job ended before its script could tell, because {why}."

@@ -15,7 +15,7 @@ from ..refusal import say
 from .exit_files import ABORT_NOW, end_of, exit_file, tell
 from .hook_at_work import is_being_submitted
 
-__all__ = ["gives_way", "submitted_before"]
+__all__ = ["give_way", "submitted_before"]
 
 
 def submitted_before(folder: Path, name: str) -> str | None:
@@ -41,12 +41,12 @@ def submitted_before(folder: Path, name: str) -> str | None:
     return None
 
 
-def gives_way(plan: Plan, token: str) -> bool:
-    """Whether the submission `token` is wanted no longer, and is not (or not again) to be tried.
+def give_way(plan: Plan, token: str) -> bool:
+    """Give way where the submission `token` is wanted no longer; whether that was so.
 
-    That is where the job has ended for RELION, as ``status`` tells it of a job that seems never to
-    be submitted; where its user aborts it, which RELION is told here; or where it was run again.
-    Says why on standard error, and in the record.
+    It is then not to be tried, or not again. That is where the job has ended for RELION, as
+    ``status`` tells it of a job that seems never to be submitted; where its user aborts it, which
+    RELION is told here; or where it was run again. Says why on standard error, and in the record.
     """
     folder = plan.project / plan.name
     if _is_overtaken(folder, token):

@@ -9,7 +9,7 @@ from ..job_script import job_variables
 from ..plan import Plan
 from ..record import SUBMISSION
 from ..scheduler import Scheduler, filled
-from ..submit import submit_beside
+from ..submit import submit_without_retry
 from ..templates import environment, render, template_folders
 
 __all__ = ["WATCHER", "submit_watcher", "watcher_script"]
@@ -29,6 +29,7 @@ def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
         "detached": scheduler.detached,
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
         "end_command": scheduler.end_command,
+        "alive": scheduler.alive,
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
@@ -45,6 +46,6 @@ def submit_watcher(
         values = {"job_id": job_id, "name": name, "token": token}
         command = filled(scheduler.watcher.submit_command, **values)
         script = f"{name}/{WATCHER}"
-        return {"job_id": submit_beside(scheduler, [*command, script, job_id], project)}
+        return {"job_id": submit_without_retry(scheduler, [*command, script, job_id], project)}
     except DispatchError as error:
         return {"job_id": None, "warning": str(error)}

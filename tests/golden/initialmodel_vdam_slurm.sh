@@ -15,7 +15,7 @@
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.1.0
 
-# What runs, in the end.
+# What runs.
 commands() {
     dispatch_program=relion_refine
     run apptainer --quiet exec --no-eval --cleanenv --nv \
@@ -42,7 +42,7 @@ commands() {
     dispatch_program='touch'
     run touch "${dispatch_control}"/RELION_JOB_EXIT_SUCCESS || exit 1
 }
-# And why like this.
+# Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
@@ -54,7 +54,7 @@ relion-dispatch 0.1.0
 END_OF_REASONS
 }
 
-# All else sees to it that RELION learns how that ended.
+# The rest sees to it that RELION learns how that ended.
 cd /data/project || exit 1
 unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=InitialModel/job009
@@ -62,6 +62,20 @@ dispatch_token=000000000000
 dispatch_host=$(uname -n) # HOSTNAME may be that of the machine that the job was submitted from
 dispatch_status=0
 
+# How RELION is told the end: by one of three files. This script makes it; RELION's programs put theirs
+# into a folder in which RELION does not look.
+dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+relion_was_told() {
+    ls "$dispatch_job" >/dev/null # makes a network file system look again
+    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
+}
+# A file made beforehand is renamed, which works on a full disk as well; if all else fails, the script.
+make_exit_file() { # SUCCESS, FAILURE or ABORTED
+    local file=$dispatch_job/RELION_JOB_EXIT_$1
+    [ ! -e "$file" ] || return 0
+    mv "$dispatch_control/ending" "$file" 2>/dev/null
+    touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
+}
 # A submission runs once: the first copy that can make this link has the job, and the link stays.
 dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
 dispatch_reason=
@@ -74,7 +88,7 @@ if ! ln -sT "$dispatch_owner" "$dispatch_claim" 2>/dev/null; then
         dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
         ;;
     *", job ${dispatch_scheduler_job:-none}")
-        ! compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null || exit 0
+        ! relion_was_told || exit 0
         dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
         ;;
     *)
@@ -99,22 +113,11 @@ for dispatch_found in "$dispatch_job"/.dispatch_claim.*; do
     [ "$dispatch_found" = "$dispatch_claim" ] || rm -f "$dispatch_found"
 done
 
-# RELION waits for exactly one of three files, and believes SUCCESS before the others. This script
-# makes it; RELION's programs put theirs into a folder in which RELION does not look.
-dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+# RELION waits for exactly one of three files, and believes SUCCESS before the others.
 dispatch_ending=
 said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
-# A file made beforehand is renamed, which works on a full disk as well; if all else fails, this script.
-make_exit_file() {
-    mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null
-    touch "$dispatch_file" || [ -e "$dispatch_file" ] || mv "$dispatch_job/run_submit.script.run" "$dispatch_file"
-}
-tell_relion() {
-    ls "$dispatch_job" >/dev/null # makes a network file system look again
-    ! overtaken || return 0
-    if [ -n "$dispatch_ending" ]; then
-        :
-    elif said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
+decide_ending() {
+    if said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
         { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; }; then
         dispatch_ending=ABORTED
     elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
@@ -123,11 +126,15 @@ tell_relion() {
     else
         dispatch_ending=SUCCESS
     fi
+}
+tell_relion() {
+    ls "$dispatch_job" >/dev/null # makes a network file system look again
+    ! overtaken || return 0
+    [ -n "$dispatch_ending" ] || decide_ending
     for dispatch_other in SUCCESS FAILURE ABORTED; do
         [ "$dispatch_other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$dispatch_other"
     done
-    dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_ending
-    [ -e "$dispatch_file" ] || make_exit_file
+    make_exit_file "$dispatch_ending"
 }
 # When a process started: what tells it from another that gets its number later. Nothing of a dead one.
 process_began() { # PID
@@ -230,9 +237,9 @@ a file that it needs is not there: look for the file named above; the container 
 error in reading .* of image|Memory allocation size requested is zero
 an image or map that it reads is damaged or empty: look for its name above or in RELION's window, and write that file anew
 MPI_ABORT was invoked
-one of its ranks met an error and stopped the others: the first error above says which
+one of its ranks met an error and stopped the others: look for the first error above, or in run.out
 END_OF_CAUSES
-    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: what it said last stands above and in run.out"
+    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: its last lines, above and in run.out, say why"
 }
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {
@@ -269,7 +276,7 @@ time_limit_reached() {
 # The watcher would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     local watcher
-    ls "$dispatch_job"/RELION_JOB_EXIT_* >/dev/null && record_is_ours || return 0
+    relion_was_told && record_is_ours || return 0
     watcher=$(sed -n '/^  "watcher": {$/,/^  }/s/^    "job_id": "\([0-9]*\)".*/\1/p' "$dispatch_job/dispatch.json")
     [ -z "$watcher" ] || timeout 10 scancel "$watcher"
 }
@@ -428,6 +435,7 @@ trap 'stop 1' HUP
 trap 'dispatch_overdue=120; stop 15' USR1
 trap 'stop 12' USR2
 
+# The claim could not be had: RELION is told only now, as `finish` must be in place.
 [ -z "$dispatch_reason" ] || exit 1
 # The job begins, unless RELION was told before that it is over.
 aborted() { [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; }

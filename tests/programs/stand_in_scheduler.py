@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["StandIn"]
+__all__ = ["StandIn", "record_of"]
 
 # What the programs share: `take ID STATE` is the scheduler taking the job that is submitted.
 _COMMON = """#!/bin/bash

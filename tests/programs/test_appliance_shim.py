@@ -114,7 +114,7 @@ def test_a_container_that_does_not_start_is_told_with_what_apptainer_said(
 def test_a_container_killed_while_it_submits_is_told(
     appliance: Appliance, submitting: Callable[[str], None]
 ) -> None:
-    submitting("touch asked; exec sleep 20")
+    submitting("touch asked; exec sleep 6")
     process = appliance.start()
     wait_for((appliance.project / "asked").exists)
 
@@ -128,7 +128,7 @@ def test_a_container_killed_while_it_submits_is_told(
 def test_a_shell_that_is_stopped_refuses_the_job(
     appliance: Appliance, submitting: Callable[[str], None]
 ) -> None:
-    submitting("touch asked; exec sleep 20")
+    submitting("touch asked; exec sleep 6")
     process = appliance.start()
     wait_for((appliance.project / "asked").exists)
 

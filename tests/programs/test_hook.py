@@ -472,14 +472,14 @@ def test_a_submitted_job_is_not_refused_because_nobody_listens(
 def test_an_interrupted_submission_is_told(
     answering: Callable[[str], Path], corpus_job: CorpusJob, project: Path
 ) -> None:
-    answering("touch asked; exec sleep 20")
+    answering("touch asked; exec sleep 6")
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     with start_hook(script) as hook:
         wait_for((project / "asked").exists)
 
         hook.send_signal(1)
 
-        hook.communicate(timeout=20)
+        hook.communicate(timeout=60)
     assert hook.returncode == 1
     assert "was interrupted" in (script.parent / "run.err").read_text()
     assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()

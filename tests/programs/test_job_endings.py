@@ -135,7 +135,7 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
             "rwMRC: error in reading header of image x.mrc",
             "an image or map that it reads is damaged",
         ),
-        ("something else", "relion_postprocess ended with status 1: what it said last stands"),
+        ("something else", "relion_postprocess ended with status 1: its last lines, above and"),
     ],
 )
 @pytest.mark.parametrize("stream", [1, 2])
@@ -164,7 +164,7 @@ def test_what_an_earlier_run_wrote_is_no_cause(job: Path, running_job: RunningJo
 
     running_job.run(job, ON_RUN="exit 1")
 
-    assert "what it said last" in last_line(job)
+    assert "its last lines, above" in last_line(job)
 
 
 def test_a_sites_own_cause_is_tried_first(

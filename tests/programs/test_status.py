@@ -90,7 +90,7 @@ def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFi
     ]
     assert main(["status"]) == 0
     heads, row = capsys.readouterr().out.splitlines()
-    assert heads.split()[:3] == ["job", "RELION", "scheduler"]
+    assert heads.split()[:3] == ["job", "RELION", "state"]
     cells = "Refine3D/job019 Running RUNNING 17 node1 9 x 4 relion 5.1.0 12 0:07 -"
     assert " ".join(row.split()) == cells
     assert not list(folder.glob("RELION_JOB_EXIT_*"))
@@ -198,7 +198,24 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
     assert main(["status"]) == 0
 
-    assert "The scheduler slurm does not tell of its jobs now." in capsys.readouterr().out
+    assert "The scheduler slurm does not answer now" in capsys.readouterr().out
+
+
+def test_a_local_job_of_another_machine_is_left_to_that_machine(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(scheduler="local", host="gpu7")
+
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["cancel", "Refine3D/job019"]) == 1
+    said = capsys.readouterr().err
+
+    assert "Jobs on gpu7 can only be looked at there" in shown
+    assert "does not answer" not in shown
+    assert "runs on gpu7: cancel it there" in said
+    assert not (folder / "RELION_JOB_ABORT_NOW").exists()
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
 
 
 def test_an_aborted_job_that_is_gone_is_aborted(

@@ -65,7 +65,7 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
     why = why_ended(load_configuration().site.schedulers["slurm"], recorded.read_text())
-    sentence = f"relion-dispatch: The job ended before its script could say why: {why}.\n"
+    sentence = f"relion-dispatch: The job ended before its script could tell, because {why}.\n"
     assert (folder / "run.err").read_text() == sentence
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
@@ -74,8 +74,21 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
 def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_path: Path) -> None:
     run(watcher(folder, "slurm"), tmp_path, "exit 1")
 
-    assert "it was killed, or its node was lost." in (folder / "run.err").read_text()
+    assert (
+        "because it was killed, or its node was lost: continue it"
+        in (folder / "run.err").read_text()
+    )
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_nothing_is_told_of_a_job_that_has_not_ended(
+    state: str, folder: Path, tmp_path: Path
+) -> None:
+    run(watcher(folder, "slurm"), tmp_path, f"echo JobId=17 JobState={state} Reason=None")
+
+    assert not (folder / "run.err").exists()
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
 
 
 def test_an_aborted_job_is_aborted(folder: Path, tmp_path: Path) -> None:

@@ -124,6 +124,6 @@ def make_project(
             "RELION_DISPATCH_SITE": str(site),
             **variables,
         }
-        return Project(folder, major, environment, command)
+        return Project(folder, major, environment, command, scheduler)
 
     return make

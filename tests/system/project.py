@@ -27,6 +27,7 @@ class Project:
     major: str
     environment: dict[str, str]
     command: Path = COMMAND
+    scheduler: str = "slurm"
 
     @property
     def hook(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from dispatcher.check import problems
-from dispatcher.endings import Ending, explained, load_endings
+from dispatcher.endings import Ending, load_endings
 from dispatcher.errors import ConfigError
 
 WriteSite = Callable[..., Path]
@@ -50,11 +51,15 @@ def test_texts_are_known_to_python_and_to_grep(text: str) -> None:
     endings = load_endings()
     surrounded = f"before\n{text}\nafter"
 
-    found = explained(surrounded, endings)
+    by_python = next((name for name, each in endings.items() if search(each, surrounded)), None)
     by_grep = next((name for name, each in endings.items() if grep(each, surrounded)), None)
 
-    assert by_grep == TEXTS[text]
-    assert found == (endings[by_grep].sentence if by_grep else None)
+    assert by_grep == by_python == TEXTS[text]
+
+
+def search(ending: Ending, text: str) -> bool:
+    """Whether Python finds its pattern."""
+    return re.search(ending.pattern, text, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def grep(ending: Ending, text: str) -> bool:

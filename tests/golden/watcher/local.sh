@@ -6,16 +6,28 @@ while kill -0 "$1"; do tail --pid="$1" -f /dev/null || sleep 1; done
 cd /data/project || exit 1
 unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=Refine3D/job011
-dispatch_claim=$dispatch_job/.dispatch_claim.0123456789ab
-dispatch_control=$dispatch_job/.dispatch_control.0123456789ab
+dispatch_token=0123456789ab
+dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
+# How RELION is told the end: by one of three files. This script makes it; RELION's programs put theirs
+# into a folder in which RELION does not look.
+dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+relion_was_told() {
+    ls "$dispatch_job" >/dev/null # makes a network file system look again
+    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
+}
+# A file made beforehand is renamed, which works on a full disk as well; if all else fails, the script.
+make_exit_file() { # SUCCESS, FAILURE or ABORTED
+    local file=$dispatch_job/RELION_JOB_EXIT_$1
+    [ ! -e "$file" ] || return 0
+    mv "$dispatch_control/ending" "$file" 2>/dev/null
+    touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
+}
 
 # RELION knows the end already, or the folder belongs to a later run of the job (one without the queue,
 # before which RELION removes the exit file that the record tells of), or to another copy of the job.
 nothing_to_tell() {
-    ls "$dispatch_job" >/dev/null || return 0 # makes a network file system look again
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] || return 0
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] || return 0
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ] || return 0
+    [ -d "$dispatch_job" ] || return 0
+    ! relion_was_told || return 0
     [ ! "$dispatch_job/run_submit.script" -nt "$dispatch_job/dispatch.json" ] || return 0
     ! grep -q '^  "run": {' "$dispatch_job/dispatch.json" || return 0
     ! grep -Eqs '^[[:space:]]*do_queue[[:space:]]+No' "$dispatch_job/job.star" || return 0
@@ -34,7 +46,7 @@ done
 # Ranks of a script that was killed run on in its session.
 pkill -KILL -u "$(id -u)" -s "$1"
 
-dispatch_why='it was killed' dispatch_facts=
+dispatch_why='it was killed: continue it, or submit it again' dispatch_facts=
 
 # Several may tell at the same moment: one does. Nor does another copy start from now on.
 exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
@@ -44,12 +56,9 @@ dispatch_end=FAILURE
 [ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_control/reserve"
-echo "relion-dispatch: The job ended before its script could say why: $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
-dispatch_file=$dispatch_job/RELION_JOB_EXIT_$dispatch_end
-mv "$dispatch_control/ending" "$dispatch_file" 2>/dev/null
-touch "$dispatch_file" || [ -e "$dispatch_file" ] ||
-    mv "$dispatch_job/run_submit.script.run" "$dispatch_file" || exit 1
+make_exit_file "$dispatch_end" || exit 1
 # What the job's script would have removed. A scratch folder of another node stays for the next job there.
 rm -rf "$dispatch_control"
 dispatch_scratch_for_all=/scratch

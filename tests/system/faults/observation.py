@@ -52,7 +52,7 @@ def observe(
     seconds = max(0.0, file.stat().st_mtime - since)
     record = project.record(job) if (job / "dispatch.json").exists() else {}
     number = str(record.get("job_id") or "")
-    local = record.get("scheduler") == "local"
+    local = project.scheduler == "local"
     try:
         wait_for(lambda: not list(left_behind(job, number, local, scratch)), CLEARED, "clearing up")
     except AssertionError:
@@ -109,6 +109,8 @@ def slurm_knows(number: str) -> str:
 
 
 def _local(job: Path) -> str:
+    if not (job / "dispatch.json").exists():
+        return "no job"
     run = json.loads((job / "dispatch.json").read_text()).get("run")
     return f"exit status {run['exit_status']}" if run else "no status"
 

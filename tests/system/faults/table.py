@@ -11,7 +11,7 @@ __all__ = ["FAULTS", "Seen", "as_page", "rows_of"]
 FAULTS = {
     "The submission": [
         "submit command missing",
-        "submit command refuses (invalid partition)",
+        "submit command refuses (no such partition, or no such GPUs)",
         "submit command hangs, without submitting (timeout 2 s, retry 8 s)",
         "submit command hangs, having submitted (timeout 3 s)",
         "submit command lies: prints an error, yet takes the job",

@@ -30,7 +30,7 @@ def test_a_waiting_job_is_cancelled(make_project: MakeProject, sees: Watched) ->
     began = time.time()
     subprocess.run(["scancel", str(number)], check=True)
 
-    says = "it was cancelled in the queue (JobState=CANCELLED"
+    says = "it was cancelled in the queue: submit it again"
     sees("scancel of a waiting job", project, job, since=began, end="Failed", says=says)
 
 

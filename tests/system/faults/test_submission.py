@@ -62,7 +62,7 @@ def test_a_clear_refusal_is_final_at_once(
 
     assert status == 1
     seen = sees(
-        "submit command refuses (invalid partition)",
+        "submit command refuses (no such partition, or no such GPUs)",
         project,
         job,
         since=began,
