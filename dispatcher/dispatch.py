@@ -43,16 +43,22 @@ def dispatch(script: Path) -> None:
         KeyboardInterrupt: a signal came before the job was in the queue.
     """
     folder = script.absolute().parent
+    if _submitted_before(folder):
+        return
     with at_work(folder):
-        configuration = load_configuration()
         token = os.urandom(6).hex()
-        plan, text = _settled(script, configuration, token)
-        scheduler = configuration.site.schedulers[plan.scheduler]
-        argv = marked_command(scheduler, plan, token)
-        record = as_text(_record(plan, configuration, token, argv))
+        try:
+            configuration = load_configuration()
+            plan, text = _settled(script, configuration, token)
+            scheduler = configuration.site.schedulers[plan.scheduler]
+            argv = marked_command(scheduler, plan, token)
+            record = as_text(_record(plan, configuration, token, argv))
+        except (Exception, KeyboardInterrupt):
+            if _submitted_before(folder):  # what is wrong here is not wrong with that
+                return
+            raise
         with folder_locked(folder):  # of two calls at the same moment, one goes on
-            if before := submitted_before(folder, plan.name):
-                say(f"relion-dispatch: {before}")
+            if _submitted_before(folder):
                 return
             for file in (plan.project / plan.script, folder / RECORD):
                 keep_previous(file)
@@ -67,6 +73,14 @@ def dispatch(script: Path) -> None:
         _follow_up(configuration, scheduler, plan, submitted, token, problem)
     except Exception as error:
         say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
+
+
+def _submitted_before(folder: Path) -> bool:
+    """Whether another call submits, or has submitted, this run of the job; says so."""
+    before = submitted_before(folder, f"{folder.parent.name}/{folder.name}")
+    if before:
+        say(f"relion-dispatch: {before}")
+    return before is not None
 
 
 def _follow_up(

@@ -73,6 +73,8 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
         try:
             exit_file(folder, end).touch()
         except OSError as error:
+            if end_of(folder):  # only its time could not be set
+                return True
             raise WriteError(
                 f"RELION cannot be told the end of {folder} ({error.strerror}): free space or "
                 "mend the folder's permissions."

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..record import SUBMISSION
 
-__all__ = ["HOOK", "at_work", "hook_at_work", "is_being_submitted"]
+__all__ = ["HOOK", "at_work", "hook_at_work", "is_being_submitted", "is_this_process"]
 
 HOOK = ".dispatch_hook"  # which process works on a job that has no record yet
 _LONGEST_SUBMISSION = 600  # seconds, for a process of another machine, which cannot be seen
@@ -28,7 +28,8 @@ def at_work(folder: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            note.unlink()
+            if is_this_process(hook_at_work(folder) or {}):
+                note.unlink()
 
 
 def hook_at_work(folder: Path) -> Mapping[str, Any] | None:
@@ -41,6 +42,11 @@ def hook_at_work(folder: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def is_this_process(process: Mapping[str, Any]) -> bool:
+    """Whether a record or a note names the process that we are."""
+    return (process.get("host"), process.get("pid")) == (os.uname().nodename, os.getpid())
 
 
 def is_being_submitted(process: Mapping[str, Any], folder: Path) -> bool:

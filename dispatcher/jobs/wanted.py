@@ -13,7 +13,7 @@ from ..plan import Plan
 from ..record import note, read_record
 from ..refusal import say
 from .exit_files import ABORT_NOW, end_of, exit_file, tell
-from .hook_at_work import is_being_submitted
+from .hook_at_work import hook_at_work, is_being_submitted, is_this_process
 
 __all__ = ["give_way", "submitted_before"]
 
@@ -25,6 +25,12 @@ def submitted_before(folder: Path, name: str) -> str | None:
     id does not count: the job may be submitted anew.
     """
     record = read_record(folder)
+    hook = hook_at_work(folder)
+    if record is None and hook and not is_this_process(hook) and is_being_submitted(hook, folder):
+        return (
+            f"{name} is being submitted by process {hook.get('pid')} of {hook.get('host')}: "
+            "this call does nothing."
+        )
     if record is None or "run" in record or "refused" in record or end_of(folder):
         return None
     if job_id := record.get("job_id"):

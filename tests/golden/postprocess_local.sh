@@ -103,7 +103,9 @@ tell_relion() {
     for dispatch_other in SUCCESS FAILURE ABORTED; do
         [ "$dispatch_other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$dispatch_other"
     done
-    make_exit_file "$dispatch_ending"
+    # Once only: RELION's user may continue the job while the rest of it is being ended.
+    [ -n "${dispatch_told:-}" ] || make_exit_file "$dispatch_ending"
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" ] || dispatch_told=yes
 }
 # When a process started: what tells it from another that gets its number later. Nothing of a dead one.
 process_began() { # PID
@@ -225,8 +227,9 @@ explain() {
     elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
-    rm -rf "$dispatch_control"
+    rm -f "$dispatch_control/reserve"
     [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
+    rm -rf "$dispatch_control" # last: while it is there, the sentence may be missing
 }
 fail() {
     dispatch_reason=$*

@@ -91,6 +91,23 @@ def test_the_end_of_an_older_job_is_not_told_of_the_newer(
     )
 
 
+def test_a_job_is_told_once_as_it_may_be_continued_before_its_script_is_done(
+    job: Path, running_job: RunningJob, project: Path
+) -> None:
+    """RELION has removed the exit file and written its script; the hook has not planned yet."""
+    deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
+    older = running_job.start(running_job.render(job), ON_RUN=deaf)
+    wait_for((project / "running").exists)
+    older.terminate()
+    wait_for(lambda: exit_files(job) == {"FAILURE"})
+
+    (job.parent / "RELION_JOB_EXIT_FAILURE").unlink()
+    job.touch()
+
+    older.communicate(timeout=30)
+    assert exit_files(job) == set()
+
+
 def test_a_stray_signal_is_a_failure_like_any_other(
     job: Path, running_job: RunningJob, project: Path
 ) -> None:

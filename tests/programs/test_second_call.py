@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,33 @@ def test_a_call_after_the_submission(slurm: StandIn, script: Path) -> None:
     assert f"was submitted before, as job {record['job_id']}" in said
     assert record_of(script.parent) == record
     assert len(slurm.calls("sbatch")) == 1
+
+
+def test_a_call_that_would_fail_says_nothing_of_a_job_that_runs(
+    slurm: StandIn, script: Path, tmp_path: Path
+) -> None:
+    """As from a second terminal, where the dispatcher is not set up."""
+    assert call_hook(script).returncode == 0
+
+    second = call_hook(script, RELION_DISPATCH_SITE=str(tmp_path / "nowhere"))
+
+    assert second.returncode == 0
+    assert "was submitted before" in second.stderr
+    assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
+
+
+def test_a_call_while_another_plans(slurm: StandIn, script: Path, tmp_path: Path) -> None:
+    named = "/".join(script.parts[-3:])
+    with subprocess.Popen(["bash", "-c", "read", named], stdin=subprocess.PIPE) as other:
+        note = {"host": os.uname().nodename, "pid": other.pid}
+        (script.parent / ".dispatch_hook").write_text(json.dumps(note))
+
+        second = call_hook(script, RELION_DISPATCH_SITE=str(tmp_path / "nowhere"))
+
+        assert (script.parent / ".dispatch_hook").exists(), "it is the other's"
+    assert second.returncode == 0
+    assert f"is being submitted by process {other.pid}" in second.stderr
+    assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
 
 
 @pytest.mark.parametrize(

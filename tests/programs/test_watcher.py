@@ -81,6 +81,23 @@ def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_pat
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
 
 
+@pytest.mark.parametrize(("end", "says"), [("FAILURE", True), ("SUCCESS", False)])
+def test_a_script_that_was_killed_after_it_told_relion(
+    end: str, says: bool, folder: Path, tmp_path: Path
+) -> None:
+    """What it had still to do: the sentence, and to remove its folder."""
+    control = folder / f".dispatch_control.{TOKEN}"
+    control.mkdir()
+    (folder / f".dispatch_claim.{TOKEN}").symlink_to("node1, process 1, then, job 17")
+    (folder / f"RELION_JOB_EXIT_{end}").touch()
+
+    run(watcher(folder, "slurm"), tmp_path, "exit 1")
+
+    assert (folder / "run.err").exists() == says
+    assert [file.name for file in folder.glob("RELION_JOB_EXIT_*")] == [f"RELION_JOB_EXIT_{end}"]
+    assert not control.exists()
+
+
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
 def test_nothing_is_told_of_a_job_that_has_not_ended(
     state: str, folder: Path, tmp_path: Path

@@ -43,9 +43,18 @@ nothing_to_tell() {
     ! grep -q '^  "token": "0123456789ab"' "$dispatch_job/dispatch.json"
 }
 
+# The script was killed between telling RELION and its last word.
+was_killed_at_the_end() {
+    [ -d "$dispatch_control" ] && relion_was_told || return 1
+    case $(readlink "$dispatch_claim") in
+    *", job $1" | *", job $1."*) ;;
+    *) return 1 ;;
+    esac
+}
+
 # What the job's script wrote last may still be on its way here.
 for _ in {1..5}; do
-    nothing_to_tell "$1" && exit 0
+    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
     sleep 1
 done
 
@@ -78,14 +87,15 @@ done
 # Several may tell at the same moment: one does. Nor does another copy start from now on.
 exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
 ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-nothing_to_tell "$1" && exit 0
+was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
 dispatch_end=FAILURE
 [ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_control/reserve"
-echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+[ -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] ||
+    echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
-make_exit_file "$dispatch_end" || exit 1
+relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # What the job's script would have removed. A scratch folder of another node stays for the next job there.
 rm -rf "$dispatch_control"
 dispatch_scratch_for_all=/scratch
