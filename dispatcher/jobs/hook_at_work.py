@@ -27,8 +27,9 @@ def at_work(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            if is_this_process(hook_at_work(folder) or {}):
+        found = hook_at_work(folder)  # None on a full disk: then the note is empty, or not there
+        if found is None or is_this_process(found):
+            with suppress(OSError):
                 note.unlink()
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.jobs.hook_at_work import HOOK, at_work
+
 from .hook_calls import call_hook, start_hook
 from .stand_in_scheduler import StandIn, record_of
 
@@ -73,14 +75,26 @@ def test_a_call_while_another_plans(slurm: StandIn, script: Path, tmp_path: Path
     named = "/".join(script.parts[-3:])
     with subprocess.Popen(["bash", "-c", "read", named], stdin=subprocess.PIPE) as other:
         note = {"host": os.uname().nodename, "pid": other.pid}
-        (script.parent / ".dispatch_hook").write_text(json.dumps(note))
+        (script.parent / HOOK).write_text(json.dumps(note))
 
         second = call_hook(script, RELION_DISPATCH_SITE=str(tmp_path / "nowhere"))
 
-        assert (script.parent / ".dispatch_hook").exists(), "it is the other's"
+        assert (script.parent / HOOK).exists(), "it is the other's"
     assert second.returncode == 0
     assert f"is being submitted by process {other.pid}" in second.stderr
     assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
+
+
+def test_no_note_stays_though_it_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where the file is made, and stays empty."""
+    monkeypatch.setattr(Path, "write_text", lambda path, _: path.touch())
+
+    with at_work(tmp_path):
+        assert (tmp_path / HOOK).exists()
+
+    assert not (tmp_path / HOOK).exists()
 
 
 @pytest.mark.parametrize(
