@@ -56,9 +56,9 @@ def program(path: Path, text: str) -> None:
 def render(folder: Path, mps: bool) -> Path:
     """A job script for a refinement with two followers on a GPU; returns its path."""
     sys.path.insert(0, str(ROOT))
-    from dispatcher.configuration import load_configuration
-    from dispatcher.job_script import job_script
-    from dispatcher.planning import plan_script
+    from dispatcher.config.configuration import load_configuration
+    from dispatcher.job_script.variables import job_script
+    from dispatcher.planning.make_plan import plan_script
 
     os.environ["RELION_DISPATCH_SITE"] = str(folder / "site")
     job = folder / "project" / "Refine3D/job101"

@@ -76,9 +76,9 @@ def plan(
     as_script: Annotated[bool, typer.Option("--script", help="Print the job script.")] = False,
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
-    from .configuration import load_configuration
-    from .job_script import NO_TOKEN, job_script
-    from .planning import plan_script
+    from .config.configuration import load_configuration
+    from .job_script.variables import NO_TOKEN, job_script
+    from .planning.make_plan import plan_script
 
     planned = plan_script(script, load_configuration())
     if as_script:
@@ -102,7 +102,7 @@ def check() -> int:
     A made-up job of every type is planned, and its script read by bash. Status 1 if something is
     wrong.
     """
-    from .check import problems
+    from .site.check import problems
 
     found = problems()
     for problem in found:
@@ -118,7 +118,7 @@ def template() -> int:
 
     It belongs into RELION_QSUB_TEMPLATE.
     """
-    from .shipped import shipped_folder
+    from .config.places import shipped_folder
 
     # An installation names its copy, whose path stays when it is upgraded.
     installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
@@ -137,12 +137,12 @@ def relion(context: typer.Context) -> int:
     Queue jobs from it are dispatched here. Without a program, RELION's GUI. Run it in the project's
     folder.
     """
-    from .catalogue.known_projects import remember
-    from .configuration import load_configuration
-    from .image_used import as_used_before
-    from .images import Needs, choose
-    from .integrity import verified
-    from .pins import PIN_FILE, pins
+    from .config.configuration import load_configuration
+    from .images.choice import Needs, choose
+    from .images.image_used import as_used_before
+    from .images.integrity import verified
+    from .images.known_projects import remember
+    from .images.pins import PIN_FILE, pins
     from .session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):

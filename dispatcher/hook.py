@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         return refuse(script, _defect(error))
     try:
-        from .dispatch import dispatch
+        from .dispatch.steps import dispatch
 
         dispatch(Path(script))
         return 0

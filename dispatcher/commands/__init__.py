@@ -1,1 +1,1 @@
-"""The command line's groups of commands."""
+"""The sub-commands of relion-dispatch, one module for each group."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..gpu.memory_question import Answer, Question
+    from ..gpu.fit import Answer, Question
 
 __all__ = ["gpu_app"]
 
@@ -96,11 +96,11 @@ def fit(
 
     And what one of them takes there. Options are named as RELION's.
     """
+    from ..config.site import load_site
     from ..errors import ConfigError
-    from ..gpu.memory_question import Question, answer, refinement
-    from ..pipeline_version import major_minor
-    from ..site import load_site
-    from ..sizes import bytes_of
+    from ..gpu.fit import Question, answer, refinement
+    from ..relion.pipeline_version import major_minor
+    from ..units import bytes_of
 
     version = major_minor(relion) if relion else None
     if relion and version is None:
@@ -157,7 +157,7 @@ def fit(
 
 def _plot(path: Path, question: Callable[[int, int], Question], asked: Question) -> None:
     from ..errors import ConfigError
-    from ..gpu.memory_question import answer
+    from ..gpu.fit import answer
     from ..gpu.plot import draw
     from ..gpu.table import CARDS
 
@@ -221,8 +221,8 @@ def table(
 
     By both models: the tables of docs/gpu.md.
     """
+    from ..config.site import load_site
     from ..gpu.table import markdown
-    from ..site import load_site
 
     print(markdown(threads, load_site().gpu_constants), end="")
     return 0

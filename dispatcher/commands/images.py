@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from ..catalogue.image_state import Listed
+    from ..images.verify import Listed
 
 __all__ = ["images_app"]
 
@@ -60,12 +60,12 @@ def build(
 
     As an ordinary user. Recipes are in containers/recipes.json, shipped and in the site's folder.
     """
-    from ..catalogue.image_add import described
-    from ..catalogue.image_build import Order
-    from ..catalogue.image_build import build as build_image
-    from ..catalogue.recipes import find
-    from ..shipped import site_folder
-    from ..site import load_site
+    from ..config.places import site_folder
+    from ..config.site import load_site
+    from ..images.add import described
+    from ..images.build.build import Order
+    from ..images.build.build import build as build_image
+    from ..images.build.recipes import find
 
     recipe = find(name, version, variant)
     given = [word.partition("=") for word in build_arg or ()]
@@ -122,11 +122,11 @@ def add(
 
     What it says about itself is read out of it. The same file again updates its entry.
     """
-    from ..catalogue.catalogue_file import check_editable
-    from ..catalogue.image_add import Wanted, described
-    from ..catalogue.image_add import add as add_image
-    from ..catalogue.image_inspection import inspect
-    from ..site import load_site
+    from ..config.site import load_site
+    from ..images.add import Wanted, described
+    from ..images.add import add as add_image
+    from ..images.edit import check_editable
+    from ..images.inspect import inspect
 
     check_editable()  # before the minutes that a large file takes
     site = load_site()
@@ -144,10 +144,10 @@ def list_images(
     """List versions and variants, and how their files stand."""
     import json
 
-    from ..catalogue.image_state import at_a_glance, listed
-    from ..images import load_catalogue
-    from ..site import config_path
-    from ..text_table import text_table
+    from ..config.site import config_path
+    from ..images.choice import load_catalogue
+    from ..images.verify import at_a_glance, listed
+    from .text_table import text_table
 
     catalogue = load_catalogue(config_path("images.json"))
     images = list(listed(catalogue))
@@ -187,10 +187,10 @@ def verify(
 
     Status 1 if something is wrong.
     """
-    from ..catalogue.image_state import listed
-    from ..catalogue.image_state import verify as verify_images
-    from ..images import load_catalogue
-    from ..site import config_path, load_site
+    from ..config.site import config_path, load_site
+    from ..images.choice import load_catalogue
+    from ..images.verify import listed
+    from ..images.verify import verify as verify_images
 
     if every == (name is not None):
         raise typer.BadParameter("name an image, or say --all", param_hint="NAME")
@@ -231,10 +231,10 @@ def remove(
     ] = False,
 ) -> int:
     """Take a version out of the catalogue. Refused while known projects are pinned to it."""
-    from ..catalogue.image_removal import delete
-    from ..catalogue.image_removal import remove as remove_image
-    from ..catalogue.known_projects import projects_folder
-    from ..site import load_site
+    from ..config.site import load_site
+    from ..images.known_projects import projects_folder
+    from ..images.remove import delete
+    from ..images.remove import remove as remove_image
 
     site = load_site()
     if even_if_pinned not in (None, version):
@@ -254,8 +254,8 @@ def remove(
 @images_app.command()
 def default(name: Name, version: Version) -> int:
     """Choose the version that new projects get. Pinned projects keep theirs."""
-    from ..catalogue.image_removal import pinned_in, set_default
-    from ..site import load_site
+    from ..config.site import load_site
+    from ..images.remove import pinned_in, set_default
 
     before = set_default(name, version)
     if before == version:

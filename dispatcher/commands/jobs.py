@@ -29,9 +29,9 @@ def status(
     Run it in the project's folder. A job that runs for RELION, and that the queue does not know any
     more, is told to RELION as failed, with the reason in its run.err.
     """
-    from ..jobs.reconcile import looked_and_reconciled
-    from ..pipeline_version import project_folder
-    from ..site import load_site
+    from ..config.site import load_site
+    from ..jobs.repair import looked_and_reconciled
+    from ..relion.pipeline_version import project_folder
 
     project, site = project_folder(), load_site()
     while True:
@@ -48,15 +48,15 @@ def status(
 
 
 def _as_json(jobs: list[Job], one_line: bool) -> str:
-    from ..jobs.job_status import job_status
+    from ..jobs.status import job_status
 
     rows = [job_status(job) for job in jobs]
     return json.dumps(rows, indent=None if one_line else 2, ensure_ascii=False)
 
 
 def _as_table(jobs: list[Job]) -> str:
-    from ..jobs.job_status import HEADS, as_row, job_status
-    from ..text_table import text_table
+    from ..jobs.status import HEADS, as_row, job_status
+    from .text_table import text_table
 
     if not jobs:
         return "The project has no jobs yet."
@@ -84,10 +84,10 @@ def cancel(
 
     In the queue, or where it runs. Run it in the project's folder.
     """
+    from ..config.site import load_site
     from ..jobs.cancel import cancel as cancel_job
     from ..jobs.project_jobs import find_job
-    from ..pipeline_version import project_folder
-    from ..site import load_site
+    from ..relion.pipeline_version import project_folder
 
     project, site = project_folder(), load_site()
     print(cancel_job(project, site, find_job(project, job)))
@@ -103,10 +103,10 @@ def watch(
     Jobs that wait in the queue, that is: those that run see it themselves. Run it in the project's
     folder, and leave it running. Several at once do no harm.
     """
+    from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
-    from ..jobs.reconcile import looked_and_reconciled
-    from ..pipeline_version import project_folder
-    from ..site import load_site
+    from ..jobs.repair import looked_and_reconciled
+    from ..relion.pipeline_version import project_folder
 
     project = project_folder()
     while True:

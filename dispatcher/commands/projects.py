@@ -13,8 +13,8 @@ import typer
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..images import Catalogue
-    from ..project_history import History
+    from ..images.choice import Catalogue
+    from ..jobs.history import History
 
 __all__ = ["pin", "reproduce"]
 
@@ -42,14 +42,14 @@ def pin(
     'pin NAME VERSION' moves a pin. Run it in the project's folder. With --check the exit status is
     1 where project, catalogue and files differ.
     """
-    from ..config_files import nearest
-    from ..images import load_catalogue
-    from ..pin_check import differences
-    from ..pin_table import as_text, pin_table
-    from ..pins import pins
-    from ..pipeline_version import project_folder
-    from ..project_history import jobs_with, read_history
-    from ..site import config_path
+    from ..config.json_files import nearest
+    from ..config.site import config_path
+    from ..images.choice import load_catalogue
+    from ..images.pin_check import differences
+    from ..images.pins import pins
+    from ..jobs.history import jobs_with, read_history
+    from ..relion.pipeline_version import project_folder
+    from .pin_table import as_text, pin_table
 
     project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
@@ -123,7 +123,7 @@ def reproduce(
     With the same image, inputs and parameters; the results go to another folder. Where the image or
     an input is not the same, the reason is told and nothing is written.
     """
-    from ..configuration import load_configuration
+    from ..config.configuration import load_configuration
     from ..reproduction.reproduce import reproduction
 
     accepted = [str(path) for path in accept_changed or []]
@@ -131,7 +131,7 @@ def reproduce(
     if write is None:
         sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
     else:
-        from ..atomic_files import write_atomically
+        from ..host.atomic_files import write_atomically
 
         if write.exists():
             raise InputError(f"{write} exists already: remove it, or name another file.")
@@ -144,12 +144,12 @@ def reproduce(
 
 
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
-    from ..catalogue.image_by_name import builds_of
-    from ..catalogue.known_projects import remember
+    from ..config.site import load_site
     from ..errors import ConfigError
-    from ..pins import PIN_FILE, move
-    from ..project_history import jobs_with
-    from ..site import load_site
+    from ..images.by_name import builds_of
+    from ..images.known_projects import remember
+    from ..images.pins import PIN_FILE, move
+    from ..jobs.history import jobs_with
 
     builds_of(catalogue, name, version)  # or it is refused
     for warning in _warnings(project, {name: version}):
@@ -180,7 +180,7 @@ def _move(project: Path, name: str, version: str, catalogue: Catalogue, history:
 
 
 def _warnings(project: Path, versions: dict[str, str]) -> list[str]:
-    from ..pipeline_version import older_than_pipeline
+    from ..relion.pipeline_version import older_than_pipeline
 
     found = (older_than_pipeline(project, each, name) for name, each in versions.items())
     return [warning for warning in found if warning]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..site_copy.site_file import SiteFile
+    from ..site.file import SiteFile
 
 __all__ = ["site_app"]
 
@@ -34,10 +34,10 @@ def export(
 
     In it: the dispatcher, configuration, templates, and images by digest.
     """
-    from ..atomic_files import write_atomically
-    from ..site_copy.site_export import export_site
-    from ..site_copy.site_file import as_text
-    from ..site_copy.site_texts import left_out
+    from ..host.atomic_files import write_atomically
+    from ..site.export import export_site
+    from ..site.file import as_text
+    from ..site.texts import left_out
 
     site = export_site()
     write_atomically(file, as_text(site), "or name another file.")
@@ -68,9 +68,9 @@ def import_(
 
     Then it is shown what is equal to it.
     """
-    from ..site import load_site
-    from ..site_copy.site_file import read
-    from ..site_copy.site_rebuild import build_missing, enter_places, find_places, write_texts
+    from ..config.site import load_site
+    from ..site.file import read
+    from ..site.rebuild import build_missing, enter_places, find_places, write_texts
 
     exported = read(file)
     places = find_places(exported, images or [])
@@ -89,16 +89,16 @@ def import_(
 @site_app.command("compare")
 def compare(file: File) -> int:
     """Show where an exported site and this one differ. Changes nothing."""
-    from ..site_copy.site_file import read
+    from ..site.file import read
 
     return _print_comparison(read(file))
 
 
 def _print_comparison(exported: SiteFile) -> int:
-    from ..site import load_site
-    from ..site_copy.site_comparison import compare
-    from ..site_copy.site_export import apptainer_version
-    from ..text_table import text_table
+    from ..config.site import load_site
+    from ..site.comparison import compare
+    from ..site.export import apptainer_version
+    from .text_table import text_table
 
     rows = compare(exported, apptainer_version(load_site()))
     unequal = [row for row in rows if row.state != "equal"]

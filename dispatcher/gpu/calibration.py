@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from .. import site_json
+from ..config import edit as site_json
+from ..config.places import site_folder
+from ..config.site import checked_site, load_site
 from ..errors import GpuError
-from ..shipped import site_folder
-from ..site import checked_site, load_site
 from .cuda_driver import LIBRARY
 from .measurement import KERNELS, measure
-from .measuring_mps import PROGRAM, mps_daemon
+from .mps_daemon import PROGRAM, mps_daemon
 
 __all__ = ["Calibration", "calibrate", "write"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..memory.hardware_constants import HARDWARE, HardwareConstants
-from .memory_question import Question, answer, refinement
+from ..config.gpu_constants import HARDWARE, HardwareConstants
+from .fit import Question, answer, refinement
 
 __all__ = ["BOXES", "CARDS", "markdown"]
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..config.scheduler import filled
+from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError
-from ..scheduler import filled
-from ..scheduler_call import call
-from ..site import Site
-from .exit_files import ABORT_NOW, end_of, tell
+from ..relion.exit_files import ABORT_NOW, end_of, tell
+from ..scheduler.calls import call
 from .project_jobs import Job, look
 
 __all__ = ["cancel", "cancel_aborted"]

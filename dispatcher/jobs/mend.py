@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..config.scheduler import filled
 from ..errors import WriteError
-from ..record import change_record
-from ..scheduler import filled
-from ..scheduler_call import try_call
-from .hook_at_work import is_being_submitted
+from ..scheduler.calls import try_call
+from .hook_note import is_being_submitted
 from .project_jobs import Job
+from .record import change_record
 from .watcher import WATCHER, submit_watcher
 
 __all__ = ["mend"]

@@ -8,16 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import job_star
+from ..config.scheduler import Scheduler
+from ..config.site import Site
 from ..errors import InputError
-from ..record import RECORD, SUBMISSION, read_record
-from ..scheduler import Scheduler
-from ..site import Site
-from ..submission import is_from_our_template
-from .exit_files import ABORT_NOW, end_of
-from .hook_at_work import hook_at_work
-from .job_queue import Queue, QueuedJob, ask_queue
-from .relion_pipeline import read_processes
+from ..relion import job_star
+from ..relion.exit_files import ABORT_NOW, end_of
+from ..relion.pipeline import read_processes
+from ..relion.submission import is_from_our_template
+from ..scheduler.queue import Queue, QueuedJob, ask_queue
+from .hook_note import hook_at_work
+from .record import RECORD, SUBMISSION, read_record
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -171,7 +171,7 @@ def find_job(project: Path, named: str) -> str:
     Raises:
         InputError: the project has no such job.
     """
-    from ..config_files import nearest
+    from ..config.json_files import nearest
 
     names = [process.name for process in read_processes(project)]
     plain = named.rstrip("/")

@@ -1,1 +1,1 @@
-"""How much memory the ranks of a job take: on their GPUs and on the host."""
+"""How many bytes the ranks of a job hold: on their GPUs and on the host."""

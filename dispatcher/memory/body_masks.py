@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
 
-from .. import mrc_header
 from ..errors import InputError
+from ..relion import mrc_header
 
 __all__ = ["extra_projectors"]
 

@@ -11,8 +11,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..config.gpu_constants import HARDWARE, HardwareConstants
 from .gpu_pool import pool_bytes
-from .hardware_constants import HARDWARE, HardwareConstants
 from .sampling import Search
 
 if TYPE_CHECKING:

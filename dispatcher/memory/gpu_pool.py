@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .hardware_constants import HARDWARE, HardwareConstants
+from ..config.gpu_constants import HARDWARE, HardwareConstants
 
 if TYPE_CHECKING:
     from .refinement import Refinement

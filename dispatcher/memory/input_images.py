@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import mrc_header, star
 from ..errors import InputError
+from ..relion import mrc_header, star
 
 __all__ = [
     "MRC_ENDINGS",

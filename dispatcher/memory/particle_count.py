@@ -10,8 +10,8 @@ import contextlib
 from pathlib import Path
 from typing import Literal
 
-from .. import mrc_header, star
 from ..errors import InputError
+from ..relion import mrc_header, star
 from . import input_images
 from .host_memory import Particles
 from .pose_search import Options

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from .. import star
+from ..relion import star
 from . import sampling
 from .input_images import is_true, number, whole_number
 from .refinement import Refinement

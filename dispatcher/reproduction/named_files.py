@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from ..star import QUOTED_OR_PLAIN, Block, read_blocks
+from ..relion.star import QUOTED_OR_PLAIN, Block, read_blocks
 
 __all__ = ["named_files"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..command import Command
 from ..errors import InputError
-from ..star import read_block
+from ..relion.command import Command
+from ..relion.star import read_block
 
 __all__ = ["Seed", "draws_seed", "recorded_seed"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ImageError
-from ..images import Catalogue
-from ..integrity import sha256_of
+from ..images.choice import Catalogue
+from ..images.integrity import sha256_of
 from .recorded_job import RecordedJob
 
 __all__ = ["same_image"]

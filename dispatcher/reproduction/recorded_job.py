@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..command import Command, parse_command
 from ..errors import InputError
+from ..relion.command import Command, parse_command
 
 __all__ = ["Place", "RecordedJob", "read_job"]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from markupsafe import Markup
 
 from .. import __version__
-from ..command import Command
-from ..configuration import Configuration
-from ..containers import mount_option
+from ..config.configuration import Configuration
 from ..errors import InputError
-from ..shell_words import Variable, Word, quote
-from ..templates import environment, render, template_folders
+from ..host.shell_words import Variable, Word, quote
+from ..images.container import mount_option
+from ..job_script.templates import environment, render, template_folders
+from ..relion.command import Command
+from .notes import notes
 from .random_seed import Seed, recorded_seed
 from .recorded_image import same_image
 from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
-from .reproduction_notes import notes
 
 __all__ = ["reproduction"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..containers import exec_argv, mount_option
-from ..site import Apptainer
+from ..config.site import Apptainer
+from ..images.container import exec_argv, mount_option
 from .folder import CLIENT, INSIDE, TEMPLATE
 
 __all__ = ["session_argv", "session_variables"]

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..cache import runtime_folder
+from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
-from ..shipped import shipped_folder, site_folder
+from ..host.private_folders import runtime_folder
 
 __all__ = ["CLIENT", "INSIDE", "TEMPLATE", "programs", "session_folder"]
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from .. import host
+from ..config.site import Site
 from ..errors import ImageError, SubmitError
-from ..site import Site
+from ..host import programs as host
 from .container import session_argv, session_variables
 from .folder import programs, session_folder
 from .requests import answer_new, replies_wait

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from .. import host
+from ..host import programs as host
 from .folder import programs
 
 __all__ = ["pass_on", "send", "signals_to_end", "waiting"]

@@ -12,8 +12,8 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.jobs import cancel as cancelling
-from dispatcher.jobs import reconcile
-from dispatcher.record import as_text
+from dispatcher.jobs import repair as reconcile
+from dispatcher.jobs.record import as_text
 
 from .stand_in_scheduler import StandIn
 

@@ -7,9 +7,9 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from dispatcher.configuration import load_configuration
-from dispatcher.job_script import job_script
-from dispatcher.planning import plan_script
+from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.variables import job_script
+from dispatcher.planning.make_plan import plan_script
 
 # Records what follows the image, NUL by NUL, and does what the test asks for. CONTROL is the
 # folder that RELION's programs are told to put their exit files in.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import host
+from dispatcher.host import programs as host
 
 from ..waiting import wait_for
 from .appliance_form import install_appliance_form

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.check import problems
-from dispatcher.sif import read_header
+from dispatcher.images.sif import read_header
+from dispatcher.site.check import problems
 
 from ..sif_file import write_sif
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.configuration import load_configuration
-from dispatcher.job_script import NO_TOKEN, job_script
-from dispatcher.plan import Plan
-from dispatcher.planning import plan_script
+from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
 
 pytestmark = pytest.mark.usefixtures("images")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher import __version__
-from dispatcher.code_digest import code_digest
-from dispatcher.sif import read_header
+from dispatcher.config.code_digest import code_digest
+from dispatcher.images.sif import read_header
 
 from ..waiting import wait_for
 from . import hook_calls

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.configuration import load_configuration
+from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import ConfigError, TemplateError
-from dispatcher.job_script import NO_TOKEN, job_script
-from dispatcher.planning import plan_script
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.make_plan import plan_script
 
 from ..unit.conftest import CORPUS
 from ..waiting import wait_for

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.configuration import load_configuration
-from dispatcher.job_script import NO_TOKEN, job_script
-from dispatcher.planning import plan_script
-from dispatcher.sif import read_header
+from dispatcher.config.configuration import load_configuration
+from dispatcher.images.sif import read_header
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.make_plan import plan_script
 
 from ..sif_file import write_sif
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.command import parse_command
+from dispatcher.relion.command import parse_command
 from dispatcher.reproduction.random_seed import recorded_seed
 
 from ..unit.conftest import fill_project

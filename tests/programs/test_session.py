@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from dispatcher import cli
-from dispatcher.catalogue.known_projects import known_projects
+from dispatcher.config.site import Apptainer, Site, load_site
 from dispatcher.errors import ImageError, SubmitError
-from dispatcher.pins import PIN_FILE
+from dispatcher.images.known_projects import known_projects
+from dispatcher.images.pins import PIN_FILE
 from dispatcher.session import folder as session_folder_module
 from dispatcher.session.container import session_argv, session_variables
 from dispatcher.session.folder import INSIDE, session_folder
 from dispatcher.session.launcher import run_session
-from dispatcher.site import Apptainer, Site, load_site
 
 JOB = "Class2D/job002"
 SUBMIT = f"$RELION_QSUB_COMMAND {JOB}/run_submit.script"

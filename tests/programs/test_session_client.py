@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.shipped import shipped_folder
+from dispatcher.config.places import shipped_folder
 
 SCRIPT = "Refine3D/job019/run_submit.script"
 JOB = "Refine3D/job019"

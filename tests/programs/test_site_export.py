@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError, InputError
-from dispatcher.site_copy.site_export import export_site
-from dispatcher.site_copy.site_file import ExportedText, SiteFile, as_text, read
+from dispatcher.site.export import export_site
+from dispatcher.site.file import ExportedText, SiteFile, as_text, read
 
 from ..sif_file import write_sif
 from .exported_site import Text, a_store, exporting, going_elsewhere, row, what_is_printed  # noqa: F401  (fixtures)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.images import load_catalogue
-from dispatcher.site_copy import site_rebuild
-from dispatcher.site_json import held
+from dispatcher.config.edit import held
+from dispatcher.images.choice import load_catalogue
+from dispatcher.site import rebuild as site_rebuild
 
 from ..sif_file import write_sif
 from ..unit.conftest import CORPUS

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs.job_status import iteration_reached, last_sentence
 from dispatcher.jobs.project_jobs import find_job
-from dispatcher.jobs.relion_pipeline import Process, read_processes
-from dispatcher.record import change_record, read_record
+from dispatcher.jobs.record import change_record, read_record
+from dispatcher.jobs.status import iteration_reached, last_sentence
+from dispatcher.relion.pipeline import Process, read_processes
 
 from .pipeline_jobs import (  # noqa: F401  (fixtures)
     HEADS,

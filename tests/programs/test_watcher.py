@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.configuration import load_configuration
-from dispatcher.jobs.job_end import why_ended
+from dispatcher.config.configuration import load_configuration
+from dispatcher.jobs.record import as_text
 from dispatcher.jobs.watcher import watcher_script
-from dispatcher.planning import plan_script
-from dispatcher.record import as_text
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.scheduler.end import why_ended
 
 from ..waiting import wait_for
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import star
-from dispatcher.command import parse_command
 from dispatcher.memory.gpu_pool import coarse_bytes
-from dispatcher.memory.refinement_of_command import refinement_of
+from dispatcher.memory.read_refinement import refinement_of
+from dispatcher.relion import star
+from dispatcher.relion.command import parse_command
 
 COMMON = (
     "--i particles.star --o Class3D/run --iter 1 --pad 1 --particle_diameter 100 --zero_mask "

@@ -14,7 +14,7 @@ import pytest
 
 from dispatcher.errors import GpuError
 from dispatcher.gpu.calibration import calibrate
-from dispatcher.gpu.measuring_mps import mps_daemon
+from dispatcher.gpu.mps_daemon import mps_daemon
 
 from ..waiting import wait_for
 

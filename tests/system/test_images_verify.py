@@ -176,8 +176,8 @@ def test_a_closed_folder_of_projects_is_no_matter_to_a_job(
     closed.append(folder)
     folder.chmod(0)
     code = (
-        "from pathlib import Path; from dispatcher.catalogue.known_projects import remember;"
-        "from dispatcher.site import load_site; remember(Path.cwd(), load_site())"
+        "from pathlib import Path; from dispatcher.images.known_projects import remember;"
+        "from dispatcher.config.site import load_site; remember(Path.cwd(), load_site())"
     )
 
     done = subprocess.run(

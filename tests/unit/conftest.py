@@ -44,7 +44,7 @@ def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()
-    monkeypatch.setattr("dispatcher.ranks.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
+    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
 
 
 @pytest.fixture

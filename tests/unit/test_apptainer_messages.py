@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.apptainer import lacking
-from dispatcher.host import Finished
+from dispatcher.host.programs import Finished
+from dispatcher.images.apptainer import lacking
 
 STARTS = "\x1b[34mINFO:   \x1b[0m Starting build...\nINFO:    Extracting local image...\n"
 

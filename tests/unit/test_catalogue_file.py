@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.catalogue.catalogue_file import check_editable, edit, entry, put
 from dispatcher.errors import ConfigError, WriteError
-from dispatcher.file_lock import locked
-from dispatcher.images import load_catalogue
+from dispatcher.host.file_lock import locked
+from dispatcher.images.choice import load_catalogue
+from dispatcher.images.edit import check_editable, edit, entry, put
 
 WriteSite = Callable[..., Path]
 BUILD = {"variant": "cpu", "path": "x.sif"}

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.command import Command, parse_command
 from dispatcher.errors import InputError
-from dispatcher.programs import FILE_TOOLS
-from dispatcher.shell_words import Word
-from dispatcher.submission import parse_submission
+from dispatcher.host.shell_words import Word
+from dispatcher.relion.command import Command, parse_command
+from dispatcher.relion.programs import FILE_TOOLS
+from dispatcher.relion.submission import parse_submission
 
 from .conftest import CORPUS
 

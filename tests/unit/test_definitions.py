@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from spython.main.parse.parsers import get_parser
 
-from dispatcher.job_types import load_job_types
-from dispatcher.programs import lookup
-from dispatcher.shipped import shipped_folder
-from dispatcher.submission import parse_submission
+from dispatcher.config.job_types import load_job_types
+from dispatcher.config.places import shipped_folder
+from dispatcher.relion.programs import lookup
+from dispatcher.relion.submission import parse_submission
 
 from ..definitions import CONTAINERS, SHELL, filled, stages
 from .conftest import CORPUS

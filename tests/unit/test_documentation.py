@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.configuration import load_configuration
-from dispatcher.images import Build, Image
-from dispatcher.job_script import NO_TOKEN, job_variables
-from dispatcher.job_types import JobType, load_job_types
-from dispatcher.planning import plan_script
-from dispatcher.provenance import provenance
-from dispatcher.scheduler import Scheduler, Watcher
-from dispatcher.site import Apptainer, Mpi, Partition, Site, load_site
+from dispatcher.config.configuration import load_configuration
+from dispatcher.config.job_types import JobType, load_job_types
+from dispatcher.config.scheduler import Scheduler, Watcher
+from dispatcher.config.site import Apptainer, Mpi, Partition, Site, load_site
+from dispatcher.dispatch.provenance import provenance
+from dispatcher.images.choice import Build, Image
+from dispatcher.job_script.variables import NO_TOKEN, job_variables
+from dispatcher.planning.make_plan import plan_script
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]

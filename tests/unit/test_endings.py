@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.check import problems
-from dispatcher.endings import Ending, load_endings
+from dispatcher.config.endings import Ending, load_endings
 from dispatcher.errors import ConfigError
+from dispatcher.site.check import problems
 
 WriteSite = Callable[..., Path]
 

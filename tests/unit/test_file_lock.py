@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import WriteError
-from dispatcher.file_lock import locked
+from dispatcher.host.file_lock import locked
 
 
 @pytest.mark.parametrize(("folder", "lock"), [(0o2775, 0o664), (0o755, 0o644)])

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.configuration import load_configuration
-from dispatcher.job_script import NO_TOKEN, job_script
-from dispatcher.planning import plan_script
+from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.make_plan import plan_script
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.config.gpu_constants import HardwareConstants
+from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
 from dispatcher.gpu import calibration
 from dispatcher.gpu.calibration import write
-from dispatcher.gpu.memory_question import Question, answer, refinement
+from dispatcher.gpu.fit import Question, answer, refinement
 from dispatcher.gpu.table import BOXES, CARDS
-from dispatcher.memory.hardware_constants import HardwareConstants
-from dispatcher.site import load_site
 
 ROOT = Path(__file__).parents[2]
 GPU = 24 * 2**30

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.config.gpu_constants import HardwareConstants
 from dispatcher.memory import gpu_memory, sampling
-from dispatcher.memory.card_memory import Card
-from dispatcher.memory.hardware_constants import HardwareConstants
+from dispatcher.memory.card import Card
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 

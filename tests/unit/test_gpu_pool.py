@@ -5,9 +5,9 @@ Expected values are worked out from the sizes of RELION's arrays, not by the cod
 
 from dataclasses import replace
 
+from dispatcher.config.gpu_constants import HardwareConstants
 from dispatcher.memory import gpu_pool
 from dispatcher.memory.gpu_pool import pool_bytes
-from dispatcher.memory.hardware_constants import HardwareConstants
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.catalogue.build_files import BASE, BUILD_BASE, work_folder
-from dispatcher.catalogue.definition import check
-from dispatcher.catalogue.image_build import Order
-from dispatcher.catalogue.recipes import find
 from dispatcher.cli import main
 from dispatcher.errors import ImageError, WriteError
+from dispatcher.images.build.build import Order
+from dispatcher.images.build.definition import check
+from dispatcher.images.build.files import BASE, BUILD_BASE, work_folder
+from dispatcher.images.build.recipes import find
 
 from ..definitions import CONTAINERS
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.command import parse_command
 from dispatcher.errors import ConfigError, ImageError
-from dispatcher.images import Catalogue, Choice, Needs, choose, load_catalogue
-from dispatcher.pins import PIN_FILE
-from dispatcher.programs import called_programs
+from dispatcher.images.choice import Catalogue, Choice, Needs, choose, load_catalogue
+from dispatcher.images.pins import PIN_FILE
+from dispatcher.relion.command import parse_command
+from dispatcher.relion.programs import called_programs
 
 WriteSite = Callable[..., Path]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from dispatcher.catalogue.catalogue_file import edit, entry, put
-from dispatcher.catalogue.image_state import Listed, listed, verify
-from dispatcher.catalogue.known_projects import remember
 from dispatcher.cli import main
-from dispatcher.images import load_catalogue
-from dispatcher.integrity import sha256_of
-from dispatcher.site import load_site
+from dispatcher.config.site import load_site
+from dispatcher.images.choice import load_catalogue
+from dispatcher.images.edit import edit, entry, put
+from dispatcher.images.integrity import sha256_of
+from dispatcher.images.known_projects import remember
+from dispatcher.images.verify import Listed, listed, verify
 
 from ..sif_file import write_sif
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher import integrity
 from dispatcher.errors import ImageError
-from dispatcher.images import Build, Choice
-from dispatcher.integrity import sha256_of, usable, verified
-from dispatcher.sif import read_header
+from dispatcher.images import integrity
+from dispatcher.images.choice import Build, Choice
+from dispatcher.images.integrity import sha256_of, usable, verified
+from dispatcher.images.sif import read_header
 
 from ..sif_file import write_sif
 

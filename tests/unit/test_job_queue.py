@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.host import Finished
-from dispatcher.jobs.job_end import why_ended
-from dispatcher.jobs.job_queue import QueuedJob, ask_queue, read_queue
-from dispatcher.scheduler import Scheduler
-from dispatcher.site import load_site
-from dispatcher.submit_answer import read_answer
+from dispatcher.config.scheduler import Scheduler
+from dispatcher.config.site import load_site
+from dispatcher.host.programs import Finished
+from dispatcher.scheduler.answers import read_answer
+from dispatcher.scheduler.end import why_ended
+from dispatcher.scheduler.queue import QueuedJob, ask_queue, read_queue
 
 DATA = Path(__file__).parents[1] / "data" / "slurm"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import job_star
+from dispatcher.relion import job_star
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.command import parse_command
+from dispatcher.config.job_types import JobType, lineage, load_job_types, match, merged_parameters
 from dispatcher.errors import ConfigError
-from dispatcher.job_types import JobType, lineage, load_job_types, match, merged_parameters
-from dispatcher.rewrite import rewrite
+from dispatcher.planning.rewrite import rewrite
+from dispatcher.relion.command import parse_command
 
 # A file in the FMI format, as a site would bring it: repeated comments, quotes within values.
 CLASSIC = r"""{

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.catalogue.known_projects import known_projects, remember
+from dispatcher.config.site import Site, load_site
 from dispatcher.errors import ConfigError
-from dispatcher.site import Site, load_site
+from dispatcher.images.known_projects import known_projects, remember
 
 WriteSite = Callable[..., Path]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dispatcher.memory.host_memory import HostMemory
-from dispatcher.ranks.memory_request import memory_request
+from dispatcher.planning.memory_request import memory_request
 
 GIB = 2**30
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import mrc_header
 from dispatcher.errors import InputError
-from dispatcher.mrc_header import MrcHeader
+from dispatcher.relion import mrc_header
+from dispatcher.relion.mrc_header import MrcHeader
 
 STAMPS = {"<": b"\x44\x44\0\0", ">": b"\x11\x11\0\0"}
 
@@ -95,12 +95,12 @@ def test_any_size_is_read_in_both_orders_whatever_the_stamp(
 
 
 def test_hook_modules_do_not_import_numpy_or_mrcfile() -> None:
-    modules = "job_star", "memory.refinement_of_command", "ranks.placement"
+    modules = "relion.job_star", "memory.read_refinement", "planning.placement"
     imported = ", ".join(f"dispatcher.{module}" for module in modules)
     code = f"import sys, {imported}; print(*sys.modules)"
     root = Path(__file__).parents[2]
     loaded = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "dispatcher.ranks.fit" in loaded
+    assert "dispatcher.planning.rank_fit" in loaded
     assert not {"numpy", "mrcfile", "pydantic", "jinja2"} & set(loaded)

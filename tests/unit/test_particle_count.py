@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.command import Command, parse_command
 from dispatcher.memory.host_memory import Particles
 from dispatcher.memory.particle_count import WINDOW, estimated_rows, particles
+from dispatcher.relion.command import Command, parse_command
 
 OPTICS = "\n# version 30001\n\ndata_optics\n\nloop_ \n_rlnOpticsGroup #1 \n_rlnImageSize #2 \n"
 

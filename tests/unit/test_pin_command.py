@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from dispatcher import cli
-from dispatcher.catalogue.known_projects import known_projects
-from dispatcher.pins import PIN_FILE, Pin, pins
-from dispatcher.pipeline_version import major_version, older_than_pipeline, pipeline_major
-from dispatcher.project_history import jobs_with, read_history
-from dispatcher.site import load_site
+from dispatcher.config.site import load_site
+from dispatcher.images.known_projects import known_projects
+from dispatcher.images.pins import PIN_FILE, Pin, pins
+from dispatcher.jobs.history import jobs_with, read_history
+from dispatcher.relion.pipeline_version import major_version, older_than_pipeline, pipeline_major
 
 from ..sif_file import write_sif
 

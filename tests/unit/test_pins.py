@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import ConfigError
-from dispatcher.images import Build, Choice
-from dispatcher.pins import PIN_FILE, Pin, move, pins, settle
+from dispatcher.images.choice import Build, Choice
+from dispatcher.images.pins import PIN_FILE, Pin, move, pins, settle
 
 
 def choice(

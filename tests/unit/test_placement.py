@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.configuration import load_configuration
+from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import ConfigError, DoesNotFit, ImageError
-from dispatcher.plan import Plan
-from dispatcher.planning import plan_script
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
 
 from .conftest import fill_project
 from .test_planning import CLASSIC
@@ -336,7 +336,7 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 ) -> None:  # fmt: skip
     """The driver's folder is made up; what is read from it is what a real one lists."""
     folder = tmp_path / "driver"
-    monkeypatch.setattr("dispatcher.ranks.gpus_here.DRIVER_FOLDER", folder)
+    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", folder)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -359,7 +359,7 @@ def test_the_job_scripts_fallback_is_told_the_rules(corpus_job: CorpusJob) -> No
 def test_the_images_version_is_that_of_the_project(
     project: Path, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dispatcher.ranks import resources
+    from dispatcher.planning import resources
 
     asked = []
     decide = resources.decide

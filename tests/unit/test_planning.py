@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.configuration import load_configuration
+from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import ConfigError, DoesNotFit, ImageError, InputError
-from dispatcher.plan import Plan
-from dispatcher.planning import plan_script
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
 
 from .conftest import CORPUS, fill_project
 

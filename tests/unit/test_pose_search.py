@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.errors import InputError
 from dispatcher.memory import sampling
-from dispatcher.memory.refinement_of_command import refinement_of
+from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.memory.sampling import Search
 
 from .test_refinement_of_command import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.programs import lookup
-from dispatcher.ranks.layouts import Layout, layouts, least_per_gpu
-from dispatcher.rewrite import gpu_devices
+from dispatcher.planning.layouts import Layout, layouts, least_per_gpu
+from dispatcher.planning.rewrite import gpu_devices
+from dispatcher.relion.programs import lookup
 
 SIZES = {
     "wanted": st.integers(2, 40),

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from dispatcher.errors import ConfigError, DoesNotFit
 from dispatcher.memory import gpu_memory
-from dispatcher.memory.card_memory import MemoryModel
+from dispatcher.memory.card import MemoryModel
 from dispatcher.memory.host_memory import Node, host_memory
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
-from dispatcher.ranks.fit import RankFit, fit
-from dispatcher.ranks.layouts import layouts, least_per_gpu
+from dispatcher.planning.layouts import layouts, least_per_gpu
+from dispatcher.planning.rank_fit import RankFit, fit
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)

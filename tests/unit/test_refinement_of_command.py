@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import InputError
+from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.memory.refinement import Refinement
-from dispatcher.memory.refinement_of_command import refinement_of
 from dispatcher.memory.sampling import Search
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"

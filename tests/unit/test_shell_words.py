@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.errors import InputError
-from dispatcher.shell_words import Variable, Word, quote, split
+from dispatcher.host.shell_words import Variable, Word, quote, split
 
 
 def words(line: str) -> list[str]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import job_star
-from dispatcher.command import Command, parse_command
-from dispatcher.job_types import JobType, lineage, load_job_types, match, merged_parameters
-from dispatcher.programs import lookup
-from dispatcher.rewrite import rewrite
-from dispatcher.shadowed_types import shadowed
-from dispatcher.shipped import shipped_folder
-from dispatcher.submission import parse_submission
+from dispatcher.config.job_types import JobType, lineage, load_job_types, match, merged_parameters
+from dispatcher.config.places import shipped_folder
+from dispatcher.planning.rewrite import rewrite
+from dispatcher.relion import job_star
+from dispatcher.relion.command import Command, parse_command
+from dispatcher.relion.programs import lookup
+from dispatcher.relion.submission import parse_submission
+from dispatcher.site.shadowed_types import shadowed
 
 from .conftest import CORPUS
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.configuration import load_configuration
+from dispatcher.config.configuration import load_configuration
+from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
-from dispatcher.site import load_site
-from dispatcher.sizes import bytes_of
-from dispatcher.templates import template_folders
+from dispatcher.job_script.templates import template_folders
+from dispatcher.units import bytes_of
 
 WriteSite = Callable[..., Path]
 
@@ -84,8 +84,8 @@ def test_a_remembered_config_is_made_again_by_other_code(site: WriteSite, tmp_pa
     root = Path(__file__).parents[2]
     for part in ("dispatcher", "config"):
         shutil.copytree(root / part, tmp_path / "copy" / part)
-    ask = "from dispatcher.site import load_site; print(load_site().gpu_constants.context)"
-    constants = tmp_path / "copy" / "dispatcher" / "memory" / "hardware_constants.py"
+    ask = "from dispatcher.config.site import load_site; print(load_site().gpu_constants.context)"
+    constants = tmp_path / "copy" / "dispatcher" / "config" / "gpu_constants.py"
 
     def answer() -> str:
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher import star
 from dispatcher.errors import InputError
+from dispatcher.relion import star
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.places import shipped_folder
 from dispatcher.errors import InputError
-from dispatcher.shipped import shipped_folder
-from dispatcher.submission import Submission, parse_submission, read_submission
+from dispatcher.relion.submission import Submission, parse_submission, read_submission
 
 from .conftest import CORPUS
 

@@ -1,1 +1,0 @@
-"""The image catalogue: what ``relion-dispatch images …`` does."""

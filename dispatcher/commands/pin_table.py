@@ -1,0 +1,53 @@
+"""A project's pins as a table: version, the site's default, image files, and the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..images.choice import Catalogue
+from ..images.pins import Pin
+from ..jobs.history import History, jobs_with
+from .text_table import text_table
+
+__all__ = ["as_text", "pin_table"]
+
+
+def pin_table(
+    pinned: Mapping[str, Pin], catalogue: Catalogue, history: History
+) -> list[dict[str, Any]]:
+    """A row for each pin, ready for JSON: name, version, sha256 by variant, the site's default,
+    whether the catalogue has that version, its files, and the jobs that ran with it."""
+    return [_row(name, pin, catalogue, history) for name, pin in pinned.items()]
+
+
+def _row(name: str, pin: Pin, catalogue: Catalogue, history: History) -> dict[str, Any]:
+    image = catalogue.images.get(name)
+    builds = image.versions.get(pin.version, []) if image else []
+    paths = {build.variant: catalogue.path.parent / build.path for build in builds}
+    return {
+        "name": name,
+        "version": pin.version,
+        "sha256": dict(pin.sha256),
+        "default": image.default if image else None,
+        "in_catalogue": bool(image and pin.version in image.versions),
+        "files": [
+            {"variant": variant, "path": str(path), "exists": path.is_file()}
+            for variant, path in paths.items()
+        ],
+        "jobs": jobs_with(history.runs, name, pin.version),
+    }
+
+
+def as_text(table: Sequence[Mapping[str, Any]]) -> str:
+    """The table for people, a line for each pin below the heads of its columns."""
+    rows = [("image", "pinned", "site's default", "jobs", "files")]
+    for row in table:
+        files = [
+            file["variant"] if file["exists"] else f"{file['variant']} (file missing)"
+            for file in row["files"]
+        ]
+        known = ", ".join(files) if row["in_catalogue"] else "not in the catalogue"
+        default = row["default"] or "none"
+        rows.append((row["name"], row["version"], default, str(len(row["jobs"])), known or "none"))
+    return text_table(rows)

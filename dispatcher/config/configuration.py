@@ -1,0 +1,65 @@
+"""The three files of a site together: site.json, dispatch_config.json, images.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..errors import ConfigError
+from ..images.choice import Catalogue, load_catalogue
+from .job_types import JobTypes, check_job_parameters, load_job_types
+from .json_files import nearest
+from .site import Site, config_path, load_site
+
+__all__ = ["Configuration", "check_site_against_types", "load_configuration"]
+
+
+class Configuration(NamedTuple):
+    """The three files of a site, loaded and checked."""
+
+    site: Site
+    job_types: JobTypes
+    catalogue: Catalogue
+
+
+def load_configuration() -> Configuration:
+    """Load site.json, dispatch_config.json and images.json.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    site = load_site()
+    job_types = load_job_types(config_path("dispatch_config.json"))
+    check_site_against_types(site, job_types)
+    return Configuration(site, job_types, load_catalogue(config_path("images.json")))
+
+
+def check_site_against_types(site: Site, job_types: JobTypes) -> None:
+    """Check what site.json and the job types say of each other: the job types of site.json's
+    ``job_parameters`` exist, the numbers are possible, and so do the partitions to choose from.
+
+    Raises:
+        ConfigError: naming the file, the key and what was expected.
+    """
+    for name, kind in job_types.types.items():
+        found = f'{config_path("dispatch_config.json")}: job type "{name}", key "job_parameters'
+        _check_partitions(site, kind.job_parameters, found)
+    where = config_path("site.json")
+    for name, parameters in site.job_parameters.items():
+        if name not in job_types.types:
+            raise ConfigError(
+                f'{where}: key "job_parameters": there is no job type "{name}"'
+                f"{nearest(name, list(job_types.types))}"
+            )
+        check_job_parameters(parameters, f'{where}: key "job_parameters.{name}')
+        _check_partitions(site, parameters, f'{where}: key "job_parameters.{name}')
+
+
+def _check_partitions(site: Site, parameters: Mapping[str, Any], where: str) -> None:
+    """Partitions to choose from must be described, or none of them could ever be passed over."""
+    for partition in parameters.get("partitions") or []:
+        if partition not in site.partitions:
+            raise ConfigError(
+                f'{where}.partitions": there is no partition "{partition}" in "partitions" of '
+                f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
+            )

@@ -1,0 +1,168 @@
+"""Changing a JSON file of the site: one at a time, whole or not at all, and with its comments.
+
+A file that does not load is not touched, and none that would not load is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, WriteError
+from ..host.file_lock import locked
+from .json_text import as_text
+
+__all__ = ["COMMENT", "check_folder", "edit", "held"]
+
+COMMENT = "__comment__"
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Check that this user may write the file `path`, called `what` in the sentences.
+
+    Raises:
+        ConfigError: the site's folder does not exist.
+        WriteError: this user may not write there.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise ConfigError(
+            f"The {what} {path} cannot be written, for there is no folder {folder}: make it, or "
+            "name the site's folder in the variable RELION_DISPATCH_SITE."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WriteError(
+            f"The {what} {path} cannot be changed, for you may not write the folder {folder}: "
+            f"do this as {_owner(folder)}, or name a site of your own in the variable "
+            "RELION_DISPATCH_SITE."
+        )
+
+
+@contextmanager
+def held(path: Path, what: str, seconds: float = 30) -> Iterator[None]:
+    """Hold the lock of the file `path`, called `what` in sentences, while the block runs.
+
+    Raises:
+        WriteError: it cannot be locked, or another does not let go of it.
+    """
+    target = Path(os.path.realpath(path))
+    with locked(target.with_name(f"{path.name}.lock"), f"The {what} {path}", seconds):
+        yield
+
+
+@contextmanager
+def edit(
+    path: Path,
+    what: str,
+    load: Callable[[Path], object],
+    check: Callable[[dict[str, Any]], object],
+    seconds: float = 30,
+) -> Iterator[dict[str, Any]]:
+    """The content of the file `path`, to be changed in the block and then written.
+
+    `what` it is called in the sentences; `load` raises if the file is wrong as it is, `check` if
+    the new content (without comments) would be. ``__comment__`` keys are in the content, too:
+    repeated ones of an object as one list. Another's change is waited for, for that many seconds.
+    An error in the block leaves the file as it was.
+
+    Raises:
+        ConfigError: the file does not load, before or after, or was changed without the lock.
+        WriteError: it cannot be written, or another does not let go of it.
+    """
+    target = Path(os.path.realpath(path))
+    with held(path, what, seconds):
+        raw = _read(target)
+        if raw is not None:
+            load(path)
+        content = _parsed(raw or b"{}")
+        before = copy.deepcopy(content)
+        yield content
+        if content == before and raw is not None:
+            return
+        check(_without_comments(content))
+        if _read(target) != raw:
+            raise ConfigError(
+                f"{path} was changed by hand meanwhile: nothing was changed here; try again."
+            )
+        _write(target, path, what, as_text(content))
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    # It has been loaded before, so that it is JSON and not too deep.
+    found: dict[str, Any] = json.loads(raw, object_pairs_hook=_with_comments)
+    return found
+
+
+def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    comments = [value for key, value in pairs if key == COMMENT]
+    content = dict(pairs)
+    if len(comments) > 1:
+        each = [value if isinstance(value, list) else [value] for value in comments]
+        content[COMMENT] = [line for lines in each for line in lines]
+    return content
+
+
+def _without_comments(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_comments(each) for key, each in value.items() if key != COMMENT}
+    return [_without_comments(each) for each in value] if isinstance(value, list) else value
+
+
+def _write(target: Path, path: Path, what: str, text: str) -> None:
+    """Write beside `target` and rename; mode, owner and group stay as far as that is allowed."""
+    new = target.with_name(f".{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        with open(new, "xb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            _take_over(target, stream.fileno())
+            os.fsync(stream.fileno())
+        new.replace(target)
+    except (OSError, UnicodeEncodeError) as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        why = error.strerror if isinstance(error, OSError) else "a name is not in UTF-8"
+        raise WriteError(
+            f"The {what} {path} cannot be written ({why}) and is as it was: free space or mend "
+            f"the permissions in {target.parent}, and try again."
+        ) from error
+
+
+def _take_over(target: Path, descriptor: int) -> None:
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o644)  # every user's jobs read it, whatever the admin's umask
+        return
+    for owner in (old.st_uid, -1):
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, owner, old.st_gid)
+            break
+    mode = old.st_mode & 0o777
+    same_group = os.fstat(descriptor).st_gid == old.st_gid
+    os.fchmod(descriptor, mode if same_group else mode & ~0o020)
+
+
+def _owner(folder: Path) -> str:
+    found = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(found).pw_name
+    except KeyError:
+        return f"user {found}"

@@ -1,0 +1,91 @@
+"""Why jobs fail and what helps: ``endings.json`` as shipped, with the site's own laid upon it.
+
+docs/endings.md describes the keys. The job script looks the patterns up with ``grep -E``. Here
+they are only checked, with `re`, and keep to what both read alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from .json_files import load, merge, read_json
+from .places import shipped_folder, site_folder
+
+__all__ = ["Ending", "load_endings"]
+
+# Where POSIX's extended expressions and Python's part: \d and its like, (?…), lazy repeats,
+# classes such as [:space:].
+_NOT_IN_BOTH = re.compile(r"\\[A-Za-z0-9<>`']|\(\?|[*+?}][?+]|\[\[?[:.=]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """A known way to fail.
+
+    Attributes:
+        pattern: an extended regular expression, looked for line by line in what the job wrote,
+            without regard to case.
+        cause: what follows "The job failed, because".
+        advice: what the user or the admin can do.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    pattern: str
+    cause: str
+    advice: str
+
+    @property
+    def sentence(self) -> str:
+        """Cause and advice, without the full stop."""
+        return f"{self.cause}: {self.advice}"
+
+
+@dataclass(frozen=True)
+class _Endings:
+    endings: dict[str, Ending]
+
+
+def load_endings() -> dict[str, Ending]:
+    """The known endings in the order in which they are tried: the site's new ones go first.
+
+    Raises:
+        ConfigError: a file cannot be read, or says something that is not known or not possible.
+    """
+    path = shipped_folder() / "config" / "endings.json"
+    content = read_json(path)
+    own = site_folder() / "endings.json"
+    if own.is_file():
+        path = own
+        added = read_json(own)
+        new = {name: entry for name, entry in added.items() if name not in content}
+        content = {**new, **merge(content, added)}
+    endings = load(_Endings, {"endings": content}, str(path), _place).endings
+    for name, ending in endings.items():
+        _check(ending, f'{path}: ending "{name}"')
+    return endings
+
+
+def _place(steps: object) -> str:
+    _, name, *key = steps if isinstance(steps, (list, tuple)) else ("", "")
+    return f'ending "{name}"' + (f', key "{".".join(key)}"' if key else "")
+
+
+def _check(ending: Ending, where: str) -> None:
+    for key in ("pattern", "cause", "advice"):
+        value = getattr(ending, key)
+        if not value.strip() or re.search(r"[\x00-\x1f\x7f]", value):
+            raise ConfigError(f'{where}, key "{key}": expected one line of text, found {value!r}')
+    if found := _NOT_IN_BOTH.search(ending.pattern):
+        raise ConfigError(
+            f'{where}, key "pattern": "{found[0]}" is no part of an extended regular expression '
+            "as grep -E reads it: write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
+        )
+    try:
+        matches_anything = re.search(ending.pattern, "") is not None
+    except re.error as error:
+        raise ConfigError(f'{where}, key "pattern": {error}: {ending.pattern!r}') from error
+    if matches_anything:
+        raise ConfigError(f'{where}, key "pattern": {ending.pattern!r} matches an empty line')

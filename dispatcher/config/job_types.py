@@ -1,0 +1,241 @@
+"""Job types: the entries of ``dispatch_config.json``, how they inherit and which one matches.
+
+The keys are those of the FMI format (Friedrich Miescher Institute, Basel), so that a site's file
+from there loads unchanged; docs/dispatch_config.md describes each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import ConfigError, InputError
+from ..host.shell_words import split
+from ..relion.command import Command
+from ..relion.programs import strip_mpi
+from .json_files import load, nearest, read_json
+
+__all__ = [
+    "DECIDING_PARAMETERS",
+    "JobType",
+    "JobTypes",
+    "Scalar",
+    "check_job_parameters",
+    "lineage",
+    "load_job_types",
+    "match",
+    "merged_parameters",
+]
+
+Scalar = bool | int | float | str
+_LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label",
+          "relion_remove_parameter")  # fmt: skip
+
+
+# The job_parameters that are numbers, and the least that each may be.
+_LEAST = {
+    "nproc": 1,
+    "nthread": 1,
+    "ngpu": 0,
+    "nodes": 1,
+    "nproc_slurm": 1,
+    "nthread_slurm": 1,
+    "ranks_per_gpu": 1,
+    "abort_grace": 0,
+}
+
+# All that planning reads, whether or not a template prints them.
+DECIDING_PARAMETERS = frozenset(
+    {*_LEAST, "mem", "partition", "partitions", "scheduler", "submit_command"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobType:
+    """One entry of the file. Conditions that are empty hold for every job.
+
+    Attributes:
+        inherits: the parent type.
+        match_command: RELION programs, without ``_mpi``; "None" (or no condition at all) marks a
+            type that is only inherited from.
+        match_parameter, nomatch_parameter: options (without dashes) or sub-commands that must
+            all be given, of which none may be given.
+        match_label: patterns for the label in job.star (``relion.refine3d*``); one must match.
+        relion_remove_parameter: options taken out of RELION's command.
+        relion_add_parameter: options put in; a value is shell text (``"\\"\\""`` is empty).
+        job_parameters: what templates see as ``job.NAME``.
+        adjust_GPU_nproc_to_mem: (GPUs, bytes per GPU) for fitting the ranks.
+        gpu_memory_model: how memory is computed: "relion" or "fmi".
+        image: a name in the image catalogue; "" for the host, where a parent names one.
+        template: a template to use instead of the nearest by name.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    inherits: str | None = None
+    match_command: list[str] = field(default_factory=list)
+    match_parameter: list[str] = field(default_factory=list)
+    nomatch_parameter: list[str] = field(default_factory=list)
+    match_label: list[str] = field(default_factory=list)
+    relion_remove_parameter: list[str] = field(default_factory=list)
+    relion_add_parameter: dict[str, Scalar] = field(default_factory=dict)
+    job_parameters: dict[str, Scalar | list[Scalar] | None] = field(default_factory=dict)
+    adjust_GPU_nproc_to_mem: tuple[int, int] | None = None
+    gpu_memory_model: Literal["relion", "fmi"] | None = None
+    image: str | None = None
+    template: str | None = None
+
+    @property
+    def matches_jobs(self) -> bool:
+        """Whether the type takes jobs itself, or is only inherited from."""
+        if self.match_command == ["None"]:
+            return False
+        return bool(self.match_command or self.match_parameter or self.match_label)
+
+    def accepts(self, command: Command, label: str | None) -> bool:
+        """Whether all its conditions hold for the main command of a submission."""
+        return (
+            self.matches_jobs
+            and (
+                not self.match_command or command.base_program in map(strip_mpi, self.match_command)
+            )
+            and all(name in command for name in self.match_parameter)
+            and not any(name in command for name in self.nomatch_parameter)
+            and (
+                not self.match_label
+                or any(label is not None and fnmatchcase(label, p) for p in self.match_label)
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobTypes:
+    """All job types, in file order."""
+
+    types: dict[str, JobType]
+
+
+def load_job_types(path: Path) -> JobTypes:
+    """Load and check ``dispatch_config.json``.
+
+    Raises:
+        ConfigError: naming file, job type, key, what was expected, and the nearest known name.
+    """
+    content = read_json(path)
+    for entry in content.values():
+        if isinstance(entry, dict):
+            entry.update({key: [entry[key]] for key in _LISTS if isinstance(entry.get(key), str)})
+    types = load(JobTypes, {"types": content}, str(path), _describe)
+    for name, job_type in types.types.items():
+        _check(name, job_type, types.types, str(path))
+    return types
+
+
+def _describe(steps: Sequence[str]) -> str:
+    named = f'job type "{steps[1]}"' if len(steps) > 1 else "the file"
+    return f'{named}, key "{".".join(steps[2:])}"' if len(steps) > 2 else named
+
+
+def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: str) -> None:
+    lineage(types, name, where)
+    if job_type.adjust_GPU_nproc_to_mem and min(job_type.adjust_GPU_nproc_to_mem) < 1:
+        raise ConfigError(
+            f'{where}: job type "{name}", key "adjust_GPU_nproc_to_mem": expected '
+            "[number of GPUs, bytes per GPU], both above 0, "
+            f"found {job_type.adjust_GPU_nproc_to_mem}"
+        )
+    check_job_parameters(
+        job_type.job_parameters, f'{where}: job type "{name}", key "job_parameters'
+    )
+    for option, value in job_type.relion_add_parameter.items():
+        try:
+            split(str(value))
+        except InputError as error:
+            raise ConfigError(
+                f'{where}: job type "{name}", key "relion_add_parameter.{option}": {error}: '
+                f"{value!r}"
+            ) from error
+
+
+# Or the queue of another cluster would be asked for the job.
+_NO_CLUSTER = "without a cluster, which belongs to each command of the scheduler in site.json"
+
+
+def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
+    """Check the numbers among job_parameters; `where` is a message's beginning, up to the key.
+
+    Raises:
+        ConfigError: one of them is not a whole number, or too small.
+    """
+    for name, least in _LEAST.items():
+        value = parameters.get(name)
+        if value is not None and (type(value) is not int or value < least):
+            raise ConfigError(
+                f'{where}.{name}": expected a whole number, at least {least}, '
+                f"found {json.dumps(value)}"
+            )
+    for name, wanted, fits in (
+        ("submit_command", "one text, quoted as in a shell", _is_command),
+        ("scheduler_options", f"a list of texts, {_NO_CLUSTER}", _are_options),
+        ("partitions", "a list of partitions' names", _is_list_of_texts),
+    ):
+        if parameters.get(name) is not None and not fits(parameters[name]):
+            raise ConfigError(
+                f'{where}.{name}": expected {wanted}, found {json.dumps(parameters[name])}'
+            )
+
+
+def _is_command(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(split(value))
+    except InputError:
+        return False
+
+
+def _are_options(value: object) -> bool:
+    return _is_list_of_texts(value) and not any(
+        option.partition("=")[0].partition(" ")[0] in ("--clusters", "--cluster")
+        or option[:2] == "-M"
+        for option in value  # type: ignore[attr-defined]
+    )
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def lineage(types: Mapping[str, JobType], name: str, where: str = "") -> tuple[str, ...]:
+    """The names from the base to `name`: ``("submit", "gpu", "refine")``.
+
+    Raises:
+        ConfigError: a parent does not exist, or types inherit in a circle.
+    """
+    names = [name]
+    while (parent := types[names[0]].inherits) is not None:
+        if parent not in types:
+            raise ConfigError(
+                f'{where}: job type "{names[0]}", key "inherits": there is no job type '
+                f'"{parent}"{nearest(parent, list(types))}'
+            )
+        if parent in names:
+            circle = " → ".join([*reversed(names[: names.index(parent) + 1]), parent][::-1])
+            raise ConfigError(
+                f'{where}: job type "{names[0]}", key "inherits": the types inherit in a circle: '
+                f"{circle}"
+            )
+        names.insert(0, parent)
+    return tuple(names)
+
+
+def match(types: Mapping[str, JobType], command: Command, label: str | None) -> str | None:
+    """The first type in file order that accepts the command; None where none does."""
+    return next((name for name, kind in types.items() if kind.accepts(command, label)), None)
+
+
+def merged_parameters(levels: Sequence[JobType]) -> dict[str, Any]:
+    """The job_parameters of a lineage merged key by key, base first."""
+    return {key: value for level in levels for key, value in level.job_parameters.items()}

@@ -1,0 +1,220 @@
+"""Loading the JSON files of a site: parsed, stripped of comments, checked, and remembered.
+
+The checking is pydantic's, on plain frozen dataclasses. Importing pydantic takes half of the time
+that the hook may take as a whole, so a file that was found right is remembered by the digest of
+its text (and of the sizes and times of our own modules, whose defaults and rules are in what is
+remembered) and read back without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pickle
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+from .. import __version__
+from ..errors import ConfigError, WriteError
+from ..host.atomic_files import write_atomically
+from ..host.private_folders import cache_folder
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["load", "merge", "nearest", "read_json"]
+
+T = TypeVar("T")
+
+_DEEPEST = 20  # objects and lists in each other; no file of ours has ten
+_TOO_DEEP = "its objects or lists are nested too deeply: mend the file."
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
+
+    Raises:
+        ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply,
+            or repeats another key.
+    """
+
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in kept:
+                repeated.append((kept, key))
+            elif key != "__comment__":
+                kept[key] = value
+        return kept
+
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never answer
+            raise ConfigError(f"{path} is no file: put the file of that name back.")
+        found = json.loads(path.read_bytes(), object_pairs_hook=without_comments)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
+        ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{path}: not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+    if _depth(found) > _DEEPEST:
+        raise ConfigError(f"{path}: {_TOO_DEEP}")
+    for parent, key in repeated:
+        name = ".".join([*_steps_to(parent, found), key])
+        raise ConfigError(f'{path}: the key "{name}" stands twice: keep one of the two.')
+    return found
+
+
+def _depth(value: Any, above: int = 0) -> int:
+    """How deeply objects and lists are nested, as far as it matters."""
+    if above > _DEEPEST or not isinstance(value, dict | list):
+        return above
+    inside = value.values() if isinstance(value, dict) else value
+    return max((_depth(each, above + 1) for each in inside), default=above + 1)
+
+
+def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:
+    """The keys that lead from `outer` to the object `inner`; none where they do not."""
+    for key, value in outer.items():
+        if value is inner:
+            return [key]
+        if isinstance(value, dict) and (steps := _steps_to(inner, value)):
+            return [key, *steps]
+    return []
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid upon `base`, object by object; lists and values are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = merge(below, value)
+        merged[key] = value
+    return merged
+
+
+def load(
+    kind: type[T],
+    content: dict[str, Any],
+    where: str,
+    describe: Callable[[Sequence[str]], str] = " → ".join,
+) -> T:
+    """Check `content` against the dataclass `kind` and return it as one.
+
+    `describe` turns the steps to a key (``["types", "refine", "image"]``) into words.
+
+    Raises:
+        ConfigError: naming `where`, the key, what was expected, and the nearest known name.
+    """
+    remembered = _remembered(kind, content)
+    if remembered and remembered.is_file():
+        try:
+            loaded = pickle.loads(remembered.read_bytes())
+        except Exception:  # a file cut short or from another Python: make it again
+            loaded = None
+        if isinstance(loaded, kind):
+            return loaded
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        checked = TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        known = sorted(_field_names(kind))
+        lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+    if remembered:
+        with contextlib.suppress(WriteError):
+            write_atomically(remembered, pickle.dumps(checked))
+    return checked
+
+
+def _remembered(kind: type[Any], content: dict[str, Any]) -> Path | None:
+    folder = cache_folder("configs")
+    if folder is None:
+        return None
+    key = json.dumps([__version__, sys.version, kind.__qualname__, _code(), content])
+    return folder / hashlib.sha256(key.encode()).hexdigest()
+
+
+@functools.cache
+def _code() -> list[tuple[str, int, int]]:
+    """Path, bytes and time of each module of this package: a dataclass has others' in it.
+
+    Not their text: reading all of it would take the time that remembering saves.
+    """
+    found = []
+    folders = [str(Path(__file__).parents[1])]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    state = entry.stat()
+                    found.append((entry.path, state.st_size, state.st_mtime_ns))
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
+    return sorted(found)
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``'; did you mean "nproc"?'``, or nothing where no known name comes near."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _field_names(kind: Any) -> set[str]:
+    """All keys that `kind` and the dataclasses inside it know."""
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        fields = [field.name for field in dataclasses.fields(kind)]
+        return {*fields, *(name for key in fields for name in _field_names(hints[key]))}
+    return {name for inner in get_args(kind) for name in _field_names(inner)}
+
+
+def _merged(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """One error for each key: pydantic has one for every member of a union, named in its place."""
+    merged: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for error in errors:
+        *steps, last = error["loc"]
+        is_member = last in ("bool", "int", "float", "str") or "[" in str(last)
+        place = tuple(steps) if is_member else error["loc"]
+        if place in merged:
+            expected = error["msg"].removeprefix("Input should be a valid ")
+            merged[place]["msg"] += f" or {expected}"
+        else:
+            merged[place] = {**error, "loc": place}
+    yield from merged.values()
+
+
+def _explain(
+    error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
+) -> str:
+    steps = [str(step) for step in error["loc"]]
+    key = describe(steps)
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{where}: {key}: unknown key{nearest(steps[-1], known)}"
+    if error["type"] == "missing":
+        return f"{where}: {key} is missing"
+    expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
+    expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
+    return f"{where}: {key}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

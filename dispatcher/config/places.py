@@ -1,0 +1,55 @@
+"""Where the files that come with the dispatcher lie, and the site's own folder.
+
+In an installed wheel they are inside the package, in a checkout at its top level.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from ..errors import ConfigError
+
+__all__ = ["own_path", "shipped_folder", "site_folder"]
+
+
+def shipped_folder() -> Path:
+    """The folder that holds ``config/``, ``job_template/`` and ``deploy/`` as shipped."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent
+
+
+def site_folder() -> Path:
+    """The site's own folder: ``$RELION_DISPATCH_SITE``, else ``/etc/relion-dispatch``.
+
+    Absolute, for paths of it go into job scripts.
+    """
+    return Path(os.environ.get("RELION_DISPATCH_SITE") or "/etc/relion-dispatch").absolute()
+
+
+def own_path(name: str, folder: bool = False) -> Path | None:
+    """The site's own file (or `folder`) of that name, None where it has none.
+
+    Raises:
+        ConfigError: there is something of that name that is no such thing or cannot be looked at,
+            and the shipped one must not quietly take its place.
+    """
+    path = site_folder() / name
+    wanted = "folder" if folder else "file"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not path.is_symlink():
+            return None
+        why = f"is a link to {path.readlink()}, which is not there"
+    except OSError as error:
+        why = f"cannot be looked at ({error.strerror})"
+    else:
+        if stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode):
+            return path
+        why = f"is no {wanted}"
+    raise ConfigError(
+        f"{path} {why}: put the right one there, or take it away to use what is shipped."
+    )

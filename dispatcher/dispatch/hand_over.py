@@ -1,0 +1,84 @@
+"""The moment in which a job passes to its scheduler: it ends up there, or kept from running.
+
+This process may be interrupted in it, and the scheduler may leave open whether it took the job.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+from ..config.scheduler import Scheduler
+from ..errors import SubmitError
+from ..jobs.claim import give_up
+from ..jobs.record import note
+from ..planning.plan import Plan
+from ..scheduler.queue import ask_queue
+from ..scheduler.submit import Submitted, submit
+from .second_call import give_way
+
+__all__ = ["hand_over"]
+
+
+def hand_over(
+    scheduler: Scheduler, argv: Sequence[str], plan: Plan, token: str
+) -> Submitted | None:
+    """The job that the scheduler has taken; None where it is wanted no longer.
+
+    What was not taken, or what nobody can say was taken, does not run from now on. Once the job is
+    taken, signals are ignored: RELION must not be told any more that it failed.
+
+    Raises:
+        SubmitError: it was not taken, or nobody can say whether it was.
+    """
+    if give_way(plan, token):
+        return None
+    try:
+        return _submitted(scheduler, argv, plan, token)
+    except Exception:
+        if give_way(plan, token):
+            return None
+        raise
+
+
+def _submitted(
+    scheduler: Scheduler, argv: Sequence[str], plan: Plan, token: str
+) -> Submitted | None:
+    folder = plan.project / plan.name
+    try:
+        submitted = submit(scheduler, argv, plan.project, token, lambda: give_way(plan, token))
+        _ignore_signals()  # in here, or one that comes just now would be taken for too early
+    except KeyboardInterrupt:
+        _ignore_signals()
+        return _taken_meanwhile(scheduler, plan, token)
+    except Exception as error:
+        if give_up(folder, token):
+            note(folder, token, refused=str(error))
+            raise
+        # Whatever the submit command said: the job's script runs.
+        return Submitted(None, "", (str(error),))
+    if submitted is None:
+        give_up(folder, token)  # an attempt before may still be taken
+    return submitted
+
+
+def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
+    """The job that a submit command handed over before a signal ended the waiting for it."""
+    queue = ask_queue(scheduler, plan.project)
+    found = queue.job(token) if queue else None
+    if found:
+        return Submitted(found.job_id, "", ("interrupted, yet the queue had the job",))
+    if not give_up(plan.project / plan.name, token):
+        return Submitted(None, "", ("interrupted, yet the job's script runs",))
+    sentence = "The submission was interrupted" + (
+        ", and the job is not in the queue: run it again."
+        if queue
+        else ". If the job is in the queue, it ends by itself without running: run it again."
+    )
+    note(plan.project / plan.name, token, refused=sentence)
+    raise SubmitError(sentence)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

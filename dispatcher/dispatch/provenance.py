@@ -1,0 +1,101 @@
+"""What made a job's result, beside its plan: versions, configuration and inputs, by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..config.code_digest import code_digest
+from ..config.places import shipped_folder
+from ..config.site import config_path
+from ..errors import ImageError, WriteError
+from ..host.atomic_files import write_atomically
+from ..host.private_folders import cache_folder
+from ..host.programs import which
+from ..images.apptainer import version
+from ..job_script.templates import template_folders
+from ..planning.plan import Plan
+
+__all__ = ["provenance"]
+
+LARGEST_HASHED = 4 << 20  # bytes; larger inputs are known by their size and time
+
+
+def provenance(plan: Plan, apptainer: str) -> dict[str, Any]:
+    """``versions``, ``configuration`` and ``inputs`` of the plan's record.
+
+    The configuration is told by file: its path and sha256; all templates together are one entry.
+    Inputs are the words of the commands that name files: path, size (bytes), mtime (nanoseconds
+    since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is the program.
+    """
+    return {
+        "versions": {
+            "relion-dispatch": __version__,
+            "code": code_digest(),
+            "apptainer": _apptainer_version(apptainer),
+        },
+        "configuration": dict(_configuration()),
+        "inputs": list(_inputs(plan)),
+    }
+
+
+def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
+    for name in ("site.json", "dispatch_config.json", "images.json"):
+        path = config_path(name)
+        yield name, {"path": str(path), "sha256": _digest(path.read_bytes())}
+    shipped = shipped_folder() / "config" / "site.json"
+    yield "site.json as shipped", {"path": str(shipped), "sha256": _digest(shipped.read_bytes())}
+    templates: dict[str, Path] = {}
+    for folder in reversed(template_folders()):
+        templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))
+    texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
+    folder = template_folders()[0]
+    yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}
+
+
+def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
+    words = [word for planned in plan.commands for word in planned.command.argv[1:]]
+    # RELION names some inputs with a column or a weight behind (``a.star:rlnX``): not these.
+    for word in dict.fromkeys(words):
+        path = plan.project / word
+        try:
+            if not word or not path.is_file():
+                continue
+            found = path.stat()
+            small = found.st_size <= LARGEST_HASHED
+            digest = _digest(path.read_bytes()) if small else None
+        except (OSError, ValueError):
+            continue  # not ours to judge: RELION says it when it cannot read its input
+        yield {"path": word, "size": found.st_size, "mtime": found.st_mtime_ns, "sha256": digest}
+
+
+def _apptainer_version(program: str) -> str | None:
+    """The version of the Apptainer on this machine; None where it cannot be had."""
+    path = which(program)
+    if not path:
+        return None
+    kept = None
+    with suppress(OSError):  # not to be seen from here, or no cache: ask the program itself
+        found = Path(path).stat()
+        folder = cache_folder("digests")
+        state = json.dumps([path, found.st_ino, found.st_size, found.st_mtime_ns])
+        kept = folder and folder / f"apptainer-{_digest(state.encode())}"
+        if kept and kept.is_file():
+            return kept.read_text()
+    try:
+        answer = version(path, timeout=10)
+    except ImageError:  # the job does not depend on it
+        return None
+    if kept:
+        with suppress(WriteError):
+            write_atomically(kept, answer)
+    return answer
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

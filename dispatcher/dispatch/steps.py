@@ -1,0 +1,162 @@
+"""From RELION's submission script to a job in the queue, with a record that finds it again.
+
+The order matters, for this process may be killed at any moment. The record with the job's token is
+written before the job is submitted, so whoever comes later (``relion-dispatch status``) can ask the
+queue for the token: the job is there, or it never was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..config.configuration import Configuration, load_configuration
+from ..config.scheduler import Scheduler
+from ..errors import DispatchError
+from ..host.atomic_files import keep_previous, write_atomically
+from ..images.known_projects import remember
+from ..images.pins import settle
+from ..job_script.variables import job_script
+from ..jobs.hook_note import at_work
+from ..jobs.record import RECORD, as_text, folder_locked, note
+from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
+from ..planning.make_plan import plan_script
+from ..planning.plan import Plan
+from ..refusal import say
+from ..relion.exit_files import ENDS, exit_file
+from ..scheduler.submit import Submitted, marked_command
+from .hand_over import hand_over
+from .provenance import provenance
+from .second_call import submitted_before
+
+__all__ = ["dispatch"]
+
+
+def dispatch(script: Path) -> None:
+    """Plan, render, record and submit.
+
+    Raises:
+        DispatchError: the job was not submitted, or nobody can say whether it was.
+        KeyboardInterrupt: a signal came before the job was in the queue.
+    """
+    folder = script.absolute().parent
+    if _submitted_before(folder):
+        return
+    with at_work(folder):
+        token = os.urandom(6).hex()
+        try:
+            configuration = load_configuration()
+            plan, text = _settled(script, configuration, token)
+            scheduler = configuration.site.schedulers[plan.scheduler]
+            argv = marked_command(scheduler, plan, token)
+            record = as_text(_record(plan, configuration, token, argv))
+        except (Exception, KeyboardInterrupt):
+            if _submitted_before(folder):  # what is wrong here is not wrong with that
+                return
+            raise
+        with folder_locked(folder):  # of two calls at the same moment, one goes on
+            if _submitted_before(folder):
+                return
+            for file in (plan.project / plan.script, folder / RECORD):
+                keep_previous(file)
+            _remove_earlier_end(folder, script)
+            write_atomically(plan.project / plan.script, text)
+            problem = _watcher_problem(plan, scheduler, token)
+            write_atomically(folder / RECORD, record)
+    submitted = hand_over(scheduler, argv, plan, token)
+    if submitted is None:
+        return
+    try:  # the job runs: from here on RELION must not be told that it failed
+        _follow_up(configuration, scheduler, plan, submitted, token, problem)
+    except Exception as error:
+        say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
+
+
+def _submitted_before(folder: Path) -> bool:
+    """Whether another call submits, or has submitted, this run of the job; says so."""
+    before = submitted_before(folder, f"{folder.parent.name}/{folder.name}")
+    if before:
+        say(f"relion-dispatch: {before}")
+    return before is not None
+
+
+def _follow_up(
+    configuration: Configuration,
+    scheduler: Scheduler,
+    plan: Plan,
+    submitted: Submitted,
+    token: str,
+    problem: str | None,
+) -> None:
+    """What is good to have once the job is in the queue: its id in the record, its watcher."""
+    folder = plan.project / plan.name
+    note(
+        folder,
+        token,
+        job_id=submitted.job_id,
+        submit_output=submitted.output,
+        attempts=list(submitted.attempts),
+    )
+    if plan.image:
+        remember(plan.project, configuration.site)
+    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
+        say(line, sys.stdout)
+    if scheduler.watcher and submitted.job_id:
+        watcher: dict[str, str | None] = {"job_id": None, "warning": problem}
+        if problem is None:
+            watcher = submit_watcher(plan.project, plan.name, scheduler, submitted.job_id, token)
+        if warning := watcher.get("warning"):
+            say(f"relion-dispatch: warning: no watcher: {warning}")
+        note(folder, token, watcher=watcher)
+
+
+def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str]:
+    """The plan and its script, with the pin that holds for the project."""
+    plan = plan_script(script, configuration)
+    text = job_script(plan, token)
+    if plan.image and settle(plan.project, plan.image).version != plan.image.version:
+        # Another first job of this project was quicker, and this one follows its pin.
+        plan = plan_script(script, configuration)
+        text = job_script(plan, token)
+        if plan.image:
+            settle(plan.project, plan.image)
+    return plan, text
+
+
+def _record(
+    plan: Plan, configuration: Configuration, token: str, argv: list[str]
+) -> dict[str, Any]:
+    return {
+        **plan.as_json(),
+        **provenance(plan, configuration.site.apptainer.program),
+        "submit_command": argv,
+        "job_script": plan.script,
+        "dispatched": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+        "user": os.environ.get("USER", str(os.getuid())),
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "token": token,
+        "job_id": None,
+    }
+
+
+def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
+    """Write the watcher's script; why there is none, for the job can run without it."""
+    if scheduler.watcher is None:
+        return None
+    try:
+        write_atomically(plan.project / plan.name / WATCHER, watcher_script(plan, scheduler, token))
+    except DispatchError as error:
+        return str(error)
+    return None
+
+
+def _remove_earlier_end(folder: Path, script: Path) -> None:
+    """Remove exit files older than the submission script, as RELION does before it calls us."""
+    for end in ENDS:
+        file = exit_file(folder, end)
+        if file.exists() and file.stat().st_mtime < script.stat().st_mtime:
+            file.unlink()

@@ -1,0 +1,1 @@
+"""The machine that the dispatcher runs on: programs, shell words, locks, files."""

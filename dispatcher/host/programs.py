@@ -1,0 +1,136 @@
+"""Running programs on the host: the scheduler's, Apptainer, a job itself.
+
+Also from inside the appliance, where none of these can run: see :mod:`dispatcher.host.appliance`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from .appliance import HostProcess, channel
+
+__all__ = ["Finished", "Started", "attached", "detached", "run", "start", "which"]
+
+
+Started: TypeAlias = subprocess.Popen[bytes] | HostProcess
+
+
+class Finished(NamedTuple):
+    """How a program ended: exit status (negative for a signal), and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    unset: Collection[str] = (),
+) -> Finished:
+    """Run a program without input and keep what it prints.
+
+    `timeout` is in seconds; `unset` names variables that it is not to see.
+
+    Raises:
+        OSError: the program cannot be started.
+        subprocess.TimeoutExpired: it did not end in time; it was told to end.
+    """
+    if outside := channel():
+        process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset)
+        status = process.wait()
+        found = Finished(status, *process.printed())
+        process.forget()
+        return found
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        env=_environment(unset),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout,
+        text=True,
+        errors="replace",
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def attached(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+    """Run a program on the user's own terminal; its exit status.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    return start(argv, cwd=cwd).wait()
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    opened: tuple[Path, int] | None = None,
+) -> Started:
+    """Start a program on the user's own terminal, and go on.
+
+    `variables` are added to its environment. `opened` is a folder that is open here as that
+    descriptor; the program inherits it.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    if outside := channel():
+        if which(argv[0]) is None:
+            raise FileNotFoundError(errno.ENOENT, "No such program on the host", argv[0])
+        return outside.ask("attached", argv, cwd=cwd, variables=variables, opened=opened)
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env={**os.environ, **(variables or {})},
+        pass_fds=(opened[1],) if opened else (),
+    )
+
+
+def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[str] = ()) -> int:
+    """Start a program in a session of its own, without terminal; its process id.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    if outside := channel():
+        process = outside.ask("detached", argv, cwd=cwd, unset=unset)
+        process.wait()
+        pid = int(process.printed()[0])
+        process.forget()
+        return pid
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=_environment(unset),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ).pid
+
+
+def which(program: str) -> str | None:
+    """The path of a program, None where it is not found."""
+    if outside := channel():
+        process = outside.ask("which", [program])
+        found = process.printed()[0].strip() if process.wait() == 0 else ""
+        process.forget()
+        return found or None
+    return shutil.which(program)
+
+
+def _environment(unset: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in unset}

@@ -1,0 +1,200 @@
+"""Putting an image file into the catalogue, with what it says about itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ..config.site import Site
+from ..errors import ConfigError, ImageError
+from .edit import check_editable, edit, entry, put
+from .inspect import Facts, agrees
+
+__all__ = ["Added", "Wanted", "add", "check_name", "check_word", "described"]
+
+
+class Wanted(NamedTuple):
+    """What the admin says of an image; None where the image itself or its entry is to tell.
+
+    `default` makes it the default version, `replace` lets it take another file's place.
+    """
+
+    name: str = "relion"
+    version: str | None = None
+    variant: str | None = None
+    gpu: Literal["nvidia", "amd", "none"] | None = None
+    partitions: tuple[str, ...] = ()
+    weights: Path | None = None
+    default: bool = False
+    replace: bool = False
+
+
+class Added(NamedTuple):
+    """What was recorded: `build` as in images.json, `default` the version now the default."""
+
+    name: str
+    version: str
+    build: dict[str, Any]
+    default: str
+    updated: bool
+
+
+def add(path: Path, facts: Facts, wanted: Wanted) -> Added:
+    """Record the file in the site's catalogue, whose first image of a name becomes the default.
+
+    Raises:
+        ImageError: name, version or kind of GPU contradict the image, or another file is there.
+        ConfigError: the catalogue does not load, or a folder with weights is missing.
+        WriteError: the catalogue cannot be written.
+    """
+    catalogue = check_editable()
+    check_name(wanted.name, facts.relion)
+    version = wanted.version or facts.labels.get("relion.version") or _plain(facts.relion)
+    check_word("version", version)
+    if wanted.variant is not None:
+        check_word("variant", wanted.variant)
+    if not agrees(version, facts.relion):
+        raise ImageError(
+            f"{path} cannot be added as version {version}: RELION in it is {facts.relion}; give "
+            "that version, or name another file."
+        )
+    if wanted.gpu and wanted.gpu != (facts.gpu or "none"):
+        raise ImageError(
+            f"{path} cannot be added with --gpu {wanted.gpu}: RELION in it was built for "
+            f"{facts.gpu or 'the CPU'}; leave the option out."
+        )
+    if wanted.weights and not wanted.weights.is_dir():
+        raise ConfigError(f"{wanted.weights} is no folder: give --weights the folder with them.")
+    place = _relative(path, catalogue.parent)
+    with edit() as content:
+        versions = content.get(wanted.name, {}).get("versions", {})
+        variant = wanted.variant or _its_variant(versions.get(version, []), place, facts)
+        present = entry(content, wanted.name, version, variant)
+        if present and not wanted.replace and not _is_same(present, place, facts):
+            raise ImageError(
+                f"{wanted.name} {version} ({variant}) is in the catalogue {catalogue} with another "
+                f"file, {present['path']} (sha256 {present.get('sha256') or 'not recorded'}): give "
+                "this one a --variant of its own, or say --replace, after which projects that used "
+                "the other are told so."
+            )
+        build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
+        put(content, wanted.name, version, build, wanted.default)
+        default = content[wanted.name]["default"]
+    return Added(wanted.name, version, build, default, present is not None)
+
+
+def check_name(name: str, version: str) -> None:
+    """See that an image of RELION `version` may have that name.
+
+    Raises:
+        ImageError: the name is of another program or RELION version, or no name at all.
+    """
+    check_word("name", name)
+    said = re.match(r"relion(?:[-_]?v?(\d[\d.]*))?(?![a-z])", name, re.IGNORECASE)
+    if not said:
+        raise ImageError(
+            f'The image cannot be called "{name}", for RELION is in it: call it "relion", which '
+            'the shipped job types ask for, or "relion-…".'
+        )
+    if said[1] and not agrees(said[1].strip("."), version):
+        raise ImageError(
+            f'The image cannot be called "{name}", for RELION in it is {version}: call it "relion" '
+            "and let the version be the catalogue's."
+        )
+
+
+def check_word(what: str, word: str) -> None:
+    """See that a name, version or variant can be part of a file's name and be typed.
+
+    Raises:
+        ImageError: it cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", word, re.ASCII):
+        raise ImageError(
+            f'"{word}" is no {what} for an image: use letters, digits, ".", "+", "-" and "_", and '
+            "begin with a letter or digit."
+        )
+
+
+def described(added: Added, site: Site) -> list[str]:
+    """What was recorded, for people, and a warning where the site's policy refuses the image."""
+    build = added.build
+    signed = build.get("signed_by")
+    mark = " (the default)" if added.default == added.version else ""
+    done = "updated" if added.updated else "added"
+    lines = [
+        f"{added.name} {added.version} ({build['variant']}){mark}: {done}",
+        f"file          {build['path']}, {build['size']} bytes, {build['architecture']}",
+        f"sha256        {build['sha256']}",
+        f"SIF id        {build['sif_id']}",
+        f"GPU           {build.get('gpu') or 'none'}",
+        f"partitions    {', '.join(build.get('partitions', ())) or 'all'}",
+        f"MPI           {build['mpi']}",
+        f"programs      {len(build['programs'])}, relion_refine among them",
+        f"signed by     {', '.join(signed) if signed else 'nobody that Apptainer knows here'}",
+    ]
+    if build.get("weights"):
+        lines.append(f"weights       {build['weights']}")
+    policy = site.apptainer.signed_by
+    if policy and not set(policy) & set(signed or ()):
+        lines.append(
+            "warning: jobs will be refused this image, for none of the keys in site.json "
+            '("apptainer.signed_by") has signed it: sign it with `apptainer sign`, see that the '
+            "public key is in this user's keyring (`apptainer key list`), and add it again."
+        )
+    return lines
+
+
+def _entry(
+    present: dict[str, Any],
+    variant: str,
+    place: str,
+    facts: Facts,
+    wanted: Wanted,
+    folder: Path,
+) -> dict[str, Any]:
+    """The new entry: what the admin decided before stays, unless said otherwise now."""
+    weights = wanted.weights and _relative(wanted.weights, folder)
+    found: dict[str, Any] = {
+        "variant": variant,
+        "path": place,
+        "gpu": facts.gpu,
+        "partitions": list(wanted.partitions) or present.get("partitions"),
+        "weights": weights or present.get("weights"),
+        "sha256": facts.sha256,
+        "size": facts.header.size,
+        "mtime": facts.header.mtime,
+        "sif_id": facts.header.sif_id,
+        "architecture": facts.header.architecture,
+        "mpi": facts.mpi,
+        "programs": list(facts.programs),
+        "signed_by": list(facts.signed_by),
+    }
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _its_variant(builds: list[dict[str, Any]], place: str, facts: Facts) -> str:
+    """The variant under which the file is listed already, else one by what it is for."""
+    for build in builds:
+        if build.get("sha256") == facts.sha256 or build.get("path") == place:
+            return str(build["variant"])
+    kind = {"nvidia": "cuda", "amd": "rocm", None: "cpu"}[facts.gpu]
+    return kind + ("-gui" if facts.labels.get("relion.gui") == "yes" else "")
+
+
+def _is_same(present: dict[str, Any], place: str, facts: Facts) -> bool:
+    recorded = present.get("sha256")
+    return recorded == facts.sha256 if recorded else present.get("path") == place
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Relative to the catalogue's folder where it is inside, so that a site can be moved."""
+    file, start = (Path(os.path.normpath(each.absolute())) for each in (path, folder))
+    return str(file.relative_to(start) if file.is_relative_to(start) else file)
+
+
+def _plain(version: str) -> str:
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return found[1] if found else version

@@ -1,0 +1,233 @@
+"""Apptainer's command line: version, inspect, exec, verify, build and test.
+
+What a job runs is in :mod:`dispatcher.images.container`; here is what the images' keeper runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from ..errors import ImageError
+from ..host.programs import Finished, run, which
+
+__all__ = [
+    "build_argv",
+    "definition",
+    "inside",
+    "labels",
+    "lacking",
+    "signers",
+    "test_argv",
+    "version",
+]
+
+_PATIENCE = 600.0  # seconds
+_SINGULARITY = (
+    "images are built and run with Apptainer: install it (its package is called apptainer), or "
+    'name it in site.json ("apptainer.program").'
+)
+# What Apptainer 1.4 prints where the machine lacks something, and what to do about it.
+_LACKING = {
+    r"failed to create user namespace|no user namespace available|unprivileged user namespace": (
+        "user namespaces are off on this machine: ask its admin to turn them on "
+        "(`sysctl user.max_user_namespaces=15000`, and on Ubuntu "
+        "`kernel.apparmor_restrict_unprivileged_userns=0`) or to install apptainer-suid"
+    ),
+    r"fuse: device not found|/dev/fuse|fuse: failed to open": (
+        "there is no /dev/fuse on this machine that you may open: ask its admin for it "
+        "(`modprobe fuse`; in a container or virtual machine, pass the device through)"
+    ),
+    r"newuidmap was not found|newgidmap was not found": (
+        "this machine has no newuidmap, which builds as an ordinary user need: ask its admin to "
+        "install the package uidmap (in Debian and Ubuntu) or shadow-utils"
+    ),
+    r"no mapping entry found|failed to change uid and gids|lchown .*invalid argument": (
+        "you have no ids in /etc/subuid and /etc/subgid: ask the machine's admin for them "
+        "(`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
+    ),
+    r"no such host|dial tcp|i/o timeout|connection refused|TLS handshake": (
+        "the base cannot be fetched, for the registry is not reached from this machine: mend the "
+        "connection (or its https_proxy), or build on a local image with --base"
+    ),
+}
+
+
+def version(program: str, timeout: float = 30) -> str:
+    """Apptainer's version ("1.4.5"); it has `timeout` seconds to tell.
+
+    Raises:
+        ImageError: it is not there, or is SingularityCE.
+    """
+    try:
+        finished = run([program, "--version"], timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise ImageError(f"`{program} --version` does not answer: mend Apptainer.") from None
+    except OSError as error:
+        if other := _singularity():
+            raise ImageError(
+                f"There is only {other} on this machine ({program} cannot be started: "
+                f"{error.strerror}), but {_SINGULARITY}"
+            ) from None
+        raise ImageError(
+            f"Apptainer ({program}) cannot be started ({error.strerror}): install its package, or "
+            'name the program in site.json ("apptainer.program").'
+        ) from error
+    said = (finished.stdout or finished.stderr).strip()
+    if found := re.match(r"apptainer version (\S+)", said):
+        return found[1]
+    if said.startswith("singularity"):
+        raise ImageError(f"{program} is {said}, but {_SINGULARITY}")
+    raise ImageError(
+        f'`{program} --version` says "{said[:80]}", which is not Apptainer: name it in site.json '
+        '("apptainer.program").'
+    )
+
+
+def _singularity() -> str | None:
+    """SingularityCE's name and version, where it is here; Apptainer, too, may be called so."""
+    if not which("singularity"):
+        return None
+    try:
+        said = run(["singularity", "--version"], timeout=30).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    other = said.replace("singularity-ce", "SingularityCE")
+    return other if said.startswith("singularity") else None
+
+
+def labels(program: str, image: Path) -> dict[str, str]:
+    """The image's labels.
+
+    Raises:
+        ImageError: Apptainer cannot read the image.
+    """
+    finished = _run([program, "inspect", "--json", "--labels", str(image)])
+    try:
+        found = json.loads(finished.stdout)["data"]["attributes"]["labels"] or {}
+        return {str(key): str(value) for key, value in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        _failed(f"Apptainer cannot read the labels of {image}", finished)
+
+
+def definition(program: str, image: Path) -> str:
+    """The definition that the image was built from, as the SIF keeps it.
+
+    Raises:
+        ImageError: Apptainer cannot read the image.
+    """
+    finished = _run([program, "inspect", "--deffile", str(image)])
+    if finished.status != 0:
+        _failed(f"Apptainer cannot read the definition of {image}", finished)
+    return finished.stdout
+
+
+def inside(
+    program: str, image: Path, script: str, options: list[str], timeout: float = _PATIENCE
+) -> str:
+    """What a shell script prints inside the image.
+
+    `options` are the site's own of ``apptainer exec``; `timeout` is in seconds.
+
+    Raises:
+        ImageError: the image has no shell, or Apptainer cannot start it.
+    """
+    # The host's home and environment must not answer for the image.
+    start = [program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
+    finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
+    if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
+        raise ImageError(
+            f"{image} has no shell (sh), and so cannot be a RELION image: name another file."
+        )
+    if finished.status != 0:
+        _failed(f"Apptainer cannot start {image}", finished)
+    return finished.stdout
+
+
+def signers(program: str, image: Path) -> tuple[str, ...]:
+    """The fingerprints (upper case) of the keys that signed the image, of those that are known.
+
+    Raises:
+        ImageError: the image was changed after it was signed.
+    """
+    finished = _run([program, "verify", "--json", "--local", str(image)])
+    if "integrity compromised" in finished.stderr:
+        raise ImageError(
+            f"{image} was changed after it was signed ({_last_words(finished.stderr)}): copy it "
+            "anew, or have it signed again by someone who knows what changed."
+        )
+    if finished.status != 0:
+        return ()
+    try:
+        found = [entry["Signer"] for entry in json.loads(finished.stdout)["SignerKeys"] or []]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    bad = {key["Fingerprint"] for key in found if not (key["KeyCheck"] and key["DataCheck"])}
+    good = {key["Fingerprint"] for key in found} - bad
+    return tuple(sorted(fingerprint.upper() for fingerprint in good))
+
+
+def build_argv(
+    program: str, image: str, definition: str, arguments: Mapping[str, str], temporary: Path
+) -> list[str]:
+    """The arguments that build `image` as an ordinary user, its test left for later."""
+    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    start = ["env", f"APPTAINER_TMPDIR={temporary}", program, "build", "--fakeroot", "--notest"]
+    return [*start, *given, image, definition]
+
+
+def test_argv(program: str, image: str) -> list[str]:
+    """The arguments that run the image's %test."""
+    return [program, "test", "--cleanenv", image]
+
+
+def _failed(what: str, finished: Finished) -> NoReturn:
+    """Say that `what` did not work, and why as well as Apptainer's output tells.
+
+    Raises:
+        ImageError: always.
+    """
+    if way_out := lacking(finished):
+        raise ImageError(f"{what}: {way_out}.")
+    words = _last_words(finished.stderr) or f"status {finished.status}"
+    raise ImageError(f"{what} ({words}): build or copy the file anew.")
+
+
+def lacking(finished: Finished) -> str | None:
+    """What this machine lacks for containers and how to mend it, where Apptainer's output tells.
+
+    What a build's scripts print is left aside, for they have connections of their own.
+    """
+    output = re.sub(r"\x1b\[[\d;]*m", "", finished.stderr + finished.stdout)
+    fatal = re.findall(r"^(?:FATAL|ERROR)\s*:.*", output, re.MULTILINE)
+    if not fatal:
+        return None
+    before = re.split(r"^INFO:\s+Running \w+ scriptlet", output, maxsplit=1, flags=re.MULTILINE)[0]
+    own = "\n".join([before, *fatal])
+    found = (text for pattern, text in _LACKING.items() if re.search(pattern, own, re.I))
+    return next(found, None)
+
+
+def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
+    try:
+        return run(argv, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise ImageError(
+            f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: see whether the "
+            "file system with the image answers, or whether the image itself hangs."
+        ) from None
+    except OSError as error:
+        raise ImageError(
+            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it."
+        ) from error
+
+
+def _last_words(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    fatal = [line for line in lines if re.search("FATAL|ERROR", line)]
+    last = (fatal or lines or [""])[-1]
+    return re.sub(r"\x1b\[\d*m|^(FATAL|ERROR)\s*:\s*", "", re.sub(r"\x1b\[\d*m", "", last)).strip()

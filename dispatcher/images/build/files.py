@@ -1,0 +1,179 @@
+"""The files of a build: a work folder with the recipe in it, and the image put in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import ImageError, WriteError
+from ...host.programs import run
+
+__all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
+
+# Relative names, for the image's labels keep them.
+BASE = "base.sif"
+BUILD_BASE = "build-base.sif"
+_LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """The folder, made if missing, and then gone again if it is empty in the end.
+
+    Raises:
+        WriteError: it cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        try:
+            for each in reversed(missing):
+                each.mkdir()
+                each.chmod(0o755)  # every user's jobs read it, whatever the admin's umask
+        except OSError as error:
+            raise WriteError(
+                f"The folder {folder} cannot be made ({error.strerror}): name another with "
+                "--folder."
+            ) from error
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for each in missing:
+                each.rmdir()
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A private folder for the build, on a local disk: --fakeroot does not work on a shared one.
+
+    Raises:
+        WriteError: there is no place for it.
+    """
+    parent = next(
+        (os.environ[name] for name in ("APPTAINER_TMPDIR", "TMPDIR") if os.environ.get(name)),
+        "/var/tmp",
+    )
+    if set(parent) & set(":,"):
+        raise WriteError(
+            f"Apptainer cannot build in {parent}, for it takes ':' and ',' in a path for signs of "
+            "its own: name another folder on a local disk in the variable APPTAINER_TMPDIR."
+        )
+    try:
+        work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))
+    except OSError as error:
+        raise WriteError(
+            f"{parent} cannot be written ({error.strerror}): name a folder on a local disk in the "
+            "variable APPTAINER_TMPDIR."
+        ) from error
+    try:
+        yield work
+    finally:
+        _remove(work)
+
+
+def _remove(work: Path) -> None:
+    """Remove the work folder; an interrupted build leaves files of --fakeroot's other ids."""
+    shutil.rmtree(work, ignore_errors=True)
+    if work.exists():
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            as_all_ids = ["unshare", "--user", "--map-root-user", "--map-auto"]
+            run([*as_all_ids, "rm", "-rf", str(work)], timeout=120)
+    if work.exists():
+        sentence = f"{work} could not be removed: let root remove it"
+        print(f"relion-dispatch: {sentence}", file=sys.stderr, flush=True)
+
+
+def copy_recipe(definition: Path, work: Path) -> None:
+    """Copy the definition and the files beside it, which its %files may name.
+
+    Raises:
+        WriteError: they cannot be read, or there is no room.
+    """
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        bases = (BASE, BUILD_BASE)
+        return [name for name in names if name in bases or not _is_copied(Path(folder, name))]
+
+    try:
+        shutil.copytree(definition.parent, work, ignore=ignored, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise WriteError(
+            f"The files beside {definition} cannot be copied to {work} ({error}): mend their "
+            "permissions, or make room."
+        ) from error
+
+
+def _is_copied(path: Path) -> bool:
+    """Whether it is a folder, or a file or a link to one that is not too large."""
+    try:
+        found = path.stat()
+    except OSError:  # a link to nothing
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        return not path.is_symlink()
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST_FILE
+
+
+@contextmanager
+def published(image: Path, output: Path) -> Iterator[None]:
+    """The image under its final name, at once and whole; gone again if the block fails.
+
+    Signals wait for the end of the block, so that file and catalogue stay in agreement.
+
+    Raises:
+        ImageError: there is a file of that name.
+        WriteError: it cannot be written.
+    """
+    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with _written(output):
+            shutil.copyfile(image, partial)
+            partial.chmod(0o755)
+        with _undisturbed():
+            with _written(output):
+                output.touch(0o644, exist_ok=False)  # to be replaced, but no other's file
+            try:
+                with _written(output):
+                    partial.rename(output)
+                yield
+            except BaseException:
+                output.unlink(missing_ok=True)
+                raise
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise ImageError(
+            f"{output} was put there while the image was built, and is left alone: move it away "
+            "and build again, or name another file with --output; nothing was changed."
+        ) from None
+    except OSError as error:
+        raise WriteError(
+            f"{output} cannot be written ({error.strerror}): make room or mend the permissions, or "
+            "name another folder with --folder."
+        ) from error
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait until the block is done."""
+    waiting = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

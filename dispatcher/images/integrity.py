@@ -1,0 +1,126 @@
+"""Whether an image's file is the one that was added to the catalogue and that a project used.
+
+Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
+with its digest is taken for unchanged. Any other is hashed, once for each user and state of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import ImageError, WriteError
+from ..host.atomic_files import write_atomically
+from ..host.private_folders import cache_folder
+from .choice import Choice
+from .sif import SifHeader, read_header
+
+__all__ = ["sha256_of", "usable", "verified"]
+
+
+def usable(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+    """The choice as :func:`verified` gives it, once its folder of weights is seen to be there.
+
+    Raises:
+        ImageError: the folder is missing, which Apptainer would only say on the node; or as for
+            :func:`verified`.
+    """
+    if choice.weights and not _is_folder(choice.weights):
+        raise ImageError(
+            f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
+            f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
+            'to correct "weights" there.'
+        )
+    return verified(choice, pinned, catalogue, pin_file)
+
+
+def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+    """The choice with its file's digest, SIF id and size.
+
+    `pinned` is the digest that the project has used under this version and variant, if any.
+
+    Raises:
+        ImageError: the file is missing, cut short or no SIF, changes while it is read, or its
+            digest is another than the catalogue's or the pin's.
+    """
+    header = read_header(choice.path)
+    digest = _digest(choice, header)
+    what = f"{choice.name} {choice.version} ({choice.variant})"
+    recorded = choice.build.sha256
+    if recorded and digest != recorded:
+        raise ImageError(
+            f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
+            f"sha256 is {digest}, the catalogue's {recorded}; put that file back, or add the new "
+            "one to the catalogue as a variant or version of its own."
+        )
+    if pinned and digest != pinned:
+        raise ImageError(
+            f"The image file {choice.path} is not the one that this project has used as {what}: "
+            f"its sha256 is {digest}, that in {pin_file} {pinned}; ask your admin for that file, "
+            f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
+            f"{choice.version}`."
+        )
+    return choice._replace(sha256=digest, sif_id=header.sif_id, size=header.size)
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """The file's digest, in hexadecimal digits.
+
+    `progress` is told the number of bytes of each piece that was read.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                if progress:
+                    progress(len(block))
+    except OSError as error:
+        raise ImageError(
+            f"The image file {path} cannot be read ({error.strerror}): mend the disk or the "
+            "permissions."
+        ) from error
+    return digest.hexdigest()
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISDIR(path.stat().st_mode)
+    return False
+
+
+def _digest(choice: Choice, header: SifHeader) -> str:
+    """The digest recorded for the file as it is now; else the file is hashed and it is kept.
+
+    Raises:
+        ImageError: the file changes while it is read.
+    """
+    build = choice.build
+    as_recorded = (build.sif_id, build.size, build.mtime)
+    if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
+        return build.sha256
+    folder = cache_folder("digests")
+    state = json.dumps([str(choice.path), header])
+    kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
+    if kept:
+        with contextlib.suppress(OSError):
+            found = kept.read_text()
+            if len(found) == 64:
+                return found
+    digest = sha256_of(choice.path)
+    if read_header(choice.path) != header:
+        raise ImageError(
+            f"The image file {choice.path} was written to while it was read: wait until it is "
+            "complete, and submit the job again."
+        )
+    if kept:
+        with contextlib.suppress(WriteError):
+            write_atomically(kept, digest)
+    return digest

@@ -1,0 +1,181 @@
+"""Rendering job scripts: the nearest Jinja template along a job type's lineage, a site's own first.
+
+Everything printed is quoted for the shell unless it is Markup. Autoescaping with a `finalize` that
+returns Markup survives ``super()``, macros and includes; `finalize` alone would break ``super()``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+)
+from markupsafe import Markup
+
+from ..config.places import own_path, shipped_folder
+from ..errors import TemplateError
+from ..host.private_folders import cache_folder
+from ..host.shell_words import quote
+
+__all__ = ["environment", "nearest_template", "render", "template_folders"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def template_folders() -> list[Path]:
+    """Where templates are looked for: the site's folder where it has one, then the shipped one.
+
+    Raises:
+        ConfigError: the site's is no folder.
+    """
+    own = own_path("job_template", folder=True)
+    return [*([own] if own else []), shipped_folder() / "job_template"]
+
+
+def environment(folders: Sequence[Path]) -> Environment:
+    """A Jinja environment that quotes for the shell and knows our filters."""
+    cache = cache_folder("templates")
+    env = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        finalize=_quoted,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
+    )
+    env.filters.update(words=_words, lines=_lines, comment=_comment, directive=_directive)
+    return env
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, (Markup, Undefined)):
+        return value
+    return Markup(quote(_printable(value)))
+
+
+def _printable(value: Any) -> str:
+    text = str(value)
+    if _CONTROL.search(text):
+        raise TemplateError(
+            f"The value {text!r} holds a line break or another control character, which no job "
+            "script can carry: take it out of the name, the parameter or the configuration."
+        )
+    return text
+
+
+def _words(values: Iterable[Any]) -> Markup:
+    """Several words, each quoted, on one line."""
+    return Markup(" ".join(_quoted(value) for value in values))
+
+
+def _lines(values: Sequence[Any]) -> Markup:
+    """An argument list for people to read: options stay with their values on lines of about 80
+    characters, and a program begins a line of its own."""
+    lines: list[str] = []
+    line, previous = "", ""
+    for value in values:
+        word = str(_quoted(value))
+        option = word.startswith(("-", "'-"))
+        program = word.startswith(("mpirun", "relion_")) and not previous.startswith("-")
+        full = len(line) + len(word) > 80 and (option or "=" in previous)
+        if line and (program or full):
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+        previous = word
+    return Markup(" \\\n        ".join([*lines, line]))
+
+
+def _comment(value: Any) -> Markup:
+    """Text for a comment line: on one line, whatever is in it."""
+    return Markup(_CONTROL.sub("?", str(value)))
+
+
+def _directive(value: Any) -> Markup:
+    """A value in a scheduler's directive. Its readers know double quotes, but no `'"'"'`.
+
+    Raises:
+        TemplateError: a line break (it would end the directive), or a quote that cannot be
+            written.
+    """
+    text = _printable(value)
+    if re.fullmatch(r"[\w@%+=:,./\[\]-]+", text):
+        return Markup(text)
+    if set(text) & set("\"'`$\\"):
+        raise TemplateError(
+            f"The value {text!r} cannot stand in a scheduler's directive: use no quotes, "
+            "backslashes, backticks or dollar signs."
+        )
+    return Markup(f'"{text}"')
+
+
+def nearest_template(env: Environment, lineage: Sequence[str], named: str | None = None) -> str:
+    """The template of the leaf-most type that has one, or the one that the config names.
+
+    Raises:
+        TemplateError: there is none.
+    """
+    known = set(env.list_templates(filter_func=lambda name: name.endswith(".sh.j2")))
+    wanted = [f"{name}.sh.j2" for name in ([named] if named else reversed(lineage))]
+    for name in wanted:
+        if name in known:
+            return name
+    raise TemplateError(
+        f"There is no job template for {' → '.join(lineage)}: expected one of "
+        f"{', '.join(wanted)} in {' or '.join(map(str, template_folders()))}."
+    )
+
+
+def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
+    """Render the template `name` with the variable ``job``.
+
+    Raises:
+        TemplateError: naming the template, the line and what is wrong with it.
+    """
+    try:
+        text = env.get_template(name).render(job=job)
+    except TemplateSyntaxError as error:
+        raise TemplateError(
+            f"Template {error.filename or error.name}, line {error.lineno}: {error.message}."
+        ) from error
+    except UndefinedError as error:
+        raise TemplateError(f"Template {_place(error, name)}: {_explained(error, job)}.") from error
+    except TemplateError:
+        raise
+    except Exception as error:  # a template may do anything: {{ job.nproc + "x" }}
+        raise TemplateError(
+            f"Template {_place(error, name)}: {type(error).__name__}: {error}."
+        ) from error
+    return text.replace("\n\n\n", "\n\n")
+
+
+def _place(error: BaseException, name: str) -> str:
+    """File and line of the template that was being rendered, from the traceback."""
+    place, step = name, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename.endswith(".j2"):
+            place = f"{step.tb_frame.f_code.co_filename}, line {step.tb_lineno}"
+        step = step.tb_next
+    return place
+
+
+def _explained(error: UndefinedError, job: Mapping[str, Any]) -> str:
+    from ..config.json_files import nearest
+
+    found = re.search(r"has no attribute '(\w+)'", str(error))
+    if not found:
+        return str(error)
+    return f'there is no variable "job.{found[1]}"{nearest(found[1], list(job))}'

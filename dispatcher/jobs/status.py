@@ -1,0 +1,131 @@
+"""What ``relion-dispatch status`` shows of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ..relion.exit_files import end_of, exit_file
+from .project_jobs import Job
+
+__all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
+
+HEADS = (
+    "job", "RELION", "state", "id", "node", "ranks x GPUs", "image", "iteration", "time",
+    "reason",
+)  # fmt: skip
+_ITERATION = re.compile(r"run(?:_ct\d+)?_it(\d{3,})_.*\.star")
+_TAIL = 1 << 14  # bytes of run.err in which the last sentence is looked for
+
+
+class JobStatus(TypedDict):
+    """One job; docs/jobs.md has the keys. None stands for what is not known."""
+
+    job: str
+    relion: str
+    scheduler: str | None
+    state: str | None
+    job_id: str | None
+    node: str | None
+    nproc: int | None
+    ngpu: int | None
+    image: str | None
+    iteration: int | None
+    dispatched: str | None
+    run_time: str | None
+    seconds: int | None
+    reason: str | None
+
+
+def job_status(job: Job) -> JobStatus:
+    """Everything that is known of the job now. Reads its folder."""
+    record: Mapping[str, Any] = job.record or {}
+    image = record.get("image")
+    queued = job.queued
+    run: Mapping[str, Any] = record.get("run") or {}  # what the job's script wrote at its end
+    reason = None
+    if job.status in ("Failed", "Aborted"):
+        reason = run.get("reason") or last_sentence(job.errfile)
+    elif queued and job.queue and job.queue.is_pending(queued):
+        reason = queued.reason or None
+    return JobStatus(
+        job=job.name,
+        relion=job.status,
+        scheduler=record.get("scheduler"),
+        state=queued.state if queued else None,
+        job_id=record.get("job_id") or (queued.job_id if queued else None),
+        node=(queued.node if queued else "") or run.get("host"),
+        nproc=record.get("nproc"),
+        ngpu=record.get("ngpu"),
+        image=f"{image['name']} {image['version']}" if image else None,
+        iteration=iteration_reached(job.folder) if record else None,
+        dispatched=record.get("dispatched"),
+        run_time=(queued.time or None) if queued else None,
+        seconds=_seconds(job, run),
+        reason=reason,
+    )
+
+
+def _seconds(job: Job, run: Mapping[str, Any]) -> int | None:
+    """How long the job ran; where its script does not tell, from its submission to its end."""
+    try:
+        begin = _time(run.get("started") or (job.record or {})["dispatched"])
+        end = end_of(job.folder)
+        if run.get("ended"):
+            until = _time(run["ended"])
+        elif end:
+            until = exit_file(job.folder, end).stat().st_mtime
+        else:
+            return None
+    except (LookupError, ValueError, OSError):
+        return None
+    return max(0, round(until - begin))
+
+
+def _time(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()
+
+
+def iteration_reached(folder: Path) -> int | None:
+    """The last iteration of which RELION's refinement has written a file."""
+    try:
+        found = (_ITERATION.fullmatch(path.name) for path in folder.iterdir())
+        return max((int(each[1]) for each in found if each), default=None)
+    except OSError:
+        return None
+
+
+def last_sentence(errfile: Path) -> str | None:
+    """The last line that the dispatcher wrote to a job's error file."""
+    try:
+        with errfile.open("rb") as stream:
+            stream.seek(max(0, errfile.stat().st_size - _TAIL))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    said = [line for line in lines if line.startswith("relion-dispatch: ")]
+    return said[-1].removeprefix("relion-dispatch: ") if said else None
+
+
+def as_row(status: JobStatus) -> tuple[str, ...]:
+    """The job as a row of the table under HEADS."""
+    ranks = None if status["nproc"] is None else f"{status['nproc']} x {status['ngpu']}"
+    seconds = status["seconds"]
+    took = None if seconds is None else str(timedelta(seconds=seconds))
+    running = status["relion"] == "Running"
+    cells = (
+        status["job"],
+        status["relion"],
+        status["state"] if running else None,
+        status["job_id"],
+        status["node"],
+        ranks,
+        status["image"],
+        status["iteration"],
+        status["run_time"] if running else took,
+        status["reason"],
+    )
+    return tuple("-" if cell is None else str(cell) for cell in cells)

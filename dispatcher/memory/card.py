@@ -1,0 +1,150 @@
+"""How many ranks of a refinement one GPU holds, in numbers and in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from ..config.gpu_constants import HARDWARE, HardwareConstants
+from ..errors import DoesNotFit
+from ..sentences import count, gigabytes
+from . import gpu_memory
+from .refinement import Refinement
+
+__all__ = ["Card", "MemoryModel"]
+
+MemoryModel = Literal["relion", "fmi"]
+
+
+class Card(NamedTuple):
+    """One GPU of ``gpu_bytes`` bytes and the refinement whose ranks share it; None if not known.
+
+    ``free_gpu_memory``: MB per rank, as in RELION's option. ``relion_version``: (major, minor).
+    ``mps``: the ranks share the GPU through an MPS daemon. ``hardware``: what the card takes.
+    """
+
+    gpu_bytes: int | None
+    refinement: Refinement | None
+    memory_model: MemoryModel = "relion"
+    free_gpu_memory: float = 0
+    relion_version: tuple[int, int] | None = None
+    mps: bool = False
+    hardware: HardwareConstants = HARDWARE
+
+    def bytes_per_rank(self, threads: int) -> int:
+        """Bytes that a rank with ``threads`` threads on this GPU takes there; 0 if not known."""
+        if self.refinement is None:
+            return 0
+        if self.memory_model == "fmi":
+            return gpu_memory.fmi_bytes_per_rank(self.refinement)
+        return gpu_memory.bytes_per_rank(
+            self.refinement,
+            threads,
+            self.free_gpu_memory,
+            self.hardware,
+            relion_version=self.relion_version,
+            mps=self.mps,
+        )
+
+    def least_bytes_per_rank(self) -> int:
+        """Bytes below which RELION cannot run a rank; 0 if not known, or for the fmi model."""
+        if self.refinement is None or self.memory_model == "fmi":
+            return 0
+        return gpu_memory.least_bytes_per_rank(
+            self.refinement,
+            self.free_gpu_memory,
+            self.hardware,
+            relion_version=self.relion_version,
+            mps=self.mps,
+        )
+
+    @property
+    def usable_bytes(self) -> int | None:
+        """Bytes that ranks may share; None where nothing limits them."""
+        if self.gpu_bytes is None or self.refinement is None:
+            return None
+        if self.memory_model == "fmi":
+            return self.gpu_bytes
+        return gpu_memory.usable_bytes(self.gpu_bytes, self.hardware)
+
+    def most_ranks(self, threads: int) -> int | None:
+        """Ranks with ``threads`` threads each that fit; None: no limit."""
+        usable, each = self.usable_bytes, self.bytes_per_rank(threads)
+        return usable // each if usable is not None and each else None
+
+    @property
+    def usable_percent(self) -> int:
+        """The part of a GPU's memory that the model counts on."""
+        return 100 if self.memory_model == "fmi" else self.hardware.usable_percent
+
+    def explained(self, threads: int, least: int) -> str:
+        """The sentence that says what fits and why; ``least`` ranks stay in any case."""
+        if self.refinement is None:
+            return "The job's GPU memory is not known, so it sets no limit."
+        each = self.bytes_per_rank(threads)
+        need = (
+            f"A rank needs {gigabytes(each)} on its GPU by the {self.memory_model} model "
+            f"({described(self.refinement)}, {count(threads, 'thread')})"
+        )
+        most = self.most_ranks(threads)
+        if most is None or self.gpu_bytes is None:
+            return f"{need}; the GPU's memory is not known and sets no limit."
+        if self.memory_model == "fmi":
+            room = gigabytes(self.gpu_bytes)
+            kept = f", but {least} stay, as this model never goes lower" if most < least else ""
+            return f"{need}; {most} fit into {room}{kept}."
+        if most >= least:
+            return f"{need}; {most} fit into {self._room()}."
+        lowest = gigabytes(self.least_bytes_per_rank())
+        hope = f"RELION can make do with {lowest} each, so {least} may run"
+        return f"{need}; {most} fit into {self._room()}, but {hope}."
+
+    def refusal(self, least: int, threads: int) -> DoesNotFit:
+        """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""
+        assert self.refinement is not None and self.usable_bytes is not None
+        lowest = self.least_bytes_per_rank()
+        asked = "This refinement does" if least == 1 else f"{least} followers, the least here, do"
+        remedies = self._remedies(self.usable_bytes // least)
+        card = lowest * least * 100 / self.usable_percent
+        remedies.append(f"a GPU of at least {math.ceil(card / 1e8) / 10:.1f} GB")
+        return DoesNotFit(
+            f"{asked} not fit on the GPU: a rank needs {gigabytes(lowest)} at the very least "
+            f"({described(self.refinement)}, {count(threads, 'thread')}), and there are "
+            f"{self._room()}; use {', or '.join(remedies)}."
+        )
+
+    def _room(self) -> str:
+        return f"{gigabytes(self.usable_bytes or 0)} usable of {gigabytes(self.gpu_bytes or 0)}"
+
+    def _remedies(self, room: int) -> list[str]:
+        """The single changes of the job that would bring a rank down to ``room`` bytes."""
+        refinement = self.refinement
+        assert refinement is not None
+
+        def fits(changed: Refinement, free: float = self.free_gpu_memory) -> bool:
+            card = self._replace(refinement=changed, free_gpu_memory=free)
+            return card.least_bytes_per_rank() <= room
+
+        remedies = []
+        if refinement.padding > 1 and fits(replace(refinement, padding=1)):
+            remedies.append("--pad 1")
+        for classes in range(refinement.classes - 1, 0, -1):
+            if fits(replace(refinement, classes=classes)):
+                remedies.append(f"fewer classes (at most {classes})")
+                break
+        if self.free_gpu_memory and fits(refinement, free=0):
+            remedies.append("a lower --free_gpu_memory")
+        return remedies
+
+
+def described(refinement: Refinement) -> str:
+    """The refinement in words: 'box 256 pixels from X, padding 2, 1 class in 3D'."""
+    shape = f"in {refinement.dimensions}D"
+    if refinement.bodies > 1:
+        shape = f"{refinement.bodies} bodies {shape}"
+    else:
+        shape = f"{count(refinement.classes, 'class')} {shape}"
+    vdam = ", VDAM" if refinement.gradient else ""
+    box = f"box {refinement.box} pixels from {refinement.source}"
+    return f"{box}, padding {refinement.padding:g}, {shape}{vdam}"

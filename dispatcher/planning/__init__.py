@@ -1,0 +1,1 @@
+"""From a submission to a plan: everything decided for one job, and why."""

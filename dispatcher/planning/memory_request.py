@@ -1,0 +1,41 @@
+"""The host memory that the scheduler is asked for: what the site says, and what the job needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..memory.host_memory import HostMemory
+from ..sentences import gigabytes
+from ..units import read_size
+
+__all__ = ["memory_request"]
+
+
+def memory_request(
+    configured: Any, need: HostMemory | None, node: int | None
+) -> tuple[Any, list[str]]:
+    """The job's ``mem``, and a sentence where something was decided.
+
+    What is `configured` is raised to what the job needs, and lowered to what the `node` has (bytes;
+    None where it is not known), in the unit in which it was written. None, ``0``, and any number
+    without a unit stay as they are: what they mean is the scheduler's.
+    """
+    needs = (
+        f"A node needs {gigabytes(need.total)} of host memory ({need.described()})" if need else ""
+    )
+    size = read_size(configured) if isinstance(configured, str) else None
+    if size is None or size.unit == 1:
+        return configured, [f"{needs}."] if need else []
+    unit = size.unit
+    wish = asked = size.number * unit
+    if need and need.total > asked:
+        asked = -(-need.total // unit) * unit
+    if node is not None and node < asked:
+        asked = node // unit * unit
+    request = f"{int(asked // unit)}{size.name}"
+    if asked == wish:
+        return configured, [f"{needs}, within the job's {configured}."] if need else []
+    if need and need.total > wish:
+        return request, [f"{needs}: {request} are asked for, not {configured}."]
+    few = f"{request} of host memory instead of {configured}: a node of the partition has no more"
+    return request, [f"{few}."]

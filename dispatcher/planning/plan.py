@@ -1,0 +1,149 @@
+"""The plan: everything decided for one submission, and why. A value without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import __version__
+from ..images.choice import Choice
+from ..relion.command import Command
+from ..sentences import count
+
+__all__ = ["Plan", "PlannedCommand"]
+
+
+class PlannedCommand(NamedTuple):
+    """A command as it will run: `prefix` starts its container and its ranks.
+
+    The main command is the one that decided the job type and was rewritten.
+    """
+
+    command: Command
+    prefix: tuple[str, ...]
+    is_main: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """kind, program, argv (before expansion on the node), prefix, the command as shell text,
+        and RELION's own text of shell lines."""
+        described: dict[str, Any] = {
+            "kind": self.command.kind,
+            "program": self.command.program,
+            "argv": self.command.argv,
+            "prefix": [word for word in self.prefix if word],
+            "shell": self.command.shell(),
+        }
+        if self.command.kind == "shell":
+            described["text"] = self.command.text
+        return described
+
+
+class Plan(NamedTuple):
+    """What the dispatcher will do with one submission.
+
+    Attributes:
+        name: the job, ``Refine3D/job019``.
+        project: the project's folder, absolute.
+        script: the job script to be written, relative to the project.
+        job_type, lineage: the type that matched, and its names from the base to the leaf.
+        template: the Jinja template's name.
+        scheduler: a name in site.json's schedulers.
+        submit_command: the full argument list.
+        lock: the file whose lock the job script waits for, where jobs run one at a time.
+        image: the image chosen, None for jobs that run on the host.
+        nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
+        mps: whether NVIDIA's multi-process service is started around the ranks.
+        gpu_fit: how GPU memory bounded the ranks, or why that was not looked at.
+        job_parameters: all that templates see from the configuration.
+        reasons: one sentence per decision.
+        warnings: sentences about what was not as expected but did not stop the job.
+    """
+
+    name: str
+    project: Path
+    script: str
+    outfile: str
+    errfile: str
+    label: str | None
+    job_type: str
+    lineage: tuple[str, ...]
+    template: str
+    scheduler: str
+    directives: str
+    submit_command: tuple[str, ...]
+    lock: str | None
+    image: Choice | None
+    nproc: int
+    nthread: int
+    ngpu: int
+    nodes: int
+    mps: bool
+    gpu_fit: Mapping[str, Any]
+    job_parameters: Mapping[str, Any]
+    environment: tuple[str, ...]
+    commands: tuple[PlannedCommand, ...]
+    original_commands: tuple[str, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the job is given GPUs."""
+        return self.ngpu > 0
+
+    @property
+    def uses_mpi(self) -> bool:
+        """Whether the main command runs as several ranks."""
+        return self.nproc > 1
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The plan in two lines: job type and resources, then image."""
+        ranks = "1 process" if self.nproc == 1 else f"{self.nproc} ranks"
+        threads = f" of {self.nthread} threads" if self.nthread > 1 else ""
+        gpus = count(self.ngpu, "GPU") if self.ngpu else "no GPU"
+        where = f"{self.nodes} nodes with {gpus} each" if self.nodes > 1 else gpus
+        image = self.image
+        return (
+            f"{self.name}: {self.job_type}, {ranks}{threads} on {where}",
+            f"image {image.name} {image.version} ({image.variant})" if image else "on the host",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as one JSON object."""
+        image = self.image and {
+            "name": self.image.name,
+            "version": self.image.version,
+            "variant": self.image.variant,
+            "path": str(self.image.path),
+            "sha256": self.image.sha256,
+            "sif_id": self.image.sif_id,
+            "size": self.image.size,
+        }
+        return {
+            "dispatcher_version": __version__,
+            "job": self.name,
+            "project": str(self.project),
+            "label": self.label,
+            "job_type": self.job_type,
+            "lineage": list(self.lineage),
+            "template": self.template,
+            "scheduler": self.scheduler,
+            "submit_command": list(self.submit_command),
+            "image": image,
+            "uses_gpu": self.uses_gpu,
+            "uses_mpi": self.uses_mpi,
+            "nproc": self.nproc,
+            "nthread": self.nthread,
+            "ngpu": self.ngpu,
+            "nodes": self.nodes,
+            "mps": self.mps,
+            "job_parameters": dict(self.job_parameters),
+            "environment": list(self.environment),
+            "commands": [command.as_json() for command in self.commands],
+            "original_commands": list(self.original_commands),
+            "gpu_fit": dict(self.gpu_fit),
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+        }

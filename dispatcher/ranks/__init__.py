@@ -1,1 +1,0 @@
-"""How many ranks and threads a job gets, on how many GPUs of which partition."""

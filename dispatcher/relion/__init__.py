@@ -1,0 +1,1 @@
+"""What RELION writes and reads: submissions, commands, STAR files, exit files, pipelines."""

@@ -1,0 +1,168 @@
+"""One line of a submission: a RELION program with its parameters, or a plain shell line.
+
+Order, repeats, single dashes, positionals and empty values all survive, because the arguments
+are kept as the words they were; parameters are a view on them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from ..errors import InputError
+from ..host.shell_words import Word, split
+from .programs import FILE_TOOLS, strip_mpi
+
+__all__ = ["Command", "is_option", "parse_command"]
+
+_WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)
+_REDIRECT = re.compile(r"\s(>>?)\s*([^\s>'\"]+)\s*$")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program and its words.
+
+    Attributes:
+        kind: "relion" for a RELION program, "shell" for any other line.
+        executable: the program, ``_mpi`` and any folder included; looked up where it runs.
+        arguments: the words behind it.
+        text: the line as RELION wrote it.
+        redirect: (">" or ">>", file) for a shell line that writes a file.
+    """
+
+    kind: Literal["relion", "shell"]
+    executable: Word
+    arguments: tuple[Word, ...]
+    text: str
+    redirect: tuple[str, Word] | None = None
+
+    @property
+    def program(self) -> str:
+        """The program's name as given, ``_mpi`` and any folder included."""
+        return str(self.executable)
+
+    @property
+    def argv(self) -> list[str]:
+        """Program and arguments before expansion on the node."""
+        return [self.program, *map(str, self.arguments)]
+
+    @property
+    def base_program(self) -> str:
+        """The program's name without folder and ``_mpi``."""
+        return strip_mpi(self.program)
+
+    @property
+    def is_file_tool(self) -> bool:
+        """Whether it is one of the file commands RELION writes between its programs."""
+        return self.kind == "shell" and self.program in FILE_TOOLS
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the option `name` (without dashes) or the sub-command `name` is given."""
+        return name in self._option_names or name == self.subcommand
+
+    @cached_property
+    def _option_names(self) -> tuple[str | None, ...]:
+        """For each argument its name if it is an option; asked for dozens of times a job."""
+        return tuple(map(_option_name, self.arguments))
+
+    @property
+    def subcommand(self) -> str | None:
+        """The first argument where it is no option: ``relion_python_modelangelo build …``."""
+        first = str(self.arguments[0]) if self.arguments else None
+        return None if first is None or _OPTION.fullmatch(first) else first
+
+    def value(self, name: str) -> str | None:
+        """The value of the option `name` (its last occurrence wins, as in RELION ≥ 3.1).
+
+        None where the option is not given; "" where it is empty or has no value.
+        """
+        found = None
+        for at, option in enumerate(self._option_names):
+            if option == name:
+                text = str(self.arguments[at])
+                following = self.arguments[at + 1 : at + 2]
+                if "=" in text:
+                    found = text.partition("=")[2]
+                else:
+                    found = str(following[0]) if following and not is_option(following[0]) else ""
+        return found
+
+    def without(self, name: str) -> Command:
+        """The command with every occurrence of the option `name` and its value taken out."""
+        kept: list[Word] = []
+        skip_value = False
+        for word in self.arguments:
+            if skip_value and not is_option(word):
+                skip_value = False
+                continue
+            skip_value = False
+            if _option_name(word) == name.lstrip("-"):
+                skip_value = "=" not in str(word)
+            else:
+                kept.append(word)
+        return replace(self, arguments=tuple(kept))
+
+    def with_option(self, option: str, values: Sequence[Word]) -> Command:
+        """The command with `option` (dashes included) set to `values`, replacing what it had."""
+        cleared = self.without(option)
+        return replace(cleared, arguments=(*cleared.arguments, Word.literal(option), *values))
+
+    def with_mpi(self, wanted: bool) -> Command:
+        """The command with ``_mpi`` put on its program, or taken off."""
+        *folder, name = self.executable.parts
+        if not isinstance(name, str):
+            return self
+        name = name.removesuffix("_mpi") + ("_mpi" if wanted else "")
+        return replace(self, executable=Word((*folder, name)))
+
+    def shell(self) -> str:
+        """Program and arguments as shell text in which nothing but variables expands."""
+        return " ".join(self.shell_words())
+
+    def shell_words(self) -> list[str]:
+        """The words of :meth:`shell`, each quoted; the last two may be a redirection."""
+        words = [word.shell() for word in (self.executable, *self.arguments)]
+        if self.redirect:
+            operator, target = self.redirect
+            words += [operator, target.shell()]
+        return words
+
+
+def is_option(word: Word) -> bool:
+    """``--gpu``, ``-pf`` and ``--x=1`` are options; ``-1``, ``-1.5e3``, ``" -a b "`` are values."""
+    return _OPTION.fullmatch(str(word)) is not None
+
+
+def _option_name(word: Word) -> str | None:
+    return str(word).lstrip("-").partition("=")[0] if is_option(word) else None
+
+
+def parse_command(line: str) -> Command:
+    """Read one command line of RELION's script.
+
+    Raises:
+        InputError: quotes or backticks do not balance.
+    """
+    text = line.strip()
+    line = line.lstrip()  # a blank at the end may be part of a word (``a\ ``)
+    redirect = None
+    which = _WHICH.match(line)
+    if which:
+        executable, words = Word.literal(which[1]), split(line[which.end() :])
+    else:
+        if line.startswith("`"):
+            raise InputError("the line starts with a backtick that is not `which PROGRAM`")
+        executable, *rest = split(line)
+        words = tuple(rest)
+    program = str(executable)
+    if which or program.rpartition("/")[2].startswith("relion_"):
+        return Command("relion", executable, words, text)
+    if program in FILE_TOOLS and (found := _REDIRECT.search(line)):
+        words = split(line[: found.start()])[1:]
+        redirect = (found[1], split(found[2])[0])
+    return Command("shell", executable, words, text, redirect)

@@ -1,0 +1,156 @@
+"""Reading ``JOB/run_submit.script``, the file that RELION wrote from our template.
+
+Two forms are read: our own (`job_template/relion_template.sh`), in which the commands stand
+between marker lines, and the classic three-line one (output file, error file, commands).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from .command import Command, parse_command
+
+__all__ = ["Submission", "is_from_our_template", "parse_submission", "read_submission"]
+
+_COMMANDS = "----- commands -----"
+_END = "----- end of commands -----"
+_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
+_NEXT_STEP = (
+    "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What RELION asked for.
+
+    Attributes:
+        job: the job's folder relative to the project, without trailing slash: ``Refine3D/job019``.
+        outfile, errfile: RELION's output and error file, relative to the project.
+        commands: the command lines, in order.
+        ranks, threads: what the GUI had, None in the classic form.
+        queue: the GUI's queue name, None in the classic form.
+    """
+
+    job: str
+    outfile: str
+    errfile: str
+    commands: tuple[Command, ...]
+    ranks: int | None = None
+    threads: int | None = None
+    queue: str | None = None
+
+    @property
+    def main(self) -> Command:
+        """The command that decides the job type: the first RELION program, else the first
+        line that is no mere file command (an External job's program)."""
+        for command in self.commands:
+            if command.kind == "relion":
+                return command
+        return next(command for command in self.commands if not command.is_file_tool)
+
+
+def read_submission(script: Path) -> tuple[Submission, Path]:
+    """Read `script`; return the submission and the project's folder.
+
+    Raises:
+        InputError: the file is missing, empty, binary, cut short, holds no command, or does not
+            lie in the job folder that it names.
+    """
+    try:
+        raw = script.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"The submission script {script} cannot be read ({error.strerror}): "
+            "submit the job again from RELION."
+        ) from error
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise InputError(f"The submission script {script} is not a text file: {_NEXT_STEP}.")
+    submission = parse_submission(text, str(script))
+    folder = script.absolute().parent
+    job = Path(submission.job)
+    if folder.parts[-len(job.parts) :] != job.parts:
+        raise InputError(
+            f"The submission script {script} belongs to the job {submission.job}, but does not lie "
+            "in that job's folder: call the dispatcher with the path that RELION gives."
+        )
+    return submission, Path(*folder.parts[: -len(job.parts)])
+
+
+def parse_submission(text: str, name: str) -> Submission:
+    """Parse the text of a submission script; `name` is used in error messages.
+
+    Raises:
+        InputError: as for :func:`read_submission`.
+    """
+    # Not splitlines(), which also splits where bash does not (U+2028 in a file's name).
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if not any(line.strip() for line in lines):
+        raise InputError(f"The submission script {name} is empty: {_NEXT_STEP}.")
+    fields: dict[str, str] = {}
+    if _COMMANDS in lines:
+        start = lines.index(_COMMANDS)
+        if _END not in lines[start:]:
+            raise InputError(
+                f"The submission script {name} is cut short (no line '{_END}'), perhaps because "
+                "the disk is full: submit the job again from RELION."
+            )
+        for line in lines[:start]:
+            if found := _FIELD.fullmatch(line):
+                fields[found[1]] = found[2].strip()
+        numbered = list(enumerate(lines[start + 1 : lines.index(_END, start)], start + 2))
+    else:
+        written = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
+        fields = dict(
+            zip(("outfile", "errfile"), (line.strip() for _, line in written), strict=False)
+        )
+        numbered = [(n, line) for n, line in written[2:] if not line.lstrip().startswith("#")]
+    out, err = fields.get("outfile", ""), fields.get("errfile", "")
+    job = out.rpartition("/")[0]
+    if not job or err.rpartition("/")[0] != job:
+        raise InputError(
+            f"The submission script {name} does not name the job's run.out and run.err in its "
+            f"first lines: {_NEXT_STEP}."
+        )
+    commands = tuple(_parse(line, name, n) for n, line in numbered if line.strip())
+    if all(command.is_file_tool for command in commands):
+        raise InputError(f"The submission script {name} holds no command to run: {_NEXT_STEP}.")
+    return Submission(
+        job=job,
+        outfile=out,
+        errfile=err,
+        commands=commands,
+        ranks=_number(fields.get("ranks")),
+        threads=_number(fields.get("threads")),
+        queue=fields.get("queue") or None,
+    )
+
+
+def _parse(line: str, name: str, number: int) -> Command:
+    try:
+        return parse_command(line)
+    except InputError as error:
+        raise InputError(
+            f"{name}, line {number}: {error} ({line.strip()[:120]}): correct the parameter in "
+            "RELION's window and submit the job again."
+        ) from error
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def is_from_our_template(script: Path) -> bool:
+    """Whether RELION wrote this submission script from our template."""
+    try:
+        with script.open("rb") as stream:
+            return f"\n{_COMMANDS}\n".encode() in stream.read(4096)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Submitting to a scheduler, and reading what it answers."""

@@ -1,0 +1,54 @@
+"""Calling a scheduler's commands: by argument list, in the project's folder, for a limited time.
+
+Variables that would change what a command does are kept from it: what is asked is what the site's
+configuration says.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config.scheduler import Scheduler
+from ..host import programs as host
+
+__all__ = ["call", "start_detached", "try_call"]
+
+
+def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished:
+    """Call a command, and wait for its end.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it did not end in the scheduler's time.
+    """
+    return host.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
+
+
+def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished | None:
+    """Call a command; None where it cannot be started, or did not end in the scheduler's time."""
+    try:
+        return call(scheduler, argv, project)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def start_detached(argv: Sequence[str], project: Path) -> int:
+    """Start the command that *is* the job, in a session of its own; its process id.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return host.detached(argv, cwd=project, unset=_overriding())
+
+
+def _overriding() -> list[str]:
+    """Variables of the environment that would override, or add to, a command's arguments.
+
+    A user's ``SBATCH_*`` goes before the job script's directives; ``SQUEUE_PARTITION`` and the like
+    hide jobs, which then seem lost; ``SLURM_CLUSTERS`` holds for some of the commands only.
+    """
+    ours = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
+    return [name for name in os.environ if name.startswith(ours)]

@@ -1,0 +1,163 @@
+"""The submit command: run, its answer read, tried again only after the queue was asked.
+
+The job's token goes with it. After an answer that leaves open whether the job was taken, the queue
+is asked for the token before anything is tried again.
+"""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config.scheduler import Scheduler, filled
+from ..errors import SubmitError
+from ..planning.plan import Plan
+from .answers import Answer, read_answer
+from .calls import call, start_detached
+from .queue import Queue, QueuedJob, ask_queue
+
+__all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
+
+
+class Submitted(NamedTuple):
+    """The job id (None where nobody knows it yet), what the submit command printed, and what went
+    wrong before, in order."""
+
+    job_id: str | None
+    output: str
+    attempts: tuple[str, ...] = ()
+
+
+def marked_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str]:
+    """The plan's submit command with the token in it."""
+    *command, script = plan.submit_command
+    marks = filled(scheduler.mark, token=token, name=plan.name)
+    return [*command, *marks, script, *([token] if scheduler.detached else [])]
+
+
+def submit(
+    scheduler: Scheduler,
+    argv: Sequence[str],
+    project: Path,
+    token: str,
+    give_way: Callable[[], bool],
+) -> Submitted | None:
+    """Run the submit command in the project's folder until the job is taken or refused for good.
+
+    None when `give_way` said before one more attempt that the job is wanted no longer.
+
+    Raises:
+        SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
+            time; or it does not answer, and nobody can say whether it took the job.
+    """
+    if scheduler.detached:
+        return Submitted(str(_started(argv, project)), "")
+    pauses = _pauses(until=time.monotonic() + scheduler.retry)
+    attempts: list[str] = []
+    while True:
+        answer, output = _attempt(scheduler, argv, project)
+        if answer.job_id:
+            return Submitted(answer.job_id, output, tuple(attempts))
+        attempts.append(answer.sentence)
+        queue = ask_queue(scheduler, project)
+        found = _taken(queue, token, answer)
+        if answer.outcome == "refused" and not found:
+            raise SubmitError(
+                f"{_sentence(answer)}: choose another queue in RELION's window, or show this line "
+                "to your admin."
+            )
+        asked_again = False  # the queue may answer late, and Slurm may take the job after it did
+        while not found and not asked_again:
+            pause = next(pauses, None)
+            if pause is None or not scheduler.queue_command:
+                raise SubmitError(_given_up(answer, queue is not None, len(attempts)))
+            time.sleep(pause)
+            queue = ask_queue(scheduler, project)
+            found = _taken(queue, token, answer)
+            asked_again = queue is not None
+        if found:
+            attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
+            return Submitted(found.job_id, output, tuple(attempts))
+        if give_way():
+            return None
+
+
+def _pauses(until: float) -> Iterator[float]:
+    """How long to wait before the queue is asked again: 1, 2, 4, 8, 15, 15 … seconds."""
+    pause = FIRST_PAUSE
+    while time.monotonic() + pause <= until:
+        yield pause
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _taken(queue: Queue | None, token: str, answer: Answer) -> QueuedJob | None:
+    """The job in the queue. Slurm keeps one that it has refused for a while, as ended."""
+    if queue is None:
+        return None
+    found = queue.job(token)
+    return found if answer.outcome == "unclear" or queue.living(token) else None
+
+
+def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
+    if asked:
+        return (
+            f"{_sentence(answer)}; the job is not in the queue, and was given up after {attempts} "
+            f"attempt{'s' if attempts > 1 else ''}: submit it again later, or ask your admin."
+        )
+    return (
+        f"{_sentence(answer)}; and the queue cannot be asked whether it has the job. If it is "
+        "there, it ends by itself without running: submit it again later."
+    )
+
+
+def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[Answer, str]:
+    program = argv[0]
+    try:
+        done = call(scheduler, argv, project)
+    except subprocess.TimeoutExpired:
+        what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
+        return Answer("unclear", None, what), ""
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the shell around the appliance
+            what = f"nobody is left who could tell whether the job was taken ({error.strerror})"
+            return Answer("unclear", None, what), ""
+        raise _cannot_start(program, error) from error
+    return read_answer(scheduler, program, done), (done.stdout + done.stderr).strip()
+
+
+def _started(argv: Sequence[str], project: Path) -> int:
+    try:
+        return start_detached(argv, project)
+    except OSError as error:
+        raise _cannot_start(argv[0], error) from error
+
+
+def _cannot_start(program: str, error: OSError) -> SubmitError:
+    return SubmitError(
+        f'The submit command "{program}" cannot be started ({error.strerror}): load the module '
+        'that brings it, or have your admin correct "submit_command" in site.json.'
+    )
+
+
+def _sentence(answer: Answer) -> str:
+    return answer.sentence[0].upper() + answer.sentence[1:]
+
+
+def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:
+    """Submit what RELION does not wait for, with one attempt; its job id.
+
+    Raises:
+        SubmitError: it was not taken.
+    """
+    if scheduler.detached:
+        return str(_started(argv, project))
+    answer, _ = _attempt(scheduler, argv, project)
+    if answer.job_id is None:
+        raise SubmitError(_sentence(answer))
+    return answer.job_id

@@ -1,0 +1,1 @@
+"""Looking after a site: checking its configuration, and moving it elsewhere."""

@@ -1,0 +1,221 @@
+"""Checking a site before its users do: configuration, job types, images, templates."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from ..config.configuration import Configuration, check_site_against_types
+from ..config.endings import load_endings
+from ..config.job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
+from ..config.json_files import nearest
+from ..config.site import Partition, Site, config_path, load_site
+from ..errors import DispatchError, ImageError
+from ..host import programs as host
+from ..images import apptainer
+from ..images.choice import Build, Catalogue, Needs, choose, load_catalogue
+from ..images.pins import PIN_FILE
+from ..images.sif import ours, read_header
+from ..job_script.templates import environment, template_folders
+from ..job_script.variables import NO_TOKEN, job_script, job_variables
+from ..jobs.watcher import watcher_script
+from ..planning.placement import partition_names
+from ..planning.plan import Plan
+from .sample_jobs import sample_catalogue, sample_plan
+from .shadowed_types import shadowed
+
+__all__ = ["problems"]
+
+_START = 60  # seconds, in which a container starts or never will
+
+
+def problems() -> list[str]:
+    """Every problem of the site's configuration, a sentence each; empty when there is none."""
+    found: list[str] = []
+
+    def attempt(load: Callable[[], object]) -> object:
+        try:
+            return load()
+        except DispatchError as error:
+            found.extend(str(error).splitlines())
+            return None
+
+    site = attempt(load_site)
+    types = attempt(lambda: load_job_types(config_path("dispatch_config.json")))
+    catalogue = attempt(lambda: load_catalogue(config_path("images.json")))
+    attempt(load_endings)
+    if isinstance(types, JobTypes):
+        found += (
+            f'{config_path("dispatch_config.json")}: job type "{later}" can never match: '
+            f'"{earlier}" stands before it and takes all its jobs.'
+            for earlier, later in shadowed(types.types)
+        )
+    if isinstance(catalogue, Catalogue):
+        found += _image_problems(catalogue, types.types if isinstance(types, JobTypes) else {})
+    if isinstance(site, Site):
+        attempt(lambda: _try_apptainer(site, catalogue))
+        if isinstance(types, JobTypes):
+            before = len(found)
+            attempt(lambda: check_site_against_types(site, types))
+            if len(found) == before:
+                real = catalogue if isinstance(catalogue, Catalogue) and catalogue.images else None
+                found += _job_problems(site, types, real)
+    return list(dict.fromkeys(found))
+
+
+def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Iterator[str]:
+    for name, image in catalogue.images.items():
+        for version, builds in image.versions.items():
+            for build in builds:
+                where = f"{catalogue.path}: {name} {version} ({build.variant})"
+                yield from (f"{where}: {each}" for each in _file_problems(catalogue, build))
+    for image_name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
+        if image_name not in catalogue.images:
+            users = [name for name, kind in types.items() if kind.image == image_name]
+            yield (
+                f'{catalogue.path}: there is no image "{image_name}", which job types '
+                f"{', '.join(users[:3])}{' …' if len(users) > 3 else ''} use"
+                f"{nearest(image_name, list(catalogue.images))}"
+            )
+
+
+def _file_problems(catalogue: Catalogue, build: Build) -> Iterator[str]:
+    """What a short look shows; ``relion-dispatch images verify`` reads the whole file."""
+    path = catalogue.path.parent / build.path
+    try:
+        header = read_header(path)
+    except ImageError as error:
+        yield str(error)
+        return
+    if build.sif_id and (header.sif_id, header.size) != (build.sif_id, build.size):
+        yield (
+            f"the file {path} is not the one that was added ({header.size} bytes with SIF id "
+            f"{header.sif_id}, added with {build.size} and {build.sif_id}): put that one back, or "
+            "add the new one as a variant or version of its own."
+        )
+    if build.weights and not (catalogue.path.parent / build.weights).is_dir():
+        yield f"the folder of weights {catalogue.path.parent / build.weights} does not exist."
+
+
+def _try_apptainer(site: Site, catalogue: object) -> None:
+    """Ask Apptainer for its version, and start the first image that is here and for this machine.
+
+    Raises:
+        ImageError: that does not work, as without user namespaces or /dev/fuse.
+    """
+    program, options = site.apptainer.program, site.apptainer.options
+    apptainer.version(program)
+    path = _first_image(catalogue) if isinstance(catalogue, Catalogue) else None
+    if path:
+        apptainer.inside(program, path, "exit 0", options, timeout=_START)
+
+
+def _first_image(catalogue: Catalogue) -> Path | None:
+    for image in catalogue.images.values():
+        for build in (build for builds in image.versions.values() for build in builds):
+            path = catalogue.path.parent / build.path
+            with suppress(ImageError):
+                if read_header(path).architecture in (ours(), "unknown"):
+                    return path
+    return None
+
+
+def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
+    """Plan a made-up job of every type, render its template, and let bash read the script."""
+    found = list(_uncompiled_templates())
+    known = set(DECIDING_PARAMETERS)
+    same: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
+        for name, kind in types.types.items():
+            if not kind.matches_jobs:
+                continue
+            try:
+                plan = sample_plan(name, configuration, Path(folder))
+                scripts = [job_script(plan, NO_TOKEN)]
+                scheduler = site.schedulers[plan.scheduler]
+                if scheduler.watcher:
+                    scripts.append(watcher_script(plan, scheduler, NO_TOKEN))
+            except DispatchError as error:
+                same.setdefault(str(error), []).append(name)
+                continue
+            if catalogue and plan.image and plan.image.name in catalogue.images:
+                for problem in _without_image(site, plan, plan.image.name, catalogue):
+                    same.setdefault(problem, []).append(name)
+            if host.which(plan.submit_command[0]) is None:
+                found.append(
+                    f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
+                    f'command "{plan.submit_command[0]}" is not found.'
+                )
+            known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
+            for script in scripts:
+                read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+                if read.returncode != 0:
+                    said = read.stderr.strip()
+                    found.append(f'job type "{name}", template {plan.template}: {said}')
+    # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
+    found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
+    return found + list(_unused_parameters(site, types, known))
+
+
+def _named(types: list[str]) -> str:
+    if len(types) == 1:
+        return f'job type "{types[0]}"'
+    more = f" and {len(types) - 3} more" if len(types) > 3 else ""
+    return f"job types {', '.join(json.dumps(name) for name in types[:3])}{more}"
+
+
+def _without_image(site: Site, plan: Plan, image: str, catalogue: Catalogue) -> Iterator[str]:
+    """The partitions of a job for which the catalogue has no image that serves it."""
+    for partition in partition_names(plan.job_parameters, None, site):
+        shape = site.partitions.get(partition or "")
+        needs = Needs(
+            gpu=site.apptainer.gpu_kind if plan.uses_gpu and not _has_no_gpu(shape) else None,
+            partition=partition,
+            signed_by=tuple(site.apptainer.signed_by),
+        )
+        try:
+            choose(catalogue, image, {}, needs, Path(PIN_FILE))
+        except DispatchError as error:
+            yield str(error)
+
+
+def _has_no_gpu(shape: Partition | None) -> bool:
+    return shape is not None and shape.gpus == 0
+
+
+def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:
+    """job_parameters that no template prints and no decision reads: misspelt, most likely."""
+    sources = _template_sources()
+    for name, kind in types.types.items():
+        for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}:
+            if key not in known and not re.search(rf"\bjob\.{re.escape(key)}\b", sources):
+                yield (
+                    f'job type "{name}", key "job_parameters.{key}": no template uses it'
+                    f"{nearest(key, sorted(known))}"
+                )
+
+
+def _uncompiled_templates() -> Iterator[str]:
+    """Templates that Jinja cannot read, also those that no job type uses."""
+    env = environment(template_folders())
+    for name in env.list_templates(filter_func=lambda name: name.endswith(".j2")):
+        try:
+            env.get_template(name)
+        except Exception as error:
+            line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+            yield f"Template {name}{line}: {error}"
+
+
+def _template_sources() -> str:
+    env = environment(template_folders())
+    loader = env.loader
+    assert loader is not None
+    return "\n".join(
+        loader.get_source(env, name)[0] for name in env.list_templates() if name.endswith(".j2")
+    )

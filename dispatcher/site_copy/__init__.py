@@ -1,1 +1,0 @@
-"""A site as one file, and set up again elsewhere: what ``relion-dispatch site …`` does."""
