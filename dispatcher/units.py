@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .errors import ConfigError
 
-__all__ = ["Size", "bytes_of", "read_size"]
+__all__ = ["Size", "bytes_of", "count", "gigabytes", "read_size"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(([KMGT]?)(?:i?B)?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -39,3 +39,14 @@ def bytes_of(size: int | str | None, where: str) -> int | None:
     if found is None:
         raise ConfigError(f'{where}: expected bytes or a size like "32G", found "{size}"')
     return int(found.number * found.unit)
+
+
+def count(number: int, noun: str) -> str:
+    """'1 class', '3 classes', '2 GPUs'."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def gigabytes(size: int) -> str:
+    """Bytes for people: 32212254720 -> '32.2 GB' (10^9 bytes)."""
+    return f"{size / 1e9:.1f} GB"

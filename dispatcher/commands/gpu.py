@@ -99,7 +99,7 @@ def fit(
     from ..config.site import load_site
     from ..errors import ConfigError
     from ..gpu.fit import Question, answer, refinement
-    from ..relion.pipeline_version import major_minor
+    from ..relion.version import major_minor
     from ..units import bytes_of
 
     version = major_minor(relion) if relion else None

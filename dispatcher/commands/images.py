@@ -144,8 +144,8 @@ def list_images(
     """List versions and variants, and how their files stand."""
     import json
 
-    from ..config.site import config_path
-    from ..images.choice import load_catalogue
+    from ..config.catalogue import load_catalogue
+    from ..config.places import config_path
     from ..images.verify import at_a_glance, listed
     from .text_table import text_table
 
@@ -187,8 +187,9 @@ def verify(
 
     Status 1 if something is wrong.
     """
-    from ..config.site import config_path, load_site
-    from ..images.choice import load_catalogue
+    from ..config.catalogue import load_catalogue
+    from ..config.places import config_path
+    from ..config.site import load_site
     from ..images.verify import listed
     from ..images.verify import verify as verify_images
 

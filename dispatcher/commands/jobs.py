@@ -30,12 +30,12 @@ def status(
     more, is told to RELION as failed, with the reason in its run.err.
     """
     from ..config.site import load_site
-    from ..jobs.repair import looked_and_reconciled
-    from ..relion.pipeline_version import project_folder
+    from ..jobs.repair import refresh_and_report_lost
+    from ..relion.pipeline import project_folder
 
     project, site = project_folder(), load_site()
     while True:
-        jobs, told = looked_and_reconciled(project, site)
+        jobs, told = refresh_and_report_lost(project, site)
         shown = _as_json(jobs, watch) if as_json else _as_table(jobs)
         if watch and not as_json and sys.stdout.isatty():
             print("\x1b[H\x1b[2J", end="")
@@ -87,7 +87,7 @@ def cancel(
     from ..config.site import load_site
     from ..jobs.cancel import cancel as cancel_job
     from ..jobs.project_jobs import find_job
-    from ..relion.pipeline_version import project_folder
+    from ..relion.pipeline import project_folder
 
     project, site = project_folder(), load_site()
     print(cancel_job(project, site, find_job(project, job)))
@@ -105,15 +105,15 @@ def watch(
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
-    from ..jobs.repair import looked_and_reconciled
-    from ..relion.pipeline_version import project_folder
+    from ..jobs.repair import refresh_and_report_lost
+    from ..relion.pipeline import project_folder
 
     project = project_folder()
     while True:
         failed = False
         try:
             site = load_site()
-            jobs, told = looked_and_reconciled(project, site)
+            jobs, told = refresh_and_report_lost(project, site)
             for sentence in told:
                 print(sentence, flush=True)
             for sentence in cancel_aborted(project, site, jobs):

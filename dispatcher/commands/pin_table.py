@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..images.choice import Catalogue
+from ..config.catalogue import Catalogue
 from ..images.pins import Pin
 from ..jobs.history import History, jobs_with
 from .text_table import text_table

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
-from ..images.choice import Catalogue, load_catalogue
+from .catalogue import Catalogue, load_catalogue
 from .job_types import JobTypes, check_job_parameters, load_job_types
 from .json_files import nearest
-from .site import Site, config_path, load_site
+from .places import config_path
+from .site import Site, load_site
 
 __all__ = ["Configuration", "check_site_against_types", "load_configuration"]
 

@@ -10,16 +10,15 @@ import copy
 import json
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, WriteError
 from ..host.file_lock import locked
-from .json_text import as_text
 
-__all__ = ["COMMENT", "check_folder", "edit", "held"]
+__all__ = ["COMMENT", "as_text", "check_folder", "edit", "held"]
 
 COMMENT = "__comment__"
 
@@ -166,3 +165,56 @@ def _owner(folder: Path) -> str:
         return pwd.getpwuid(found).pw_name
     except KeyError:
         return f"user {found}"
+
+
+_WIDTH = 100  # columns
+
+
+_STEP = "  "
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """The object as text: keys in the order they have, and a new line at the end."""
+    return _laid_out(content, "", 0) + "\n"
+
+
+def _laid_out(value: Any, margin: str, used: int) -> str:
+    """`value` as text on lines that begin with `margin`, the first with `used` columns taken."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value:
+        return line
+    inner = margin + _STEP
+    if margin and _is_flat(value) and used + len(line) < _WIDTH:
+        return line
+    if isinstance(value, list):
+        if not any(isinstance(each, dict | list) for each in value):
+            return f"[\n{_filled(value, inner)}\n{margin}]"
+        items = [inner + _laid_out(each, inner, len(inner)) for each in value]
+        return "[\n" + ",\n".join(items) + f"\n{margin}]"
+    items = []
+    for key, each in value.items():
+        start = f"{inner}{json.dumps(key, ensure_ascii=False)}: "
+        items.append(start + _laid_out(each, inner, len(start)))
+    return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether there is no object inside."""
+    inside = value.values() if isinstance(value, dict) else value
+    return not any(isinstance(each, dict) or not _is_flat_list(each) for each in inside)
+
+
+def _is_flat_list(value: Any) -> bool:
+    return not isinstance(value, list) or _is_flat(value)
+
+
+def _filled(values: list[Any], margin: str) -> str:
+    """The values of a long list, as many on each line as fit."""
+    lines: list[str] = []
+    for number, value in enumerate(values):
+        word = json.dumps(value, ensure_ascii=False) + ("," if number < len(values) - 1 else "")
+        if lines and len(lines[-1]) + 1 + len(word) <= _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(margin + word)
+    return "\n".join(lines)

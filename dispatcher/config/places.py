@@ -5,13 +5,21 @@ In an installed wheel they are inside the package, in a checkout at its top leve
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["own_path", "shipped_folder", "site_folder"]
+__all__ = [
+    "code_digest",
+    "config_path",
+    "own_path",
+    "shipped_folder",
+    "site_folder",
+    "template_folders",
+]
 
 
 def shipped_folder() -> Path:
@@ -53,3 +61,32 @@ def own_path(name: str, folder: bool = False) -> Path | None:
     raise ConfigError(
         f"{path} {why}: put the right one there, or take it away to use what is shipped."
     )
+
+
+def config_path(name: str) -> Path:
+    """The site's own file of that name where there is one, else the shipped one.
+
+    Raises:
+        ConfigError: something else lies in its place.
+    """
+    return own_path(name) or shipped_folder() / "config" / name
+
+
+def template_folders() -> list[Path]:
+    """Where templates are looked for: the site's folder where it has one, then the shipped one.
+
+    Raises:
+        ConfigError: the site's is no folder.
+    """
+    own = own_path("job_template", folder=True)
+    return [*([own] if own else []), shipped_folder() / "job_template"]
+
+
+def code_digest() -> str:
+    """The digest of the dispatcher's own Python files, by name and content."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigError
@@ -16,18 +15,10 @@ from ..units import bytes_of
 from .gpu_constants import HardwareConstants
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json
-from .places import own_path, shipped_folder, site_folder
+from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
 
-__all__ = [
-    "Apptainer",
-    "Mpi",
-    "Partition",
-    "Site",
-    "checked_site",
-    "config_path",
-    "load_site",
-]
+__all__ = ["Apptainer", "Mpi", "Partition", "Site", "checked_site", "load_site"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,15 +120,6 @@ class Site:
     def shares_through_mps(self) -> bool:
         """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
         return self.mps and self.apptainer.gpu_kind == "nvidia"
-
-
-def config_path(name: str) -> Path:
-    """The site's own file of that name where there is one, else the shipped one.
-
-    Raises:
-        ConfigError: something else lies in its place.
-    """
-    return own_path(name) or shipped_folder() / "config" / name
 
 
 def load_site() -> Site:

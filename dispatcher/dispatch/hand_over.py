@@ -13,7 +13,7 @@ from ..errors import SubmitError
 from ..jobs.claim import give_up
 from ..jobs.record import note
 from ..planning.plan import Plan
-from ..scheduler.queue import ask_queue
+from ..scheduler.calls import ask_queue
 from ..scheduler.submit import Submitted, submit
 from .second_call import give_way
 

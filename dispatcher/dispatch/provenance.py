@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..config.code_digest import code_digest
-from ..config.places import shipped_folder
-from ..config.site import config_path
+from ..config.places import code_digest, config_path, shipped_folder, template_folders
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
 from ..host.programs import which
 from ..images.apptainer import version
-from ..job_script.templates import template_folders
 from ..planning.plan import Plan
 
 __all__ = ["provenance"]

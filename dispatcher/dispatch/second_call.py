@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..jobs.hook_note import hook_at_work, is_being_submitted, is_this_process
 from ..jobs.record import note, read_record
+from ..jobs.tell import tell
 from ..planning.plan import Plan
 from ..refusal import say
-from ..relion.exit_files import ABORT_NOW, end_of, exit_file, tell
+from ..relion.exit_files import ABORT_NOW, end_of, exit_file
 
 __all__ = ["give_way", "submitted_before"]
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "runtime_folder"]
+from ..errors import SubmitError
+
+__all__ = ["cache_folder", "local_lock", "runtime_folder"]
 
 
 def private_folder(folder: Path) -> Path | None:
@@ -37,3 +39,18 @@ def runtime_folder() -> Path | None:
     """
     own = os.environ.get("RELION_DISPATCH_RUNTIME")
     return private_folder(Path(own or f"/tmp/relion-dispatch-{os.getuid()}"))
+
+
+def local_lock() -> Path:
+    """The lock's file; job scripts take it by themselves.
+
+    Raises:
+        SubmitError: no private folder can be had for it.
+    """
+    folder = runtime_folder()
+    if folder is None:
+        raise SubmitError(
+            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove it, "
+            "or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
+        )
+    return folder / "local.lock"

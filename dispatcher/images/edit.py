@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..config import edit as site_json
+from ..config.catalogue import Build, Catalogue, Image, checked_catalogue, load_catalogue
+from ..config.json_files import nearest
 from ..config.places import site_folder
-from .choice import checked_catalogue, load_catalogue
+from ..errors import ImageError
 
-__all__ = ["COMMENT", "check_editable", "edit", "entry", "put"]
+__all__ = ["COMMENT", "builds_of", "check_editable", "edit", "entry", "image_named", "put"]
 
 COMMENT = site_json.COMMENT
 
@@ -83,3 +85,33 @@ def put(
         present.update({**comment, **build})
     if default:
         image["default"] = version
+
+
+def builds_of(catalogue: Catalogue, name: str, version: str) -> list[Build]:
+    """The builds of an image's version, as someone names them.
+
+    Raises:
+        ImageError: there is no such image, or no such version of it.
+    """
+    versions = image_named(catalogue, name).versions
+    if version not in versions:
+        raise ImageError(
+            f"The catalogue {catalogue.path} has no {name} {version}"
+            f"{nearest(version, list(versions)) or '.'} It has {', '.join(versions)}."
+        )
+    return versions[version]
+
+
+def image_named(catalogue: Catalogue, name: str) -> Image:
+    """The image of that name, as someone gives it.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if name not in catalogue.images:
+        raise ImageError(
+            f'There is no image "{name}" in the catalogue {catalogue.path}'
+            f"{nearest(name, list(catalogue.images)) or '.'} It has "
+            f"{', '.join(catalogue.images) or 'none'}."
+        )
+    return catalogue.images[name]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..config.catalogue import Build, Catalogue
 from ..config.json_files import nearest
 from ..errors import ImageError
-from .choice import Build, Catalogue, Choice
+from .choice import Choice
 from .integrity import sha256_of, verified
 from .pins import PIN_FILE, Pin
 from .sif import read_header

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..config.catalogue import Build, Catalogue
 from ..config.site import Site
 from ..errors import DispatchError, ImageError
 from . import apptainer
-from .by_name import builds_of, image_named
-from .choice import Build, Catalogue
-from .edit import edit, entry
+from .edit import builds_of, edit, entry, image_named
 from .integrity import sha256_of
 from .sif import read_header
 

@@ -22,24 +22,13 @@ from jinja2 import (
 )
 from markupsafe import Markup
 
-from ..config.places import own_path, shipped_folder
 from ..errors import TemplateError
 from ..host.private_folders import cache_folder
 from ..host.shell_words import quote
 
-__all__ = ["environment", "nearest_template", "render", "template_folders"]
+__all__ = ["environment", "render"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def template_folders() -> list[Path]:
-    """Where templates are looked for: the site's folder where it has one, then the shipped one.
-
-    Raises:
-        ConfigError: the site's is no folder.
-    """
-    own = own_path("job_template", folder=True)
-    return [*([own] if own else []), shipped_folder() / "job_template"]
 
 
 def environment(folders: Sequence[Path]) -> Environment:
@@ -120,23 +109,6 @@ def _directive(value: Any) -> Markup:
             "backslashes, backticks or dollar signs."
         )
     return Markup(f'"{text}"')
-
-
-def nearest_template(env: Environment, lineage: Sequence[str], named: str | None = None) -> str:
-    """The template of the leaf-most type that has one, or the one that the config names.
-
-    Raises:
-        TemplateError: there is none.
-    """
-    known = set(env.list_templates(filter_func=lambda name: name.endswith(".sh.j2")))
-    wanted = [f"{name}.sh.j2" for name in ([named] if named else reversed(lineage))]
-    for name in wanted:
-        if name in known:
-            return name
-    raise TemplateError(
-        f"There is no job template for {' → '.join(lineage)}: expected one of "
-        f"{', '.join(wanted)} in {' or '.join(map(str, template_folders()))}."
-    )
 
 
 def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:

@@ -9,13 +9,14 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..config.endings import load_endings
+from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
-from ..images.container import NodeWord
+from ..planning.launch import NodeWord
 from ..planning.plan import Plan
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
-from .templates import environment, render, template_folders
+from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "job_script", "job_variables"]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError
-from ..relion.exit_files import ABORT_NOW, end_of, tell
+from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.calls import call
 from .project_jobs import Job, look
+from .tell import tell
 
 __all__ = ["cancel", "cancel_aborted"]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .record import SUBMISSION
+from ..relion.submission import SUBMISSION
 
 __all__ = ["HOOK", "at_work", "hook_at_work", "is_being_submitted", "is_this_process"]
 

@@ -14,10 +14,11 @@ from ..errors import InputError
 from ..relion import job_star
 from ..relion.exit_files import ABORT_NOW, end_of
 from ..relion.pipeline import read_processes
-from ..relion.submission import is_from_our_template
-from ..scheduler.queue import Queue, QueuedJob, ask_queue
+from ..relion.submission import SUBMISSION, is_from_our_template
+from ..scheduler.answers import Queue, QueuedJob
+from ..scheduler.calls import ask_queue
 from .hook_note import hook_at_work
-from .record import RECORD, SUBMISSION, read_record
+from .record import RECORD, read_record
 
 __all__ = ["Job", "find_job", "look"]
 

@@ -16,20 +16,12 @@ from ..errors import WriteError
 from ..host.atomic_files import write_atomically
 from ..host.file_lock import locked
 from ..refusal import say
+from ..relion.submission import SUBMISSION
 
-__all__ = [
-    "RECORD",
-    "SUBMISSION",
-    "as_text",
-    "change_record",
-    "folder_locked",
-    "note",
-    "read_record",
-]
+__all__ = ["RECORD", "as_text", "change_record", "folder_locked", "note", "read_record"]
 
 RECORD = "dispatch.json"
 LOCK = ".dispatch.json.lock"
-SUBMISSION = "run_submit.script"
 
 
 @contextmanager

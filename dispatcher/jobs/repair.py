@@ -9,24 +9,26 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import remove_unfinished
-from ..relion.exit_files import End, control_folder, look_again, tell
-from ..scheduler.end import ask_end
+from ..relion.exit_files import End, control_folder, look_again
+from ..relion.submission import SUBMISSION
+from ..scheduler.calls import ask_end, try_call
 from .claim import give_up, is_claimed
 from .hook_note import HOOK, hook_at_work, is_being_submitted
-from .mend import mend
 from .project_jobs import Job, look
-from .record import RECORD, SUBMISSION
-from .watcher import WATCHER
+from .record import RECORD, change_record
+from .tell import tell
+from .watcher import WATCHER, submit_watcher
 
-__all__ = ["is_lost", "looked_and_reconciled"]
+__all__ = ["is_lost", "mend", "refresh_and_report_lost"]
 
 GRACE = 5  # seconds in which a job's last files may still be on their way
 
 
-def looked_and_reconciled(
+def refresh_and_report_lost(
     project: Path, site: Site, names: Collection[str] = ()
 ) -> tuple[list[Job], list[str]]:
     """The project's jobs, and a sentence for each whose end RELION was told just now.
@@ -118,3 +120,32 @@ def _why(job: Job, project: Path) -> str | None:
     assert job.scheduler
     why = ask_end(job.scheduler, str(job_id or ""), project)
     return why and f"The job ended before its script could tell, because {why}."
+
+
+def mend(jobs: Sequence[Job], project: Path) -> None:
+    """Add each job's id to its record, submit its watcher, cancel what RELION was told to be over.
+
+    What does not succeed is left to the next look.
+    """
+    for job in jobs:
+        if not (job.queue and job.queued and job.record and job.scheduler):
+            continue
+        if "refused" in job.record:
+            for each in job.living if job.scheduler.cancel_command else []:
+                command = filled(job.scheduler.cancel_command, job_id=each.job_id)
+                try_call(job.scheduler, command, project)
+        elif not is_being_submitted(job.record, job.folder):
+            with suppress(WriteError):
+                _complete(job, project)
+
+
+def _complete(job: Job, project: Path) -> None:
+    assert job.record and job.scheduler
+    if not job.living:
+        return
+    job_id = job.living[0].job_id
+    if job.record.get("job_id") is None:
+        change_record(job.folder, job.token, job_id=job_id)
+    if job.scheduler.watcher and "watcher" not in job.record and (job.folder / WATCHER).exists():
+        watcher = submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+        change_record(job.folder, job.token, watcher=watcher)

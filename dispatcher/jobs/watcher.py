@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..config.places import template_folders
 from ..config.scheduler import Scheduler, filled
 from ..errors import DispatchError
-from ..job_script.templates import environment, render, template_folders
+from ..job_script.templates import environment, render
 from ..job_script.variables import job_variables
 from ..planning.plan import Plan
+from ..relion.submission import SUBMISSION
 from ..scheduler.submit import submit_without_retry
-from .record import SUBMISSION
 
 __all__ = ["WATCHER", "submit_watcher", "watcher_script"]
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from ..errors import DoesNotFit
-from ..sentences import count, gigabytes
+from ..units import count, gigabytes
 from . import gpu_memory
 from .refinement import Refinement
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ..errors import DoesNotFit
-from ..sentences import count, gigabytes
+from ..units import count, gigabytes
 from .gpu_memory import transform_size
 from .refinement import Refinement
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..memory.card import Card
 from ..memory.host_memory import Node
-from ..sentences import count, gigabytes
+from ..units import count, gigabytes
 from .layouts import Layout
 
 __all__ = ["Limits", "threads_on_gpu", "within_cores"]

@@ -9,30 +9,30 @@ from typing import Any
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.site import Site, config_path
+from ..config.places import config_path, template_folders
+from ..config.site import Site
 from ..errors import ConfigError, InputError
-from ..host.local_lock import local_lock
+from ..host.private_folders import local_lock
 from ..host.shell_words import split
 from ..images import integrity
 from ..images.choice import Choice
-from ..images.container import command_prefix
-from ..images.image_used import as_used_before
-from ..images.pins import PIN_FILE, Pin, pins
-from ..job_script.templates import environment, nearest_template, template_folders
+from ..images.pins import PIN_FILE, Pin, check_against_pin, pins
 from ..memory import particle_count
 from ..memory import read_refinement as refinement_of_command
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
-from ..relion.pipeline_version import older_than_pipeline
+from ..relion.pipeline import older_than_pipeline
 from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from . import resources
 from .gpus_here import gpus_here
+from .launch import command_prefix
 from .placement import Placeable, leafmost, place
 from .plan import Plan, PlannedCommand
 from .rewrite import rewrite
+from .template_name import nearest_template
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -108,7 +108,7 @@ def make_plan(
     reasons += placed.reasons
     settled, image = placed.settled, placed.image
     if image:
-        image = as_used_before(image, configuration.catalogue, pinned, pin_file, verified)
+        image = check_against_pin(image, configuration.catalogue, pinned, pin_file, verified)
 
     script = f"{submission.job}/run_submit.script.run"
     commands = tuple(
@@ -125,7 +125,6 @@ def make_plan(
         and settled.fit is not None
         and settled.fit.ranks_per_gpu > 1
     )
-    env = environment(template_folders())
     return Plan(
         name=submission.job,
         project=project,
@@ -135,7 +134,7 @@ def make_plan(
         label=label,
         job_type=job_type,
         lineage=names,
-        template=nearest_template(env, names, leafmost(levels, "template")),
+        template=nearest_template(names, leafmost(levels, "template")),
         scheduler=scheduler_name,
         directives=scheduler.directives or scheduler_name,
         submit_command=(*(submit_command or scheduler.submit_command), script),

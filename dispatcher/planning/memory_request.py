@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory.host_memory import HostMemory
-from ..sentences import gigabytes
-from ..units import read_size
+from ..units import gigabytes, read_size
 
 __all__ = ["memory_request"]
 

@@ -14,11 +14,11 @@ from ..errors import DispatchError, DoesNotFit, ImageError
 from ..images.choice import Choice, Needs, choose, version_of
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
-from ..relion.command import Command
+from ..relion.command import Command, called_programs
 from ..relion.job_star import JobStar
-from ..relion.pipeline_version import major_minor
-from ..relion.programs import called_programs, lookup
+from ..relion.programs import lookup
 from ..relion.submission import Submission
+from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
 from .resources import Resources, Wanted

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import __version__
 from ..images.choice import Choice
 from ..relion.command import Command
-from ..sentences import count
+from ..units import count
 
 __all__ = ["Plan", "PlannedCommand"]
 

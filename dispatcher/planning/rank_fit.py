@@ -1,7 +1,7 @@
 """How many ranks a job runs with, on how many of its GPUs, and with how many threads each.
 
-What is wanted is a maximum; RELION's rules (:mod:`dispatcher.planning.layouts`), the GPUs' memory, the
-cores and the host memory of a node bring it down. A pure decision: numbers in, numbers and one
+What is wanted is a maximum; RELION's rules (`planning.layouts`), the GPUs' memory, the cores
+and the host memory of a node bring it down. A pure decision: numbers in, numbers and one
 sentence per decision out.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..memory.card import Card
-from ..sentences import count
+from ..units import count
 from .layouts import Layout
 
 __all__ = ["cap_reason", "layout_reason", "unused_reason"]

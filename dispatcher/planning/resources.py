@@ -13,8 +13,7 @@ from ..memory.host_memory import Node, Particles
 from ..memory.refinement import Refinement
 from ..relion.command import Command
 from ..relion.programs import lookup
-from ..sentences import count
-from ..units import bytes_of
+from ..units import bytes_of, count
 from .memory_request import memory_request
 from .rank_fit import RankFit
 from .rank_fit import fit as fit_ranks

@@ -7,16 +7,16 @@ are kept as the words they were; parameters are a view on them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 from ..errors import InputError
 from ..host.shell_words import Word, split
-from .programs import FILE_TOOLS, strip_mpi
+from .programs import FILE_TOOLS, lookup, strip_mpi
 
-__all__ = ["Command", "is_option", "parse_command"]
+__all__ = ["Command", "called_programs", "is_option", "parse_command"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)
@@ -166,3 +166,17 @@ def parse_command(line: str) -> Command:
         words = split(line[: found.start()])[1:]
         redirect = (found[1], split(found[2])[0])
     return Command("shell", executable, words, text, redirect)
+
+
+def called_programs(commands: Iterable[Command]) -> tuple[str, ...]:
+    """The RELION programs that the commands need by name: their own, those that these start, and
+    those named as a value (``--fn_topaz_exe relion_python_topaz``). None that is given with a path.
+    """
+    names: dict[str, None] = {}
+    for command in commands:
+        if command.kind == "relion":
+            calls = lookup(command.program).calls
+            called = [name for option, name in calls.items() if option in command]
+            values = [word for word in command.argv[1:] if word.startswith("relion_python_")]
+            names.update(dict.fromkeys([command.program, *called, *values]))
+    return tuple(name for name in names if re.fullmatch(r"relion_\w+", name))

@@ -5,14 +5,10 @@ From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from .command import Command
-
-__all__ = ["FILE_TOOLS", "Program", "called_programs", "lookup", "strip_mpi"]
+__all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
 
 # What RELION itself writes beside its programs; these run on the host, outside any image.
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
@@ -78,20 +74,6 @@ _PROGRAMS = {
 def lookup(program: str) -> Program:
     """What the program (with or without ``_mpi``) takes; nothing special for an unknown one."""
     return _PROGRAMS.get(strip_mpi(program), Program())
-
-
-def called_programs(commands: Iterable[Command]) -> tuple[str, ...]:
-    """The RELION programs that the commands need by name: their own, those that these start, and
-    those named as a value (``--fn_topaz_exe relion_python_topaz``). None that is given with a path.
-    """
-    names: dict[str, None] = {}
-    for command in commands:
-        if command.kind == "relion":
-            calls = lookup(command.program).calls
-            called = [name for option, name in calls.items() if option in command]
-            values = [word for word in command.argv[1:] if word.startswith("relion_python_")]
-            names.update(dict.fromkeys([command.program, *called, *values]))
-    return tuple(name for name in names if re.fullmatch(r"relion_\w+", name))
 
 
 def strip_mpi(program: str) -> str:

@@ -13,7 +13,13 @@ from pathlib import Path
 from ..errors import InputError
 from .command import Command, parse_command
 
-__all__ = ["Submission", "is_from_our_template", "parse_submission", "read_submission"]
+__all__ = [
+    "SUBMISSION",
+    "Submission",
+    "is_from_our_template",
+    "parse_submission",
+    "read_submission",
+]
 
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
@@ -154,3 +160,6 @@ def is_from_our_template(script: Path) -> bool:
             return f"\n{_COMMANDS}\n".encode() in stream.read(4096)
     except OSError:
         return False
+
+
+SUBMISSION = "run_submit.script"

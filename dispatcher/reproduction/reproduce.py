@@ -9,15 +9,15 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..config.configuration import Configuration
+from ..config.places import template_folders
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
 from ..images.container import mount_option
-from ..job_script.templates import environment, render, template_folders
+from ..job_script.templates import environment, render
 from ..relion.command import Command
 from .notes import notes
 from .random_seed import Seed, recorded_seed
-from .recorded_image import same_image
-from .recorded_inputs import Inputs, checked_inputs
+from .recorded_inputs import Inputs, checked_inputs, same_image
 from .recorded_job import RecordedJob, read_job
 
 __all__ = ["reproduction"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..host.programs import Finished
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "Queue", "QueuedJob", "read_answer", "read_queue", "why_ended"]
 
 
 class Answer(NamedTuple):
@@ -44,3 +45,82 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> Answer:
     )
     passing = any(re.search(each, everything, re.IGNORECASE) for each in scheduler.transient)
     return Answer("unclear" if passing or done.status < 0 else "refused", None, what)
+
+
+class QueuedJob(NamedTuple):
+    """A job in the queue, in the scheduler's own words; "" for what it does not tell.
+
+    `time` is what it has run so far. Jobs that were not dispatched have no token.
+    """
+
+    job_id: str
+    state: str
+    token: str
+    node: str = ""
+    reason: str = ""
+    time: str = ""
+
+
+class Queue(NamedTuple):
+    """The jobs of this user that a scheduler knows, ended ones of late included."""
+
+    scheduler: Scheduler
+    jobs: tuple[QueuedJob, ...]
+
+    def job(self, token: str, job_id: str | None = None) -> QueuedJob | None:
+        """The job with this token; of several, one that has not ended, else the first.
+
+        Where the token was taken from a job, as by an admin's change of its comment, its id tells.
+        """
+        found = self._found(token, job_id)
+        return next(iter(self.living(token, job_id)), None) or next(iter(found), None)
+
+    def living(self, token: str, job_id: str | None = None) -> list[QueuedJob]:
+        """The jobs of `job` that have not ended: a scheduler may have taken it twice."""
+        return [job for job in self._found(token, job_id) if not self.has_ended(job)]
+
+    def _found(self, token: str, job_id: str | None) -> list[QueuedJob]:
+        return [
+            job for job in self.jobs if (job.token == token if job.token else job.job_id == job_id)
+        ]
+
+    def has_ended(self, job: QueuedJob) -> bool:
+        """Whether it is over."""
+        return job.state in self.scheduler.ended
+
+    def is_pending(self, job: QueuedJob) -> bool:
+        """Whether it has not started."""
+        return job.state in self.scheduler.pending
+
+
+def read_queue(scheduler: Scheduler, printed: str) -> Queue:
+    """Read the queue command's output; lines that the pattern does not match are others' jobs."""
+    return Queue(scheduler, tuple(_jobs(scheduler, printed)))
+
+
+def _jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
+    pattern = re.compile(scheduler.queue_pattern or "(?!)", re.MULTILINE)
+    for found in pattern.finditer(printed):
+        groups = found.groupdict()
+        yield QueuedJob(
+            groups["id"],
+            groups["state"],
+            groups["token"] or "",
+            *(groups.get(name) or "" for name in ("node", "reason", "time")),
+        )
+
+
+def why_ended(scheduler: Scheduler, printed: str) -> str:
+    """One clause on the end of a job, from what the end command printed ("" for nothing).
+
+    The watcher's script (``watcher.sh.j2``) reads the same output in the same way.
+
+    >>> slurm = Scheduler(submit_command=["sbatch"], ends={"TIMEOUT": "too late"}, facts=["State"])
+    >>> why_ended(slurm, "JobId=1 State=TIMEOUT Nodes=1")
+    'too late (State=TIMEOUT)'
+    """
+    matching = (says for text, says in scheduler.ends.items() if text in printed)
+    says = next(matching, scheduler.unknown_end)
+    words = ((word, *word.partition("=")) for word in printed.split())
+    facts = ", ".join(word for word, name, _, value in words if value and name in scheduler.facts)
+    return f"{says} ({facts})" if facts else says

@@ -7,14 +7,16 @@ configuration says.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config.scheduler import Scheduler
+from ..config.scheduler import Scheduler, filled
 from ..host import programs as host
+from .answers import Queue, read_queue, why_ended
 
-__all__ = ["call", "start_detached", "try_call"]
+__all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
 
 
 def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished:
@@ -52,3 +54,31 @@ def _overriding() -> list[str]:
     """
     ours = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
     return [name for name in os.environ if name.startswith(ours)]
+
+
+def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
+    """Ask the scheduler; None where it does not answer, or where there is nothing to ask it with.
+
+    Commands can print an error and still end with status 0: an error is no answer either.
+    """
+    if not scheduler.queue_command:
+        return None
+    done = try_call(scheduler, scheduler.queue_command, project)
+    if (
+        done is None
+        or done.status != 0
+        or any(re.search(each, done.stderr) for each in scheduler.transient)
+    ):
+        return None
+    return read_queue(scheduler, done.stdout)
+
+
+def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
+    """Ask the scheduler why a job ended; None if it says that the job has not."""
+    done = None
+    if scheduler.end_command and job_id:
+        done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+    printed = done.stdout if done else ""
+    if any(text in printed for text in scheduler.alive):
+        return None
+    return why_ended(scheduler, printed)

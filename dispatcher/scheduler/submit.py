@@ -16,9 +16,8 @@ from typing import NamedTuple
 from ..config.scheduler import Scheduler, filled
 from ..errors import SubmitError
 from ..planning.plan import Plan
-from .answers import Answer, read_answer
-from .calls import call, start_detached
-from .queue import Queue, QueuedJob, ask_queue
+from .answers import Answer, Queue, QueuedJob, read_answer
+from .calls import ask_queue, call, start_detached
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
 

@@ -8,28 +8,31 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ..config.catalogue import Build, Catalogue, load_catalogue
 from ..config.configuration import Configuration, check_site_against_types
 from ..config.endings import load_endings
 from ..config.job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from ..config.json_files import nearest
-from ..config.site import Partition, Site, config_path, load_site
+from ..config.places import config_path, template_folders
+from ..config.site import Partition, Site, load_site
 from ..errors import DispatchError, ImageError
 from ..host import programs as host
 from ..images import apptainer
-from ..images.choice import Build, Catalogue, Needs, choose, load_catalogue
+from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
 from ..images.sif import ours, read_header
-from ..job_script.templates import environment, template_folders
+from ..job_script.templates import environment
 from ..job_script.variables import NO_TOKEN, job_script, job_variables
 from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
+from ..relion.programs import strip_mpi
 from .sample_jobs import sample_catalogue, sample_plan
-from .shadowed_types import shadowed
 
-__all__ = ["problems"]
+__all__ = ["problems", "shadowed"]
 
 _START = 60  # seconds, in which a container starts or never will
 
@@ -218,4 +221,26 @@ def _template_sources() -> str:
     assert loader is not None
     return "\n".join(
         loader.get_source(env, name)[0] for name in env.list_templates() if name.endswith(".j2")
+    )
+
+
+def shadowed(types: Mapping[str, JobType]) -> Iterator[tuple[str, str]]:
+    """Pairs (earlier, later) where every job of the later type already matches the earlier one."""
+    matching = [(name, kind) for name, kind in types.items() if kind.matches_jobs]
+    for at, (later, kind) in enumerate(matching):
+        for earlier, other in matching[:at]:
+            if _takes_all(other, kind):
+                yield earlier, later
+                break
+
+
+def _takes_all(wide: JobType, narrow: JobType) -> bool:
+    def within(inner: list[str], outer: list[str], covers: Callable[[str, str], bool]) -> bool:
+        return not outer or (bool(inner) and all(any(covers(i, o) for o in outer) for i in inner))
+
+    return (
+        within(narrow.match_command, wide.match_command, lambda i, o: strip_mpi(i) == strip_mpi(o))
+        and set(wide.match_parameter) <= set(narrow.match_parameter)
+        and set(wide.nomatch_parameter) <= set(narrow.nomatch_parameter)
+        and within(narrow.match_label, wide.match_label, fnmatchcase)
     )

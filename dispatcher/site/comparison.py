@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .. import __version__
-from ..config.code_digest import code_digest
-from ..config.site import config_path
+from ..config.catalogue import load_catalogue
+from ..config.places import code_digest, config_path
 from ..errors import ConfigError, ImageError
-from ..images.choice import Choice, load_catalogue
+from ..images.choice import Choice
 from .exported_images import choices, digest_now, weight_digests
 from .file import ExportedImage, ExportedText, SiteFile
 from .texts import shipped_texts, site_texts

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from .. import __version__
-from ..config.code_digest import code_digest
 from ..config.configuration import load_configuration
-from ..config.places import shipped_folder, site_folder
+from ..config.places import code_digest, shipped_folder, site_folder
 from ..config.site import Site
 from ..errors import ImageError
 from ..images import apptainer

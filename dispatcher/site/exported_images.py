@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..config.catalogue import Catalogue
 from ..errors import DispatchError, ImageError
-from ..images.choice import Catalogue, Choice
+from ..images.choice import Choice
 from ..images.integrity import sha256_of, verified
 from ..images.pins import PIN_FILE
 from .file import ExportedImage, Recipe

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..config.catalogue import Build
 from ..config.places import site_folder
 from ..errors import ImageError
-from ..images.choice import Build, Choice
+from ..images.choice import Choice
 from .exported_images import digest_now, weight_digests
 from .file import ExportedImage
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..config.catalogue import Build, Catalogue, Image
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, JobTypes
 from ..config.site import Site
-from ..images.choice import Build, Catalogue, Choice, Image
+from ..images.choice import Choice
 from ..memory.refinement import Refinement
 from ..planning.make_plan import make_plan
 from ..planning.plan import Plan

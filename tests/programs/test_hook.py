@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import __version__
-from dispatcher.config.code_digest import code_digest
+from dispatcher.config.places import code_digest
 from dispatcher.images.sif import read_header
 
 from ..waiting import wait_for

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.config.catalogue import load_catalogue
 from dispatcher.config.edit import held
-from dispatcher.images.choice import load_catalogue
 from dispatcher.site import rebuild as site_rebuild
 
 from ..sif_file import write_sif

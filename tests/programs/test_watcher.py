@@ -19,7 +19,7 @@ from dispatcher.config.configuration import load_configuration
 from dispatcher.jobs.record import as_text
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.scheduler.end import why_ended
+from dispatcher.scheduler.answers import why_ended
 
 from ..waiting import wait_for
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.catalogue import load_catalogue
 from dispatcher.errors import ConfigError, WriteError
 from dispatcher.host.file_lock import locked
-from dispatcher.images.choice import load_catalogue
 from dispatcher.images.edit import check_editable, edit, entry, put
 
 WriteSite = Callable[..., Path]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.catalogue import Build, Image
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.job_types import JobType, load_job_types
 from dispatcher.config.scheduler import Scheduler, Watcher
 from dispatcher.config.site import Apptainer, Mpi, Partition, Site, load_site
 from dispatcher.dispatch.provenance import provenance
-from dispatcher.images.choice import Build, Image
 from dispatcher.job_script.variables import NO_TOKEN, job_variables
 from dispatcher.planning.make_plan import plan_script
 

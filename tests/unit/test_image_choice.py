@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.catalogue import Catalogue, load_catalogue
 from dispatcher.errors import ConfigError, ImageError
-from dispatcher.images.choice import Catalogue, Choice, Needs, choose, load_catalogue
+from dispatcher.images.choice import Choice, Needs, choose
 from dispatcher.images.pins import PIN_FILE
-from dispatcher.relion.command import parse_command
-from dispatcher.relion.programs import called_programs
+from dispatcher.relion.command import called_programs, parse_command
 
 WriteSite = Callable[..., Path]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.config.catalogue import load_catalogue
 from dispatcher.config.site import load_site
-from dispatcher.images.choice import load_catalogue
 from dispatcher.images.edit import edit, entry, put
 from dispatcher.images.integrity import sha256_of
 from dispatcher.images.known_projects import remember

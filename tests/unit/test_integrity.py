@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.catalogue import Build
 from dispatcher.errors import ImageError
 from dispatcher.images import integrity
-from dispatcher.images.choice import Build, Choice
+from dispatcher.images.choice import Choice
 from dispatcher.images.integrity import sha256_of, usable, verified
 from dispatcher.images.sif import read_header
 

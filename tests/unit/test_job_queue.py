@@ -12,9 +12,8 @@ import pytest
 from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
-from dispatcher.scheduler.answers import read_answer
-from dispatcher.scheduler.end import why_ended
-from dispatcher.scheduler.queue import QueuedJob, ask_queue, read_queue
+from dispatcher.scheduler.answers import QueuedJob, read_answer, read_queue, why_ended
+from dispatcher.scheduler.calls import ask_queue
 
 DATA = Path(__file__).parents[1] / "data" / "slurm"
 

@@ -16,7 +16,8 @@ from dispatcher.config.site import load_site
 from dispatcher.images.known_projects import known_projects
 from dispatcher.images.pins import PIN_FILE, Pin, pins
 from dispatcher.jobs.history import jobs_with, read_history
-from dispatcher.relion.pipeline_version import major_version, older_than_pipeline, pipeline_major
+from dispatcher.relion.pipeline import older_than_pipeline, pipeline_major
+from dispatcher.relion.version import major_version
 
 from ..sif_file import write_sif
 

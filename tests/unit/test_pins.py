@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.catalogue import Build
 from dispatcher.errors import ConfigError
-from dispatcher.images.choice import Build, Choice
+from dispatcher.images.choice import Choice
 from dispatcher.images.pins import PIN_FILE, Pin, move, pins, settle
 
 

@@ -13,7 +13,7 @@ from dispatcher.relion import job_star
 from dispatcher.relion.command import Command, parse_command
 from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
-from dispatcher.site.shadowed_types import shadowed
+from dispatcher.site.check import shadowed
 
 from .conftest import CORPUS
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.config.places import template_folders
 from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
-from dispatcher.job_script.templates import template_folders
 from dispatcher.units import bytes_of
 
 WriteSite = Callable[..., Path]

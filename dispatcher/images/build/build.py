@@ -10,20 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import apptainer
+from ...config.catalogue import load_catalogue
+from ...config.site import Site
 from ...errors import ImageError, WriteError
 from ...host.file_lock import locked
 from ...host.programs import Finished
-from ..choice import load_catalogue
-from ..sif import read_header
-from ...config.site import Site
 from ...units import bytes_of
-from .failure import no_space, test_failure, what_failed
-from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
-from ..edit import check_editable
-from .definition import check
+from .. import apptainer
 from ..add import Added, Wanted, add, check_name, check_word
+from ..edit import check_editable
 from ..inspect import inspect
+from ..sif import read_header
+from .definition import check, no_space, test_failure, what_failed
+from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .recipes import Recipe
 from .streamed import ended_by_signals, streamed
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from ...config.json_files import load, nearest, read_json
-from ...errors import ConfigError, ImageError
 from ...config.places import own_path, shipped_folder, site_folder
+from ...errors import ConfigError, ImageError
 
 __all__ = ["Recipe", "find"]
 

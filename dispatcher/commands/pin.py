@@ -1,4 +1,4 @@
-"""The commands about a project: ``relion-dispatch pin`` and ``relion-dispatch reproduce``."""
+"""``relion-dispatch pin``: which image versions a project uses."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import typer
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..images.choice import Catalogue
+    from ..config.catalogue import Catalogue
     from ..jobs.history import History
 
-__all__ = ["pin", "reproduce"]
+__all__ = ["pin"]
 
 
 def pin(
@@ -42,13 +42,13 @@ def pin(
     'pin NAME VERSION' moves a pin. Run it in the project's folder. With --check the exit status is
     1 where project, catalogue and files differ.
     """
+    from ..config.catalogue import load_catalogue
     from ..config.json_files import nearest
-    from ..config.site import config_path
-    from ..images.choice import load_catalogue
+    from ..config.places import config_path
     from ..images.pin_check import differences
     from ..images.pins import pins
     from ..jobs.history import jobs_with, read_history
-    from ..relion.pipeline_version import project_folder
+    from ..relion.pipeline import project_folder
     from .pin_table import as_text, pin_table
 
     project = project_folder()
@@ -98,55 +98,10 @@ def _nothing_pinned(project: Path, catalogue: Catalogue) -> str:
     )
 
 
-def reproduce(
-    job: Annotated[
-        Path, typer.Argument(metavar="JOB", help="The job's folder, or one of its records.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="For the results, new or empty; else Reproduced/JOB."),
-    ] = None,
-    write: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the script to this file instead of printing it."),
-    ] = None,
-    accept_changed: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Go on although this input is not, or cannot be shown to be, what it was.",
-        ),
-    ] = None,
-) -> int:
-    """Write a script that runs a job's commands again.
-
-    With the same image, inputs and parameters; the results go to another folder. Where the image or
-    an input is not the same, the reason is told and nothing is written.
-    """
-    from ..config.configuration import load_configuration
-    from ..reproduction.reproduce import reproduction
-
-    accepted = [str(path) for path in accept_changed or []]
-    text, notes = reproduction(job, output, accepted, load_configuration())
-    if write is None:
-        sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
-    else:
-        from ..host.atomic_files import write_atomically
-
-        if write.exists():
-            raise InputError(f"{write} exists already: remove it, or name another file.")
-        write_atomically(write, text, "or name another file.")
-        write.chmod(0o755)
-        print(f"Written: {write}. Run it with `bash {write}`.")
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    return 0
-
-
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
     from ..config.site import load_site
     from ..errors import ConfigError
-    from ..images.by_name import builds_of
+    from ..images.edit import builds_of
     from ..images.known_projects import remember
     from ..images.pins import PIN_FILE, move
     from ..jobs.history import jobs_with
@@ -180,7 +135,7 @@ def _move(project: Path, name: str, version: str, catalogue: Catalogue, history:
 
 
 def _warnings(project: Path, versions: dict[str, str]) -> list[str]:
-    from ..relion.pipeline_version import older_than_pipeline
+    from ..relion.pipeline import older_than_pipeline
 
     found = (older_than_pipeline(project, each, name) for name, each in versions.items())
     return [warning for warning in found if warning]

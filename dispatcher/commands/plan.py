@@ -1,0 +1,49 @@
+"""``relion-dispatch plan`` and ``submit``: what becomes of RELION's script."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["plan", "submit"]
+
+
+Script = Annotated[
+    Path, typer.Argument(metavar="SCRIPT", help="RELION's script: JOB/run_submit.script.")
+]
+
+
+def submit(script: Script) -> int:
+    """Plan a job, write its job script, submit and record it. What RELION calls."""
+    from ..hook import main as hook
+
+    return hook([str(script)])
+
+
+def plan(
+    script: Script,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_script: Annotated[bool, typer.Option("--script", help="Print the job script.")] = False,
+) -> int:
+    """Show what would be submitted, and why. Writes nothing and submits nothing."""
+    from ..config.configuration import load_configuration
+    from ..job_script.variables import NO_TOKEN, job_script
+    from ..planning.make_plan import plan_script
+
+    planned = plan_script(script, load_configuration())
+    if as_script:
+        sys.stdout.write(job_script(planned, NO_TOKEN))
+    elif as_json:
+        print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
+    else:
+        job_script(planned, NO_TOKEN)  # a template's mistake belongs to the answer
+        print("\n".join(planned.summary))
+        print(f"scheduler {planned.scheduler}, template {planned.template}\n")
+        print("\n".join(planned.reasons))
+        for warning in planned.warnings:
+            print(f"warning: {warning}")
+    return 0

@@ -1,0 +1,66 @@
+"""``relion-dispatch relion`` and ``template``: RELION itself, from the project's image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+__all__ = ["relion", "template"]
+
+
+def template() -> int:
+    """Print the submission template's path, for RELION.
+
+    It belongs into RELION_QSUB_TEMPLATE.
+    """
+    from ..config.places import shipped_folder
+
+    # An installation names its copy, whose path stays when it is upgraded.
+    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
+    print(installed or shipped_folder() / "job_template" / "relion_template.sh")
+    return 0
+
+
+def relion(context: typer.Context) -> int:
+    """Start RELION, or another program, from the project's image.
+
+    Queue jobs from it are dispatched here. Without a program, RELION's GUI. Run it in the project's
+    folder.
+    """
+    from ..config.configuration import load_configuration
+    from ..images.choice import Needs, choose
+    from ..images.integrity import verified
+    from ..images.known_projects import remember
+    from ..images.pins import PIN_FILE, check_against_pin, pins
+    from ..session.launcher import run_session
+
+    if context.args[:1] in (["--help"], ["-h"]):
+        print(context.get_help())
+        return 0
+    project = Path.cwd()
+    configuration = load_configuration()
+    catalogue = configuration.catalogue
+    program = context.args[0] if context.args else "relion"
+    needs = Needs(
+        programs=(program,) if program.startswith("relion") else (),
+        signed_by=tuple(configuration.site.apptainer.signed_by),
+    )
+    pinned, pin_file = pins(project), project / PIN_FILE
+    versions = {name: pin.version for name, pin in pinned.items()}
+    image = choose(catalogue, "relion", versions, needs, pin_file)
+    image = check_against_pin(image, catalogue, pinned, pin_file, verified)
+    if "relion" in pinned:
+        remember(project, configuration.site)
+    return run_session(configuration.site, image.path, project, context.args, hook_argv())
+
+
+def hook_argv() -> list[str]:
+    """The arguments that dispatch a script in this very Python; the script's path follows."""
+    start = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parents[2])]

@@ -1,0 +1,58 @@
+"""``relion-dispatch reproduce``: a recorded job again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    job: Annotated[
+        Path, typer.Argument(metavar="JOB", help="The job's folder, or one of its records.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="For the results, new or empty; else Reproduced/JOB."),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the script to this file instead of printing it."),
+    ] = None,
+    accept_changed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Go on although this input is not, or cannot be shown to be, what it was.",
+        ),
+    ] = None,
+) -> int:
+    """Write a script that runs a job's commands again.
+
+    With the same image, inputs and parameters; the results go to another folder. Where the image or
+    an input is not the same, the reason is told and nothing is written.
+    """
+    from ..config.configuration import load_configuration
+    from ..reproduction.reproduce import reproduction
+
+    accepted = [str(path) for path in accept_changed or []]
+    text, notes = reproduction(job, output, accepted, load_configuration())
+    if write is None:
+        sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
+    else:
+        from ..host.atomic_files import write_atomically
+
+        if write.exists():
+            raise InputError(f"{write} exists already: remove it, or name another file.")
+        write_atomically(write, text, "or name another file.")
+        write.chmod(0o755)
+        print(f"Written: {write}. Run it with `bash {write}`.")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0
