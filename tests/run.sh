@@ -22,6 +22,7 @@ if [ "$part" != system ]; then
     "$python" -m ruff check --no-cache .
     "$python" -m ruff format --no-cache --check .
     "$python" -m mypy --cache-dir=/dev/null
+    "${python%/*}/lint-imports" --no-cache --no-logo
     "$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
 fi
 [ "$part" != unit ] || exit 0

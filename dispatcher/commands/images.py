@@ -63,9 +63,9 @@ def build(
     from ..config.places import site_folder
     from ..config.site import load_site
     from ..images.add import described
-    from ..images.build.build import Order
-    from ..images.build.build import build as build_image
-    from ..images.build.recipes import find
+    from ..images.building.build import Order
+    from ..images.building.build import build as build_image
+    from ..images.building.recipes import find
 
     recipe = find(name, version, variant)
     given = [word.partition("=") for word in build_arg or ()]
@@ -125,7 +125,7 @@ def add(
     from ..config.site import load_site
     from ..images.add import Wanted, described
     from ..images.add import add as add_image
-    from ..images.edit import check_editable
+    from ..images.edit_catalogue import check_editable
     from ..images.inspect import inspect
 
     check_editable()  # before the minutes that a large file takes

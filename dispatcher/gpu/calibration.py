@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from ..config import edit as site_json
+from ..config import json_edit
 from ..config.places import site_folder
 from ..config.site import checked_site, load_site
 from ..errors import GpuError
@@ -64,10 +64,10 @@ def write(constants: dict[str, Any], larger: bool = False) -> list[str]:
         WriteError: this user may not write it.
     """
     path = site_folder() / "site.json"
-    site_json.check_folder(path, "site's configuration")
+    json_edit.check_folder(path, "site's configuration")
     shipped = asdict(load_site().gpu_constants)
     changes = []
-    with site_json.edit(
+    with json_edit.edit(
         path,
         "site's configuration",
         load=lambda _: load_site(),

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..config.site import Site
 from ..errors import ConfigError, ImageError
-from .edit import check_editable, edit, entry, put
+from .edit_catalogue import check_editable, edit, entry, put
 from .inspect import Facts, agrees
 
 __all__ = ["Added", "Wanted", "add", "check_name", "check_word", "described"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config.site import Site
 from ..errors import DispatchError, ImageError, WriteError
-from .edit import COMMENT, check_editable, edit
+from .edit_catalogue import COMMENT, check_editable, edit
 from .known_projects import known_projects, projects_folder
 from .pins import PIN_FILE, pins
 

@@ -11,7 +11,7 @@ from ..config.catalogue import Build, Catalogue
 from ..config.site import Site
 from ..errors import DispatchError, ImageError
 from . import apptainer
-from .edit import builds_of, edit, entry, image_named
+from .edit_catalogue import builds_of, edit, entry, image_named
 from .integrity import sha256_of
 from .sif import read_header
 

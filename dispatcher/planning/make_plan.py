@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.places import config_path, template_folders
+from ..config.places import config_path
 from ..config.site import Site
 from ..errors import ConfigError, InputError
 from ..host.private_folders import local_lock
@@ -17,8 +17,7 @@ from ..host.shell_words import split
 from ..images import integrity
 from ..images.choice import Choice
 from ..images.pins import PIN_FILE, Pin, check_against_pin, pins
-from ..memory import particle_count
-from ..memory import read_refinement as refinement_of_command
+from ..memory import particle_count, read_refinement
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
 from ..relion import job_star
@@ -59,7 +58,7 @@ def make_plan(
     pinned: Mapping[str, Pin],
     *,
     job_type: str | None = None,
-    refinement_of: Callable[..., Refinement] = refinement_of_command.refinement_of,
+    refinement_of: Callable[..., Refinement] = read_refinement.refinement_of,
     verified: Callable[..., Choice] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.

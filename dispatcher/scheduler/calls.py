@@ -13,23 +13,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.scheduler import Scheduler, filled
-from ..host import programs as host
+from ..host import programs
 from .answers import Queue, read_queue, why_ended
 
 __all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
 
 
-def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished:
+def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished:
     """Call a command, and wait for its end.
 
     Raises:
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
-    return host.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
+    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
 
 
-def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> host.Finished | None:
+def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished | None:
     """Call a command; None where it cannot be started, or did not end in the scheduler's time."""
     try:
         return call(scheduler, argv, project)
@@ -43,7 +43,7 @@ def start_detached(argv: Sequence[str], project: Path) -> int:
     Raises:
         OSError: it cannot be started.
     """
-    return host.detached(argv, cwd=project, unset=_overriding())
+    return programs.detached(argv, cwd=project, unset=_overriding())
 
 
 def _overriding() -> list[str]:

@@ -23,7 +23,7 @@ from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
 from ..host.private_folders import runtime_folder
 
-__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "programs", "session_folder"]
+__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder", "session_pids"]
 
 # RELION remembers its queue command in the project's .gui_*job.star, so the path that it sees must
 # be the same in every session; the folder outside differs.
@@ -101,7 +101,7 @@ def _sweep(base: Path) -> None:
             os.close(lock)
 
 
-def programs(folder: Path, lock: int) -> list[int]:
+def session_pids(folder: Path, lock: int) -> list[int]:
     """The process ids that inherited the session's lock: Apptainer, RELION, all they started."""
     found = []
     for descriptor in Path("/proc").glob(f"[0-9]*/fd/{lock}"):

@@ -17,9 +17,9 @@ from threading import Thread
 
 from ..config.site import Site
 from ..errors import ImageError, SubmitError
-from ..host import programs as host
+from ..host import programs
 from .container import session_argv, session_variables
-from .folder import programs, session_folder
+from .folder import session_folder, session_pids
 from .requests import answer_new, replies_wait
 from .signals import pass_on, send, signals_to_end, waiting
 
@@ -76,7 +76,7 @@ def run_session(
 
         argv = session_argv(site.apptainer, image, project, folder, command, gpu)
         try:
-            container = host.start(argv, variables=for_apptainer, opened=(folder, lock))
+            container = programs.start(argv, variables=for_apptainer, opened=(folder, lock))
         except OSError as error:
             raise SubmitError(
                 f"{argv[0]} cannot be started ({error.strerror}): load its module, or set "
@@ -96,7 +96,7 @@ def run_session(
 
 
 def _watch(
-    container: host.Started,
+    container: programs.Started,
     folder: Path,
     lock: int,
     received: list[int],
@@ -112,7 +112,7 @@ def _watch(
     to_send: list[tuple[float, int]] = []  # to all programs: when, and which signal
     closed: float | None = None  # since when RELION's own program has ended
     told = False
-    while container.poll() is None or (to_send and programs(folder, lock)):
+    while container.poll() is None or (to_send and session_pids(folder, lock)):
         serve()
         now = time.monotonic()
         if closed is None and (folder / "status").exists():
@@ -130,7 +130,7 @@ def _watch(
                 to_send = [(first, signal.SIGTERM), (first + _TO_CLEAN_UP, signal.SIGKILL)]
         if to_send and now >= to_send[0][0]:
             _, number = to_send.pop(0)
-            send(number, programs(folder, lock))
+            send(number, session_pids(folder, lock))
         wait()
     return container.wait()
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from ..host import programs as host
-from .folder import programs
+from ..host import programs
+from .folder import session_pids
 
 __all__ = ["pass_on", "send", "signals_to_end", "waiting"]
 
@@ -57,13 +57,13 @@ def waiting(bell: Path) -> Iterator[Callable[[], None]]:
         os.close(rung)
 
 
-def pass_on(number: int, container: host.Started, folder: Path, lock: int) -> None:
+def pass_on(number: int, container: programs.Started, folder: Path, lock: int) -> None:
     """Send a signal to RELION itself, or to Apptainer while it is still starting RELION."""
     try:
         program = int((folder / "program").read_text())
     except (OSError, ValueError):
         program = 0  # not started yet
-    known = program in programs(folder, lock)
+    known = program in session_pids(folder, lock)
     send(number, [program if known else container.pid])
 
 

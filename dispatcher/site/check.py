@@ -19,7 +19,7 @@ from ..config.json_files import nearest
 from ..config.places import config_path, template_folders
 from ..config.site import Partition, Site, load_site
 from ..errors import DispatchError, ImageError
-from ..host import programs as host
+from ..host import programs
 from ..images import apptainer
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
@@ -150,7 +150,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
             if catalogue and plan.image and plan.image.name in catalogue.images:
                 for problem in _without_image(site, plan, plan.image.name, catalogue):
                     same.setdefault(problem, []).append(name)
-            if host.which(plan.submit_command[0]) is None:
+            if programs.which(plan.submit_command[0]) is None:
                 found.append(
                     f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
                     f'command "{plan.submit_command[0]}" is not found.'

@@ -11,7 +11,7 @@ from ..config.places import code_digest, shipped_folder, site_folder
 from ..config.site import Site
 from ..errors import ImageError
 from ..images import apptainer
-from ..images.build import recipes
+from ..images.building import recipes
 from .exported_images import Inspected, exported_images
 from .file import FORMAT, Recipe, SiteFile
 from .texts import shipped_texts, site_texts

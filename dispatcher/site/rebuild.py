@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.edit import held
+from ..config.json_edit import held
 from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import DispatchError, InputError, WriteError
 from ..host.atomic_files import write_atomically
-from ..images.build import build as image_build
-from ..images.build.recipes import find
-from ..images.edit import edit, entry
+from ..images.building import build as image_build
+from ..images.building.recipes import find
+from ..images.edit_catalogue import edit, entry
 from ..images.sif import read_header
 from .comparison import same_but_for_places
 from .file import ExportedImage, ExportedText, SiteFile

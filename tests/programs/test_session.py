@@ -171,7 +171,7 @@ def test_two_projects_at_once_do_not_mix(
             from dispatcher.session import folder
             folder.runtime_folder = lambda: Path({str(base)!r})
             from dispatcher.session.launcher import run_session
-            from dispatcher.site import Apptainer, Site
+            from dispatcher.config.site import Apptainer, Site
             site = Site(apptainer=Apptainer(program={str(tmp_path / "apptainer")!r}))
             command = ["sh", "-c", {SUBMIT!r}]
             hook = ["sh", "-c", {hook!r}, "hook"]

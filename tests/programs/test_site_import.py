@@ -13,7 +13,7 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.config.catalogue import load_catalogue
-from dispatcher.config.edit import held
+from dispatcher.config.json_edit import held
 from dispatcher.site import rebuild as site_rebuild
 
 from ..sif_file import write_sif

@@ -43,7 +43,7 @@ def test_a_full_disk_at_the_end_is_told(site: Site) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from dispatcher.catalogue.build_files import published
+from dispatcher.images.building.files import published
 try:
     with published(Path(sys.argv[1]), Path(sys.argv[2], "image.sif")):
         print("published")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,13 +84,24 @@ def test_the_example_of_job_types_loads(site: Callable[..., Path]) -> None:
     assert list(load_job_types(path).types) == ["submit", "gpu", "refine"]
 
 
-def test_every_module_is_in_the_architecture() -> None:
+def test_the_architecture_names_the_rooms_in_the_order_of_their_contract() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    package = ROOT / "dispatcher"
-    for module in package.rglob("*.py"):
-        if not module.stem.startswith("__") and module.stem != "errors":
-            name = str(module.relative_to(package).with_suffix("")).replace("/", ".")
-            assert f"`{name}`" in text, name
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [each for layer in contract["contracts"][0]["layers"] for each in layer.split(" | ")]
+
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == layers[1:]  # without __main__
+
+
+def test_every_module_says_in_its_first_line_what_it_answers() -> None:
+    for module in (ROOT / "dispatcher").rglob("*.py"):
+        docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
+        assert docstring.partition("\n\n")[0].endswith((".", ":", "?")), module
+
+
+def test_the_top_of_the_house_stays_small() -> None:
+    modules = [path.stem for path in (ROOT / "dispatcher").glob("*.py")]
+
+    assert len(modules) <= 9, modules
 
 
 def test_examples_are_json() -> None:

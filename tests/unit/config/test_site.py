@@ -1,0 +1,163 @@
+"""site.json."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.config.places import template_folders
+from dispatcher.config.site import load_site
+from dispatcher.errors import ConfigError
+from dispatcher.units import bytes_of
+
+WriteSite = Callable[..., Path]
+
+
+def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -> None:
+    site("site.json", {"apptainer": {"bind": ["/scratch"]}, "scheduler": "slurm"})
+
+    loaded = load_site()
+
+    assert loaded.apptainer.bind == ["/scratch"]
+    assert loaded.apptainer.program == "apptainer"
+    assert loaded.scheduler == "slurm"
+    assert "local" in loaded.schedulers
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"schedular": "slurm"}, 'key "schedular": unknown key; did you mean "scheduler"?'),
+        ({"apptainer": {"binds": []}}, 'key "apptainer.binds": unknown key; did you mean "bind"?'),
+        ({"partitions": {"gpu": {"gpus": "four"}}}, "partitions.gpu.gpus"),
+        ({"partitions": {"gpu": {"gpu_memory": "32 potatoes"}}}, "partitions.gpu.gpu_memory"),
+        ({"schedulers": {"x": {"submit_command": []}}}, "schedulers.x.submit_command"),
+        ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "("}}}, "schedulers.x.job_id"),
+        ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "a"}}}, "needs a group"),
+        ({"partitions": {"gpu": {"ranks_per_gpu": 0}}}, 'gpu.ranks_per_gpu": expected a whole'),
+        ({"partitions": {"gpu": {"gpus": -1}}}, "at least 0, found -1"),
+        ({"mps": "perhaps"}, 'key "mps"'),
+        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "has 40 or 64 digits out of 0-9 and A-F"),
+    ],
+)
+def test_mistakes_in_site_json_are_named(
+    content: dict[str, Any], says: str, site: WriteSite
+) -> None:
+    path = site("site.json", content)
+
+    with pytest.raises(ConfigError) as caught:
+        load_site()
+
+    assert str(path) in str(caught.value)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("32G", 32 * 2**30), ("1.5 T", 3 * 2**39), ("100MiB", 100 * 2**20), ("7", 7), (5, 5)],
+)
+def test_sizes(size: int | str, expected: int) -> None:
+    assert bytes_of(size, "here") == expected
+
+
+def test_a_remembered_config_is_checked_again_when_it_changes(site: WriteSite) -> None:
+    site("site.json", {"mps": False})
+    assert load_site().mps is False
+    assert load_site().mps is False
+    site("site.json", {"mps": "perhaps"})
+
+    with pytest.raises(ConfigError):
+        load_site()
+
+
+def test_a_remembered_config_is_made_again_by_other_code(site: WriteSite, tmp_path: Path) -> None:
+    """The default of a module that site.py imports is changed in a copy of the code."""
+    site("site.json", {"mps": False})
+    root = Path(__file__).parents[3]
+    for part in ("dispatcher", "config"):
+        shutil.copytree(root / part, tmp_path / "copy" / part)
+    ask = "from dispatcher.config.site import load_site; print(load_site().gpu_constants.context)"
+    constants = tmp_path / "copy" / "dispatcher" / "config" / "gpu_constants.py"
+
+    def answer() -> str:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return subprocess.check_output(
+            [sys.executable, "-B", "-c", ask], cwd=tmp_path / "copy", env=environment, text=True
+        ).strip()
+
+    assert answer() == answer() == "500000000"
+    source = constants.read_text()
+    assert "context: int = 500_000_000" in source
+    constants.write_text(source.replace("context: int = 500_000_000", "context: int = 400_000_000"))
+    assert answer() == "400000000"
+
+
+def test_a_damaged_memory_of_a_config_is_made_again(
+    site: WriteSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site("site.json", {"mps": False})
+    load_site()
+    for path in (tmp_path / "cache" / "relion-dispatch" / "configs").iterdir():
+        path.write_bytes(b"damaged")
+
+    assert load_site().mps is False
+
+
+def test_a_cache_that_others_could_write_is_not_read(
+    tmp_path: Path, site: WriteSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "relion-dispatch" / "configs"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+
+    load_site()
+
+    assert list(folder.iterdir()) == []
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+NAMES = ["site.json", "dispatch_config.json", "images.json", "job_template"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("put_there", "says"), [(link_to_nothing, "is a link to gone"), (os.mkfifo, "is no f")]
+)
+def test_what_is_no_file_is_not_quietly_replaced_by_the_shipped_one(
+    name: str, put_there: Callable[[Path], None], says: str, tmp_path: Path
+) -> None:
+    put_there(tmp_path / "site" / name)
+
+    with pytest.raises(ConfigError, match=rf"site/{name} {says}"):
+        load_configuration()
+        template_folders()
+
+
+def test_a_link_to_a_file_is_the_sites_own(site: WriteSite, tmp_path: Path) -> None:
+    site("elsewhere.json", {"mps": False})
+    (tmp_path / "site" / "site.json").symlink_to("elsewhere.json")
+
+    assert load_site().mps is False
+
+
+def test_a_relative_folder_of_the_site_gives_absolute_paths(
+    site: WriteSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site("images.json", {})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RELION_DISPATCH_SITE", "site")
+
+    assert load_configuration().catalogue.path == tmp_path / "site" / "images.json"

@@ -1,0 +1,71 @@
+"""Job scripts kept as documentation: read them as a user at night would.
+
+``tests/golden/update.sh`` writes them anew; review the difference before you commit it.
+``tests/run.sh`` runs shellcheck on them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.make_plan import plan_script
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+SLURM: dict[str, Any] = {
+    "scheduler": "slurm",
+    "apptainer": {"bind": ["/scratch"]},
+    "partitions": {"gpu_long": {"cores": 64, "gpus": 4, "gpu_memory": "24G"}},
+    "job_parameters": {
+        "submit": {"mem": "64G", "time": "2-00:00:00"},
+        "gpu": {"partition": "gpu_long"},
+    },
+}
+TWO_NODES: dict[str, Any] = {**SLURM, "job_parameters": {"class3d": {"nodes": 2}}}
+WORKSTATION: dict[str, Any] = {
+    "partitions": {"here": {"cores": 16, "gpus": 0}},
+    "job_parameters": {"submit": {"partition": "here"}},
+}
+
+CASES = {
+    "refine3d_4_gpus_slurm": ("relion-5.0.1/Refine3D_job011", SLURM),
+    "class3d_2_nodes_slurm": ("relion-5.0.1/Class3D_job010", TWO_NODES),
+    "initialmodel_vdam_slurm": ("relion-5.0.1/InitialModel_job009", SLURM),
+    "multibody_slurm": ("relion-4.0.2/MultiBody_job005", SLURM),
+    "autopick_3.1_slurm": ("relion-3.1.4/AutoPick_job009", SLURM),
+    "refine3d_workstation_local": ("relion-3.1.4/Refine3D_job005", WORKSTATION),
+    "postprocess_local": ("relion-5.0.1/PostProcess_job016", {}),
+    "external_on_the_host_local": ("relion-5.0.1/External_job023", {}),
+    "exclude_tilt_images_interactive": ("relion-5.0.1/ExcludeTiltImages_job032", {}),
+}
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize("name", CASES)
+def test_job_script_is_the_golden_one(
+    name: str,
+    site: Callable[..., Path],
+    corpus_job: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    job, settings = CASES[name]
+    site("site.json", settings)
+
+    rendered = job_script(plan_script(corpus_job(job), load_configuration()), NO_TOKEN)
+
+    rendered = rendered.replace(str(tmp_path), "/data")
+    golden = GOLDEN / f"{name}.sh"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+def test_every_golden_script_belongs_to_a_case() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.sh")} - {"update"} == set(CASES)

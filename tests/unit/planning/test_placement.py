@@ -1,0 +1,374 @@
+"""Partitions: what their cards and nodes allow, and which of several takes a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.errors import ConfigError, DoesNotFit, ImageError
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
+
+from ..conftest import fill_project
+from .test_make_plan import CLASSIC
+
+pytestmark = pytest.mark.usefixtures("images")
+
+CorpusJob = Callable[[str], Path]
+WriteSite = Callable[..., Path]
+
+REFINE = "relion-5.0.1/Refine3D_job011"
+CLASS3D = "relion-5.0.1/Class3D_job010"
+PARTITIONS = {
+    "old": {"cores": 48, "gpus": 4, "gpu_memory": "11G", "memory": "190G"},
+    "new": {"cores": 64, "gpus": 4, "gpu_memory": "48G", "memory": "500G"},
+}
+
+
+def plan(script: Path) -> Plan:
+    return plan_script(script, load_configuration())
+
+
+def reasons(planned: Plan) -> str:
+    return "\n".join(planned.reasons)
+
+
+@pytest.fixture
+def gpu_site(site: WriteSite) -> Callable[..., None]:
+    """A Slurm site with two kinds of card: ``gpu_site(partitions=[…])`` sets gpu's parameters."""
+
+    def write(described: dict[str, Any] = PARTITIONS, /, **parameters: Any) -> None:
+        described = {"partitions": described, "job_parameters": {"gpu": parameters}}
+        site("site.json", {"scheduler": "slurm", **described})
+
+    return write
+
+
+GpuSite = Callable[..., None]
+
+
+@pytest.mark.parametrize(("box", "partition"), [(256, "old"), (400, "old"), (600, "new")])
+def test_a_job_goes_to_the_first_partition_that_holds_it(
+    box: int, partition: str, gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    gpu_site(partitions=["old", "new"])
+    fill_project(project, box)
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.job_parameters["partition"] == partition
+    passed_over = partition != "old"
+    assert ("Not on partition old: This refinement does not fit" in reasons(planned)) == passed_over
+    assert (
+        "Partition new, the first of the job's that holds it." in planned.reasons
+    ) == passed_over
+
+
+def test_a_job_that_no_partition_holds_is_refused_with_the_numbers_of_each(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    gpu_site(partitions=["old", "new"])
+    fill_project(project, 1200)
+
+    with pytest.raises(DoesNotFit) as caught:
+        plan(corpus_job(REFINE))
+
+    said = str(caught.value)
+    assert said.startswith(
+        "None of the job's partitions can run it. Partition old: This refinement"
+    )
+    assert said.index("Partition old") < said.index("Partition new")
+    assert "usable of 11.8 GB" in said and "usable of 51.5 GB" in said
+    assert said.count("--pad 1") == 1  # on the new cards only
+
+
+def test_the_nearest_of_partition_and_partitions_counts(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    parameters = {"gpu": {"partitions": ["old", "new"]}, "refine": {"partition": "new"}}
+    site("site.json", {"partitions": PARTITIONS, "job_parameters": parameters})
+
+    assert plan(corpus_job(REFINE)).job_parameters["partition"] == "new"
+    assert plan(corpus_job(CLASS3D)).job_parameters["partition"] == "old"
+
+
+def test_a_partition_without_an_image_is_passed_over(
+    images: Path, site: WriteSite, gpu_site: GpuSite, corpus_job: CorpusJob
+) -> None:
+    build = {"path": "relion-5.1.0-cuda.sif", "gpu": "nvidia", "variant": "new"}
+    versions = {"5.1.0": [{**build, "partitions": ["new"]}]}
+    site("images.json", {"relion": {"default": "5.1.0", "versions": versions}})
+    gpu_site(partitions=["old", "new"])
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.job_parameters["partition"] == "new"
+    assert "Not on partition old: relion 5.1.0 has no variant for GPUs" in reasons(planned)
+    gpu_site(partition="old")
+    with pytest.raises(ImageError, match="no variant for GPUs on partition old"):
+        plan(corpus_job(REFINE))
+
+
+@pytest.mark.parametrize("where", ["site.json", "dispatch_config.json"])
+def test_a_partition_to_choose_from_must_be_described(where: str, site: WriteSite) -> None:
+    parameters = {"gpu": {"partitions": ["old", "nwe"]}}
+    shape = {"partitions": PARTITIONS}
+    if where == "site.json":
+        site(where, {**shape, "job_parameters": parameters})
+    else:
+        site("site.json", shape)
+        gpu: Any = {**CLASSIC["gpu"], "job_parameters": parameters["gpu"]}  # type: ignore[dict-item]
+        site(where, {**CLASSIC, "gpu": gpu})
+
+    with pytest.raises(ConfigError, match=rf'{where}.*no partition "nwe".*did you mean "new"'):
+        load_configuration()
+
+
+@pytest.mark.parametrize(
+    ("partition", "parameters", "nproc"),
+    [
+        ({}, {"nproc": 21}, 13),  # three ranks a card unless the site says otherwise
+        ({"ranks_per_gpu": 5}, {"nproc": 21}, 21),
+        ({"ranks_per_gpu": 2}, {"nproc": 21}, 9),
+        ({}, {"nproc": 21, "ranks_per_gpu": 4}, 17),
+        ({"ranks_per_gpu": 5}, {"nproc": 21, "ranks_per_gpu": 4}, 21),  # the card's own goes first
+        ({}, {}, 9),
+    ],
+)
+def test_no_more_ranks_share_a_card_than_the_site_says(
+    partition: dict[str, int], parameters: dict[str, int], nproc: int,
+    gpu_site: GpuSite, corpus_job: CorpusJob,
+) -> None:  # fmt: skip
+    gpu_site({"new": {**PARTITIONS["new"], **partition}}, partition="new", **parameters)
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.nproc == nproc
+    per_gpu = (nproc - 1) // 4
+    limited = nproc < parameters.get("nproc", 9)
+    assert (
+        f"{per_gpu} ranks may share a GPU, not 5 (ranks_per_gpu)." in planned.reasons
+    ) == limited
+
+
+@pytest.mark.parametrize("model", ["relion", "fmi"])
+def test_a_file_in_the_fmi_format_keeps_its_five_ranks_per_card(
+    model: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """5 ranks on each V100 of 32 GB, 21 in all, at a box at which either formula has room."""
+    refine: Any = {**CLASSIC["refine"], "gpu_memory_model": model}  # type: ignore[dict-item]
+    site("dispatch_config.json", {**CLASSIC, "refine": refine})
+
+    assert plan(corpus_job(REFINE)).nproc == 21
+
+    site("site.json", {"partitions": {"v100": {"ranks_per_gpu": 3}}, "job_parameters": {
+        "gpu": {"partition": "v100"}}})  # fmt: skip
+    assert plan(corpus_job(REFINE)).nproc == 13
+
+
+def test_a_type_of_the_sites_own_has_the_cap_of_current_cards(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    types: Any = {
+        **CLASSIC,
+        "refine": {"inherits": "gpu", "match_command": "relion_refine"},
+        "pick": {"inherits": "gpu", "match_command": "relion_autopick"},
+    }
+    site("dispatch_config.json", types)
+
+    assert plan(corpus_job(REFINE)).nproc == 13
+    assert plan(corpus_job("relion-3.1.4/AutoPick_job009")).nproc == 20  # holds no references
+
+
+def test_a_node_with_little_host_memory_gets_fewer_ranks(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    fill_project(project, 400)  # 40 V = 10.4 GB a follower, 72 V = 18.7 GB a reconstruction
+    gpu_site({"new": {**PARTITIONS["new"], "memory": "110G"}}, partition="new")
+
+    planned = plan(corpus_job(REFINE))
+
+    assert (planned.nproc, planned.ngpu) == (5, 4)
+    assert "5 ranks instead of 9, which would need " in reasons(planned)
+    assert planned.gpu_fit["host_memory"] <= 110 * 2**30
+    assert planned.job_parameters["mem"] == "110G"  # the type's 120G, but no node has more
+
+
+def test_memory_is_asked_for_as_needed(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    fill_project(project, 512)  # 8 x (0.5 + 21.7) + 2 x 39.1 + 9 x 1.1 + 4 = 269.4 GB
+    gpu_site(partition="new", mem="120G")
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.nproc == 9
+    assert planned.job_parameters["mem"] == "251G"
+    assert "251G are asked for, not 120G." in reasons(planned)
+
+
+def test_a_node_that_does_not_hold_the_least_is_passed_over(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    small = {**PARTITIONS["new"], "memory": "32G"}
+    gpu_site({"small": small, "new": PARTITIONS["new"]}, partitions=["small", "new"])
+    fill_project(project, 400)
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.job_parameters["partition"] == "new"
+    assert "Not on partition small: This refinement does not fit into a node's" in reasons(planned)
+    assert "host memory: 3 ranks, the least here, need" in reasons(planned)
+
+
+def test_particles_read_in_beforehand_take_host_memory(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    particles = project / "Select/job007/particles.star"
+    row = "000001@Extract/job006/stack.mrcs            1\n"
+    particles.write_text(particles.read_text() + row * 99_999)
+    gpu_site(partition="new")
+    script = corpus_job(REFINE)
+    text = script.read_text().replace("--scratch_dir /scratch", "")
+    before = plan(script).gpu_fit["host_memory"]
+    script.write_text(text.replace("--pool 3", "--pool 3 --preread_images"))
+
+    planned = plan(script)
+
+    added = planned.gpu_fit["host_memory"] - before
+    assert added == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
+    assert "of particles read in beforehand" in reasons(planned)
+
+
+def test_the_last_threads_are_shared_out_when_memory_has_made_ranks_fewer(
+    gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    fill_project(project, 512)  # one rank fits on a card of 24 GB
+    gpu_site({"p": {"cores": 32, "gpus": 4, "gpu_memory": "24G"}}, partition="p", nthread=8)
+
+    planned = plan(corpus_job(REFINE))
+
+    assert (planned.nproc, planned.nthread) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("job", "text"),
+    [
+        (REFINE, "0:1:2:3"),
+        ("relion-5.0.1/InitialModel_job009", "0,1"),
+        ("relion-3.1.4/AutoPick_job009", "0:1:2:3:0:1:2:3"),
+        ("relion-3.1.4/CtfFind_job008", "0:1:2:3"),
+        ("relion-5.0.1/AutoPick_job005", "0:1:2:3"),
+        ("relion-5.0.1/AlignTiltSeries_job027", "0:1:2:3"),
+        ("relion-5.0.1/DynaMight_job024", "0"),
+    ],
+)
+def test_each_rank_is_told_its_gpu(job: str, text: str, corpus_job: CorpusJob) -> None:
+    command = plan(corpus_job(job)).commands[0].command
+    option = "gpu-id" if "DynaMight" in job else "gpu"
+
+    assert command.value(option) == text
+
+
+def test_devices_that_a_job_type_names_are_kept(site: WriteSite, corpus_job: CorpusJob) -> None:
+    gpu: Any = {**CLASSIC["gpu"], "relion_add_parameter": {"gpu": "1:2"}}  # type: ignore[dict-item]
+    site("dispatch_config.json", {**CLASSIC, "gpu": gpu})
+
+    assert plan(corpus_job(REFINE)).commands[0].command.value("gpu") == "1:2"
+
+
+def test_several_nodes_have_the_same_devices_each(site: WriteSite, corpus_job: CorpusJob) -> None:
+    settings = {"nodes": 2, "nproc": 17}
+    site("site.json", {"scheduler": "slurm", "job_parameters": {"class3d": settings}})
+
+    planned = plan(corpus_job(CLASS3D))
+
+    assert (planned.nproc, planned.nodes, planned.ngpu) == (17, 2, 4)
+    assert planned.commands[0].command.value("gpu") == "0:1:2:3"
+    assert planned.mps
+
+
+@pytest.mark.parametrize(
+    ("settings", "nproc", "mps"),
+    [
+        ({}, 9, True),
+        ({}, 5, False),  # one rank per GPU
+        ({"apptainer": {"gpu_option": "--rocm"}}, 9, False),
+        ({"apptainer": {"gpu_option": "--nvccli"}}, 9, True),
+        ({"mps": False}, 9, False),
+    ],
+)
+def test_mps_where_several_ranks_share_a_gpu_of_nvidias(
+    settings: dict[str, Any], nproc: int, mps: bool, images: Path, site: WriteSite,
+    corpus_job: CorpusJob,
+) -> None:  # fmt: skip
+    images.write_text(images.read_text().replace("nvidia", "amd")) if "--rocm" in str(
+        settings
+    ) else 0
+    site("site.json", {**settings, "job_parameters": {"gpu": {"nproc": nproc}}})
+
+    assert plan(corpus_job(REFINE)).mps is mps
+
+
+@pytest.mark.parametrize(
+    ("cards", "visible", "ngpu"),
+    [
+        (2, None, 2),
+        (8, None, 4),
+        (2, "1", 1),
+        (2, "", 0),
+        (2, "-1", 0),
+        (2, "0,-1,1", 1),
+        (2, "1,,0", 1),
+        (2, "2,0", 0),
+        (2, "GPU-8932f937, GPU-1f2e3d4c", 2),
+        (0, None, 0),
+        (None, None, 4),
+    ],
+)
+def test_a_job_that_runs_here_has_the_gpus_that_are_here(
+    cards: int | None, visible: str | None, ngpu: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, corpus_job: CorpusJob,
+) -> None:  # fmt: skip
+    """The driver's folder is made up; what is read from it is what a real one lists."""
+    folder = tmp_path / "driver"
+    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", folder)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for card in range(cards or 0):
+        (folder / f"0000:{card:02x}:00.0").mkdir(parents=True)
+    if cards == 0:
+        folder.mkdir()
+
+    assert plan(corpus_job(CLASS3D)).ngpu == ngpu
+
+
+def test_the_job_scripts_fallback_is_told_the_rules(corpus_job: CorpusJob) -> None:
+    fit = plan(corpus_job(REFINE)).gpu_fit
+
+    assert (fit["least"], fit["idle_leader"], fit["split_halves"]) == (1, True, True)
+    assert fit["least_bytes_per_rank"] <= fit["bytes_per_rank_without_mps"]
+    assert (fit["usable_percent"], fit["total_gpus"]) == (97, 4)
+
+
+def test_the_images_version_is_that_of_the_project(
+    project: Path, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dispatcher.planning import resources
+
+    asked = []
+    decide = resources.decide
+    monkeypatch.setattr(
+        resources, "decide", lambda *given: asked.append(given[1]) or decide(*given)
+    )
+    script = corpus_job(REFINE)
+    plan(script)
+    (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "3.1.3"}}}')
+    plan(script)
+
+    assert [wanted.relion_version for wanted in asked] == [(5, 1), (3, 1)]

@@ -1,0 +1,363 @@
+"""One command line: read as bash reads it, changed word by word, written back unchanged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dispatcher.errors import InputError
+from dispatcher.host.shell_words import Word
+from dispatcher.relion.command import Command, parse_command
+from dispatcher.relion.programs import FILE_TOOLS
+from dispatcher.relion.submission import parse_submission
+
+from ..conftest import CORPUS
+
+REFINE = (
+    "`which relion_refine_mpi` --o Refine3D/job011/run --auto_refine --i p.star --angpix -1 "
+    '--j 4 --gpu "0:1" --pad 2 --pad 1 --other_args " --K 3 " --x=5  --pipeline_control R/job011/'
+)
+SHOW = r"""#!/bin/sh
+printf '%s\0' "${0##*/}" "$#" "$@"
+"""
+
+
+def corpus_lines() -> list[str]:
+    scripts = sorted(CORPUS.glob("*/*/run_submit.script"))
+    submissions = [parse_submission(script.read_text(), str(script)) for script in scripts]
+    return [command.text for submission in submissions for command in submission.commands]
+
+
+@pytest.fixture(scope="module")
+def bash(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[list[str]]]:
+    """Run lines in real bash; returns what each program they started was called with.
+
+    Every RELION program, file tool and /opt/bin/mytool.py is one that shows its arguments.
+    """
+    bin_folder = tmp_path_factory.mktemp("bin")
+    show = bin_folder / "show"
+    show.write_text(SHOW)
+    show.chmod(0o755)
+    programs = {parse_command(line).program for line in corpus_lines()}
+    for name in {*programs, *FILE_TOOLS, "relion_refine"} - {"/opt/bin/mytool.py"}:
+        (bin_folder / name).symlink_to(show)
+
+    def run(lines: Sequence[str], folder: Path, **variables: str) -> list[list[str]]:
+        # Functions spare a process for each line that does not ask for `which`.
+        named = ("relion_refine", "rm", "/opt/bin/mytool.py")
+        own = [f'{name}() {{ printf "%s\\0" {name} "$#" "$@"; }}' for name in named]
+        script = "\n".join(["set -f", "enable -n echo", *own, *lines])
+        environment = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+        ran = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env={**environment, **variables},
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert not ran.stderr, ran.stderr.decode()
+        fields = ran.stdout.decode().split("\0")[:-1]
+        called = []
+        while fields:
+            end = 2 + int(fields[1])
+            called.append([fields[0], *fields[2:end]])
+            fields = fields[end:]
+        return called
+
+    return run
+
+
+def test_bash_passes_our_line_as_it_passes_relions(
+    bash: Callable[..., list[list[str]]], tmp_path: Path
+) -> None:
+    lines = [line for line in corpus_lines() if " > " not in line]
+    commands = [parse_command(line) for line in lines]
+
+    by_relion = bash(lines, tmp_path)
+    by_us = bash([command.shell() for command in commands], tmp_path)
+
+    assert len(by_relion) == len(lines) >= 70
+    assert by_us == by_relion == [command.argv for command in commands]
+
+
+# Properly quoted words, in every way bash knows; what they mean is known beforehand.
+TEXT = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=8)
+NASTY = st.sampled_from(
+    ["$(touch CANARY)", "`touch CANARY`", "; touch CANARY", "> CANARY", "*", "?.star", "~", "{a,b}",
+     "$1", "${X:-y}", "&& touch CANARY", "| touch CANARY", "#", "!", "\\", "'", '"', "Å", "\t", "-"]
+)  # fmt: skip
+VARIABLES = {"EMPTY": "", "BLANKS": " a  b ", "PLAIN": "/scratch/4711", "GLOB": "*", "CODE": "$(x)"}
+
+
+def single(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def double(text: str) -> str:
+    return '"' + "".join("\\" + char if char in '\\"$`' else char for char in text) + '"'
+
+
+def escaped(text: str) -> str:
+    return "".join("\\" + char for char in text) or "''"
+
+
+quoted = st.builds(
+    lambda text, style: (text, style(text)),
+    st.one_of(TEXT, NASTY, st.builds("".join, st.lists(NASTY, max_size=3))),
+    st.sampled_from([single, double, escaped]),
+)
+variable = st.builds(
+    str.format, st.sampled_from(["${}", "${{{}}}", '"${}"', '"${{{}}}"', '"a ${{{}}} b"']),
+    st.sampled_from(sorted(VARIABLES)),
+)  # fmt: skip
+with_variables = st.builds(
+    "".join, st.lists(st.one_of(variable, st.sampled_from(["/x", '""', "''"])), min_size=1,
+                      max_size=3),
+)  # fmt: skip
+few = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@given(st.lists(st.lists(quoted, max_size=6), min_size=15, max_size=30))
+@few
+def test_quoted_arguments_arrive_as_they_were_meant(
+    bash: Callable[..., list[list[str]]], tmp_path: Path, rows: list[list[tuple[str, str]]]
+) -> None:
+    lines = ["relion_refine " + " ".join(shell for _, shell in row) for row in rows]
+    meant = [["relion_refine", *(text for text, _ in row)] for row in rows]
+
+    assert [parse_command(line).argv for line in lines] == meant
+    assert bash([parse_command(line).shell() for line in lines], tmp_path) == meant
+    assert bash(lines, tmp_path) == meant
+
+
+@given(st.lists(st.lists(with_variables, max_size=4), min_size=15, max_size=30))
+@few
+def test_variables_expand_as_in_relions_line(
+    bash: Callable[..., list[list[str]]], tmp_path: Path, rows: list[list[str]]
+) -> None:
+    lines = ["relion_refine " + " ".join(row) for row in rows]
+    ours = [parse_command(line).shell() for line in lines]
+
+    assert bash(ours, tmp_path, **VARIABLES) == bash(lines, tmp_path, **VARIABLES)
+
+
+@given(st.lists(st.lists(st.one_of(NASTY, TEXT, with_variables), max_size=6).map("".join),
+                min_size=15, max_size=30))  # fmt: skip
+@few
+def test_nothing_hidden_in_a_parameter_runs(
+    bash: Callable[..., list[list[str]]], tmp_path: Path, rows: list[str]
+) -> None:
+    parsed = []
+    for row in rows:
+        for line in (f"relion_refine --o {row}", f"/opt/bin/mytool.py {row}", f"rm {row}x"):
+            try:
+                parsed.append(parse_command(line))
+            except InputError:
+                continue
+    parsed = [command for command in parsed if command.redirect is None]
+    ours = [command.shell() for command in parsed]
+    folder = tmp_path / "cwd"
+    folder.mkdir(exist_ok=True)
+
+    check = subprocess.run(["bash", "-n"], input="\n".join(ours).encode(), capture_output=True)
+    called = bash(ours, folder)
+
+    assert check.returncode == 0, check.stderr
+    assert [program for program, *_ in called] == [command.program for command in parsed]
+    assert list(folder.iterdir()) == []
+
+
+def test_the_canary_does_sing_when_bash_reads_the_line_itself(tmp_path: Path) -> None:
+    line = "relion_refine --o $(touch CANARY)"
+
+    subprocess.run(["bash", "-c", f"relion_refine() {{ :; }}; {line}"], cwd=tmp_path, check=True)
+    assert (tmp_path / "CANARY").exists()
+
+    (tmp_path / "CANARY").unlink()
+    ours = parse_command(line).shell()
+    subprocess.run(["bash", "-c", f"relion_refine() {{ :; }}; {ours}"], cwd=tmp_path, check=True)
+    assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "program", "base_program", "kind"),
+    [
+        ("`which relion_refine_mpi` --o x", "relion_refine_mpi", "relion_refine", "relion"),
+        ("`which /opt/bin/relion_refine` --o x", "/opt/bin/relion_refine", "relion_refine",
+         "relion"),
+        ("` which  relion_refine ` --o x", "relion_refine", "relion_refine", "relion"),
+        ("`which mytool` --o x", "mytool", "mytool", "relion"),
+        ("  relion_import  --do_movies", "relion_import", "relion_import", "relion"),
+        ("/sw/relion-5/bin/relion_import --i x", "/sw/relion-5/bin/relion_import", "relion_import",
+         "relion"),
+        ("/opt/bin/mytool.py --o External/job015/ --j 4", "/opt/bin/mytool.py", "mytool.py",
+         "shell"),
+        ("/home/relion_user/run.sh --o x", "/home/relion_user/run.sh", "run.sh", "shell"),
+        ('"/opt/my tool" --o x', "/opt/my tool", "my tool", "shell"),
+        ("touch InitialModel/job009/RELION_JOB_EXIT_SUCCESS", "touch", "touch", "shell"),
+    ],
+)  # fmt: skip
+def test_relions_programs_are_told_from_others(
+    line: str, program: str, base_program: str, kind: str
+) -> None:
+    command = parse_command(line)
+
+    assert (command.program, command.base_program, command.kind) == (program, base_program, kind)
+    assert command.text == line.strip()
+
+
+@pytest.mark.parametrize("line", ["rm -f a", "touch a", "echo a > b", "ln -s a b"])
+def test_file_tools_are_known(line: str) -> None:
+    assert parse_command(line).is_file_tool
+
+
+def test_a_relion_program_is_no_file_tool() -> None:
+    assert not parse_command("`which rm` -f a").is_file_tool
+    assert not parse_command("/opt/bin/touch a").is_file_tool
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["`reboot`", "`which relion_refine; reboot` --o x", '`which a` --gpu "0', "a 'b", "a \\"],
+)
+def test_lines_that_cannot_be_read_are_refused(line: str) -> None:
+    with pytest.raises(InputError):
+        parse_command(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "redirect", "arguments", "shell"),
+    [
+        ("echo a.star > b.star", (">", "b.star"), ["a.star"], "echo a.star > b.star"),
+        ("echo a >>b", (">>", "b"), ["a"], "echo a >> b"),
+        ("echo a > $HOME/b", (">", "$HOME/b"), ["a"], "echo a > ${HOME}/b"),
+        ("echo a > b;reboot", (">", "b;reboot"), ["a"], "echo a > 'b;reboot'"),
+        ("echo a > $(reboot)", (">", "$(reboot)"), ["a"], "echo a > '$(reboot)'"),
+        ('echo "a > b"', None, ["a > b"], "echo 'a > b'"),
+        ("echo a > b c", None, ["a", ">", "b", "c"], "echo a '>' b c"),
+        ("/opt/bin/mytool.py a > b", None, ["a", ">", "b"], "/opt/bin/mytool.py a '>' b"),
+        ("relion_import a > b", None, ["a", ">", "b"], "relion_import a '>' b"),
+    ],
+)
+def test_only_relions_own_redirects_redirect(
+    line: str, redirect: tuple[str, str] | None, arguments: list[str], shell: str
+) -> None:
+    command = parse_command(line)
+
+    found = command.redirect and (command.redirect[0], str(command.redirect[1]))
+    assert found == redirect
+    assert command.argv[1:] == arguments
+    assert command.shell() == shell
+
+
+def test_relions_redirect_writes_the_file(tmp_path: Path) -> None:
+    line = "echo CtfFind/job003/micrographs_ctf.star > coords_suffix_autopick.star"
+    assert f"{line.replace('coords', 'AutoPick/job009/coords')}" in corpus_lines()
+
+    subprocess.run(["bash", "-c", parse_command(line).shell()], cwd=tmp_path, check=True)
+
+    written = (tmp_path / "coords_suffix_autopick.star").read_text()
+    assert written == "CtfFind/job003/micrographs_ctf.star\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("o", "Refine3D/job011/run"), ("gpu", "0:1"), ("angpix", "-1"), ("auto_refine", ""),
+     ("pad", "1"), ("x", "5"), ("other_args", " --K 3 "), ("K", None), ("absent", None)],
+)  # fmt: skip
+def test_a_parameters_value(name: str, value: str | None) -> None:
+    command = parse_command(REFINE)
+
+    assert command.value(name) == value
+    assert (name in command) is (value is not None)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [('relion_refine --gpu ""', "gpu", ""), ("relion_refine --gpu", "gpu", ""),
+     ("relion_refine --gpu --o x", "gpu", ""), ("relion_refine --ini -1.5e3", "ini", "-1.5e3"),
+     ("relion_refine --x=", "x", ""), ("relion_refine --x=a=b", "x", "a=b"),
+     ("relion_python_modelangelo build -d 0,1", "d", "0,1"),
+     ("relion_refine --scratch_dir /s/${JOB}x", "scratch_dir", "/s/${JOB}x")],
+)  # fmt: skip
+def test_values_that_are_easily_misread(line: str, name: str, value: str) -> None:
+    assert parse_command(line).value(name) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "subcommand"),
+    [("relion_python_modelangelo build  -pf seq.fasta", "build"),
+     ("`which relion_python_tomo_denoise`  cryoCARE:train  --gpu 0", "cryoCARE:train"),
+     ("relion_python_dynamight explore-latent-space D/job1/", "explore-latent-space"),
+     ("relion_refine --o x", None), ("relion_refine", None)],
+)  # fmt: skip
+def test_the_sub_command(line: str, subcommand: str | None) -> None:
+    command = parse_command(line)
+
+    assert command.subcommand == subcommand
+    assert subcommand is None or subcommand in command
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "left"),
+    [
+        ('relion_refine --gpu "0:1" --o x', "gpu", ["--o", "x"]),
+        ('relion_refine --gpu "" --o x', "gpu", ["--o", "x"]),
+        ("relion_refine --gpu --o x", "gpu", ["--o", "x"]),
+        ("relion_refine --o x --gpu", "gpu", ["--o", "x"]),
+        ("relion_refine --pad 2 --o x --pad 1", "pad", ["--o", "x"]),
+        ("relion_refine --pad --pad 1 x", "pad", ["x"]),
+        ("relion_refine --angpix -1 --o x", "angpix", ["--o", "x"]),
+        ("relion_refine --gpu=0 rest --o x", "gpu", ["rest", "--o", "x"]),
+        ("relion_refine --gpu 0 --gpus 1", "gpu", ["--gpus", "1"]),
+        ("relion_refine --i gpu", "gpu", ["--i", "gpu"]),
+        ("relion_x build -d 0,1 -o x", "-d", ["build", "-o", "x"]),
+        ("relion_x build -d 0,1 -o x", "d", ["build", "-o", "x"]),
+        ("relion_x --a 1", "b", ["--a", "1"]),
+    ],
+)
+def test_a_parameter_is_taken_out_with_its_value(line: str, name: str, left: list[str]) -> None:
+    assert parse_command(line).without(name).argv[1:] == left
+
+
+def test_a_parameter_is_replaced_wherever_it_stood() -> None:
+    command = parse_command('relion_refine --gpu "0" --o x --gpu "1"')
+
+    changed = command.with_option("--gpu", (Word.literal(""),))
+
+    assert changed.argv == ["relion_refine", "--o", "x", "--gpu", ""]
+    assert changed.shell() == "relion_refine --o x --gpu ''"
+    assert command.argv.count("--gpu") == 2, "the command itself stays as it was"
+
+
+def test_a_flag_is_set_without_a_value() -> None:
+    assert parse_command("relion_refine --o x").with_option("--blush", ()).argv[-1] == "--blush"
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted", "program"),
+    [("`which relion_refine` --o x", True, "relion_refine_mpi"),
+     ("`which relion_refine_mpi` --o x", True, "relion_refine_mpi"),
+     ("`which relion_refine_mpi` --o x", False, "relion_refine"),
+     ("/opt/relion_refine --o x", True, "/opt/relion_refine_mpi")],
+)  # fmt: skip
+def test_mpi_is_put_on_and_taken_off(line: str, wanted: bool, program: str) -> None:
+    changed = parse_command(line).with_mpi(wanted)
+
+    assert changed.program == program
+    assert changed.argv[1:] == ["--o", "x"]
+
+
+def test_order_repeats_and_single_dashes_survive() -> None:
+    line = "relion_x build -pf a.fasta --n 2 2 2 --n 3 pos -1 --flag  --e '' --pipeline-control d/"
+
+    command = parse_command(line)
+
+    assert isinstance(command, Command)
+    assert command.argv[1:] == ["build", "-pf", "a.fasta", "--n", "2", "2", "2", "--n", "3", "pos",
+                                "-1", "--flag", "--e", "", "--pipeline-control", "d/"]  # fmt: skip

@@ -1,0 +1,106 @@
+"""The size of an image stack comes from its header alone, in either byte order."""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.errors import InputError
+from dispatcher.relion import mrc_header
+from dispatcher.relion.mrc_header import MrcHeader
+
+STAMPS = {"<": b"\x44\x44\0\0", ">": b"\x11\x11\0\0"}
+
+
+def header_bytes(*sizes: int, order: str = "<", stamp: bytes = b"") -> bytes:
+    head = struct.pack(f"{order}4i", *sizes).ljust(208, b"\0") + b"MAP "
+    return (head + (stamp or STAMPS[order])).ljust(1024, b"\0")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_both_byte_orders_give_the_size(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "stack.mrcs"
+    path.write_bytes(header_bytes(256, 256, 1200, 12, order=order))
+    assert mrc_header.read(path) == MrcHeader(nx=256, ny=256, nz=1200, mode=12)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_file_with_the_wrong_stamp_is_read_by_its_sizes(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "old.mrc"
+    for stamp in (b"\0\0\0\0", *STAMPS.values()):
+        path.write_bytes(header_bytes(64, 64, 64, 2, order=order, stamp=stamp))
+        assert mrc_header.read(path) == MrcHeader(64, 64, 64, 2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float32", "uint16", "float16"])
+def test_files_that_mrcfile_writes_are_read(tmp_path: Path, dtype: str) -> None:
+    mrcfile = pytest.importorskip("mrcfile")
+    numpy = pytest.importorskip("numpy")
+    path = tmp_path / "a.mrcs"
+    with mrcfile.new(path) as stack:
+        stack.set_data(numpy.zeros((3, 20, 24), dtype=dtype))
+        mode = int(stack.header.mode)
+    assert mrc_header.read(path) == MrcHeader(24, 20, 3, mode)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1023])
+def test_short_file_is_named_with_its_size(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.mrcs"
+    path.write_bytes(header_bytes(64, 64, 1, 2)[:size])
+    with pytest.raises(InputError, match=rf"a\.mrcs has {size} bytes, fewer than the 1024"):
+        mrc_header.read(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.mrcs cannot be read \(No such file"):
+        mrc_header.read(tmp_path / "gone.mrcs")
+
+
+@pytest.mark.parametrize("sizes", [(0, 64, 1, 2), (64, -1, 1, 2), (64, 64, 1, 99)])
+def test_senseless_header_is_named_with_what_it_says(
+    tmp_path: Path, sizes: tuple[int, int, int, int]
+) -> None:
+    path = tmp_path / "a.mrcs"
+    path.write_bytes(header_bytes(*sizes))
+    nx, ny, nz, mode = sizes
+    says = f"a.mrcs has a damaged MRC header: size {nx} x {ny} x {nz}, mode {mode}"
+    with pytest.raises(InputError, match=says):
+        mrc_header.read(path)
+
+
+def test_text_file_gets_mrcfiles_opinion_too(tmp_path: Path) -> None:
+    pytest.importorskip("mrcfile")
+    path = tmp_path / "a.mrcs"
+    path.write_text("this is no image\n" * 100)
+    with pytest.raises(InputError, match=r"damaged MRC header.*Map ID string not found"):
+        mrc_header.read(path)
+
+
+EXTENT = st.integers(1, 65535)
+
+
+@given(EXTENT, EXTENT, st.integers(1, 2**31 - 1), st.sampled_from([0, 1, 2, 6, 12, 101]))
+def test_any_size_is_read_in_both_orders_whatever_the_stamp(
+    tmp_path_factory: pytest.TempPathFactory, nx: int, ny: int, nz: int, mode: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.mrcs"
+    for order in "<>":
+        for stamp in STAMPS.values():
+            path.write_bytes(header_bytes(nx, ny, nz, mode, order=order, stamp=stamp))
+            assert mrc_header.read(path) == MrcHeader(nx, ny, nz, mode)
+
+
+def test_hook_modules_do_not_import_numpy_or_mrcfile() -> None:
+    modules = "relion.job_star", "memory.read_refinement", "planning.placement"
+    imported = ", ".join(f"dispatcher.{module}" for module in modules)
+    code = f"import sys, {imported}; print(*sys.modules)"
+    root = Path(__file__).parents[3]
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "dispatcher.planning.rank_fit" in loaded
+    assert not {"numpy", "mrcfile", "pydantic", "jinja2"} & set(loaded)

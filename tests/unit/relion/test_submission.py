@@ -1,0 +1,202 @@
+"""The script that RELION wrote: both forms, and everything that may be wrong with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config.places import shipped_folder
+from dispatcher.errors import InputError
+from dispatcher.relion.submission import Submission, parse_submission, read_submission
+
+from ..conftest import CORPUS
+
+SCRIPTS = sorted(CORPUS.glob("*/*/run_submit.script"))
+TEMPLATE = shipped_folder() / "job_template" / "relion_template.sh"
+
+
+def from_template(commands: list[str], **values: str) -> str:
+    """What RELION makes of our template (saveJobSubmissionScript, src/pipeline_jobs.cpp)."""
+    job = values.get("name", "Refine3D/job019/")
+    replaced = {"name": job, "outfile": f"{job}run.out", "errfile": f"{job}run.err",
+                "queue": "gpu", "mpinodes": "5", "threads": "4", **values}  # fmt: skip
+    lines = []
+    for line in TEMPLATE.read_text().splitlines():
+        for name, value in replaced.items():
+            line = line.replace(f"XXX{name}XXX", value)
+        lines += commands if "XXXcommandXXX" in line else [line]
+    return "\n".join(lines) + "\n\n"
+
+
+def parse(text: str) -> Submission:
+    return parse_submission(text, "run_submit.script")
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(("The submission script run_submit.script", "run_submit"))
+    return str(caught.value)
+
+
+def put(folder: Path, content: str | bytes, job: str = "Refine3D/job019") -> Path:
+    script = folder / job / "run_submit.script"
+    script.parent.mkdir(parents=True)
+    script.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return script
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.parent.name)
+def test_both_forms_say_the_same(script: Path) -> None:
+    classic = parse_submission(script.read_text(), str(script))
+    lines = [command.text for command in classic.commands]
+
+    ours = parse(from_template(lines, name=f"{classic.job}/"))
+
+    assert classic.job == script.parent.name.replace("_job", "/job")
+    assert (classic.outfile, classic.errfile) == (
+        f"{classic.job}/run.out",
+        f"{classic.job}/run.err",
+    )
+    assert (ours.job, ours.outfile, ours.errfile) == (classic.job, classic.outfile, classic.errfile)
+    assert ours.commands == classic.commands
+    assert (ours.ranks, ours.threads, ours.queue) == (5, 4, "gpu")
+    assert (classic.ranks, classic.threads, classic.queue) == (None, None, None)
+
+
+def test_every_line_is_a_command_in_its_order() -> None:
+    script = CORPUS / "relion-5.0.1/InitialModel_job009/run_submit.script"
+
+    submission = parse(script.read_text())
+
+    assert [command.program for command in submission.commands] == [
+        "relion_refine", "rm", "relion_align_symmetry", "touch"
+    ]  # fmt: skip
+    assert [command.kind for command in submission.commands] == [
+        "relion", "shell", "relion", "shell"
+    ]  # fmt: skip
+    assert submission.main is submission.commands[0]
+
+
+@pytest.mark.parametrize(
+    ("commands", "main"),
+    [
+        (["rm -f a", "`which relion_refine` --o x", "touch a"], "relion_refine"),
+        (["/opt/bin/prepare a", "`which relion_refine` --o x"], "relion_refine"),
+        (["echo a > b", "/opt/bin/mytool.py --o x", "touch a"], "/opt/bin/mytool.py"),
+    ],
+)
+def test_the_first_relion_program_is_the_main_command(commands: list[str], main: str) -> None:
+    assert parse(from_template(commands)).main.program == main
+
+
+def test_unfilled_and_empty_fields_are_not_known() -> None:
+    submission = parse(from_template(["relion_import --o x"], queue="", mpinodes="XXXmpinodesXXX"))
+
+    assert (submission.queue, submission.ranks, submission.threads) == (None, None, 4)
+
+
+def test_commands_between_the_markers_only() -> None:
+    text = from_template(["`which relion_refine` --o x"]) + "relion_import --o y\n"
+
+    assert len(parse(text).commands) == 1
+
+
+def test_comments_and_blank_lines_of_the_classic_form_are_no_commands() -> None:
+    text = "\nA/job001/run.out\n\nA/job001/run.err\n# a note\n\nrelion_import --o x\n\n"
+
+    assert [command.program for command in parse(text).commands] == ["relion_import"]
+
+
+def test_line_ends_of_windows_are_read() -> None:
+    text = from_template(["`which relion_refine` --o x"]).replace("\n", "\r\n")
+
+    assert parse(text).main.argv == ["relion_refine", "--o", "x"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x0b", "\x0c", "\x1c"])
+def test_what_bash_takes_for_one_line_is_one_command(separator: str) -> None:
+    submission = parse(from_template([f"`which relion_import` --i a{separator}rm -rf b"]))
+
+    assert [command.program for command in submission.commands] == ["relion_import"]
+    assert submission.main.argv[-2:] == ["-rf", "b"]
+
+
+def test_an_empty_script_is_refused() -> None:
+    assert "is empty: set RELION_QSUB_TEMPLATE to relion_template.sh" in refusal("")
+    assert "is empty" in refusal("\n \n\t\n")
+
+
+def test_a_script_cut_short_is_refused_wherever_it_was_cut() -> None:
+    whole = from_template(["`which relion_refine` --o x", "touch y"]).rstrip("\n")
+    start = whole.index("----- commands -----") + len("----- commands -----\n")
+
+    for end in range(start, len(whole)):
+        assert "is cut short (no line '----- end of commands -----')" in refusal(whole[:end])
+
+
+def test_a_script_without_a_command_is_refused() -> None:
+    for commands in ([], [""], ["rm -f a", "touch b"]):
+        assert "holds no command to run" in refusal(from_template(commands))
+    assert "holds no command to run" in refusal("A/job001/run.out\nA/job001/run.err\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["relion_refine --o x\n", "#!/bin/bash\n#SBATCH -n 5\nrelion_refine --o x\n",
+     "run.out\nrun.err\nrelion_refine --o x\n", "A/job001/run.out\nB/job001/run.err\nrelion_x\n"],
+)  # fmt: skip
+def test_a_script_from_another_template_is_refused(text: str) -> None:
+    assert "does not name the job's run.out and run.err" in refusal(text)
+
+
+def test_an_unbalanced_quote_is_named_with_its_line() -> None:
+    text = from_template(["`which relion_refine` --o x", '`which relion_import` --i "a'])
+    number = text.splitlines().index('`which relion_import` --i "a') + 1
+
+    found = refusal(text)
+
+    assert f'run_submit.script, line {number}: a " is not closed' in found
+    assert "correct the parameter in RELION's window" in found
+
+
+def test_the_project_is_found_above_the_job(tmp_path: Path) -> None:
+    script = put(tmp_path / "project", from_template(["relion_import --o x"]))
+
+    submission, project = read_submission(script)
+
+    assert submission.job == "Refine3D/job019"
+    assert project == tmp_path / "project"
+
+
+def test_the_path_that_relion_gives_is_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, from_template(["relion_import --o x"]))
+    monkeypatch.chdir(tmp_path)
+
+    assert read_submission(Path("Refine3D/job019/run_submit.script"))[1] == tmp_path
+
+
+@pytest.mark.parametrize("job", ["Refine3D/job020", "Class3D/job019", "."])
+def test_a_script_outside_its_job_folder_is_refused(job: str, tmp_path: Path) -> None:
+    script = put(tmp_path / "project", from_template(["relion_import --o x"]), job)
+
+    with pytest.raises(InputError, match=r"belongs to the job Refine3D/job019, but does not lie"):
+        read_submission(script)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x7fELF\x02\x01\x01\x00", b"a\0b", b"A/job001/run.out\n\xff\xfe\n"]
+)
+def test_a_binary_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a text file"):
+        read_submission(put(tmp_path, content))
+
+
+def test_a_missing_script_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.script cannot be read \(No such file"):
+        read_submission(tmp_path / "none.script")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_submission(tmp_path)

@@ -1,0 +1,193 @@
+"""What the queue's answers say: recorded ones of Slurm, and those of this machine's own ps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config.scheduler import Scheduler
+from dispatcher.config.site import load_site
+from dispatcher.host.programs import Finished
+from dispatcher.scheduler.answers import QueuedJob, read_answer, read_queue, why_ended
+from dispatcher.scheduler.calls import ask_queue
+
+DATA = Path(__file__).parents[2] / "data" / "slurm"
+
+
+@pytest.fixture
+def slurm() -> Scheduler:
+    """The scheduler `slurm` as shipped."""
+    return load_site().schedulers["slurm"]
+
+
+def test_the_queue_has_the_jobs_with_a_token(slurm: Scheduler) -> None:
+    queue = read_queue(slurm, (DATA / "squeue.txt").read_text())
+
+    ours = [job for job in queue.jobs if job.token]
+    assert [job.job_id for job in ours] == ["1", "2", "3", "4", "12", "13"]
+    assert queue.job("0123456789b0") == QueuedJob(
+        "12", "TIMEOUT", "0123456789b0", "gpu1", "TimeLimit", "1:24"
+    )
+    waiting = queue.job("0123456789b1")
+    assert waiting
+    assert (waiting.node, waiting.reason) == ("", "BeginTime")
+    assert queue.is_pending(waiting)
+    assert queue.job("ffffffffffff") is None
+    over = {job.job_id for job in ours if queue.has_ended(job)}
+    assert over == {"1", "2", "3", "4", "12"}
+
+
+def test_of_two_jobs_with_one_token_the_living_one_counts(slurm: Scheduler) -> None:
+    rows = "7|CANCELLED|n|None|0:01|relion-dispatch:0123456789ab\n"
+    rows += "8|RUNNING|n|None|0:01|relion-dispatch:0123456789ab\n"
+
+    found = read_queue(slurm, rows).job("0123456789ab")
+
+    assert found
+    assert found.job_id == "8"
+
+
+@pytest.mark.parametrize("comment", ["(null)", "of the portal", "relion-dispatch:0123456789ab; x"])
+def test_a_job_whose_comment_was_changed_is_found_by_its_id(comment: str, slurm: Scheduler) -> None:
+    rows = f"7|RUNNING|n|None|0:01|{comment}\n8|RUNNING|n|None|0:01|relion-dispatch:ffffffffffff\n"
+    queue = read_queue(slurm, rows)
+
+    assert [job.job_id for job in queue.living("0123456789ab", "7")] == ["7"]
+    assert queue.job("0123456789ab") is None
+    assert queue.job("0123456789ab", "8") is None, "that is another job of ours"
+
+
+def test_a_users_variables_hide_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_PARTITION", "another")
+    command = ["sh", "-c", 'echo "7 RUNNING ${SQUEUE_PARTITION-0123456789ab}"']
+    pattern = r"(?P<id>\d+) (?P<state>\w+) (?P<token>\w+)"
+    scheduler = Scheduler(
+        submit_command=["true"], queue_command=command, queue_pattern=pattern, ended=["OVER"]
+    )
+
+    queue = ask_queue(scheduler, tmp_path)
+
+    assert queue
+    assert queue.living("0123456789ab")
+
+
+def test_a_running_process_is_found_by_its_token_and_no_other(tmp_path: Path) -> None:
+    """`local` asks this machine's own ps."""
+    local = load_site().schedulers["local"]
+    (tmp_path / "Refine3D/job001").mkdir(parents=True)
+    script = tmp_path / "Refine3D/job001/run_submit.script.run"
+    script.write_text("(sleep 30) & wait\n")
+    job = subprocess.Popen(
+        ["bash", "Refine3D/job001/run_submit.script.run", "0123456789ab"],
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    try:
+        queue = ask_queue(local, tmp_path)
+        assert queue
+        found = queue.job("0123456789ab")
+        assert found
+        assert (found.job_id, queue.has_ended(found)) == (str(job.pid), False)
+        assert queue.job("0123456789ac") is None
+    finally:
+        subprocess.run(["pkill", "-KILL", "-s", str(job.pid)])
+        job.wait()
+    queue = ask_queue(local, tmp_path)
+    assert queue
+    assert queue.job("0123456789ab") is None
+
+
+@pytest.mark.parametrize(
+    "command", [["/no/such/program"], ["false"], ["sleep", "30"], []], ids=lambda each: str(each)
+)
+def test_a_queue_that_does_not_answer_is_no_empty_queue(command: list[str], tmp_path: Path) -> None:
+    scheduler = Scheduler(submit_command=["true"], queue_command=command, timeout=0.2)
+
+    assert ask_queue(scheduler, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "facts"),
+    [
+        ("timeout", "time limit", "JobState=TIMEOUT, Reason=TimeLimit, ExitCode=0:15, "
+         "RunTime=00:01:24, NodeList=gpu1"),
+        ("killed", "signal KILL", "JobState=FAILED, Reason=JobLaunchFailure, ExitCode=0:9, "
+         "RunTime=00:00:02, NodeList=gpu1"),
+        ("node_fail", "node was lost", "NodeList=gpu2"),
+        ("cancelled", "cancelled in the queue", "JobState=CANCELLED"),
+        ("out_of_memory", "more memory than it had asked for", "JobState=OUT_OF_MEMORY"),
+    ],
+)  # fmt: skip
+def test_why_a_job_ended(name: str, says: str, facts: str, slurm: Scheduler) -> None:
+    sentence = why_ended(slurm, (DATA / f"{name}.txt").read_text())
+
+    assert says in sentence
+    assert facts in sentence
+    assert sentence.endswith(")")
+
+
+def test_why_a_job_ended_that_nobody_knows(slurm: Scheduler) -> None:
+    assert why_ended(slurm, "").startswith("it was killed, or its node was lost: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "stdout", "stderr", "outcome", "job_id"),
+    [
+        (0, "17\n", "", "taken", "17"),
+        (0, "17;cluster\n", "sbatch: warning: 3 nodes are slow\n", "taken", "17"),
+        (0, "a site's greeting of 9 words\n17\n", "", "taken", "17"),
+        (0, "Submitted batch job 17\n", "", "taken", "17"),
+        (0, "", "sbatch: error: something", "unclear", None),
+        (1, "", "sbatch_timed_out", "unclear", None),
+        (1, "", "sbatch_no_controller", "unclear", None),
+        (1, "", "sbatch_no_such_nodes", "refused", None),
+        (1, "", "sbatch_no_such_partition", "refused", None),
+        (1, "", "", "refused", None),
+        (1, "a greeting " * 50, "sbatch_timed_out", "unclear", None),
+        (-9, "", "", "unclear", None),
+    ],
+)
+def test_what_the_submit_command_says(
+    status: int, stdout: str, stderr: str, outcome: str, job_id: str | None, slurm: Scheduler
+) -> None:
+    recorded = DATA / f"{stderr}.txt"
+    said = recorded.read_text() if stderr and recorded.exists() else stderr
+
+    answer = read_answer(slurm, "sbatch", Finished(status, stdout, said))
+
+    assert (answer.outcome, answer.job_id) == (outcome, job_id)
+    assert " ".join((stdout + said).split())[:400] in answer.sentence or outcome == "taken"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"queue_pattern": "(?P<id>x)(?P<state>y)"}, "needs a group (?P<token>…)"),
+        ({"queue_pattern": "("}, "schedulers.slurm.queue_pattern"),
+        ({"transient": ["fine", "("]}, "schedulers.slurm.transient.1"),
+        ({"watcher": {"submit_command": []}}, "schedulers.slurm.watcher.submit_command"),
+        ({"watcher": {"command": ["x"]}}, "unknown key"),
+    ],
+)
+def test_mistakes_in_a_scheduler_are_named(
+    keys: dict[str, object], says: str, site: Callable[..., Path]
+) -> None:
+    from dispatcher.errors import ConfigError
+
+    site("site.json", {"schedulers": {"slurm": keys}})
+
+    with pytest.raises(ConfigError) as caught:
+        load_site()
+
+    assert says in str(caught.value)
+
+
+def test_python_is_not_taken_for_a_job() -> None:
+    local = load_site().schedulers["local"]
+    row = f" 17 Ss 00:07 {sys.executable} -m pytest run_submit.script.run\n"
+
+    assert read_queue(local, row).jobs == ()
