@@ -2,7 +2,7 @@
 # The dispatcher in its appliance image, for hosts without a usable Python: RELION calls this file as
 # relion_dispatch.py, people call it as relion-dispatch. Everything is decided inside the image; what
 # belongs on the host (the submit command, Apptainer itself, jobs on this machine) is run out here, by
-# this shell. dispatcher/host_channel.py is the other side, and tells what lies in their folder.
+# this shell. dispatcher/host/appliance.py is the other side, and tells what lies in their folder.
 #
 #   RELION_DISPATCH_APPLIANCE   the image; else dispatcher.sif beside this file
 #   RELION_DISPATCH_APPTAINER   apptainer; else the one on PATH

@@ -63,7 +63,7 @@ def build(
     from ..config.places import site_folder
     from ..config.site import load_site
     from ..images.add import described
-    from ..images.building.build import Order
+    from ..images.building.build import BuildRequest
     from ..images.building.build import build as build_image
     from ..images.building.recipes import find
 
@@ -79,7 +79,7 @@ def build(
     file = (folder or site_folder() / "images") / f"{name}-{version}-{recipe.variant}.sif"
     arguments = {key: value for key, _, value in given}
     target = (output or file).absolute()
-    order = Order(name, version, recipe, arguments, base, target, build_base=build_base)
+    order = BuildRequest(name, version, recipe, arguments, base, target, build_base=build_base)
     site = load_site()
     for line in described(build_image(order, site), site):
         print(line)
@@ -123,14 +123,16 @@ def add(
     What it says about itself is read out of it. The same file again updates its entry.
     """
     from ..config.site import load_site
-    from ..images.add import Wanted, described
+    from ..images.add import NewImage, described
     from ..images.add import add as add_image
     from ..images.edit_catalogue import check_editable
     from ..images.inspect import inspect
 
     check_editable()  # before the minutes that a large file takes
     site = load_site()
-    wanted = Wanted(name, version, variant, gpu, tuple(partition or ()), weights, default, replace)
+    wanted = NewImage(
+        name, version, variant, gpu, tuple(partition or ()), weights, default, replace
+    )
     file = file.absolute()  # Apptainer takes a:b.sif for an address
     for line in described(add_image(file, inspect(file, site), wanted), site):
         print(line)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..errors import ConfigError
 from .json_files import load, read_json
 
-__all__ = ["Build", "Catalogue", "Image", "checked_catalogue", "load_catalogue"]
+__all__ = ["Catalogue", "Image", "ImageFile", "checked_catalogue", "load_catalogue"]
 
 
 # No line breaks or zero bytes, nor halves of characters, which no path can have.
@@ -18,7 +18,7 @@ _PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Build:
+class ImageFile:
     """One container file of an image version.
 
     What an admin decides:
@@ -75,7 +75,7 @@ class Image:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     default: str
-    versions: dict[str, list[Build]]
+    versions: dict[str, list[ImageFile]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import ConfigError, WriteError
 from ..host.file_lock import locked
 
-__all__ = ["COMMENT", "as_text", "check_folder", "edit", "held"]
+__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text"]
 
 COMMENT = "__comment__"
 
@@ -90,7 +90,7 @@ def edit(
             raise ConfigError(
                 f"{path} was changed by hand meanwhile: nothing was changed here; try again."
             )
-        _write(target, path, what, as_text(content))
+        _write(target, path, what, json_text(content))
 
 
 def _read(path: Path) -> bytes | None:
@@ -173,7 +173,7 @@ _WIDTH = 100  # columns
 _STEP = "  "
 
 
-def as_text(content: Mapping[str, Any]) -> str:
+def json_text(content: Mapping[str, Any]) -> str:
     """The object as text: keys in the order they have, and a new line at the end."""
     return _laid_out(content, "", 0) + "\n"
 

@@ -21,7 +21,7 @@ from ..images.known_projects import remember
 from ..images.pins import settle
 from ..job_script.variables import job_script
 from ..jobs.hook_note import at_work
-from ..jobs.record import RECORD, as_text, folder_locked, note
+from ..jobs.record import RECORD, folder_locked, note, record_text
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
@@ -52,7 +52,7 @@ def dispatch(script: Path) -> None:
             plan, text = _settled(script, configuration, token)
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
-            record = as_text(_record(plan, configuration, token, argv))
+            record = record_text(_record(plan, configuration, token, argv))
         except (Exception, KeyboardInterrupt):
             if _submitted_before(folder):  # what is wrong here is not wrong with that
                 return

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 from ..config.site import Site
 from ..errors import ConfigError, ImageError
 from .edit_catalogue import check_editable, edit, entry, put
-from .inspect import Facts, agrees
+from .inspect import ImageReport, agrees
 
-__all__ = ["Added", "Wanted", "add", "check_name", "check_word", "described"]
+__all__ = ["Added", "NewImage", "add", "check_name", "check_word", "described"]
 
 
-class Wanted(NamedTuple):
+class NewImage(NamedTuple):
     """What the admin says of an image; None where the image itself or its entry is to tell.
 
     `default` makes it the default version, `replace` lets it take another file's place.
@@ -41,7 +41,7 @@ class Added(NamedTuple):
     updated: bool
 
 
-def add(path: Path, facts: Facts, wanted: Wanted) -> Added:
+def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
     """Record the file in the site's catalogue, whose first image of a name becomes the default.
 
     Raises:
@@ -151,8 +151,8 @@ def _entry(
     present: dict[str, Any],
     variant: str,
     place: str,
-    facts: Facts,
-    wanted: Wanted,
+    facts: ImageReport,
+    wanted: NewImage,
     folder: Path,
 ) -> dict[str, Any]:
     """The new entry: what the admin decided before stays, unless said otherwise now."""
@@ -175,7 +175,7 @@ def _entry(
     return {key: value for key, value in found.items() if value not in (None, [])}
 
 
-def _its_variant(builds: list[dict[str, Any]], place: str, facts: Facts) -> str:
+def _its_variant(builds: list[dict[str, Any]], place: str, facts: ImageReport) -> str:
     """The variant under which the file is listed already, else one by what it is for."""
     for build in builds:
         if build.get("sha256") == facts.sha256 or build.get("path") == place:
@@ -184,7 +184,7 @@ def _its_variant(builds: list[dict[str, Any]], place: str, facts: Facts) -> str:
     return kind + ("-gui" if facts.labels.get("relion.gui") == "yes" else "")
 
 
-def _is_same(present: dict[str, Any], place: str, facts: Facts) -> bool:
+def _is_same(present: dict[str, Any], place: str, facts: ImageReport) -> bool:
     recorded = present.get("sha256")
     return recorded == facts.sha256 if recorded else present.get("path") == place
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.catalogue import Build, Catalogue, Image
+from ..config.catalogue import Catalogue, Image, ImageFile
 from ..config.json_files import nearest
 from ..errors import ImageError
 
-__all__ = ["Choice", "Needs", "choose", "version_of"]
+__all__ = ["ChosenImage", "Needs", "choose", "version_of"]
 
 
 class Needs(NamedTuple):
@@ -30,7 +30,7 @@ class Needs(NamedTuple):
     signed_by: tuple[str, ...] = ()
 
 
-class Choice(NamedTuple):
+class ChosenImage(NamedTuple):
     """The image chosen for a job, with the reason; `path` is absolute.
 
     `sha256`, `sif_id` and `size` (bytes) are the file's own, once `images.integrity` has
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
 
     name: str
     version: str
-    build: Build
+    build: ImageFile
     path: Path
     reason: str
     weights: Path | None = None
@@ -61,7 +61,7 @@ def version_of(catalogue: Catalogue, name: str, pinned: Mapping[str, str]) -> st
 
 def choose(
     catalogue: Catalogue, name: str, pinned: Mapping[str, str], needs: Needs, pin_file: Path
-) -> Choice:
+) -> ChosenImage:
     """The build that serves a job: version from the project's pin or the default, then the first
     variant that has what the job needs.
 
@@ -103,7 +103,7 @@ def choose(
     build = min(signed, key=lambda build: bool(build.gpu) != bool(needs.gpu))
     why = f"pinned in {pin_file.name}" if name in pinned else "the site's default"
     folder = catalogue.path.parent
-    return Choice(
+    return ChosenImage(
         name,
         version,
         build,
@@ -113,23 +113,23 @@ def choose(
     )
 
 
-def _computes(build: Build, needs: Needs) -> bool:
+def _computes(build: ImageFile, needs: Needs) -> bool:
     kind = needs.gpu is None or build.gpu == needs.gpu
     return kind and (not build.partitions or needs.partition in build.partitions)
 
 
-def _lacking(build: Build, needs: Needs) -> list[str]:
+def _lacking(build: ImageFile, needs: Needs) -> list[str]:
     """The programs that the job calls and the build is known not to have."""
     return [name for name in needs.programs if build.programs and name not in build.programs]
 
 
-def _is_signed(build: Build, needs: Needs) -> bool:
+def _is_signed(build: ImageFile, needs: Needs) -> bool:
     # Without a digest, nothing says that the signed file is the one that is there.
     known = build.sha256 and set(build.signed_by) & set(needs.signed_by)
     return not needs.signed_by or bool(known)
 
 
-def _which_offer(name: str, image: Image, version: str, build: Build, needs: Needs) -> str:
+def _which_offer(name: str, image: Image, version: str, build: ImageFile, needs: Needs) -> str:
     missing = _lacking(build, needs)
     offering = [
         other

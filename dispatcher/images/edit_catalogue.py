@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import json_edit
-from ..config.catalogue import Build, Catalogue, Image, checked_catalogue, load_catalogue
+from ..config.catalogue import Catalogue, Image, ImageFile, checked_catalogue, load_catalogue
 from ..config.json_files import nearest
 from ..config.places import site_folder
 from ..errors import ImageError
@@ -87,7 +87,7 @@ def put(
         image["default"] = version
 
 
-def builds_of(catalogue: Catalogue, name: str, version: str) -> list[Build]:
+def builds_of(catalogue: Catalogue, name: str, version: str) -> list[ImageFile]:
     """The builds of an image's version, as someone names them.
 
     Raises:

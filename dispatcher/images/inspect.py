@@ -13,7 +13,7 @@ from . import apptainer
 from .integrity import sha256_of
 from .sif import SifHeader, ours, read_header
 
-__all__ = ["Facts", "agrees", "inspect"]
+__all__ = ["ImageReport", "agrees", "inspect"]
 
 Gpu = Literal["nvidia", "amd"]
 
@@ -33,7 +33,7 @@ exit 0
 """
 
 
-class Facts(NamedTuple):
+class ImageReport(NamedTuple):
     """What an image says about itself.
 
     Attributes:
@@ -57,7 +57,7 @@ class Facts(NamedTuple):
     signed_by: tuple[str, ...]
 
 
-def inspect(path: Path, site: Site) -> Facts:
+def inspect(path: Path, site: Site) -> ImageReport:
     """Look into the image; everything but its own labels is measured, not believed.
 
     Raises:
@@ -80,7 +80,7 @@ def inspect(path: Path, site: Site) -> Facts:
     digest = sha256_of(path)
     if read_header(path) != header:
         raise ImageError(f"{path} was written to while it was read: wait until it is complete.")
-    return Facts(header, digest, labels, relion, gpu, mpi, programs, signed_by)
+    return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
 
 
 def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | None, str]:

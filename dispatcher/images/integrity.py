@@ -16,13 +16,13 @@ from pathlib import Path
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
-from .choice import Choice
+from .choice import ChosenImage
 from .sif import SifHeader, read_header
 
 __all__ = ["sha256_of", "usable", "verified"]
 
 
-def usable(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: Path) -> ChosenImage:
     """The choice as :func:`verified` gives it, once its folder of weights is seen to be there.
 
     Raises:
@@ -38,7 +38,9 @@ def usable(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) 
     return verified(choice, pinned, catalogue, pin_file)
 
 
-def verified(choice: Choice, pinned: str | None, catalogue: Path, pin_file: Path) -> Choice:
+def verified(
+    choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: Path
+) -> ChosenImage:
     """The choice with its file's digest, SIF id and size.
 
     `pinned` is the digest that the project has used under this version and variant, if any.
@@ -96,7 +98,7 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _digest(choice: Choice, header: SifHeader) -> str:
+def _digest(choice: ChosenImage, header: SifHeader) -> str:
     """The digest recorded for the file as it is now; else the file is hashed and it is kept.
 
     Raises:

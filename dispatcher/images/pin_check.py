@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..config.catalogue import Build, Catalogue
+from ..config.catalogue import Catalogue, ImageFile
 from ..config.json_files import nearest
 from ..errors import ImageError
-from .choice import Choice
+from .choice import ChosenImage
 from .integrity import sha256_of, verified
 from .pins import PIN_FILE, Pin
 from .sif import read_header
@@ -55,7 +55,7 @@ def _of_pin(pin_file: Path, name: str, pin: Pin, catalogue: Catalogue, full: boo
             f"`relion-dispatch pin {name} {pin.version}`."
         )
     for build in builds:
-        choice = Choice(name, pin.version, build, catalogue.path.parent / build.path, "")
+        choice = ChosenImage(name, pin.version, build, catalogue.path.parent / build.path, "")
         try:
             _check_file(choice, build, pin, catalogue, pin_file, full)
         except ImageError as error:
@@ -63,7 +63,12 @@ def _of_pin(pin_file: Path, name: str, pin: Pin, catalogue: Catalogue, full: boo
 
 
 def _check_file(
-    choice: Choice, build: Build, pin: Pin, catalogue: Catalogue, pin_file: Path, full: bool
+    choice: ChosenImage,
+    build: ImageFile,
+    pin: Pin,
+    catalogue: Catalogue,
+    pin_file: Path,
+    full: bool,
 ) -> None:
     used = pin.sha256.get(build.variant)
     if used and build.sha256 and used != build.sha256:

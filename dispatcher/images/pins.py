@@ -18,7 +18,7 @@ from ..config.json_files import read_json
 from ..errors import ConfigError, ImageError
 from ..host.atomic_files import write_atomically
 from ..host.file_lock import locked
-from .choice import Choice
+from .choice import ChosenImage
 
 __all__ = ["PIN_FILE", "Pin", "check_against_pin", "move", "pins", "settle"]
 
@@ -45,7 +45,7 @@ def pins(project: Path) -> dict[str, Pin]:
     }
 
 
-def settle(project: Path, choice: Choice) -> Pin:
+def settle(project: Path, choice: ChosenImage) -> Pin:
     """Pin the image that was chosen, unless the project has a pin for it; return what stands.
 
     Of two first jobs at once, one pins, and the other gets that pin.
@@ -70,7 +70,7 @@ def settle(project: Path, choice: Choice) -> Pin:
     return found
 
 
-def _adds(pin: Pin, choice: Choice) -> bool:
+def _adds(pin: Pin, choice: ChosenImage) -> bool:
     """Whether the choice is of the pinned version, and the first of its variant."""
     new = choice.sha256 is not None and choice.variant not in pin.sha256
     return new and pin.version == choice.version
@@ -118,12 +118,12 @@ def _is_pin(entry: object) -> bool:
 
 
 def check_against_pin(
-    image: Choice,
+    image: ChosenImage,
     catalogue: Catalogue,
     pinned: Mapping[str, Pin],
     pin_file: Path,
-    check_file: Callable[..., Choice],
-) -> Choice:
+    check_file: Callable[..., ChosenImage],
+) -> ChosenImage:
     """Check that the chosen image's file is the one that the project has used, if it has used one.
 
     `check_file` is one of the two checks of `images.integrity`.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.catalogue import Build, Catalogue
+from ..config.catalogue import Catalogue, ImageFile
 from ..config.site import Site
 from ..errors import DispatchError, ImageError
 from . import apptainer
@@ -24,7 +24,7 @@ class Listed(NamedTuple):
     name: str
     version: str
     is_default: bool
-    build: Build
+    build: ImageFile
     path: Path
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from ..host.file_lock import locked
 from ..refusal import say
 from ..relion.submission import SUBMISSION
 
-__all__ = ["RECORD", "as_text", "change_record", "folder_locked", "note", "read_record"]
+__all__ = ["RECORD", "change_record", "folder_locked", "note", "read_record", "record_text"]
 
 RECORD = "dispatch.json"
 LOCK = ".dispatch.json.lock"
@@ -68,7 +68,7 @@ def change_record(folder: Path, token: str, **changes: object) -> bool:
         record = read_record(folder)
         if record is None or record.get("token") != token:
             return False
-        write_atomically(folder / RECORD, as_text({**record, **changes}))
+        write_atomically(folder / RECORD, record_text({**record, **changes}))
         return True
 
 
@@ -80,6 +80,6 @@ def note(folder: Path, token: str, **changes: object) -> None:
         say(f"relion-dispatch: {error}")
 
 
-def as_text(record: dict[str, Any]) -> str:
+def record_text(record: dict[str, Any]) -> str:
     """The record as its file has it: each key of the object on a line of its own."""
     return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

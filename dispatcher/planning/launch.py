@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config.site import Site
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from ..images.container import WEIGHTS, exec_argv, mount_option
 from ..relion.command import Command
 from .resources import Resources
@@ -32,7 +32,7 @@ class NodeWord(str):
 def command_prefix(
     command: Command,
     is_main: bool,
-    image: Choice | None,
+    image: ChosenImage | None,
     site: Site,
     settled: Resources,
     project: Path,

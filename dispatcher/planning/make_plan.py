@@ -15,7 +15,7 @@ from ..errors import ConfigError, InputError
 from ..host.private_folders import local_lock
 from ..host.shell_words import split
 from ..images import integrity
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from ..images.pins import PIN_FILE, Pin, check_against_pin, pins
 from ..memory import particle_count, read_refinement
 from ..memory.host_memory import Particles
@@ -59,7 +59,7 @@ def make_plan(
     *,
     job_type: str | None = None,
     refinement_of: Callable[..., Refinement] = read_refinement.refinement_of,
-    verified: Callable[..., Choice] = integrity.usable,
+    verified: Callable[..., ChosenImage] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.
 

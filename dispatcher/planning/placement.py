@@ -11,7 +11,7 @@ from ..config.configuration import Configuration
 from ..config.job_types import JobType
 from ..config.site import Partition, Site
 from ..errors import DispatchError, DoesNotFit, ImageError
-from ..images.choice import Choice, Needs, choose, version_of
+from ..images.choice import ChosenImage, Needs, choose, version_of
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
 from ..relion.command import Command, called_programs
@@ -21,7 +21,7 @@ from ..relion.submission import Submission
 from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
-from .resources import Resources, Wanted
+from .resources import Resources, WantedResources
 from .rewrite import as_single_process, with_resources
 
 __all__ = [
@@ -66,7 +66,7 @@ class Placement(NamedTuple):
     settled: Resources
     main: Command
     commands: tuple[Command, ...]
-    image: Choice | None
+    image: ChosenImage | None
     reasons: tuple[str, ...]
 
 
@@ -142,7 +142,7 @@ def _on(name: str | None, job: Placeable, configuration: Configuration) -> Place
 
 def _wanted(
     job: Placeable, site: Site, partition: Partition, relion_version: tuple[int, int] | None
-) -> Wanted:
+) -> WantedResources:
     parameters, submission = job.parameters, job.submission
     options = job.gui.options if job.gui else {}
     thread_options = lookup(job.command.program).threads
@@ -152,7 +152,7 @@ def _wanted(
     # A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names.
     if cap is None and adjust is None and lookup(job.command.program).idle_leader:
         cap = DEFAULT_RANKS_PER_GPU
-    return Wanted(
+    return WantedResources(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from ..relion.command import Command
 from ..units import count
 
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
     directives: str
     submit_command: tuple[str, ...]
     lock: str | None
-    image: Choice | None
+    image: ChosenImage | None
     nproc: int
     nthread: int
     ngpu: int

@@ -18,10 +18,10 @@ from .memory_request import memory_request
 from .rank_fit import RankFit
 from .rank_fit import fit as fit_ranks
 
-__all__ = ["Resources", "Wanted", "as_json", "decide"]
+__all__ = ["Resources", "WantedResources", "as_json", "decide"]
 
 
-class Wanted(NamedTuple):
+class WantedResources(NamedTuple):
     """What a job type and RELION's window ask for; None where neither says.
 
     `ngpu` is per node, `gpu_bytes` the memory of one GPU in bytes, `ranks_per_gpu` the most that
@@ -60,7 +60,7 @@ _UNCOUNTED = Particles()
 
 def decide(
     command: Command,
-    wanted: Wanted,
+    wanted: WantedResources,
     partition: Partition,
     refinement: Refinement | None,
     particles: Particles = _UNCOUNTED,
@@ -121,7 +121,7 @@ def decide(
     )
 
 
-def _gpus(command: Command, wanted: Wanted, partition: Partition) -> tuple[int, list[str]]:
+def _gpus(command: Command, wanted: WantedResources, partition: Partition) -> tuple[int, list[str]]:
     skips = "skip_align" in command or "skip_rotate" in command
     if wanted.ngpu and skips and "blush" not in command:
         return 0, ["No GPU: RELION uses none when alignment is skipped."]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from ..relion.command import Command, parse_command
 
-__all__ = ["Place", "RecordedJob", "read_job"]
+__all__ = ["JobPlace", "RecordedJob", "read_job"]
 
 _NOT_SAME = "so that it cannot be shown to be the same if it is run again."
 _NEEDED = (
@@ -29,7 +29,7 @@ _NEEDED = (
 )
 
 
-class Place(NamedTuple):
+class JobPlace(NamedTuple):
     """Where a project lay when a job ran, and where it lies now."""
 
     was: Path
@@ -63,7 +63,7 @@ class RecordedJob(NamedTuple):
     """
 
     name: str
-    place: Place
+    place: JobPlace
     image: Mapping[str, Any]
     commands: tuple[Command, ...]
     prefixes: tuple[tuple[str, ...], ...]
@@ -147,7 +147,7 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         raise LookupError(f"no {', '.join(missing)}")
     return RecordedJob(
         name=name,
-        place=Place(Path(record["project"]), Path(*folder.parts[:-depth])),
+        place=JobPlace(Path(record["project"]), Path(*folder.parts[:-depth])),
         image=record["image"],
         commands=tuple(parse_command(each["shell"]) for each in record["commands"]),
         prefixes=prefixes,

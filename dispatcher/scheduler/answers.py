@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 from ..config.scheduler import Scheduler
 from ..host.programs import Finished
 
-__all__ = ["Answer", "Queue", "QueuedJob", "read_answer", "read_queue", "why_ended"]
+__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_queue", "why_ended"]
 
 
-class Answer(NamedTuple):
+class SubmitAnswer(NamedTuple):
     """What became of one attempt.
 
     Attributes:
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
     sentence: str
 
 
-def read_answer(scheduler: Scheduler, program: str, done: Finished) -> Answer:
+def read_answer(scheduler: Scheduler, program: str, done: Finished) -> SubmitAnswer:
     """Read what the submit command `program` printed, and its exit status.
 
     Commands can print warnings before the job id, or end with status 0 and still have failed.
@@ -35,16 +35,16 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> Answer:
     printed = everything[:400]
     found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
     if done.status == 0 and found:
-        return Answer("taken", found[1], f'"{program}" named job {found[1]}')
+        return SubmitAnswer("taken", found[1], f'"{program}" named job {found[1]}')
     if done.status == 0:
         what = f'the submit command "{program}" named no job id (it printed: "{printed}")'
-        return Answer("unclear", None, what)
+        return SubmitAnswer("unclear", None, what)
     what = (
         f'the submit command "{program}" failed with status {done.status}: '
         f"{printed or 'it printed nothing'}"
     )
     passing = any(re.search(each, everything, re.IGNORECASE) for each in scheduler.transient)
-    return Answer("unclear" if passing or done.status < 0 else "refused", None, what)
+    return SubmitAnswer("unclear" if passing or done.status < 0 else "refused", None, what)
 
 
 class QueuedJob(NamedTuple):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..config.scheduler import Scheduler, filled
 from ..errors import SubmitError
 from ..planning.plan import Plan
-from .answers import Answer, Queue, QueuedJob, read_answer
+from .answers import Queue, QueuedJob, SubmitAnswer, read_answer
 from .calls import ask_queue, call, start_detached
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
@@ -95,7 +95,7 @@ def _pauses(until: float) -> Iterator[float]:
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _taken(queue: Queue | None, token: str, answer: Answer) -> QueuedJob | None:
+def _taken(queue: Queue | None, token: str, answer: SubmitAnswer) -> QueuedJob | None:
     """The job in the queue. Slurm keeps one that it has refused for a while, as ended."""
     if queue is None:
         return None
@@ -103,7 +103,7 @@ def _taken(queue: Queue | None, token: str, answer: Answer) -> QueuedJob | None:
     return found if answer.outcome == "unclear" or queue.living(token) else None
 
 
-def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
+def _given_up(answer: SubmitAnswer, asked: bool, attempts: int) -> str:
     if asked:
         return (
             f"{_sentence(answer)}; the job is not in the queue, and was given up after {attempts} "
@@ -115,17 +115,17 @@ def _given_up(answer: Answer, asked: bool, attempts: int) -> str:
     )
 
 
-def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[Answer, str]:
+def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[SubmitAnswer, str]:
     program = argv[0]
     try:
         done = call(scheduler, argv, project)
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
-        return Answer("unclear", None, what), ""
+        return SubmitAnswer("unclear", None, what), ""
     except OSError as error:
         if error.errno == errno.EPIPE:  # the shell around the appliance
             what = f"nobody is left who could tell whether the job was taken ({error.strerror})"
-            return Answer("unclear", None, what), ""
+            return SubmitAnswer("unclear", None, what), ""
         raise _cannot_start(program, error) from error
     return read_answer(scheduler, program, done), (done.stdout + done.stderr).strip()
 
@@ -144,7 +144,7 @@ def _cannot_start(program: str, error: OSError) -> SubmitError:
     )
 
 
-def _sentence(answer: Answer) -> str:
+def _sentence(answer: SubmitAnswer) -> str:
     return answer.sentence[0].upper() + answer.sentence[1:]
 
 

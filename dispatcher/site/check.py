@@ -11,7 +11,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..config.catalogue import Build, Catalogue, load_catalogue
+from ..config.catalogue import Catalogue, ImageFile, load_catalogue
 from ..config.configuration import Configuration, check_site_against_types
 from ..config.endings import load_endings
 from ..config.job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
@@ -87,7 +87,7 @@ def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Itera
             )
 
 
-def _file_problems(catalogue: Catalogue, build: Build) -> Iterator[str]:
+def _file_problems(catalogue: Catalogue, build: ImageFile) -> Iterator[str]:
     """What a short look shows; ``relion-dispatch images verify`` reads the whole file."""
     path = catalogue.path.parent / build.path
     try:

@@ -11,7 +11,7 @@ from .. import __version__
 from ..config.catalogue import load_catalogue
 from ..config.places import code_digest, config_path
 from ..errors import ConfigError, ImageError
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from .exported_images import choices, digest_now, weight_digests
 from .file import ExportedImage, ExportedText, SiteFile
 from .texts import shipped_texts, site_texts
@@ -115,7 +115,7 @@ def _images(images: Sequence[ExportedImage]) -> Iterator[Row]:
             yield _weights(image, choice)
 
 
-def _image(image: ExportedImage, choice: Choice, catalogue: Path) -> Row:
+def _image(image: ExportedImage, choice: ChosenImage, catalogue: Path) -> Row:
     what = f"image {image}"
     try:
         digest = digest_now(choice, catalogue).sha256
@@ -128,7 +128,7 @@ def _image(image: ExportedImage, choice: Choice, catalogue: Path) -> Row:
     return Row(what, "equal", f"{choice.path}")
 
 
-def _weights(image: ExportedImage, choice: Choice) -> Row:
+def _weights(image: ExportedImage, choice: ChosenImage) -> Row:
     what = f"weights of {image}"
     if choice.weights is None or not choice.weights.is_dir():
         return Row(what, "missing", f"{choice.weights or 'not in images.json'}")

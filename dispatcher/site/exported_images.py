@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..config.catalogue import Catalogue
 from ..errors import DispatchError, ImageError
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from ..images.integrity import sha256_of, verified
 from ..images.pins import PIN_FILE
 from .file import ExportedImage, Recipe
@@ -24,17 +24,17 @@ class Inspected(NamedTuple):
     definition: str
 
 
-def choices(catalogue: Catalogue) -> Iterator[Choice]:
+def choices(catalogue: Catalogue) -> Iterator[ChosenImage]:
     """Every build of the catalogue, in its order."""
     folder = catalogue.path.parent
     for name, image in catalogue.images.items():
         for version, builds in image.versions.items():
             for build in builds:
                 weights = folder / build.weights if build.weights else None
-                yield Choice(name, version, build, folder / build.path, "", weights)
+                yield ChosenImage(name, version, build, folder / build.path, "", weights)
 
 
-def digest_now(choice: Choice, catalogue: Path) -> Choice:
+def digest_now(choice: ChosenImage, catalogue: Path) -> ChosenImage:
     """The choice with the digest, SIF id and size that its file has now, whatever is recorded.
 
     Raises:

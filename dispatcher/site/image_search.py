@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..config.catalogue import Build
+from ..config.catalogue import ImageFile
 from ..config.places import site_folder
 from ..errors import ImageError
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from .exported_images import digest_now, weight_digests
 from .file import ExportedImage
 
@@ -55,5 +55,5 @@ def _files_in(folders: Sequence[Path]) -> list[Path]:
 
 
 def _digest(image: ExportedImage, path: Path) -> str | None:
-    build = Build(variant=image.variant, path=str(path))
-    return digest_now(Choice(image.name, image.version, build, path, ""), path).sha256
+    build = ImageFile(variant=image.variant, path=str(path))
+    return digest_now(ChosenImage(image.name, image.version, build, path, ""), path).sha256

@@ -134,7 +134,7 @@ def build_missing(places: Sequence[Place], site: Site) -> Iterator[tuple[str, Pa
         try:
             recipe = find(image.name, image.version, image.variant)
             output = site_folder() / "images" / name
-            order = image_build.Order(
+            order = image_build.BuildRequest(
                 image.name, image.version, recipe, {}, None, output, replace=True
             )
             image_build.build(order, site)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config.catalogue import Build, Catalogue, Image
+from ..config.catalogue import Catalogue, Image, ImageFile
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, JobTypes
 from ..config.site import Site
-from ..images.choice import Choice
+from ..images.choice import ChosenImage
 from ..memory.refinement import Refinement
 from ..planning.make_plan import make_plan
 from ..planning.plan import Plan
@@ -43,8 +43,8 @@ def sample_catalogue(folder: Path, types: JobTypes, site: Site) -> Catalogue:
     gpu, signed = site.apptainer.gpu_kind, tuple(site.apptainer.signed_by)
     # A signature counts for a digest alone.
     builds = [
-        Build(variant="gpu", path="sample.sif", gpu=gpu, signed_by=signed, sha256="0" * 64),
-        Build(variant="cpu", path="sample.sif", signed_by=signed, sha256="0" * 64),
+        ImageFile(variant="gpu", path="sample.sif", gpu=gpu, signed_by=signed, sha256="0" * 64),
+        ImageFile(variant="cpu", path="sample.sif", signed_by=signed, sha256="0" * 64),
     ]
     names = {kind.image for kind in types.types.values() if kind.image}
     image = Image(default="1", versions={"1": builds})
@@ -59,6 +59,6 @@ def _submission(kind: JobType) -> Submission:
     return Submission(job, f"{job}/run.out", f"{job}/run.err", (command,))
 
 
-def _unread(choice: Choice, *_: object) -> Choice:
+def _unread(choice: ChosenImage, *_: object) -> ChosenImage:
     """The made-up image as it would be, had it a file."""
     return choice._replace(sha256="0" * 64, sif_id="0" * 32, size=0)

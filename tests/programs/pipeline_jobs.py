@@ -13,7 +13,7 @@ import pytest
 from dispatcher.cli import main
 from dispatcher.jobs import cancel as cancelling
 from dispatcher.jobs import repair as reconcile
-from dispatcher.jobs.record import as_text
+from dispatcher.jobs.record import record_text
 
 from .stand_in_scheduler import StandIn
 
@@ -70,7 +70,7 @@ def adding_jobs(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
                 "job_id": "17",
                 **keys,
             }
-            (folder / "dispatch.json").write_text(as_text(described))
+            (folder / "dispatch.json").write_text(record_text(described))
         return folder
 
     return add

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.configuration import load_configuration
-from dispatcher.jobs.record import as_text
+from dispatcher.jobs.record import record_text
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.scheduler.answers import why_ended
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("images")
 def folder(corpus_job: Callable[[str], Path]) -> Path:
     """A job's folder with a record."""
     folder = corpus_job("relion-5.0.1/Refine3D_job011").parent
-    (folder / "dispatch.json").write_text(as_text({"token": TOKEN, "job_id": "17"}))
+    (folder / "dispatch.json").write_text(record_text({"token": TOKEN, "job_id": "17"}))
     return folder
 
 
@@ -137,7 +137,7 @@ def test_it_keeps_silent_where_there_is_nothing_to_tell(
     record = folder / "dispatch.json"
     script = watcher(folder, "slurm")
     if case == "another token":
-        record.write_text(as_text({"token": "ffffffffffff"}))
+        record.write_text(record_text({"token": "ffffffffffff"}))
     elif case == "no record":
         record.unlink()
     elif case == "submitted since":
@@ -145,7 +145,9 @@ def test_it_keeps_silent_where_there_is_nothing_to_tell(
     elif case == "another copy has the job":
         (folder / f".dispatch_claim.{TOKEN}").symlink_to("gpu2, process 5, now, job 18")
     elif case == "the end was told before":
-        record.write_text(as_text({"token": TOKEN, "job_id": "17", "run": {"ending": "FAILURE"}}))
+        record.write_text(
+            record_text({"token": TOKEN, "job_id": "17", "run": {"ending": "FAILURE"}})
+        )
     elif case == "RELION runs it without the queue":
         star = folder / "job.star"
         text = re.sub(r"(do_queue +)Yes", r"\1No", star.read_text())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config.catalogue import Build, Image
+from dispatcher.config.catalogue import Image, ImageFile
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.job_types import JobType, load_job_types
 from dispatcher.config.scheduler import Scheduler, Watcher
@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     [
         ("site.md", [Site, Apptainer, Mpi, Scheduler, Watcher, Partition]),
         ("dispatch_config.md", [JobType]),
-        ("images.md", [Image, Build]),
+        ("images.md", [Image, ImageFile]),
     ],
 )
 def test_every_key_is_described(page: str, kinds: list[type]) -> None:

@@ -17,7 +17,7 @@ from ...host.file_lock import locked
 from ...host.programs import Finished
 from ...units import bytes_of
 from .. import apptainer
-from ..add import Added, Wanted, add, check_name, check_word
+from ..add import Added, NewImage, add, check_name, check_word
 from ..edit_catalogue import check_editable
 from ..inspect import inspect
 from ..sif import read_header
@@ -26,12 +26,12 @@ from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .recipes import Recipe
 from .streamed import ended_by_signals, streamed
 
-__all__ = ["Order", "build"]
+__all__ = ["BuildRequest", "build"]
 
 _UNPACKED = 5  # a SIF's content beside its compressed size, with what is added
 
 
-class Order(NamedTuple):
+class BuildRequest(NamedTuple):
     """What is to be built, and where to.
 
     Attributes:
@@ -60,7 +60,7 @@ class Order(NamedTuple):
         return {key: (name, file) for key, (name, file) in given.items() if file}
 
 
-def build(order: Order, site: Site) -> Added:
+def build(order: BuildRequest, site: Site) -> Added:
     """Build, test and add; what goes wrong leaves the catalogue and the folder as they were.
 
     Raises:
@@ -87,7 +87,7 @@ def build(order: Order, site: Site) -> Added:
             return _build_in(work, order, site, what)
 
 
-def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
+def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
     program = site.apptainer.program
     definition = Path(order.recipe.definition)
     arguments = {**order.recipe.arguments, **order.arguments}
@@ -125,13 +125,13 @@ def _build_in(work: Path, order: Order, site: Site, what: str) -> Added:
         )
     image = work / "image.sif"
     facts = inspect(image, site)
-    wanted = Wanted(order.name, order.version, order.recipe.variant, replace=order.replace)
+    wanted = NewImage(order.name, order.version, order.recipe.variant, replace=order.replace)
     with published(image, order.output):
         facts = facts._replace(header=read_header(order.output))
         return add(order.output, facts, wanted)
 
 
-def _refuse_present(order: Order, what: str) -> None:
+def _refuse_present(order: BuildRequest, what: str) -> None:
     catalogue = check_editable()
     if catalogue.exists():
         image = load_catalogue(catalogue).images.get(order.name)
@@ -150,7 +150,7 @@ def _refuse_present(order: Order, what: str) -> None:
 
 
 @contextmanager
-def _only_builder(order: Order) -> Iterator[None]:
+def _only_builder(order: BuildRequest) -> Iterator[None]:
     """Hold the image's lock, which is the catalogue's and not the folder's of this build."""
     name = f"{order.name}-{order.version}-{order.recipe.variant}"
     lock = check_editable().with_name(f".{name}.build.lock")
@@ -162,7 +162,7 @@ def _only_builder(order: Order) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _check_space(order: Order, work: Path) -> None:
+def _check_space(order: BuildRequest, work: Path) -> None:
     base = sum(file.stat().st_size for _, file in order.bases.values()) or 2**27
     asked = bytes_of(order.recipe.space, f"The recipe of {order.name} {order.version}")
     wanted = {work: asked or base * _UNPACKED, order.output.parent: base}

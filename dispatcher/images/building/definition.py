@@ -15,7 +15,7 @@ from ...config.json_files import nearest
 from ...errors import ImageError
 
 __all__ = [
-    "Place",
+    "CommandPlace",
     "check",
     "no_space",
     "place_of_command",
@@ -29,7 +29,7 @@ __all__ = [
 _ARGUMENTS = re.compile(r"^%arguments\b.*\n(?:(?!%\w|bootstrap:).*(?:\n|\Z))*", re.M | re.I)
 
 
-class Place(NamedTuple):
+class CommandPlace(NamedTuple):
     """A line of a definition; `line` counts from 1."""
 
     line: int
@@ -105,13 +105,13 @@ def section_start(text: str, name: str) -> int | None:
     return found[-1] if found else None
 
 
-def place_of_command(text: str, section: str, command: str) -> Place | None:
+def place_of_command(text: str, section: str, command: str) -> CommandPlace | None:
     """Where in the definition a command stands that the shell said it ran, ``ls /x``.
 
     The shell prints it with variables filled in and quotes removed, so the most similar line of
     the section is taken, if one is similar.
     """
-    candidates: list[tuple[float, Place]] = []
+    candidates: list[tuple[float, CommandPlace]] = []
     current = ""
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r"%\w", line):
@@ -119,7 +119,7 @@ def place_of_command(text: str, section: str, command: str) -> Place | None:
         elif current == section and (stripped := line.strip()) and not stripped.startswith("#"):
             plain = re.sub(r"[\"'{};\\]", "", stripped)
             likeness = difflib.SequenceMatcher(None, plain, re.sub("[\"']", "", command)).ratio()
-            candidates.append((likeness, Place(number, stripped)))
+            candidates.append((likeness, CommandPlace(number, stripped)))
     if not candidates:
         return None
     likeness, place = max(candidates, key=lambda each: each[0])

@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher.config.catalogue import Catalogue, load_catalogue
 from dispatcher.errors import ConfigError, ImageError
-from dispatcher.images.choice import Choice, Needs, choose
+from dispatcher.images.choice import ChosenImage, Needs, choose
 from dispatcher.images.pins import PIN_FILE
 from dispatcher.relion.command import called_programs, parse_command
 
@@ -29,7 +29,7 @@ def catalogue_of(site: WriteSite, *builds: dict[str, Any], **others: Any) -> Cat
     )
 
 
-def chosen(catalogue: Catalogue, pin: str | None = None, **needs: Any) -> Choice:
+def chosen(catalogue: Catalogue, pin: str | None = None, **needs: Any) -> ChosenImage:
     pinned = {"relion": pin} if pin else {}
     return choose(catalogue, "relion", pinned, Needs(**needs), Path(PIN_FILE))
 

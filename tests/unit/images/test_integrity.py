@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.config.catalogue import Build
+from dispatcher.config.catalogue import ImageFile
 from dispatcher.errors import ImageError
 from dispatcher.images import integrity
-from dispatcher.images.choice import Choice
+from dispatcher.images.choice import ChosenImage
 from dispatcher.images.integrity import sha256_of, usable, verified
 from dispatcher.images.sif import read_header
 
@@ -31,7 +31,7 @@ def sif(tmp_path: Path) -> Path:
     return path
 
 
-def recorded(path: Path, **changes: Any) -> Choice:
+def recorded(path: Path, **changes: Any) -> ChosenImage:
     header = read_header(path)
     facts: dict[str, Any] = {
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -39,8 +39,8 @@ def recorded(path: Path, **changes: Any) -> Choice:
         "mtime": header.mtime,
         "sif_id": header.sif_id,
     }
-    build = Build(variant="cpu", path=str(path), **{**facts, **changes})
-    return Choice("relion", "5.1.0", build, path, "")
+    build = ImageFile(variant="cpu", path=str(path), **{**facts, **changes})
+    return ChosenImage("relion", "5.1.0", build, path, "")
 
 
 def test_an_unchanged_file_is_not_read_again(sif: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_file_that_the_catalogue_accepts_but_not_the_pin_is_refused(sif: Path)
 
 
 def test_a_file_without_recorded_digest_gets_one(sif: Path) -> None:
-    choice = Choice("relion", "5.1.0", Build(variant="cpu", path=str(sif)), sif, "")
+    choice = ChosenImage("relion", "5.1.0", ImageFile(variant="cpu", path=str(sif)), sif, "")
 
     assert verified(choice, None, CATALOGUE, PIN_FILE).sha256 == sha256_of(sif)
 
@@ -103,7 +103,7 @@ def test_a_file_without_recorded_digest_gets_one(sif: Path) -> None:
 def test_a_file_that_is_still_being_copied_leaves_no_digest(
     sif: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choice = Choice("relion", "5.1.0", Build(variant="cpu", path=str(sif)), sif, "")
+    choice = ChosenImage("relion", "5.1.0", ImageFile(variant="cpu", path=str(sif)), sif, "")
 
     def while_it_is_written(path: Path) -> str:
         digest = sha256_of(path)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config.catalogue import Build
+from dispatcher.config.catalogue import ImageFile
 from dispatcher.errors import ConfigError
-from dispatcher.images.choice import Choice
+from dispatcher.images.choice import ChosenImage
 from dispatcher.images.pins import PIN_FILE, Pin, move, pins, settle
 
 
 def choice(
     version: str = "5.1.0", name: str = "relion", variant: str = "cpu", sha256: str = "1" * 64
-) -> Choice:
-    build = Build(variant=variant, path="x.sif")
-    return Choice(name, version, build, Path("x.sif"), "", sha256=sha256)
+) -> ChosenImage:
+    build = ImageFile(variant=variant, path="x.sif")
+    return ChosenImage(name, version, build, Path("x.sif"), "", sha256=sha256)
 
 
 def test_the_first_use_pins_and_a_later_default_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.errors import ImageError, WriteError
-from dispatcher.images.building.build import Order
+from dispatcher.images.building.build import BuildRequest
 from dispatcher.images.building.definition import check
 from dispatcher.images.building.files import BASE, BUILD_BASE, work_folder
 from dispatcher.images.building.recipes import find
@@ -36,7 +36,9 @@ From: {{ from }}
 def test_each_stage_of_a_source_recipe_can_have_a_local_base(version: str, tmp_path: Path) -> None:
     recipe = find("relion", version, None)
     base, build_base = tmp_path / "runtime.sif", tmp_path / "devel.sif"
-    order = Order("relion", version, recipe, {}, base, tmp_path / "x.sif", build_base=build_base)
+    order = BuildRequest(
+        "relion", version, recipe, {}, base, tmp_path / "x.sif", build_base=build_base
+    )
     assert order.bases == {"from": (BASE, base), "build_from": (BUILD_BASE, build_base)}
     names = {argument: name for argument, (name, _) in order.bases.items()}
 
