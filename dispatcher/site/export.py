@@ -1,69 +1,187 @@
-"""A site as one value: its own files, the shipped ones, and its images by digest."""
+"""What the site here consists of: versions, files, and images with their digests."""
 
 from __future__ import annotations
 
-import time
+import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import __version__
+from ..config.catalogue import Catalogue, ImageFile
 from ..config.configuration import load_configuration
 from ..config.places import code_digest, shipped_folder, site_folder
-from ..config.site import Site
-from ..errors import ImageError
+from ..errors import ImageError, InputError
 from ..images import apptainer
-from ..images.building import recipes
-from .exported_images import Inspected, exported_images
-from .file import FORMAT, Recipe, SiteFile
-from .texts import shipped_texts, site_texts
+from ..images.integrity import digest_now, sha256_of
+from ..images.sif import read_header
+from .archive import SiteArchive, StoredFile
 
-__all__ = ["apptainer_version", "export_site"]
+__all__ = [
+    "Item",
+    "ListedImage",
+    "export_site",
+    "files_here",
+    "folder_digest",
+    "image_items",
+    "left_out",
+    "listed_images",
+    "software_items",
+]
+
+_OWN = ("site.json", "dispatch_config.json", "images.json", "endings.json")
+_OWN_FOLDERS = ("job_template", "containers")
+_SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
 
-def export_site() -> SiteFile:
-    """Gather the site that this dispatcher runs.
+class Item(NamedTuple):
+    """A version or sha256, empty if it is not known; `note` says where the thing is, or why not."""
+
+    value: str
+    note: str = ""
+
+
+class ListedImage(NamedTuple):
+    """A build of the catalogue; its paths are absolute."""
+
+    name: str
+    version: str
+    build: ImageFile
+    path: Path
+    weights: Path | None
+
+    def __str__(self) -> str:
+        """``relion 5.1.0 (cpu)``."""
+        return f"{self.name} {self.version} ({self.build.variant})"
+
+
+def export_site() -> tuple[SiteArchive, list[str]]:
+    """The site, and a sentence for each image of which something is not known.
 
     Images are hashed unless their files are as recorded in the catalogue.
 
     Raises:
         ConfigError: the site's configuration is wrong: such a site is not worth keeping.
-        InputError: one of its files cannot be read, or is no text in UTF-8.
+        InputError: one of its files cannot be read.
     """
-    configuration = load_configuration()
-    program = configuration.site.apptainer.program
+    site, _, catalogue = load_configuration()
+    files, images = files_here(), image_items(catalogue)
+    warnings = [f"{what}: {item.note}" for what, item in images.items() if not item.value]
+    for image in listed_images(catalogue):
+        what, listed = f"image {image}", image.build.sha256
+        found = images[what].value
+        images[what] = Item(listed or found)
+        if found and listed not in (None, found):  # a swapped file is not the site's image
+            warnings.append(
+                f"{what}: {image.path} is not the file that images.json lists, for its sha256 is "
+                f"{found}, not {listed}: put that file back."
+            )
+        elif found:
+            try:
+                definition = apptainer.definition(site.apptainer.program, image.path)
+                files[f"definitions/{found}.def"] = StoredFile(definition.encode())
+            except ImageError as error:
+                warnings.append(f"{what}: {error}")
+    items = software_items(site.apptainer.program) | images
+    return SiteArchive({what: item.value for what, item in items.items()}, files), warnings
 
-    def inspect(path: Path) -> Inspected:
-        return Inspected(apptainer.labels(program, path), apptainer.definition(program, path))
 
-    return SiteFile(
-        format=FORMAT,
-        exported=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
-        folder=str(site_folder()),
-        dispatcher=__version__,
-        code=code_digest(),
-        apptainer=apptainer_version(configuration.site),
-        site=site_texts(),
-        shipped=shipped_texts(),
-        images=list(exported_images(configuration.catalogue, inspect, _recipe)),
+def software_items(program: str) -> dict[str, Item]:
+    """The dispatcher, and the Apptainer that is called `program` here ("none" if there is none)."""
+    try:
+        version = apptainer.version(program)
+    except ImageError:
+        version = "none"
+    return {
+        "relion-dispatch": Item(__version__, __version__),
+        "relion-dispatch's code": Item(code_digest()),
+        "Apptainer": Item(version, version),
+    }
+
+
+def files_here() -> dict[str, StoredFile]:
+    """The site's own files and the shipped ones, by their paths in an archive.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    places = [("site", site_folder(), _OWN + _OWN_FOLDERS), ("shipped", shipped_folder(), _SHIPPED)]
+    found = {}
+    for whose, folder, names in places:
+        for path in (path for name in names for path in _files(folder / name)):
+            try:
+                file = StoredFile(path.read_bytes(), bool(path.stat().st_mode & 0o100))
+            except OSError as error:
+                raise InputError(f"{path} cannot be read ({error.strerror}): mend it.") from error
+            found[f"{whose}/{path.relative_to(folder)}"] = file
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    """The files at or below `path`: no images, no locks, nothing hidden."""
+    return [
+        each
+        for each in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if each.is_file()
+        and each.suffix not in (".sif", ".lock", ".pyc")
+        and not any(part.startswith(".") for part in each.relative_to(path.parent).parts)
+    ]
+
+
+def left_out() -> list[str]:
+    """What in the site's folder is not exported: files that no site has, and links to no file."""
+    top = (path for path in site_folder().glob("*") if path.name not in _OWN + _OWN_FOLDERS)
+    below = (path for name in _OWN_FOLDERS for path in (site_folder() / name).rglob("*"))
+    links = (path for path in below if path.is_symlink() and not path.is_file())
+    return sorted(
+        [str(path) for path in top if _files(path)]
+        + [f"{path} (a link to {path.readlink()}, which is no file)" for path in links]
     )
 
 
-def apptainer_version(site: Site) -> str | None:
-    """The version of the site's Apptainer on this machine, None where there is none."""
-    try:
-        return apptainer.version(site.apptainer.program)
-    except ImageError:
-        return None
+def listed_images(catalogue: Catalogue) -> list[ListedImage]:
+    """Every build of the catalogue, in its order."""
+    folder, found = catalogue.path.parent, []
+    for name, image in catalogue.images.items():
+        for version, builds in image.versions.items():
+            for build in builds:
+                weights = folder / build.weights if build.weights else None
+                found.append(ListedImage(name, version, build, folder / build.path, weights))
+    return found
 
 
-def _recipe(name: str, version: str, variant: str) -> Recipe | None:
-    """The recipe that would build the image; its definition is among the exported texts."""
+def image_items(catalogue: Catalogue) -> dict[str, Item]:
+    """The images and their weights, with the digests that their files have now."""
+    found = {}
+    for image in listed_images(catalogue):
+        found[f"image {image}"] = _image_item(image)
+        if image.weights:
+            found[f"weights of {image}"] = _weights_item(image.weights)
+    return found
+
+
+def _image_item(image: ListedImage) -> Item:
     try:
-        found = recipes.find(name, version, variant)
-    except ImageError:
-        return None
-    definition = Path(found.definition)
-    for folder in (site_folder(), shipped_folder()):
-        if definition.is_relative_to(folder):
-            definition = definition.relative_to(folder)
-            break
-    return Recipe(definition=str(definition), arguments=dict(found.arguments))
+        header = read_header(image.path)
+        return Item(digest_now(image.path, header, image.build), str(image.path))
+    except ImageError as error:
+        return Item("", str(error))
+
+
+def _weights_item(folder: Path) -> Item:
+    try:
+        return Item(folder_digest(folder), str(folder))
+    except ImageError as error:
+        return Item("", str(error))
+
+
+def folder_digest(folder: Path) -> str:
+    """The digest of a folder's files, by their paths in the folder and their content.
+
+    Raises:
+        ImageError: there are none, or one of them cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise ImageError(f"There are no files in the folder {folder}: put the weights back.")
+    digests = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in files]
+    return hashlib.sha256("".join(digests).encode(errors="surrogateescape")).hexdigest()

@@ -3,142 +3,140 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from ..config.json_edit import held
-from ..config.places import site_folder
+from ..config.catalogue import load_catalogue
+from ..config.json_edit import COMMENT, held
+from ..config.places import own_path, site_folder
 from ..config.site import Site
-from ..errors import DispatchError, InputError, WriteError
+from ..errors import DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
-from ..images.building import build as image_build
+from ..images.building.build import BuildRequest, build
 from ..images.building.recipes import find
 from ..images.edit_catalogue import edit, entry
+from ..images.integrity import digest_now
 from ..images.sif import read_header
-from .comparison import same_but_for_places
-from .file import ExportedImage, ExportedText, SiteFile
-from .image_search import find_image, find_weights
+from .archive import SiteArchive
+from .comparison import without_places
+from .export import ListedImage, folder_digest, listed_images
 
-__all__ = ["Place", "build_missing", "enter_places", "find_places", "write_texts"]
-
-
-class Place(NamedTuple):
-    """Where an exported image lies here, and its weights; None where they were not found."""
-
-    image: ExportedImage
-    path: Path | None
-    weights: Path | None
+__all__ = ["build_missing", "place_images", "write_files"]
 
 
-def find_places(exported: SiteFile, folders: Sequence[Path]) -> list[Place]:
-    """Look for each image at its exported path, then in and below `folders`, by digest."""
-    places = []
-    for image in exported.images:
-        found = find_image(image, folders)
-        places.append(Place(image, found, find_weights(image, found, folders)))
-    return places
-
-
-def write_texts(exported: SiteFile) -> Iterator[Path]:
+def write_files(exported: SiteArchive) -> Iterator[Path]:
     """Write the site's own files, byte for byte; yields the path of each that it wrote.
 
     An images.json that lists the same files elsewhere stays: the site was set up here before.
 
     Raises:
         InputError: the site's folder has another such file already; nothing is written then.
-        WriteError: it cannot be written.
+        WriteError: it cannot be written, or another admin is changing images.json.
     """
-    for text in [text for text in exported.site if _is_needed(text)]:
-        path = site_folder() / text.path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text.path == "images.json":
-                with held(path, "catalogue"):  # another admin may have added an image meanwhile
-                    if _is_needed(text):
-                        _write(path, text)
-            else:
-                _write(path, text)
-        except OSError as error:
-            raise WriteError(
-                f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
-                "set the site up again."
-            ) from error
-        yield path
+    folder, files = site_folder(), exported.files
+    own = {folder / name.removeprefix("site/"): name for name in files if name.startswith("site/")}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / "images.json", "catalogue"):
+            for path in [path for path in own if _is_needed(path, files[own[path]].content)]:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, files[own[path]].content, "and set the site up again.")
+                path.chmod(0o755 if files[own[path]].executable else 0o644)
+                yield path
+    except OSError as error:
+        raise WriteError(
+            f"{folder} cannot be written ({error.strerror}): mend the permissions of that folder, "
+            "and set the site up again."
+        ) from error
 
 
-def _write(path: Path, text: ExportedText) -> None:
-    write_atomically(path, text.raw, "and set the site up again.")
-    path.chmod(0o755 if text.executable else 0o644)
-
-
-def _is_needed(text: ExportedText) -> bool:
-    path = site_folder() / text.path
+def _is_needed(path: Path, content: bytes) -> bool:
     if not path.exists():
         return True
     found = path.read_bytes() if path.is_file() else b""
-    if found == text.raw or (text.path == "images.json" and same_but_for_places(found, text.raw)):
+    if without_places(path.name, found) == without_places(path.name, content):
         return False
-    if _only_comments(found):
-        return True
+    with suppress(ValueError, TypeError):
+        if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
+            return True
     raise InputError(
         f"{path} is there already and says something else than the exported site: set the site up "
-        "in an empty folder, or move this one away."
+        "in an empty folder, or move this file away."
     )
 
 
-def _only_comments(found: bytes) -> bool:
-    """Whether the file is an example that says nothing yet."""
-    try:
-        return set(json.loads(found)) <= {"__comment__"}
-    except (ValueError, TypeError):
-        return False
+def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[ListedImage]:
+    """Enter into images.json where images and weights are now; returns the images not found.
 
-
-def enter_places(places: Sequence[Place]) -> None:
-    """Enter into images.json where images and weights are now, and the times of their files.
-
-    Images that were not found stay as they are written there.
+    An image is looked for by its digest, at its path in images.json, then in and below `folders`.
 
     Raises:
         ConfigError: images.json does not load.
         WriteError: it cannot be written.
     """
-    folder = site_folder()
-    if not any(place.path for place in places):
-        return
-    with edit() as content:
-        for image, path, weights in places:
-            listed = entry(content, image.name, image.version, image.variant)
-            if path is None or listed is None:
-                continue
-            if folder / listed["path"] != path:
-                listed["path"] = str(path)
-            if weights and folder / listed["weights"] != weights:
-                listed["weights"] = str(weights)
-            if "mtime" in listed:
-                listed["mtime"] = read_header(path).mtime
+    own = own_path("images.json")
+    images = listed_images(load_catalogue(own)) if own else []
+    digests = exported.values
+    found = {image: path for image in images if (path := _find_image(image, digests, folders))}
+    weights = {image: _find_weights(image, digests, path, folders) for image, path in found.items()}
+    if found:
+        with edit() as content:
+            for image, path in found.items():
+                listed = entry(content, image.name, image.version, image.build.variant) or {}
+                if path != image.path:
+                    listed["path"] = str(path)
+                if weights[image] != image.weights:
+                    listed["weights"] = str(weights[image])
+                if "mtime" in listed:
+                    listed["mtime"] = read_header(path).mtime
+    return [image for image in images if image not in found]
 
 
-def build_missing(places: Sequence[Place], site: Site) -> Iterator[tuple[str, Path | None]]:
-    """Build the images that were not found from their recipes; a sentence, and the file, of each.
+def _find_image(
+    image: ListedImage, digests: Mapping[str, str], folders: Sequence[Path]
+) -> Path | None:
+    """Only files of the recorded size are hashed."""
+    size, sha256 = image.build.size, digests.get(f"image {image}")
+    below = (path.absolute() for folder in folders for path in sorted(folder.rglob("*")))
+    for path in (image.path, *below):
+        with suppress(ImageError):
+            header = read_header(path)
+            if size in (None, header.size) and digest_now(path, header) == sha256:
+                return path
+    return None
+
+
+def _find_weights(
+    image: ListedImage, digests: Mapping[str, str], found: Path, folders: Sequence[Path]
+) -> Path | None:
+    """The folder of the image's weights: where it was, beside the image, or in `folders`."""
+    if image.weights:
+        for path in (
+            image.weights,
+            *(each / image.weights.name for each in (found.parent, *folders)),
+        ):
+            with suppress(ImageError):
+                if folder_digest(path) == digests.get(f"weights of {image}"):
+                    return path.absolute()
+    return image.weights
+
+
+def build_missing(
+    images: Sequence[ListedImage], site: Site
+) -> Iterator[tuple[ListedImage, Path | DispatchError]]:
+    """Build these images from their recipes: the file of each, or why there is none.
 
     What is built has another digest than the exported file: jobs of projects pinned to that are
     refused until the pin is moved.
     """
-    for place in places:
-        if place.path is not None:
-            continue
-        image = place.image
-        name = f"{image.name}-{image.version}-{image.variant}.sif"
+    for image in images:
+        name, version, variant = image.name, image.version, image.build.variant
+        output = site_folder() / "images" / f"{name}-{version}-{variant}.sif"
         try:
-            recipe = find(image.name, image.version, image.variant)
-            output = site_folder() / "images" / name
-            order = image_build.BuildRequest(
-                image.name, image.version, recipe, {}, None, output, replace=True
-            )
-            image_build.build(order, site)
+            recipe = find(name, version, variant)
+            build(BuildRequest(name, version, recipe, {}, None, output, replace=True), site)
         except DispatchError as error:
-            yield f"{image} was not built: {error}", None
+            yield image, error
         else:
-            yield f"{image} was built anew, as {output}.", output
+            yield image, output

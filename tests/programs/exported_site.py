@@ -47,7 +47,7 @@ def exporting(tmp_path: Path) -> Callable[[], Path]:
     """Export the site: ``export()`` returns the file."""
 
     def write() -> Path:
-        file = tmp_path / "site.export"
+        file = tmp_path / "site.tar"
         assert main(["site", "export", str(file)]) == 0
         return file
 
