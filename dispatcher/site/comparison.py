@@ -64,14 +64,14 @@ def _digests(files: Mapping[str, StoredFile]) -> dict[str, str]:
 
 
 def without_places(name: str, content: bytes) -> bytes:
-    """The content; of images.json without comments and what may differ for the same images."""
+    """A file's content; the catalogue's without comments, and without where its images lie."""
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         is_build = any(key == "variant" for key, _ in pairs)
         dropped = ("__comment__", *(_OF_THE_PLACE if is_build else ()))
         return {key: value for key, value in pairs if key not in dropped}
 
-    if name.rpartition("/")[2] != "images.json":
+    if name != "site/images.json":
         return content
     try:
         return json.dumps(json.loads(content, object_pairs_hook=kept)).encode()

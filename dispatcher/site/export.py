@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,25 +155,21 @@ def image_items(catalogue: Catalogue) -> dict[str, Item]:
     """The images and their weights, with the digests that their files have now."""
     found = {}
     for image in listed_images(catalogue):
-        found[f"image {image}"] = _image_item(image)
+        found[f"image {image}"] = _item(image.path, partial(_image_digest, image.build))
         if image.weights:
-            found[f"weights of {image}"] = _weights_item(image.weights)
+            found[f"weights of {image}"] = _item(image.weights, folder_digest)
     return found
 
 
-def _image_item(image: ListedImage) -> Item:
+def _item(path: Path, digest: Callable[[Path], str]) -> Item:
     try:
-        header = read_header(image.path)
-        return Item(digest_now(image.path, header, image.build), str(image.path))
+        return Item(digest(path), str(path))
     except ImageError as error:
         return Item("", str(error))
 
 
-def _weights_item(folder: Path) -> Item:
-    try:
-        return Item(folder_digest(folder), str(folder))
-    except ImageError as error:
-        return Item("", str(error))
+def _image_digest(build: ImageFile, path: Path) -> str:
+    return digest_now(path, read_header(path), build)
 
 
 def folder_digest(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,15 +35,18 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
         InputError: the site's folder has another such file already; nothing is written then.
         WriteError: it cannot be written, or another admin is changing images.json.
     """
-    folder, files = site_folder(), exported.files
-    own = {folder / name.removeprefix("site/"): name for name in files if name.startswith("site/")}
+    folder = site_folder()
+    own = [name for name in exported.files if name.startswith("site/")]
+    paths = {name: folder / name.removeprefix("site/") for name in own}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with held(folder / "images.json", "catalogue"):
-            for path in [path for path in own if _is_needed(path, files[own[path]].content)]:
+            needed = [name for name in own if _is_needed(paths[name], name, exported)]
+            for name in needed:
+                path, (content, executable) = paths[name], exported.files[name]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, files[own[path]].content, "and set the site up again.")
-                path.chmod(0o755 if files[own[path]].executable else 0o644)
+                write_atomically(path, content, "and set the site up again.")
+                path.chmod(0o755 if executable else 0o644)
                 yield path
     except OSError as error:
         raise WriteError(
@@ -51,17 +55,19 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
         ) from error
 
 
-def _is_needed(path: Path, content: bytes) -> bool:
-    if not path.exists():
+def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if there != path and there.is_dir():
         return True
-    found = path.read_bytes() if path.is_file() else b""
-    if without_places(path.name, found) == without_places(path.name, content):
-        return False
-    with suppress(ValueError, TypeError):
-        if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
-            return True
+    found = there.read_bytes() if there.is_file() else b""
+    if there == path:
+        if without_places(name, found) == without_places(name, exported.files[name].content):
+            return False
+        with suppress(ValueError, TypeError):
+            if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
+                return True
     raise InputError(
-        f"{path} is there already and says something else than the exported site: set the site up "
+        f"{there} is there already and says something else than the exported site: set the site up "
         "in an empty folder, or move this file away."
     )
 
@@ -111,14 +117,13 @@ def _find_weights(
     image: ListedImage, digests: Mapping[str, str], found: Path, folders: Sequence[Path]
 ) -> Path | None:
     """The folder of the image's weights: where it was, beside the image, or in `folders`."""
-    if image.weights:
-        for path in (
-            image.weights,
-            *(each / image.weights.name for each in (found.parent, *folders)),
-        ):
-            with suppress(ImageError):
-                if folder_digest(path) == digests.get(f"weights of {image}"):
-                    return path.absolute()
+    if image.weights is None:
+        return None
+    beside = [folder / image.weights.name for folder in (found.parent, *folders)]
+    for path in (image.weights, *beside):
+        with suppress(ImageError):
+            if folder_digest(path) == digests.get(f"weights of {image}"):
+                return path.absolute()
     return image.weights
 
 

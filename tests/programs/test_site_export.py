@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,125 +14,99 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher import __version__
-from dispatcher.cli import main
 from dispatcher.errors import ConfigError
 from dispatcher.site import archive
 from dispatcher.site.archive import SiteArchive, StoredFile, pack, read
 
 from ..sif_file import write_sif
-from .exported_site import Text, a_store, exporting, going_elsewhere, what_is_printed  # noqa: F401  (fixtures)
+from .exported_site import Sites, two_sites  # noqa: F401  (fixture)
 
 TOP = "relion-dispatch-site"
 
 
-def test_tar_unpacks_an_export_and_sha256sum_checks_it(
-    store: Path, export: Callable[[], Path], site: Callable[..., Path], tmp_path: Path
-) -> None:
-    site("job_template/refine.sh.j2", '{% extends "gpu.sh.j2" %}')
-    program = site("containers/add.sh", "").write_bytes(bytes(range(256)))
+def test_tar_unpacks_an_export_and_sha256sum_checks_it(sites: Sites, tmp_path: Path) -> None:
+    (sites.here / "job_template").mkdir()
+    (sites.here / "job_template" / "refine.sh.j2").write_text('{% extends "gpu.sh.j2" %}')
 
-    subprocess.run(["tar", "-x", "-f", export()], cwd=tmp_path, check=True)
+    subprocess.run(["tar", "-x", "-f", sites.export()], cwd=tmp_path, check=True)
 
+    unpacked = tmp_path / TOP
     check = ["sha256sum", "--check", "--strict", "--quiet", "MANIFEST"]
-    subprocess.run(check, cwd=tmp_path / TOP, check=True)
-    own = sorted(str(p.relative_to(tmp_path / TOP)) for p in (tmp_path / TOP / "site").rglob("*.*"))
-    assert own == [
-        "site/containers/add.sh",
-        "site/images.json",
-        "site/job_template/refine.sh.j2",
-        "site/site.json",
-    ]
-    assert (tmp_path / TOP / "site/containers/add.sh").stat().st_size == program
-    assert (tmp_path / TOP / "shipped/job_template/gpu.sh.j2").is_file()
-    manifest = (tmp_path / TOP / "MANIFEST").read_text().splitlines()
+    subprocess.run(check, cwd=unpacked, check=True)
+    own = {str(path.relative_to(unpacked / "site")) for path in (unpacked / "site").rglob("*.*")}
+    assert own == {"images.json", "job_template/refine.sh.j2", "site.json"}
+    assert (unpacked / "shipped/job_template/gpu.sh.j2").is_file()
+    manifest = (unpacked / "MANIFEST").read_text().splitlines()
     assert f"# relion-dispatch: {__version__}" in manifest
-    digest = hashlib.sha256((store / "relion-3.1.3-cpu.sif").read_bytes()).hexdigest()
+    digest = hashlib.sha256((sites.store / "relion-3.1.3-cpu.sif").read_bytes()).hexdigest()
     assert f"# image relion 3.1.3 (cpu): {digest}" in manifest
 
 
-@pytest.mark.usefixtures("store")
-def test_a_broken_site_is_not_exported(
-    site: Callable[..., Path], tmp_path: Path, printed: Text
-) -> None:
-    site("site.json", '{"schedular": "slurm"}')
+def test_a_broken_site_is_not_exported(sites: Sites, tmp_path: Path) -> None:
+    (sites.here / "site.json").write_text('{"schedular": "slurm"}')
 
-    assert main(["site", "export", str(tmp_path / "file")]) == 1
+    status, text = sites.run("site", "export", tmp_path / "file")
 
-    assert 'did you mean "scheduler"?' in printed()
+    assert (status, 'did you mean "scheduler"?' in text) == (1, True)
     assert not (tmp_path / "file").exists()
 
 
-@pytest.mark.usefixtures("store")
-def test_files_that_are_no_part_of_a_site_are_named(
-    export: Callable[[], Path], site: Callable[..., Path], printed: Text
-) -> None:
-    path = site("notes.txt", "see the wiki")
-    site("images.json.lock", "")
-    link = site("job_template/gpu.sh.j2", "")
-    link.unlink()
-    link.symlink_to("gone")
-    for number in range(3):
-        site(f"projects/{number}", "/data/project")
+def test_files_that_are_no_part_of_a_site_are_named(sites: Sites, tmp_path: Path) -> None:
+    for name in ("notes.txt", "images.json.lock", "projects/1", "projects/2"):
+        path = sites.here / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    (sites.here / "job_template").mkdir()
+    (sites.here / "job_template" / "gpu.sh.j2").symlink_to("gone")
 
-    export()
+    _, text = sites.run("site", "export", tmp_path / "file")
 
-    told = [line for line in printed().splitlines() if line.startswith("left out")]
-    folder = path.parent
-    assert told == [
-        f"left out: {link} (a link to gone, which is no file)",
-        f"left out: {path}",
-        f"left out: {folder}/projects",
+    assert [line for line in text.splitlines() if line.startswith("left out")] == [
+        f"left out: {sites.here}/job_template/gpu.sh.j2 (a link to gone, which is no file)",
+        f"left out: {sites.here}/notes.txt",
+        f"left out: {sites.here}/projects",
     ]
 
 
-@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("name", "largest", "message"),
     [
-        ("job_template/a\\b", archive.LARGEST, r"a\\b' cannot be exported"),
-        ("job_template/a\nb", archive.LARGEST, r"a\nb' cannot be exported"),
-        ("containers/large", 999_999, "move the largest, site/containers/large, out of"),
+        ("a\\b", archive.LARGEST, r"a\\b' cannot be exported"),
+        ("a\nb", archive.LARGEST, r"a\nb' cannot be exported"),
+        ("large", 999_999, "move the largest, site/containers/large, out of"),
     ],
 )
 def test_files_that_no_import_would_take_are_not_exported(
-    name: str,
-    largest: int,
-    message: str,
-    site: Callable[..., Path],
-    tmp_path: Path,
-    printed: Text,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, largest: int, message: str, sites: Sites, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(archive, "LARGEST", largest)
-    site(name, "x" * 999_999)
+    sites.monkeypatch.setattr(archive, "LARGEST", largest)
+    (sites.here / "containers").mkdir()
+    (sites.here / "containers" / name).write_text("x" * 999_999)
 
-    assert main(["site", "export", str(tmp_path / "file")]) == 1
+    status, text = sites.run("site", "export", tmp_path / "file")
 
-    assert message in printed()
+    assert (status, message in text) == (1, True), text
 
 
-def test_an_image_that_was_swapped_is_exported_as_listed(
-    store: Path, export: Callable[[], Path], printed: Text
-) -> None:
-    path = store / "relion-5.1.0-cuda.sif"
+def test_an_image_that_was_swapped_is_exported_as_listed(sites: Sites, tmp_path: Path) -> None:
+    path, file = sites.store / "relion-5.1.0-cuda.sif", tmp_path / "file"
     listed = hashlib.sha256(path.read_bytes()).hexdigest()
     write_sif(path, content=b"another")
 
-    assert read(export()).values["image relion 5.1.0 (cuda)"] == listed
+    _, text = sites.run("site", "export", file)
 
-    assert f"{path} is not the file that images.json lists" in printed()
+    assert read(file).values["image relion 5.1.0 (cuda)"] == listed
+    assert f"{path} is not the file that images.json lists" in text
 
 
-@pytest.mark.usefixtures("store")
 def test_an_export_that_cannot_be_written_says_nothing_of_jobs(
-    tmp_path: Path, printed: Text
+    sites: Sites, tmp_path: Path
 ) -> None:
-    assert main(["site", "export", str(tmp_path / "nowhere" / "file")]) == 1
+    status, text = sites.run("site", "export", tmp_path / "nowhere" / "file")
 
-    assert "permissions, or name another file." in printed()
+    assert (status, "permissions, or name another file." in text) == (1, True)
 
 
-@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("name", "kind", "size"),
     [
@@ -155,45 +128,39 @@ def test_an_export_that_cannot_be_written_says_nothing_of_jobs(
     ],
 )
 def test_nothing_of_an_archive_with_more_than_a_site_is_written(
-    name: str,
-    kind: bytes,
-    size: int,
-    export: Callable[[], Path],
-    elsewhere: Callable[[], Path],
-    printed: Text,
+    name: str, kind: bytes, size: int, sites: Sites
 ) -> None:
-    file = export()
+    file = sites.export()
     member = tarfile.TarInfo(name if name[0] == "/" else f"{TOP}/{name}")
     member.type, member.size, member.linkname = kind, size, "/etc/passwd"
     with tarfile.open(file, "a") as tar:
         tar.addfile(member)
-    folder = elsewhere()
+    folder = sites.go_there()
 
-    assert main(["site", "import", str(file)]) == 1
+    status, text = sites.run("site", "import", file)
 
-    assert f"{file} has {member.name!r} in it, which is too large or nothing that" in printed()
+    assert status == 1
+    assert f"{file} has {member.name!r} in it, which is too large or nothing that" in text
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+@pytest.mark.parametrize("name", ["gpu.sh.j2", "added", None])
 def test_an_export_that_was_changed_is_refused(
-    change: str, export: Callable[[], Path], elsewhere: Callable[[], Path], printed: Text
+    name: str | None, sites: Sites, tmp_path: Path
 ) -> None:
-    file = export()
-    with tarfile.open(file) as tar:
-        tar.extractall(file.parent)
-    template = file.parent / TOP / "shipped/job_template/gpu.sh.j2"
-    if change == "removed":
-        template.unlink()
+    file = sites.export()
+    subprocess.run(["tar", "-x", "-f", file], cwd=tmp_path, check=True)
+    templates = tmp_path / TOP / "shipped" / "job_template"
+    if name:
+        (templates / name).write_text("other")
     else:
-        template.with_name("gpu.sh.j2" if change == "changed" else "more").write_text("other")
-    subprocess.run(["tar", "-c", "-f", file, TOP], cwd=file.parent, check=True)
-    folder = elsewhere()
+        (templates / "gpu.sh.j2").unlink()
+    subprocess.run(["tar", "-c", "-f", file, TOP], cwd=tmp_path, check=True)
+    folder = sites.go_there()
 
-    assert main(["site", "import", str(file)]) == 1
+    status, text = sites.run("site", "import", file)
 
-    assert "is not as MANIFEST lists it, so it was changed or damaged" in printed()
+    assert (status, "is not as MANIFEST lists it, so it was changed" in text) == (1, True), text
     assert list(folder.iterdir()) == []
 
 
@@ -203,21 +170,20 @@ def test_an_export_that_was_changed_is_refused(
         (b'{"relion": {}}', "is no export of a site that this version reads"),
         (b"", "is no export of a site that this version reads"),
         (b'{\n  "format": "relion-dispatch site, format 1",', "is an export of version 0.1.0"),
+        (None, "is no export of a site that this version reads"),
     ],
 )
-def test_a_file_that_is_no_export_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_export_is_refused(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "file"
-    file.write_bytes(content)
+    if content is None:
+        os.mkfifo(file)  # it is not waited for
+    else:
+        file.write_bytes(content)
 
     with pytest.raises(ConfigError, match=message):
         read(file)
-
-
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-
-    with pytest.raises(ConfigError, match="is no export"):
-        read(tmp_path / "pipe")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -226,17 +192,14 @@ def test_an_archive_is_read_as_it_was_packed_or_refused(
     content: bytes, place: float, byte: int, tmp_path: Path
 ) -> None:
     file = tmp_path / "site.tar"
-    site = SiteArchive(
-        {"Apptainer": "none", "image a: b 1 (c)": ""},
-        {"site/site.json": StoredFile(content), "site/containers/é": StoredFile(b"", True)},
-    )
-    packed = bytearray(pack(site))
+    values = {"Apptainer": "none", "image a: b 1 (c)": ""}
+    files = {"site/site.json": StoredFile(content), "site/containers/é": StoredFile(b"", True)}
+    packed = bytearray(pack(SiteArchive(values, files)))
     file.write_bytes(packed)
-    assert read(file) == site
+    assert read(file) == (values, files)
 
     packed[int(place * len(packed))] = byte
     file.write_bytes(packed)
     with suppress(ConfigError):
-        assert {name: each.content for name, each in read(file).files.items()} == {
-            name: each.content for name, each in site.files.items()
-        }
+        contents = {name: each.content for name, each in read(file).files.items()}
+        assert contents == {name: each.content for name, each in files.items()}
