@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ..config.catalogue import load_catalogue
@@ -83,48 +84,49 @@ def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[ListedI
     """
     own = own_path("images.json")
     images = listed_images(load_catalogue(own)) if own else []
-    digests = exported.values
-    found = {image: path for image in images if (path := _find_image(image, digests, folders))}
-    weights = {image: _find_weights(image, digests, path, folders) for image, path in found.items()}
-    if found:
+    places = {image: _places(image, exported.values, folders) for image in images}
+    if any(places.values()):
         with edit() as content:
-            for image, path in found.items():
+            for image, changed in places.items():
                 listed = entry(content, image.name, image.version, image.build.variant) or {}
-                if path != image.path:
-                    listed["path"] = str(path)
-                if weights[image] != image.weights:
-                    listed["weights"] = str(weights[image])
-                if "mtime" in listed:
-                    listed["mtime"] = read_header(path).mtime
-    return [image for image in images if image not in found]
+                listed.update({key: changed[key] for key in listed.keys() & changed.keys()})
+    return [image for image in images if not places[image]]
 
 
-def _find_image(
+def _places(
     image: ListedImage, digests: Mapping[str, str], folders: Sequence[Path]
-) -> Path | None:
-    """Only files of the recorded size are hashed."""
-    size, sha256 = image.build.size, digests.get(f"image {image}")
+) -> dict[str, str | int]:
+    """What images.json is to say of the image here; nothing if its file is not found."""
     below = (path.absolute() for folder in folders for path in sorted(folder.rglob("*")))
-    for path in (image.path, *below):
+    digest = partial(_digest, image.build.size)
+    path = _first((image.path, *below), digest, digests.get(f"image {image}"))
+    if path is None:
+        return {}
+    changed: dict[str, str | int] = {"mtime": read_header(path).mtime}
+    if path != image.path:
+        changed["path"] = str(path)
+    if image.weights:
+        beside = [folder.absolute() / image.weights.name for folder in (path.parent, *folders)]
+        wanted = digests.get(f"weights of {image}")
+        weights = _first((image.weights, *beside), folder_digest, wanted)
+        if weights and weights != image.weights:
+            changed["weights"] = str(weights)
+    return changed
+
+
+def _digest(size: int | None, path: Path) -> str:
+    """The digest of an image, empty if it has another size: not every file is hashed."""
+    header = read_header(path)
+    return digest_now(path, header) if size in (None, header.size) else ""
+
+
+def _first(paths: Iterable[Path], digest: Callable[[Path], str], wanted: str | None) -> Path | None:
+    """The first of the paths that has the digest; `wanted` is empty or None if there is none."""
+    for path in paths:
         with suppress(ImageError):
-            header = read_header(path)
-            if size in (None, header.size) and digest_now(path, header) == sha256:
+            if wanted and digest(path) == wanted:
                 return path
     return None
-
-
-def _find_weights(
-    image: ListedImage, digests: Mapping[str, str], found: Path, folders: Sequence[Path]
-) -> Path | None:
-    """The folder of the image's weights: where it was, beside the image, or in `folders`."""
-    if image.weights is None:
-        return None
-    beside = [folder / image.weights.name for folder in (found.parent, *folders)]
-    for path in (image.weights, *beside):
-        with suppress(ImageError):
-            if folder_digest(path) == digests.get(f"weights of {image}"):
-                return path.absolute()
-    return image.weights
 
 
 def build_missing(
