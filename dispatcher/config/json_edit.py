@@ -9,7 +9,6 @@ import contextlib
 import copy
 import json
 import os
-import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,14 @@ from typing import Any
 
 from ..errors import ConfigError, WriteError
 from ..host.file_lock import locked
+from ..host.users import user_name
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "json_text"]
 
 COMMENT = "__comment__"
+
+_WIDTH = 100  # columns
+_STEP = "  "
 
 
 def check_folder(path: Path, what: str) -> None:
@@ -37,10 +40,10 @@ def check_folder(path: Path, what: str) -> None:
             "name the site's folder in the variable RELION_DISPATCH_SITE."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
+        admin = user_name(folder.stat().st_uid)
         raise WriteError(
             f"The {what} {path} cannot be changed, for you may not write the folder {folder}: "
-            f"do this as {_owner(folder)}, or name a site of your own in the variable "
-            "RELION_DISPATCH_SITE."
+            f"do this as {admin}, or name a site of your own in the variable RELION_DISPATCH_SITE."
         )
 
 
@@ -157,20 +160,6 @@ def _take_over(target: Path, descriptor: int) -> None:
     mode = old.st_mode & 0o777
     same_group = os.fstat(descriptor).st_gid == old.st_gid
     os.fchmod(descriptor, mode if same_group else mode & ~0o020)
-
-
-def _owner(folder: Path) -> str:
-    found = folder.stat().st_uid
-    try:
-        return pwd.getpwuid(found).pw_name
-    except KeyError:
-        return f"user {found}"
-
-
-_WIDTH = 100  # columns
-
-
-_STEP = "  "
 
 
 def json_text(content: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
 from ..host.private_folders import runtime_folder
+from ..host.processes import start_time
 
 __all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder", "session_pids"]
 
@@ -76,10 +77,8 @@ def _fill(folder: Path) -> None:
     (folder / "requests").mkdir(mode=0o700)
     (folder / "replies").mkdir(mode=0o700)
     os.mkfifo(folder / "bell", mode=0o600)
-    # "123 (a name) S 1 …": the start time is field 22, the state after the name field 3.
-    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     namespace = Path("/proc/self/ns/pid").readlink()
-    (folder / "launcher").write_text(f"{os.getpid()} {started} {namespace}\n")
+    (folder / "launcher").write_text(f"{os.getpid()} {start_time(os.getpid())} {namespace}\n")
 
 
 def _sweep(base: Path) -> None:
