@@ -101,12 +101,11 @@ def _nothing_pinned(project: Path, catalogue: Catalogue) -> str:
 def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
     from ..config.site import load_site
     from ..errors import ConfigError
-    from ..images.edit_catalogue import builds_of
     from ..images.known_projects import remember
     from ..images.pins import PIN_FILE, move
     from ..jobs.history import jobs_with
 
-    builds_of(catalogue, name, version)  # or it is refused
+    catalogue.find(name, version)  # or it is refused
     for warning in _warnings(project, {name: version}):
         print(f"warning: {warning}", file=sys.stderr)
     before = move(project, name, version)

@@ -34,7 +34,8 @@ def relion(context: typer.Context) -> int:
     from ..images.choice import Needs, choose
     from ..images.integrity import verified
     from ..images.known_projects import remember
-    from ..images.pins import PIN_FILE, check_against_pin, pins
+    from ..images.pin_check import check_against_pin
+    from ..images.pins import PIN_FILE, pins
     from ..session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):

@@ -18,7 +18,7 @@ from ..errors import ConfigError, WriteError
 from ..host.file_lock import locked
 from ..host.users import user_name
 
-__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text"]
+__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text", "without_comments"]
 
 COMMENT = "__comment__"
 
@@ -88,7 +88,7 @@ def edit(
         yield content
         if content == before and raw is not None:
             return
-        check(_without_comments(content))
+        check(without_comments(content))
         if _read(target) != raw:
             raise ConfigError(
                 f"{path} was changed by hand meanwhile: nothing was changed here; try again."
@@ -120,10 +120,11 @@ def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _without_comments(value: Any) -> Any:
+def without_comments(value: Any) -> Any:
+    """The content of a file that is edited, as it is checked and loaded."""
     if isinstance(value, dict):
-        return {key: _without_comments(each) for key, each in value.items() if key != COMMENT}
-    return [_without_comments(each) for each in value] if isinstance(value, list) else value
+        return {key: without_comments(each) for key, each in value.items() if key != COMMENT}
+    return [without_comments(each) for each in value] if isinstance(value, list) else value
 
 
 def _write(target: Path, path: Path, what: str, text: str) -> None:

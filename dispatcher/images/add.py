@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..config.site import Site
+from ..config.catalogue import Listed, checked_catalogue
+from ..config.json_edit import without_comments
 from ..errors import ConfigError, ImageError
 from .edit_catalogue import check_editable, edit, entry, put
 from .inspect import ImageReport, agrees
 
-__all__ = ["Added", "NewImage", "add", "check_name", "check_word", "described"]
+__all__ = ["Added", "NewImage", "add", "check_name", "check_word"]
 
 
 class NewImage(NamedTuple):
@@ -32,12 +33,9 @@ class NewImage(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What was recorded: `build` as in images.json, `default` the version now the default."""
+    """What was recorded, and whether the catalogue had that variant before."""
 
-    name: str
-    version: str
-    build: dict[str, Any]
-    default: str
+    listed: Listed
     updated: bool
 
 
@@ -81,8 +79,9 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             )
         build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
         put(content, wanted.name, version, build, wanted.default)
-        default = content[wanted.name]["default"]
-    return Added(wanted.name, version, build, default, present is not None)
+        recorded = checked_catalogue(without_comments(content), catalogue)
+    (listed,) = recorded.find(wanted.name, version, variant)
+    return Added(listed, present is not None)
 
 
 def check_name(name: str, version: str) -> None:
@@ -116,35 +115,6 @@ def check_word(what: str, word: str) -> None:
             f'"{word}" is no {what} for an image: use letters, digits, ".", "+", "-" and "_", and '
             "begin with a letter or digit."
         )
-
-
-def described(added: Added, site: Site) -> list[str]:
-    """What was recorded, for people, and a warning where the site's policy refuses the image."""
-    build = added.build
-    signed = build.get("signed_by")
-    mark = " (the default)" if added.default == added.version else ""
-    done = "updated" if added.updated else "added"
-    lines = [
-        f"{added.name} {added.version} ({build['variant']}){mark}: {done}",
-        f"file          {build['path']}, {build['size']} bytes, {build['architecture']}",
-        f"sha256        {build['sha256']}",
-        f"SIF id        {build['sif_id']}",
-        f"GPU           {build.get('gpu') or 'none'}",
-        f"partitions    {', '.join(build.get('partitions', ())) or 'all'}",
-        f"MPI           {build['mpi']}",
-        f"programs      {len(build['programs'])}, relion_refine among them",
-        f"signed by     {', '.join(signed) if signed else 'nobody that Apptainer knows here'}",
-    ]
-    if build.get("weights"):
-        lines.append(f"weights       {build['weights']}")
-    policy = site.apptainer.signed_by
-    if policy and not set(policy) & set(signed or ()):
-        lines.append(
-            "warning: jobs will be refused this image, for none of the keys in site.json "
-            '("apptainer.signed_by") has signed it: sign it with `apptainer sign`, see that the '
-            "public key is in this user's keyring (`apptainer key list`), and add it again."
-        )
-    return lines
 
 
 def _entry(

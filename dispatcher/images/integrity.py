@@ -1,7 +1,8 @@
-"""Whether an image's file is the one that was added to the catalogue and that a project used.
+"""Is an image's file the one that was added to the catalogue and that a project has used?
 
 Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
-with its digest is taken for unchanged. Any other is hashed, once for each user and state of it.
+with its digest is taken for unchanged. Any other file is hashed, once for each user and each state
+of the file.
 """
 
 from __future__ import annotations
@@ -99,15 +100,14 @@ def _is_folder(path: Path) -> bool:
 
 
 def _digest(choice: ChosenImage, header: SifHeader) -> str:
-    """The digest recorded for the file as it is now; else the file is hashed and it is kept.
+    """The digest recorded for the file as it is now; else the file's own, which is then kept.
 
     Raises:
         ImageError: the file changes while it is read.
     """
-    build = choice.build
-    as_recorded = (build.sif_id, build.size, build.mtime)
-    if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
-        return build.sha256
+    recorded = choice.build.sha256
+    if recorded and choice.build.is_unchanged(header):
+        return recorded
     folder = cache_folder("digests")
     state = json.dumps([str(choice.path), header])
     kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Whether a job's inputs are still what they were when it was dispatched."""
+"""Are a job's inputs, its image among them, still what they were when it was dispatched?"""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _change(entry: Mapping[str, Any], path: Path) -> str | None:
     try:
         found = path.stat()
     except OSError as error:
-        return f"cannot be read any more ({error.strerror})"
+        return f"can no longer be read ({error.strerror})"
     if found.st_size != entry["size"]:
         return f"has changed: {found.st_size} bytes, then {entry['size']}"
     if entry["sha256"]:
@@ -100,7 +100,7 @@ def _named_change(path: Path, needed: bool, dispatched: float) -> str | None:
     try:
         found = path.stat()
     except OSError as error:
-        return f"cannot be read any more ({error.strerror})" if needed else None
+        return f"can no longer be read ({error.strerror})" if needed else None
     # The record's time has whole seconds.
     if found.st_mtime_ns // 10**9 > dispatched:
         return "cannot be shown to be the same: it was written after the job was dispatched"
@@ -165,8 +165,8 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
     )
     if found is None:
         raise ImageError(
-            f"The image {title} of {job.name}, {then} with sha256 {digest}, is not there any more, "
-            f"and {way_out}"
+            f"The image {title} of {job.name}, {then} with sha256 {digest}, is no longer "
+            f"there, and {way_out}"
         )
     raise ImageError(
         f"The image {title} of {job.name} is not the same: {then} has the sha256 {found} now, and "
@@ -177,10 +177,8 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
 def _candidates(job: RecordedJob, catalogue: Catalogue) -> Iterator[Path]:
     """The catalogue's files of that digest; those of the same size whose digest it lacks."""
     size = job.image.get("size")
-    for image in catalogue.images.values():
-        for builds in image.versions.values():
-            for build in builds:
-                path = catalogue.path.parent / build.path
-                same_size = build.sha256 is None and path.is_file() and path.stat().st_size == size
-                if build.sha256 == job.image["sha256"] or same_size:
-                    yield path
+    for listed in catalogue.builds():
+        path, recorded = listed.path, listed.build.sha256
+        same_size = recorded is None and path.is_file() and path.stat().st_size == size
+        if recorded == job.image["sha256"] or same_size:
+            yield path

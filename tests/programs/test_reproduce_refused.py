@@ -77,7 +77,7 @@ def test_an_image_is_found_by_its_digest_elsewhere_in_the_catalogue(
     then = job.record["image"]
     path = Path(then["path"])
     path.rename(path.with_name("moved.sif"))
-    assert "is not there any more" in job.refusal()
+    assert "is no longer there" in job.refusal()
     images.write_text(images.read_text().replace(path.name, "moved.sif"))
 
     (argv,) = started(job.script())
@@ -103,10 +103,10 @@ def test_a_changed_input_is_refused_and_a_touched_one_is_not(
     particles.write_text(text + "\n")
     assert "bytes, then" in job.refusal()
     particles.unlink()
-    assert "cannot be read any more" in job.refusal()
+    assert "can no longer be read" in job.refusal()
     accepted = job.reproduce("--accept-changed", "Extract/*")
     assert accepted.returncode == 0
-    assert re.search("^# note .*particles.star cannot be read.*accepted", accepted.stdout, re.M)
+    assert re.search("^# note .*particles.star can no longer be read.*accepted", accepted.stdout, re.M)
     assert "same Extract" not in accepted.stdout
 
 
@@ -145,7 +145,7 @@ def test_images_that_particles_name_must_be_there_and_not_be_newer(
     assert "stack.mrcs of Class2D/job007 cannot be shown to be the same" in job.refusal()
     assert "stack.mrcs was written after the first run" in stopped(script)
     stack.unlink()
-    assert "stack.mrcs of Class2D/job007 cannot be read any more" in job.refusal()
+    assert "stack.mrcs of Class2D/job007 can no longer be read" in job.refusal()
     assert "stack.mrcs is not there any more" in stopped(script)
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ...config.catalogue import load_catalogue
 from ...config.site import Site
 from ...errors import ImageError, WriteError
 from ...host.file_lock import locked
@@ -18,7 +17,7 @@ from ...host.programs import Finished
 from ...units import bytes_of
 from .. import apptainer
 from ..add import Added, NewImage, add, check_name, check_word
-from ..edit_catalogue import check_editable
+from ..edit_catalogue import check_editable, own_catalogue
 from ..inspect import inspect
 from ..sif import read_header
 from .definition import check, no_space, test_failure, what_failed
@@ -132,16 +131,15 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
 
 
 def _refuse_present(order: BuildRequest, what: str) -> None:
-    catalogue = check_editable()
-    if catalogue.exists():
-        image = load_catalogue(catalogue).images.get(order.name)
-        builds = image.versions.get(order.version, []) if image else []
-        if not order.replace and any(build.variant == order.recipe.variant for build in builds):
-            raise ImageError(
-                f"{what} is in the catalogue {catalogue} already: take it out first "
-                f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
-                "one under a version of its own."
-            )
+    catalogue = own_catalogue()
+    place = (order.name, order.version, order.recipe.variant)
+    present = [(each.name, each.version, each.build.variant) for each in catalogue.builds()]
+    if not order.replace and place in present:
+        raise ImageError(
+            f"{what} is in the catalogue {catalogue.path} already: take it out first "
+            f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
+            "one under a version of its own."
+        )
     if order.output.exists():
         raise ImageError(
             f"{order.output} is there already: add it (`relion-dispatch images add`), remove it, "
