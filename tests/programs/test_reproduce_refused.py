@@ -106,7 +106,9 @@ def test_a_changed_input_is_refused_and_a_touched_one_is_not(
     assert "can no longer be read" in job.refusal()
     accepted = job.reproduce("--accept-changed", "Extract/*")
     assert accepted.returncode == 0
-    assert re.search("^# note .*particles.star can no longer be read.*accepted", accepted.stdout, re.M)
+    assert re.search(
+        "^# note .*particles.star can no longer be read.*accepted", accepted.stdout, re.M
+    )
     assert "same Extract" not in accepted.stdout
 
 

@@ -20,7 +20,8 @@ from ..add import Added, NewImage, add, check_name, check_word
 from ..edit_catalogue import check_editable, own_catalogue
 from ..inspect import inspect
 from ..sif import read_header
-from .definition import check, no_space, test_failure, what_failed
+from .definition import check
+from .failure import failed_build, failed_test, no_space
 from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .recipes import Recipe
 from .streamed import ended_by_signals, streamed
@@ -110,7 +111,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
         if reason := apptainer.lacking(failure):
             raise ImageError(f"{what} cannot be built: {reason}.")
         raise ImageError(
-            f"The build of {what} failed, in {what_failed(built.output, definition, text)}; mend "
+            f"The build of {what} failed, in {failed_build(built.output, definition)}; mend "
             "that and build again; nothing was changed."
         )
     _say("testing it")
@@ -119,7 +120,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
         if reason := apptainer.lacking(Finished(tested.status, "", tested.output)):
             raise ImageError(f"{what} was built, but cannot be tested: {reason}.")
         raise ImageError(
-            f"The test of {what} failed, in {test_failure(tested.output, definition, text)}; mend "
+            f"The test of {what} failed, in {failed_test(tested.output, definition, text)}; mend "
             "that and build again; nothing was changed."
         )
     image = work / "image.sif"
