@@ -49,7 +49,7 @@ def pin(
     from ..images.pins import pins
     from ..jobs.history import jobs_with, read_history
     from ..relion.pipeline import project_folder
-    from .pin_table import as_text, pin_table
+    from .pin_table import pin_table, pin_text
 
     project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
@@ -77,7 +77,7 @@ def pin(
         content: dict[str, Any] = {"project": str(project), "pins": table, "warnings": warnings}
         print(json.dumps(content | ({} if found is None else {"differences": found}), indent=2))
         return 1 if found else 0
-    print(as_text(table) if table else _nothing_pinned(project, catalogue))
+    print(pin_text(table) if table else _nothing_pinned(project, catalogue))
     if name is not None:
         for used in dict.fromkeys(run.version for run in history.runs if run.name == name):
             print(f"Ran with {name} {used}: {', '.join(jobs_with(history.runs, name, used))}.")

@@ -11,7 +11,7 @@ from ..images.pins import Pin
 from ..jobs.history import History, jobs_with
 from .text_table import text_table
 
-__all__ = ["as_text", "pin_table"]
+__all__ = ["pin_table", "pin_text"]
 
 
 def pin_table(
@@ -46,7 +46,7 @@ def _row(name: str, pin: Pin, catalogue: Catalogue, history: History) -> dict[st
     }
 
 
-def as_text(table: Sequence[Mapping[str, Any]]) -> str:
+def pin_text(table: Sequence[Mapping[str, Any]]) -> str:
     """The table for people, a line for each pin below the heads of its columns."""
     rows = [("image", "pinned", "site's default", "jobs", "files")]
     for row in table:

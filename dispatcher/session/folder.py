@@ -24,7 +24,7 @@ from ..errors import WriteError
 from ..host.private_folders import runtime_folder
 from ..host.processes import start_time
 
-__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder", "session_pids"]
+__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder"]
 
 # RELION remembers its queue command in the project's .gui_*job.star, so the path that it sees must
 # be the same in every session; the folder outside differs.
@@ -98,15 +98,3 @@ def _sweep(base: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(lock)
-
-
-def session_pids(folder: Path, lock: int) -> list[int]:
-    """The process ids that inherited the session's lock: Apptainer, RELION, all they started."""
-    found = []
-    for descriptor in Path("/proc").glob(f"[0-9]*/fd/{lock}"):
-        try:
-            if descriptor.samefile(folder):
-                found.append(int(descriptor.parts[2]))
-        except OSError:
-            continue  # ended meanwhile
-    return [process for process in found if process != os.getpid()]

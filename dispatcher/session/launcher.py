@@ -19,9 +19,10 @@ from ..config.site import Site
 from ..errors import ImageError, SubmitError
 from ..host import programs
 from .container import session_argv, session_variables
-from .folder import session_folder, session_pids
+from .folder import session_folder
+from .processes import pass_on, send, session_pids
 from .requests import answer_new, replies_wait
-from .signals import pass_on, send, signals_to_end, waiting
+from .wake import signals_to_end, waiting
 
 __all__ = ["run_session"]
 

@@ -50,7 +50,7 @@ def add(
     from ...images.add import add as add_image
     from ...images.edit_catalogue import check_editable
     from ...images.inspect import inspect
-    from .added_text import as_text
+    from .added_text import added_text
 
     check_editable()  # before the minutes that a large file takes
     site = load_site()
@@ -58,5 +58,5 @@ def add(
         name, version, variant, gpu, tuple(partition or ()), weights, default, replace
     )
     file = file.absolute()  # Apptainer takes a:b.sif for an address
-    print(as_text(add_image(file, inspect(file, site), wanted), site))
+    print(added_text(add_image(file, inspect(file, site), wanted), site))
     return 0

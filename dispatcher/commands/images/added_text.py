@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from ...config.site import Site
     from ...images.add import Added
 
-__all__ = ["as_text"]
+__all__ = ["added_text"]
 
 
-def as_text(added: Added, site: Site) -> str:
+def added_text(added: Added, site: Site) -> str:
     """What was recorded, a line each, and a warning if the site's policy refuses the image."""
     listed = added.listed
     build = listed.build

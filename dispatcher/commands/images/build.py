@@ -50,7 +50,7 @@ def build(
     from ...images.building.build import BuildRequest
     from ...images.building.build import build as build_image
     from ...images.building.recipes import find
-    from .added_text import as_text
+    from .added_text import added_text
 
     recipe = find(name, version, variant)
     given = [word.partition("=") for word in build_arg or ()]
@@ -66,5 +66,5 @@ def build(
     target = (output or file).absolute()
     order = BuildRequest(name, version, recipe, arguments, base, target, build_base=build_base)
     site = load_site()
-    print(as_text(build_image(order, site), site))
+    print(added_text(build_image(order, site), site))
     return 0
