@@ -19,6 +19,7 @@ from .. import apptainer
 from ..add import Added, NewImage, add, check_name, check_word
 from ..edit_catalogue import check_editable, own_catalogue
 from ..inspect import inspect
+from ..machine_lacks import machine_lacks
 from ..sif import read_header
 from .definition import check
 from .failure import failed_build, failed_test, no_space
@@ -108,7 +109,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
     if built.status != 0:
         _refuse_full(built.output, work)
         failure = Finished(built.status, "", built.output)
-        if reason := apptainer.lacking(failure):
+        if reason := machine_lacks(failure):
             raise ImageError(f"{what} cannot be built: {reason}.")
         raise ImageError(
             f"The build of {what} failed, in {failed_build(built.output, definition)}; mend "
@@ -117,7 +118,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
     _say("testing it")
     tested = streamed(apptainer.test_argv(program, "image.sif"), work)
     if tested.status != 0:
-        if reason := apptainer.lacking(Finished(tested.status, "", tested.output)):
+        if reason := machine_lacks(Finished(tested.status, "", tested.output)):
             raise ImageError(f"{what} was built, but cannot be tested: {reason}.")
         raise ImageError(
             f"The test of {what} failed, in {failed_test(tested.output, definition, text)}; mend "

@@ -187,7 +187,7 @@ def test_moving_tells_which_jobs_ran_with_the_old_version(pin: PinCommand, proje
 
     assert said.status == 0
     assert said.err == ""
-    assert "relion is pinned to 5.1.0 now, before to 3.1.3" in said.out
+    assert "relion is now pinned to 5.1.0; it was pinned to 3.1.3" in said.out
     assert "Ran with relion 3.1.3: Refine3D/job002, Class2D/job003." in said.out
     assert pins(project)["relion"] == Pin("5.1.0")
 
