@@ -50,7 +50,7 @@ class ImageFile:
         sif_id: the id in the SIF's header, 32 hexadecimal digits.
         architecture: of the processor ("amd64").
         mpi: the MPI in it ("Open MPI 4.1.4").
-        programs: RELION's programs in it, and mpirun; empty where that is not known.
+        programs: RELION's programs in it, and mpirun; empty if that is not known.
         signed_by: the fingerprints of the keys that signed it.
     """
 

@@ -1,4 +1,4 @@
-"""Changing a JSON file of the site: one at a time, whole or not at all, and with its comments.
+"""Changing a JSON file of the site: one admin at a time, whole or not at all, comments kept.
 
 A file that does not load is not touched, and none that would not load is written.
 """
@@ -36,13 +36,13 @@ def check_folder(path: Path, what: str) -> None:
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise ConfigError(
-            f"The {what} {path} cannot be written, for there is no folder {folder}: make it, or "
-            "name the site's folder in the variable RELION_DISPATCH_SITE."
+            f"The {what} {path} cannot be written, because there is no folder {folder}: make it, "
+            "or name the site's folder in the variable RELION_DISPATCH_SITE."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         admin = user_name(folder.stat().st_uid)
         raise WriteError(
-            f"The {what} {path} cannot be changed, for you may not write the folder {folder}: "
+            f"The {what} {path} cannot be changed, because you may not write the folder {folder}: "
             f"do this as {admin}, or name a site of your own in the variable RELION_DISPATCH_SITE."
         )
 
@@ -69,10 +69,10 @@ def edit(
 ) -> Iterator[dict[str, Any]]:
     """The content of the file `path`, to be changed in the block and then written.
 
-    `what` it is called in the sentences; `load` raises if the file is wrong as it is, `check` if
-    the new content (without comments) would be. ``__comment__`` keys are in the content, too:
-    repeated ones of an object as one list. Another's change is waited for, for that many seconds.
-    An error in the block leaves the file as it was.
+    `what` is the file's name in sentences; `load` raises if the file is wrong as it is, `check` if
+    the new content (without comments) would be wrong. ``__comment__`` keys are in the content, too:
+    those of one object as one list. This waits at most `seconds` for somebody else's change. An
+    error in the block leaves the file as it was.
 
     Raises:
         ConfigError: the file does not load, before or after, or was changed without the lock.

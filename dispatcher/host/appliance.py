@@ -34,7 +34,7 @@ _GONE = "the shell outside the appliance has gone"
 
 
 def channel() -> Channel | None:
-    """The way to the host; None where this process runs there already."""
+    """The way to the host; None if this process runs on the host already."""
     folder = os.environ.get("RELION_DISPATCH_HOST")
     return Channel(Path(folder)) if folder else None
 

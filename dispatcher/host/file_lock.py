@@ -68,7 +68,7 @@ def _opened(path: Path, what: str) -> int:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise WriteError(
-            f"{what} cannot be locked, as {path} cannot be opened ({error.strerror}): "
+            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): "
             "mend the permissions of that file or its folder."
         ) from error
 
@@ -108,10 +108,10 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             if error.errno == errno.EBADF:  # NFS, and the file was opened for reading
                 owner = user_name(os.fstat(descriptor).st_uid)
                 raise WriteError(
-                    f"{what} cannot be locked, for {path} belongs to {owner} and you may not write "
-                    "it: let its owner `chmod g+w` or remove it."
+                    f"{what} cannot be locked, because {path} belongs to {owner} and you may not "
+                    "write it: let its owner `chmod g+w` or remove it."
                 ) from error
             raise WriteError(
                 f"{what} cannot be locked: {path} is on a file system without locks "
-                f"({error.strerror})."
+                f"({error.strerror}): ask your admin to turn on locks (flock) there."
             ) from error

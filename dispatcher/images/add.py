@@ -17,7 +17,7 @@ __all__ = ["Added", "NewImage", "add", "check_name", "check_word"]
 
 
 class NewImage(NamedTuple):
-    """What the admin says of an image; None where the image itself or its entry is to tell.
+    """What the admin says of an image; None to take it from the image or from its entry.
 
     `default` makes it the default version, `replace` lets it take another file's place.
     """
@@ -64,7 +64,7 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             f"{facts.gpu or 'the CPU'}; leave the option out."
         )
     if wanted.weights and not wanted.weights.is_dir():
-        raise ConfigError(f"{wanted.weights} is no folder: give --weights the folder with them.")
+        raise ConfigError(f"{wanted.weights} is not a folder: give --weights the folder with them.")
     place = _relative(path, catalogue.parent)
     with edit() as content:
         versions = content.get(wanted.name, {}).get("versions", {})
@@ -74,8 +74,8 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             raise ImageError(
                 f"{wanted.name} {version} ({variant}) is in the catalogue {catalogue} with another "
                 f"file, {present['path']} (sha256 {present.get('sha256') or 'not recorded'}): give "
-                "this one a --variant of its own, or say --replace, after which projects that used "
-                "the other are told so."
+                "this one a --variant of its own, or add it with --replace. Projects that have "
+                "used the other file are then told so."
             )
         build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
         put(content, wanted.name, version, build, wanted.default)
@@ -94,7 +94,7 @@ def check_name(name: str, version: str) -> None:
     said = re.match(r"relion(?:[-_]?v?(\d[\d.]*))?(?![a-z])", name, re.IGNORECASE)
     if not said:
         raise ImageError(
-            f'The image cannot be called "{name}", for RELION is in it: call it "relion", which '
+            f'The image cannot be called "{name}", for it holds RELION: call it "relion", which '
             'the shipped job types ask for, or "relion-…".'
         )
     if said[1] and not agrees(said[1].strip("."), version):
@@ -160,7 +160,7 @@ def _is_same(present: dict[str, Any], place: str, facts: ImageReport) -> bool:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Relative to the catalogue's folder where it is inside, so that a site can be moved."""
+    """Relative to the catalogue's folder if it is inside, so that a site can be moved."""
     file, start = (Path(os.path.normpath(each.absolute())) for each in (path, folder))
     return str(file.relative_to(start) if file.is_relative_to(start) else file)
 

@@ -1,6 +1,7 @@
 """Apptainer's command line: version, inspect, exec, verify, build and test.
 
-What a job runs is in :mod:`dispatcher.images.container`; here is what the images' keeper runs.
+Here is what the commands ``relion-dispatch images …`` run; what a job runs is in
+:mod:`dispatcher.images.container`.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def version(program: str, timeout: float = 30) -> str:
     if said.startswith("singularity"):
         raise ImageError(f"{program} is {said}, but {_SINGULARITY}")
     raise ImageError(
-        f'`{program} --version` says "{said[:80]}", which is not Apptainer: name it in site.json '
-        '("apptainer.program").'
+        f'`{program} --version` says "{said[:80]}", which is not Apptainer: name Apptainer in '
+        'site.json ("apptainer.program").'
     )
 
 
 def _singularity() -> str | None:
-    """SingularityCE's name and version, where it is here; Apptainer, too, may be called so."""
+    """Name and version of SingularityCE if it is here; Apptainer may be called singularity, too."""
     if not which("singularity"):
         return None
     try:
@@ -183,7 +184,8 @@ def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
         ) from None
     except OSError as error:
         raise ImageError(
-            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it."
+            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it, or name the "
+            'program in site.json ("apptainer.program").'
         ) from error
 
 

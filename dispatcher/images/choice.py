@@ -20,7 +20,7 @@ class Needs(NamedTuple):
         partition: where it runs.
         programs: RELION's programs that it calls, by name.
         signed_by: the site's policy: fingerprints, one of which must have signed the file; empty
-            where the site asks for none.
+            if the site asks for no signature.
     """
 
     gpu: str | None = None

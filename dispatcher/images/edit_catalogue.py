@@ -1,4 +1,4 @@
-"""Changing the site's ``images.json``: one at a time, whole or not at all, and with its comments.
+"""Changing the site's ``images.json``: one admin at a time, whole or not at all, comments kept.
 
 A file that does not load is not touched, and none that would not load is written.
 """
@@ -62,9 +62,9 @@ def edit(seconds: float = 30) -> Iterator[dict[str, Any]]:
 
 
 def entry(content: dict[str, Any], name: str, version: str, variant: str) -> dict[str, Any] | None:
-    """The build of that name, version and variant in an edited catalogue, None where there is none.
+    """The entry of that name, version and variant in an edited catalogue, None if there is none.
 
-    What is changed in it is changed in the catalogue.
+    To change the entry is to change the catalogue.
     """
     builds = content.get(name, {}).get("versions", {}).get(version, [])
     return next((build for build in builds if build.get("variant") == variant), None)

@@ -34,7 +34,7 @@ def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: P
         raise ImageError(
             f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
             f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
-            'to correct "weights" there.'
+            'to correct "weights" in the catalogue.'
         )
     return verified(choice, pinned, catalogue, pin_file)
 
@@ -57,13 +57,13 @@ def verified(
     if recorded and digest != recorded:
         raise ImageError(
             f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
-            f"sha256 is {digest}, the catalogue's {recorded}; put that file back, or add the new "
-            "one to the catalogue as a variant or version of its own."
+            f"sha256 is {digest}, and the catalogue has {recorded}; put that file back, or add "
+            "the new one to the catalogue as a variant or version of its own."
         )
     if pinned and digest != pinned:
         raise ImageError(
             f"The image file {choice.path} is not the one that this project has used as {what}: "
-            f"its sha256 is {digest}, that in {pin_file} {pinned}; ask your admin for that file, "
+            f"its sha256 is {digest}, and {pin_file} has {pinned}; ask your admin for that file, "
             f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
             f"{choice.version}`."
         )

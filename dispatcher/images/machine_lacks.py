@@ -28,7 +28,7 @@ _LACKING = {
         "(`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
     ),
     r"no such host|dial tcp|i/o timeout|connection refused|TLS handshake": (
-        "the base cannot be fetched, for the registry is not reached from this machine: mend the "
+        "the base cannot be fetched, for this machine does not reach the registry: mend the "
         "connection (or its https_proxy), or build on a local image with --base"
     ),
 }

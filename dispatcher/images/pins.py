@@ -33,7 +33,7 @@ class Pin(NamedTuple):
 
 
 def pins(project: Path) -> dict[str, Pin]:
-    """Image name → pin; empty where nothing is pinned yet.
+    """Image name → pin; empty if nothing is pinned yet.
 
     Raises:
         ConfigError: the file is not what it should be.

@@ -51,7 +51,7 @@ def at_a_glance(image: Listed) -> str:
 def verify(
     images: Iterable[Listed], site: Site, progress: Callable[[Listed, int], None] | None = None
 ) -> Iterator[Verified]:
-    """Read each file whole, and check its signature where one is recorded.
+    """Read each file whole, and check its signature if one is recorded.
 
     What was not recorded yet, and a time that has changed, is recorded now. `progress` is told how
     many bytes of a file have been read so far.
@@ -78,8 +78,8 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
     if build.sha256 and digest != build.sha256:
         return Verified(
             image,
-            f"the sha256 of {image.path} is {digest}, the catalogue's {build.sha256}: put the file "
-            "back that was added, or add this one as a variant or version of its own.",
+            f"the sha256 of {image.path} is {digest}, and the catalogue has {build.sha256}: put "
+            "back the file that was added, or add this one as a variant or version of its own.",
         )
     if build.signed_by:
         signers = apptainer.signers(site.apptainer.program, image.path)
@@ -95,9 +95,9 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
     if not replace(build, sha256=digest).is_signed(site.apptainer.signed_by):
         return Verified(
             image,
-            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused it: none of "
-            'the keys in site.json ("apptainer.signed_by") is recorded to have signed it; have it '
-            "signed, and add it again.",
+            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused this image: "
+            'no key in site.json ("apptainer.signed_by") is recorded to have signed it. Have the '
+            "file signed, and add it again.",
         )
     return Verified(image, note=note)
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.catalogue import Catalogue
 from ..errors import ImageError, InputError
 from ..images.integrity import sha256_of
+from ..units import count
 from .named_files import named_files
 from .recorded_job import RecordedJob
 
@@ -37,8 +38,8 @@ class Inputs:
 def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     """Compare the inputs of a job's record with the files of today.
 
-    The same are those with the recorded digest; or, where none was recorded, with the recorded size
-    and time. Files named in STAR files are the same if they are there, and not newer than the
+    A file with the recorded digest is the same; or, if none was recorded, one with the recorded
+    size and time. Files named in STAR files are the same if they are there, and not newer than the
     dispatch. `accepted` are names or patterns (``Micrographs/*``) of files that may differ.
 
     Raises:
@@ -46,7 +47,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     """
     place = job.place
     changes = {each["path"]: _change(each, place.now_at(each["path"])) for each in job.inputs}
-    changes |= dict.fromkeys(_unrecorded(job, changes), "was not there when it was dispatched")
+    changes |= dict.fromkeys(_unrecorded(job, changes), "was not there when the job was dispatched")
     outputs = set(_outputs(job, changes))
     changed = {path: why for path, why in changes.items() if why and path not in outputs}
     same = [path for path, why in changes.items() if not why and path not in outputs]
@@ -62,10 +63,13 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     }
     if refused:
         path, why = next(iter(refused.items()))
-        more = f"; {len(refused) - 1} more inputs differ" if len(refused) > 1 else ""
+        others = len(refused) - 1
+        more = (
+            f"; {count(others, 'more input')} differ{'s' if others == 1 else ''}" if others else ""
+        )
         raise InputError(
-            f"The input {path} of {job.name} {why}{more}: put the file of then back, or go on with "
-            f"the one of now knowingly: --accept-changed '{path}'."
+            f"The input {path} of {job.name} {why}{more}: put back the file that the job read, or "
+            f"accept the one that is there now: --accept-changed '{path}'."
         )
     return Inputs(
         files={
@@ -83,15 +87,15 @@ def _change(entry: Mapping[str, Any], path: Path) -> str | None:
     except OSError as error:
         return f"can no longer be read ({error.strerror})"
     if found.st_size != entry["size"]:
-        return f"has changed: {found.st_size} bytes, then {entry['size']}"
+        return f"has changed: it has {found.st_size} bytes, and had {entry['size']}"
     if entry["sha256"]:
         digest = _digest(path)
         if digest != entry["sha256"]:
-            return f"has changed: its sha256 is {digest}, then {entry['sha256']}"
+            return f"has changed: its sha256 is {digest}, and was {entry['sha256']}"
     elif found.st_mtime_ns != entry["mtime"]:
         return (
-            "cannot be shown to be the same: it was written or copied since, and was too large "
-            "for its digest to be recorded"
+            "cannot be shown to be the same: it was written or copied since then, and it was too "
+            "large for its digest to be recorded"
         )
     return None
 
@@ -143,7 +147,7 @@ def _digest(path: Path) -> str:
 
 
 def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
-    """The file of the recorded digest: where it was, else where the catalogue has it now.
+    """The file with the recorded digest: at its old place, else at its place in the catalogue.
 
     Files are hashed as a whole.
 

@@ -50,7 +50,10 @@ def session_folder() -> Iterator[tuple[Path, int]]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="session-", dir=base))
     except OSError as error:
-        raise WriteError(f"No private folder for this session can be made: {error}") from error
+        raise WriteError(
+            f"No private folder for this session can be made ({error}): free space there, "
+            "or name another folder in the variable RELION_DISPATCH_RUNTIME."
+        ) from error
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)
@@ -62,7 +65,10 @@ def session_folder() -> Iterator[tuple[Path, int]]:
         try:
             _fill(folder)
         except OSError as error:
-            raise WriteError(f"The session's folder {folder} cannot be filled: {error}") from error
+            raise WriteError(
+                f"The session's folder {folder} cannot be filled ({error}): free space there, "
+                "and start the session again."
+            ) from error
         yield folder, lock
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -51,8 +51,8 @@ def run_session(
 
     Args:
         submit: the arguments that, before a script's path, dispatch it on the host.
-        queue: RELION_QUEUE_NAME where the user has not set it.
-        gpu: let GPUs through; where unset, when this machine has one.
+        queue: RELION_QUEUE_NAME, if the user has not set it.
+        gpu: let GPUs through; if unset, when this machine has one.
 
     Returns:
         The exit status of `command`; 128 and the signal's number where a signal ended it.

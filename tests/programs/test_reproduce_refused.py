@@ -101,7 +101,7 @@ def test_a_changed_input_is_refused_and_a_touched_one_is_not(
     assert "Extract/job006/particles.star of Class2D/job007 has changed: its sha256 is" in refusal
     assert "particles.star has changed" in stopped(script)
     particles.write_text(text + "\n")
-    assert "bytes, then" in job.refusal()
+    assert "bytes, and had" in job.refusal()
     particles.unlink()
     assert "can no longer be read" in job.refusal()
     accepted = job.reproduce("--accept-changed", "Extract/*")
@@ -130,7 +130,7 @@ def test_an_input_that_the_record_does_not_know_is_refused(dispatched: Dispatche
     assert job.reproduce().returncode == 0
     (job.project / "refs.star").write_text("data_\n")
 
-    assert "refs.star of AutoPick/job009 was not there when it was dispatched" in job.refusal()
+    assert "refs.star of AutoPick/job009 was not there when the job was dispatched" in job.refusal()
 
 
 def test_images_that_particles_name_must_be_there_and_not_be_newer(

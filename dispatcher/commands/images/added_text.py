@@ -31,8 +31,8 @@ def added_text(added: Added, site: Site) -> str:
         lines.append(f"weights       {build.weights}")
     if not build.is_signed(site.apptainer.signed_by):
         lines.append(
-            "warning: jobs will be refused this image, for none of the keys in site.json "
-            '("apptainer.signed_by") has signed it: sign it with `apptainer sign`, see that the '
-            "public key is in this user's keyring (`apptainer key list`), and add it again."
+            "warning: jobs will be refused this image, because no key in site.json "
+            '("apptainer.signed_by") has signed it: sign the file with `apptainer sign`, see that '
+            "the public key is in your keyring (`apptainer key list`), and add the file again."
         )
     return "\n".join(lines)

@@ -36,7 +36,7 @@ def remove(
         raise typer.BadParameter(f"repeat the version, {version}", param_hint="--even-if-pinned")
     if not projects_folder(site).is_dir():
         folder = projects_folder(site)
-        print(f"note: which projects are pinned is not known, as there is no folder {folder}.")
+        print(f"note: there is no folder {folder}, so it is not known which projects are pinned.")
     files = remove_image(site, name, version, variant, even_if_pinned is not None)
     print(f"{name} {version}{f' ({variant})' if variant else ''} is out of the catalogue.")
     for file in files:

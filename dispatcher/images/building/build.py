@@ -73,9 +73,9 @@ def build(order: BuildRequest, site: Site) -> Added:
     what = f"{order.name} {order.version} ({order.recipe.variant})"
     if os.geteuid() == 0:
         raise ImageError(
-            f"{what} is not built as root, for what runs in a build should not be able to change "
-            "this machine: run this as an ordinary user (`sudo -u USER relion-dispatch images "
-            "build …`) who may write the catalogue and the folder of the image."
+            f"{what} is not built as root, because the scripts of a build should not be able to "
+            "change this machine: run this as an ordinary user (`sudo -u USER relion-dispatch "
+            "images build …`) who may write the catalogue and the folder of the image."
         )
     check_name(order.name, order.version)
     check_word("version", order.version)

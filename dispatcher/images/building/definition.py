@@ -71,7 +71,7 @@ def declared_arguments(text: str) -> dict[str, str]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with its ``{{ arguments }}`` filled in, where they have a value."""
+    """The text with its ``{{ arguments }}`` filled in, if they have a value."""
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: values.get(found[1], found[0]), text)
 
 

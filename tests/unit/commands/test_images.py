@@ -152,7 +152,7 @@ def test_verifying_names_what_the_sites_policy_refuses(
 
     assert status == 1
     assert said.count("its file is in order (recorded its sha256") == 4
-    assert said.count("jobs are refused it") == 4
+    assert said.count("jobs are refused this image") == 4
     assert "sha256" in content(images)["relion"]["versions"]["5.1.0"][0]
 
 
@@ -265,7 +265,7 @@ def test_a_variant_that_no_pinned_project_has_used_can_go(
 
 
 def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: Any) -> None:
-    assert "which projects are pinned is not known" in printed("remove", "relion", "3.1.3")[1]
+    assert "it is not known which projects are pinned" in printed("remove", "relion", "3.1.3")[1]
 
 
 def test_a_new_default_tells_who_stays(images: Path, project: Path, printed: Any) -> None:
