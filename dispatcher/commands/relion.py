@@ -1,27 +1,13 @@
-"""``relion-dispatch relion`` and ``template``: RELION itself, from the project's image."""
+"""``relion-dispatch relion``: RELION itself, from the project's image."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import typer
 
-__all__ = ["relion", "template"]
-
-
-def template() -> int:
-    """Print the submission template's path, for RELION.
-
-    It belongs into RELION_QSUB_TEMPLATE.
-    """
-    from ..config.places import shipped_folder
-
-    # An installation names its copy, whose path stays when it is upgraded.
-    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
-    print(installed or shipped_folder() / "job_template" / "relion_template.sh")
-    return 0
+__all__ = ["relion"]
 
 
 def relion(context: typer.Context) -> int:
@@ -34,7 +20,8 @@ def relion(context: typer.Context) -> int:
     from ..images.choice import Needs, choose
     from ..images.integrity import verified
     from ..images.known_projects import remember
-    from ..images.pins import PIN_FILE, check_against_pin, pins
+    from ..images.pin_check import check_against_pin
+    from ..images.pins import PIN_FILE, pins
     from ..session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):

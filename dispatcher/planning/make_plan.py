@@ -16,7 +16,8 @@ from ..host.private_folders import local_lock
 from ..host.shell_words import split
 from ..images import integrity
 from ..images.choice import ChosenImage
-from ..images.pins import PIN_FILE, Pin, check_against_pin, pins
+from ..images.pin_check import check_against_pin
+from ..images.pins import PIN_FILE, Pin, pins
 from ..memory import particle_count, read_refinement
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement

@@ -20,13 +20,11 @@ from .archive import SiteArchive, StoredFile
 
 __all__ = [
     "Item",
-    "ListedImage",
     "export_site",
     "files_here",
     "folder_digest",
     "image_items",
     "left_out",
-    "listed_images",
     "software_items",
 ]
 
@@ -42,20 +40,6 @@ class Item(NamedTuple):
     note: str = ""
 
 
-class ListedImage(NamedTuple):
-    """A build of the catalogue; its paths are absolute."""
-
-    name: str
-    version: str
-    build: ImageFile
-    path: Path
-    weights: Path | None
-
-    def __str__(self) -> str:
-        """``relion 5.1.0 (cpu)``."""
-        return f"{self.name} {self.version} ({self.build.variant})"
-
-
 def export_site() -> tuple[SiteArchive, list[str]]:
     """The site, and a sentence for each image of which something is not known.
 
@@ -68,7 +52,7 @@ def export_site() -> tuple[SiteArchive, list[str]]:
     site, _, catalogue = load_configuration()
     files, images = files_here(), image_items(catalogue)
     warnings = [f"{what}: {item.note}" for what, item in images.items() if not item.value]
-    for image in listed_images(catalogue):
+    for image in catalogue.builds():
         what, listed = f"image {image}", image.build.sha256
         found = images[what].value
         images[what] = Item(listed or found)
@@ -140,21 +124,10 @@ def left_out() -> list[str]:
     )
 
 
-def listed_images(catalogue: Catalogue) -> list[ListedImage]:
-    """Every build of the catalogue, in its order."""
-    folder, found = catalogue.path.parent, []
-    for name, image in catalogue.images.items():
-        for version, builds in image.versions.items():
-            for build in builds:
-                weights = folder / build.weights if build.weights else None
-                found.append(ListedImage(name, version, build, folder / build.path, weights))
-    return found
-
-
 def image_items(catalogue: Catalogue) -> dict[str, Item]:
     """The images and their weights, with the digests that their files have now."""
     found = {}
-    for image in listed_images(catalogue):
+    for image in catalogue.builds():
         found[f"image {image}"] = _item(image.path, partial(_image_digest, image.build))
         if image.weights:
             found[f"weights of {image}"] = _item(image.weights, folder_digest)

@@ -9,20 +9,20 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ..config.catalogue import load_catalogue
+from ..config.catalogue import Listed
 from ..config.json_edit import COMMENT, held
-from ..config.places import own_path, site_folder
+from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
 from ..images.building.build import BuildRequest, build
 from ..images.building.recipes import find
-from ..images.edit_catalogue import edit, entry
+from ..images.edit_catalogue import edit, entry, own_catalogue
 from ..images.integrity import digest_now
 from ..images.sif import read_header
 from .archive import SiteArchive
 from .comparison import without_places
-from .export import ListedImage, folder_digest, listed_images
+from .export import folder_digest
 
 __all__ = ["build_missing", "place_images", "write_files"]
 
@@ -73,7 +73,7 @@ def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
     )
 
 
-def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[ListedImage]:
+def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[Listed]:
     """Enter into images.json where images and weights are now; returns the images not found.
 
     An image is looked for by its digest, at its path in images.json, then in and below `folders`.
@@ -82,8 +82,7 @@ def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[ListedI
         ConfigError: images.json does not load.
         WriteError: it cannot be written.
     """
-    own = own_path("images.json")
-    images = listed_images(load_catalogue(own)) if own else []
+    images = list(own_catalogue().builds())
     places = {image: _places(image, exported.values, folders) for image in images}
     if any(places.values()):
         with edit() as content:
@@ -94,7 +93,7 @@ def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[ListedI
 
 
 def _places(
-    image: ListedImage, digests: Mapping[str, str], folders: Sequence[Path]
+    image: Listed, digests: Mapping[str, str], folders: Sequence[Path]
 ) -> dict[str, str | int]:
     """What images.json is to say of the image here; nothing if its file is not found."""
     below = (path.absolute() for folder in folders for path in sorted(folder.rglob("*")))
@@ -130,8 +129,8 @@ def _first(paths: Iterable[Path], digest: Callable[[Path], str], wanted: str | N
 
 
 def build_missing(
-    images: Sequence[ListedImage], site: Site
-) -> Iterator[tuple[ListedImage, Path | DispatchError]]:
+    images: Sequence[Listed], site: Site
+) -> Iterator[tuple[Listed, Path | DispatchError]]:
     """Build these images from their recipes: the file of each, or why there is none.
 
     What is built has another digest than the exported file: jobs of projects pinned to that are
