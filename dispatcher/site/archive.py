@@ -24,16 +24,19 @@ from typing import NamedTuple
 
 from ..errors import ConfigError, InputError
 
-__all__ = ["LARGEST", "SiteArchive", "StoredFile", "pack", "read"]
+__all__ = ["LARGEST", "OWN_FILES", "OWN_FOLDERS", "SiteArchive", "StoredFile", "pack", "read"]
 
+# What a site's own folder may have; all else stays out of an archive, and is not written from one.
+OWN_FILES = ("site.json", "dispatch_config.json", "images.json", "endings.json")
+OWN_FOLDERS = ("schedulers", "job_template", "containers")
 LARGEST = 256 << 20  # bytes of all files together: they are held in memory
 
 _TOP, _MANIFEST = "relion-dispatch-site/", "MANIFEST"
 _FORMAT = "# relion-dispatch site, format 2"
 _FORMAT_OF_0_1_0 = b'"format": "relion-dispatch site, format 1"'  # one JSON file
 _NAME = re.compile(  # no file is hidden, so there is no ".." either
-    r"MANIFEST|site/(site|dispatch_config|images|endings)\.json"
-    r"|(site/job_template|site/containers|shipped|definitions)(/[^/.][^/]*)+"
+    rf"MANIFEST|site/({'|'.join(map(re.escape, OWN_FILES))})"
+    rf"|(site/({'|'.join(OWN_FOLDERS)})|shipped|definitions)(/[^/.][^/]*)+"
 )
 
 

@@ -16,7 +16,7 @@ from ..errors import ImageError, InputError
 from ..images import apptainer
 from ..images.integrity import digest_now, sha256_of
 from ..images.sif import read_header
-from .archive import SiteArchive, StoredFile
+from .archive import OWN_FILES, OWN_FOLDERS, SiteArchive, StoredFile
 
 __all__ = [
     "Item",
@@ -28,8 +28,7 @@ __all__ = [
     "software_items",
 ]
 
-_OWN = ("site.json", "dispatch_config.json", "images.json", "endings.json")
-_OWN_FOLDERS = ("job_template", "containers")
+_OWN = (*OWN_FILES, *OWN_FOLDERS)
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
 
@@ -90,7 +89,7 @@ def files_here() -> dict[str, StoredFile]:
     Raises:
         InputError: one of them cannot be read.
     """
-    places = [("site", site_folder(), _OWN + _OWN_FOLDERS), ("shipped", shipped_folder(), _SHIPPED)]
+    places = [("site", site_folder(), _OWN), ("shipped", shipped_folder(), _SHIPPED)]
     found = {}
     for whose, folder, names in places:
         for path in (path for name in names for path in _files(folder / name)):
@@ -115,8 +114,8 @@ def _files(path: Path) -> list[Path]:
 
 def left_out() -> list[str]:
     """What in the site's folder is not exported: files that no site has, and links to no file."""
-    top = (path for path in site_folder().glob("*") if path.name not in _OWN + _OWN_FOLDERS)
-    below = (path for name in _OWN_FOLDERS for path in (site_folder() / name).rglob("*"))
+    top = (path for path in site_folder().glob("*") if path.name not in _OWN)
+    below = (path for name in OWN_FOLDERS for path in (site_folder() / name).rglob("*"))
     links = (path for path in below if path.is_symlink() and not path.is_file())
     return sorted(
         [str(path) for path in top if _files(path)]
