@@ -97,9 +97,12 @@ def read(path: Path) -> SiteArchive:
             has, or was changed since: each file must have the digest that is listed.
     """
     try:
-        files = _members(path) if path.is_file() else {}  # a pipe would never answer
+        is_other = path.exists() and not path.is_file()  # a pipe would never answer
+        files = {} if is_other else _members(path)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): name a file that you may read."
+        ) from error
     except (tarfile.TarError, ValueError):
         files = {}
     manifest = files.pop(_MANIFEST, StoredFile(b"")).content.decode(errors="replace")

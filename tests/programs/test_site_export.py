@@ -186,6 +186,11 @@ def test_a_file_that_is_no_export_is_refused(
         read(file)
 
 
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"file cannot be read \(No such file or directory\)"):
+        read(tmp_path / "file")
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=st.binary(), place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_an_archive_is_read_as_it_was_packed_or_refused(

@@ -106,9 +106,10 @@ def test_images_that_are_other_or_missing_are_told(sites: Sites) -> None:
     (sites.store / "relion-5.1.0-cpu.sif").unlink()
     folder = sites.go_there()
 
-    status, table = sites.run("site", "import", file)
+    status, table = sites.run("site", "import", file, "--build")
 
     assert status == 3
+    assert "relion 5.1.0 (cpu) was not built: " in table  # there is no Apptainer
     assert row(table, "image relion 5.1.0 (cuda)").startswith("differs")
     assert row(table, "image relion 5.1.0 (cuda)").endswith(f"{after} here, {before} there")
     assert row(table, "image relion 5.1.0 (cpu)").startswith("missing")
