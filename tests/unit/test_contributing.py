@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from dispatcher import __version__
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.endings import load_endings
 from dispatcher.memory import gpu_memory
@@ -81,3 +82,27 @@ def test_the_new_sentence_is_found_by_what_relion_writes(site: WriteSite) -> Non
 
     assert found.sentence.startswith("its ranks could not take turns on a GPU")
     assert list(endings).index("semaphore") < list(endings).index("abort_mpi")
+
+
+def test_each_example_opens_and_changes_as_many_files_as_the_table_says() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    counts = re.findall(r"^\| \[(.*)\]\(#.*\) \| (\d) \| (\d) \|$", page, re.MULTILINE)
+    assert len(counts) == 7
+
+    for title, opened, edited in counts:
+        (section,) = re.findall(rf"(?ims)^### {title}\n(.*?)(?=^##|\Z)", page)
+        if "TO BE WRITTEN" in section:
+            assert __version__ == "0.1.0", f"{title}: write the example before the release"
+            continue
+        (listed,) = re.findall(r"^Opened: (.*?)\.\n\n", section, re.DOTALL | re.MULTILINE)
+        to_open, to_edit = listed.split("Changed:")
+        assert len(paths(to_open)) == int(opened), title
+        assert len(paths(to_edit)) == int(edited), title
+
+
+def paths(text: str) -> list[str]:
+    """The files and folders of the project that a text names, as links or as code."""
+    found = re.findall(r"\[([\w./]+)\]\(|`([\w./]+)`", text)
+    named = [link or code for link, code in found if "/" in (link or code)]
+    assert all((ROOT / each).exists() for each in named), named
+    return named
