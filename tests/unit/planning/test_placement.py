@@ -194,7 +194,7 @@ def test_a_node_with_little_host_memory_gets_fewer_ranks(
 
     assert (planned.nproc, planned.ngpu) == (5, 4)
     assert "5 ranks instead of 9, which would need " in reasons(planned)
-    assert planned.gpu_fit["host_memory"] <= 110 * 2**30
+    assert (planned.gpu_fit.host_memory or 0) <= 110 * 2**30
     assert planned.job_parameters["mem"] == "110G"  # the type's 120G, but no node has more
 
 
@@ -222,7 +222,7 @@ def test_a_node_that_does_not_hold_the_least_is_passed_over(
 
     assert planned.job_parameters["partition"] == "new"
     assert "Not on partition small: This refinement does not fit into a node's" in reasons(planned)
-    assert "host memory: 3 ranks, the least here, need" in reasons(planned)
+    assert "host memory: it needs at least 3 ranks and " in reasons(planned)
 
 
 def test_particles_read_in_beforehand_take_host_memory(
@@ -234,13 +234,13 @@ def test_particles_read_in_beforehand_take_host_memory(
     gpu_site(partition="new")
     script = corpus_job(REFINE)
     text = script.read_text().replace("--scratch_dir /scratch", "")
-    before = plan(script).gpu_fit["host_memory"]
+    before = plan(script).gpu_fit.host_memory
     script.write_text(text.replace("--pool 3", "--pool 3 --preread_images"))
 
     planned = plan(script)
 
-    added = planned.gpu_fit["host_memory"] - before
-    assert added == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
+    after = planned.gpu_fit.host_memory
+    assert before and after and after - before == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
     assert "of particles read in beforehand" in reasons(planned)
 
 
@@ -351,9 +351,10 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 def test_the_job_scripts_fallback_is_told_the_rules(corpus_job: CorpusJob) -> None:
     fit = plan(corpus_job(REFINE)).gpu_fit
 
-    assert (fit["least"], fit["idle_leader"], fit["split_halves"]) == (1, True, True)
-    assert fit["least_bytes_per_rank"] <= fit["bytes_per_rank_without_mps"]
-    assert (fit["usable_percent"], fit["total_gpus"]) == (97, 4)
+    assert (fit.least, fit.idle_leader, fit.split_halves) == (1, True, True)
+    assert fit.least_bytes_per_rank and fit.bytes_per_rank_without_mps
+    assert fit.least_bytes_per_rank <= fit.bytes_per_rank_without_mps
+    assert (fit.usable_percent, fit.total_gpus) == (97, 4)
 
 
 def test_the_images_version_is_that_of_the_project(
@@ -364,11 +365,11 @@ def test_the_images_version_is_that_of_the_project(
     asked = []
     decide = resources.decide
     monkeypatch.setattr(
-        resources, "decide", lambda *given: asked.append(given[1]) or decide(*given)
+        resources, "decide", lambda *given: asked.append(given[2]) or decide(*given)
     )
     script = corpus_job(REFINE)
     plan(script)
     (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "3.1.3"}}}')
     plan(script)
 
-    assert [wanted.relion_version for wanted in asked] == [(5, 1), (3, 1)]
+    assert [card.relion_version for card in asked] == [(5, 1), (3, 1)]
