@@ -1,4 +1,4 @@
-"""Where a job runs: the first of its partitions that holds it, with which ranks, in which image."""
+"""Where a job runs: on the first of its partitions that has room, with which ranks and image."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PlacedJob(NamedTuple):
 
 
 def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
-    """Place the job on the first of its partitions that holds it and has an image for it.
+    """Place the job on the first of its partitions that has room and an image for the job.
 
     Raises:
         DoesNotFit, ImageError: none of them does; the message says of each what is missing.
@@ -84,13 +84,17 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
             passed.append((name, error))
             continue
         over = [f"Not on partition {other}: {error}" for other, error in passed]
-        chosen = [f"Partition {name}, the first of the job's that holds it."] if over else []
+        chosen = (
+            [f"Partition {name}: the first of the job's partitions that can run the job."]
+            if over
+            else []
+        )
         return found._replace(reasons=(*over, *chosen, *found.reasons))
     if len(passed) == 1:
         raise passed[0][1]
     kind = DoesNotFit if any(isinstance(e, DoesNotFit) for _, e in passed) else ImageError
     each = " ".join(f"Partition {name}: {error}" for name, error in passed)
-    raise kind(f"None of the job's partitions can run it. {each}")
+    raise kind(f"None of the job's partitions can run the job. {each}")
 
 
 def partition_names(

@@ -64,7 +64,7 @@ def test_a_job_goes_to_the_first_partition_that_holds_it(
     passed_over = partition != "old"
     assert ("Not on partition old: This refinement does not fit" in reasons(planned)) == passed_over
     assert (
-        "Partition new, the first of the job's that holds it." in planned.reasons
+        "Partition new: the first of the job's partitions that can run the job." in planned.reasons
     ) == passed_over
 
 
@@ -78,9 +78,7 @@ def test_a_job_that_no_partition_holds_is_refused_with_the_numbers_of_each(
         plan(corpus_job(REFINE))
 
     said = str(caught.value)
-    assert said.startswith(
-        "None of the job's partitions can run it. Partition old: This refinement"
-    )
+    assert said.startswith("None of the job's partitions can run the job. Partition old: This")
     assert said.index("Partition old") < said.index("Partition new")
     assert "usable of 11.8 GB" in said and "usable of 51.5 GB" in said
     assert said.count("--pad 1") == 1  # on the new cards only
