@@ -5,6 +5,9 @@ mrcfile is imported in the function: it brings numpy, which most jobs do without
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from os import PathLike
 from typing import NamedTuple
@@ -13,6 +16,7 @@ from ..errors import InputError
 
 __all__ = ["ImageHeader", "image_header"]
 
+THREADS = "OPENBLAS_NUM_THREADS"
 HEADER_BYTES = 1024
 EXTENDED_BYTES = slice(92, 96)  # how long the extended header is (nsymbt)
 WIDEST = 65535  # pixels; RELION's SWAPTRIG: more means the other byte order, and never both fit
@@ -58,11 +62,30 @@ def image_header(path: str | PathLike[str]) -> ImageHeader:
     return _understood(raw, path)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Have numpy, when it is imported here, start no further threads.
+
+    Its OpenBLAS starts one for each core, and ends the process if the limits of a login node allow
+    fewer. The variable is taken away again, or submitted jobs would inherit it.
+    """
+    given = os.environ.get(THREADS)
+    os.environ[THREADS] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = given
+
+
 def _understood(raw: bytearray, path: str | PathLike[str]) -> ImageHeader:
     import warnings
 
-    import numpy
-    from mrcfile.mrcinterpreter import MrcInterpreter  # type: ignore[import-untyped]
+    with _one_thread():
+        import numpy
+        from mrcfile.mrcinterpreter import MrcInterpreter  # type: ignore[import-untyped]
 
     # mrcfile takes memory for an extended header as long as the header says: up to 2 GB.
     extended, raw[EXTENDED_BYTES] = bytes(raw[EXTENDED_BYTES]), bytes(4)

@@ -1,6 +1,7 @@
 """The size of an image stack comes from its header alone, in either byte order."""
 
 import gzip
+import os
 import struct
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.errors import InputError
-from dispatcher.memory.image_header import ImageHeader, image_header
+from dispatcher.memory.image_header import THREADS, ImageHeader, image_header
 
 STAMPS = {"<": b"\x44\x44\0\0", ">": b"\x11\x11\0\0"}
 
@@ -121,13 +122,31 @@ def test_any_size_is_read_in_both_orders_whatever_the_stamp(
             assert image_header(path) == ImageHeader(nx, ny, nz, mode)
 
 
+def run_python(code: str, *options: str) -> list[str]:
+    """The words that a fresh Python prints."""
+    root = Path(__file__).parents[3]
+    environment = {key: value for key, value in os.environ.items() if key != THREADS}
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        cwd=root, env=environment, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="numpy starts a thread for each further core")
+def test_reading_a_header_starts_no_threads_and_leaves_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrcs"
+    path.write_bytes(header_bytes(64, 64, 1, 2))
+    code = (
+        "import os; from dispatcher.memory.image_header import image_header; "
+        f"image_header({str(path)!r}); "
+        "print(len(os.listdir('/proc/self/task')), os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    assert run_python(code) == ["1", "None"]
+
+
 def test_hook_modules_do_not_import_numpy_or_mrcfile() -> None:
     modules = "relion.job_star", "memory.read_refinement", "planning.placement"
     imported = ", ".join(f"dispatcher.{module}" for module in modules)
-    code = f"import sys, {imported}; print(*sys.modules)"
-    root = Path(__file__).parents[3]
-    loaded = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = run_python(f"import sys, {imported}; print(*sys.modules)", "-S")
     assert "dispatcher.planning.rank_fit" in loaded
     assert not {"numpy", "mrcfile", "pydantic", "jinja2"} & set(loaded)
