@@ -185,6 +185,7 @@ exec 4< "$folder/bell"
 while :; do
     if read -r name <&4; then
         serve "$name" &
+        { echo $! > "$folder/$name.server"; } 2> /dev/null # who waits for the answer looks whether it lives
     elif lives "$container"; then
         sleep 0.05 # a signal broke off the reading
     else

@@ -58,7 +58,7 @@ class ImageReport(NamedTuple):
 
 
 def inspect(path: Path, site: Site) -> ImageReport:
-    """Look into the image; everything but its own labels is measured, not believed.
+    """Look into the image; all but its labels is measured, and the labels must agree with that.
 
     Raises:
         ImageError: no SIF, cut short, for another architecture, without MPI or RELION, changed
@@ -67,7 +67,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     header = read_header(path)
     if header.architecture not in (ours(), "unknown"):
         raise ImageError(
-            f"{path} is for {header.architecture}, this machine is {ours()}: build it for "
+            f"{path} is for {header.architecture}, but this machine is {ours()}: build it for "
             f"{ours()}, or run this on a machine with {header.architecture}."
         )
     program = site.apptainer.program
@@ -79,7 +79,9 @@ def inspect(path: Path, site: Site) -> ImageReport:
     signed_by = apptainer.signers(program, path)
     digest = sha256_of(path)
     if read_header(path) != header:
-        raise ImageError(f"{path} was written to while it was read: wait until it is complete.")
+        raise ImageError(
+            f"{path} was written to while it was read: wait until it is complete, then try again."
+        )
     return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
 
 
@@ -95,7 +97,7 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | No
     if "relion_refine" not in programs:
         raise ImageError(
             f"There is no RELION in {path} (no relion_refine on its PATH): name an image that has "
-            "it, or mend the image's PATH in its definition's %environment."
+            "RELION, or mend the image's PATH in its definition's %environment."
         )
     if "mpirun" not in programs:
         raise ImageError(
@@ -105,7 +107,7 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | No
     version = re.search(r"^RELION version: (\S+)", relion_said, re.MULTILINE)
     if not version:
         raise ImageError(
-            f"`relion_refine --version` in {path} tells no version but "
+            f"`relion_refine --version` in {path} prints no version but "
             f'"{_last_line(relion_said)}": mend the image, and run its %test (`apptainer test`).'
         )
     gpu: Gpu | None = "nvidia" if "CUDA" in relion_said else "amd" if "HIP" in relion_said else None
@@ -122,7 +124,7 @@ def _mpi(said: str, path: Path) -> str:
     if re.search(r"\d+\.\d+", said) and "not found" not in said and "error" not in said:
         return said.strip().splitlines()[0]
     raise ImageError(
-        f'`mpirun --version` in {path} tells no version but "{_last_line(said)}": mend the image, '
+        f'`mpirun --version` in {path} prints no version but "{_last_line(said)}": mend the image, '
         "and run its %test (`apptainer test`)."
     )
 
@@ -146,15 +148,15 @@ def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: Gpu |
     label = labels.get("relion.version")
     if label and not agrees(label, relion):
         raise ImageError(
-            f"{path} contradicts itself: its label relion.version says {label}, its relion_refine "
-            f"{relion}: an image built on another keeps that one's labels, so correct the "
-            "definition, and build it again."
+            f"{path} contradicts itself: its label relion.version says {label}, but its "
+            f"relion_refine says {relion}. An image built on another keeps the labels of that "
+            "one: correct the definition, and build the image again."
         )
     label = labels.get("relion.gpu")
     if label and label != (gpu or "none"):
         raise ImageError(
-            f"{path} contradicts itself: its label relion.gpu says {label}, its relion_refine was "
-            f"built for {gpu or 'the CPU'}: correct the definition, and build it again."
+            f"{path} contradicts itself: its label relion.gpu says {label}, but its relion_refine "
+            f"was built for {gpu or 'the CPU'}: correct the definition, and build the image again."
         )
 
 

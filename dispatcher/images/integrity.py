@@ -1,7 +1,8 @@
-"""Whether an image's file is the one that was added to the catalogue and that a project used.
+"""Is an image's file the one that was added to the catalogue and that a project has used?
 
 Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
-with its digest is taken for unchanged. Any other is hashed, once for each user and state of it.
+with its digest is taken for unchanged. Any other file is hashed, once for each user and each state
+of the file.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: P
         raise ImageError(
             f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
             f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
-            'to correct "weights" there.'
+            'to correct "weights" in the catalogue.'
         )
     return verified(choice, pinned, catalogue, pin_file)
 
@@ -56,13 +57,13 @@ def verified(
     if recorded and digest != recorded:
         raise ImageError(
             f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
-            f"sha256 is {digest}, the catalogue's {recorded}; put that file back, or add the new "
-            "one to the catalogue as a variant or version of its own."
+            f"sha256 is {digest}, and the catalogue has {recorded}; put that file back, or add "
+            "the new one to the catalogue as a variant or version of its own."
         )
     if pinned and digest != pinned:
         raise ImageError(
             f"The image file {choice.path} is not the one that this project has used as {what}: "
-            f"its sha256 is {digest}, that in {pin_file} {pinned}; ask your admin for that file, "
+            f"its sha256 is {digest}, and {pin_file} has {pinned}; ask your admin for that file, "
             f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
             f"{choice.version}`."
         )
@@ -99,15 +100,14 @@ def _is_folder(path: Path) -> bool:
 
 
 def _digest(choice: ChosenImage, header: SifHeader) -> str:
-    """The digest recorded for the file as it is now; else the file is hashed and it is kept.
+    """The digest recorded for the file as it is now; else the file's own, which is then kept.
 
     Raises:
         ImageError: the file changes while it is read.
     """
-    build = choice.build
-    as_recorded = (build.sif_id, build.size, build.mtime)
-    if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
-        return build.sha256
+    recorded = choice.build.sha256
+    if recorded and choice.build.is_unchanged(header):
+        return recorded
     folder = cache_folder("digests")
     state = json.dumps([str(choice.path), header])
     kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()

@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..host.private_folders import local_lock
 from ..images import integrity
 from ..images.choice import ChosenImage
-from ..images.pins import check_against_pin, pins
+from ..images.pin_check import check_against_pin
+from ..images.pins import pins
 from ..memory import particle_count, read_refinement
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement

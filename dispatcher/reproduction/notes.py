@@ -39,7 +39,7 @@ def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None])
         elif draws_seed(command):
             yield (
                 "RELION drew its random seed from the clock, and no optimiser file of the job is "
-                "left to tell it: the result will differ."
+                "left that tells the seed: the result will differ."
             )
     patterns = [word for each in job.commands for word in each.argv[1:] if set(word) & set("*?")]
     for word in dict.fromkeys(patterns):

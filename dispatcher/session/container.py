@@ -62,7 +62,7 @@ def session_argv(
 ) -> list[str]:
     """The arguments that run `command` in the image, the session's `folder` in its fixed place.
 
-    `gpu`: let GPUs through; where unset, when this machine has one.
+    `gpu`: let GPUs through; if unset, when this machine has one.
     """
     mounts = [mount_option(str(folder), destination=INSIDE)]
     authority = Path(os.environ.get("XAUTHORITY") or os.devnull).absolute()

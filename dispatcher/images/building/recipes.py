@@ -28,7 +28,7 @@ class Recipe:
         variant: what tells it from other builds of a version.
         definition: the definition's path; relative ones start at the folder of recipes.json.
         arguments: for the definition's %arguments.
-        space: bytes that the build takes for a while, or "30G"; unset where nobody knows.
+        space: bytes that the build takes for a while, or "30G"; unset if nobody knows.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dispatcher.host.programs import Finished
-from dispatcher.images.apptainer import lacking
+from dispatcher.images.machine_lacks import machine_lacks
 
 STARTS = "\x1b[34mINFO:   \x1b[0m Starting build...\nINFO:    Extracting local image...\n"
 
 
 def told(output: str) -> str | None:
-    return lacking(Finished(255, "", output))
+    return machine_lacks(Finished(255, "", output))
 
 
 @pytest.mark.parametrize(
