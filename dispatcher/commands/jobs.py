@@ -61,7 +61,7 @@ def _as_table(jobs: list[Job]) -> str:
     if not jobs:
         return "The project has no jobs yet."
     silent = {
-        str(job.record["scheduler"])
+        str(job.record.scheduler)
         for job in jobs
         if job.status == "Running" and job.is_this_users and job.record and not job.queue
         if not job.other_host

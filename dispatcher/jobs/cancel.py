@@ -1,4 +1,4 @@
-"""Ending a job on its user's wish: in the scheduler, and for RELION."""
+"""Cancel a job that its user wants to end: in the scheduler, and for RELION."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cancel(project: Path, site: Site, name: str) -> str:
             f"{name} was not submitted by relion-dispatch of this site: end it where it runs."
         )
     if not job.is_this_users:
-        raise InputError(f"{name} was submitted by {job.record.get('user')}: let them cancel it.")
+        raise InputError(f"{name} was submitted by {job.record.user}: let them cancel it.")
     if job.other_host:
         raise InputError(
             f"{name} runs on {job.other_host}: cancel it there, or abort it in RELION."
@@ -98,7 +98,7 @@ def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
 
 
 def _ended(project: Path, site: Site, job: Job) -> Job:
-    """The job when its script has told RELION, or the scheduler knows it no more."""
+    """The job once its script has told RELION, or once the scheduler no longer knows the job."""
     give_up = time.monotonic() + WAIT
     pause = 0.1
     gone_since: float | None = None
