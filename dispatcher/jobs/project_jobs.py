@@ -32,7 +32,7 @@ class Job(NamedTuple):
         name: ``Refine3D/job019``.
         folder: the job's folder.
         status: RELION's, as RELION will have it once it has seen the job's exit file.
-        record: the record of the current submission, if there is one.
+        record: the record of the current submission, if it has one.
         last_record: the newest record that can be read, even if an earlier submission's.
         is_this_users: whether this user submitted it, or would have.
         scheduler: the site's scheduler that the last record names, if the site has it.

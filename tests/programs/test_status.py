@@ -429,8 +429,8 @@ def test_cancel_of_a_job_that_is_gone_tells_relion(
     [
         ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
         ("ended", "does not run"),
-        ("not ours", "was not submitted by relion-dispatch"),
-        ("another user", "let them cancel it"),
+        ("not ours", "relion-dispatch did not submit"),
+        ("another user", "ask them to cancel it"),
         ("no answer", "does not answer"),
         ("refused", "said: no permission"),
     ],
