@@ -13,8 +13,8 @@ __all__ = ["relion"]
 def relion(context: typer.Context) -> int:
     """Start RELION, or another program, from the project's image.
 
-    Queue jobs from it are dispatched here. Without a program, RELION's GUI. Run it in the project's
-    folder.
+    Jobs that it queues are dispatched on this machine. Without a program, RELION's GUI starts. Run
+    it in the project's folder.
     """
     from ..config.configuration import load_configuration
     from ..images.choice import Needs, choose

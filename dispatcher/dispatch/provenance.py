@@ -1,4 +1,4 @@
-"""What made a job's result, beside its plan: versions, configuration and inputs, by digest."""
+"""Record what made a job's result beside its plan: versions, configuration, inputs, by digest."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ LARGEST_HASHED = 4 << 20  # bytes; larger inputs are known by their size and tim
 def provenance(plan: Plan, apptainer: str) -> dict[str, Any]:
     """``versions``, ``configuration`` and ``inputs`` of the plan's record.
 
-    The configuration is told by file: its path and sha256; all templates together are one entry.
-    Inputs are the words of the commands that name files: path, size (bytes), mtime (nanoseconds
-    since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is the program.
+    The configuration has an entry for each file, its path and sha256, and one for all templates
+    together. Inputs are the words of the commands that name files: path, size (bytes), mtime
+    (nanoseconds since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is
+    the program.
     """
     return {
         "versions": {
@@ -72,7 +73,7 @@ def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def _apptainer_version(program: str) -> str | None:
-    """The version of the Apptainer on this machine; None where it cannot be had."""
+    """The version of the Apptainer on this machine; None if nobody can tell it."""
     path = which(program)
     if not path:
         return None

@@ -39,7 +39,7 @@ def remove(
         elif others := [each for each in catalogue.images[name].versions if each != version]:
             if catalogue.images[name].default == version:
                 raise ImageError(
-                    f"{name} {version} stays, for it is the default: choose another first, "
+                    f"{name} {version} stays, because it is the default: choose another first with "
                     f"`relion-dispatch images default {name} {others[-1]}`."
                 )
             del content[name]["versions"][version]

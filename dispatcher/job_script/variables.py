@@ -12,7 +12,6 @@ from ..config.endings import load_endings
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
-from ..planning.launch import NodeWord
 from ..planning.plan import Plan
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
@@ -30,18 +29,6 @@ _OPTIONAL = {
     "scheduler_options": None,
 }
 _ABORT_GRACE = 120  # seconds
-
-
-# What of the fit the node needs; None where it was not computed.
-_FIT = (
-    "bytes_per_rank",
-    "bytes_per_rank_without_mps",
-    "least",
-    "least_bytes_per_rank",
-    "ranks_per_gpu",
-    "total_gpus",
-    "usable_percent",
-)
 
 
 def job_script(plan: Plan, token: str) -> str:
@@ -90,9 +77,9 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
-        "gpu_fit": {name: plan.gpu_fit.get(name) for name in _FIT},
-        "idle_leader": bool(plan.gpu_fit.get("idle_leader")),
-        "split_halves": bool(plan.gpu_fit.get("split_halves")),
+        "gpu_fit": plan.gpu_fit,
+        "idle_leader": bool(plan.gpu_fit.idle_leader),
+        "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
         "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
@@ -109,7 +96,8 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
             {
                 "program": _name(c.command),
                 "prefix": [
-                    Markup(word.shell) if isinstance(word, NodeWord) else word for word in c.prefix
+                    word.planned if word.on_node is None else Markup(word.on_node)
+                    for word in c.prefix
                 ],
                 "words": words_in_job_script(c.command, plan.name, c is plan.commands[-1]),
                 "shell": Markup(c.command.shell()),

@@ -12,10 +12,10 @@ DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")  # a folder in it for each GPU
 
 
 def gpus_here() -> int | None:
-    """The GPUs that the driver knows, or fewer where CUDA_VISIBLE_DEVICES says so, as jobs see it.
+    """The GPUs that the driver knows, or those of them that CUDA_VISIBLE_DEVICES names.
 
-    None where there is no such driver: nothing is known of the machine then. CUDA ends that list at
-    its first entry that names no GPU.
+    None without such a driver: then nothing is known of the machine. CUDA ignores all of that list
+    from the first entry on that names no GPU.
     """
     try:
         present = len(list(DRIVER_FOLDER.iterdir()))

@@ -54,7 +54,7 @@ def reproduction(
         {
             "name": job.name,
             "dispatcher_version": __version__,
-            "first_run": _first_run(job),
+            "first_run": job.first_run,
             "image_title": " ".join(str(job.image[key]) for key in ("name", "version", "variant")),
             "notes": described,
             "project": str(job.place.now),
@@ -66,7 +66,7 @@ def reproduction(
             "files": [(str(job.place.within(path)), *is_) for path, is_ in inputs.files.items()],
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
-            "one_node": job.record["nodes"] == 1 or not job.record["uses_mpi"],
+            "one_node": job.nodes == 1 or not job.uses_mpi,
             "environment": today if job.environment is None else job.environment,
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
@@ -75,16 +75,6 @@ def reproduction(
         },
     )
     return text, described
-
-
-def _first_run(job: RecordedJob) -> str:
-    record = job.record
-    apptainer = record.get("versions", {}).get("apptainer")
-    by = f"relion-dispatch {record['dispatcher_version']}"
-    return (
-        f"dispatched {record['dispatched']} by {record['user']} on {record['host']}, with {by}"
-        f"{f' and Apptainer {apptainer}' if apptainer else ''}"
-    )
 
 
 def _target(job: RecordedJob, output: Path | None) -> Path:

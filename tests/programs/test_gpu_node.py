@@ -136,7 +136,7 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
             text = re.sub(r"--i \S+", lambda _: f"--i {particles}", text, count=1)
         script.write_text(text)
         plan: Plan = plan_script(script, load_configuration())
-        plan = plan._replace(gpu_fit={**plan.gpu_fit, **(fit or {})})
+        plan = plan._replace(gpu_fit=plan.gpu_fit._replace(**(fit or {})))
         (tmp_path / "job_script").write_text(job_script(plan, secrets.token_hex(6)))
         done = subprocess.run(
             ["bash", tmp_path / "job_script"],

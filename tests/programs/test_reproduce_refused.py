@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("images")
 def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
     job = dispatched("relion-5.0.1/Class2D_job007")
     (job.folder / "dispatch.json").unlink()
-    assert "was not run by relion-dispatch" in job.refusal()
+    assert "relion-dispatch did not run it" in job.refusal()
 
     job.name = "Class2D/job008"
     assert "There is no job folder Class2D/job008" in job.refusal()

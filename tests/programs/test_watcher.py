@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.configuration import load_configuration
-from dispatcher.jobs.record import record_text
+from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.scheduler.answers import why_ended

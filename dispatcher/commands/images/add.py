@@ -16,7 +16,7 @@ def add(
         str, typer.Option(metavar="NAME", help="What job types call the image.")
     ] = "relion",
     version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="RELION's own where unset.")
+        str | None, typer.Option(metavar="VERSION", help="RELION's own if unset.")
     ] = None,
     variant: Annotated[
         str | None,
@@ -28,7 +28,7 @@ def add(
     ] = None,
     partition: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A partition it serves; all where unset. Repeatable."),
+        typer.Option(metavar="NAME", help="A partition it serves; all if unset. Repeatable."),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -43,7 +43,7 @@ def add(
 ) -> int:
     """Add an image file to the catalogue.
 
-    What it says about itself is read out of it. The same file again updates its entry.
+    Version, GPU, MPI and programs are read from the image. Adding a file again updates its entry.
     """
     from ...config.site import load_site
     from ...images.add import NewImage

@@ -17,9 +17,7 @@ def build(
     version: ImageVersion,
     variant: Annotated[
         str | None,
-        typer.Option(
-            metavar="VARIANT", help="Which of the version's recipes; the first where unset."
-        ),
+        typer.Option(metavar="VARIANT", help="Which of the version's recipes; the first if unset."),
     ] = None,
     base: Annotated[
         Path | None,
@@ -43,7 +41,8 @@ def build(
 ) -> int:
     """Build an image, test it, and add it to the catalogue.
 
-    As an ordinary user. Recipes are in containers/recipes.json, shipped and in the site's folder.
+    Run it as an ordinary user, not as root. The recipe comes from containers/recipes.json in the
+    site's folder, else from the shipped one.
     """
     from ...config.places import site_folder
     from ...config.site import load_site

@@ -25,7 +25,10 @@ def remove(
         bool, typer.Option("--delete-file", help="Delete the image file as well.")
     ] = False,
 ) -> int:
-    """Take a version out of the catalogue. Refused while known projects are pinned to it."""
+    """Take a version out of the catalogue.
+
+    Refused while known projects are pinned to it.
+    """
     from ...config.site import load_site
     from ...images.known_projects import projects_folder
     from ...images.remove import delete

@@ -26,7 +26,7 @@ def verify(
 ) -> int:
     """Hash image files, and verify recorded signatures.
 
-    Status 1 if something is wrong.
+    The exit status is 1 if something is wrong.
     """
     from ...config.catalogue import load_catalogue
     from ...config.places import config_path

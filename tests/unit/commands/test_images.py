@@ -78,6 +78,18 @@ def test_a_listing_tells_the_state_of_each_file(images: Path, printed: Any) -> N
     assert len(table.splitlines()) == 5
 
 
+def test_weights_are_listed_where_jobs_look_for_them(images: Path, printed: Any) -> None:
+    with edit() as catalogue:
+        build = {"variant": "python", "path": "images/x.sif", "weights": "networks"}
+        put(catalogue, "relion", "5.1.0", build)
+
+    rows = json.loads(printed("list", "--json")[1])
+
+    (found,) = (row for row in rows if row["variant"] == "python")
+    assert found["path"] == str(images.parent / "images/x.sif")
+    assert found["weights"] == str(images.parent / "networks")
+
+
 def test_verifying_records_what_was_not_known(images: Path, printed: Any) -> None:
     assert json.loads(printed("list", "--json")[1])[0]["state"] == "not recorded"
 
