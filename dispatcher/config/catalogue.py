@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigError
-from .json_files import load, read_json
+from .json_files import load, read_json, strict
 
 __all__ = ["Catalogue", "Image", "ImageFile", "checked_catalogue", "load_catalogue"]
 
@@ -17,7 +16,7 @@ __all__ = ["Catalogue", "Image", "ImageFile", "checked_catalogue", "load_catalog
 _PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class ImageFile:
     """One container file of an image version.
 
@@ -43,8 +42,6 @@ class ImageFile:
         signed_by: the fingerprints of the keys that signed it.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     variant: str
     path: str
     gpu: Literal["nvidia", "amd"] | None = None
@@ -68,17 +65,15 @@ class ImageFile:
                 raise ValueError(f"{key} is empty or has control characters in it ({value!r})")
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Image:
     """All versions of one image; `default` is what new projects get."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     default: str
     versions: dict[str, list[ImageFile]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Catalogue:
     """All images by name, and the file they were read from."""
 

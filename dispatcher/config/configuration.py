@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigError
 from .catalogue import Catalogue, load_catalogue
-from .job_types import JobTypes, check_job_parameters, load_job_types
+from .job_types import JobTypes, check_job_parameters, job_type_place, load_job_types
 from .json_files import nearest
 from .places import config_path
 from .site import Site, load_site
+from .where import Where
 
 __all__ = ["Configuration", "check_site_against_types", "load_configuration"]
 
@@ -43,24 +44,23 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
         ConfigError: naming the file, the key and what was expected.
     """
     for name, kind in job_types.types.items():
-        found = f'{config_path("dispatch_config.json")}: job type "{name}", key "job_parameters'
+        found = job_type_place(config_path("dispatch_config.json"), name).at("job_parameters")
         _check_partitions(site, kind.job_parameters, found)
-    where = config_path("site.json")
+    where = Where(config_path("site.json"), "job_parameters")
     for name, parameters in site.job_parameters.items():
         if name not in job_types.types:
             raise ConfigError(
-                f'{where}: key "job_parameters": there is no job type "{name}"'
-                f"{nearest(name, list(job_types.types))}"
+                f'{where}: there is no job type "{name}"{nearest(name, list(job_types.types))}'
             )
-        check_job_parameters(parameters, f'{where}: key "job_parameters.{name}')
-        _check_partitions(site, parameters, f'{where}: key "job_parameters.{name}')
+        check_job_parameters(parameters, where.at(name))
+        _check_partitions(site, parameters, where.at(name))
 
 
-def _check_partitions(site: Site, parameters: Mapping[str, Any], where: str) -> None:
+def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -> None:
     """Partitions to choose from must be described, or none of them could ever be passed over."""
     for partition in parameters.get("partitions") or []:
         if partition not in site.partitions:
             raise ConfigError(
-                f'{where}.partitions": there is no partition "{partition}" in "partitions" of '
+                f'{where.at("partitions")}: there is no partition "{partition}" in "partitions" of '
                 f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
             )

@@ -20,7 +20,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from .. import __version__
 from ..errors import ConfigError, WriteError
@@ -30,12 +30,21 @@ from ..host.private_folders import cache_folder
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["load", "merge", "nearest", "read_json"]
+__all__ = ["load", "merge", "nearest", "read_json", "strict"]
 
 T = TypeVar("T")
 
 _DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 _TOO_DEEP = "its objects or lists are nested too deeply: mend the file."
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
+)
+def strict(kind: type[T]) -> type[T]:
+    """A frozen dataclass with named arguments, whose JSON may have no other keys."""
+    kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    return dataclasses.dataclass(frozen=True, kw_only=True)(kind)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from .json_files import strict
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Watcher:
     """A second, tiny job that tells RELION the end of the first where its own script could not.
 
@@ -22,13 +24,11 @@ class Watcher:
         partition: where it runs; the job's own partition where unset.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     submit_command: list[str]
     partition: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Scheduler:
     """A way to submit, to ask and to cancel.
 
@@ -57,8 +57,6 @@ class Scheduler:
         cancel_command: cancels one job.
         watcher: the second job; None for none.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigError
 from ..units import bytes_of
 from .gpu_constants import HardwareConstants
 from .job_types import Scalar
-from .json_files import load, merge, nearest, read_json
+from .json_files import load, merge, nearest, read_json, strict
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
+from .where import Where
 
 __all__ = ["Apptainer", "Mpi", "Partition", "Site", "checked_site", "load_site"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Apptainer:
     """How containers are started.
 
@@ -34,8 +36,6 @@ class Apptainer:
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
             policy.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     program: str = "apptainer"
     options: list[str] = field(default_factory=list)
@@ -58,11 +58,9 @@ class Apptainer:
         return "amd" if "rocm" in self.gpu_option else "nvidia"
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Mpi:
     """How ranks are started: inside one container on one node, by srun on several."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     mpirun: list[str] = field(
         default_factory=lambda: ["mpirun", "--bind-to", "none", "--oversubscribe"]
@@ -70,7 +68,7 @@ class Mpi:
     srun: list[str] = field(default_factory=lambda: ["srun", "--mpi=pmix"])
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Partition:
     """The shape of a partition's nodes; what is unset is not looked at.
 
@@ -82,8 +80,6 @@ class Partition:
         ranks_per_gpu: the most that may share one.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     cores: int | None = None
     memory: int | str | None = None
     gpus: int | None = None
@@ -91,7 +87,7 @@ class Partition:
     ranks_per_gpu: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Site:
     """Everything about a site that is neither a job type nor an image.
 
@@ -103,8 +99,6 @@ class Site:
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     apptainer: Apptainer = field(default_factory=Apptainer)
     mpi: Mpi = field(default_factory=Mpi)
@@ -135,42 +129,42 @@ def load_site() -> Site:
         raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
     elif site_folder().is_symlink() and not site_folder().exists():
         raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
-    return checked_site(content, str(config_path("site.json")))
+    return checked_site(content, config_path("site.json"))
 
 
-def checked_site(own: dict[str, Any], where: str) -> Site:
-    """The site that the shipped site.json makes with `own` laid upon it; `where` that stands.
+def checked_site(own: dict[str, Any], path: Path) -> Site:
+    """The site that the shipped site.json makes with `own` laid upon it, which stands in `path`.
 
     Raises:
         ConfigError: it says something that is not known or not possible.
     """
     content = merge(read_json(shipped_folder() / "config" / "site.json"), own)
-    site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
-    _check(site, where)
+    site = load(Site, content, str(path), lambda steps: f'key "{".".join(steps)}"')
+    _check(site, Where(path))
     return site
 
 
-def _check(site: Site, where: str) -> None:
+def _check(site: Site, where: Where) -> None:
     if site.scheduler not in site.schedulers:
         raise ConfigError(
-            f'{where}: key "scheduler": there is no scheduler "{site.scheduler}" in "schedulers"'
+            f'{where.at("scheduler")}: there is no scheduler "{site.scheduler}" in "schedulers"'
             f"{nearest(site.scheduler, list(site.schedulers))}"
         )
     for name in site.apptainer.environment:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise ConfigError(
-                f'{where}: key "apptainer.environment": "{name}" is no name of a variable'
+                f'{where.at("apptainer.environment")}: "{name}" is no name of a variable'
             )
     for name, scheduler in site.schedulers.items():
         for key, mistake in mistakes(scheduler):
-            raise ConfigError(f'{where}: key "schedulers.{name}.{key}"{mistake}')
+            raise ConfigError(f"{where.at('schedulers').at(name).at(key)}{mistake}")
     for name, partition in site.partitions.items():
+        place = where.at("partitions").at(name)
         for key in ("memory", "gpu_memory"):
-            bytes_of(getattr(partition, key), f'{where}: key "partitions.{name}.{key}"')
+            bytes_of(getattr(partition, key), str(place.at(key)))
         for key, least in (("cores", 1), ("gpus", 0), ("ranks_per_gpu", 1)):
             number = getattr(partition, key)
             if number is not None and number < least:
                 raise ConfigError(
-                    f'{where}: key "partitions.{name}.{key}": expected a whole number, at least '
-                    f"{least}, found {number}"
+                    f"{place.at(key)}: expected a whole number, at least {least}, found {number}"
                 )
