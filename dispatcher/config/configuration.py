@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
+from ..host.shell_words import split
 from .catalogue import Catalogue, load_catalogue
 from .job_types import JobTypes, check_job_parameters, job_type_place, load_job_types
 from .json_files import nearest
 from .places import config_path
+from .scheduler import Scheduler
 from .site import Site, load_site
 from .where import Where
 
@@ -43,9 +48,11 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
     Raises:
         ConfigError: naming the file, the key and what was expected.
     """
+    schedulers = _schedulers_in_use(site, job_types)
     for name, kind in job_types.types.items():
         found = job_type_place(config_path("dispatch_config.json"), name).at("job_parameters")
         _check_partitions(site, kind.job_parameters, found)
+        _check_options(schedulers, kind.job_parameters, found)
     where = Where(config_path("site.json"), "job_parameters")
     for name, parameters in site.job_parameters.items():
         if name not in job_types.types:
@@ -54,6 +61,7 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
             )
         check_job_parameters(parameters, where.at(name))
         _check_partitions(site, parameters, where.at(name))
+        _check_options(schedulers, parameters, where.at(name))
 
 
 def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -> None:
@@ -64,3 +72,30 @@ def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -
                 f'{where.at("partitions")}: there is no partition "{partition}" in "partitions" of '
                 f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
             )
+
+
+def _schedulers_in_use(site: Site, job_types: JobTypes) -> dict[str, Scheduler]:
+    """The site's scheduler, and those that a job type names, or whose submit command it has."""
+    levels = [kind.job_parameters for kind in job_types.types.values()]
+    levels += site.job_parameters.values()
+    names = {site.scheduler, *(str(level.get("scheduler")) for level in levels)}
+    commands = [split(str(own)) for level in levels if (own := level.get("submit_command"))]
+    programs = {Path(str(command[0])).name for command in commands if command}
+    return {
+        name: scheduler
+        for name, scheduler in site.schedulers.items()
+        if name in names or Path(scheduler.submit_command[0]).name in programs
+    }
+
+
+def _check_options(
+    schedulers: Mapping[str, Scheduler], parameters: Mapping[str, Any], where: Where
+) -> None:
+    """An option that makes the scheduler take the job elsewhere must be in all its commands."""
+    for option in parameters.get("scheduler_options") or []:
+        for name, scheduler in schedulers.items():
+            if any(re.fullmatch(pattern, option) for pattern in scheduler.refused_options):
+                raise ConfigError(
+                    f"{where.at('scheduler_options')}: {json.dumps(option)} cannot stand here, or "
+                    f'the job would be looked for elsewhere: write it into each command of "{name}"'
+                )

@@ -16,21 +16,20 @@ def lineage_of(
 ) -> tuple[str, ...]:
     """The names from the base to `name`: ``("submit", "gpu", "refine")``.
 
-    `parents` has the parent of each entry, None for a base; `what` an entry is called in an error
-    ("job type"); `place` tells where an entry stands.
+    `parents` has the parent of each entry, None for a base. `what` is what errors call an entry
+    ("job type"), and `place` where the parent of an entry is named.
 
     Raises:
         ConfigError: a parent does not exist, or entries inherit in a circle.
     """
     names = [name]
     while (parent := parents[names[0]]) is not None:
-        where = place(names[0]).at("inherits")
         if parent not in parents:
             raise ConfigError(
-                f'{where}: there is no {what} "{parent}"{nearest(parent, list(parents))}'
+                f'{place(names[0])}: there is no {what} "{parent}"{nearest(parent, list(parents))}'
             )
         if parent in names:
             circle = " → ".join([*reversed(names[: names.index(parent) + 1]), parent][::-1])
-            raise ConfigError(f"{where}: the {what}s inherit in a circle: {circle}")
+            raise ConfigError(f"{place(names[0])}: the {what}s inherit in a circle: {circle}")
         names.insert(0, parent)
     return tuple(names)

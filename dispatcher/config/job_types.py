@@ -162,10 +162,6 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Wh
             ) from error
 
 
-# Or the queue of another cluster would be asked for the job.
-_NO_CLUSTER = "without a cluster, which belongs to each command of the scheduler in site.json"
-
-
 def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     """Check the numbers, commands and lists among job_parameters, which stand at `where`.
 
@@ -181,7 +177,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
             )
     for name, wanted, fits in (
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        ("scheduler_options", f"a list of texts, {_NO_CLUSTER}", _are_options),
+        ("scheduler_options", "a list of texts", _is_list_of_texts),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
@@ -197,14 +193,6 @@ def _is_command(value: object) -> bool:
         return False
 
 
-def _are_options(value: object) -> bool:
-    return _is_list_of_texts(value) and not any(
-        option.partition("=")[0].partition(" ")[0] in ("--clusters", "--cluster")
-        or option[:2] == "-M"
-        for option in value  # type: ignore[attr-defined]
-    )
-
-
 def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
@@ -216,7 +204,9 @@ def lineage(types: Mapping[str, JobType], name: str, path: Path | str = "") -> t
         ConfigError: a parent does not exist, or types inherit in a circle.
     """
     parents = {each: kind.inherits for each, kind in types.items()}
-    return lineage_of(name, parents, "job type", lambda each: job_type_place(path, each))
+    return lineage_of(
+        name, parents, "job type", lambda each: job_type_place(path, each).at("inherits")
+    )
 
 
 def match(types: Mapping[str, JobType], command: Command, label: str | None) -> str | None:

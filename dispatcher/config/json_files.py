@@ -129,7 +129,8 @@ def load(
 ) -> T:
     """Check `content` against the dataclass `kind` and return it as one.
 
-    `describe` turns the steps to a key (``["types", "refine", "image"]``) into words.
+    `where` names the file, and `describe` turns the steps to a key (``["types", "refine",
+    "image"]``) into words; `where` is empty if these words name the file as well.
 
     Raises:
         ConfigError: naming `where`, the key, what was expected, and the nearest known name.
@@ -219,11 +220,11 @@ def _explain(
     error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
 ) -> str:
     steps = [str(step) for step in error["loc"]]
-    key = describe(steps)
+    place = f"{where}: {describe(steps)}" if where else describe(steps)
     if error["type"] == "unexpected_keyword_argument":
-        return f"{where}: {key}: unknown key{nearest(steps[-1], known)}"
+        return f"{place}: unknown key{nearest(steps[-1], known)}"
     if error["type"] == "missing":
-        return f"{where}: {key} is missing"
+        return f"{place} is missing"
     expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
     expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
-    return f"{where}: {key}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"
+    return f"{place}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

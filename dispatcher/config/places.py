@@ -16,6 +16,7 @@ __all__ = [
     "code_digest",
     "config_path",
     "own_path",
+    "scheduler_folders",
     "shipped_folder",
     "site_folder",
     "template_folders",
@@ -80,6 +81,16 @@ def template_folders() -> list[Path]:
     """
     own = own_path("job_template", folder=True)
     return [*([own] if own else []), shipped_folder() / "job_template"]
+
+
+def scheduler_folders() -> list[Path]:
+    """Where files of schedulers are: the shipped folder, then the site's where it has one.
+
+    Raises:
+        ConfigError: the site's is no folder.
+    """
+    own = own_path("schedulers", folder=True)
+    return [shipped_folder() / "config" / "schedulers", *([own] if own else [])]
 
 
 def code_digest() -> str:

@@ -1,7 +1,8 @@
-"""A scheduler as a site describes it: its commands as argument lists, its answers as patterns.
+"""A scheduler as its file describes it: its commands as argument lists, its answers as patterns.
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
-job, and the scheduler's id of it.
+job, and the scheduler's id of it. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
+end of an argument) and ``{environment}``, names with commas between.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Scheduler:
     """A way to submit, to ask and to cancel.
 
     Attributes:
+        inherits: the scheduler that it is like but for what is said here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
         job_id: a pattern whose first group is the job id in the command's output.
@@ -40,8 +42,9 @@ class Scheduler:
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for each command of the scheduler.
-        directives: the templates ``schedulers/NAME.sh.j2`` and ``schedulers/NAME_watcher.sh.j2``;
-            the scheduler's name where unset.
+        directives: the name of its templates, and of the module in
+            :mod:`dispatcher.scheduler.dialects` that reads its answers, if there is one; where
+            unset, the scheduler's own name, or its parent's.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, those that ended of late as well, one a line.
@@ -50,14 +53,22 @@ class Scheduler:
         pending: the states of jobs that have not started.
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
-        ends: texts of that command's output, and what each says of the end; the first one holds.
+        ends: texts of that command's output, and what each says of the end; the first that is
+            found holds.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
+        overriding: beginnings of the names of variables that are kept from its commands, because
+            they would go before the arguments, or hide jobs.
+        refused_options: patterns of options that no job type may add (``scheduler_options``),
+            because each of the scheduler's commands would need them.
+        launch: starts one container for each rank on several nodes; empty if it cannot.
+        launch_options: the arguments that follow it.
         watcher: the second job; None for none.
     """
 
+    inherits: str | None = None
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
     job_id: str | None = None
@@ -77,14 +88,18 @@ class Scheduler:
     unknown_end: str = "it was killed, or its node was lost: continue it, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
+    overriding: list[str] = field(default_factory=list)
+    refused_options: list[str] = field(default_factory=list)
+    launch: list[str] = field(default_factory=list)
+    launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
 
 
 def filled(arguments: Sequence[str], **values: str) -> list[str]:
     """The arguments with ``{token}`` and the like replaced.
 
-    >>> filled(["scancel", "{job_id}"], job_id="17")
-    ['scancel', '17']
+    >>> filled(["kill", "{job_id}"], job_id="17")
+    ['kill', '17']
     """
     found = list(arguments)
     for name, value in values.items():
@@ -99,13 +114,19 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
     patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
-    patterns |= {f"transient.{at}": each for at, each in enumerate(scheduler.transient)}
+    for name in ("transient", "refused_options"):
+        patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
         try:
             groups[key] = re.compile("()" if pattern is None else pattern)
         except re.error as error:
             yield key, f": {error}"
+    for at, option in enumerate(scheduler.launch_options):
+        if "{ranks}" in option.removesuffix("{ranks}"):
+            yield f"launch_options.{at}", ": {ranks} must stand at the end"
+    if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
+        yield "launch_options", ": one of them needs {ranks}"
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is no name of a value'

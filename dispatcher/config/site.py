@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +19,10 @@ from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
+from .scheduler_files import read_scheduler_files
 from .where import Where
 
-__all__ = ["Apptainer", "Mpi", "Partition", "Site", "checked_site", "load_site"]
+__all__ = ["Apptainer", "Partition", "Site", "checked_site", "load_site"]
 
 
 @strict
@@ -59,16 +61,6 @@ class Apptainer:
 
 
 @strict
-class Mpi:
-    """How ranks are started: inside one container on one node, by srun on several."""
-
-    mpirun: list[str] = field(
-        default_factory=lambda: ["mpirun", "--bind-to", "none", "--oversubscribe"]
-    )
-    srun: list[str] = field(default_factory=lambda: ["srun", "--mpi=pmix"])
-
-
-@strict
 class Partition:
     """The shape of a partition's nodes; what is unset is not looked at.
 
@@ -92,6 +84,8 @@ class Site:
     """Everything about a site that is neither a job type nor an image.
 
     Attributes:
+        mpi: how ranks are started: ``mpirun`` inside one container on one node. A scheduler's own
+            launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
@@ -101,7 +95,9 @@ class Site:
     """
 
     apptainer: Apptainer = field(default_factory=Apptainer)
-    mpi: Mpi = field(default_factory=Mpi)
+    mpi: dict[str, list[str]] = field(
+        default_factory=lambda: {"mpirun": ["mpirun", "--bind-to", "none", "--oversubscribe"]}
+    )
     scheduler: str = "local"
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     partitions: dict[str, Partition] = field(default_factory=dict)
@@ -114,6 +110,14 @@ class Site:
     def shares_through_mps(self) -> bool:
         """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
         return self.mps and self.apptainer.gpu_kind == "nvidia"
+
+    def launch(self, scheduler: Scheduler) -> list[str]:
+        """What starts ranks on several nodes; empty if the scheduler has nothing for that."""
+        return self.mpi.get(_launcher(scheduler), scheduler.launch)
+
+
+def _launcher(scheduler: Scheduler) -> str:
+    return Path(scheduler.launch[0]).name if scheduler.launch else ""
 
 
 def load_site() -> Site:
@@ -139,7 +143,20 @@ def checked_site(own: dict[str, Any], path: Path) -> Site:
         ConfigError: it says something that is not known or not possible.
     """
     content = merge(read_json(shipped_folder() / "config" / "site.json"), own)
-    site = load(Site, content, str(path), lambda steps: f'key "{".".join(steps)}"')
+    in_site_json = content.get("schedulers", {})
+    files = read_scheduler_files(in_site_json if isinstance(in_site_json, dict) else {}, path)
+    if isinstance(in_site_json, dict):
+        content["schedulers"] = files.merged()
+
+    def place(steps: Sequence[str]) -> str:
+        if len(steps) > 1 and steps[0] == "schedulers":
+            return str(files.place(steps[1], steps[2:]))
+        return str(Where(path, ".".join(steps)))
+
+    site = load(Site, content, "", place)
+    for name, scheduler in site.schedulers.items():
+        for key, mistake in mistakes(scheduler):
+            raise ConfigError(f"{files.place(name, key.split('.'))}{mistake}")
     _check(site, Where(path))
     return site
 
@@ -147,7 +164,7 @@ def checked_site(own: dict[str, Any], path: Path) -> Site:
 def _check(site: Site, where: Where) -> None:
     if site.scheduler not in site.schedulers:
         raise ConfigError(
-            f'{where.at("scheduler")}: there is no scheduler "{site.scheduler}" in "schedulers"'
+            f'{where.at("scheduler")}: there is no scheduler "{site.scheduler}"'
             f"{nearest(site.scheduler, list(site.schedulers))}"
         )
     for name in site.apptainer.environment:
@@ -155,9 +172,10 @@ def _check(site: Site, where: Where) -> None:
             raise ConfigError(
                 f'{where.at("apptainer.environment")}: "{name}" is no name of a variable'
             )
-    for name, scheduler in site.schedulers.items():
-        for key, mistake in mistakes(scheduler):
-            raise ConfigError(f"{where.at('schedulers').at(name).at(key)}{mistake}")
+    launchers = ["mpirun", *filter(None, map(_launcher, site.schedulers.values()))]
+    for name in site.mpi:
+        if name not in launchers:
+            raise ConfigError(f"{where.at('mpi').at(name)}: unknown key{nearest(name, launchers)}")
     for name, partition in site.partitions.items():
         place = where.at("partitions").at(name)
         for key in ("memory", "gpu_memory"):

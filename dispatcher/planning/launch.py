@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..config.scheduler import Scheduler, filled
 from ..config.site import Site
+from ..errors import ConfigError
 from ..images.choice import ChosenImage
 from ..images.container import WEIGHTS, exec_argv, mount_option
 from ..relion.command import Command
@@ -34,14 +36,18 @@ def command_prefix(
     is_main: bool,
     image: ChosenImage | None,
     site: Site,
+    scheduler: Scheduler,
     settled: Resources,
     project: Path,
 ) -> tuple[str, ...]:
     """What stands before the program: the container, and the launcher of its ranks.
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
-    they are linked with; over several nodes srun starts one container per rank. Ranks that were
-    fitted to GPUs may get fewer on the node, where the cards are seen.
+    they are linked with; over several nodes the scheduler's launcher starts one container per rank.
+    Ranks that were fitted to GPUs may get fewer on the node, where the cards are seen.
+
+    Raises:
+        ConfigError: the scheduler has no launcher for several nodes.
     """
     if image is None or command.is_file_tool:
         return ()
@@ -57,14 +63,28 @@ def command_prefix(
             apptainer, image.path, [project], project, gpu, clean_environment=False
         )
         kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
-        export = ",".join(kept)
-        tasks = _rank_count("--ntasks=", ranks, fitted)
-        shape = [f"--nodes={settled.nodes}", tasks, f"--export={export}"]
+        words = {"nodes": str(settled.nodes), "environment": ",".join(kept)}
+        shape = [
+            _rank_count(option.removesuffix("{ranks}"), ranks, fitted)
+            if option.endswith("{ranks}")
+            else option
+            for option in filled(scheduler.launch_options, **words)
+        ]
         on_node = [NodeWord("", '"${dispatch_task[@]}"')] if gpu else []
-        return (*site.mpi.srun, *shape, *on_node, *container)
+        return (*_launcher(site, scheduler), *shape, *on_node, *container)
     container = exec_argv(apptainer, image.path, [project], project, gpu)
     count = _rank_count("", ranks, fitted)
-    return (*container, *([*site.mpi.mpirun, "-n", count] if ranks > 1 else []))
+    return (*container, *([*site.mpi["mpirun"], "-n", count] if ranks > 1 else []))
+
+
+def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
+    launch = site.launch(scheduler)
+    if not launch:
+        raise ConfigError(
+            "This job is to run on several nodes, and its scheduler has no launcher for that: have "
+            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+        )
+    return launch
 
 
 def _rank_count(option: str, ranks: int, fitted: bool) -> str:

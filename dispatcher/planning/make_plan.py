@@ -113,7 +113,7 @@ def make_plan(
     commands = tuple(
         PlannedCommand(
             each,
-            command_prefix(each, each is placed.main, image, site, settled, project),
+            command_prefix(each, each is placed.main, image, site, scheduler, settled, project),
             each is placed.main,
         )
         for each in placed.commands
@@ -190,8 +190,8 @@ def _scheduler(site: Site, parameters: Mapping[str, Any]) -> tuple[str, list[str
     name = str(name or site.scheduler)
     if name not in site.schedulers:
         raise ConfigError(
-            f'The scheduler "{name}" is not in "schedulers" of {config_path("site.json")} '
-            f"({', '.join(site.schedulers)})."
+            f'There is no scheduler "{name}" at this site ({", ".join(site.schedulers)}): have '
+            'your admin correct "scheduler" of the job type.'
         )
     return name, command
 

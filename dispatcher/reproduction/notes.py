@@ -58,7 +58,7 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     """
     record = job.record
     if record["nodes"] > 1 and record["uses_mpi"]:
-        yield f"It runs on {record['nodes']} nodes: start it where srun may use that many."
+        yield f"It runs on {record['nodes']} nodes: start it in a job that has that many."
     programs = {command.base_program for command in job.commands}
     if record["ngpu"]:
         yield (

@@ -142,7 +142,7 @@ def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
 
 
 def _apptainer(prefix: Sequence[str]) -> str:
-    """The program that starts the container: ``srun … apptainer --quiet exec …``."""
+    """The program that starts the container: ``mpiexec … apptainer --quiet exec …``."""
     options = prefix[: prefix.index("exec")]
     return next(word for word in reversed(options) if not word.startswith("-"))
 
