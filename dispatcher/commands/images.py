@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ..config.gpu_vendors import GpuChoice
 
 if TYPE_CHECKING:
     from ..images.verify import Listed
@@ -100,7 +102,7 @@ def add(
         typer.Option(metavar="VARIANT", help="What tells it from the version's other images."),
     ] = None,
     gpu: Annotated[
-        Literal["nvidia", "amd", "none"] | None,
+        GpuChoice | None,
         typer.Option(help="The GPUs it is for; RELION in it says so itself."),
     ] = None,
     partition: Annotated[

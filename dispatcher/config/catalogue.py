@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import ConfigError
+from .gpu_vendors import GpuName
 from .json_files import load, read_json, strict
 
 __all__ = ["Catalogue", "Image", "ImageFile", "checked_catalogue", "load_catalogue"]
@@ -44,7 +45,7 @@ class ImageFile:
 
     variant: str
     path: str
-    gpu: Literal["nvidia", "amd"] | None = None
+    gpu: GpuName | None = None
     partitions: tuple[str, ...] = ()
     weights: str | None = None
     sha256: str | None = None

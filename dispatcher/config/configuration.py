@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,25 +43,28 @@ def load_configuration() -> Configuration:
 
 def check_site_against_types(site: Site, job_types: JobTypes) -> None:
     """Check what site.json and the job types say of each other: the job types of site.json's
-    ``job_parameters`` exist, the numbers are possible, and so do the partitions to choose from.
+    ``job_parameters`` exist, the numbers are possible, and so are partitions and options.
 
     Raises:
         ConfigError: naming the file, the key and what was expected.
     """
-    schedulers = _schedulers_in_use(site, job_types)
-    for name, kind in job_types.types.items():
-        found = job_type_place(config_path("dispatch_config.json"), name).at("job_parameters")
-        _check_partitions(site, kind.job_parameters, found)
-        _check_options(schedulers, kind.job_parameters, found)
-    where = Where(config_path("site.json"), "job_parameters")
-    for name, parameters in site.job_parameters.items():
+    of_types, of_site = config_path("dispatch_config.json"), config_path("site.json")
+    where = Where(of_site, "job_parameters")
+    levels: list[tuple[Where, Mapping[str, Any]]] = [
+        (job_type_place(of_types, name).at("job_parameters"), kind.job_parameters)
+        for name, kind in job_types.types.items()
+    ]
+    for name, own in site.job_parameters.items():
         if name not in job_types.types:
             raise ConfigError(
                 f'{where}: there is no job type "{name}"{nearest(name, list(job_types.types))}'
             )
-        check_job_parameters(parameters, where.at(name))
-        _check_partitions(site, parameters, where.at(name))
-        _check_options(schedulers, parameters, where.at(name))
+        check_job_parameters(own, where.at(name))
+        levels.append((where.at(name), own))
+    schedulers = _schedulers_in_use(site, [parameters for _, parameters in levels])
+    for place, parameters in levels:
+        _check_partitions(site, parameters, place)
+        _check_options(schedulers, parameters, place)
 
 
 def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -> None:
@@ -74,13 +77,13 @@ def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -
             )
 
 
-def _schedulers_in_use(site: Site, job_types: JobTypes) -> dict[str, Scheduler]:
-    """The site's scheduler, and those that a job type names, or whose submit command it has."""
-    levels = [kind.job_parameters for kind in job_types.types.values()]
-    levels += site.job_parameters.values()
-    names = {site.scheduler, *(str(level.get("scheduler")) for level in levels)}
-    commands = [split(str(own)) for level in levels if (own := level.get("submit_command"))]
-    programs = {Path(str(command[0])).name for command in commands if command}
+def _schedulers_in_use(site: Site, levels: Iterable[Mapping[str, Any]]) -> dict[str, Scheduler]:
+    """The site's scheduler, and those that job_parameters name or have the submit command of."""
+    names, programs = {site.scheduler}, set()
+    for parameters in levels:
+        names.add(str(parameters.get("scheduler")))
+        if command := split(str(parameters.get("submit_command") or "")):
+            programs.add(Path(str(command[0])).name)
     return {
         name: scheduler
         for name, scheduler in site.schedulers.items()

@@ -10,11 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import ConfigError
 from ..units import bytes_of
 from .gpu_constants import HardwareConstants
+from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
 from .places import config_path, own_path, shipped_folder, site_folder
@@ -32,9 +33,9 @@ class Apptainer:
     Attributes:
         program: ``apptainer``, or its full path.
         options: further options of ``apptainer exec``.
-        gpu_option: what lets GPUs through: ``--nv``, ``--nvccli`` or ``--rocm``.
+        gpu_option: what lets GPUs through, such as ``--nv``; it tells whose GPUs the site has.
         bind: folders bound into every container beside the project and the user's home.
-        environment: names of variables let through into the container.
+        environment: names of variables let through into the container, beside those of its GPUs.
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
             policy.
     """
@@ -55,9 +56,19 @@ class Apptainer:
                 )
 
     @property
-    def gpu_kind(self) -> Literal["nvidia", "amd"]:
-        """The kind of GPU that the site's option lets through: "nvidia" or "amd"."""
-        return "amd" if "rocm" in self.gpu_option else "nvidia"
+    def gpu_vendor(self) -> GpuVendor:
+        """The maker of the GPUs that the site's option lets through."""
+        return let_through_by(self.gpu_option)
+
+    @property
+    def gpu_kind(self) -> GpuName:
+        """The name of that maker."""
+        return self.gpu_vendor.name
+
+    @property
+    def let_through(self) -> list[str]:
+        """The variables that the container sees: the site's, and those of its GPUs."""
+        return list(dict.fromkeys([*self.environment, *self.gpu_vendor.variables]))
 
 
 @strict
@@ -109,7 +120,7 @@ class Site:
     @property
     def shares_through_mps(self) -> bool:
         """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
-        return self.mps and self.apptainer.gpu_kind == "nvidia"
+        return self.mps and self.apptainer.gpu_vendor.mps
 
     def launch(self, scheduler: Scheduler) -> list[str]:
         """What starts ranks on several nodes; empty if the scheduler has nothing for that."""

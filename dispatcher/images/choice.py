@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config.catalogue import Catalogue, Image, ImageFile
+from ..config.gpu_vendors import VENDORS
 from ..config.json_files import nearest
 from ..errors import ImageError
 
@@ -17,7 +18,7 @@ class Needs(NamedTuple):
     """What a job asks of its image.
 
     Attributes:
-        gpu: the kind of GPU it uses ("nvidia", "amd"), None for none.
+        gpu: the maker of the GPUs it uses, by its name in the table; None for none.
         partition: where it runs.
         programs: RELION's programs that it calls, by name.
         signed_by: the site's policy: fingerprints, one of which must have signed the file; empty
@@ -83,7 +84,7 @@ def choose(
     builds = image.versions[version]
     serving = [build for build in builds if _computes(build, needs)]
     if not serving:
-        what = {None: "without GPU", "nvidia": "for GPUs", "amd": "for AMD's GPUs"}[needs.gpu]
+        what = f"for {VENDORS[needs.gpu].title} GPUs" if needs.gpu else "without GPU"
         raise ImageError(
             f"{name} {version} has no variant {what}"
             f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "

@@ -62,7 +62,7 @@ def command_prefix(
         container = exec_argv(
             apptainer, image.path, [project], project, gpu, clean_environment=False
         )
-        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
+        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
         words = {"nodes": str(settled.nodes), "environment": ",".join(kept)}
         shape = [
             _rank_count(option.removesuffix("{ranks}"), ranks, fitted)

@@ -101,7 +101,7 @@ def make_plan(
         particles=particles,
         pinned={image: pin.version for image, pin in pinned.items()},
         pin_file=pin_file,
-        gpus_here=gpus_here() if scheduler.detached else None,
+        gpus_here=gpus_here(site.apptainer.gpu_vendor) if scheduler.detached else None,
     )
     placed = place(job, configuration)
     reasons += placed.reasons
@@ -146,7 +146,7 @@ def make_plan(
         mps=mps,
         gpu_fit=resources.as_json(settled, refinement, _why_no_fit(command, settled)),
         job_parameters={**parameters, "mem": settled.mem, "partition": placed.partition},
-        environment=tuple(site.apptainer.environment),
+        environment=tuple(site.apptainer.let_through),
         commands=commands,
         original_commands=tuple(each.text for each in submission.commands),
         reasons=tuple(reasons),

@@ -47,7 +47,7 @@ def reproduction(
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
-    today = configuration.site.apptainer.environment
+    today = configuration.site.apptainer.let_through
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
