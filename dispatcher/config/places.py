@@ -15,6 +15,7 @@ from ..errors import ConfigError
 __all__ = [
     "code_digest",
     "config_path",
+    "has_dialect",
     "own_path",
     "scheduler_folders",
     "shipped_folder",
@@ -91,6 +92,12 @@ def scheduler_folders() -> list[Path]:
     """
     own = own_path("schedulers", folder=True)
     return [shipped_folder() / "config" / "schedulers", *([own] if own else [])]
+
+
+def has_dialect(name: str) -> bool:
+    """Whether a scheduler's answers are read by a module of their own, of that name."""
+    folder = Path(__file__).parents[1] / "scheduler" / "dialects"
+    return name.isidentifier() and (folder / f"{name}.py").is_file()
 
 
 def code_digest() -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from .json_files import strict
+from .places import has_dialect
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
@@ -127,12 +128,16 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must stand at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
+    for name in scheduler.overriding:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            yield "overriding", f': "{name}" is no beginning of a variable\'s name'
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is no name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
-    if scheduler.queue_command and "queue_pattern" in groups:
+    read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.directives or "")
+    if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
         for name in ("id", "state", "token"):
             if name not in groups["queue_pattern"].groupindex:
                 yield "queue_pattern", f": the pattern needs a group (?P<{name}>…)"

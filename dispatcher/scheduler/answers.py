@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler
+from ..errors import ConfigError
 from ..host.programs import Finished
 
 __all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_end", "read_jobs"]
@@ -94,8 +95,17 @@ class Queue(NamedTuple):
 
 
 def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
-    """Read the queue command's output; lines that the pattern does not match are others' jobs."""
-    pattern = re.compile(scheduler.queue_pattern or "(?!)", re.MULTILINE)
+    """Read the queue command's output; lines that the pattern does not match are others' jobs.
+
+    Raises:
+        ConfigError: there is no pattern, and without one all jobs would seem to be lost.
+    """
+    if scheduler.queue_pattern is None:
+        raise ConfigError(
+            "What the queue command prints cannot be read: have your admin set "
+            f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.directives}.py.'
+        )
+    pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)
     for found in pattern.finditer(printed):
         groups = found.groupdict()
         yield QueuedJob(

@@ -5,10 +5,11 @@ docs/site.md says when a scheduler needs a module, and shows one.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from ..config.places import has_dialect
 from ..config.scheduler import Scheduler
 from ..host.programs import Finished
 from . import answers, dialects
@@ -34,9 +35,9 @@ class Dialect(NamedTuple):
 
 def dialect(scheduler: Scheduler) -> Dialect:
     """The functions that read the scheduler's answers."""
-    name = f"{dialects.__name__}.{scheduler.directives}"
-    if not (scheduler.directives or "").isidentifier() or not importlib.util.find_spec(name):
+    name = scheduler.directives or ""
+    if not has_dialect(name):
         return Dialect()
-    module = importlib.import_module(name)
+    module = importlib.import_module(f"{dialects.__name__}.{name}")
     own = {each: getattr(module, each) for each in Dialect._fields if hasattr(module, each)}
     return Dialect(**own)

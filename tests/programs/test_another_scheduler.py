@@ -6,6 +6,7 @@ The ferry answers in XML, JSON and blocks of lines, which patterns for single li
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config.scheduler import Scheduler
-from dispatcher.config.site import load_site
-from dispatcher.scheduler import dialects
-from dispatcher.scheduler.calls import ask_end, ask_queue
-
 from .stand_in_scheduler import record_of
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 MODULE = '''"""The answers of the ferry."""
 
@@ -84,61 +84,80 @@ def harbour(tmp_path: Path, site: Callable[..., Path]) -> Path:
     commands = {
         "submit_command": [str(folder / "board")],
         "queue_command": [str(folder / "quay")],
-        "queue_pattern": "(?P<id>)(?P<state>)(?P<token>)",
         "end_command": [str(folder / "lookout"), "{job_id}"],
         "watcher": {"submit_command": [str(folder / "board"), "--after={job_id}"]},
     }
     site("schedulers/ferry.json", {**DESCRIBED, **commands})
     site("site.json", {"scheduler": "ferry"})
+    # Under both names by which templates have been included.
     directives = "#FERRY --name={{ job.name | directive }}\ndispatch_scheduler_job=41\n"
     for name in ("ferry.sh.j2", "ferry/directives.sh.j2"):
         site(f"job_template/schedulers/{name}", directives)
     for name in ("ferry_watcher.sh.j2", "ferry/watcher.sh.j2"):
         site(f"job_template/schedulers/{name}", "#FERRY --after\n")
-    (tmp_path / "dialects").mkdir()
-    (tmp_path / "dialects" / "ferry.py").write_text(MODULE)
     return folder
 
 
 @pytest.fixture
-def ferry(harbour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scheduler:
-    """The scheduler, for functions that are called here."""
-    monkeypatch.setattr(dialects, "__path__", [*dialects.__path__, str(tmp_path / "dialects")])
-    monkeypatch.delitem(sys.modules, f"{dialects.__name__}.ferry", raising=False)
-    return load_site().schedulers["ferry"]
+def dispatcher(tmp_path: Path) -> Path:
+    """A copy of the dispatcher to which one module was added."""
+    copy = tmp_path / "copy"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("dispatcher", "config", "job_template"):
+        shutil.copytree(ROOT / part, copy / part, ignore=ignored)
+    (copy / "dispatcher" / "scheduler" / "dialects" / "ferry.py").write_text(MODULE)
+    return copy
 
 
-def call_hook(script: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Call the hook of a dispatcher that has the module."""
-    start = (
-        "import sys; from dispatcher.scheduler import dialects; "
-        "dialects.__path__.append(sys.argv.pop(1)); "
-        "from dispatcher.__main__ import main; sys.exit(main())"
-    )
-    words = [tmp_path / "dialects", "submit", script.relative_to(script.parents[2])]
-    return subprocess.run(
-        [sys.executable, "-B", "-c", start, *map(str, words)],
-        cwd=script.parents[2],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "RELION_DISPATCH_SITE": str(tmp_path / "site"),
-            "RELION_DISPATCH_RUNTIME": str(tmp_path / "runtime"),
-            "XDG_CACHE_HOME": str(tmp_path / "cache"),
-            "FERRY_SHIP": "another",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+@pytest.fixture
+def run(
+    dispatcher: Path, project: Path, tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python in the project, with that dispatcher and with a variable of the ferry's."""
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-B", *words],
+            cwd=project,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(dispatcher),
+                "RELION_DISPATCH_SITE": str(tmp_path / "site"),
+                "RELION_DISPATCH_RUNTIME": str(tmp_path / "runtime"),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                "FERRY_SHIP": "another",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return call
+
+
+ASK = """
+import json
+from pathlib import Path
+from dispatcher.config.site import load_site
+from dispatcher.scheduler.calls import ask_end, ask_queue
+
+ferry = load_site().schedulers["ferry"]
+queue = ask_queue(ferry, Path("."))
+living = [job for job in queue.jobs if not queue.has_ended(job)]
+print(json.dumps({"living": living, "end": ask_end(ferry, "41", Path("."))}))
+"""
+
+
+def submitted(script: Path) -> list[str]:
+    return ["-m", "dispatcher", "submit", str(script.relative_to(script.parents[2]))]
 
 
 def test_a_job_is_submitted_and_found_and_its_end_is_told(
-    harbour: Path, ferry: Scheduler, corpus_job: Callable[[str], Path], tmp_path: Path
+    harbour: Path, run: Run, corpus_job: Callable[[str], Path]
 ) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
 
-    done = call_hook(script, tmp_path)
+    done = run(*submitted(script))
 
     assert done.returncode == 0, done.stderr
     record = record_of(script.parent)
@@ -149,34 +168,41 @@ def test_a_job_is_submitted_and_found_and_its_end_is_told(
     text = (script.parent / "run_submit.script.run").read_text()
     assert "\n#FERRY --name=Refine3D/job011" in text
 
-    queue = ask_queue(ferry, script.parents[2])
-    assert queue
-    (found,) = queue.living(record["token"])
-    assert (found.job_id, found.state, found.node) == ("41", "at sea", "Argo")
-
     (harbour / "last").write_text("ticket 41\nphase at sea\n")
-    assert ask_end(ferry, "41", script.parents[2]) is None
+    assert json.loads(run("-c", ASK).stdout) == {
+        "living": [["41", "at sea", record["token"], "Argo", "", ""]],
+        "end": None,
+    }
     (harbour / "last").write_text("ticket 41\nphase landed\ncause leak\n")
-    assert ask_end(ferry, "41", script.parents[2]) == "its ship had a leak: submit it again"
+    assert json.loads(run("-c", ASK).stdout)["end"] == "its ship had a leak: submit it again"
 
-    subprocess.run(["bash", script.with_suffix(".script.watch"), "41"], check=True, timeout=60)
+    watch = script.with_name("run_submit.script.watch")
+    subprocess.run(["bash", watch, "41"], check=True, timeout=60)
     assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
     assert (
         "because its ship had a leak: submit it again." in (script.parent / "run.err").read_text()
     )
 
 
-@pytest.mark.usefixtures("ferry")
 def test_a_refusal_in_its_own_words_is_told(
-    harbour: Path, corpus_job: Callable[[str], Path], tmp_path: Path
+    harbour: Path, run: Run, corpus_job: Callable[[str], Path]
 ) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     (harbour / "full").touch()
     (harbour / "queue").write_text(json.dumps({"jobs": []}))
 
-    done = call_hook(script, tmp_path)
+    done = run(*submitted(script))
 
     assert done.returncode == 1
     assert (
         "said: the ferry is full: choose another queue" in (script.parent / "run.err").read_text()
     )
+
+
+@pytest.mark.usefixtures("harbour")
+def test_without_its_module_the_ferry_needs_a_pattern(dispatcher: Path, run: Run) -> None:
+    (dispatcher / "dispatcher" / "scheduler" / "dialects" / "ferry.py").unlink()
+
+    said = run("-m", "dispatcher", "check").stdout
+
+    assert 'ferry.json: key "queue_pattern": the pattern needs a group' in said

@@ -83,6 +83,7 @@ def test_a_scheduler_that_inherits_has_the_templates_of_its_parent(site: WriteSi
         ({"watcher": {"submit_command": []}}, 'watcher.submit_command" is empty'),
         ({"refused_options": ["("]}, 'refused_options.0": missing )'),
         ({"launch_options": ["--n={ranks}x"]}, 'launch_options.0": {ranks} must stand at the end'),
+        ({"overriding": ["A_", ""]}, 'overriding": "" is no beginning of a variable\'s name'),
         ({"launch_options": ["--n=3"]}, 'launch_options": one of them needs {ranks}'),
         ({"inherits": "locall"}, 'inherits": there is no scheduler "locall"; did you mean "local"'),
         ({"inherits": "slurm"}, 'inherits": the schedulers inherit in a circle: slurm → slurm'),
