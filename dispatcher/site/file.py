@@ -12,10 +12,10 @@ import base64
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 
-from ..config.json_files import load, read_json
+from ..config.json_files import load, read_json, strict
 from ..errors import ConfigError, InputError
 
 __all__ = ["FORMAT", "ExportedImage", "ExportedText", "Recipe", "SiteFile", "as_text", "read"]
@@ -23,7 +23,7 @@ __all__ = ["FORMAT", "ExportedImage", "ExportedText", "Recipe", "SiteFile", "as_
 FORMAT = "relion-dispatch site, format 1"
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class ExportedText:
     """A text file of the site or of the dispatcher.
 
@@ -34,8 +34,6 @@ class ExportedText:
         text: its lines.
         base64: whether these are its bytes in base64, for it is no text.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     path: str
     sha256: str
@@ -78,17 +76,15 @@ class ExportedText:
         return base64.b64decode(text) if self.base64 else text.encode(errors="surrogatepass")
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Recipe:
     """How ``relion-dispatch images build`` would make an image: definition file and arguments."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     definition: str
     arguments: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class ExportedImage:
     """One build of the catalogue, and what its file says about itself.
 
@@ -103,8 +99,6 @@ class ExportedImage:
         weights: the folder of network weights as in the catalogue, and the digests of its files.
         problem: why something of this is not known.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     name: str
     version: str
@@ -125,7 +119,7 @@ class ExportedImage:
         return f"{self.name} {self.version} ({self.variant})"
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class SiteFile:
     """A site as exported.
 
@@ -140,8 +134,6 @@ class SiteFile:
         shipped: the files that come with the dispatcher.
         images: every build of the catalogue.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     format: str
     exported: str

@@ -15,6 +15,7 @@ _SITE = (
     "dispatch_config.json",
     "images.json",
     "endings.json",
+    "schedulers",
     "job_template",
     "containers",
 )
