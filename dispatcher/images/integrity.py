@@ -14,13 +14,14 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from ..config.catalogue import ImageFile
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
 from .choice import ChosenImage
 from .sif import SifHeader, read_header
 
-__all__ = ["sha256_of", "usable", "verified"]
+__all__ = ["digest_now", "sha256_of", "usable", "verified"]
 
 
 def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: Path) -> ChosenImage:
@@ -51,7 +52,7 @@ def verified(
             digest is another than the catalogue's or the pin's.
     """
     header = read_header(choice.path)
-    digest = _digest(choice, header)
+    digest = digest_now(choice.path, header, choice.build)
     what = f"{choice.name} {choice.version} ({choice.variant})"
     recorded = choice.build.sha256
     if recorded and digest != recorded:
@@ -99,27 +100,28 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _digest(choice: ChosenImage, header: SifHeader) -> str:
-    """The digest recorded for the file as it is now; else the file's own, which is then kept.
+def digest_now(path: Path, header: SifHeader, build: ImageFile | None = None) -> str:
+    """The digest that the file has now. It is hashed, unless it is as `build` records it.
+
+    What was hashed is kept, for each user and state of the file.
 
     Raises:
-        ImageError: the file changes while it is read.
+        ImageError: the file cannot be read, or changes while it is read.
     """
-    recorded = choice.build.sha256
-    if recorded and choice.build.is_unchanged(header):
-        return recorded
+    if build and build.sha256 and build.is_unchanged(header):
+        return build.sha256
     folder = cache_folder("digests")
-    state = json.dumps([str(choice.path), header])
+    state = json.dumps([str(path), header])
     kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
     if kept:
         with contextlib.suppress(OSError):
             found = kept.read_text()
             if len(found) == 64:
                 return found
-    digest = sha256_of(choice.path)
-    if read_header(choice.path) != header:
+    digest = sha256_of(path)
+    if read_header(path) != header:
         raise ImageError(
-            f"The image file {choice.path} was written to while it was read: wait until it is "
+            f"The image file {path} was written to while it was read: wait until it is "
             "complete, and submit the job again."
         )
     if kept:

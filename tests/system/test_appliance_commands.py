@@ -99,7 +99,7 @@ def test_a_site_is_exported_and_set_up(
     command: Command, images: dict[str, Path], tmp_path: Path
 ) -> None:
     command("images", "add", images["5"], "--default")
-    file, elsewhere = tmp_path / "site.export", tmp_path / "elsewhere"
+    file, elsewhere = tmp_path / "site.tar", tmp_path / "elsewhere"
     elsewhere.mkdir()
 
     command("site", "export", file)

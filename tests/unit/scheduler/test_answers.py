@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,27 +87,28 @@ def test_a_users_variables_hide_no_job(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_running_process_is_found_by_its_token_and_no_other(tmp_path: Path) -> None:
     """`local` asks this machine's own ps."""
     local = load_site().schedulers["local"]
+    token, other = secrets.token_hex(6), secrets.token_hex(6)  # other tests may run beside this one
     (tmp_path / "Refine3D/job001").mkdir(parents=True)
     script = tmp_path / "Refine3D/job001/run_submit.script.run"
     script.write_text("(sleep 30) & wait\n")
     job = subprocess.Popen(
-        ["bash", "Refine3D/job001/run_submit.script.run", "0123456789ab"],
+        ["bash", "Refine3D/job001/run_submit.script.run", token],
         cwd=tmp_path,
         start_new_session=True,
     )
     try:
         queue = ask_queue(local, tmp_path)
         assert queue
-        found = queue.job("0123456789ab")
+        found = queue.job(token)
         assert found
         assert (found.job_id, queue.has_ended(found)) == (str(job.pid), False)
-        assert queue.job("0123456789ac") is None
+        assert queue.job(other) is None
     finally:
         subprocess.run(["pkill", "-KILL", "-s", str(job.pid)])
         job.wait()
     queue = ask_queue(local, tmp_path)
     assert queue
-    assert queue.job("0123456789ab") is None
+    assert queue.job(token) is None
 
 
 @pytest.mark.parametrize(
