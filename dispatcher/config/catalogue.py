@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfigError, NotInCatalogue
-from .json_files import load, nearest, read_json
+from .gpu_vendors import GpuName
+from .json_files import load, nearest, read_json, strict
 
 __all__ = ["Catalogue", "Image", "ImageFile", "Listed", "checked_catalogue", "load_catalogue"]
 
@@ -28,7 +28,7 @@ class _Header(Protocol):
     def mtime(self) -> int: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class ImageFile:
     """One container file of an image version.
 
@@ -54,11 +54,9 @@ class ImageFile:
         signed_by: the fingerprints of the keys that signed it.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     variant: str
     path: str
-    gpu: Literal["nvidia", "amd"] | None = None
+    gpu: GpuName | None = None
     partitions: tuple[str, ...] = ()
     weights: str | None = None
     sha256: str | None = None
@@ -95,11 +93,9 @@ class ImageFile:
         return not by or bool(self.sha256 and set(self.signed_by) & set(by))
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Image:
     """All versions of one image; `default` is what new projects get."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     default: str
     versions: dict[str, list[ImageFile]]
@@ -119,7 +115,7 @@ class Listed(NamedTuple):
         return f"{self.name} {self.version} ({self.build.variant})"
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Catalogue:
     """All images by name, and the file they were read from."""
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..config.places import code_digest, config_path, shipped_folder, template_folders
+from ..config.places import (
+    code_digest,
+    config_path,
+    scheduler_folders,
+    shipped_folder,
+    template_folders,
+)
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
@@ -48,6 +54,10 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
         yield name, {"path": str(path), "sha256": _digest(path.read_bytes())}
     shipped = shipped_folder() / "config" / "site.json"
     yield "site.json as shipped", {"path": str(shipped), "sha256": _digest(shipped.read_bytes())}
+    folders = scheduler_folders()
+    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+    texts = [f"{path.name} {_digest(path.read_bytes())}\n" for path in files]
+    yield "schedulers", {"path": str(folders[-1]), "sha256": _digest("".join(texts).encode())}
     templates: dict[str, Path] = {}
     for folder in reversed(template_folders()):
         templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..config.catalogue import Listed, checked_catalogue
+from ..config.gpu_vendors import VENDORS, GpuChoice
 from ..config.json_edit import without_comments
 from ..errors import ConfigError, ImageError
 from .edit_catalogue import check_editable, edit, entry, put
@@ -25,7 +26,7 @@ class NewImage(NamedTuple):
     name: str = "relion"
     version: str | None = None
     variant: str | None = None
-    gpu: Literal["nvidia", "amd", "none"] | None = None
+    gpu: GpuChoice | None = None
     partitions: tuple[str, ...] = ()
     weights: Path | None = None
     default: bool = False
@@ -150,7 +151,7 @@ def _its_variant(builds: list[dict[str, Any]], place: str, facts: ImageReport) -
     for build in builds:
         if build.get("sha256") == facts.sha256 or build.get("path") == place:
             return str(build["variant"])
-    kind = {"nvidia": "cuda", "amd": "rocm", None: "cpu"}[facts.gpu]
+    kind = VENDORS[facts.gpu].variant if facts.gpu else "cpu"
     return kind + ("-gui" if facts.labels.get("relion.gui") == "yes" else "")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config.catalogue import Catalogue, ImageFile, Listed
+from ..config.gpu_vendors import VENDORS
 from ..errors import ImageError
 
 __all__ = ["ChosenImage", "Needs", "choose", "version_of"]
@@ -16,7 +17,7 @@ class Needs(NamedTuple):
     """What a job asks of its image.
 
     Attributes:
-        gpu: the kind of GPU it uses ("nvidia", "amd"), None for none.
+        gpu: the maker of the GPUs it uses, by its name in the table; None for none.
         partition: where it runs.
         programs: RELION's programs that it calls, by name.
         signed_by: the site's policy: fingerprints, one of which must have signed the file; empty
@@ -85,7 +86,7 @@ def choose(
     builds = catalogue.find(name, version, then=then)
     serving = [each for each in builds if _computes(each.build, needs)]
     if not serving:
-        what = {None: "without GPU", "nvidia": "for GPUs", "amd": "for AMD's GPUs"}[needs.gpu]
+        what = f"for {VENDORS[needs.gpu].title} GPUs" if needs.gpu else "without GPU"
         raise ImageError(
             f"{name} {version} has no variant {what}"
             f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ..config.gpu_vendors import VENDORS, GpuName
 from ..config.site import Site
 from ..errors import ImageError
 from . import apptainer
@@ -14,8 +15,6 @@ from .integrity import sha256_of
 from .sif import SifHeader, ours, read_header
 
 __all__ = ["ImageReport", "agrees", "inspect"]
-
-Gpu = Literal["nvidia", "amd"]
 
 # A stand-in for /bin/which: the images of others may lack it.
 _QUESTIONS = """
@@ -51,7 +50,7 @@ class ImageReport(NamedTuple):
     sha256: str
     labels: Mapping[str, str]
     relion: str
-    gpu: Gpu | None
+    gpu: GpuName | None
     mpi: str
     programs: tuple[str, ...]
     signed_by: tuple[str, ...]
@@ -85,7 +84,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
 
 
-def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | None, str]:
+def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName | None, str]:
     """The programs, RELION's version and kind of GPU, and the MPI, out of what the image printed.
 
     Raises:
@@ -110,8 +109,8 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | No
             f"`relion_refine --version` in {path} prints no version but "
             f'"{_last_line(relion_said)}": mend the image, and run its %test (`apptainer test`).'
         )
-    gpu: Gpu | None = "nvidia" if "CUDA" in relion_said else "amd" if "HIP" in relion_said else None
-    return programs, version[1], gpu, _mpi(mpi_said, path)
+    built_for = (each.name for each in VENDORS.values() if each.build in relion_said)
+    return programs, version[1], next(built_for, None), _mpi(mpi_said, path)
 
 
 def _mpi(said: str, path: Path) -> str:
@@ -144,7 +143,7 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in found[1].split(".")] if found else []
 
 
-def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: Gpu | None) -> None:
+def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: GpuName | None) -> None:
     label = labels.get("relion.version")
     if label and not agrees(label, relion):
         raise ImageError(

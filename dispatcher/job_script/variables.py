@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..config.endings import load_endings
+from ..config.gpu_vendors import USUAL_VENDOR, VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
@@ -77,6 +78,7 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
+        "gpu_tool": _gpu_tool(plan),
         "gpu_fit": plan.gpu_fit,
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
@@ -109,6 +111,12 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
     }
+
+
+def _gpu_tool(plan: Plan) -> str | None:
+    """What tells of the job's GPUs on a node."""
+    kind = plan.image.build.gpu if plan.image else None
+    return (VENDORS[kind] if kind else USUAL_VENDOR).memory_tool
 
 
 def _gpus_used(command: Command, ngpu: int) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.places import config_path
 from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..errors import ConfigError
@@ -16,7 +15,7 @@ __all__ = ["ChosenScheduler", "chosen_scheduler"]
 
 
 class ChosenScheduler(NamedTuple):
-    """A scheduler of site.json by its name there, and the command that submits the job."""
+    """A scheduler of the site by its name, and the command that submits the job."""
 
     name: str
     scheduler: Scheduler
@@ -41,8 +40,8 @@ def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenSchedul
     name = str(name or site.scheduler)
     if name not in site.schedulers:
         raise ConfigError(
-            f'The scheduler "{name}" is not in "schedulers" of {config_path("site.json")} '
-            f"({', '.join(site.schedulers)})."
+            f'There is no scheduler "{name}" at this site ({", ".join(site.schedulers)}): have '
+            'your admin correct "scheduler" of the job type.'
         )
     scheduler = site.schedulers[name]
     return ChosenScheduler(name, scheduler, command or tuple(scheduler.submit_command))

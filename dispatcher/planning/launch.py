@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..config.scheduler import Scheduler, filled
 from ..config.site import Apptainer, Site
+from ..errors import ConfigError
 from ..images.choice import ChosenImage
 from ..images.container import WEIGHTS, exec_argv, mount_option
 from ..relion.command import Command
@@ -32,15 +34,18 @@ _TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
 
 
 def launch_line(
-    command: Command, placed: PlacedJob, site: Site, project: Path
+    command: Command, placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
 ) -> tuple[LaunchWord, ...]:
     """What stands before the program of one of the job's commands; nothing for a job on the host.
 
     That is the container, and for the main command the launcher of its ranks.
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
-    they are linked with; over several nodes srun starts one container per rank. Ranks that were
-    fitted to GPUs may get fewer on the node, where the cards are seen.
+    they are linked with; over several nodes the scheduler's launcher starts one container per rank.
+    Ranks that were fitted to GPUs may get fewer on the node, where the cards are seen.
+
+    Raises:
+        ConfigError: the scheduler has no launcher for several nodes.
     """
     image, settled = placed.image, placed.settled
     if image is None or command.is_file_tool:
@@ -50,21 +55,41 @@ def launch_line(
     fitted = gpu and settled.fit is not None
     apptainer = _with_weights(site.apptainer, image)
     if ranks > 1 and settled.nodes > 1:
-        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
         container = exec_argv(
             apptainer, image.path, [project], project, gpu, clean_environment=False
         )
+        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
+        words = {"nodes": str(settled.nodes), "environment": ",".join(kept)}
         return (
-            *_literal([*site.mpi.srun, f"--nodes={settled.nodes}"]),
-            _rank_count("--ntasks=", ranks, fitted),
-            LaunchWord(f"--export={','.join(kept)}"),
+            *_literal(_launcher(site, scheduler)),
+            *(
+                _launch_option(each, ranks, fitted)
+                for each in filled(scheduler.launch_options, **words)
+            ),
             *([_TASKS_OF_THE_NODES] if gpu else []),
             *_literal(container),
         )
     container = exec_argv(apptainer, image.path, [project], project, gpu)
     if ranks == 1:
         return _literal(container)
-    return (*_literal([*container, *site.mpi.mpirun, "-n"]), _rank_count("", ranks, fitted))
+    return (*_literal([*container, *site.mpi["mpirun"], "-n"]), _rank_count("", ranks, fitted))
+
+
+def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
+    launch = site.launch(scheduler)
+    if not launch:
+        raise ConfigError(
+            "This job is to run on several nodes, and its scheduler has no launcher for that: have "
+            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+        )
+    return launch
+
+
+def _launch_option(option: str, ranks: int, fitted: bool) -> LaunchWord:
+    """An option of the launcher, with the number of ranks if it ends in ``{ranks}``."""
+    if option.endswith("{ranks}"):
+        return _rank_count(option.removesuffix("{ranks}"), ranks, fitted)
+    return LaunchWord(option)
 
 
 def _with_weights(apptainer: Apptainer, image: ChosenImage) -> Apptainer:

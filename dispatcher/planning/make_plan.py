@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config.configuration import Configuration
+from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..errors import InputError
 from ..host.private_folders import local_lock
@@ -80,7 +81,7 @@ def make_plan(
         command=command,
         refinement=sizes.refinement,
         particles=sizes.particles,
-        gpus_here=gpus_here() if chosen.scheduler.detached else None,
+        gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(_why_this_type(matched, submission), *sizes.reasons),
     )
     placed = place(job, configuration)
@@ -119,8 +120,8 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         mps=_shares_through_mps(site, placed),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
-        environment=tuple(site.apptainer.environment),
-        commands=_launched(placed, site, job.request.project),
+        environment=tuple(site.apptainer.let_through),
+        commands=_launched(placed, site, chosen.scheduler, job.request.project),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
@@ -156,12 +157,14 @@ def _sizes(
     return _Sizes(refinement, particle_count.particles(command, request.project))
 
 
-def _launched(placed: PlacedJob, site: Site, project: Path) -> tuple[PlannedCommand, ...]:
+def _launched(
+    placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
+) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks."""
     return tuple(
         PlannedCommand(
             command,
-            launch_line(command, placed, site, project),
+            launch_line(command, placed, site, scheduler, project),
             command is placed.main,
         )
         for command in placed.commands

@@ -57,7 +57,7 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     (``setarch -R``), the same each time.
     """
     if job.nodes > 1 and job.uses_mpi:
-        yield f"It runs on {job.nodes} nodes: start it where srun may use that many."
+        yield f"It runs on {job.nodes} nodes: start it in a job that has that many."
     programs = {command.base_program for command in job.commands}
     if job.ngpu:
         yield (

@@ -47,7 +47,7 @@ def reproduction(
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
-    today = configuration.site.apptainer.environment
+    today = configuration.site.apptainer.let_through
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
@@ -132,7 +132,7 @@ def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
 
 
 def _apptainer(prefix: Sequence[str]) -> str:
-    """The program that starts the container: ``srun … apptainer --quiet exec …``."""
+    """The program that starts the container: ``mpiexec … apptainer --quiet exec …``."""
     options = prefix[: prefix.index("exec")]
     return next(word for word in reversed(options) if not word.startswith("-"))
 

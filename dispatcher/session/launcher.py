@@ -1,6 +1,6 @@
 """RELION in its container, with the queue outside: ``relion-dispatch relion``.
 
-RELION's image has no sbatch and perhaps no Python, so the queue command that RELION finds there
+RELION's image has no scheduler and perhaps no Python, so the queue command that RELION finds there
 leaves requests in a private folder, and the launcher, this process, has them submitted on the host.
 """
 

@@ -123,6 +123,7 @@ def test_the_record_names_what_made_the_result(
     assert set(record["configuration"]) == {
         "site.json",
         "site.json as shipped",
+        "schedulers",
         "dispatch_config.json",
         "images.json",
         "job_template",

@@ -64,7 +64,7 @@ def test_the_catalogue_is_kept(
 
     # One image for CPUs alone is one problem, not one for each job type on GPUs.
     (problem,) = command("check", status=1).splitlines()
-    assert "has no variant for GPUs" in problem
+    assert "has no variant for NVIDIA GPUs" in problem
 
 
 def test_a_job_is_planned_run_and_reproduced(

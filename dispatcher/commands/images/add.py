@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from ...config.gpu_vendors import GpuChoice
 
 __all__ = ["add"]
 
@@ -23,7 +25,7 @@ def add(
         typer.Option(metavar="VARIANT", help="What tells it from the version's other images."),
     ] = None,
     gpu: Annotated[
-        Literal["nvidia", "amd", "none"] | None,
+        GpuChoice | None,
         typer.Option(help="The GPUs it is for; RELION in it says so itself."),
     ] = None,
     partition: Annotated[

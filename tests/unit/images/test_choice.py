@@ -46,7 +46,7 @@ def test_a_build_for_gpus_serves_other_jobs_where_there_is_no_other(site: WriteS
 
 
 def test_a_gpu_job_gets_no_build_without_gpu(site: WriteSite) -> None:
-    with pytest.raises(ImageError, match=r"relion 5\.1\.0 has no variant for GPUs.*cpu"):
+    with pytest.raises(ImageError, match=r"relion 5\.1\.0 has no variant for NVIDIA GPUs.*cpu"):
         chosen(catalogue_of(site, CPU), gpu="nvidia")
 
 

@@ -198,6 +198,7 @@ def test_ranks_and_threads_fit_the_nodes_cores(
     site(
         "site.json",
         {
+            "scheduler": "slurm",
             "partitions": {"small": {"cores": 16}},
             "job_parameters": {
                 "submit": {"partition": "small"},

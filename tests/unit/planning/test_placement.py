@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.errors import ConfigError, DoesNotFit, ImageError
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
@@ -105,9 +106,9 @@ def test_a_partition_without_an_image_is_passed_over(
     planned = plan(corpus_job(REFINE))
 
     assert planned.job_parameters["partition"] == "new"
-    assert "Not on partition old: relion 5.1.0 has no variant for GPUs" in reasons(planned)
+    assert "Not on partition old: relion 5.1.0 has no variant for NVIDIA GPUs" in reasons(planned)
     gpu_site(partition="old")
-    with pytest.raises(ImageError, match="no variant for GPUs on partition old"):
+    with pytest.raises(ImageError, match="no variant for NVIDIA GPUs on partition old"):
         plan(corpus_job(REFINE))
 
 
@@ -334,7 +335,7 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 ) -> None:  # fmt: skip
     """The driver's folder is made up; what is read from it is what a real one lists."""
     folder = tmp_path / "driver"
-    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", folder)
+    monkeypatch.setitem(VENDORS, "nvidia", VENDORS["nvidia"]._replace(cards=folder))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
