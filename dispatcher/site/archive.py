@@ -127,8 +127,8 @@ def _members(path: Path) -> dict[str, StoredFile]:
                 continue
             if not (member.isreg() and _may_be(name, files) and 0 <= member.size <= free):
                 raise ConfigError(
-                    f"{path} has {member.name!r} in it, which is too large or nothing that an "
-                    "export of a site has: export the site again."
+                    f"{path} cannot be read as an export, for {member.name!r} in it has a name, "
+                    "kind or size that no file of an export has: export the site again."
                 )
             free -= member.size
             stream = tar.extractfile(member)
