@@ -103,7 +103,8 @@ def make_job(project: Path, number: int, style: str, particles: int) -> Job:
 def make_site(folder: Path) -> None:
     """A site with an image (not to be started) and ``echo 4711`` for a submit command."""
     folder.mkdir()
-    slurm = {"submit_command": ["/bin/echo", "4711"], "job_id": r"^(\d+)"}
+    slurm = {"submit_command": ["/bin/echo", "4711"], "job_id": r"^(\d+)",
+             "watcher": {"submit_command": ["/bin/echo", "4712"]}}  # fmt: skip
     build = {"variant": "cuda", "path": "relion.sif", "gpu": "nvidia"}
     image = {"default": "5.1.0", "versions": {"5.1.0": [build]}}
     site = {"scheduler": "slurm", "schedulers": {"slurm": slurm}}

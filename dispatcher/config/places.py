@@ -5,6 +5,7 @@ In an installed wheel they are inside the package, in a checkout at its top leve
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 
+@functools.cache
 def shipped_folder() -> Path:
     """The folder that holds ``config/``, ``job_template/`` and ``deploy/`` as shipped."""
     package = Path(__file__).resolve().parents[1]
@@ -82,6 +84,7 @@ def template_folders() -> list[Path]:
     return [*([own] if own else []), shipped_folder() / "job_template"]
 
 
+@functools.cache
 def code_digest() -> str:
     """The digest of the dispatcher's own Python files, by name and content."""
     package = Path(__file__).resolve().parents[1]

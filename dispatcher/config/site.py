@@ -145,9 +145,13 @@ def checked_site(own: dict[str, Any], where: str) -> Site:
         ConfigError: it says something that is not known or not possible.
     """
     content = merge(read_json(shipped_folder() / "config" / "site.json"), own)
-    site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
-    _check(site, where)
-    return site
+    return load(
+        Site,
+        content,
+        where,
+        lambda steps: f'key "{".".join(steps)}"',
+        lambda site: _check(site, where),
+    )
 
 
 def _check(site: Site, where: str) -> None:
