@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from dispatcher.cli import main
 from dispatcher.config.gpu_constants import HardwareConstants
@@ -16,6 +17,7 @@ from dispatcher.errors import ConfigError
 from dispatcher.gpu import calibration
 from dispatcher.gpu.calibration import write
 from dispatcher.gpu.fit import Question, answer, refinement
+from dispatcher.gpu.plot import COLOURS
 from dispatcher.gpu.table import BOXES, CARDS
 
 ROOT = Path(__file__).parents[3]
@@ -149,27 +151,30 @@ def test_the_documentation_has_the_table_that_is_printed(gpu: Run) -> None:
 
 
 def test_the_picture_is_drawn(gpu: Run, tmp_path: Path) -> None:
-    from PIL import Image
-
     path = tmp_path / "ranks.png"
     assert f"Drawn: {path}" in gpu(f"fit --box 256 --plot {path}")
-    with Image.open(path) as picture:
-        assert picture.size == (1100, 700)
-        colours = {colour for _, colour in picture.getcolors(10**6)}
-    assert len({(0x44, 0x77, 0xAA), (0xAA, 0x33, 0x77), (0x22, 0x88, 0x33)} & colours) == 3
-    assert "needs the ending .png" in gpu(f"fit --box 256 --plot {tmp_path}/ranks.odd", status=1)
+    picture = imread(path)
+
+    assert picture.shape == (700, 1100, 4)
+    colours = {tuple(pixel) for row in (picture * 255).astype(int).tolist() for pixel in row}
+    drawn = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS[: len(CARDS)]]
+    assert {(*colour, 255) for colour in drawn} <= colours
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(gpu: Run, tmp_path: Path) -> None:
+    wrong = gpu(f"fit --box 256 --plot {tmp_path}/ranks.odd", status=1)
+    assert "needs the ending .png, .svg or .pdf" in wrong
     nowhere = gpu(f"fit --box 256 --plot {tmp_path}/no/ranks.png", status=1)
     assert "cannot be written (No such file or directory)" in nowhere
 
 
-def test_without_pillow_the_picture_is_refused(
+def test_without_matplotlib_the_picture_is_refused(
     gpu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
-    assert "--plot needs the library pillow" in gpu(
-        f"fit --box 9 --plot {tmp_path}/a.png", status=1
-    )
+    says = gpu(f"fit --box 9 --plot {tmp_path}/a.png", status=1)
+    assert "--plot needs the library matplotlib" in says
 
 
 def test_a_node_without_a_driver_is_not_measured(
