@@ -50,7 +50,9 @@ def fit(
     box: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Box size in pixels, if no particle file can be read, or another."
+            min=2,
+            metavar="PIXELS",
+            help="Box size, in place of the particles' own. Needed if they cannot be read.",
         ),
     ] = None,
     threads: Annotated[
@@ -208,14 +210,14 @@ def table(
 def calibrate(
     device: Annotated[int, typer.Option(min=0, help="Index of the GPU.")] = 0,
     larger: Annotated[
-        bool, typer.Option("--larger", help="Keep what site.json has where that is larger.")
+        bool, typer.Option("--larger", help="Keep values of site.json that are larger.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, but write nothing.")] = False,
 ) -> int:
-    """Measure this node's GPU, and write that to site.json.
+    """Measure this node's GPU, and write its constants to site.json.
 
     Run it on a node whose GPU nobody uses. Sites with several kinds of cards run it on one of
-    each, from the second on with --larger.
+    each, and with --larger from the second one on.
     """
     from ..gpu.calibration import calibrate as measured
     from ..gpu.calibration import write
@@ -232,5 +234,5 @@ def calibrate(
     for change in changes:
         print(f"changed: {change}")
     if not changes:
-        print("site.json says so already: nothing was changed.")
+        print("site.json has these values already: nothing was changed.")
     return 0

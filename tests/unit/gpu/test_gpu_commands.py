@@ -295,7 +295,7 @@ def test_a_node_without_a_driver_is_not_measured(
     monkeypatch.setattr(calibration, "measure", without_driver)
     says = gpu("calibrate", status=1)
 
-    assert "There is no NVIDIA driver here" in says
+    assert "There is no NVIDIA driver on" in says
     assert "run this on a node with a GPU" in says
     assert not (tmp_path / "site" / "site.json").exists()
 
