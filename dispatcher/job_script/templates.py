@@ -39,6 +39,7 @@ def environment(folders: Sequence[Path]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        optimized=False,  # each template is rendered once: optimising takes longer than it saves
     )
     env.filters.update(words=_words, lines=_lines, comment=_comment, directive=_directive)
     return env
