@@ -20,7 +20,12 @@ __all__ = ["BOX", "Job", "clear_job", "make_job", "make_site"]
 BOX = 128  # pixels
 IMAGES_PER_STACK = 200
 REFERENCE = "InitialModel/job009/initial_model.mrc"
-CORPUS_JOB = Path(__file__).parents[1] / "tests/data/corpus/relion-5.0.1/Refine3D_job011"
+CORPUS = Path(__file__).parents[1] / "tests/data/corpus/relion-5.0.1"
+# The job of each style, and its particles there. Class2D has no reference: no MRC header is read.
+CORPUS_JOBS = {
+    "3.1": ("Class2D_job007", "Extract/job006/particles.star"),
+    "3.0": ("Refine3D_job011", "Select/job007/particles.star"),
+}
 
 OPTICS = {
     "OpticsGroupName": "opticsGroup1",
@@ -51,10 +56,11 @@ MICROSCOPE = {
 
 @dataclass(frozen=True)
 class Job:
-    """A refinement in a project; paths are relative to the project.
+    """A job of relion_refine in a project; paths are relative to the project.
 
-    ``style``: "3.1" with an optics table, "3.0" without. ``first_image``: as RELION names it.
-    ``box_source``: what the hook records as the place where it found the box size.
+    ``style``: "3.1" with an optics table and no reference, "3.0" with a reference only.
+    ``first_image``: as RELION names it. ``box_source``: the place of the box size that the
+    hook records.
     """
 
     style: str
@@ -72,9 +78,11 @@ class Job:
 
 
 def make_job(project: Path, number: int, style: str, particles: int) -> Job:
-    """Write a particle file, its first stack, and a refinement of it that RELION 5.0.1 wrote."""
+    """Write a particle file, its first stack, and a job with it that RELION 5.0.1 wrote."""
+    corpus_job, corpus_star = CORPUS_JOBS[style]
+    kind, _, name = corpus_job.partition("_")
     extract = Path(f"Extract/job{number}")
-    folder = Path(f"Refine3D/job{number}")
+    folder = Path(f"{kind}/job{number}")
     star = extract / "particles.star"
     (project / extract / "Movies").mkdir(parents=True)
     _write_particles(project / star, style, particles, f"{extract}/Movies")
@@ -84,9 +92,9 @@ def make_job(project: Path, number: int, style: str, particles: int) -> Job:
         (project / REFERENCE).parent.mkdir(parents=True)
         _write_images(project / REFERENCE, (BOX, BOX, BOX))
     (project / folder).mkdir(parents=True)
-    for file in CORPUS_JOB.iterdir():
-        text = file.read_text().replace("Refine3D/job011", str(folder))
-        text = text.replace("Select/job007/particles.star", str(star))
+    for file in (CORPUS / corpus_job).iterdir():
+        text = file.read_text().replace(f"{kind}/{name}", str(folder))
+        text = text.replace(corpus_star, str(star))
         (project / folder / file.name).write_text(text)
     modern = style == "3.1"
     return Job(
@@ -103,7 +111,8 @@ def make_job(project: Path, number: int, style: str, particles: int) -> Job:
 def make_site(folder: Path) -> None:
     """A site with an image (not to be started) and ``echo 4711`` for a submit command."""
     folder.mkdir()
-    slurm = {"submit_command": ["/bin/echo", "4711"], "job_id": r"^(\d+)"}
+    slurm = {"submit_command": ["/bin/echo", "4711"], "job_id": r"^(\d+)",
+             "watcher": {"submit_command": ["/bin/echo", "4712"]}}  # fmt: skip
     build = {"variant": "cuda", "path": "relion.sif", "gpu": "nvidia"}
     image = {"default": "5.1.0", "versions": {"5.1.0": [build]}}
     site = {"scheduler": "slurm", "schedulers": {"slurm": slurm}}

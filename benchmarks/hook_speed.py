@@ -2,9 +2,10 @@
 
 Run with the Python that `deploy/python_environment.sh test` prints; see benchmarks/README.md.
 
-The hook runs as RELION runs it, on one refinement per particle file: with an optics table (the
-3.1 style) and without (the 3.0 style, where the box size stands in the header of an image
-stack). The runs of all cases take turns, so that a noisy moment of the machine hits each alike.
+The hook runs as RELION runs it, on one job per particle file. In the 3.1 style it is a Class2D job
+with an optics table, and no MRC header is read; in the 3.0 style a Refine3D job without such a
+table, and the headers of an image stack and of the reference are read. The runs of all cases take
+turns, so that a noisy moment of the machine hits each alike.
 The scheduler is a stand-in, `echo 4711`: what sbatch takes comes on top. The way before looks up
 only the box size, with two programs of RELION, and is timed inside the image that --image names.
 """
@@ -34,7 +35,8 @@ LAUNCHER = (Path(__file__).parent / "launcher.py").read_text()
 
 # What the hook cannot do without: Python itself, and the library that renders job scripts.
 BARE = ("pass", "import jinja2")
-TARGET_MS = {"3.1": 150, "3.0": 250}
+# The most that the hook may take, as a multiple of Python itself.
+TARGET_MULTIPLE = {"3.1": 12, "3.0": 20}
 TARGET_MB = 60
 TARGET_GROWTH_PERCENT = 10
 
@@ -200,10 +202,10 @@ def report(
     if starts:
         print(f"Starting a container, not counted to the way before: {spread(starts)} ms.")
     print("\nTargets:")
-    for style, limit in TARGET_MS.items():
+    for style, limit in TARGET_MULTIPLE.items():
         mine = {job: runs for job, runs in hook.items() if job.style == style}
-        slowest = max(median(run.ms for run in runs) for runs in mine.values())
-        print_target(f"{style} style, slowest", slowest, limit, "ms")
+        slowest = max(multiple(runs, bare["pass"]) for runs in mine.values())
+        print_target(f"{style} style, slowest", slowest, limit, "times python -c 'pass'")
         largest = max(peak(runs) for runs in mine.values())
         print_target(f"{style} style, largest", largest, TARGET_MB, "MB")
         least, most = (pick(mine, key=lambda job: job.particles) for pick in (min, max))
@@ -212,10 +214,15 @@ def report(
         print_target(what, (ratio - 1) * 100, TARGET_GROWTH_PERCENT, "% more time")
 
 
+def multiple(runs: list[Run], python: list[Run]) -> float:
+    """How often Python itself runs meanwhile, turn by turn: a noisy machine slows both alike."""
+    return median(run.ms / other.ms for run, other in zip(runs, python, strict=True))
+
+
 def print_target(what: str, found: float, limit: float, unit: str) -> None:
     """One line: what was found, the limit, and whether it holds."""
     verdict = "reached" if found <= limit else "MISSED"
-    print(f"  {what}: {found:.0f} {unit}, at most {limit}: {verdict}")
+    print(f"  {what}: {found:.1f} {unit}, at most {limit}: {verdict}")
 
 
 def spread(runs: list[Run]) -> str:

@@ -123,7 +123,7 @@ def measure(folder: Path, runs: int) -> None:
     """Run all cases and print the report."""
     (folder / "project").mkdir()
     make_site(folder / "site")
-    make_job(folder / "project", 101, "3.1", 100)
+    make_job(folder / "project", 101, "3.0", 100)
     program(folder / "bin" / "apptainer", RANKS)
     program(folder / "bin" / "nvidia-smi", NVIDIA_SMI)
     scripts = {mps: render(folder, mps) for mps in (True, False)}

@@ -25,7 +25,7 @@ from types import FrameType
 import mrcfile
 import numpy as np
 from demo_particles import make_particles, run_to_end
-from PIL import Image
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -320,10 +320,12 @@ def draw_central_slice(map_file: Path, picture: Path) -> None:
     with mrcfile.open(map_file, mode="r") as file:
         density = file.data[file.data.shape[0] // 2]
     low, high = np.percentile(density, (1, 99.5))
-    grey = np.clip((density - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    figure = Figure(figsize=(SLICE_SIZE / 100, SLICE_SIZE / 100))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
     # MRC's first row is at the bottom.
-    image = Image.fromarray(grey[::-1])
-    image.resize((SLICE_SIZE, SLICE_SIZE), Image.Resampling.BICUBIC).save(picture)
+    axes.imshow(density, "gray", vmin=low, vmax=high, origin="lower", interpolation="bicubic")
+    figure.savefig(picture, dpi=100)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..gpu.fit import Answer, Question
+    from ..gpu.fit import Answer
+    from ..memory.card import Card
 
 __all__ = ["gpu_app"]
 
@@ -34,71 +34,54 @@ class Model(StrEnum):
 
 @gpu_app.command("fit")
 def fit(
-    box: Annotated[int, typer.Option(min=2, help="Box size in pixels.")],
+    refinement: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[JOB | COMMAND]",
+            help=(
+                "A job's folder or its run_submit.script; or a relion_refine command line, as one "
+                "quoted text or as words after --. Default: Refine3D as in RELION's window."
+            ),
+        ),
+    ] = None,
     gpu_memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Memory of one GPU, e.g. 24G.")
     ] = "",
-    classes: Annotated[int, typer.Option("--classes", "--K", min=1, help="References.")] = 1,
-    bodies: Annotated[int, typer.Option(min=1, help="Bodies of a multi-body refinement.")] = 1,
-    overlaps: Annotated[
+    box: Annotated[
         int | None,
-        typer.Option(min=0, help="Projectors for overlapping bodies. Default: all pairs."),
+        typer.Option(
+            min=2,
+            metavar="PIXELS",
+            help="Box size, in place of the particles' own. Needed if they cannot be read.",
+        ),
     ] = None,
-    dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the references: 2 or 3.")] = 3,
-    pad: Annotated[float, typer.Option(min=1, max=8, help="RELION's padding factor.")] = 2,
-    threads: Annotated[int, typer.Option("--threads", "--j", min=1, help="Per rank.")] = 4,
-    free_gpu_memory: Annotated[
-        float, typer.Option(min=0, help="In MB, as RELION's option; per rank.")
-    ] = 0,
-    gradient: Annotated[
-        bool, typer.Option("--gradient", "--grad", help="VDAM, as in InitialModel.")
-    ] = False,
-    auto_refine: Annotated[
-        bool, typer.Option("--auto-refine", help="Sampling is refined as in Refine3D.")
-    ] = False,
-    skip_align: Annotated[
-        bool, typer.Option("--skip-align", help="Poses stay as they are: no GPU but for Blush.")
-    ] = False,
-    blush: Annotated[bool, typer.Option("--blush", help="RELION 5's regularisation.")] = False,
-    subtomograms: Annotated[
-        bool, typer.Option("--subtomograms", help="Particles are volumes.")
-    ] = False,
-    healpix_order: Annotated[
-        int,
-        typer.Option(min=0, max=10, help="2: 7.5 degrees in RELION's window."),
-    ] = 2,
-    auto_local_healpix_order: Annotated[
-        int, typer.Option(min=0, max=10, help="From which an auto-refinement searches locally.")
-    ] = 4,
-    psi_step: Annotated[
-        float, typer.Option(help="In-plane sampling in degrees; RELION's default below 0.")
-    ] = -1,
-    offset_range: Annotated[
-        float, typer.Option(min=0, help="Largest shift that is tried, in pixels.")
-    ] = 5,
-    offset_step: Annotated[float, typer.Option(min=0.1, help="Sampling of shifts, in pixels.")] = 2,
-    sym: Annotated[str, typer.Option(metavar="GROUP", help="Point group.")] = "C1",
-    maxsig: Annotated[int, typer.Option(min=0, help="Most significant poses; 0: all.")] = 0,
-    relion: Annotated[
-        str, typer.Option(metavar="VERSION", help="E.g. 5.0; without one, the hungriest.")
-    ] = "",
-    model: Annotated[Model, typer.Option(help="Which arithmetic counts the ranks.")] = Model.relion,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Per rank. Default: the command's --j, or 1."),
+    ] = None,
     mps: Annotated[
         bool, typer.Option("--mps/--no-mps", help="Whether ranks share the GPU through MPS.")
     ] = True,
+    relion: Annotated[
+        str,
+        typer.Option(metavar="VERSION", help="E.g. 5.0. Default: the one that needs most memory."),
+    ] = "",
+    model: Annotated[Model, typer.Option(help="Which arithmetic counts the ranks.")] = Model.relion,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw ranks per GPU by box size, as a PNG."),
+        typer.Option(metavar="FILE", help="Draw ranks per GPU by box size: .png, .svg or .pdf."),
     ] = None,
 ) -> int:
     """Say how many ranks of a refinement share a GPU.
 
-    And what one of them takes there. Options are named as RELION's.
+    And what one of them takes there. The refinement is read as the dispatcher reads a job.
     """
     from ..config.site import load_site
     from ..errors import ConfigError
-    from ..gpu.fit import Question, answer, refinement
+    from ..gpu.asked import asked, sized
+    from ..gpu.fit import answer
+    from ..memory.card import Card
     from ..relion.version import major_minor
     from ..units import bytes_of
 
@@ -108,107 +91,102 @@ def fit(
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
         raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
-    finest = max(healpix_order, auto_local_healpix_order - 1) if auto_refine else healpix_order
-
-    def question(size: int, card: int | None) -> Question:
-        return Question(
-            refinement=refinement(
-                size,
-                dimensions=dimensions,
-                classes=classes,
-                bodies=bodies,
-                overlaps=overlaps,
-                padding=pad,
-                gradient=gradient,
-                auto_refine=auto_refine,
-                skip_align=skip_align,
-                blush=blush,
-                subtomograms=subtomograms,
-                healpix_order=healpix_order,
-                finest_order=finest,
-                psi_step=psi_step,
-                offset_range=offset_range,
-                offset_step=offset_step,
-                symmetry=sym,
-                maxsig=maxsig,
-            ),
-            gpu_bytes=card,
-            threads=threads,
-            free_gpu_memory=free_gpu_memory,
-            relion_version=version,
-            mps=mps,
-            model=model.value,
-            hardware=constants,
-        )
-
-    constants = load_site().gpu_constants
-    asked = question(box, gpu_bytes)
-    found = answer(asked)
+    found = sized(asked(refinement or []), box)
+    threads = threads or found.threads
+    card = Card(
+        gpu_bytes=gpu_bytes,
+        refinement=found.refinement,
+        memory_model=model.value,
+        free_gpu_memory=found.free_gpu_memory,
+        relion_version=version,
+        mps=mps,
+        hardware=load_site().gpu_constants,
+    )
+    answered = answer(card, threads)
     if plot:
-        _plot(plot, question, asked)
+        _plot(plot, card, threads)
     if as_json:
-        print(json.dumps(found.as_json(), indent=2))
+        asked_for = {
+            "box_size": found.refinement.box,
+            "box_size_source": found.refinement.source,
+            "threads": threads,
+            "assumed": list(found.assumed),
+        }
+        print(json.dumps({**asked_for, **answered.as_json()}, indent=2))
     else:
-        print("\n".join(_sentences(asked, found)))
+        print("\n".join([*found.assumed, *_sentences(card, threads, answered)]))
         if plot:
             print(f"Drawn: {plot}")
     return 0
 
 
-def _plot(path: Path, question: Callable[[int, int], Question], asked: Question) -> None:
+def _plot(path: Path, card: Card, threads: int) -> None:
+    from dataclasses import replace
+
     from ..errors import ConfigError
     from ..gpu.fit import answer
     from ..gpu.plot import draw
     from ..gpu.table import CARDS
+    from ..units import count
 
-    shape = asked.refinement
-    what = f"{shape.bodies} bodies" if shape.bodies > 1 else f"{shape.classes} class"
-    what += "es" if shape.classes > 1 else ""
-    boxes = range(64, 1001, 8)
-    if not answer(asked).bytes_per_rank:
+    shape = card.refinement
+    assert shape is not None
+    if not answer(card, threads).bytes_per_rank:
         raise ConfigError("There is nothing to draw: without alignment RELION uses no GPU memory.")
+
+    def ranks(gigabytes: int, box: int) -> int:
+        other = replace(shape, box=box, image_box=box)
+        asked = card._replace(gpu_bytes=gigabytes << 30, refinement=other)
+        return answer(asked, threads).ranks_per_gpu or 0
+
+    boxes = range(64, 1001, 8)
+    objects = count(shape.bodies, "body") if shape.bodies > 1 else count(shape.classes, "class")
     draw(
         path,
-        f"Ranks per GPU by the {asked.model} model: {what} in {shape.dimensions}D, "
-        f"padding {shape.padding:g}, {asked.threads} threads per rank",
+        f"Ranks per GPU by the {card.memory_model} model: {objects} in {shape.dimensions}D, "
+        f"padding {shape.padding:g}, {count(threads, 'thread')} per rank",
         boxes,
-        {
-            f"{card} GB": [answer(question(box, card * 2**30)).ranks_per_gpu or 0 for box in boxes]
-            for card in CARDS
-        },
+        {f"{each} GB": [ranks(each, box) for box in boxes] for each in CARDS},
     )
 
 
-def _sentences(asked: Question, found: Answer) -> list[str]:
+def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     """The answer for people; sizes in GB of 10^9 bytes."""
-    shape = asked.refinement
+    from ..memory.card import described
+    from ..units import count
+
+    shape = card.refinement
+    assert shape is not None
 
     def gb(size: int) -> str:
         return f"{size / 1e9:7.2f} GB"
 
-    lines = [f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}"]
-    if asked.model == "relion":
+    lines = [f"{described(shape)}, {count(threads, 'thread')} per rank", ""]
+    if found.model == "fmi":
+        lines.append(f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}")
+    elif shape.skips_alignment:
+        lines.append("RELION uses no GPU when alignment is skipped, Blush excepted.")
+    else:
         lines += [
+            f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}",
             f"the same on the GPU            {gb(found.allocated_bytes_per_rank)}",
-            f"working pool of {asked.threads:3} threads    {gb(found.pool_bytes_per_rank)}",
+            f"working pool of {threads:3} threads    {gb(found.pool_bytes_per_rank)}",
         ]
-        if shape.skips_alignment:
-            lines = ["RELION uses no GPU when alignment is skipped, Blush excepted."]
-    lines.append(f"one rank by the {asked.model:6} model   {gb(found.bytes_per_rank)}")
+    lines.append(f"one rank by the {found.model:6} model   {gb(found.bytes_per_rank)}")
     if found.usable_bytes is None:
         return lines
     lines.append(f"usable of the GPU              {gb(found.usable_bytes)}")
     most = "no limit" if found.ranks_per_gpu is None else str(found.ranks_per_gpu)
     lines.append(f"ranks per GPU: {most}")
+    least = gb(found.least_bytes_per_rank).strip()
     if found.small_pool:
         lines.append(
-            f"RELION can make do with {gb(found.least_bytes_per_rank).strip()}, so one may run, "
-            "with a smaller pool than it likes: --pad 1, --maxsig or fewer threads help."
+            f"RELION can run with {least}, so one rank is started, with less working memory than "
+            "recommended. To give it more: --pad 1, --maxsig or fewer threads."
         )
-    elif asked.model == "relion" and found.ranks_per_gpu == 0:
+    elif found.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
-            f"It needs {gb(found.least_bytes_per_rank).strip()} at the very least: --pad 1, fewer "
-            "classes or a larger GPU."
+            f"One rank needs {least} at the very least. Use --pad 1, fewer classes or a larger GPU."
         )
     return lines
 
@@ -232,14 +210,14 @@ def table(
 def calibrate(
     device: Annotated[int, typer.Option(min=0, help="Index of the GPU.")] = 0,
     larger: Annotated[
-        bool, typer.Option("--larger", help="Keep what site.json has where that is larger.")
+        bool, typer.Option("--larger", help="Keep values of site.json that are larger.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, but write nothing.")] = False,
 ) -> int:
-    """Measure this node's GPU, and write that to site.json.
+    """Measure this node's GPU, and write its constants to site.json.
 
     Run it on a node whose GPU nobody uses. Sites with several kinds of cards run it on one of
-    each, from the second on with --larger.
+    each, and with --larger from the second one on.
     """
     from ..gpu.calibration import calibrate as measured
     from ..gpu.calibration import write
@@ -256,5 +234,5 @@ def calibrate(
     for change in changes:
         print(f"changed: {change}")
     if not changes:
-        print("site.json says so already: nothing was changed.")
+        print("site.json has these values already: nothing was changed.")
     return 0

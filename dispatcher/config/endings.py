@@ -60,10 +60,12 @@ def load_endings() -> dict[str, Ending]:
         added = read_json(own)
         new = {name: entry for name, entry in added.items() if name not in content}
         content = {**new, **merge(content, added)}
-    endings = load(_Endings, {"endings": content}, str(path), _place).endings
-    for name, ending in endings.items():
-        _check(ending, Where(path, entry=f'ending "{name}"'))
-    return endings
+
+    def check(found: _Endings) -> None:
+        for name, ending in found.endings.items():
+            _check(ending, Where(path, entry=f'ending "{name}"'))
+
+    return load(_Endings, {"endings": content}, str(path), _place, check).endings
 
 
 def _place(steps: object) -> str:

@@ -129,10 +129,12 @@ def load_job_types(path: Path) -> JobTypes:
     for entry in content.values():
         if isinstance(entry, dict):
             entry.update({key: [entry[key]] for key in _LISTS if isinstance(entry.get(key), str)})
-    types = load(JobTypes, {"types": content}, str(path), _describe)
-    for name, job_type in types.types.items():
-        _check(name, job_type, types.types, job_type_place(path, name))
-    return types
+
+    def check(found: JobTypes) -> None:
+        for name, job_type in found.types.items():
+            _check(name, job_type, found.types, job_type_place(path, name))
+
+    return load(JobTypes, {"types": content}, str(path), _describe, check)
 
 
 def job_type_place(path: Path | str, name: str) -> Where:

@@ -1,31 +1,21 @@
-"""Loading the JSON files of a site: parsed, stripped of comments, checked, and remembered.
+"""Loading the JSON files of a site: parsed, stripped of comments, and checked.
 
-The checking is pydantic's, on plain frozen dataclasses. Importing pydantic takes half of the time
-that the hook may take as a whole, so a file that was found right is remembered by the digest of
-its text (and of the sizes and times of our own modules, whose defaults and rules are in what is
-remembered) and read back without it.
+The checking is pydantic's, on plain frozen dataclasses. What a file was checked to say is kept
+(`kept_configs`), for importing pydantic and checking take more time than the rest of the hook.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-import hashlib
 import json
-import os
-import pickle
 import re
 import stat
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
-from .. import __version__
-from ..errors import ConfigError, WriteError
-from ..host.atomic_files import write_atomically
-from ..host.private_folders import cache_folder
+from ..errors import ConfigError
+from .kept_configs import kept_or_checked
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -126,62 +116,31 @@ def load(
     content: dict[str, Any],
     where: str,
     describe: Callable[[Sequence[str]], str] = " → ".join,
+    check: Callable[[T], None] = lambda _: None,
 ) -> T:
     """Check `content` against the dataclass `kind` and return it as one.
 
     `where` names the file, and `describe` turns the steps to a key (``["types", "refine",
     "image"]``) into words; `where` is empty if these words name the file as well.
+    `check` raises ConfigError for what types alone do not tell; it looks at its argument only.
 
     Raises:
         ConfigError: naming `where`, the key, what was expected, and the nearest known name.
     """
-    remembered = _remembered(kind, content)
-    if remembered and remembered.is_file():
+
+    def checked() -> T:
+        from pydantic import TypeAdapter, ValidationError
+
         try:
-            loaded = pickle.loads(remembered.read_bytes())
-        except Exception:  # a file cut short or from another Python: make it again
-            loaded = None
-        if isinstance(loaded, kind):
-            return loaded
-    from pydantic import TypeAdapter, ValidationError
+            found = TypeAdapter(kind).validate_python(content)
+        except ValidationError as error:
+            known = sorted(_field_names(kind))
+            lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
+            raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+        check(found)
+        return found
 
-    try:
-        checked = TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        known = sorted(_field_names(kind))
-        lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
-        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
-    if remembered:
-        with contextlib.suppress(WriteError):
-            write_atomically(remembered, pickle.dumps(checked))
-    return checked
-
-
-def _remembered(kind: type[Any], content: dict[str, Any]) -> Path | None:
-    folder = cache_folder("configs")
-    if folder is None:
-        return None
-    key = json.dumps([__version__, sys.version, kind.__qualname__, _code(), content])
-    return folder / hashlib.sha256(key.encode()).hexdigest()
-
-
-@functools.cache
-def _code() -> list[tuple[str, int, int]]:
-    """Path, bytes and time of each module of this package: a dataclass has others' in it.
-
-    Not their text: reading all of it would take the time that remembering saves.
-    """
-    found = []
-    folders = [str(Path(__file__).parents[1])]
-    for folder in folders:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    state = entry.stat()
-                    found.append((entry.path, state.st_size, state.st_mtime_ns))
-                elif entry.name != "__pycache__" and entry.is_dir():
-                    folders.append(entry.path)
-    return sorted(found)
+    return kept_or_checked(kind, content, checked)
 
 
 def nearest(name: str, known: list[str]) -> str:

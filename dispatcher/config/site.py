@@ -164,12 +164,13 @@ def checked_site(own: dict[str, Any], path: Path) -> Site:
             return str(files.place(steps[1], steps[2:]))
         return str(Where(path, ".".join(steps)))
 
-    site = load(Site, content, "", place)
-    for name, scheduler in site.schedulers.items():
-        for key, mistake in mistakes(scheduler):
-            raise ConfigError(f"{files.place(name, key.split('.'))}{mistake}")
-    _check(site, Where(path))
-    return site
+    def check(site: Site) -> None:
+        for name, scheduler in site.schedulers.items():
+            for key, mistake in mistakes(scheduler):
+                raise ConfigError(f"{files.place(name, key.split('.'))}{mistake}")
+        _check(site, Where(path))
+
+    return load(Site, content, "", place, check)
 
 
 def _check(site: Site, where: Where) -> None:

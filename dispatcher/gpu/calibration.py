@@ -1,4 +1,4 @@
-"""Measuring the constants of a node's GPU, and writing them to the site's ``site.json``."""
+"""Measure the constants of a node's GPU, and write them to the site's ``site.json``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "gpu_constants"
 
 
 class Calibration(NamedTuple):
-    """What was measured: the card's name, its constants, and what could not be measured."""
+    """The card's name, its measured constants, and a sentence for each that was not measured."""
 
     card: str
     constants: dict[str, Any]
@@ -29,7 +29,7 @@ class Calibration(NamedTuple):
 def calibrate(device: int, library: str = LIBRARY, mps_program: str = PROGRAM) -> Calibration:
     """Measure the GPU with the index ``device`` on this node.
 
-    Not measured, and as they were: the pool's floor, Blush, and what drivers keep for themselves.
+    The pool's floor, Blush and the driver's own memory are not measured: they stay as they are.
 
     Raises:
         GpuError: there is no NVIDIA driver or GPU here, it is in use, or a measurement fails.
@@ -49,19 +49,19 @@ def calibrate(device: int, library: str = LIBRARY, mps_program: str = PROGRAM) -
 
 
 def _rounded(size: int) -> int:
-    """Up to whole megabytes of 10^6 bytes."""
+    """``size`` rounded up to whole megabytes of 10^6 bytes."""
     return -(-size // 1_000_000) * 1_000_000
 
 
 def write(constants: dict[str, Any], larger: bool = False) -> list[str]:
     """Put the constants into the site's ``site.json``; a sentence for each that changes.
 
-    Order and comments of the file stay. ``larger``: keep what the file has where that is larger,
-    for a site with several kinds of cards.
+    Order and comments of the file stay. ``larger``: a value of the file that is larger than the
+    measured one stays, for a site with several kinds of cards.
 
     Raises:
-        ConfigError: the file does not load, or would not afterwards.
-        WriteError: this user may not write it.
+        ConfigError: the file is wrong, or would be wrong afterwards.
+        WriteError: this user may not write the file.
     """
     path = site_folder() / "site.json"
     json_edit.check_folder(path, "site's configuration")
@@ -75,21 +75,24 @@ def write(constants: dict[str, Any], larger: bool = False) -> list[str]:
     ) as content:
         section = content.setdefault(KEY, {})
         for name, measured in constants.items():
-            value = list(measured) if isinstance(measured, tuple | list) else measured
+            value = _as_json(measured)
             before = section.get(name)
             if larger and before is not None:
-                both = isinstance(before, list) and isinstance(value, list)
-                value = (
-                    [max(p) for p in zip(before, value, strict=True)]
-                    if both
-                    else max(before, value)
-                )
+                value = _larger(before, value)
             if value == before:
                 continue
-            was = shipped[name] if before is None else before
-            was = list(was) if isinstance(was, tuple) else was
-            changes.append(
-                f"{name}: {value} (was {was}{'' if before is not None else ', as shipped'})"
-            )
+            was = f"{_as_json(shipped[name])}, as shipped" if before is None else before
+            changes.append(f"{name}: {value} (was {was})")
             section[name] = value
     return changes
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _larger(one: Any, other: Any) -> Any:
+    """The larger of two numbers, or of two lists the larger number at each place."""
+    if isinstance(one, list):
+        return [max(pair) for pair in zip(one, other, strict=True)]
+    return max(one, other)

@@ -1,4 +1,5 @@
-"""The few calls of NVIDIA's driver that tell what memory costs: libcuda by ctypes, no toolkit.
+"""The few calls of NVIDIA's driver that tell what memory costs: libcuda by ctypes, without CUDA's
+toolkit.
 
 Names and values are those of the CUDA driver API, which the driver keeps stable.
 """
@@ -43,16 +44,16 @@ class Context:
             self._cuda = ctypes.CDLL(library)
         except OSError as error:
             raise GpuError(
-                f"There is no NVIDIA driver here ({error}): run this on a node with a GPU, "
-                f"e.g. in a job that asks for one, on {os.uname().nodename} it cannot measure."
+                f"There is no NVIDIA driver on {os.uname().nodename} ({error}): run this on a node "
+                "with a GPU, e.g. in a job that asks for one."
             ) from error
         self._call("cuInit", c_uint(0))
         count = c_int()
         self._call("cuDeviceGetCount", byref(count))
         if not 0 <= device < count.value:
             raise GpuError(
-                f"There is no GPU {device} on {os.uname().nodename}, the driver sees {count.value}:"
-                " choose another with --device, or look at CUDA_VISIBLE_DEVICES."
+                f"There is no GPU {device} on {os.uname().nodename}; the driver sees "
+                f"{count.value}: choose another with --device, or look at CUDA_VISIBLE_DEVICES."
             )
         handle, context = c_int(), c_void_p()
         self._call("cuDeviceGet", byref(handle), c_int(device))
@@ -91,7 +92,7 @@ class Context:
         return pitch.value
 
     def buffer_bytes(self, size: int) -> int:
-        """Bytes that a buffer of ``size`` bytes takes from the free memory; it is kept."""
+        """Bytes that a buffer of ``size`` bytes takes from the free memory; the buffer stays."""
         before, _ = self.memory()
         self._call("cuMemAlloc_v2", byref(c_void_p()), c_size_t(size))
         return before - self.memory()[0]
@@ -105,5 +106,5 @@ class Context:
             what = (text.value or b"").decode(errors="replace") or "no description"
             raise GpuError(
                 f"The NVIDIA driver on {os.uname().nodename} answers {function} with error "
-                f"{status} ({what}): see that nvidia-smi works in the same job, then try again."
+                f"{status} ({what}): check that nvidia-smi works in the same job, and try again."
             )

@@ -1,6 +1,6 @@
-"""Measuring what a card takes: each measurement in a process of its own.
+"""Measure what a card takes: each measurement in a process of its own.
 
-A context stays until its process ends, and what it cost can be seen from another process only.
+A context stays until its process ends, and only another process can see what the context costs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["KERNELS", "main", "measure"]
 KERNELS = 100_000_000  # RELION's kernels and cuFFT's, which a bare context has not loaded
 PROBE = 512  # columns, rows and sections of the textures compared: 512 MiB
 SECONDS = 120  # for one measurement
-BUSY_PERCENT = 90  # less free memory than that: somebody else computes there
+BUSY_PERCENT = 90  # with less free memory than this, somebody else computes on the card
 
 
 def measure(
@@ -39,8 +39,8 @@ def measure(
             out, err = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             raise GpuError(
-                f"The GPU did not answer within {SECONDS} s when its {what} was to be measured: "
-                "see that nvidia-smi works in the same job, then try again."
+                f"The GPU did not answer within {SECONDS} s, while its {what} was measured: check "
+                "that nvidia-smi works in the same job, and try again."
             ) from None
     if process.returncode:
         last = err.strip().splitlines()[-1:] or [f"status {process.returncode}"]
@@ -53,7 +53,7 @@ def measure(
 def _process(
     arguments: list[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """This module's :func:`main` in a new Python, which is ended with the block."""
+    """This module's :func:`main` in a new Python process, which ends with the block."""
     start = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); "
         "from dispatcher.gpu.measurement import main; sys.exit(main(sys.argv[1:]))"
@@ -70,7 +70,7 @@ def _process(
     try:
         yield process
     finally:
-        with contextlib.suppress(OSError):  # one that holds a context waits for this
+        with contextlib.suppress(OSError):  # a process that holds a context waits for this
             if process.stdin:
                 process.stdin.close()
         try:
@@ -84,7 +84,7 @@ def _process(
 
 
 def main(arguments: list[str]) -> int:
-    """One measurement: ``WHAT DEVICE LIBRARY``; prints JSON, or a sentence on standard error."""
+    """Measure once (``WHAT DEVICE LIBRARY``); print JSON, or a sentence on standard error."""
     what, device, library = arguments
     try:
         context = Context(int(device), library)
@@ -109,7 +109,7 @@ def _measured(what: str, context: Context, device: int, library: str) -> dict[st
     if free * 100 < total * BUSY_PERCENT:
         raise GpuError(
             f"The GPU {context.name} is in use: {free / 1e9:.1f} of {total / 1e9:.1f} GB are free. "
-            "Measure on one that nobody else computes on."
+            "Measure a GPU on which nobody else computes."
         )
     return {
         "name": context.name,
@@ -119,7 +119,7 @@ def _measured(what: str, context: Context, device: int, library: str) -> dict[st
 
 
 def _cost_of_another(context: Context, device: int, library: str) -> int:
-    """Bytes that another process's context takes, seen from this one."""
+    """Bytes that the context of another process takes, seen from this process."""
     before, _ = context.memory()
     with _process(["hold", str(device), library]) as other:
         assert other.stdout
@@ -129,9 +129,9 @@ def _cost_of_another(context: Context, device: int, library: str) -> int:
 
 
 def texture_tile(context: Context) -> tuple[int, int, int]:
-    """Columns, rows and sections to whose multiples 3D textures are rounded up.
+    """Columns, rows and sections of the tiles that 3D textures consist of.
 
-    One more than a multiple in one direction takes a whole tile more there.
+    A texture with one column more than a multiple of the tile's takes a whole tile more.
     """
     whole = context.texture_bytes(PROBE, PROBE, PROBE)
     area = 4 * PROBE * PROBE

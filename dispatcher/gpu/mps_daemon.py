@@ -1,4 +1,4 @@
-"""An MPS daemon for one measurement, with folders of its own, stopped by them again."""
+"""Run an MPS daemon for one measurement, in folders of its own, and stop it again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SECONDS = 20  # until the daemon answers, and until it is gone
 def mps_daemon(program: str = PROGRAM) -> Iterator[dict[str, str]]:
     """Run a control daemon while the block runs; yields the environment of its clients.
 
-    Its pipe folder is new and private, so nobody else's daemon is touched.
+    Its pipe folder is new and private, so the daemons of other users and jobs are left alone.
 
     Raises:
         GpuError: there is no such program, or the daemon does not start or stop.
     """
     if shutil.which(program) is None:
         raise GpuError(
-            f"There is no {program} on this node, so contexts cannot be measured with MPS."
+            f"There is no {program} on this node, so a context under MPS was not measured."
         )
     # Short: the daemon's socket has a path of at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="relion-mps-", dir="/tmp"))
@@ -70,7 +70,9 @@ def mps_daemon(program: str = PROGRAM) -> Iterator[dict[str, str]]:
             gone = _within(lambda: not control("get_server_list"))
         shutil.rmtree(folder, ignore_errors=True)
     if not gone:
-        raise GpuError(f"The {program} started for the measurement does not end: end it by hand.")
+        raise GpuError(
+            f"The {program} that was started for the measurement does not end: end it by hand."
+        )
 
 
 def _within(answer: Callable[[], bool]) -> bool:

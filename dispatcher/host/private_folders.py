@@ -1,6 +1,7 @@
-"""The user's cache folder: what can always be made again (validated configs, compiled templates).
+"""The user's cache folder: what can always be made again (checked configurations, digests).
 
-Python objects are read back from it, so it must belong to the user and be closed to others.
+The dispatcher believes what it reads there, so the folder must belong to the user and be closed to
+others. It holds data only, no code and no Python objects.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ data's offset and size.
 from __future__ import annotations
 
 import os
-import platform
 import stat
 import struct
 from pathlib import Path
@@ -58,7 +57,7 @@ class SifHeader(NamedTuple):
 
 def ours() -> str:
     """This machine's architecture, as Go names it."""
-    return _MACHINES.get(platform.machine(), platform.machine())
+    return _MACHINES.get(os.uname().machine, os.uname().machine)
 
 
 def _at_once(path: str, flags: int) -> int:

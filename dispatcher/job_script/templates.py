@@ -13,7 +13,6 @@ from typing import Any
 
 from jinja2 import (
     Environment,
-    FileSystemBytecodeCache,
     FileSystemLoader,
     StrictUndefined,
     TemplateSyntaxError,
@@ -23,7 +22,6 @@ from jinja2 import (
 from markupsafe import Markup
 
 from ..errors import TemplateError
-from ..host.private_folders import cache_folder
 from ..host.shell_words import quote
 
 __all__ = ["environment", "render"]
@@ -33,7 +31,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def environment(folders: Sequence[Path]) -> Environment:
     """A Jinja environment that quotes for the shell and knows our filters."""
-    cache = cache_folder("templates")
     env = Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,
@@ -42,7 +39,7 @@ def environment(folders: Sequence[Path]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
+        optimized=False,  # each template is rendered once: optimising takes longer than it saves
     )
     env.filters.update(words=_words, lines=_lines, comment=_comment, directive=_directive)
     return env

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..relion import star
 from . import body_masks, input_images
-from .input_images import is_true, number, whole_number
+from .input_images import Images, is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
 from .refinement import Refinement
 
@@ -22,13 +22,17 @@ __all__ = ["refinement_of"]
 
 
 def refinement_of(
-    options: Options, project: Path, job_options: Mapping[str, str] | None = None
+    options: Options,
+    project: Path,
+    job_options: Mapping[str, str] | None = None,
+    stand_in: Images | None = None,
 ) -> Refinement:
     """Size up the relion_refine command with ``options``, run in the folder ``project``.
 
     ``--continue`` leads to the model file, ``--i`` or ``--ios`` to the particles; a command that
-    names none of them is looked up in job.star (``job_options``). Raises InputError, naming the
-    file and what to do, when an input is missing, damaged or holds no particles.
+    names none of them is looked up in job.star (``job_options``). ``stand_in`` takes the place of
+    particles that cannot be read. Raises InputError, naming the file and what to do, when an input
+    is missing, damaged or holds no particles.
     """
     optimiser, tomo_set, particles = (_named(options, name) for name in ("continue", "ios", "i"))
     reference = _named(options, "ref")
@@ -39,9 +43,18 @@ def refinement_of(
         reference = reference or _given(job_options.get("fn_ref"))
     if optimiser or "continue" in options:
         return _continued(options, project, optimiser)
-    if tomo_set or particles:
-        particles = particles or input_images.particles_of_tomo_set(tomo_set, project)
-        return _started(options, project, particles, reference, tomo=bool(tomo_set))
+    if tomo_set or particles or stand_in:
+        images = Images()
+        try:
+            particles = particles or input_images.particles_of_tomo_set(tomo_set, project)
+            images = input_images.particle_images(particles, project)
+        except InputError:
+            if stand_in is None:
+                raise
+        if stand_in and not images.box:
+            images = stand_in
+        references = input_images.reference_images(reference, project)
+        return _started(options, particles, images, references, tomo=bool(tomo_set))
     raise InputError(
         "relion_refine is given no particles (--i, --ios or --continue); "
         "choose the input images in RELION's window."
@@ -49,11 +62,9 @@ def refinement_of(
 
 
 def _started(
-    options: Options, project: Path, particles: str, reference: str, tomo: bool
+    options: Options, particles: str, images: Images, references: Images, tomo: bool
 ) -> Refinement:
     """The refinement of a run from scratch (``MlModel::initialiseFromImages``, ml_model.cpp)."""
-    images = input_images.particle_images(particles, project)
-    references = input_images.reference_images(reference, project)
     sized = images if images.box else references
     if not sized.box:
         raise InputError(

@@ -22,7 +22,9 @@ PINS = {
 
 def test_the_pins_are_those_of_pyproject() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = (pyproject["project"]["dependencies"], pyproject["build-system"]["requires"])
+    project = pyproject["project"]
+    libraries = project["dependencies"] + project["optional-dependencies"]["plot"]
+    wanted = (libraries, pyproject["build-system"]["requires"])
 
     for file, requirements in zip(FILES, wanted, strict=True):
         for requirement in requirements:

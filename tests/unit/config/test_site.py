@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,63 +63,6 @@ def test_mistakes_in_site_json_are_named(
 )
 def test_sizes(size: int | str, expected: int) -> None:
     assert bytes_of(size, "here") == expected
-
-
-def test_a_remembered_config_is_checked_again_when_it_changes(site: WriteSite) -> None:
-    site("site.json", {"mps": False})
-    assert load_site().mps is False
-    assert load_site().mps is False
-    site("site.json", {"mps": "perhaps"})
-
-    with pytest.raises(ConfigError):
-        load_site()
-
-
-def test_a_remembered_config_is_made_again_by_other_code(site: WriteSite, tmp_path: Path) -> None:
-    """The default of a module that site.py imports is changed in a copy of the code."""
-    site("site.json", {"mps": False})
-    root = Path(__file__).parents[3]
-    for part in ("dispatcher", "config"):
-        shutil.copytree(root / part, tmp_path / "copy" / part)
-    ask = "from dispatcher.config.site import load_site; print(load_site().gpu_constants.context)"
-    constants = tmp_path / "copy" / "dispatcher" / "config" / "gpu_constants.py"
-
-    def answer() -> str:
-        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        return subprocess.check_output(
-            [sys.executable, "-B", "-c", ask], cwd=tmp_path / "copy", env=environment, text=True
-        ).strip()
-
-    assert answer() == answer() == "500000000"
-    source = constants.read_text()
-    assert "context: int = 500_000_000" in source
-    constants.write_text(source.replace("context: int = 500_000_000", "context: int = 400_000_000"))
-    assert answer() == "400000000"
-
-
-def test_a_damaged_memory_of_a_config_is_made_again(
-    site: WriteSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    site("site.json", {"mps": False})
-    load_site()
-    for path in (tmp_path / "cache" / "relion-dispatch" / "configs").iterdir():
-        path.write_bytes(b"damaged")
-
-    assert load_site().mps is False
-
-
-def test_a_cache_that_others_could_write_is_not_read(
-    tmp_path: Path, site: WriteSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = tmp_path / "cache" / "relion-dispatch" / "configs"
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-
-    load_site()
-
-    assert list(folder.iterdir()) == []
 
 
 def link_to_nothing(path: Path) -> None:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
 from dispatcher.cli import main
 from dispatcher.config.gpu_constants import HardwareConstants
 from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
 from dispatcher.gpu import calibration
+from dispatcher.gpu.asked import asked, sized
 from dispatcher.gpu.calibration import write
-from dispatcher.gpu.fit import Question, answer, refinement
+from dispatcher.gpu.fit import answer
+from dispatcher.gpu.plot import COLOURS
 from dispatcher.gpu.table import BOXES, CARDS
+from dispatcher.memory.card import Card
+from dispatcher.memory.read_refinement import refinement_of
+from dispatcher.relion.submission import read_submission
 
 ROOT = Path(__file__).parents[3]
 GPU = 24 * 2**30
 Run = Callable[..., str]
+
+
+REFINE3D = "relion_refine --auto_refine --ref map.mrc --pad 2 --zero_mask --offset_range 5"
+CLASS3D = "relion_refine --K 4 --ref map.mrc --pad 2 --zero_mask --offset_range 5"
 
 
 @pytest.fixture
@@ -28,15 +40,33 @@ def gpu(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run ``relion-dispatch gpu`` with these words; what it prints."""
 
     def run(line: str, status: int = 0) -> str:
-        assert main(["gpu", *line.split()]) == status
+        assert main(["gpu", *shlex.split(line)]) == status
         printed = capsys.readouterr()
         return printed.err if status else printed.out
 
     return run
 
 
-def test_fit_answers_programs(gpu: Run) -> None:
-    found = json.loads(gpu("fit --box 400 --classes 4 --pad 2 --gpu-memory 80G --json"))
+@pytest.fixture
+def fit(gpu: Run) -> Callable[..., dict[str, Any]]:
+    """The JSON of ``gpu fit`` for a command line without particles, in an empty folder."""
+
+    def run(command: str, options: str = "--box 256 --gpu-memory 24G") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(gpu(f"fit --json {options} -- {command}"))
+        return found
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run in a folder without particles and references."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+
+
+def test_fit_answers_programs(fit: Callable[..., dict[str, Any]]) -> None:
+    found = fit(f"{CLASS3D} --j 4", "--box 400 --gpu-memory 80G")
 
     assert found["model"] == "relion"
     assert found["fixed_bytes_per_rank"] == 4 * 20 * 803 * 803 * 402
@@ -49,71 +79,147 @@ def test_fit_answers_programs(gpu: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fixed"),
+    ("command", "fixed"),
     [
-        ("--box 256 --gradient --pad 1", 32 * 259 * 259 * 130),
-        ("--box 256 --dimensions 2 --classes 200", 20 * 200 * 515 * 258),
-        ("--box 256 --bodies 3", (3 * 20 + 6 * 8) * 515 * 515 * 258),
-        ("--box 256 --bodies 3 --overlaps 2", (3 * 20 + 2 * 8) * 515 * 515 * 258),
-        ("--box 256 --skip-align", 0),
+        ("relion_refine --grad --denovo_3dref --pad 1", 32 * 259 * 259 * 130),
+        ("relion_refine --K 200", 20 * 200 * 515 * 258),
+        (f"{REFINE3D} --skip_align", 0),
     ],
 )
-def test_fit_knows_all_kinds_of_refinements(gpu: Run, arguments: str, fixed: int) -> None:
-    found = json.loads(gpu(f"fit {arguments} --gpu-memory 24G --json"))
-
-    assert found["fixed_bytes_per_rank"] == fixed
-
-
-def test_more_of_anything_takes_more(gpu: Run) -> None:
-    def needed(arguments: str) -> int:
-        found = json.loads(gpu(f"fit --box 256 --gpu-memory 141G --json {arguments}"))
-        return int(found["bytes_per_rank"])
-
-    plain = needed("--relion 5.0")
-    assert needed("--relion 4.0") > plain
-    assert needed("--relion 3.1") == needed("") == needed("--relion 4.0.2")
-    assert needed("--relion 5.0 --threads 8") > plain + 4 * 200_000_000
-    assert needed("--relion 5.0 --free-gpu-memory 700") == plain + 700_000_000
-    assert needed("--relion 5.0 --maxsig 100") < plain
-    assert needed("--relion 5.0 --auto-refine") > plain
-    assert needed("--relion 5.0 --sym D2") < plain
-    assert needed("--relion 5.0 --subtomograms") > plain
-    assert needed("--relion 5.0 --blush --threads 1") == 4_500_000_000
+def test_fit_knows_all_kinds_of_refinements(
+    fit: Callable[..., dict[str, Any]], command: str, fixed: int
+) -> None:
+    assert fit(command)["fixed_bytes_per_rank"] == fixed
 
 
-def test_fit_by_the_historic_formula(gpu: Run) -> None:
-    found = json.loads(gpu("fit --box 256 --gpu-memory 24G --json --model fmi"))
+@pytest.mark.parametrize(
+    ("options", "projectors"), [("", 3 * 20 + 6 * 8), ("--multibody_norm_overlap", 3 * 20)]
+)
+def test_fit_reads_the_files_of_a_continued_run(
+    fit: Callable[..., dict[str, Any]],
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    projectors: int,
+) -> None:
+    monkeypatch.chdir(project)
+    command = "relion_refine --continue Refine3D/job011/run_optimiser.star"
+    found = fit(f"{command} --multibody_masks bodies.star {options}", "--gpu-memory 24G")
+
+    assert found["fixed_bytes_per_rank"] == projectors * 515 * 515 * 258
+    assert found["assumed"] == []
+
+
+def test_more_of_anything_takes_more(fit: Callable[..., dict[str, Any]]) -> None:
+    def needed(options: str, command: str = "relion_refine --ref map.mrc --zero_mask") -> int:
+        own, _, ours = options.partition("|")
+        return int(fit(f"{command} {own}", f"--box 256 --gpu-memory 141G {ours}")["bytes_per_rank"])
+
+    plain = needed("--j 4 | --relion 5.0")
+    assert needed("--j 4 | --relion 4.0") > plain
+    assert needed("--j 4 | --relion 3.1") == needed("--j 4 |") == needed("--j 4| --relion 4.0.2")
+    assert needed("--j 8 | --relion 5.0") > plain + 4 * 200_000_000
+    assert needed("| --relion 5.0 --threads 4") == plain
+    assert needed("--j 8 | --relion 5.0 --threads 4") == plain
+    assert needed("--j 4 --free_gpu_memory 700 | --relion 5.0") == plain + 700_000_000
+    assert needed("--j 4 --maxsig 100 | --relion 5.0") < plain
+    assert needed("--j 4 --auto_refine | --relion 5.0") > plain
+    assert needed("--j 4 --sym D2 | --relion 5.0") < plain
+    assert needed("--j 4 --ios set.star | --relion 5.0") > plain
+    assert needed("--blush | --relion 5.0") == 4_500_000_000
+
+
+def test_fit_by_the_historic_formula(fit: Callable[..., dict[str, Any]]) -> None:
+    found = fit(REFINE3D, "--box 256 --gpu-memory 24G --model fmi")
 
     assert (found["model"], found["bytes_per_rank"]) == ("fmi", 84 * 256**3 * 2)
     assert found["ranks_per_gpu"] == 9
 
 
 def test_fit_answers_people(gpu: Run) -> None:
-    text = gpu("fit --box 256 --auto-refine --gpu-memory 24G --relion 5.0")
+    text = gpu(f"fit --box 256 --gpu-memory 24G --relion 5.0 -- {REFINE3D} --j 4")
+    assert "box 256 pixels from --box, padding 2, 1 class in 3D, 4 threads per rank" in text
     assert "fixed part, as RELION counts      1.37 GB" in text
     assert "ranks per GPU: 5" in text
-    assert "so one may run, with a smaller pool" in gpu(
-        "fit --box 400 --classes 4 --gpu-memory 24G"
+    assert "so one rank is started, with less working memory" in gpu(
+        f"fit --box 400 --gpu-memory 24G -- {CLASS3D} --j 4"
     )
-    assert "44.48 GB at the very least" in gpu("fit --box 800 --gpu-memory 24G")
+    assert "44.48 GB at the very least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
 
 
-def test_skipped_alignment_is_no_limit(gpu: Run, tmp_path: Path) -> None:
-    skipped = "fit --box 800 --gpu-memory 24G --skip-align"
-    text = gpu(skipped)
+def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: Callable[[str], Path]) -> None:
+    script = corpus_job("relion-5.0.1/Refine3D_job011")
+    submission, project = read_submission(script)
+    planned = refinement_of(submission.main, project)
+
+    for named in (script, script.parent):
+        found = json.loads(gpu(f"fit {named} --gpu-memory 24G --json"))
+        assert (found["box_size"], found["box_size_source"]) == (planned.box, planned.source)
+        assert found["threads"] == 4
+        assert found["assumed"] == []
+        assert sized(asked([str(named)])).refinement == planned
+
+
+def test_a_quoted_command_line_is_what_its_words_are(gpu: Run) -> None:
+    long = "--norm " * 40  # longer than a file's name may be
+    quoted = gpu(
+        f"fit --box 256 --gpu-memory 24G '`which relion_refine_mpi` --K 50 {long} --gpu \"\"'"
+    )
+
+    assert quoted == gpu(f"fit --box 256 --gpu-memory 24G -- relion_refine --K 50 {long} --gpu ''")
+
+
+def test_a_box_that_is_given_goes_before_that_of_the_files(
+    gpu: Run, corpus_job: Callable[[str], Path]
+) -> None:
+    job = corpus_job("relion-5.0.1/Refine3D_job011").parent
+    found = json.loads(gpu(f"fit {job} --box 400 --gpu-memory 24G --json"))
+
+    assert (found["box_size"], found["box_size_source"], found["assumed"]) == (400, "--box", [])
+
+
+def test_what_stands_in_for_missing_files_is_said(
+    gpu: Run, fit: Callable[..., dict[str, Any]]
+) -> None:
+    assert fit("relion_refine --i gone.star --K 50")["assumed"] == [
+        "No particles can be read here: they are taken to be 2D images of 256 pixels (--box), and "
+        "references to be 2D."
+    ]
+    assert "2D stacks of tilt series" in fit("relion_refine --ios gone.star")["assumed"][0]
+    text = gpu("fit --box 256 --gpu-memory 24G")
+    assert "No refinement is named: this is Refine3D with the defaults of RELION's window." in text
+    assert "1 class in 3D, 1 thread per rank" in text
+
+
+def test_skipped_alignment_is_no_limit(
+    gpu: Run, fit: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    skipped = f"{REFINE3D} --skip_align"
+    options = "--box 800 --gpu-memory 24G"
+    text = gpu(f"fit {options} -- {skipped}")
     assert "uses no GPU" in text
     assert "ranks per GPU: no limit" in text
-    assert json.loads(gpu(f"{skipped} --json"))["ranks_per_gpu"] is None
-    assert json.loads(gpu(f"{skipped} --blush --json"))["ranks_per_gpu"] == 6
-    assert "nothing to draw" in gpu(f"{skipped} --plot {tmp_path}/ranks.png", status=1)
+    assert fit(skipped, options)["ranks_per_gpu"] is None
+    assert fit(f"{skipped} --blush --j 4", options)["ranks_per_gpu"] == 6
+    picture = f"fit {options} --plot {tmp_path}/ranks.png -- {skipped}"
+    assert "nothing to draw" in gpu(picture, status=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ("--box 256", "Give the memory of one GPU"),
+        ("--gpu-memory 24G", "To go on without the particles, give their box size: --box"),
         ("--box 256 --gpu-memory much", '--gpu-memory: expected bytes or a size like "32G"'),
         ("--box 256 --gpu-memory 24G --relion new", "--relion new is no version"),
+        ("--gpu-memory 24G ''", "The refinement is an empty text"),
+        ("--gpu-memory 24G Class2D/job8", "Class2D/job8 is no refinement: give a job of relion_"),
+        ("--gpu-memory 24G -- mpirun relion_refine", "a command line that begins with relion_ref"),
+        ("--gpu-memory 24G .", "run_submit.script cannot be read"),
+        ("--gpu-memory 24G -- relion_refine --i gone.star", "gone.star cannot be read"),
+        ("--gpu-memory 24G -- relion_refine --i gone.star --pad x", "The padding factor (--pad)"),
+        ("--gpu-memory 24G --box 99 -- relion_refine --continue x.star", "x.star cannot be read"),
+        ("--gpu-memory 24G --box 99 -- relion_refine --j many", "--j is 'many'"),
     ],
 )
 def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
@@ -122,19 +228,22 @@ def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
 
 def test_one_rank_alone_needs_no_mps() -> None:
     hardware = HardwareConstants(context=10**9, context_mps=10**8)
-    asked = Question(refinement=refinement(256), gpu_bytes=GPU, hardware=hardware)
-    several = answer(asked)
+    asked_for = sized(asked([]), 256).refinement
+    card = Card(GPU, asked_for, mps=True, hardware=hardware)
+    several = answer(card, 4)
     assert several.ranks_per_gpu and several.ranks_per_gpu > 1
     room = (several.bytes_per_rank + 10**8) * 100 // 97
-    alone = answer(Question(refinement=refinement(256), gpu_bytes=room, hardware=hardware))
+    alone = answer(card._replace(gpu_bytes=room), 4)
     assert alone.bytes_per_rank == several.bytes_per_rank + 9 * 10**8
     assert (alone.ranks_per_gpu, alone.small_pool) == (1, True)
 
 
-def test_constants_of_the_site_count(gpu: Run, site: Callable[..., Path]) -> None:
-    before = json.loads(gpu("fit --box 256 --gpu-memory 24G --json"))
+def test_constants_of_the_site_count(
+    fit: Callable[..., dict[str, Any]], site: Callable[..., Path]
+) -> None:
+    before = fit(REFINE3D)
     site("site.json", {"gpu_constants": {"context_mps": 300_000_000}})
-    after = json.loads(gpu("fit --box 256 --gpu-memory 24G --json"))
+    after = fit(REFINE3D)
 
     assert before["bytes_per_rank"] - after["bytes_per_rank"] == 200_000_000
 
@@ -149,27 +258,30 @@ def test_the_documentation_has_the_table_that_is_printed(gpu: Run) -> None:
 
 
 def test_the_picture_is_drawn(gpu: Run, tmp_path: Path) -> None:
-    from PIL import Image
-
     path = tmp_path / "ranks.png"
-    assert f"Drawn: {path}" in gpu(f"fit --box 256 --plot {path}")
-    with Image.open(path) as picture:
-        assert picture.size == (1100, 700)
-        colours = {colour for _, colour in picture.getcolors(10**6)}
-    assert len({(0x44, 0x77, 0xAA), (0xAA, 0x33, 0x77), (0x22, 0x88, 0x33)} & colours) == 3
-    assert "needs the ending .png" in gpu(f"fit --box 256 --plot {tmp_path}/ranks.odd", status=1)
+    assert f"Drawn: {path}" in gpu(f"fit --box 256 --plot {path} -- {REFINE3D} --j 4")
+    picture = imread(path)
+
+    assert picture.shape == (700, 1100, 4)
+    colours = {tuple(pixel) for row in (picture * 255).astype(int).tolist() for pixel in row}
+    drawn = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS[: len(CARDS)]]
+    assert {(*colour, 255) for colour in drawn} <= colours
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(gpu: Run, tmp_path: Path) -> None:
+    wrong = gpu(f"fit --box 256 --plot {tmp_path}/ranks.odd", status=1)
+    assert "needs the ending .png, .svg or .pdf" in wrong
     nowhere = gpu(f"fit --box 256 --plot {tmp_path}/no/ranks.png", status=1)
     assert "cannot be written (No such file or directory)" in nowhere
 
 
-def test_without_pillow_the_picture_is_refused(
+def test_without_matplotlib_the_picture_is_refused(
     gpu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
-    assert "--plot needs the library pillow" in gpu(
-        f"fit --box 9 --plot {tmp_path}/a.png", status=1
-    )
+    says = gpu(f"fit --box 9 --plot {tmp_path}/a.png", status=1)
+    assert "--plot needs the library matplotlib" in says
 
 
 def test_a_node_without_a_driver_is_not_measured(
@@ -183,7 +295,7 @@ def test_a_node_without_a_driver_is_not_measured(
     monkeypatch.setattr(calibration, "measure", without_driver)
     says = gpu("calibrate", status=1)
 
-    assert "There is no NVIDIA driver here" in says
+    assert "There is no NVIDIA driver on" in says
     assert "run this on a node with a GPU" in says
     assert not (tmp_path / "site" / "site.json").exists()
 

@@ -1,0 +1,78 @@
+"""Checked configurations, kept as JSON, so that the hook need not import pydantic and check them.
+
+What is kept is data, never Python objects. Its file is named by the digest of what was checked and
+of the dispatcher's code, because the code's defaults and rules are part of the result.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, is_dataclass
+from itertools import repeat
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..errors import WriteError
+from ..host.atomic_files import write_atomically
+from ..host.private_folders import cache_folder
+from .places import code_digest
+
+__all__ = ["kept_or_checked"]
+
+T = TypeVar("T")
+
+_hints = functools.cache(get_type_hints)
+
+
+def kept_or_checked(kind: type[T], content: dict[str, Any], check: Callable[[], T]) -> T:
+    """The `kind` that was kept for this `content`; if there is none, what `check` makes of it.
+
+    `kind` is a dataclass of JSON's values, dataclasses, paths, and lists, dicts and tuples of them.
+
+    Raises:
+        ConfigError: as `check` does; then nothing is kept.
+    """
+    file = _file(kind, content)
+    if file is None:
+        return check()
+    # A file that is missing or damaged is made again.
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        found: T = _built(kind, json.loads(file.read_bytes()))
+        return found
+    checked = check()
+    with suppress(WriteError):
+        write_atomically(file, json.dumps(asdict(checked), default=str))  # type: ignore[call-overload]
+    return checked
+
+
+def _file(kind: type[Any], content: dict[str, Any]) -> Path | None:
+    folder = cache_folder("checked")
+    if folder is None:
+        return None
+    key = json.dumps([kind.__qualname__, code_digest(), content])
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def _built(kind: Any, data: Any) -> Any:
+    """The value of the type `kind` that `asdict` and JSON turned into `data`."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{name: _built(hints[name], value) for name, value in data.items()})
+    if kind is Path:
+        return Path(data)
+    inner, origin = get_args(kind), get_origin(kind)
+    if origin is dict:
+        return {name: _built(inner[1], value) for name, value in data.items()}
+    if origin is list:
+        return [_built(inner[0], value) for value in data]
+    if origin is tuple:
+        kinds = repeat(inner[0]) if inner[-1] is Ellipsis else inner
+        return tuple(map(_built, kinds, data))
+    if data is not None and origin in (Union, UnionType) and len(inner) == 2:
+        return _built(inner[0], data)  # X | None
+    return data
