@@ -36,7 +36,8 @@ def has_ended(job: Path) -> bool:
     """Whether nothing more is to come of a job: it was not submitted, or its script is done."""
     file = job / "dispatch.json"
     record = json.loads(file.read_text()) if file.exists() else {}
-    return "token" not in record or "refused" in record or "run" in record
+    token = record.get("token")
+    return token is None or "refused" in record or (job / f"dispatch.run.{token}").exists()
 
 
 def processes_of(session: int, *names: str) -> list[int]:

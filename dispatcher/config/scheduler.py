@@ -40,8 +40,8 @@ class Scheduler:
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for each command of the scheduler.
-        directives: the templates ``schedulers/NAME.sh.j2`` and ``schedulers/NAME_watcher.sh.j2``;
-            the scheduler's name where unset.
+        directives: the folder ``schedulers/NAME/`` with the scheduler's templates; the scheduler's
+            name if unset.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, those that ended of late as well, one a line.

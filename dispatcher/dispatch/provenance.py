@@ -49,7 +49,8 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
     yield "site.json as shipped", {"path": str(shipped), "sha256": _digest(shipped.read_bytes())}
     templates: dict[str, Path] = {}
     for folder in reversed(template_folders()):
-        templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))
+        files = (p for kind in ("*.sh.j2", "*.sh") for p in folder.rglob(kind))
+        templates.update((str(p.relative_to(folder)), p) for p in files)
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
     folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup
 
 from .. import __version__
-from ..config.endings import load_endings
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
 from ..planning.launch import NodeWord
 from ..planning.plan import Plan
+from ..planning.rank_fit import RankFit
+from ..planning.rank_table import as_lines, rank_table
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
+from .library import Library, read_library
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "job_script", "job_variables"]
@@ -44,8 +48,10 @@ _FIT = (
 )
 
 
-def job_script(plan: Plan, token: str) -> str:
+def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
     """Render the plan's template. `token` tells this submission from every other.
+
+    `library` is what will stand beside the script, read now if not given.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
@@ -55,19 +61,23 @@ def job_script(plan: Plan, token: str) -> str:
         raise TemplateError(
             f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
         )
-    return render(environment(template_folders()), plan.template, job_variables(plan, token))
+    variables = job_variables(plan, token, library)
+    return render(environment(template_folders()), plan.template, variables)
 
 
-def job_variables(plan: Plan, token: str) -> dict[str, Any]:
+def job_variables(plan: Plan, token: str, library: Library | None = None) -> dict[str, Any]:
     """The variables of docs/templates.md: the FMI format's names, and ours.
 
     Raises:
         ConfigError: endings.json is wrong.
     """
-    at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
-    main = plan.commands[at]
+    commands = plan.commands
+    at = next(index for index, planned in enumerate(commands) if planned.is_main)
+    main = commands[at]
+    container = _shared([_in_shell(c.prefix) for c in commands if c.prefix])
     scratch = scratch_folder(main.command)
     grace = plan.job_parameters.get("abort_grace")
+    library = library or read_library(plan.directives)
     return {
         **_OPTIONAL,
         **plan.job_parameters,
@@ -91,12 +101,15 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
         "gpu_fit": {name: plan.gpu_fit.get(name) for name in _FIT},
+        "rank_table": _rank_table(plan),
+        "watch_gpus": plan.watch_gpus,
         "idle_leader": bool(plan.gpu_fit.get("idle_leader")),
         "split_halves": bool(plan.gpu_fit.get("split_halves")),
         "lock": plan.lock,
         "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
-        "endings": list(load_endings().values()),
+        "endings": list(library.endings),
+        "library_sha256": library.sha256,
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
@@ -105,22 +118,66 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
             for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))
         ],
         "dispatcher_version": __version__,
+        "container": container,
         "commands": [
             {
                 "program": _name(c.command),
-                "prefix": [
-                    Markup(word.shell) if isinstance(word, NodeWord) else word for word in c.prefix
-                ],
-                "words": words_in_job_script(c.command, plan.name, c is plan.commands[-1]),
+                "prefix": _in_shell(c.prefix),
+                "words": (words := words_in_job_script(c.command, plan.name, c is commands[-1])),
+                "line": _line(_in_shell(c.prefix), words, container),
                 "shell": Markup(c.command.shell()),
             }
-            for c in plan.commands
+            for c in commands
         ],
         "command": quote(main.command.base_program),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
-        "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
-        "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
+        "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
+        "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
     }
+
+
+def _in_shell(prefix: Sequence[str]) -> list[str]:
+    """The prefix with what the job script settles on the node."""
+    return [Markup(word.shell) if isinstance(word, NodeWord) else word for word in prefix]
+
+
+def _shared(prefixes: Sequence[list[str]]) -> list[str]:
+    """What all prefixes begin with, if there are several: it can stand in the script once."""
+    if len(prefixes) < 2:
+        return []
+    columns = zip(*prefixes, strict=False)
+    return [column[0] for column in takewhile(lambda words: len(set(words)) == 1, columns)]
+
+
+def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
+    """All words of a command, with the script's variable for the container that it shares."""
+    if not prefix or not container:
+        return [*prefix, *words]
+    return [Markup('"${dispatch_container[@]}"'), *prefix[len(container) :], *words]
+
+
+def _rank_table(plan: Plan) -> list[str]:
+    """The rows for smaller cards; none if nothing was fitted to the GPUs' memory."""
+    found = plan.gpu_fit
+    if not plan.ngpu or not (plan.mps or found.get("bytes_per_rank")):
+        return []
+    fit = RankFit(
+        nproc=plan.nproc,
+        nthread=plan.nthread,
+        ngpu=plan.ngpu,
+        nodes=plan.nodes,
+        reasons=(),
+        ranks_per_gpu=found["ranks_per_gpu"],
+        least=found["least"],
+        idle_leader=found["idle_leader"],
+        split_halves=found["split_halves"],
+        model=found["model"] or "relion",
+        bytes_per_rank=found.get("bytes_per_rank") or 0,
+        bytes_per_rank_without_mps=found.get("bytes_per_rank_without_mps") or 0,
+        least_bytes_per_rank=found.get("least_bytes_per_rank") or 0,
+        usable_percent=found.get("usable_percent") or 100,
+    )
+    return as_lines(rank_table(fit, plan.mps))
 
 
 def _gpus_used(command: Command, ngpu: int) -> int:

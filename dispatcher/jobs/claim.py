@@ -1,6 +1,6 @@
 """The claim on a job's folder: whoever makes this link first has the job, on whichever machine.
 
-The job script makes it before it does anything else (``parts/claim.sh.j2``), and stops where it
+The job script makes it before it does anything else (``library/claim.sh``), and stops where it
 cannot. A submission that is given up is claimed as well, so that what the scheduler may have taken
 all the same does not run once RELION was told that it failed.
 """

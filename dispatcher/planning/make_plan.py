@@ -151,6 +151,7 @@ def make_plan(
         original_commands=tuple(each.text for each in submission.commands),
         reasons=tuple(reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
+        watch_gpus=site.watch_gpus,
     )
 
 
