@@ -27,7 +27,7 @@ if [ "$part" != system ]; then
 fi
 [ "$part" != unit ] || exit 0
 if [ "$part" = all ]; then
-    "$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs "$@" # they wait more than they work
+    "$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs tests/library "$@" # they wait more than they work
 
     deploy/debian/install_packages.sh shellcheck
     find . -name '*.sh' ! -name relion_template.sh ! -path './tests/golden/*' -print0 | xargs -0 shellcheck -x
