@@ -27,7 +27,8 @@ fail() {
         *) job=. ;;
     esac
     folder_name=${script:+$(cd "$job" 2> /dev/null && pwd)}
-    case ${folder_name##*/} in
+    case ${folder_name##*/} in # the rule of dispatcher/refusal.py
+        job*[!0-9]*) ;;
         job[0-9][0-9][0-9]*)
             { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
             touch "$job/RELION_JOB_EXIT_FAILURE" # says itself why it cannot
@@ -185,6 +186,7 @@ exec 4< "$folder/bell"
 while :; do
     if read -r name <&4; then
         serve "$name" &
+        { echo $! > "$folder/$name.server"; } 2> /dev/null # who waits for the answer looks whether it lives
     elif lives "$container"; then
         sleep 0.05 # a signal broke off the reading
     else

@@ -48,9 +48,14 @@ relion-dispatch $version is installed in $prefix. For its users:
   csh, tcsh:   source $prefix/share/relion-dispatch.csh
   modules:     module use $prefix/share/modulefiles; module load relion-dispatch
 END
-    local problems
+    local problems count
     if ! problems=$(installed check 2>&1); then
-        say "\`relion-dispatch check\` names $(wc -l <<< "$problems") problems, the first of them:"
+        count=$(wc -l <<< "$problems")
+        if [ "$count" = 1 ]; then
+            say "\`relion-dispatch check\` names 1 problem:"
+        else
+            say "\`relion-dispatch check\` names $count problems; the first of them:"
+        fi
         head -n 5 <<< "$problems" >&2
     fi
 }

@@ -29,9 +29,15 @@ newline='
 # shell's own commands, as nothing else starts in a container that is being torn down.
 fail() {
     echo "relion-dispatch: $1" >&2
-    { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
-    { : > "$job/RELION_JOB_EXIT_FAILURE"; } 2> /dev/null ||
-        echo "relion-dispatch: cannot write $job/RELION_JOB_EXIT_FAILURE" >&2
+    folder_name=$(cd "$job" 2> /dev/null && pwd)
+    case ${folder_name##*/} in # the rule of dispatcher/refusal.py
+        job*[!0-9]*) ;;
+        job[0-9][0-9][0-9]*)
+            { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
+            { : > "$job/RELION_JOB_EXIT_FAILURE"; } 2> /dev/null ||
+                echo "relion-dispatch: cannot write $job/RELION_JOB_EXIT_FAILURE" >&2
+            ;;
+    esac
     exit 1
 }
 

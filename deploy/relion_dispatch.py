@@ -12,6 +12,7 @@ done
 exec python3 -I "$here/relion_dispatch.py" "$@"
 '''
 
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ try:
     from dispatcher.hook import main
 except Exception as error:  # a damaged installation: RELION must learn of it all the same
     job = Path(sys.argv[-1]).absolute().parent
-    if len(sys.argv) > 1 and job.name.startswith("job"):
+    if re.fullmatch("job[0-9]{3,}", job.name) and job.is_dir():  # the rule of dispatcher/refusal.py
         with (job / "run.err").open("a") as stream:
             stream.write(f"relion-dispatch: its installation is damaged ({error}): tell your admin.\n")
         (job / "RELION_JOB_EXIT_FAILURE").touch()

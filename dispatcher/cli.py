@@ -18,9 +18,10 @@ from .commands.images import images_app
 from .commands.jobs import cancel, status, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
-from .commands.relion import relion, template
+from .commands.relion import relion
 from .commands.reproduce import reproduce
 from .commands.site import site_app
+from .commands.template import template
 from .errors import DispatchError
 
 __all__ = ["app", "main"]

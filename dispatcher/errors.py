@@ -11,6 +11,7 @@ __all__ = [
     "GpuError",
     "ImageError",
     "InputError",
+    "NotInCatalogue",
     "SubmitError",
     "TemplateError",
     "WriteError",
@@ -39,6 +40,10 @@ class GpuError(DispatchError):
 
 class ImageError(DispatchError):
     """No container image serves the job."""
+
+
+class NotInCatalogue(ImageError):
+    """The site's catalogue does not have an image, version or variant that was named."""
 
 
 class TemplateError(DispatchError):

@@ -1,4 +1,4 @@
-"""Refusing a job so that RELION's user sees why.
+"""Refuse a job so that RELION's user sees why.
 
 RELION ignores the hook's exit status and has marked the job Running before it calls us; only its
 own files reach the user. Standard library only, and no other module of ours: this must work when
@@ -14,7 +14,11 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["refuse", "say"]
+__all__ = ["JOB_FOLDER", "refuse", "say"]
+
+# RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
+# refuse jobs without Python repeat this rule, and tests/programs/test_job_folders.py compares them.
+JOB_FOLDER = re.compile("job[0-9]{3,}")
 
 
 def refuse(script: str, sentence: str) -> int:
@@ -54,19 +58,20 @@ def say(line: str, stream: TextIO | None = None) -> None:
 
 
 def _where(script: Path) -> tuple[Path | None, Path]:
-    """The job's folder and its error file: where RELION looks, or nowhere.
+    """The job's folder, in which RELION looks, and its error file; no folder if there is none.
 
     That is the script's own folder if it is a job's; else the folder that the script names, if it
     exists below the working folder.
     """
     own = script.absolute().parent
-    if re.fullmatch(r"job\d{3,}", own.name) and own.is_dir():
+    if JOB_FOLDER.fullmatch(own.name) and own.is_dir():
         return own, own / "run.err"
     try:
         with script.open(encoding="utf-8", errors="replace") as stream:
             head = stream.read(4096)
     except (OSError, ValueError):
         return None, own
-    named = re.search(r"^(?:errfile: )?(\w+/job\d{3,})/run\.err\s*$", head, re.MULTILINE)
+    line = rf"^(?:errfile: )?(\w+/{JOB_FOLDER.pattern})/run\.err\s*$"
+    named = re.search(line, head, re.MULTILINE)
     folder = Path(named[1]).absolute() if named else None
     return (folder if folder and folder.is_dir() else None), Path(folder or own) / "run.err"

@@ -1,35 +1,35 @@
 #!/bin/bash
 # All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts,
 # shims), with stand-ins around them; and the whole system with real Apptainer, RELION and Slurm.
-# Usage: tests/run.sh [unit|system] [PYTEST ARGUMENTS…]
+# Usage: tests/run.sh [unit|system|long] [PYTEST ARGUMENTS…]
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
+#   long      only what need not run each time: the whole table of faults, which becomes docs/faults.md
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 part=all
 case ${1:-} in
-unit | system)
+unit | system | long)
     part=$1
     shift
     ;;
 esac
-
 export PYTHONDONTWRITEBYTECODE=1
 python=$(deploy/python_environment.sh test)
-if [ "$part" != system ]; then
+pytest=(-m pytest -p no:cacheprovider)
+
+quick_checks() {
     "$python" -m ruff check --no-cache .
     "$python" -m ruff format --no-cache --check .
     "$python" -m mypy --cache-dir=/dev/null
     "${python%/*}/lint-imports" --no-cache --no-logo
-    "$python" -m pytest -q -p no:cacheprovider -n auto tests/unit "$@"
-fi
-[ "$part" != unit ] || exit 0
-if [ "$part" = all ]; then
-    "$python" -m pytest -q -p no:cacheprovider -n 4 tests/programs tests/library "$@" # they wait more than they work
+    "$python" "${pytest[@]}" -q -n auto tests/unit "$@"
+}
 
-    deploy/debian/install_packages.sh shellcheck
+checks_of_shell() {
+    local sections
     find . -name '*.sh' ! -name relion_template.sh ! -path './tests/golden/*' -print0 | xargs -0 shellcheck -x
     find tests/stand_ins -type f ! -name '*.*' -print0 | xargs -0 shellcheck
     # Job scripts set what their library uses, and call what it has; arrays of theirs hold commas.
@@ -41,28 +41,47 @@ if [ "$part" = all ]; then
     "$python" -m tests.definitions "$sections"
     shellcheck "$sections"/*.sh
     rm -r "$sections"
-fi
+}
 
-apptainer=$(deploy/setup_apptainer.sh)
-export RELION_TEST_APPTAINER=$apptainer
-# One build for each Debian at a time: much of both is waiting, for the mirror and for one thread.
-built=$(mktemp -d)
-status=0
-containers/build.sh relion-5-cpu > "$built/5" &
-{ containers/build.sh relion-3.1-cpu > "$built/3" &&
-    containers/build.sh relion-3.1-cuda > "$built/cuda"; } || status=1
-wait $! || status=1
-RELION_TEST_IMAGE_3=$(cat "$built/3")
-RELION_TEST_IMAGE_5=$(cat "$built/5")
-RELION_TEST_IMAGE_CUDA=$(cat "$built/cuda")
-export RELION_TEST_IMAGE_3 RELION_TEST_IMAGE_5 RELION_TEST_IMAGE_CUDA
-rm -r "$built"
-[ "$status" = 0 ] || exit 1
-RELION_TEST_APPLIANCE=$(deploy/build_appliance.sh)
-export RELION_TEST_APPLIANCE
-deploy/debian/install_packages.sh gcc libc6-dev # for a simulated libcuda
-deploy/debian/install_packages.sh tcsh lmod # whose users load the installation as well
+# Prints the lines that tell the tests where the images are. One build for each Debian at a time:
+# much of both is waiting, for the mirror and for one thread.
+build_images() {
+    local built status=0
+    built=$(mktemp -d)
+    containers/build.sh relion-5-cpu >"$built/5" &
+    { containers/build.sh relion-3.1-cpu >"$built/3" &&
+        containers/build.sh relion-3.1-cuda >"$built/cuda"; } || status=1
+    wait $! || status=1
+    [ "$status" = 0 ] || return 1
+    echo "export RELION_TEST_IMAGE_3=$(cat "$built/3")"
+    echo "export RELION_TEST_IMAGE_5=$(cat "$built/5")"
+    echo "export RELION_TEST_IMAGE_CUDA=$(cat "$built/cuda")"
+    rm -r "$built"
+    echo "export RELION_TEST_APPLIANCE=$(deploy/build_appliance.sh)"
+}
+
+[ "$part" = system ] || [ "$part" = long ] || quick_checks "$@"
+[ "$part" != unit ] || exit 0
+
+deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod # gcc for a simulated libcuda
 tests/system/slurm_cluster.sh install
+RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
+export RELION_TEST_APPTAINER
+
+# Images are built while programs are tested: these wait more than they work.
+settings=$(mktemp)
+build_images >"$settings" &
+images=$!
+if [ "$part" = all ]; then
+    checks_of_shell
+    "$python" "${pytest[@]}" -q -n 4 tests/programs "$@" || {
+        kill "$images"
+        exit 1
+    }
+fi
+wait "$images"
+eval "$(cat "$settings")"
+rm "$settings"
 
 # Containers and Slurm jobs belong to an ordinary user, who gets a copy of the checkout: the
 # original may lie where that user cannot go.
@@ -77,11 +96,19 @@ stop() {
 }
 trap stop EXIT
 tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
-settings=$(tests/system/slurm_cluster.sh start "$work/slurm")
-eval "$settings"
+slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
+eval "$slurm"
 export SLURM_CONF
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
-cd "$work"
-"$work/$as_user" "$user_python" -m pytest -v --durations 15 -p no:cacheprovider --basetemp "$work/tmp" tests/system "$@"
+system_tests() { # ARGUMENTS…
+    (cd "$work" && "$work/$as_user" "$user_python" "${pytest[@]}" -v --durations 25 --basetemp "$work/tmp" "$@")
+}
+if [ "$part" = long ]; then
+    export UPDATE_FAULTS=$work/faults.md
+    system_tests tests/system/faults "$@"
+    cat "$UPDATE_FAULTS" >docs/faults.md
+else
+    system_tests tests/system -m "not long" "$@"
+fi

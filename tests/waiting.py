@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from dispatcher.jobs.record import read_record
 
 __all__ = ["has_ended", "processes_of", "wait_for", "wait_for_end"]
 
@@ -34,10 +35,8 @@ def wait_for_end(job: Path, end: str, seconds: float) -> None:
 
 def has_ended(job: Path) -> bool:
     """Whether nothing more is to come of a job: it was not submitted, or its script is done."""
-    file = job / "dispatch.json"
-    record = json.loads(file.read_text()) if file.exists() else {}
-    token = record.get("token")
-    return token is None or "refused" in record or (job / f"dispatch.run.{token}").exists()
+    record = read_record(job, of_any_run=True)
+    return record is None or record.refused is not None or record.run is not None
 
 
 def processes_of(session: int, *names: str) -> list[int]:

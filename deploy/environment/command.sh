@@ -14,9 +14,15 @@ message="relion-dispatch: $program is missing: tell your admin to run deploy/ins
 echo "$message" >&2
 for script; do :; done
 case ${script:-} in
-    *job*/run_submit.script)
-        echo "$message" >> "${script%/*}/run.err"
-        : > "${script%/*}/RELION_JOB_EXIT_FAILURE"
+    */*) job=${script%/*} ;;
+    *) job=. ;;
+esac
+folder_name=${script:+$(cd "$job" 2> /dev/null && pwd)}
+case ${folder_name##*/} in # the rule of dispatcher/refusal.py
+    job*[!0-9]*) ;;
+    job[0-9][0-9][0-9]*)
+        echo "$message" >> "$job/run.err"
+        : > "$job/RELION_JOB_EXIT_FAILURE"
         ;;
 esac
 exit 1

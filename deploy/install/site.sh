@@ -16,8 +16,8 @@ write_examples() {
 {
   "__comment__": [
     "This site's settings, laid upon the shipped ones key by key. docs/site.md has every key;",
-    "`relion-dispatch check` finds mistakes. For a Slurm cluster, for instance:",
-    "  \"scheduler\": \"slurm\",",
+    "`relion-dispatch check` finds mistakes. For a cluster, NAME being its scheduler's name there:",
+    "  \"scheduler\": \"NAME\",",
     "  \"partitions\": {\"gpu\": {\"cores\": 64, \"gpus\": 4, \"gpu_memory\": \"48G\"}},",
     "  \"job_parameters\": {\"submit\": {\"partition\": \"gpu\"}}"
   ]

@@ -8,8 +8,8 @@ __all__ = ["check"]
 def check() -> int:
     """Check the site's configuration, images and templates.
 
-    A made-up job of every type is planned, and its script read by bash. Status 1 if something is
-    wrong.
+    Plans a made-up job of every type, and lets bash read its script. The exit status is 1 if
+    something is wrong.
     """
     from ..site.check import problems
 

@@ -26,8 +26,8 @@ def status(
 ) -> int:
     """Show this project's jobs, and how far they are.
 
-    Run it in the project's folder. A job that runs for RELION, and that the queue does not know any
-    more, is told to RELION as failed, with the reason in its run.err.
+    Run it in the project's folder. If the queue no longer knows a job that runs for RELION, RELION
+    is told that the job failed, and the reason goes to the job's run.err.
     """
     from ..config.site import load_site
     from ..jobs.repair import refresh_and_report_lost
@@ -61,14 +61,14 @@ def _as_table(jobs: list[Job]) -> str:
     if not jobs:
         return "The project has no jobs yet."
     silent = {
-        str(job.record["scheduler"])
+        str(job.record.scheduler)
         for job in jobs
         if job.status == "Running" and job.is_this_users and job.record and not job.queue
         if not job.other_host
     }
     elsewhere = {job.other_host for job in jobs if job.status == "Running" and job.other_host}
     notes = [
-        f"\nThe scheduler {name} does not answer now: what is shown of its jobs may be old."
+        f"\nThe scheduler {name} does not answer now: the states of its jobs may be old."
         for name in sorted(silent)
     ] + [
         f"\nJobs on {host} can only be looked at there: run relion-dispatch status on {host}."
@@ -100,8 +100,8 @@ def watch(
 ) -> int:
     """Cancel jobs aborted in RELION, and tell it of lost ones.
 
-    Jobs that wait in the queue, that is: those that run see it themselves. Run it in the project's
-    folder, and leave it running. Several at once do no harm.
+    It cancels jobs that wait in the queue; jobs that run see the abort themselves. Run it in the
+    project's folder, and leave it running. Several at once do no harm.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,6 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..config.catalogue import Catalogue
-    from ..jobs.history import History
 
 __all__ = ["pin"]
 
@@ -49,7 +47,8 @@ def pin(
     from ..images.pins import pins
     from ..jobs.history import jobs_with, read_history
     from ..relion.pipeline import project_folder
-    from .pin_table import as_text, pin_table
+    from .pin_move import move_pin
+    from .pin_table import pin_table, pin_text
 
     project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
@@ -58,8 +57,10 @@ def pin(
         print(f"warning: {path} cannot be read: its job is not counted.", file=sys.stderr)
     if name is not None and version is not None:
         if check or full or as_json:
-            raise InputError("Move a pin first, and check or list the pins then: one at a time.")
-        _move(project, name, version, catalogue, history)
+            raise InputError("Move the pin first, then check or list the pins: one at a time.")
+        print(move_pin(project, name, version, catalogue, history))
+        for warning in _warnings(project, {name: version}):
+            print(f"warning: {warning}", file=sys.stderr)
         return 0
     if full and not check:
         raise InputError("--full belongs to --check: relion-dispatch pin --check --full")
@@ -77,7 +78,7 @@ def pin(
         content: dict[str, Any] = {"project": str(project), "pins": table, "warnings": warnings}
         print(json.dumps(content | ({} if found is None else {"differences": found}), indent=2))
         return 1 if found else 0
-    print(as_text(table) if table else _nothing_pinned(project, catalogue))
+    print(pin_text(table) if table else _nothing_pinned(project, catalogue))
     if name is not None:
         for used in dict.fromkeys(run.version for run in history.runs if run.name == name):
             print(f"Ran with {name} {used}: {', '.join(jobs_with(history.runs, name, used))}.")
@@ -96,42 +97,6 @@ def _nothing_pinned(project: Path, catalogue: Catalogue) -> str:
         f"Nothing is pinned in {project} yet: the first job pins the site's default"
         f"{f' ({defaults})' if defaults else ''}."
     )
-
-
-def _move(project: Path, name: str, version: str, catalogue: Catalogue, history: History) -> None:
-    from ..config.site import load_site
-    from ..errors import ConfigError
-    from ..images.edit_catalogue import builds_of
-    from ..images.known_projects import remember
-    from ..images.pins import PIN_FILE, move
-    from ..jobs.history import jobs_with
-
-    builds_of(catalogue, name, version)  # or it is refused
-    for warning in _warnings(project, {name: version}):
-        print(f"warning: {warning}", file=sys.stderr)
-    before = move(project, name, version)
-    with suppress(ConfigError):  # of site.json: it has no say in pins
-        remember(project, load_site())
-    file = project / PIN_FILE
-    if before is None:
-        print(f"{name} is pinned to {version} now ({file}).")
-        return
-    if before.version != version:
-        print(f"{name} is pinned to {version} now, before to {before.version} ({file}).")
-    elif before.sha256:
-        print(
-            f"{name} stays at {version} ({file}); the digests of the files used so far are "
-            "forgotten, and the next job takes those of the files that are there then:"
-        )
-        for variant, digest in before.sha256.items():
-            print(f"  {variant} had {digest}")
-    else:
-        print(f"{name} was pinned to {version} already ({file}).")
-    jobs = jobs_with(history.runs, name, before.version)
-    if jobs:
-        print(f"Ran with {name} {before.version}: {', '.join(jobs)}.")
-    else:
-        print(f"No job here has run with {name} {before.version}.")
 
 
 def _warnings(project: Path, versions: dict[str, str]) -> list[str]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.catalogue import Catalogue
+from ..errors import NotInCatalogue
 from ..images.pins import Pin
 from ..jobs.history import History, jobs_with
 from .text_table import text_table
 
-__all__ = ["as_text", "pin_table"]
+__all__ = ["pin_table", "pin_text"]
 
 
 def pin_table(
@@ -23,23 +24,29 @@ def pin_table(
 
 def _row(name: str, pin: Pin, catalogue: Catalogue, history: History) -> dict[str, Any]:
     image = catalogue.images.get(name)
-    builds = image.versions.get(pin.version, []) if image else []
-    paths = {build.variant: catalogue.path.parent / build.path for build in builds}
+    try:
+        builds = catalogue.find(name, pin.version)
+    except NotInCatalogue:
+        builds = None
     return {
         "name": name,
         "version": pin.version,
         "sha256": dict(pin.sha256),
         "default": image.default if image else None,
-        "in_catalogue": bool(image and pin.version in image.versions),
+        "in_catalogue": builds is not None,
         "files": [
-            {"variant": variant, "path": str(path), "exists": path.is_file()}
-            for variant, path in paths.items()
+            {
+                "variant": each.build.variant,
+                "path": str(each.path),
+                "exists": each.path.is_file(),
+            }
+            for each in builds or ()
         ],
         "jobs": jobs_with(history.runs, name, pin.version),
     }
 
 
-def as_text(table: Sequence[Mapping[str, Any]]) -> str:
+def pin_text(table: Sequence[Mapping[str, Any]]) -> str:
     """The table for people, a line for each pin below the heads of its columns."""
     rows = [("image", "pinned", "site's default", "jobs", "files")]
     for row in table:

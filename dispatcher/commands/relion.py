@@ -1,40 +1,27 @@
-"""``relion-dispatch relion`` and ``template``: RELION itself, from the project's image."""
+"""``relion-dispatch relion``: RELION itself, from the project's image."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import typer
 
-__all__ = ["relion", "template"]
-
-
-def template() -> int:
-    """Print the submission template's path, for RELION.
-
-    It belongs into RELION_QSUB_TEMPLATE.
-    """
-    from ..config.places import shipped_folder
-
-    # An installation names its copy, whose path stays when it is upgraded.
-    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
-    print(installed or shipped_folder() / "job_template" / "relion_template.sh")
-    return 0
+__all__ = ["relion"]
 
 
 def relion(context: typer.Context) -> int:
     """Start RELION, or another program, from the project's image.
 
-    Queue jobs from it are dispatched here. Without a program, RELION's GUI. Run it in the project's
-    folder.
+    Jobs that it queues are dispatched on this machine. Without a program, RELION's GUI starts. Run
+    it in the project's folder.
     """
     from ..config.configuration import load_configuration
     from ..images.choice import Needs, choose
     from ..images.integrity import verified
     from ..images.known_projects import remember
-    from ..images.pins import PIN_FILE, check_against_pin, pins
+    from ..images.pin_check import check_against_pin
+    from ..images.pins import PIN_FILE, pins
     from ..session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):

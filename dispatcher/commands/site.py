@@ -1,4 +1,4 @@
-"""``relion-dispatch site …``: a site as one file, and set up again from it."""
+"""``relion-dispatch site …``: a site as one archive, and set up again from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..site.file import SiteFile
+    from ..site.archive import SiteArchive
 
 __all__ = ["site_app"]
 
@@ -16,8 +16,8 @@ NOT_ALL_EQUAL = 3  # an exit status of its own: the site is set up, and differs 
 
 site_app = typer.Typer(
     help=(
-        "Write a site to one file, or set it up from one.\n\n"
-        "'import' and 'compare' end with status 3 where not everything is equal."
+        "Write a site to one archive, or set it up from one.\n\n"
+        "'import' and 'compare' end with status 3 if not everything is equal."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -30,26 +30,21 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="What 'site export' w
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
 ) -> int:
-    """Write this site to one readable file.
+    """Write this site to one archive, which tar unpacks.
 
-    In it: the dispatcher, configuration, templates, and images by digest.
+    In it: the dispatcher's version, configuration, templates, and digests of the images.
     """
     from ..host.atomic_files import write_atomically
-    from ..site.export import export_site
-    from ..site.file import as_text
-    from ..site.texts import left_out
+    from ..site.archive import pack
+    from ..site.export import export_site, left_out
 
-    site = export_site()
-    write_atomically(file, as_text(site), "or name another file.")
-    print(
-        f"{file}: relion-dispatch {site.dispatcher}, {len(site.site)} files of the site, "
-        f"{len(site.shipped)} shipped files, {len(site.images)} images"
-    )
+    site, warnings = export_site()
+    write_atomically(file, pack(site), "or name another file.")
+    print(f"{file}: {len(site.files)} files, and the digests of the images")
     for path in left_out():
-        print(f"left out: {site.folder}/{path}")
-    for image in site.images:
-        if image.problem:
-            print(f"warning: {image}: {image.problem}")
+        print(f"left out: {path}")
+    for warning in warnings:
+        print(f"warning: {warning}")
     return 0
 
 
@@ -69,38 +64,35 @@ def import_(
     Then it is shown what is equal to it.
     """
     from ..config.site import load_site
-    from ..site.file import read
-    from ..site.rebuild import build_missing, enter_places, find_places, write_texts
+    from ..site.archive import read
+    from ..site.rebuild import build_missing, place_images, write_files
 
     exported = read(file)
-    places = find_places(exported, images or [])
-    # deploy/install.sh lists these lines in its manifest.
-    for path in write_texts(exported):
+    # deploy/install.sh lists the files of these lines in its manifest.
+    for path in write_files(exported):
         print(f"wrote: {path}", flush=True)
-    enter_places(places)
-    if build:
-        for sentence, built in build_missing(places, load_site()):
-            print(sentence, flush=True)
-            if built:
-                print(f"wrote: {built}", flush=True)
+    missing = place_images(exported, images or [])
+    for image, built in build_missing(missing, load_site()) if build else ():
+        if isinstance(built, Path):
+            print(f"{image} was built anew, as {built}.\nwrote: {built}", flush=True)
+        else:
+            print(f"{image} was not built: {built}", flush=True)
     return _print_comparison(exported)
 
 
 @site_app.command("compare")
 def compare(file: File) -> int:
     """Show where an exported site and this one differ. Changes nothing."""
-    from ..site.file import read
+    from ..site.archive import read
 
     return _print_comparison(read(file))
 
 
-def _print_comparison(exported: SiteFile) -> int:
-    from ..config.site import load_site
+def _print_comparison(exported: SiteArchive) -> int:
     from ..site.comparison import compare
-    from ..site.export import apptainer_version
     from .text_table import text_table
 
-    rows = compare(exported, apptainer_version(load_site()))
+    rows = compare(exported)
     unequal = [row for row in rows if row.state != "equal"]
     # What is to be looked at stands last.
     ordered = [row for row in rows if row.state == "equal"] + unequal

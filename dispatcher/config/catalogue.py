@@ -1,23 +1,34 @@
-"""The image catalogue, ``images.json``: which container file each version of an image is."""
+"""The image catalogue, ``images.json``: which container files are which version of an image?"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple, Protocol
 
-from ..errors import ConfigError
-from .json_files import load, read_json
+from ..errors import ConfigError, NotInCatalogue
+from .gpu_vendors import GpuName
+from .json_files import load, nearest, read_json, strict
 
-__all__ = ["Catalogue", "Image", "ImageFile", "checked_catalogue", "load_catalogue"]
-
+__all__ = ["Catalogue", "Image", "ImageFile", "Listed", "checked_catalogue", "load_catalogue"]
 
 # No line breaks or zero bytes, nor halves of characters, which no path can have.
 _PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
-@dataclass(frozen=True, kw_only=True)
+class _Header(Protocol):
+    """What a look at a file tells, see :class:`dispatcher.images.sif.SifHeader`."""
+
+    @property
+    def sif_id(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def mtime(self) -> int: ...
+
+
+@strict
 class ImageFile:
     """One container file of an image version.
 
@@ -39,15 +50,13 @@ class ImageFile:
         sif_id: the id in the SIF's header, 32 hexadecimal digits.
         architecture: of the processor ("amd64").
         mpi: the MPI in it ("Open MPI 4.1.4").
-        programs: RELION's programs in it, and mpirun; empty where that is not known.
+        programs: RELION's programs in it, and mpirun; empty if that is not known.
         signed_by: the fingerprints of the keys that signed it.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     variant: str
     path: str
-    gpu: Literal["nvidia", "amd"] | None = None
+    gpu: GpuName | None = None
     partitions: tuple[str, ...] = ()
     weights: str | None = None
     sha256: str | None = None
@@ -67,23 +76,99 @@ class ImageFile:
             if value is not None and not _PRINTABLE.fullmatch(value):
                 raise ValueError(f"{key} is empty or has control characters in it ({value!r})")
 
+    def matches(self, header: _Header) -> bool:
+        """Whether size and SIF id are those that were recorded."""
+        return (header.sif_id, header.size) == (self.sif_id, self.size)
 
-@dataclass(frozen=True, kw_only=True)
+    def is_unchanged(self, header: _Header) -> bool:
+        """Whether the file is taken for the one whose digest was recorded, without hashing it."""
+        return bool(self.sha256) and self.matches(header) and header.mtime == self.mtime
+
+    def is_signed(self, by: Collection[str]) -> bool:
+        """Whether a site that asks for a signature by one of these keys takes the file.
+
+        `by` are fingerprints; a site that names none takes any file. A signature counts for a
+        recorded digest alone: without one, nothing says that the signed file is the one there now.
+        """
+        return not by or bool(self.sha256 and set(self.signed_by) & set(by))
+
+
+@strict
 class Image:
     """All versions of one image; `default` is what new projects get."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     default: str
     versions: dict[str, list[ImageFile]]
 
 
-@dataclass(frozen=True, kw_only=True)
+class Listed(NamedTuple):
+    """A file of the catalogue and its place there; the paths of file and weights are absolute."""
+
+    name: str
+    version: str
+    build: ImageFile
+    path: Path
+    weights: Path | None
+    is_default: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.build.variant})"
+
+
+@strict
 class Catalogue:
     """All images by name, and the file they were read from."""
 
     images: dict[str, Image]
     path: Path
+
+    def builds(self) -> Iterator[Listed]:
+        """Every file of every version of every image, in the catalogue's order."""
+        folder = self.path.parent
+        for name, image in self.images.items():
+            for version, builds in image.versions.items():
+                for build in builds:
+                    weights = folder / build.weights if build.weights else None
+                    is_default = version == image.default
+                    yield Listed(name, version, build, folder / build.path, weights, is_default)
+
+    def find(
+        self, name: str, version: str | None = None, variant: str | None = None, *, then: str = ""
+    ) -> list[Listed]:
+        """The files of an image, of one of its versions, or of one variant of that version.
+
+        `then` ends the error's sentence: what to do next, for the one who asked.
+
+        Raises:
+            NotInCatalogue: there is no such image, version or variant; naming the nearest.
+        """
+        if name not in self.images:
+            raise self._missing(f'The image "{name}"', name, "", self.images, then)
+        versions = self.images[name].versions
+        if version is not None and version not in versions:
+            raise self._missing(f"{name} {version}", version, f"{name} ", versions, then)
+        found = [
+            each
+            for each in self.builds()
+            if each.name == name
+            and version in (None, each.version)
+            and variant in (None, each.build.variant)
+        ]
+        if variant and version and not found:
+            known = [build.variant for build in versions[version]]
+            what, kin = f"{name} {version} ({variant})", f"{name} {version} as "
+            raise self._missing(what, variant, kin, known, then)
+        return found
+
+    def _missing(
+        self, what: str, word: str, kin: str, known: Iterable[str], then: str
+    ) -> NotInCatalogue:
+        """The error; `kin` stands before the `known` words, of which one may be what was meant."""
+        known = list(known)
+        has = f"it has {kin}{', '.join(known)}" if known else "it has nothing like it"
+        near = nearest(word, known) or "."
+        then = then or "Name one that is there, or have it added (`relion-dispatch images add`)."
+        return NotInCatalogue(f"{what} is not in the catalogue {self.path} ({has}){near} {then}")
 
 
 def load_catalogue(path: Path) -> Catalogue:

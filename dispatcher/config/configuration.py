@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
+from ..host.shell_words import split
 from .catalogue import Catalogue, load_catalogue
-from .job_types import JobTypes, check_job_parameters, load_job_types
+from .job_types import JobTypes, check_job_parameters, job_type_place, load_job_types
 from .json_files import nearest
 from .places import config_path
+from .scheduler import Scheduler
 from .site import Site, load_site
+from .where import Where
 
 __all__ = ["Configuration", "check_site_against_types", "load_configuration"]
 
@@ -37,30 +43,62 @@ def load_configuration() -> Configuration:
 
 def check_site_against_types(site: Site, job_types: JobTypes) -> None:
     """Check what site.json and the job types say of each other: the job types of site.json's
-    ``job_parameters`` exist, the numbers are possible, and so do the partitions to choose from.
+    ``job_parameters`` exist, the numbers are possible, and so are partitions and options.
 
     Raises:
         ConfigError: naming the file, the key and what was expected.
     """
-    for name, kind in job_types.types.items():
-        found = f'{config_path("dispatch_config.json")}: job type "{name}", key "job_parameters'
-        _check_partitions(site, kind.job_parameters, found)
-    where = config_path("site.json")
-    for name, parameters in site.job_parameters.items():
+    of_types, of_site = config_path("dispatch_config.json"), config_path("site.json")
+    where = Where(of_site, "job_parameters")
+    levels: list[tuple[Where, Mapping[str, Any]]] = [
+        (job_type_place(of_types, name).at("job_parameters"), kind.job_parameters)
+        for name, kind in job_types.types.items()
+    ]
+    for name, own in site.job_parameters.items():
         if name not in job_types.types:
             raise ConfigError(
-                f'{where}: key "job_parameters": there is no job type "{name}"'
-                f"{nearest(name, list(job_types.types))}"
+                f'{where}: there is no job type "{name}"{nearest(name, list(job_types.types))}'
             )
-        check_job_parameters(parameters, f'{where}: key "job_parameters.{name}')
-        _check_partitions(site, parameters, f'{where}: key "job_parameters.{name}')
+        check_job_parameters(own, where.at(name))
+        levels.append((where.at(name), own))
+    schedulers = _schedulers_in_use(site, [parameters for _, parameters in levels])
+    for place, parameters in levels:
+        _check_partitions(site, parameters, place)
+        _check_options(schedulers, parameters, place)
 
 
-def _check_partitions(site: Site, parameters: Mapping[str, Any], where: str) -> None:
+def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -> None:
     """Partitions to choose from must be described, or none of them could ever be passed over."""
     for partition in parameters.get("partitions") or []:
         if partition not in site.partitions:
             raise ConfigError(
-                f'{where}.partitions": there is no partition "{partition}" in "partitions" of '
+                f'{where.at("partitions")}: there is no partition "{partition}" in "partitions" of '
                 f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
             )
+
+
+def _schedulers_in_use(site: Site, levels: Iterable[Mapping[str, Any]]) -> dict[str, Scheduler]:
+    """The site's scheduler, and those that job_parameters name or have the submit command of."""
+    names, programs = {site.scheduler}, set()
+    for parameters in levels:
+        names.add(str(parameters.get("scheduler")))
+        if command := split(str(parameters.get("submit_command") or "")):
+            programs.add(Path(str(command[0])).name)
+    return {
+        name: scheduler
+        for name, scheduler in site.schedulers.items()
+        if name in names or Path(scheduler.submit_command[0]).name in programs
+    }
+
+
+def _check_options(
+    schedulers: Mapping[str, Scheduler], parameters: Mapping[str, Any], where: Where
+) -> None:
+    """An option that makes the scheduler take the job elsewhere must be in all its commands."""
+    for option in parameters.get("scheduler_options") or []:
+        for name, scheduler in schedulers.items():
+            if any(re.fullmatch(pattern, option) for pattern in scheduler.refused_options):
+                raise ConfigError(
+                    f"{where.at('scheduler_options')}: {json.dumps(option)} cannot stand here, or "
+                    f'the job would be looked for elsewhere: write it into each command of "{name}"'
+                )

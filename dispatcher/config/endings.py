@@ -7,11 +7,11 @@ they are only checked, with `re`, and keep to what both read alike.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ..errors import ConfigError
-from .json_files import load, merge, read_json
+from .json_files import load, merge, read_json, strict
 from .places import shipped_folder, site_folder
+from .where import Where
 
 __all__ = ["Ending", "load_endings"]
 
@@ -20,7 +20,7 @@ __all__ = ["Ending", "load_endings"]
 _NOT_IN_BOTH = re.compile(r"\\[A-Za-z0-9<>`']|\(\?|[*+?}][?+]|\[\[?[:.=]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Ending:
     """A known way to fail.
 
@@ -30,8 +30,6 @@ class Ending:
         cause: what follows "The job failed, because".
         advice: what the user or the admin can do.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     pattern: str
     cause: str
@@ -43,7 +41,7 @@ class Ending:
         return f"{self.cause}: {self.advice}"
 
 
-@dataclass(frozen=True)
+@strict
 class _Endings:
     endings: dict[str, Ending]
 
@@ -64,7 +62,7 @@ def load_endings() -> dict[str, Ending]:
         content = {**new, **merge(content, added)}
     endings = load(_Endings, {"endings": content}, str(path), _place).endings
     for name, ending in endings.items():
-        _check(ending, f'{path}: ending "{name}"')
+        _check(ending, Where(path, entry=f'ending "{name}"'))
     return endings
 
 
@@ -73,19 +71,20 @@ def _place(steps: object) -> str:
     return f'ending "{name}"' + (f', key "{".".join(key)}"' if key else "")
 
 
-def _check(ending: Ending, where: str) -> None:
+def _check(ending: Ending, where: Where) -> None:
     for key in ("pattern", "cause", "advice"):
         value = getattr(ending, key)
         if not value.strip() or re.search(r"[\x00-\x1f\x7f]", value):
-            raise ConfigError(f'{where}, key "{key}": expected one line of text, found {value!r}')
+            raise ConfigError(f"{where.at(key)}: expected one line of text, found {value!r}")
+    pattern = where.at("pattern")
     if found := _NOT_IN_BOTH.search(ending.pattern):
         raise ConfigError(
-            f'{where}, key "pattern": "{found[0]}" is no part of an extended regular expression '
+            f'{pattern}: "{found[0]}" is no part of an extended regular expression '
             "as grep -E reads it: write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
         )
     try:
         matches_anything = re.search(ending.pattern, "") is not None
     except re.error as error:
-        raise ConfigError(f'{where}, key "pattern": {error}: {ending.pattern!r}') from error
+        raise ConfigError(f"{pattern}: {error}: {ending.pattern!r}") from error
     if matches_anything:
-        raise ConfigError(f'{where}, key "pattern": {ending.pattern!r} matches an empty line')
+        raise ConfigError(f"{pattern}: {ending.pattern!r} matches an empty line")

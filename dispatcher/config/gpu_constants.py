@@ -7,12 +7,14 @@ The shipped values are estimates on the safe side; **none of them was measured o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+
+from .json_files import strict
 
 __all__ = ["HARDWARE", "HardwareConstants"]
 
 
-@dataclass(frozen=True)
+@strict
 class HardwareConstants:
     """Constants of the memory model that depend on card and driver; sizes in bytes.
 
@@ -42,8 +44,6 @@ class HardwareConstants:
             activations); estimate.
         usable_percent: of the card's memory, what its driver, an MPS server and ECC leave.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     context: int = 500_000_000
     context_mps: int = 500_000_000

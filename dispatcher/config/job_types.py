@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,9 @@ from ..errors import ConfigError, InputError
 from ..host.shell_words import split
 from ..relion.command import Command
 from ..relion.programs import strip_mpi
-from .json_files import load, nearest, read_json
+from .inheritance import lineage_of
+from .json_files import load, read_json, strict
+from .where import Where
 
 __all__ = [
     "DECIDING_PARAMETERS",
@@ -54,7 +56,7 @@ DECIDING_PARAMETERS = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class JobType:
     """One entry of the file. Conditions that are empty hold for every job.
 
@@ -73,8 +75,6 @@ class JobType:
         image: a name in the image catalogue; "" for the host, where a parent names one.
         template: a template to use instead of the nearest by name.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     inherits: str | None = None
     match_command: list[str] = field(default_factory=list)
@@ -112,7 +112,7 @@ class JobType:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class JobTypes:
     """All job types, in file order."""
 
@@ -131,8 +131,13 @@ def load_job_types(path: Path) -> JobTypes:
             entry.update({key: [entry[key]] for key in _LISTS if isinstance(entry.get(key), str)})
     types = load(JobTypes, {"types": content}, str(path), _describe)
     for name, job_type in types.types.items():
-        _check(name, job_type, types.types, str(path))
+        _check(name, job_type, types.types, job_type_place(path, name))
     return types
+
+
+def job_type_place(path: Path | str, name: str) -> Where:
+    """Where in the file `path` a job type stands."""
+    return Where(path, entry=f'job type "{name}"')
 
 
 def _describe(steps: Sequence[str]) -> str:
@@ -140,52 +145,44 @@ def _describe(steps: Sequence[str]) -> str:
     return f'{named}, key "{".".join(steps[2:])}"' if len(steps) > 2 else named
 
 
-def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: str) -> None:
-    lineage(types, name, where)
+def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Where) -> None:
+    lineage(types, name, where.file)
     if job_type.adjust_GPU_nproc_to_mem and min(job_type.adjust_GPU_nproc_to_mem) < 1:
         raise ConfigError(
-            f'{where}: job type "{name}", key "adjust_GPU_nproc_to_mem": expected '
-            "[number of GPUs, bytes per GPU], both above 0, "
-            f"found {job_type.adjust_GPU_nproc_to_mem}"
+            f"{where.at('adjust_GPU_nproc_to_mem')}: expected [number of GPUs, bytes per GPU], "
+            f"both above 0, found {job_type.adjust_GPU_nproc_to_mem}"
         )
-    check_job_parameters(
-        job_type.job_parameters, f'{where}: job type "{name}", key "job_parameters'
-    )
+    check_job_parameters(job_type.job_parameters, where.at("job_parameters"))
     for option, value in job_type.relion_add_parameter.items():
         try:
             split(str(value))
         except InputError as error:
             raise ConfigError(
-                f'{where}: job type "{name}", key "relion_add_parameter.{option}": {error}: '
-                f"{value!r}"
+                f"{where.at('relion_add_parameter').at(option)}: {error}: {value!r}"
             ) from error
 
 
-# Or the queue of another cluster would be asked for the job.
-_NO_CLUSTER = "without a cluster, which belongs to each command of the scheduler in site.json"
-
-
-def check_job_parameters(parameters: Mapping[str, Any], where: str) -> None:
-    """Check the numbers among job_parameters; `where` is a message's beginning, up to the key.
+def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
+    """Check the numbers, commands and lists among job_parameters, which stand at `where`.
 
     Raises:
-        ConfigError: one of them is not a whole number, or too small.
+        ConfigError: one of them is not what is expected, or is too small.
     """
     for name, least in _LEAST.items():
         value = parameters.get(name)
         if value is not None and (type(value) is not int or value < least):
             raise ConfigError(
-                f'{where}.{name}": expected a whole number, at least {least}, '
+                f"{where.at(name)}: expected a whole number, at least {least}, "
                 f"found {json.dumps(value)}"
             )
     for name, wanted, fits in (
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        ("scheduler_options", f"a list of texts, {_NO_CLUSTER}", _are_options),
+        ("scheduler_options", "a list of texts", _is_list_of_texts),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
             raise ConfigError(
-                f'{where}.{name}": expected {wanted}, found {json.dumps(parameters[name])}'
+                f"{where.at(name)}: expected {wanted}, found {json.dumps(parameters[name])}"
             )
 
 
@@ -196,39 +193,20 @@ def _is_command(value: object) -> bool:
         return False
 
 
-def _are_options(value: object) -> bool:
-    return _is_list_of_texts(value) and not any(
-        option.partition("=")[0].partition(" ")[0] in ("--clusters", "--cluster")
-        or option[:2] == "-M"
-        for option in value  # type: ignore[attr-defined]
-    )
-
-
 def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
-def lineage(types: Mapping[str, JobType], name: str, where: str = "") -> tuple[str, ...]:
-    """The names from the base to `name`: ``("submit", "gpu", "refine")``.
+def lineage(types: Mapping[str, JobType], name: str, path: Path | str = "") -> tuple[str, ...]:
+    """The names from the base to `name`, in the file `path`: ``("submit", "gpu", "refine")``.
 
     Raises:
         ConfigError: a parent does not exist, or types inherit in a circle.
     """
-    names = [name]
-    while (parent := types[names[0]].inherits) is not None:
-        if parent not in types:
-            raise ConfigError(
-                f'{where}: job type "{names[0]}", key "inherits": there is no job type '
-                f'"{parent}"{nearest(parent, list(types))}'
-            )
-        if parent in names:
-            circle = " → ".join([*reversed(names[: names.index(parent) + 1]), parent][::-1])
-            raise ConfigError(
-                f'{where}: job type "{names[0]}", key "inherits": the types inherit in a circle: '
-                f"{circle}"
-            )
-        names.insert(0, parent)
-    return tuple(names)
+    parents = {each: kind.inherits for each, kind in types.items()}
+    return lineage_of(
+        name, parents, "job type", lambda each: job_type_place(path, each).at("inherits")
+    )
 
 
 def match(types: Mapping[str, JobType], command: Command, label: str | None) -> str | None:

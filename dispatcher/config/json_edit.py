@@ -1,4 +1,4 @@
-"""Changing a JSON file of the site: one at a time, whole or not at all, and with its comments.
+"""Changing a JSON file of the site: one admin at a time, whole or not at all, comments kept.
 
 A file that does not load is not touched, and none that would not load is written.
 """
@@ -9,7 +9,6 @@ import contextlib
 import copy
 import json
 import os
-import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,14 @@ from typing import Any
 
 from ..errors import ConfigError, WriteError
 from ..host.file_lock import locked
+from ..host.users import user_name
 
-__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text"]
+__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text", "without_comments"]
 
 COMMENT = "__comment__"
+
+_WIDTH = 100  # columns
+_STEP = "  "
 
 
 def check_folder(path: Path, what: str) -> None:
@@ -33,14 +36,14 @@ def check_folder(path: Path, what: str) -> None:
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise ConfigError(
-            f"The {what} {path} cannot be written, for there is no folder {folder}: make it, or "
-            "name the site's folder in the variable RELION_DISPATCH_SITE."
+            f"The {what} {path} cannot be written, because there is no folder {folder}: make it, "
+            "or name the site's folder in the variable RELION_DISPATCH_SITE."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
+        admin = user_name(folder.stat().st_uid)
         raise WriteError(
-            f"The {what} {path} cannot be changed, for you may not write the folder {folder}: "
-            f"do this as {_owner(folder)}, or name a site of your own in the variable "
-            "RELION_DISPATCH_SITE."
+            f"The {what} {path} cannot be changed, because you may not write the folder {folder}: "
+            f"do this as {admin}, or name a site of your own in the variable RELION_DISPATCH_SITE."
         )
 
 
@@ -66,10 +69,10 @@ def edit(
 ) -> Iterator[dict[str, Any]]:
     """The content of the file `path`, to be changed in the block and then written.
 
-    `what` it is called in the sentences; `load` raises if the file is wrong as it is, `check` if
-    the new content (without comments) would be. ``__comment__`` keys are in the content, too:
-    repeated ones of an object as one list. Another's change is waited for, for that many seconds.
-    An error in the block leaves the file as it was.
+    `what` is the file's name in sentences; `load` raises if the file is wrong as it is, `check` if
+    the new content (without comments) would be wrong. ``__comment__`` keys are in the content, too:
+    those of one object as one list. This waits at most `seconds` for somebody else's change. An
+    error in the block leaves the file as it was.
 
     Raises:
         ConfigError: the file does not load, before or after, or was changed without the lock.
@@ -85,7 +88,7 @@ def edit(
         yield content
         if content == before and raw is not None:
             return
-        check(_without_comments(content))
+        check(without_comments(content))
         if _read(target) != raw:
             raise ConfigError(
                 f"{path} was changed by hand meanwhile: nothing was changed here; try again."
@@ -117,10 +120,11 @@ def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _without_comments(value: Any) -> Any:
+def without_comments(value: Any) -> Any:
+    """The content of a file that is edited, as it is checked and loaded."""
     if isinstance(value, dict):
-        return {key: _without_comments(each) for key, each in value.items() if key != COMMENT}
-    return [_without_comments(each) for each in value] if isinstance(value, list) else value
+        return {key: without_comments(each) for key, each in value.items() if key != COMMENT}
+    return [without_comments(each) for each in value] if isinstance(value, list) else value
 
 
 def _write(target: Path, path: Path, what: str, text: str) -> None:
@@ -157,20 +161,6 @@ def _take_over(target: Path, descriptor: int) -> None:
     mode = old.st_mode & 0o777
     same_group = os.fstat(descriptor).st_gid == old.st_gid
     os.fchmod(descriptor, mode if same_group else mode & ~0o020)
-
-
-def _owner(folder: Path) -> str:
-    found = folder.stat().st_uid
-    try:
-        return pwd.getpwuid(found).pw_name
-    except KeyError:
-        return f"user {found}"
-
-
-_WIDTH = 100  # columns
-
-
-_STEP = "  "
 
 
 def json_text(content: Mapping[str, Any]) -> str:

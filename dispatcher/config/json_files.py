@@ -20,7 +20,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from .. import __version__
 from ..errors import ConfigError, WriteError
@@ -30,12 +30,21 @@ from ..host.private_folders import cache_folder
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["load", "merge", "nearest", "read_json"]
+__all__ = ["load", "merge", "nearest", "read_json", "strict"]
 
 T = TypeVar("T")
 
 _DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 _TOO_DEEP = "its objects or lists are nested too deeply: mend the file."
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
+)
+def strict(kind: type[T]) -> type[T]:
+    """A frozen dataclass with named arguments, whose JSON may have no other keys."""
+    kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    return dataclasses.dataclass(frozen=True, kw_only=True)(kind)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -120,7 +129,8 @@ def load(
 ) -> T:
     """Check `content` against the dataclass `kind` and return it as one.
 
-    `describe` turns the steps to a key (``["types", "refine", "image"]``) into words.
+    `where` names the file, and `describe` turns the steps to a key (``["types", "refine",
+    "image"]``) into words; `where` is empty if these words name the file as well.
 
     Raises:
         ConfigError: naming `where`, the key, what was expected, and the nearest known name.
@@ -210,11 +220,11 @@ def _explain(
     error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
 ) -> str:
     steps = [str(step) for step in error["loc"]]
-    key = describe(steps)
+    place = f"{where}: {describe(steps)}" if where else describe(steps)
     if error["type"] == "unexpected_keyword_argument":
-        return f"{where}: {key}: unknown key{nearest(steps[-1], known)}"
+        return f"{place}: unknown key{nearest(steps[-1], known)}"
     if error["type"] == "missing":
-        return f"{where}: {key} is missing"
+        return f"{place} is missing"
     expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
     expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
-    return f"{where}: {key}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"
+    return f"{place}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

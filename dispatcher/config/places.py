@@ -15,7 +15,9 @@ from ..errors import ConfigError
 __all__ = [
     "code_digest",
     "config_path",
+    "has_dialect",
     "own_path",
+    "scheduler_folders",
     "shipped_folder",
     "site_folder",
     "template_folders",
@@ -80,6 +82,22 @@ def template_folders() -> list[Path]:
     """
     own = own_path("job_template", folder=True)
     return [*([own] if own else []), shipped_folder() / "job_template"]
+
+
+def scheduler_folders() -> list[Path]:
+    """Where files of schedulers are: the shipped folder, then the site's where it has one.
+
+    Raises:
+        ConfigError: the site's is no folder.
+    """
+    own = own_path("schedulers", folder=True)
+    return [shipped_folder() / "config" / "schedulers", *([own] if own else [])]
+
+
+def has_dialect(name: str) -> bool:
+    """Whether a scheduler's answers are read by a module of their own, of that name."""
+    folder = Path(__file__).parents[1] / "scheduler" / "dialects"
+    return name.isidentifier() and (folder / f"{name}.py").is_file()
 
 
 def code_digest() -> str:

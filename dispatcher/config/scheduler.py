@@ -1,19 +1,23 @@
-"""A scheduler as a site describes it: its commands as argument lists, its answers as patterns.
+"""A scheduler as its file describes it: its commands as argument lists, its answers as patterns.
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
-job, and the scheduler's id of it.
+job, and the scheduler's id of it. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
+end of an argument) and ``{environment}``, names with commas between.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from .json_files import strict
+from .places import has_dialect
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Watcher:
     """A second, tiny job that tells RELION the end of the first where its own script could not.
 
@@ -22,17 +26,16 @@ class Watcher:
         partition: where it runs; the job's own partition where unset.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     submit_command: list[str]
     partition: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Scheduler:
     """A way to submit, to ask and to cancel.
 
     Attributes:
+        inherits: the scheduler that it is like but for what is said here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
         job_id: a pattern whose first group is the job id in the command's output.
@@ -40,8 +43,9 @@ class Scheduler:
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for each command of the scheduler.
-        directives: the folder ``schedulers/NAME/`` with the scheduler's templates; the scheduler's
-            name if unset.
+        directives: the name of the folder ``schedulers/NAME/`` with its templates, and of the
+            module in :mod:`dispatcher.scheduler.dialects` that reads its answers, if there is one;
+            if unset, the scheduler's own name, or its parent's.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, those that ended of late as well, one a line.
@@ -50,16 +54,22 @@ class Scheduler:
         pending: the states of jobs that have not started.
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
-        ends: texts of that command's output, and what each says of the end; the first one holds.
+        ends: texts of that command's output, and what each says of the end; the first that is
+            found holds.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
+        overriding: beginnings of the names of variables that are kept from its commands, because
+            they would go before the arguments, or hide jobs.
+        refused_options: patterns of options that no job type may add (``scheduler_options``),
+            because each of the scheduler's commands would need them.
+        launch: starts one container for each rank on several nodes; empty if it cannot.
+        launch_options: the arguments that follow it.
         watcher: the second job; None for none.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
+    inherits: str | None = None
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
     job_id: str | None = None
@@ -79,14 +89,18 @@ class Scheduler:
     unknown_end: str = "it was killed, or its node was lost: continue it, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
+    overriding: list[str] = field(default_factory=list)
+    refused_options: list[str] = field(default_factory=list)
+    launch: list[str] = field(default_factory=list)
+    launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
 
 
 def filled(arguments: Sequence[str], **values: str) -> list[str]:
     """The arguments with ``{token}`` and the like replaced.
 
-    >>> filled(["scancel", "{job_id}"], job_id="17")
-    ['scancel', '17']
+    >>> filled(["kill", "{job_id}"], job_id="17")
+    ['kill', '17']
     """
     found = list(arguments)
     for name, value in values.items():
@@ -101,19 +115,29 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
     patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
-    patterns |= {f"transient.{at}": each for at, each in enumerate(scheduler.transient)}
+    for name in ("transient", "refused_options"):
+        patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
         try:
             groups[key] = re.compile("()" if pattern is None else pattern)
         except re.error as error:
             yield key, f": {error}"
+    for at, option in enumerate(scheduler.launch_options):
+        if "{ranks}" in option.removesuffix("{ranks}"):
+            yield f"launch_options.{at}", ": {ranks} must stand at the end"
+    if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
+        yield "launch_options", ": one of them needs {ranks}"
+    for name in scheduler.overriding:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            yield "overriding", f': "{name}" is no beginning of a variable\'s name'
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is no name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
-    if scheduler.queue_command and "queue_pattern" in groups:
+    read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.directives or "")
+    if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
         for name in ("id", "state", "token"):
             if name not in groups["queue_pattern"].groupindex:
                 yield "queue_pattern", f": the pattern needs a group (?P<{name}>…)"

@@ -7,35 +7,38 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
 from ..units import bytes_of
 from .gpu_constants import HardwareConstants
+from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
-from .json_files import load, merge, nearest, read_json
+from .json_files import load, merge, nearest, read_json, strict
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
+from .scheduler_files import read_scheduler_files
+from .where import Where
 
-__all__ = ["Apptainer", "Mpi", "Partition", "Site", "checked_site", "load_site"]
+__all__ = ["Apptainer", "Partition", "Site", "checked_site", "load_site"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Apptainer:
     """How containers are started.
 
     Attributes:
         program: ``apptainer``, or its full path.
         options: further options of ``apptainer exec``.
-        gpu_option: what lets GPUs through: ``--nv``, ``--nvccli`` or ``--rocm``.
+        gpu_option: what lets GPUs through, such as ``--nv``; it tells whose GPUs the site has.
         bind: folders bound into every container beside the project and the user's home.
-        environment: names of variables let through into the container.
+        environment: names of variables let through into the container, beside those of its GPUs.
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
             policy.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     program: str = "apptainer"
     options: list[str] = field(default_factory=list)
@@ -53,24 +56,22 @@ class Apptainer:
                 )
 
     @property
-    def gpu_kind(self) -> Literal["nvidia", "amd"]:
-        """The kind of GPU that the site's option lets through: "nvidia" or "amd"."""
-        return "amd" if "rocm" in self.gpu_option else "nvidia"
+    def gpu_vendor(self) -> GpuVendor:
+        """The maker of the GPUs that the site's option lets through."""
+        return let_through_by(self.gpu_option)
+
+    @property
+    def gpu_kind(self) -> GpuName:
+        """The name of that maker."""
+        return self.gpu_vendor.name
+
+    @property
+    def let_through(self) -> list[str]:
+        """The variables that the container sees: the site's, and those of its GPUs."""
+        return list(dict.fromkeys([*self.environment, *self.gpu_vendor.variables]))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mpi:
-    """How ranks are started: inside one container on one node, by srun on several."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
-    mpirun: list[str] = field(
-        default_factory=lambda: ["mpirun", "--bind-to", "none", "--oversubscribe"]
-    )
-    srun: list[str] = field(default_factory=lambda: ["srun", "--mpi=pmix"])
-
-
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Partition:
     """The shape of a partition's nodes; what is unset is not looked at.
 
@@ -82,8 +83,6 @@ class Partition:
         ranks_per_gpu: the most that may share one.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     cores: int | None = None
     memory: int | str | None = None
     gpus: int | None = None
@@ -91,11 +90,13 @@ class Partition:
     ranks_per_gpu: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Site:
     """Everything about a site that is neither a job type nor an image.
 
     Attributes:
+        mpi: how ranks are started: ``mpirun`` inside one container on one node. A scheduler's own
+            launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
@@ -105,10 +106,10 @@ class Site:
             relative paths start at the site's folder.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
     apptainer: Apptainer = field(default_factory=Apptainer)
-    mpi: Mpi = field(default_factory=Mpi)
+    mpi: dict[str, list[str]] = field(
+        default_factory=lambda: {"mpirun": ["mpirun", "--bind-to", "none", "--oversubscribe"]}
+    )
     scheduler: str = "local"
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     partitions: dict[str, Partition] = field(default_factory=dict)
@@ -121,7 +122,15 @@ class Site:
     @property
     def shares_through_mps(self) -> bool:
         """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
-        return self.mps and self.apptainer.gpu_kind == "nvidia"
+        return self.mps and self.apptainer.gpu_vendor.mps
+
+    def launch(self, scheduler: Scheduler) -> list[str]:
+        """What starts ranks on several nodes; empty if the scheduler has nothing for that."""
+        return self.mpi.get(_launcher(scheduler), scheduler.launch)
+
+
+def _launcher(scheduler: Scheduler) -> str:
+    return Path(scheduler.launch[0]).name if scheduler.launch else ""
 
 
 def load_site() -> Site:
@@ -137,42 +146,56 @@ def load_site() -> Site:
         raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
     elif site_folder().is_symlink() and not site_folder().exists():
         raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
-    return checked_site(content, str(config_path("site.json")))
+    return checked_site(content, config_path("site.json"))
 
 
-def checked_site(own: dict[str, Any], where: str) -> Site:
-    """The site that the shipped site.json makes with `own` laid upon it; `where` that stands.
+def checked_site(own: dict[str, Any], path: Path) -> Site:
+    """The site that the shipped site.json makes with `own` laid upon it, which stands in `path`.
 
     Raises:
         ConfigError: it says something that is not known or not possible.
     """
     content = merge(read_json(shipped_folder() / "config" / "site.json"), own)
-    site = load(Site, content, where, lambda steps: f'key "{".".join(steps)}"')
-    _check(site, where)
+    in_site_json = content.get("schedulers", {})
+    files = read_scheduler_files(in_site_json if isinstance(in_site_json, dict) else {}, path)
+    if isinstance(in_site_json, dict):
+        content["schedulers"] = files.merged()
+
+    def place(steps: Sequence[str]) -> str:
+        if len(steps) > 1 and steps[0] == "schedulers":
+            return str(files.place(steps[1], steps[2:]))
+        return str(Where(path, ".".join(steps)))
+
+    site = load(Site, content, "", place)
+    for name, scheduler in site.schedulers.items():
+        for key, mistake in mistakes(scheduler):
+            raise ConfigError(f"{files.place(name, key.split('.'))}{mistake}")
+    _check(site, Where(path))
     return site
 
 
-def _check(site: Site, where: str) -> None:
+def _check(site: Site, where: Where) -> None:
     if site.scheduler not in site.schedulers:
         raise ConfigError(
-            f'{where}: key "scheduler": there is no scheduler "{site.scheduler}" in "schedulers"'
+            f'{where.at("scheduler")}: there is no scheduler "{site.scheduler}"'
             f"{nearest(site.scheduler, list(site.schedulers))}"
         )
     for name in site.apptainer.environment:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise ConfigError(
-                f'{where}: key "apptainer.environment": "{name}" is no name of a variable'
+                f'{where.at("apptainer.environment")}: "{name}" is no name of a variable'
             )
-    for name, scheduler in site.schedulers.items():
-        for key, mistake in mistakes(scheduler):
-            raise ConfigError(f'{where}: key "schedulers.{name}.{key}"{mistake}')
+    launchers = ["mpirun", *filter(None, map(_launcher, site.schedulers.values()))]
+    for name in site.mpi:
+        if name not in launchers:
+            raise ConfigError(f"{where.at('mpi').at(name)}: unknown key{nearest(name, launchers)}")
     for name, partition in site.partitions.items():
+        place = where.at("partitions").at(name)
         for key in ("memory", "gpu_memory"):
-            bytes_of(getattr(partition, key), f'{where}: key "partitions.{name}.{key}"')
+            bytes_of(getattr(partition, key), str(place.at(key)))
         for key, least in (("cores", 1), ("gpus", 0), ("ranks_per_gpu", 1)):
             number = getattr(partition, key)
             if number is not None and number < least:
                 raise ConfigError(
-                    f'{where}: key "partitions.{name}.{key}": expected a whole number, at least '
-                    f"{least}, found {number}"
+                    f"{place.at(key)}: expected a whole number, at least {least}, found {number}"
                 )

@@ -1,6 +1,7 @@
-"""The moment in which a job passes to its scheduler: it ends up there, or kept from running.
+"""Hand the job to the scheduler: it is queued, or can never run.
 
-This process may be interrupted in it, and the scheduler may leave open whether it took the job.
+A signal may interrupt this process meanwhile, and the scheduler may leave open whether it took the
+job.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Sequence
 from ..config.scheduler import Scheduler
 from ..errors import SubmitError
 from ..jobs.claim import give_up
-from ..jobs.record import note
 from ..planning.plan import Plan
 from ..scheduler.calls import ask_queue
 from ..scheduler.submit import Submitted, submit
 from .second_call import give_way
+from .write_record import note
 
 __all__ = ["hand_over"]
 
@@ -23,13 +24,14 @@ __all__ = ["hand_over"]
 def hand_over(
     scheduler: Scheduler, argv: Sequence[str], plan: Plan, token: str
 ) -> Submitted | None:
-    """The job that the scheduler has taken; None where it is wanted no longer.
+    """The job that the scheduler has taken; None if nobody wants the job any longer.
 
-    What was not taken, or what nobody can say was taken, does not run from now on. Once the job is
-    taken, signals are ignored: RELION must not be told any more that it failed.
+    A job that the scheduler did not take can never run from now on, nor can one of which nobody can
+    say whether the scheduler took it. Once the job is taken, this process ignores signals: RELION
+    must no longer be told that the job failed.
 
     Raises:
-        SubmitError: it was not taken, or nobody can say whether it was.
+        SubmitError: the scheduler did not take the job, or nobody can say whether it did.
     """
     if give_way(plan, token):
         return None
@@ -47,7 +49,7 @@ def _submitted(
     folder = plan.project / plan.name
     try:
         submitted = submit(scheduler, argv, plan.project, token, lambda: give_way(plan, token))
-        _ignore_signals()  # in here, or one that comes just now would be taken for too early
+        _ignore_signals()  # in here: a signal that comes just now is too late to stop the job
     except KeyboardInterrupt:
         _ignore_signals()
         return _taken_meanwhile(scheduler, plan, token)
@@ -55,15 +57,15 @@ def _submitted(
         if give_up(folder, token):
             note(folder, token, refused=str(error))
             raise
-        # Whatever the submit command said: the job's script runs.
+        # Whatever the submit command said, the job's script runs.
         return Submitted(None, "", (str(error),))
     if submitted is None:
-        give_up(folder, token)  # an attempt before may still be taken
+        give_up(folder, token)  # the scheduler may still take an earlier attempt
     return submitted
 
 
 def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
-    """The job that a submit command handed over before a signal ended the waiting for it."""
+    """The job, if the scheduler took it before a signal interrupted the submit command."""
     queue = ask_queue(scheduler, plan.project)
     found = queue.job(token) if queue else None
     if found:

@@ -1,4 +1,4 @@
-"""What made a job's result, beside its plan: versions, configuration and inputs, by digest."""
+"""Record what made a job's result beside its plan: versions, configuration, inputs, by digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..config.places import code_digest, config_path, shipped_folder, template_folders
+from ..config.places import (
+    code_digest,
+    config_path,
+    scheduler_folders,
+    shipped_folder,
+    template_folders,
+)
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
@@ -26,9 +32,10 @@ LARGEST_HASHED = 4 << 20  # bytes; larger inputs are known by their size and tim
 def provenance(plan: Plan, apptainer: str) -> dict[str, Any]:
     """``versions``, ``configuration`` and ``inputs`` of the plan's record.
 
-    The configuration is told by file: its path and sha256; all templates together are one entry.
-    Inputs are the words of the commands that name files: path, size (bytes), mtime (nanoseconds
-    since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is the program.
+    The configuration has an entry for each file, its path and sha256, and one for all templates
+    together. Inputs are the words of the commands that name files: path, size (bytes), mtime
+    (nanoseconds since 1970), and sha256 for files up to 4 MiB, None for larger ones. `apptainer` is
+    the program.
     """
     return {
         "versions": {
@@ -47,10 +54,14 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
         yield name, {"path": str(path), "sha256": _digest(path.read_bytes())}
     shipped = shipped_folder() / "config" / "site.json"
     yield "site.json as shipped", {"path": str(shipped), "sha256": _digest(shipped.read_bytes())}
+    folders = scheduler_folders()
+    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+    texts = [f"{path.name} {_digest(path.read_bytes())}\n" for path in files]
+    yield "schedulers", {"path": str(folders[-1]), "sha256": _digest("".join(texts).encode())}
     templates: dict[str, Path] = {}
     for folder in reversed(template_folders()):
-        files = (p for kind in ("*.sh.j2", "*.sh") for p in folder.rglob(kind))
-        templates.update((str(p.relative_to(folder)), p) for p in files)
+        kinds = (folder.rglob(kind) for kind in ("*.sh.j2", "*.sh"))
+        templates.update((str(p.relative_to(folder)), p) for kind in kinds for p in kind)
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
     folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}
@@ -73,7 +84,7 @@ def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def _apptainer_version(program: str) -> str | None:
-    """The version of the Apptainer on this machine; None where it cannot be had."""
+    """The version of the Apptainer on this machine; None if nobody can tell it."""
     path = which(program)
     if not path:
         return None

@@ -1,8 +1,8 @@
-"""From RELION's submission script to a job in the queue, with a record that finds it again.
+"""Plan, record and submit RELION's submission script, in an order that a kill cannot spoil.
 
-The order matters, for this process may be killed at any moment. The record with the job's token is
-written before the job is submitted, so whoever comes later (``relion-dispatch status``) can ask the
-queue for the token: the job is there, or it never was.
+This process may be killed at any moment. So the record with the job's token is written before the
+job is submitted. ``relion-dispatch status`` can then ask the queue for the token: either the job is
+there, or it was never submitted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from ..images.known_projects import remember
 from ..images.pins import settle
 from ..job_script.library import LIBRARY, Library, read_library
 from ..job_script.variables import job_script
-from ..jobs.hook_note import at_work
-from ..jobs.record import RECORD, folder_locked, note, record_text
+from ..jobs.folder_lock import folder_locked
+from ..jobs.hook_process import HookProcess, at_work
+from ..jobs.record import RECORD
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
+from ..jobs.watcher_file import write_watcher
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import say
@@ -32,6 +34,7 @@ from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
 from .provenance import provenance
 from .second_call import submitted_before
+from .write_record import note, record_text
 
 __all__ = ["dispatch"]
 
@@ -55,7 +58,7 @@ def dispatch(script: Path) -> None:
             argv = marked_command(scheduler, plan, token)
             record = record_text(_record(plan, configuration, token, argv))
         except (Exception, KeyboardInterrupt):
-            if _submitted_before(folder):  # what is wrong here is not wrong with that
+            if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
             raise
         with folder_locked(folder):  # of two calls at the same moment, one goes on
@@ -94,7 +97,7 @@ def _follow_up(
     token: str,
     problem: str | None,
 ) -> None:
-    """What is good to have once the job is in the queue: its id in the record, its watcher."""
+    """Complete the record with the job's id, and submit the watcher. The job runs without both."""
     folder = plan.project / plan.name
     note(
         folder,
@@ -108,12 +111,13 @@ def _follow_up(
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
         say(line, sys.stdout)
     if scheduler.watcher and submitted.job_id:
-        watcher: dict[str, str | None] = {"job_id": None, "warning": problem}
         if problem is None:
-            watcher = submit_watcher(plan.project, plan.name, scheduler, submitted.job_id, token)
-        if warning := watcher.get("warning"):
-            say(f"relion-dispatch: warning: no watcher: {warning}")
-        note(folder, token, watcher=watcher)
+            job_id = submitted.job_id
+            problem = submit_watcher(plan.project, plan.name, scheduler, job_id, token)
+        else:
+            write_watcher(folder, token, None, problem)
+        if problem:
+            say(f"relion-dispatch: warning: no watcher: {problem}")
 
 
 def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
@@ -138,15 +142,14 @@ def _record(
         "job_script": plan.script,
         "dispatched": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         "user": os.environ.get("USER", str(os.getuid())),
-        "host": os.uname().nodename,
-        "pid": os.getpid(),
+        **HookProcess.own()._asdict(),
         "token": token,
         "job_id": None,
     }
 
 
 def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
-    """Write the watcher's script; why there is none, for the job can run without it."""
+    """Write the watcher's script; why that failed, for the job can run without a watcher."""
     if scheduler.watcher is None:
         return None
     try:

@@ -71,7 +71,7 @@ def write(constants: dict[str, Any], larger: bool = False) -> list[str]:
         path,
         "site's configuration",
         load=lambda _: load_site(),
-        check=lambda content: checked_site(content, str(path)),
+        check=lambda content: checked_site(content, path),
     ) as content:
         section = content.setdefault(KEY, {})
         for name, measured in constants.items():

@@ -5,6 +5,7 @@ deploy/appliance.sh is the other side. It names a folder of both in RELION_DISPA
     shell            the process id of the shell outside
     bell             a FIFO: a line with a request's name
     NAME.request     shell text: what to run, and how
+    NAME.server      the process id of the shell that runs it, which outlives the one outside
     NAME.out, .err   what it printed
     NAME.pid         its process id, for programs on the user's terminal
     NAME.status      its exit status, "missing" or "timeout"; last: all there is to say is said
@@ -23,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from .processes import is_alive
 from .shell_words import quote
 
 __all__ = ["Channel", "HostProcess", "channel"]
@@ -32,7 +34,7 @@ _GONE = "the shell outside the appliance has gone"
 
 
 def channel() -> Channel | None:
-    """The way to the host; None where this process runs there already."""
+    """The way to the host; None if this process runs on the host already."""
     folder = os.environ.get("RELION_DISPATCH_HOST")
     return Channel(Path(folder)) if folder else None
 
@@ -91,17 +93,9 @@ class Channel:
     def is_heard(self) -> bool:
         """Whether the shell outside still lives."""
         try:
-            return _lives(int((self.folder / "shell").read_text()))
+            return is_alive(int((self.folder / "shell").read_text()))
         except (OSError, ValueError):
             return False
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return pid > 0
 
 
 class HostProcess:
@@ -119,8 +113,11 @@ class HostProcess:
     @property
     def pid(self) -> int:
         """Its process id, 0 while it has not started."""
+        return self._number("pid")
+
+    def _number(self, kind: str) -> int:
         try:
-            return int(self._file("pid").read_text())
+            return int(self._file(kind).read_text())
         except (OSError, ValueError):
             return 0
 
@@ -136,7 +133,9 @@ class HostProcess:
         try:
             status = self._file("status").read_text().strip()
         except OSError:
-            if self._outside.is_heard() or self._file("status").exists() or _lives(self.pid):
+            if self._outside.is_heard() or any(map(is_alive, (self._number("server"), self.pid))):
+                return None
+            if self._file("status").exists():  # written since it was looked for
                 return None
             if not self.pid:
                 raise OSError(errno.EPIPE, _GONE) from None
@@ -169,5 +168,5 @@ class HostProcess:
 
     def forget(self) -> None:
         """Remove the request's files."""
-        for kind in ("request", "out", "err", "pid", "status"):
+        for kind in ("request", "server", "out", "err", "pid", "status"):
             self._file(kind).unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pwd
 import stat
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import WriteError
+from .users import user_name
 
 __all__ = ["locked"]
 
@@ -68,7 +68,7 @@ def _opened(path: Path, what: str) -> int:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise WriteError(
-            f"{what} cannot be locked, as {path} cannot be opened ({error.strerror}): "
+            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): "
             "mend the permissions of that file or its folder."
         ) from error
 
@@ -106,19 +106,12 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             time.sleep(0.05)
         except OSError as error:
             if error.errno == errno.EBADF:  # NFS, and the file was opened for reading
+                owner = user_name(os.fstat(descriptor).st_uid)
                 raise WriteError(
-                    f"{what} cannot be locked, for {path} belongs to {_owner(descriptor)} and you "
-                    "may not write it: let its owner `chmod g+w` or remove it."
+                    f"{what} cannot be locked, because {path} belongs to {owner} and you may not "
+                    "write it: let its owner `chmod g+w` or remove it."
                 ) from error
             raise WriteError(
                 f"{what} cannot be locked: {path} is on a file system without locks "
-                f"({error.strerror})."
+                f"({error.strerror}): ask your admin to turn on locks (flock) there."
             ) from error
-
-
-def _owner(descriptor: int) -> str:
-    found = os.fstat(descriptor).st_uid
-    try:
-        return pwd.getpwuid(found).pw_name
-    except KeyError:
-        return f"user {found}"

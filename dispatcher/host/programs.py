@@ -123,7 +123,7 @@ def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[
 
 
 def which(program: str) -> str | None:
-    """The path of a program, None where it is not found."""
+    """The path of a program, None if it is not found."""
     if outside := channel():
         process = outside.ask("which", [program])
         found = process.printed()[0].strip() if process.wait() == 0 else ""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from ..config.site import Site
+from ..config.catalogue import Listed, checked_catalogue
+from ..config.gpu_vendors import VENDORS, GpuChoice
+from ..config.json_edit import without_comments
 from ..errors import ConfigError, ImageError
 from .edit_catalogue import check_editable, edit, entry, put
 from .inspect import ImageReport, agrees
 
-__all__ = ["Added", "NewImage", "add", "check_name", "check_word", "described"]
+__all__ = ["Added", "NewImage", "add", "check_name", "check_word"]
 
 
 class NewImage(NamedTuple):
-    """What the admin says of an image; None where the image itself or its entry is to tell.
+    """What the admin says of an image; None to take it from the image or from its entry.
 
     `default` makes it the default version, `replace` lets it take another file's place.
     """
@@ -24,7 +26,7 @@ class NewImage(NamedTuple):
     name: str = "relion"
     version: str | None = None
     variant: str | None = None
-    gpu: Literal["nvidia", "amd", "none"] | None = None
+    gpu: GpuChoice | None = None
     partitions: tuple[str, ...] = ()
     weights: Path | None = None
     default: bool = False
@@ -32,12 +34,9 @@ class NewImage(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What was recorded: `build` as in images.json, `default` the version now the default."""
+    """What was recorded, and whether the catalogue had that variant before."""
 
-    name: str
-    version: str
-    build: dict[str, Any]
-    default: str
+    listed: Listed
     updated: bool
 
 
@@ -66,7 +65,7 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             f"{facts.gpu or 'the CPU'}; leave the option out."
         )
     if wanted.weights and not wanted.weights.is_dir():
-        raise ConfigError(f"{wanted.weights} is no folder: give --weights the folder with them.")
+        raise ConfigError(f"{wanted.weights} is not a folder: give --weights the folder with them.")
     place = _relative(path, catalogue.parent)
     with edit() as content:
         versions = content.get(wanted.name, {}).get("versions", {})
@@ -76,13 +75,14 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             raise ImageError(
                 f"{wanted.name} {version} ({variant}) is in the catalogue {catalogue} with another "
                 f"file, {present['path']} (sha256 {present.get('sha256') or 'not recorded'}): give "
-                "this one a --variant of its own, or say --replace, after which projects that used "
-                "the other are told so."
+                "this one a --variant of its own, or add it with --replace. Projects that have "
+                "used the other file are then told so."
             )
         build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
         put(content, wanted.name, version, build, wanted.default)
-        default = content[wanted.name]["default"]
-    return Added(wanted.name, version, build, default, present is not None)
+        recorded = checked_catalogue(without_comments(content), catalogue)
+    (listed,) = recorded.find(wanted.name, version, variant)
+    return Added(listed, present is not None)
 
 
 def check_name(name: str, version: str) -> None:
@@ -95,7 +95,7 @@ def check_name(name: str, version: str) -> None:
     said = re.match(r"relion(?:[-_]?v?(\d[\d.]*))?(?![a-z])", name, re.IGNORECASE)
     if not said:
         raise ImageError(
-            f'The image cannot be called "{name}", for RELION is in it: call it "relion", which '
+            f'The image cannot be called "{name}", for it holds RELION: call it "relion", which '
             'the shipped job types ask for, or "relion-…".'
         )
     if said[1] and not agrees(said[1].strip("."), version):
@@ -116,35 +116,6 @@ def check_word(what: str, word: str) -> None:
             f'"{word}" is no {what} for an image: use letters, digits, ".", "+", "-" and "_", and '
             "begin with a letter or digit."
         )
-
-
-def described(added: Added, site: Site) -> list[str]:
-    """What was recorded, for people, and a warning where the site's policy refuses the image."""
-    build = added.build
-    signed = build.get("signed_by")
-    mark = " (the default)" if added.default == added.version else ""
-    done = "updated" if added.updated else "added"
-    lines = [
-        f"{added.name} {added.version} ({build['variant']}){mark}: {done}",
-        f"file          {build['path']}, {build['size']} bytes, {build['architecture']}",
-        f"sha256        {build['sha256']}",
-        f"SIF id        {build['sif_id']}",
-        f"GPU           {build.get('gpu') or 'none'}",
-        f"partitions    {', '.join(build.get('partitions', ())) or 'all'}",
-        f"MPI           {build['mpi']}",
-        f"programs      {len(build['programs'])}, relion_refine among them",
-        f"signed by     {', '.join(signed) if signed else 'nobody that Apptainer knows here'}",
-    ]
-    if build.get("weights"):
-        lines.append(f"weights       {build['weights']}")
-    policy = site.apptainer.signed_by
-    if policy and not set(policy) & set(signed or ()):
-        lines.append(
-            "warning: jobs will be refused this image, for none of the keys in site.json "
-            '("apptainer.signed_by") has signed it: sign it with `apptainer sign`, see that the '
-            "public key is in this user's keyring (`apptainer key list`), and add it again."
-        )
-    return lines
 
 
 def _entry(
@@ -180,7 +151,7 @@ def _its_variant(builds: list[dict[str, Any]], place: str, facts: ImageReport) -
     for build in builds:
         if build.get("sha256") == facts.sha256 or build.get("path") == place:
             return str(build["variant"])
-    kind = {"nvidia": "cuda", "amd": "rocm", None: "cpu"}[facts.gpu]
+    kind = VENDORS[facts.gpu].variant if facts.gpu else "cpu"
     return kind + ("-gui" if facts.labels.get("relion.gui") == "yes" else "")
 
 
@@ -190,7 +161,7 @@ def _is_same(present: dict[str, Any], place: str, facts: ImageReport) -> bool:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Relative to the catalogue's folder where it is inside, so that a site can be moved."""
+    """Relative to the catalogue's folder if it is inside, so that a site can be moved."""
     file, start = (Path(os.path.normpath(each.absolute())) for each in (path, folder))
     return str(file.relative_to(start) if file.is_relative_to(start) else file)
 

@@ -1,6 +1,7 @@
 """Apptainer's command line: version, inspect, exec, verify, build and test.
 
-What a job runs is in :mod:`dispatcher.images.container`; here is what the images' keeper runs.
+Here is what the commands ``relion-dispatch images …`` run; what a job runs is in
+:mod:`dispatcher.images.container`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import NoReturn
 
 from ..errors import ImageError
 from ..host.programs import Finished, run, which
+from .machine_lacks import machine_lacks
 
 __all__ = [
     "build_argv",
     "definition",
     "inside",
     "labels",
-    "lacking",
     "signers",
     "test_argv",
     "version",
@@ -31,30 +32,6 @@ _SINGULARITY = (
     "images are built and run with Apptainer: install it (its package is called apptainer), or "
     'name it in site.json ("apptainer.program").'
 )
-# What Apptainer 1.4 prints where the machine lacks something, and what to do about it.
-_LACKING = {
-    r"failed to create user namespace|no user namespace available|unprivileged user namespace": (
-        "user namespaces are off on this machine: ask its admin to turn them on "
-        "(`sysctl user.max_user_namespaces=15000`, and on Ubuntu "
-        "`kernel.apparmor_restrict_unprivileged_userns=0`) or to install apptainer-suid"
-    ),
-    r"fuse: device not found|/dev/fuse|fuse: failed to open": (
-        "there is no /dev/fuse on this machine that you may open: ask its admin for it "
-        "(`modprobe fuse`; in a container or virtual machine, pass the device through)"
-    ),
-    r"newuidmap was not found|newgidmap was not found": (
-        "this machine has no newuidmap, which builds as an ordinary user need: ask its admin to "
-        "install the package uidmap (in Debian and Ubuntu) or shadow-utils"
-    ),
-    r"no mapping entry found|failed to change uid and gids|lchown .*invalid argument": (
-        "you have no ids in /etc/subuid and /etc/subgid: ask the machine's admin for them "
-        "(`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
-    ),
-    r"no such host|dial tcp|i/o timeout|connection refused|TLS handshake": (
-        "the base cannot be fetched, for the registry is not reached from this machine: mend the "
-        "connection (or its https_proxy), or build on a local image with --base"
-    ),
-}
 
 
 def version(program: str, timeout: float = 30) -> str:
@@ -83,13 +60,13 @@ def version(program: str, timeout: float = 30) -> str:
     if said.startswith("singularity"):
         raise ImageError(f"{program} is {said}, but {_SINGULARITY}")
     raise ImageError(
-        f'`{program} --version` says "{said[:80]}", which is not Apptainer: name it in site.json '
-        '("apptainer.program").'
+        f'`{program} --version` says "{said[:80]}", which is not Apptainer: name Apptainer in '
+        'site.json ("apptainer.program").'
     )
 
 
 def _singularity() -> str | None:
-    """SingularityCE's name and version, where it is here; Apptainer, too, may be called so."""
+    """Name and version of SingularityCE if it is here; Apptainer may be called singularity, too."""
     if not which("singularity"):
         return None
     try:
@@ -191,25 +168,10 @@ def _failed(what: str, finished: Finished) -> NoReturn:
     Raises:
         ImageError: always.
     """
-    if way_out := lacking(finished):
+    if way_out := machine_lacks(finished):
         raise ImageError(f"{what}: {way_out}.")
     words = _last_words(finished.stderr) or f"status {finished.status}"
     raise ImageError(f"{what} ({words}): build or copy the file anew.")
-
-
-def lacking(finished: Finished) -> str | None:
-    """What this machine lacks for containers and how to mend it, where Apptainer's output tells.
-
-    What a build's scripts print is left aside, for they have connections of their own.
-    """
-    output = re.sub(r"\x1b\[[\d;]*m", "", finished.stderr + finished.stdout)
-    fatal = re.findall(r"^(?:FATAL|ERROR)\s*:.*", output, re.MULTILINE)
-    if not fatal:
-        return None
-    before = re.split(r"^INFO:\s+Running \w+ scriptlet", output, maxsplit=1, flags=re.MULTILINE)[0]
-    own = "\n".join([before, *fatal])
-    found = (text for pattern, text in _LACKING.items() if re.search(pattern, own, re.I))
-    return next(found, None)
 
 
 def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
@@ -222,7 +184,8 @@ def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
         ) from None
     except OSError as error:
         raise ImageError(
-            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it."
+            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it, or name the "
+            'program in site.json ("apptainer.program").'
         ) from error
 
 

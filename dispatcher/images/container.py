@@ -14,7 +14,7 @@ WEIGHTS = "/opt/relion-weights"
 
 
 def mount_option(folder: str, read_only: bool = False, destination: str | None = None) -> str:
-    """``--mount`` for a folder, at its own path where no other is given.
+    """``--mount`` for a folder, at its own path if no other is given.
 
     Unlike ``--bind`` it takes ``:`` and ``,``.
     """
@@ -43,7 +43,7 @@ def exec_argv(
     bound = dict.fromkeys(str(folder) for folder in (*folders, *apptainer.bind))
     return [
         apptainer.program,
-        "--quiet",  # or it says in each run.err what optional programs it has not found
+        "--quiet",  # or it names in each run.err the optional programs that it has not found
         "exec",
         "--no-eval",  # or $(…) in a variable's value would run
         *(["--cleanenv"] if clean_environment else []),

@@ -1,4 +1,4 @@
-"""Changing the site's ``images.json``: one at a time, whole or not at all, and with its comments.
+"""Changing the site's ``images.json``: one admin at a time, whole or not at all, comments kept.
 
 A file that does not load is not touched, and none that would not load is written.
 """
@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..config import json_edit
-from ..config.catalogue import Catalogue, Image, ImageFile, checked_catalogue, load_catalogue
-from ..config.json_files import nearest
+from ..config.catalogue import Catalogue, checked_catalogue, load_catalogue
+from ..config.json_edit import COMMENT
 from ..config.places import site_folder
-from ..errors import ImageError
 
-__all__ = ["COMMENT", "builds_of", "check_editable", "edit", "entry", "image_named", "put"]
-
-COMMENT = json_edit.COMMENT
+__all__ = ["check_editable", "edit", "entry", "own_catalogue", "put", "set_default"]
 
 
 def check_editable() -> Path:
@@ -33,6 +30,16 @@ def check_editable() -> Path:
     if path.exists():
         load_catalogue(path)
     return path
+
+
+def own_catalogue() -> Catalogue:
+    """What the site's own ``images.json`` says now; no images if there is no such file.
+
+    Raises:
+        ConfigError: the file does not load.
+    """
+    path = site_folder() / "images.json"
+    return load_catalogue(path) if path.exists() else Catalogue(images={}, path=path)
 
 
 @contextmanager
@@ -55,9 +62,9 @@ def edit(seconds: float = 30) -> Iterator[dict[str, Any]]:
 
 
 def entry(content: dict[str, Any], name: str, version: str, variant: str) -> dict[str, Any] | None:
-    """The build of that name, version and variant in an edited catalogue, None where there is none.
+    """The entry of that name, version and variant in an edited catalogue, None if there is none.
 
-    What is changed in it is changed in the catalogue.
+    To change the entry is to change the catalogue.
     """
     builds = content.get(name, {}).get("versions", {}).get(version, [])
     return next((build for build in builds if build.get("variant") == variant), None)
@@ -87,31 +94,15 @@ def put(
         image["default"] = version
 
 
-def builds_of(catalogue: Catalogue, name: str, version: str) -> list[ImageFile]:
-    """The builds of an image's version, as someone names them.
+def set_default(name: str, version: str) -> str:
+    """Make it the version that new projects get; returns the default before.
 
     Raises:
-        ImageError: there is no such image, or no such version of it.
+        NotInCatalogue: it is not there.
+        WriteError: the catalogue cannot be written.
     """
-    versions = image_named(catalogue, name).versions
-    if version not in versions:
-        raise ImageError(
-            f"The catalogue {catalogue.path} has no {name} {version}"
-            f"{nearest(version, list(versions)) or '.'} It has {', '.join(versions)}."
-        )
-    return versions[version]
-
-
-def image_named(catalogue: Catalogue, name: str) -> Image:
-    """The image of that name, as someone gives it.
-
-    Raises:
-        ImageError: there is none.
-    """
-    if name not in catalogue.images:
-        raise ImageError(
-            f'There is no image "{name}" in the catalogue {catalogue.path}'
-            f"{nearest(name, list(catalogue.images)) or '.'} It has "
-            f"{', '.join(catalogue.images) or 'none'}."
-        )
-    return catalogue.images[name]
+    with edit() as content:
+        own_catalogue().find(name, version)
+        before = str(content[name]["default"])
+        content[name]["default"] = version
+    return before

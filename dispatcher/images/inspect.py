@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ..config.gpu_vendors import VENDORS, GpuName
 from ..config.site import Site
 from ..errors import ImageError
 from . import apptainer
@@ -14,8 +15,6 @@ from .integrity import sha256_of
 from .sif import SifHeader, ours, read_header
 
 __all__ = ["ImageReport", "agrees", "inspect"]
-
-Gpu = Literal["nvidia", "amd"]
 
 # A stand-in for /bin/which: the images of others may lack it.
 _QUESTIONS = """
@@ -51,14 +50,14 @@ class ImageReport(NamedTuple):
     sha256: str
     labels: Mapping[str, str]
     relion: str
-    gpu: Gpu | None
+    gpu: GpuName | None
     mpi: str
     programs: tuple[str, ...]
     signed_by: tuple[str, ...]
 
 
 def inspect(path: Path, site: Site) -> ImageReport:
-    """Look into the image; everything but its own labels is measured, not believed.
+    """Look into the image; all but its labels is measured, and the labels must agree with that.
 
     Raises:
         ImageError: no SIF, cut short, for another architecture, without MPI or RELION, changed
@@ -67,7 +66,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     header = read_header(path)
     if header.architecture not in (ours(), "unknown"):
         raise ImageError(
-            f"{path} is for {header.architecture}, this machine is {ours()}: build it for "
+            f"{path} is for {header.architecture}, but this machine is {ours()}: build it for "
             f"{ours()}, or run this on a machine with {header.architecture}."
         )
     program = site.apptainer.program
@@ -79,11 +78,13 @@ def inspect(path: Path, site: Site) -> ImageReport:
     signed_by = apptainer.signers(program, path)
     digest = sha256_of(path)
     if read_header(path) != header:
-        raise ImageError(f"{path} was written to while it was read: wait until it is complete.")
+        raise ImageError(
+            f"{path} was written to while it was read: wait until it is complete, then try again."
+        )
     return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
 
 
-def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | None, str]:
+def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName | None, str]:
     """The programs, RELION's version and kind of GPU, and the MPI, out of what the image printed.
 
     Raises:
@@ -95,7 +96,7 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | No
     if "relion_refine" not in programs:
         raise ImageError(
             f"There is no RELION in {path} (no relion_refine on its PATH): name an image that has "
-            "it, or mend the image's PATH in its definition's %environment."
+            "RELION, or mend the image's PATH in its definition's %environment."
         )
     if "mpirun" not in programs:
         raise ImageError(
@@ -105,11 +106,11 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, Gpu | No
     version = re.search(r"^RELION version: (\S+)", relion_said, re.MULTILINE)
     if not version:
         raise ImageError(
-            f"`relion_refine --version` in {path} tells no version but "
+            f"`relion_refine --version` in {path} prints no version but "
             f'"{_last_line(relion_said)}": mend the image, and run its %test (`apptainer test`).'
         )
-    gpu: Gpu | None = "nvidia" if "CUDA" in relion_said else "amd" if "HIP" in relion_said else None
-    return programs, version[1], gpu, _mpi(mpi_said, path)
+    built_for = (each.name for each in VENDORS.values() if each.build in relion_said)
+    return programs, version[1], next(built_for, None), _mpi(mpi_said, path)
 
 
 def _mpi(said: str, path: Path) -> str:
@@ -122,7 +123,7 @@ def _mpi(said: str, path: Path) -> str:
     if re.search(r"\d+\.\d+", said) and "not found" not in said and "error" not in said:
         return said.strip().splitlines()[0]
     raise ImageError(
-        f'`mpirun --version` in {path} tells no version but "{_last_line(said)}": mend the image, '
+        f'`mpirun --version` in {path} prints no version but "{_last_line(said)}": mend the image, '
         "and run its %test (`apptainer test`)."
     )
 
@@ -142,19 +143,19 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in found[1].split(".")] if found else []
 
 
-def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: Gpu | None) -> None:
+def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: GpuName | None) -> None:
     label = labels.get("relion.version")
     if label and not agrees(label, relion):
         raise ImageError(
-            f"{path} contradicts itself: its label relion.version says {label}, its relion_refine "
-            f"{relion}: an image built on another keeps that one's labels, so correct the "
-            "definition, and build it again."
+            f"{path} contradicts itself: its label relion.version says {label}, but its "
+            f"relion_refine says {relion}. An image built on another keeps the labels of that "
+            "one: correct the definition, and build the image again."
         )
     label = labels.get("relion.gpu")
     if label and label != (gpu or "none"):
         raise ImageError(
-            f"{path} contradicts itself: its label relion.gpu says {label}, its relion_refine was "
-            f"built for {gpu or 'the CPU'}: correct the definition, and build it again."
+            f"{path} contradicts itself: its label relion.gpu says {label}, but its relion_refine "
+            f"was built for {gpu or 'the CPU'}: correct the definition, and build the image again."
         )
 
 

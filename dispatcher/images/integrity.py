@@ -1,7 +1,8 @@
-"""Whether an image's file is the one that was added to the catalogue and that a project used.
+"""Is an image's file the one that was added to the catalogue and that a project has used?
 
 Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
-with its digest is taken for unchanged. Any other is hashed, once for each user and state of it.
+with its digest is taken for unchanged. Any other file is hashed, once for each user and each state
+of the file.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from ..config.catalogue import ImageFile
 from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
 from .choice import ChosenImage
 from .sif import SifHeader, read_header
 
-__all__ = ["sha256_of", "usable", "verified"]
+__all__ = ["digest_now", "sha256_of", "usable", "verified"]
 
 
 def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: Path) -> ChosenImage:
@@ -33,7 +35,7 @@ def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: P
         raise ImageError(
             f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
             f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
-            'to correct "weights" there.'
+            'to correct "weights" in the catalogue.'
         )
     return verified(choice, pinned, catalogue, pin_file)
 
@@ -50,19 +52,19 @@ def verified(
             digest is another than the catalogue's or the pin's.
     """
     header = read_header(choice.path)
-    digest = _digest(choice, header)
+    digest = digest_now(choice.path, header, choice.build)
     what = f"{choice.name} {choice.version} ({choice.variant})"
     recorded = choice.build.sha256
     if recorded and digest != recorded:
         raise ImageError(
             f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
-            f"sha256 is {digest}, the catalogue's {recorded}; put that file back, or add the new "
-            "one to the catalogue as a variant or version of its own."
+            f"sha256 is {digest}, and the catalogue has {recorded}; put that file back, or add "
+            "the new one to the catalogue as a variant or version of its own."
         )
     if pinned and digest != pinned:
         raise ImageError(
             f"The image file {choice.path} is not the one that this project has used as {what}: "
-            f"its sha256 is {digest}, that in {pin_file} {pinned}; ask your admin for that file, "
+            f"its sha256 is {digest}, and {pin_file} has {pinned}; ask your admin for that file, "
             f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
             f"{choice.version}`."
         )
@@ -98,28 +100,28 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _digest(choice: ChosenImage, header: SifHeader) -> str:
-    """The digest recorded for the file as it is now; else the file is hashed and it is kept.
+def digest_now(path: Path, header: SifHeader, build: ImageFile | None = None) -> str:
+    """The digest that the file has now. It is hashed, unless it is as `build` records it.
+
+    What was hashed is kept, for each user and state of the file.
 
     Raises:
-        ImageError: the file changes while it is read.
+        ImageError: the file cannot be read, or changes while it is read.
     """
-    build = choice.build
-    as_recorded = (build.sif_id, build.size, build.mtime)
-    if build.sha256 and as_recorded == (header.sif_id, header.size, header.mtime):
+    if build and build.sha256 and build.is_unchanged(header):
         return build.sha256
     folder = cache_folder("digests")
-    state = json.dumps([str(choice.path), header])
+    state = json.dumps([str(path), header])
     kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
     if kept:
         with contextlib.suppress(OSError):
             found = kept.read_text()
             if len(found) == 64:
                 return found
-    digest = sha256_of(choice.path)
-    if read_header(choice.path) != header:
+    digest = sha256_of(path)
+    if read_header(path) != header:
         raise ImageError(
-            f"The image file {choice.path} was written to while it was read: wait until it is "
+            f"The image file {path} was written to while it was read: wait until it is "
             "complete, and submit the job again."
         )
     if kept:

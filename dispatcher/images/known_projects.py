@@ -1,4 +1,4 @@
-"""Which RELION projects use this site's images: noted when they do, asked before one is removed.
+"""Which RELION projects use this site's images? Each is noted when it uses one.
 
 Users' jobs may not write the site's folder. So the admin makes one folder that they may (mode 1777,
 like /tmp), which holds a small file per project, named by the digest of its path. What lies there
@@ -48,9 +48,9 @@ def remember(project: Path, site: Site) -> None:
 
 
 def known_projects(site: Site) -> Iterator[Path]:
-    """The projects noted, but those that have gone; none where there is no folder for notes.
+    """The projects that have a note and still exist; none if there is no folder for notes.
 
-    Those that this user cannot look into are among them, and those that may lie on a file system
+    Among them are those that this user cannot look into, and those that may lie on a file system
     that is not mounted here.
 
     Raises:
@@ -63,8 +63,8 @@ def known_projects(site: Site) -> Iterator[Path]:
         return
     except OSError as error:
         raise ConfigError(
-            f"The folder {folder}, which tells the projects of this site, cannot be read "
-            f"({error.strerror}): `chmod 1777` it."
+            f"The folder {folder}, which holds a note of each project of this site, cannot be read "
+            f"({error.strerror}): run `chmod 1777` on it."
         ) from error
     for note in notes:
         project = _noted(note)
@@ -84,7 +84,7 @@ def _noted(note: Path) -> Path | None:
 
 
 def _has_gone(project: Path) -> bool:
-    """Whether the project is known not to be there any more, or the path is of no folder."""
+    """Whether the project is known to have gone, or the path is not that of a folder."""
     try:
         return not stat.S_ISDIR(project.stat().st_mode)
     except FileNotFoundError:

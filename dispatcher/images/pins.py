@@ -9,18 +9,17 @@ the digests are those of the variants that the project has used:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.catalogue import Catalogue
 from ..config.json_files import read_json
-from ..errors import ConfigError, ImageError
+from ..errors import ConfigError
 from ..host.atomic_files import write_atomically
 from ..host.file_lock import locked
 from .choice import ChosenImage
 
-__all__ = ["PIN_FILE", "Pin", "check_against_pin", "move", "pins", "settle"]
+__all__ = ["PIN_FILE", "Pin", "move", "pins", "settle"]
 
 PIN_FILE = ".relion_dispatch.json"
 LOCK_FILE = ".relion_dispatch.lock"
@@ -34,7 +33,7 @@ class Pin(NamedTuple):
 
 
 def pins(project: Path) -> dict[str, Pin]:
-    """Image name → pin; empty where nothing is pinned yet.
+    """Image name → pin; empty if nothing is pinned yet.
 
     Raises:
         ConfigError: the file is not what it should be.
@@ -115,35 +114,3 @@ def _is_pin(entry: object) -> bool:
         return False
     digests = entry.get("sha256") or {}
     return isinstance(digests, dict) and all(isinstance(each, str) for each in digests.values())
-
-
-def check_against_pin(
-    image: ChosenImage,
-    catalogue: Catalogue,
-    pinned: Mapping[str, Pin],
-    pin_file: Path,
-    check_file: Callable[..., ChosenImage],
-) -> ChosenImage:
-    """Check that the chosen image's file is the one that the project has used, if it has used one.
-
-    `check_file` is one of the two checks of `images.integrity`.
-
-    Raises:
-        ImageError: the catalogue has no longer the variant that the project has used; or as for
-            `check_file`.
-    """
-    used = None
-    name = image.name
-    if name in pinned:
-        digests = pinned[name].sha256
-        used = digests.get(image.variant)
-        builds = catalogue.images[name].versions[image.version]
-        gone = sorted(digests.keys() - {build.variant for build in builds})
-        if gone and used is None:
-            raise ImageError(
-                f"This project has used the variant {gone[0]} of {name} {image.version} (sha256 "
-                f"{digests[gone[0]]}, {pin_file}), which is no longer in the catalogue "
-                f"{catalogue.path}: ask your admin to put it back, or go on without "
-                f"it knowingly: `relion-dispatch pin {name} {image.version}`."
-            )
-    return check_file(image, used, catalogue.path, pin_file)

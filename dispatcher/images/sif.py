@@ -70,7 +70,7 @@ def read_header(path: Path) -> SifHeader:
     """Read the header of the SIF at `path`.
 
     Raises:
-        ImageError: the file cannot be read, is no SIF, or is shorter than its header says.
+        ImageError: the file cannot be read, is not a SIF, or is shorter than its header says.
     """
     try:
         with open(path, "rb", opener=_at_once) as stream:
@@ -83,7 +83,7 @@ def read_header(path: Path) -> SifHeader:
         ) from error
     if len(raw) < _HEADER.size or not raw[32:].startswith(_MAGIC):
         raise ImageError(
-            f"{path} is no SIF file (an Apptainer image): name the file that `apptainer build` "
+            f"{path} is not a SIF file (an Apptainer image): name the file that `apptainer build` "
             "wrote, or copy it anew."
         )
     _, _, _, architecture, sif_id, *numbers = _HEADER.unpack(raw)

@@ -1,60 +1,25 @@
-"""Whether the catalogue's image files are what they were when they were added."""
+"""Are the catalogue's image files what they were when they were added?"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..config.catalogue import Catalogue, ImageFile
+from ..config.catalogue import Listed
 from ..config.site import Site
 from ..errors import DispatchError, ImageError
 from . import apptainer
-from .edit_catalogue import builds_of, edit, entry, image_named
+from .edit_catalogue import edit, entry
 from .integrity import sha256_of
 from .sif import read_header
 
-__all__ = ["Listed", "Verified", "at_a_glance", "listed", "verify"]
-
-
-class Listed(NamedTuple):
-    """A build of the catalogue with the place it has there; `path` is absolute."""
-
-    name: str
-    version: str
-    is_default: bool
-    build: ImageFile
-    path: Path
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version} ({self.build.variant})"
-
-    def as_json(self) -> dict[str, Any]:
-        """What the catalogue says, and the file's state at a glance."""
-        build = self.build
-        return {
-            "name": self.name,
-            "version": self.version,
-            "default": self.is_default,
-            "variant": build.variant,
-            "path": str(self.path),
-            "state": at_a_glance(self),
-            "gpu": build.gpu,
-            "partitions": list(build.partitions),
-            "weights": build.weights and str(self.path.parent / build.weights),
-            "sha256": build.sha256,
-            "size": build.size,
-            "sif_id": build.sif_id,
-            "architecture": build.architecture,
-            "mpi": build.mpi,
-            "programs": list(build.programs),
-            "signed_by": list(build.signed_by),
-        }
+__all__ = ["Verified", "at_a_glance", "verify"]
 
 
 class Verified(NamedTuple):
-    """How a file was found: what is wrong with it, or None; and what else is to be said."""
+    """What is wrong with a file, None if nothing is; and what else is to be said of it."""
 
     image: Listed
     problem: str | None = None
@@ -65,29 +30,12 @@ class Verified(NamedTuple):
         return f"{self.image}: {self.problem or f'in order{note}'}"
 
 
-def listed(
-    catalogue: Catalogue, name: str | None = None, version: str | None = None
-) -> Iterator[Listed]:
-    """The catalogue's builds in its order, of one image or version where these are given.
-
-    Raises:
-        ImageError: there is no such image, or it has no such version.
-    """
-    images = catalogue.images if name is None else {name: image_named(catalogue, name)}
-    for each, image in images.items():
-        if version is not None:
-            builds_of(catalogue, each, version)
-        for found, builds in image.versions.items():
-            if version in (None, found):
-                for build in builds:
-                    path = catalogue.path.parent / build.path
-                    yield Listed(each, found, found == image.default, build, path)
-
-
 def at_a_glance(image: Listed) -> str:
-    """The file's state by its size, time and header: "present", "missing", "damaged" (cut short,
-    not readable or no SIF), "changed", "touched" (another time only), or "not recorded" where there
-    is nothing to compare with."""
+    """The file's state by its size, time and header, without reading the whole of it.
+
+    "present", "missing", "damaged" (cut short, not readable or no SIF), "changed", "touched"
+    (only its time differs), or "not recorded" if there is nothing to compare it with.
+    """
     try:
         header = read_header(image.path)
     except ImageError:
@@ -95,18 +43,18 @@ def at_a_glance(image: Listed) -> str:
     build = image.build
     if build.sha256 is None or build.sif_id is None:
         return "not recorded"
-    if (header.sif_id, header.size) != (build.sif_id, build.size):
+    if not build.matches(header):
         return "changed"
-    return "present" if header.mtime == build.mtime else "touched"
+    return "present" if build.is_unchanged(header) else "touched"
 
 
 def verify(
-    images: Sequence[Listed], site: Site, progress: Callable[[Listed, int], None] | None = None
+    images: Iterable[Listed], site: Site, progress: Callable[[Listed, int], None] | None = None
 ) -> Iterator[Verified]:
-    """Read each file whole, and check its signature where one is recorded.
+    """Read each file whole, and check its signature if one is recorded.
 
-    What was not recorded, or a time that is another one, is recorded anew. `progress` is told the
-    bytes read so far of each file.
+    What was not recorded yet, and a time that has changed, is recorded now. `progress` is told how
+    many bytes of a file have been read so far.
     """
     for image in images:
         try:
@@ -130,8 +78,8 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
     if build.sha256 and digest != build.sha256:
         return Verified(
             image,
-            f"the sha256 of {image.path} is {digest}, the catalogue's {build.sha256}: put the file "
-            "back that was added, or add this one as a variant or version of its own.",
+            f"the sha256 of {image.path} is {digest}, and the catalogue has {build.sha256}: put "
+            "back the file that was added, or add this one as a variant or version of its own.",
         )
     if build.signed_by:
         signers = apptainer.signers(site.apptainer.program, image.path)
@@ -144,13 +92,12 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
     state = {"sha256": digest, "size": header.size, "mtime": header.mtime, "sif_id": header.sif_id}
     as_recorded = all(getattr(build, key) == value for key, value in state.items())
     note = None if as_recorded else _record(image, state)
-    policy = site.apptainer.signed_by
-    if policy and not set(policy) & set(build.signed_by):
+    if not replace(build, sha256=digest).is_signed(site.apptainer.signed_by):
         return Verified(
             image,
-            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused it: none of "
-            'the keys in site.json ("apptainer.signed_by") is recorded to have signed it; have it '
-            "signed, and add it again.",
+            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused this image: "
+            'no key in site.json ("apptainer.signed_by") is recorded to have signed it. Have the '
+            "file signed, and add it again.",
         )
     return Verified(image, note=note)
 

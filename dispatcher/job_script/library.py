@@ -7,6 +7,7 @@ known endings. A site's own folder wins file by file. Job scripts hold the diges
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from ..config.endings import Ending, load_endings
 from ..config.places import template_folders
 from ..relion.submission import SUBMISSION
 
-__all__ = ["LIBRARY", "Library", "joined", "read_library", "shell_part"]
+__all__ = ["LIBRARY", "Library", "joined", "read_library", "scheduler_function", "shell_part"]
 
 LIBRARY = f"{SUBMISSION}.lib"
 
@@ -62,6 +63,17 @@ def shell_part(name: str) -> Markup:
     path = _first(template_folders(), f"library/{name}.sh")
     assert path is not None
     return Markup(_functions(path.read_text(encoding="utf-8")) + "\n")
+
+
+def scheduler_function(scheduler: str, name: str) -> Markup:
+    """One function that the scheduler's folder has, or the library for all schedulers."""
+    folders = template_folders()
+    for part in (f"schedulers/{scheduler}/functions.sh", "library/scheduler.sh"):
+        path = _first(folders, part)
+        text = path.read_text(encoding="utf-8") if path else ""
+        if found := re.search(rf"^{name}\(\) (\{{.*\}}$|\{{\n(?s:.*?)^\}}$)", text, re.MULTILINE):
+            return Markup(found[0])
+    raise AssertionError(name)
 
 
 def _first(folders: Iterable[Path], name: str) -> Path | None:

@@ -10,12 +10,13 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import __version__
+from ..config.gpu_vendors import USUAL_VENDOR, VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
-from ..planning.launch import NodeWord
+from ..planning.launch import LaunchWord
+from ..planning.layouts import Layout
 from ..planning.plan import Plan
-from ..planning.rank_fit import RankFit
 from ..planning.rank_table import as_lines, rank_table
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
@@ -34,18 +35,6 @@ _OPTIONAL = {
     "scheduler_options": None,
 }
 _ABORT_GRACE = 120  # seconds
-
-
-# What of the fit the node needs; None where it was not computed.
-_FIT = (
-    "bytes_per_rank",
-    "bytes_per_rank_without_mps",
-    "least",
-    "least_bytes_per_rank",
-    "ranks_per_gpu",
-    "total_gpus",
-    "usable_percent",
-)
 
 
 def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
@@ -100,11 +89,12 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
-        "gpu_fit": {name: plan.gpu_fit.get(name) for name in _FIT},
+        "gpu_tool": _gpu_tool(plan),
+        "gpu_fit": plan.gpu_fit,
         "rank_table": _rank_table(plan),
         "watch_gpus": plan.watch_gpus,
-        "idle_leader": bool(plan.gpu_fit.get("idle_leader")),
-        "split_halves": bool(plan.gpu_fit.get("split_halves")),
+        "idle_leader": bool(plan.gpu_fit.idle_leader),
+        "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
         "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
@@ -136,9 +126,9 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     }
 
 
-def _in_shell(prefix: Sequence[str]) -> list[str]:
+def _in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
     """The prefix with what the job script settles on the node."""
-    return [Markup(word.shell) if isinstance(word, NodeWord) else word for word in prefix]
+    return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
 
 
 def _shared(prefixes: Sequence[list[str]]) -> list[str]:
@@ -157,27 +147,18 @@ def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[
 
 
 def _rank_table(plan: Plan) -> list[str]:
-    """The rows for smaller cards; none if nothing was fitted to the GPUs' memory."""
-    found = plan.gpu_fit
-    if not plan.ngpu or not (plan.mps or found.get("bytes_per_rank")):
+    """The lines for smaller cards; none if nothing was fitted to the GPUs' memory."""
+    fit = plan.gpu_fit
+    if not plan.ngpu or not (plan.mps or fit.bytes_per_rank):
         return []
-    fit = RankFit(
-        nproc=plan.nproc,
-        nthread=plan.nthread,
-        ngpu=plan.ngpu,
-        nodes=plan.nodes,
-        reasons=(),
-        ranks_per_gpu=found["ranks_per_gpu"],
-        least=found["least"],
-        idle_leader=found["idle_leader"],
-        split_halves=found["split_halves"],
-        model=found["model"] or "relion",
-        bytes_per_rank=found.get("bytes_per_rank") or 0,
-        bytes_per_rank_without_mps=found.get("bytes_per_rank_without_mps") or 0,
-        least_bytes_per_rank=found.get("least_bytes_per_rank") or 0,
-        usable_percent=found.get("usable_percent") or 100,
-    )
-    return as_lines(rank_table(fit, plan.mps))
+    planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
+    return as_lines(rank_table(planned, fit, plan.mps))
+
+
+def _gpu_tool(plan: Plan) -> str | None:
+    """What tells of the job's GPUs on a node."""
+    kind = plan.image.build.gpu if plan.image else None
+    return (VENDORS[kind] if kind else USUAL_VENDOR).memory_tool
 
 
 def _gpus_used(command: Command, ngpu: int) -> int:

@@ -1,4 +1,4 @@
-"""Ending a job on its user's wish: in the scheduler, and for RELION."""
+"""Cancel a job that its user wants to end: in the scheduler, and for RELION."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ GRACE = 3  # seconds for what its script wrote last to arrive
 
 
 def cancel(project: Path, site: Site, name: str) -> str:
-    """Cancel a job and wait for its end; a sentence on what came of it.
+    """Cancel a job and wait for its end; a sentence that says how it ended.
 
     Raises:
-        InputError: it does not run, was not dispatched, or is another user's.
+        InputError: the job does not run, was not dispatched, or is another user's.
         SubmitError: the scheduler does not answer, or the job does not end.
         WriteError: RELION cannot be told.
     """
@@ -34,10 +34,10 @@ def cancel(project: Path, site: Site, name: str) -> str:
         raise InputError(f"{name} does not run (RELION has it as {job.status}).")
     if job.record is None or job.scheduler is None:
         raise InputError(
-            f"{name} was not submitted by relion-dispatch of this site: end it where it runs."
+            f"This site's relion-dispatch did not submit {name}: end the job where it runs."
         )
     if not job.is_this_users:
-        raise InputError(f"{name} was submitted by {job.record.get('user')}: let them cancel it.")
+        raise InputError(f"{name} was submitted by {job.record.user}: ask them to cancel it.")
     if job.other_host:
         raise InputError(
             f"{name} runs on {job.other_host}: cancel it there, or abort it in RELION."
@@ -52,8 +52,10 @@ def cancel(project: Path, site: Site, name: str) -> str:
 
 
 def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
-    """Cancel the jobs that wait in the queue though RELION's user has pressed Abort; a sentence for
-    each on what came of it."""
+    """Cancel the jobs that wait in the queue although RELION's user has pressed Abort.
+
+    Yields a sentence for each that says how it ended, or what went wrong.
+    """
     for job in jobs:
         waits = job.queue and job.queued and job.queue.is_pending(job.queued)
         can_be = job.scheduler and job.scheduler.cancel_command
@@ -98,7 +100,7 @@ def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
 
 
 def _ended(project: Path, site: Site, job: Job) -> Job:
-    """The job when its script has told RELION, or the scheduler knows it no more."""
+    """The job once its script has told RELION, or once the scheduler no longer knows the job."""
     give_up = time.monotonic() + WAIT
     pause = 0.1
     gone_since: float | None = None

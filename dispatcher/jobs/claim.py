@@ -1,8 +1,8 @@
-"""The claim on a job's folder: whoever makes this link first has the job, on whichever machine.
+"""The claim on a job's folder: the process that makes this link first has the job.
 
-The job script makes it before it does anything else (``library/claim.sh``), and stops where it
-cannot. A submission that is given up is claimed as well, so that what the scheduler may have taken
-all the same does not run once RELION was told that it failed.
+The job script makes the link before it does anything else (``library/claim.sh``), and stops if it
+cannot. A submission that is given up is claimed as well: the scheduler may have taken the job all
+the same, and a job that RELION was told has failed must not run.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["give_up", "is_claimed"]
+__all__ = ["claiming_job", "give_up", "is_claimed"]
 
 _GIVEN_UP = ", and gave the submission up"
 
 
 def give_up(folder: Path, token: str) -> bool:
-    """Claim the submission `token` so that it never runs; False where its script runs already.
+    """Claim the submission `token` so that it never runs; False if its script runs already.
 
-    A folder that cannot be written is no place for a job either: then True.
+    True also if the folder cannot be written: then the job cannot run there either.
     """
     began = time.strftime("%Y-%m-%dT%H:%M:%S")
     owner = f"{os.uname().nodename}, process {os.getpid()}, {began}{_GIVEN_UP}"
@@ -34,10 +34,22 @@ def give_up(folder: Path, token: str) -> bool:
 
 def is_claimed(folder: Path, token: str) -> bool:
     """Whether the submission's script has begun to run."""
+    owner = _owner(folder, token)
+    return owner is not None and not owner.endswith(_GIVEN_UP)
+
+
+def claiming_job(folder: Path, token: str) -> str | None:
+    """The scheduler's id of the job that has the claim; None if no job has it."""
+    _, _, job_id = (_owner(folder, token) or "").partition(", job ")
+    return job_id or None
+
+
+def _owner(folder: Path, token: str) -> str | None:
+    """The text of the link, which says who made it."""
     try:
-        return not str(_link(folder, token).readlink()).endswith(_GIVEN_UP)
+        return str(_link(folder, token).readlink())
     except OSError:
-        return False
+        return None
 
 
 def _link(folder: Path, token: str) -> Path:

@@ -1,25 +1,26 @@
-"""Which jobs of a project ran with which image: read from their records."""
+"""Find out from a project's records which jobs ran with which image."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["History", "Run", "jobs_with", "read_history"]
+from .record import load_record
+
+__all__ = ["History", "ImageUse", "jobs_with", "read_history"]
 
 _RECORD = re.compile(r"dispatch\.json(\.\d+)?")
 
 
-class Run(NamedTuple):
+class ImageUse(NamedTuple):
     """One dispatch of a job; a continued job has several.
 
     Attributes:
         job: ``Refine3D/job019``.
         name, version, variant: the image's.
-        sha256: the image file's, None where it is not known.
+        sha256: the image file's, None if it is not known.
         dispatched: when, as in the record (UTC).
     """
 
@@ -34,7 +35,7 @@ class Run(NamedTuple):
 class History(NamedTuple):
     """All dispatches that used an image, oldest first, and the records that cannot be read."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ImageUse, ...]
     unreadable: tuple[Path, ...]
 
 
@@ -48,26 +49,17 @@ def read_history(project: Path) -> History:
         if not _RECORD.fullmatch(path.name) or path.parent.is_symlink():
             continue
         try:
-            record = json.loads(path.read_bytes())
-            image = record["image"]
-            if image is None:
-                continue
-            run = Run(
-                job=f"{path.parent.parent.name}/{path.parent.name}",
-                name=str(image["name"]),
-                version=str(image["version"]),
-                variant=str(image["variant"]),
-                sha256=image.get("sha256"),
-                dispatched=str(record["dispatched"]),
-            )
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            record = load_record(path)
+        except (OSError, ValueError):
             unreadable.append(path)
-        else:
-            runs.append(run)
+            continue
+        if record.image:
+            job = f"{path.parent.parent.name}/{path.parent.name}"
+            runs.append(ImageUse(job, *record.image, dispatched=record.dispatched or ""))
     return History(tuple(sorted(runs, key=lambda run: run.dispatched)), tuple(unreadable))
 
 
-def jobs_with(runs: Iterable[Run], name: str, version: str) -> list[str]:
+def jobs_with(runs: Iterable[ImageUse], name: str, version: str) -> list[str]:
     """The jobs that ran with a version of an image, each once, oldest first."""
     found = (run.job for run in runs if (run.name, run.version) == (name, version))
     return list(dict.fromkeys(found))

@@ -1,12 +1,12 @@
-"""A project's jobs as they stand now: RELION's word, the dispatcher's record, the queue's entry."""
+"""A project's jobs as they stand now: RELION's status, the record and the queue's entry of each."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..config.site import Site
@@ -17,8 +17,8 @@ from ..relion.pipeline import read_processes
 from ..relion.submission import SUBMISSION, is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
-from .hook_note import hook_at_work
-from .record import RECORD, read_record
+from .hook_process import hook_at_work
+from .record import RECORD, Record, read_record
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -31,19 +31,19 @@ class Job(NamedTuple):
     Attributes:
         name: ``Refine3D/job019``.
         folder: the job's folder.
-        status: RELION's, as it will be once it has seen the job's exit file.
-        record: the record of the current submission, if there is one.
-        last_record: the newest record that can be read, be it an earlier submission's.
+        status: RELION's, as RELION will have it once it has seen the job's exit file.
+        record: the record of the current submission, if it has one.
+        last_record: the newest record that can be read, even if an earlier submission's.
         is_this_users: whether this user submitted it, or would have.
         scheduler: the site's scheduler that the last record names, if the site has it.
-        queue: that scheduler's queue; None where it was not asked, or did not answer.
+        queue: that scheduler's queue; None if it was not asked, or did not answer.
     """
 
     name: str
     folder: Path
     status: str
-    record: Mapping[str, Any] | None
-    last_record: Mapping[str, Any] | None
+    record: Record | None
+    last_record: Record | None
     is_this_users: bool
     scheduler: Scheduler | None
     queue: Queue | None
@@ -51,25 +51,32 @@ class Job(NamedTuple):
     @property
     def queued(self) -> QueuedJob | None:
         """The job in the queue."""
-        return self.queue.job(*_marks(self.record)) if self.queue and self.record else None
+        if self.queue is None or self.record is None:
+            return None
+        return self.queue.job(self.record.token, self.record.job_id)
 
     @property
     def living(self) -> list[QueuedJob]:
         """The jobs of the last record that are in the queue and have not ended."""
-        return self.queue.living(*_marks(self.last_record)) if self.queue else []
+        if self.queue is None or self.last_record is None:
+            return []
+        return self.queue.living(self.last_record.token, self.last_record.job_id)
 
     @property
     def other_host(self) -> str | None:
-        """The machine that alone can look at the job's processes; None where that is this one, or
-        where a queue tells of the job."""
-        host = str((self.last_record or {}).get("host"))
-        detached = self.scheduler is not None and self.scheduler.detached
-        return host if detached and host != os.uname().nodename else None
+        """The other machine that alone can see the job's processes.
+
+        None if this machine can, or if a queue knows of the job.
+        """
+        if self.last_record is None or self.scheduler is None or not self.scheduler.detached:
+            return None
+        host = self.last_record.hook.host
+        return None if host == os.uname().nodename else str(host)
 
     @property
     def token(self) -> str:
-        """What tells its submission from all others; "" where there is none."""
-        return str((self.record or {}).get("token", ""))
+        """The token of the current submission; "" if it has no record."""
+        return self.record.token if self.record else ""
 
     @property
     def errfile(self) -> Path:
@@ -85,8 +92,8 @@ class Job(NamedTuple):
 def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     """Read the project's jobs (or those of these names), and ask their schedulers once each.
 
-    A queue tells of its user's own jobs; processes of this machine are no queue for the jobs of
-    another. Schedulers are only asked where a job may still be there.
+    A queue shows its user's own jobs only, and this machine cannot see the processes of another.
+    A scheduler is asked only if one of its jobs may still be there.
 
     Raises:
         InputError: the project has no pipeline, or it cannot be read.
@@ -100,7 +107,7 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     looked = []
     for job in jobs:
         if job.scheduler and job.last_record and _may_be_there(job, job.last_record):
-            name = str(job.last_record["scheduler"])
+            name = str(job.last_record.scheduler)
             if name not in queues:
                 queues[name] = ask_queue(job.scheduler, project)
             job = job._replace(queue=queues[name])
@@ -108,21 +115,15 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     return looked
 
 
-def _may_be_there(job: Job, record: Mapping[str, Any]) -> bool:
-    asked = job.status == "Running" or "refused" in record
+def _may_be_there(job: Job, record: Record) -> bool:
+    asked = job.status == "Running" or record.refused is not None
     return asked and job.is_this_users and not job.other_host
-
-
-def _marks(record: Mapping[str, Any] | None) -> tuple[str, str | None]:
-    """Token and job id of a record, as far as it has them."""
-    found = record or {}
-    return str(found.get("token", "")), found.get("job_id")
 
 
 def _read(project: Path, name: str, status: str, site: Site) -> Job:
     folder = project / name
     last = read_record(folder, of_any_run=True)
-    # Of a job that is over the record holds in any case: a copied project has new times.
+    # The record of a job that is over holds in any case: a copied project has new times.
     record = read_record(folder) if status == "Running" else last
     end = end_of(folder) if status == "Running" else None
     own = False
@@ -137,7 +138,7 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
         record=record,
         last_record=last,
         is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
-        scheduler=site.schedulers.get(str((last or {}).get("scheduler"))),
+        scheduler=site.schedulers.get(str(last.scheduler)) if last else None,
         queue=None,
     )
 
@@ -145,23 +146,23 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
 def _runs_elsewhere(
     project: Path,
     folder: Path,
-    record: Mapping[str, Any] | None,
-    last: Mapping[str, Any] | None,
+    record: Record | None,
+    last: Record | None,
 ) -> bool:
-    """Whether a job that runs for RELION is none of ours, whatever the record says.
+    """Whether relion-dispatch does not run this job, although it runs for RELION and has a record.
 
-    RELION runs it without the queue: it writes no submission script then, and the record is an
-    earlier run's. Or the folder was copied with its project, and the job runs in the original.
+    RELION may run the job without the queue: then RELION writes no submission script, and the
+    record is an earlier run's. Or the folder was copied with its project while the job ran.
     """
     gui = job_star.read(folder / "job.star")
     if gui and gui.options.get("do_queue") == "No":
         return True
-    if "run" in (record or {}):  # its end was told, and RELION has removed the file since
+    if record and record.run:  # RELION was told the end, and has removed the exit file since
         return True
     if last is None or hook_at_work(folder):
         return False
     with suppress(OSError):
-        original = Path(str(last.get("project", project))) / folder.relative_to(project) / RECORD
+        original = (last.project or project) / folder.relative_to(project) / RECORD
         return not original.samefile(folder / RECORD)
     return False
 

@@ -1,52 +1,101 @@
-"""The record of a job, ``JOB/dispatch.json``: read, and changed without losing what others add.
+"""Read a job's record, merged from the files of its three writers.
 
-The hook, the job script, the watcher and ``relion-dispatch status`` may all write to a job's
-folder at the same moment. Each holds the folder's lock while it does.
+The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, and whoever submits the
+watcher ``.dispatch_watcher.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood
+in ``dispatch.json``; such records are read as they are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..errors import WriteError
-from ..host.atomic_files import write_atomically
-from ..host.file_lock import locked
-from ..refusal import say
 from ..relion.submission import SUBMISSION
+from .claim import claiming_job
+from .hook_process import HookProcess
+from .run_file import read_run
+from .watcher_file import read_watcher
 
-__all__ = ["RECORD", "change_record", "folder_locked", "note", "read_record", "record_text"]
+__all__ = ["RECORD", "JobRun", "Record", "RecordedImage", "load_record", "read_record"]
 
 RECORD = "dispatch.json"
-LOCK = ".dispatch.json.lock"
 
 
-@contextmanager
-def folder_locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a job's folder while the block runs.
+class RecordedImage(NamedTuple):
+    """The image that a job used; `sha256` is None if the record lacks it."""
 
-    Where it cannot be had (a file system without locks, a holder that hangs) the block runs without
-    it: RELION must learn how a job ended.
+    name: str
+    version: str
+    variant: str
+    sha256: str | None
+
+
+class JobRun(NamedTuple):
+    """How the job's script ran, as it told at its end; None for what is not known.
+
+    Attributes:
+        started, ended: UTC, as in ``2026-11-28T05:11:14+00:00``.
+        host: the machine of the job script.
+        reason: the sentence on why the job did not succeed.
     """
-    with ExitStack() as stack:
-        with suppress(WriteError):
-            stack.enter_context(locked(folder / LOCK, f"The folder {folder}", seconds=5))
-        yield
+
+    started: str | None
+    ended: str | None
+    host: str | None
+    reason: str | None
 
 
-def read_record(folder: Path, *, of_any_run: bool = False) -> dict[str, Any] | None:
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is recorded of one submission; None for what is not known.
+
+    Attributes:
+        token: tells the submission from all others; "" in a record that has none.
+        job_id: the scheduler's id of the job.
+        scheduler: a name in the site's schedulers.
+        hook: the process that submits, or has submitted, the job.
+        user: who dispatched the job.
+        project: the project's folder at that time.
+        dispatched: when (UTC).
+        image: None for a job on the host.
+        nproc, ngpu: ranks, and GPUs per node.
+        refused: why the job was not submitted.
+        has_watcher: whether somebody has submitted the job's watcher, or found that this fails.
+        run: how the run went; None until it has ended.
+        merged: the whole record, with the keys of docs/provenance.md.
+        written: what the record's own file holds of it.
+    """
+
+    token: str
+    job_id: str | None
+    scheduler: str | None
+    hook: HookProcess
+    user: str | None
+    project: Path | None
+    dispatched: str | None
+    image: RecordedImage | None
+    nproc: int | None
+    ngpu: int | None
+    refused: str | None
+    has_watcher: bool
+    run: JobRun | None
+    merged: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+def read_record(folder: Path, *, of_any_run: bool = False) -> Record | None:
     """The record of the job's current submission.
 
-    None where there is none, where it cannot be read, or where RELION has written the job's
-    submission script since: then it is an earlier run's, and only wanted `of_any_run`.
+    None if there is none, if it cannot be read, or if RELION has written the job's submission
+    script since. In that last case the record is an earlier run's; `of_any_run` takes it as well.
     """
     file = folder / RECORD
     try:
         written = file.stat().st_mtime
-        record = json.loads(file.read_bytes())
+        record = load_record(file)
         submitted = (folder / SUBMISSION).stat().st_mtime
     except FileNotFoundError:
         if not file.exists():
@@ -54,32 +103,73 @@ def read_record(folder: Path, *, of_any_run: bool = False) -> dict[str, Any] | N
         submitted = written
     except (OSError, ValueError):
         return None
-    current = of_any_run or written >= submitted
-    return record if isinstance(record, dict) and current else None
+    return record if of_any_run or written >= submitted else None
 
 
-def change_record(folder: Path, token: str, **changes: object) -> bool:
-    """Set keys of the record, if it is still that of `token`; whether it was.
+def load_record(file: Path) -> Record:
+    """Read a record, given its ``dispatch.json`` or one of the earlier ``dispatch.json.N``.
 
     Raises:
-        WriteError: the folder cannot be written.
+        OSError: the file cannot be read.
+        ValueError: the file does not hold a record.
     """
-    with folder_locked(folder):
-        record = read_record(folder)
-        if record is None or record.get("token") != token:
-            return False
-        write_atomically(folder / RECORD, record_text({**record, **changes}))
-        return True
+    found = json.loads(file.read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return _record(found, file.parent)
 
 
-def note(folder: Path, token: str, **changes: object) -> None:
-    """Change the record by what is good to know, but no reason to stop: a failure is only said."""
+def _record(written: dict[str, Any], folder: Path) -> Record:
+    """The record as a value.
+
+    Raises:
+        ValueError: an entry has another form than its writer gives it.
+    """
     try:
-        change_record(folder, token, **changes)
-    except WriteError as error:
-        say(f"relion-dispatch: {error}")
+        merged = _merged(written, folder)
+        image, run = merged.get("image"), merged.get("run")
+        return Record(
+            token=str(merged.get("token", "")),
+            job_id=_text(merged, "job_id"),
+            scheduler=_text(merged, "scheduler"),
+            hook=HookProcess(merged.get("host"), merged.get("pid")),
+            user=_text(merged, "user"),
+            project=Path(merged["project"]) if "project" in merged else None,
+            dispatched=_text(merged, "dispatched"),
+            image=None if image is None else _image(image),
+            nproc=merged.get("nproc"),
+            ngpu=merged.get("ngpu"),
+            refused=_text(merged, "refused"),
+            has_watcher="watcher" in merged,
+            run=None if run is None else JobRun(*(_text(run, key) for key in JobRun._fields)),
+            merged=merged,
+            written=written,
+        )
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def record_text(record: dict[str, Any]) -> str:
-    """The record as its file has it: each key of the object on a line of its own."""
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+def _merged(written: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The hook's part of the record with what the other writers know."""
+    merged = dict(written)
+    token = _text(written, "token")
+    if not token:
+        return merged
+    if "watcher" not in merged and (watcher := read_watcher(folder, token)):
+        merged["watcher"] = watcher
+    if "run" not in merged and (run := read_run(folder, token)):
+        merged["run"] = run
+    if merged.get("job_id") is None:  # the hook was killed before it knew the id
+        known = (merged.get("run") or {}).get("scheduler_job_id") or claiming_job(folder, token)
+        merged |= {"job_id": known} if known else {}
+    return merged
+
+
+def _image(image: Mapping[str, Any]) -> RecordedImage:
+    name, version, variant = (str(image.get(key, "")) for key in ("name", "version", "variant"))
+    return RecordedImage(name, version, variant, _text(image, "sha256"))
+
+
+def _text(entries: Mapping[str, Any], key: str) -> str | None:
+    value = entries.get(key)
+    return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Jobs that run for RELION and are not there any more: RELION is told, with the reason."""
+"""Find jobs that have vanished and tell RELION so; finish what a killed hook left undone."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
 from ..scheduler.calls import ask_end, try_call
 from .claim import give_up, is_claimed
-from .hook_note import HOOK, hook_at_work, is_being_submitted
+from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
 from .project_jobs import Job, look
-from .record import RECORD, change_record
+from .record import RECORD
 from .tell import tell
 from .watcher import WATCHER, submit_watcher
+from .watcher_file import watcher_file
 
 __all__ = ["is_lost", "mend", "refresh_and_report_lost"]
 
@@ -31,9 +32,9 @@ GRACE = 5  # seconds in which a job's last files may still be on their way
 def refresh_and_report_lost(
     project: Path, site: Site, names: Collection[str] = ()
 ) -> tuple[list[Job], list[str]]:
-    """The project's jobs, and a sentence for each whose end RELION was told just now.
+    """The project's jobs, and a sentence for each job whose end RELION was told just now.
 
-    A job that seems lost is looked at twice, some seconds apart. Where RELION cannot be told, the
+    A job that seems lost is looked at twice, some seconds apart. If RELION cannot be told, the
     sentence says so.
 
     Raises:
@@ -54,24 +55,24 @@ def refresh_and_report_lost(
 
 
 def is_lost(job: Job) -> bool:
-    """Whether it runs for RELION, and neither the scheduler nor anybody else knows of it."""
+    """Whether the job runs for RELION, and neither a scheduler nor a hook knows of it."""
     if job.status != "Running" or not job.is_this_users:
         return False
     if job.record is None:
-        hook = hook_at_work(job.folder) or {}
+        hook = hook_at_work(job.folder) or HookProcess(None, None)
         return not is_being_submitted(hook, job.folder) and _is_in_no_queue(job)
-    if "refused" in job.record:
-        return not is_being_submitted(job.record, job.folder)
+    if job.record.refused is not None:
+        return not is_being_submitted(job.record.hook, job.folder)
     if job.queue is None or not job.token or job.living:
         return False
-    return job.record.get("job_id") is not None or not is_being_submitted(job.record, job.folder)
+    return job.record.job_id is not None or not is_being_submitted(job.record.hook, job.folder)
 
 
 def _is_in_no_queue(job: Job) -> bool:
-    """Whether a record that seems to be an earlier run's has no job any more.
+    """Whether no queue has a job of the record that seems to be an earlier run's.
 
-    A clock that is wrong, or a script that was copied or touched, makes it seem so. Nor is a
-    record that cannot be read none at all.
+    A wrong clock, or a script that was copied or touched, makes a record seem so. And a job whose
+    record cannot be read may run: then the answer is no.
     """
     if job.last_record is None:
         return not os.access(job.folder / RECORD, os.F_OK)
@@ -89,13 +90,14 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
             give_up(job.folder, job.token)  # what may still be on its way to the queue
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
         try:
-            if not tell(job.folder, job.errfile, end, sentence, job.token or None):
+            if not tell(job.folder, job.errfile, end, sentence, job.token):
                 continue
         except WriteError as error:
             yield f"{job.name}: {error}"
             continue
-        # Nobody is left to remove what its hook and its script were working on.
-        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", WATCHER))
+        # No other process is left to remove the unfinished files of the job's hook and script.
+        note = watcher_file(job.folder, job.token).name
+        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", WATCHER, note))
         shutil.rmtree(control_folder(job.folder, job.token), ignore_errors=True)
         with suppress(OSError):
             (job.folder / HOOK).unlink()
@@ -103,15 +105,15 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
 
 
 def _why(job: Job, project: Path) -> str | None:
-    """Why RELION is told now; None where the scheduler says that the job has not ended."""
+    """Why RELION is told now; None if the scheduler says that the job has not ended."""
     if job.record is None:
         return (
             "The job was never submitted, as relion-dispatch ended before it could be: run it "
             "again."
         )
-    if "refused" in job.record:
-        return str(job.record["refused"])
-    job_id = job.queued.job_id if job.queued else job.record.get("job_id")
+    if job.record.refused is not None:
+        return job.record.refused
+    job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (
             "relion-dispatch ended while it submitted the job, and the queue does not have it: "
@@ -123,29 +125,24 @@ def _why(job: Job, project: Path) -> str | None:
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:
-    """Add each job's id to its record, submit its watcher, cancel what RELION was told to be over.
+    """Submit watchers that are missing, and cancel jobs that RELION was told are over.
 
     What does not succeed is left to the next look.
     """
     for job in jobs:
         if not (job.queue and job.queued and job.record and job.scheduler):
             continue
-        if "refused" in job.record:
+        if job.record.refused is not None:
             for each in job.living if job.scheduler.cancel_command else []:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
                 try_call(job.scheduler, command, project)
-        elif not is_being_submitted(job.record, job.folder):
+        elif (
+            job.living
+            and job.scheduler.watcher
+            and not job.record.has_watcher
+            and (job.folder / WATCHER).exists()
+            and not is_being_submitted(job.record.hook, job.folder)
+        ):
             with suppress(WriteError):
-                _complete(job, project)
-
-
-def _complete(job: Job, project: Path) -> None:
-    assert job.record and job.scheduler
-    if not job.living:
-        return
-    job_id = job.living[0].job_id
-    if job.record.get("job_id") is None:
-        change_record(job.folder, job.token, job_id=job_id)
-    if job.scheduler.watcher and "watcher" not in job.record and (job.folder / WATCHER).exists():
-        watcher = submit_watcher(project, job.name, job.scheduler, job_id, job.token)
-        change_record(job.folder, job.token, watcher=watcher)
+                job_id = job.living[0].job_id
+                submit_watcher(project, job.name, job.scheduler, job_id, job.token)

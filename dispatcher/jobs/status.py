@@ -1,15 +1,15 @@
-"""What ``relion-dispatch status`` shows of a job."""
+"""Describe a job as ``relion-dispatch status`` shows it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ..relion.exit_files import end_of, exit_file
 from .project_jobs import Job
+from .record import Record
 
 __all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
 
@@ -42,50 +42,51 @@ class JobStatus(TypedDict):
 
 def job_status(job: Job) -> JobStatus:
     """Everything that is known of the job now. Reads its folder."""
-    record: Mapping[str, Any] = job.record or {}
-    image = record.get("image")
+    record = job.record
+    image = record.image if record else None
+    run = record.run if record else None
     queued = job.queued
-    run: Mapping[str, Any] = record.get("run") or {}  # what the job's script wrote at its end
     reason = None
     if job.status in ("Failed", "Aborted"):
-        reason = run.get("reason") or last_sentence(job.errfile)
+        reason = (run and run.reason) or last_sentence(job.errfile)
     elif queued and job.queue and job.queue.is_pending(queued):
         reason = queued.reason or None
     return JobStatus(
         job=job.name,
         relion=job.status,
-        scheduler=record.get("scheduler"),
+        scheduler=record.scheduler if record else None,
         state=queued.state if queued else None,
-        job_id=record.get("job_id") or (queued.job_id if queued else None),
-        node=(queued.node if queued else "") or run.get("host"),
-        nproc=record.get("nproc"),
-        ngpu=record.get("ngpu"),
-        image=f"{image['name']} {image['version']}" if image else None,
+        job_id=(record and record.job_id) or (queued.job_id if queued else None),
+        node=(queued.node if queued else "") or (run.host if run else None),
+        nproc=record.nproc if record else None,
+        ngpu=record.ngpu if record else None,
+        image=f"{image.name} {image.version}" if image else None,
         iteration=iteration_reached(job.folder) if record else None,
-        dispatched=record.get("dispatched"),
+        dispatched=record.dispatched if record else None,
         run_time=(queued.time or None) if queued else None,
-        seconds=_seconds(job, run),
+        seconds=_seconds(job.folder, record) if record else None,
         reason=reason,
     )
 
 
-def _seconds(job: Job, run: Mapping[str, Any]) -> int | None:
-    """How long the job ran; where its script does not tell, from its submission to its end."""
+def _seconds(folder: Path, record: Record) -> int | None:
+    """How long the job ran; if its script did not tell, from the submission to the exit file."""
+    run = record.run
     try:
-        begin = _time(run.get("started") or (job.record or {})["dispatched"])
-        end = end_of(job.folder)
-        if run.get("ended"):
-            until = _time(run["ended"])
+        begin = _time((run and run.started) or record.dispatched)
+        end = end_of(folder)
+        if run and run.ended:
+            until = _time(run.ended)
         elif end:
-            until = exit_file(job.folder, end).stat().st_mtime
+            until = exit_file(folder, end).stat().st_mtime
         else:
             return None
-    except (LookupError, ValueError, OSError):
+    except (ValueError, OSError):
         return None
     return max(0, round(until - begin))
 
 
-def _time(text: object) -> float:
+def _time(text: str | None) -> float:
     return datetime.fromisoformat(str(text)).timestamp()
 
 

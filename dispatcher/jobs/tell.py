@@ -1,4 +1,4 @@
-"""Telling RELION how a job ended: one exit file, and one sentence in run.err."""
+"""Tell RELION how a job ended: one sentence in run.err, then one exit file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 from ..errors import WriteError
 from ..relion.exit_files import End, control_folder, end_of, exit_file, look_again
-from .record import folder_locked, read_record
+from .folder_lock import folder_locked
+from .record import read_record
 
 __all__ = ["tell"]
 
 
-def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None) -> bool:
-    """Append a sentence to the job's error file, then make its exit file; whether that was done.
+def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bool:
+    """Append a sentence to the job's error file, then make its exit file; False if not done.
 
-    It is not done where RELION knows an end already, or where the job was submitted anew
-    meanwhile: its record then has another token. `token` None stands for a job without a record.
-    Of several who tell at the same moment one does. A full disk may have no room for the sentence.
+    Nothing is done if RELION knows an end already, or if the job was submitted anew meanwhile: its
+    record then has another token. The `token` of a job without a record is "". If several processes
+    tell at the same moment, one of them does. A full disk may have no room for the sentence.
 
     Raises:
         WriteError: the folder cannot be written.
@@ -25,7 +26,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str | None
     with folder_locked(folder):
         look_again(folder)
         record = read_record(folder)
-        if end_of(folder) or (record or {}).get("token") != token:
+        if end_of(folder) or (record.token if record else "") != token:
             return False
         control = control_folder(folder, token)
         with suppress(OSError):

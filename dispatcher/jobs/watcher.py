@@ -1,4 +1,4 @@
-"""The job after the job: it tells RELION the end where the job's own script could not."""
+"""The watcher, a job after the job: it tells RELION the end if the job's own script could not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..job_script.variables import job_variables
 from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
 from ..scheduler.submit import submit_without_retry
+from .watcher_file import write_watcher
 
 __all__ = ["WATCHER", "submit_watcher", "watcher_script"]
 
@@ -42,13 +43,22 @@ def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
 
 def submit_watcher(
     project: Path, name: str, scheduler: Scheduler, job_id: str, token: str
-) -> dict[str, str | None]:
-    """Submit the script; for the record its job id, or why there is none: the job runs anyway."""
+) -> str | None:
+    """Submit the script, and note the watcher's job id beside the job; why there is no watcher.
+
+    The job runs without a watcher as well.
+
+    Raises:
+        WriteError: the note cannot be written.
+    """
     assert scheduler.watcher is not None
+    watcher, problem = None, None
     try:
         values = {"job_id": job_id, "name": name, "token": token}
         command = filled(scheduler.watcher.submit_command, **values)
         script = f"{name}/{WATCHER}"
-        return {"job_id": submit_without_retry(scheduler, [*command, script, job_id], project)}
+        watcher = submit_without_retry(scheduler, [*command, script, job_id], project)
     except DispatchError as error:
-        return {"job_id": None, "warning": str(error)}
+        problem = str(error)
+    write_watcher(project / name, token, watcher, problem)
+    return problem

@@ -3,9 +3,9 @@
 RELION decides from the masks themselves (``MlModel::initialiseBodies``, ml_model.cpp:1408, 3.1 to
 5.0): body *o* is projected anew for body *i* when its mask touches the union of *i* and all
 bodies before *o*. Bodies that lie apart need 20 V bytes each, and three that all touch 36 V, so
-the masks are read: not into memory, but piece by piece as bytes, without numpy, and no further
-than the last pair that is still open. Four masks of 400 pixels (1 GB) that do not all touch took
-1.6 s, which only a multi-body job waits for.
+the masks are read: not into memory, but piece by piece, and no further than the last pair that
+is still open. Four masks of 400 pixels (1 GB) that do not all touch took 0.3 s, which only a
+multi-body job waits for.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from itertools import combinations
 from pathlib import Path
 
 from ..errors import InputError
-from ..relion import mrc_header
+from .image_header import ImageHeader, image_header
 
 __all__ = ["extra_projectors"]
 
 BYTES_PER_VOXEL = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 BYTES_AT_A_TIME = 1 << 20  # of each mask, read at a time
-TO_FLAG = bytes([0] + [1] * 255)
 
 
 def extra_projectors(masks: Sequence[Path]) -> int:
@@ -34,7 +33,7 @@ def extra_projectors(masks: Sequence[Path]) -> int:
     bodies = range(len(masks))
     every_pair = len(masks) * (len(masks) - 1)
     try:
-        headers = [mrc_header.read(mask) for mask in masks]
+        headers = [image_header(mask) for mask in masks]
         if len({header[:4] for header in headers}) > 1 or headers[0].mode not in BYTES_PER_VOXEL:
             return every_pair
         touching = _touching(masks, headers)
@@ -52,10 +51,10 @@ def extra_projectors(masks: Sequence[Path]) -> int:
     )
 
 
-def _touching(
-    masks: Sequence[Path], headers: Sequence[mrc_header.MrcHeader]
-) -> set[tuple[int, int]]:
+def _touching(masks: Sequence[Path], headers: Sequence[ImageHeader]) -> set[tuple[int, int]]:
     """Pairs of masks with a voxel that is in both."""
+    import numpy  # heavy, and on the hook's path of multi-body jobs alone
+
     width = BYTES_PER_VOXEL[headers[0].mode]
     left = headers[0].nx * headers[0].ny * headers[0].nz * width
     still_open = set(combinations(range(len(masks)), 2))
@@ -67,23 +66,12 @@ def _touching(
             streams[-1].seek(header.start)
         while left and still_open:
             size = min(BYTES_AT_A_TIME, left)
-            flags = [
-                _flags(stream.read(size), size, width, mask)
-                for stream, mask in zip(streams, masks, strict=True)
-            ]
-            found = {pair for pair in still_open if flags[pair[0]] & flags[pair[1]]}
+            pieces = [stream.read(size) for stream in streams]
+            if any(len(piece) < size for piece in pieces):
+                raise InputError("A mask ends before its last voxel.")
+            inside = [numpy.frombuffer(piece, f"u{width}") != 0 for piece in pieces]
+            found = {(a, b) for a, b in still_open if (inside[a] & inside[b]).any()}
             touching |= found
             still_open -= found
             left -= size
     return touching
-
-
-def _flags(raw: bytes, size: int, width: int, mask: Path) -> int:
-    """One byte per voxel of ``width`` bytes, 1 where it is not zero, as one long number."""
-    if len(raw) < size:
-        raise InputError(f"{mask} ends before its last voxel; make it again.")
-    flags = 0
-    if raw.count(0) < size:  # most of a mask is empty
-        for byte in range(width):
-            flags |= int.from_bytes(raw[byte::width].translate(TO_FLAG), "little")
-    return flags

@@ -18,10 +18,15 @@ MemoryModel = Literal["relion", "fmi"]
 
 
 class Card(NamedTuple):
-    """One GPU of ``gpu_bytes`` bytes and the refinement whose ranks share it; None if not known.
+    """One GPU and the refinement whose ranks share it; None for what is not known.
 
-    ``free_gpu_memory``: MB per rank, as in RELION's option. ``relion_version``: (major, minor).
-    ``mps``: the ranks share the GPU through an MPS daemon. ``hardware``: what the card takes.
+    Attributes:
+        gpu_bytes: the GPU's memory.
+        memory_model: how bytes are counted (docs/gpu.md).
+        free_gpu_memory: MB per rank, as in RELION's option.
+        relion_version: (major, minor).
+        mps: the ranks share the GPU through an MPS daemon.
+        hardware: what the card itself takes.
     """
 
     gpu_bytes: int | None
@@ -61,7 +66,7 @@ class Card(NamedTuple):
 
     @property
     def usable_bytes(self) -> int | None:
-        """Bytes that ranks may share; None where nothing limits them."""
+        """Bytes that ranks may share; None if nothing limits them."""
         if self.gpu_bytes is None or self.refinement is None:
             return None
         if self.memory_model == "fmi":
@@ -90,27 +95,33 @@ class Card(NamedTuple):
         most = self.most_ranks(threads)
         if most is None or self.gpu_bytes is None:
             return f"{need}; the GPU's memory is not known and sets no limit."
+        fit = {0: "none fits", 1: "1 fits"}.get(most, f"{most} fit")
         if self.memory_model == "fmi":
             room = gigabytes(self.gpu_bytes)
-            kept = f", but {least} stay, as this model never goes lower" if most < least else ""
-            return f"{need}; {most} fit into {room}{kept}."
+            kept = f", but this model never plans fewer than {least}" if most < least else ""
+            return f"{need}; {fit} into {room}{kept}."
         if most >= least:
-            return f"{need}; {most} fit into {self._room()}."
-        lowest = gigabytes(self.least_bytes_per_rank())
-        hope = f"RELION can make do with {lowest} each, so {least} may run"
-        return f"{need}; {most} fit into {self._room()}, but {hope}."
+            return f"{need}; {fit} into {self._room()}."
+        planned = "1 rank is" if least == 1 else f"{least} ranks are"
+        return (
+            f"{need}; {fit} into {self._room()}. {planned} planned with less GPU working memory "
+            f"than recommended: RELION needs at least {gigabytes(self.least_bytes_per_rank())} "
+            "per rank."
+        )
 
     def refusal(self, least: int, threads: int) -> DoesNotFit:
         """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""
         assert self.refinement is not None and self.usable_bytes is not None
         lowest = self.least_bytes_per_rank()
-        asked = "This refinement does" if least == 1 else f"{least} followers, the least here, do"
+        what = "This refinement does not fit on the GPU"
+        if least > 1:
+            what = f"At least {least} followers are needed, and they do not fit on the GPU"
         remedies = self._remedies(self.usable_bytes // least)
         card = lowest * least * 100 / self.usable_percent
         remedies.append(f"a GPU of at least {math.ceil(card / 1e8) / 10:.1f} GB")
         return DoesNotFit(
-            f"{asked} not fit on the GPU: a rank needs {gigabytes(lowest)} at the very least "
-            f"({described(self.refinement)}, {count(threads, 'thread')}), and there are "
+            f"{what}: a rank needs at least {gigabytes(lowest)} "
+            f"({described(self.refinement)}, {count(threads, 'thread')}), and the GPU has "
             f"{self._room()}; use {', or '.join(remedies)}."
         )
 

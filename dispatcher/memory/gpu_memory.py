@@ -122,7 +122,7 @@ def bytes_per_rank(
 
     Context, fixed objects as they are allocated, 200 MB per thread, working pool, and what RELION
     leaves free on purpose: ``free_gpu_memory`` in MB of 10^6 bytes (``--free_gpu_memory``, per
-    rank) and 100 MB where the mask is not filled with zeros. Blush runs after the expectation
+    rank) and 100 MB if the mask is not filled with zeros. Blush runs after the expectation
     step, when all of that but the context is free again, so the larger of the two counts; several
     ranks of a GPU may run it at once (one per half set or class). ``relion_version``: major and
     minor, None for unknown, which is taken for the hungriest. ``mps``: through an MPS daemon.
@@ -152,7 +152,7 @@ def least_bytes_per_rank(
 ) -> int:
     """Bytes below which a rank cannot run at all: one thread's worth, and no overlapping bodies.
 
-    Above it RELION may still run, with a smaller pool than it likes and a warning
+    Above it RELION may still run, with a smaller pool than recommended and a warning
     (ml_optimiser_mpi.cpp:1218, 5.0.1).
     """
     sparse = replace(refinement, body_overlaps=0, search=Search(), image_box=0)

@@ -111,12 +111,19 @@ def host_memory(
 
 
 class Node(NamedTuple):
-    """A node with ``memory`` bytes, and the refinement to run there; None where not known."""
+    """A node, and the refinement to run there; None for what is not known.
+
+    Attributes:
+        memory: bytes of host memory.
+        leader: one of several ranks is a leader, which holds no references in the making.
+        cores: that the node has.
+    """
 
     memory: int | None = None
     refinement: Refinement | None = None
     particles: Particles = _UNKNOWN
     leader: bool = True
+    cores: int | None = None
 
     def needed(self, ranks: int) -> HostMemory | None:
         """What that many ranks on it take; None if not known."""
@@ -137,9 +144,9 @@ class Node(NamedTuple):
         remedies = [*self._remedies(ranks)]
         remedies.append(f"nodes of at least {math.ceil(need.total / 1e9)} GB")
         return DoesNotFit(
-            f"This refinement does not fit into a node's host memory: {count(ranks, 'rank')}, the "
-            f"least here, need {gigabytes(need.total)} ({need.described()}), and a node has "
-            f"{gigabytes(self.memory)}; use {', or '.join(remedies)}."
+            f"This refinement does not fit into a node's host memory: it needs at least "
+            f"{count(ranks, 'rank')} and {gigabytes(need.total)} for them ({need.described()}), "
+            f"but a node has {gigabytes(self.memory)}; use {', or '.join(remedies)}."
         )
 
     def _remedies(self, ranks: int) -> list[str]:

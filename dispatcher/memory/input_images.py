@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..relion import mrc_header, star
+from ..relion import star
+from .image_header import image_header
 
 __all__ = [
     "MRC_ENDINGS",
@@ -33,7 +34,7 @@ MRC_ENDINGS = (".mrcs", ".mrc", ".st")
 class Images:
     """Particles or references: ``box`` in pixels, where it was found, 2D or 3D, how many.
 
-    0 or '' stands for what the files do not say. ``tomo_stacks``: RELION 5's tomography, 2D
+    What the files do not say is 0 or ''. ``tomo_stacks``: RELION 5's tomography, 2D
     stacks of a tilt series that are refined against a volume. ``largest``: the largest box of all
     optics groups. ``pixel_size``: Å.
     """
@@ -57,7 +58,7 @@ def particle_images(name: str, project: Path) -> Images:
     first stack is missing or damaged, or when it has no particles or no images.
     """
     if name.endswith(MRC_ENDINGS):
-        return Images(mrc_header.read(project / name).nx, f"{name}, MRC header", 2)
+        return Images(image_header(project / name).nx, f"{name}, MRC header", 2)
     optics = particles = None
     tomo_stacks = False
     for block in star.read_blocks(project / name, rows=1, whole=("optics",)):
@@ -92,7 +93,7 @@ def particle_images(name: str, project: Path) -> Images:
     stack = image.rpartition("@")[2]
     if not stack.endswith(MRC_ENDINGS):
         return Images(dimensions=dimensions or 2, tomo_stacks=tomo_stacks)
-    header = mrc_header.read(project / stack)
+    header = image_header(project / stack)
     volume = "@" not in image and not stack.endswith(".mrcs") and header.nz > 1
     dimensions = dimensions or (3 if volume else 2)
     return Images(header.nx, f"{stack}, MRC header", dimensions, tomo_stacks=tomo_stacks)
@@ -115,7 +116,7 @@ def reference_images(name: str, project: Path) -> Images:
     name = name.rpartition("@")[2]
     stack = name.endswith((".mrcs", ".st"))
     try:
-        header = mrc_header.read(project / name)
+        header = image_header(project / name)
     except InputError:
         return Images(dimensions=2 if stack else 3, count=count)
     dimensions = 2 if stack or header.nz == 1 else 3

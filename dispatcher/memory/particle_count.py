@@ -1,7 +1,7 @@
 """About how many particles a refinement has, and which ranks will hold all their images.
 
-A STAR file of a million particles is 300 MB, far more than a hook can read. Its rows are of almost
-one length, so their number is the rest of the file divided by the length of the first ones.
+A STAR file of a million particles is 300 MB, far more than a hook can read. Its rows have almost
+the same length, so their number is the size of the table divided by the length of the first rows.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..relion import mrc_header, star
+from ..relion import star
 from . import input_images
 from .host_memory import Particles
+from .image_header import image_header
 from .pose_search import Options
 
 __all__ = ["WINDOW", "estimated_rows", "particles"]
@@ -26,8 +27,8 @@ def particles(options: Options, project: Path) -> Particles:
 
     Particles are read in beforehand with ``--preread_images``, which makes RELION ignore a
     ``--scratch_dir`` (ml_optimiser.cpp:2608, 5.0.1); by every rank, or by the leader with
-    ``--no_parallel_disc_io`` (ml_optimiser.cpp:2071). The number is 0 where no file tells it: it
-    is of no known kind, or its path is expanded on the node.
+    ``--no_parallel_disc_io`` (ml_optimiser.cpp:2071). The number is 0 if no file tells it: the
+    file is of no known kind, or the node expands a variable in its path.
     """
     preread: Literal["none", "every rank", "leader"] = "none"
     if "preread_images" in options:
@@ -48,7 +49,7 @@ def _number(options: Options, project: Path) -> int:
     if name.endswith(".star"):
         return estimated_rows(project / name)
     if name.endswith(input_images.MRC_ENDINGS):
-        return mrc_header.read(project / name).nz
+        return image_header(project / name).nz
     return 0
 
 

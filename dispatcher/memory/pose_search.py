@@ -1,19 +1,19 @@
 """The widest search for poses that a relion_refine command will make, from its options and files.
 
-Sampling gets finer as a run goes on where RELION refines it by itself (auto-refinement,
+Sampling gets finer as a run goes on if RELION refines it by itself (auto-refinement,
 ``--auto_sampling``), until its searches become local (facts read in RELION 3.1.4, 4.0.2, 5.0.1).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..relion import star
 from . import sampling
 from .input_images import is_true, number, whole_number
 from .refinement import Refinement
-from .sampling import Search
+from .sampling import Priors, Search
 
 __all__ = ["Options", "continued_search", "started_search"]
 
@@ -39,8 +39,10 @@ def started_search(
     """
     if refinement.skips_alignment:
         return Search()
-    cone = _number(options, "sigma_ang", "0")
-    priors = {} if cone > 0 else {name: _number(options, f"sigma_{name}", "0") for name in PRIORS}
+    priors = Priors(cone=max(0, _number(options, "sigma_ang", "0")), two_ways="helix" in options)
+    if not priors.cone:
+        rot, tilt, psi = (max(0, _number(options, f"sigma_{name}", "0")) for name in PRIORS)
+        priors = priors._replace(rot=rot, tilt=tilt, psi=psi)
     helix = "helix" in options and "ignore_helical_symmetry" not in options
     reach, step = _number(options, "offset_range", "6"), _number(options, "offset_step", "2")
     across = 3 if shifts_in_3d else 2
@@ -51,8 +53,7 @@ def started_search(
         shifts = sampling.helical_shifts(reach, step, across, rise, along)
     else:
         shifts = sampling.shifts(reach, step, across)
-    return _search(
-        refinement,
+    sampled = _Sampling(
         order=_order(options, "healpix_order", "2"),
         first_local=_first_local(options, automatic, "4"),
         psi_step=_number(options, "psi_step", "-1"),
@@ -61,10 +62,9 @@ def started_search(
         shifts_in_3d=shifts_in_3d,
         oversampling=_order(options, "oversampling", "1"),
         significant=_number(options, "maxsig", "-1"),
-        cone=max(0, cone),
-        priors={name: max(0, prior) for name, prior in priors.items()},
-        helix="helix" in options,
+        priors=priors,
     )
+    return _widest(refinement, sampled)
 
 
 def continued_search(
@@ -119,8 +119,7 @@ def continued_search(
     if not helix and not cone and "rot" in priors:
         cone = max(priors["rot"], priors["tilt"])
     first_local = state.first("_rlnAutoLocalSearchesHealpixOrder") or "4"
-    return _search(
-        refinement,
+    sampled = _Sampling(
         order=order,
         first_local=_first_local(options, automatic and not multi_body, first_local),
         psi_step=_number(options if free else None, "psi_step", kept("_rlnPsiStep", "-1")),
@@ -131,53 +130,55 @@ def continued_search(
             options, "oversampling", state.first("_rlnAdaptiveOversampleOrder") or "1"
         ),
         significant=_number(options, "maxsig", state.first("_rlnMaximumSignificantPoses") or "-1"),
-        cone=cone,
-        priors={"psi": cone} if multi_body else priors,
-        helix=helix,
+        priors=Priors(cone, two_ways=helix, **({"psi": cone} if multi_body else priors)),
     )
+    return _widest(refinement, sampled)
 
 
-def _search(
-    refinement: Refinement,
-    *,
-    order: int,
-    first_local: int | None,
-    psi_step: float,
-    symmetry: str,
-    shifts: int,
-    shifts_in_3d: bool,
-    oversampling: int,
-    significant: float,
-    cone: float,
-    priors: dict[str, float],
-    helix: bool,
-) -> Search:
-    """The search with ``order`` at first; with ``first_local``, refined up to the one before."""
+class _Sampling(NamedTuple):
+    """How a run samples poses.
+
+    ``order``: HEALPix, at first; a run that refines its sampling searches locally from the order
+    ``first_local`` on, None for one that does not. ``oversampling``: of the second pass.
+    ``significant``: the most poses of the second pass, 0 or less if the command sets no limit.
+    """
+
+    order: int
+    first_local: int | None
+    psi_step: float
+    symmetry: str
+    shifts: int
+    shifts_in_3d: bool
+    oversampling: int
+    significant: float
+    priors: Priors
+
+
+def _widest(refinement: Refinement, sampled: _Sampling) -> Search:
+    """The widest search of a run, which is its last global one."""
+    order, priors = sampled.order, sampled.priors
     finest = order
-    if first_local is not None and refinement.dimensions == 3:
-        if order < first_local:
-            finest = first_local - 1
-        elif not cone:  # RELION's own local searches: one step is the standard deviation
-            cone = 60 / (1 << order)
-    if cone:
-        priors = {"psi": priors.get("psi") or cone}
+    if sampled.first_local is not None and refinement.dimensions == 3:
+        if order < sampled.first_local:
+            finest = sampled.first_local - 1
+        elif not priors.cone:  # RELION's own local searches: one step is the standard deviation
+            priors = priors._replace(cone=60 / (1 << order))
+    if priors.cone:
+        priors = priors._replace(psi=priors.psi or priors.cone)
 
-    def count(at: int, psi: float) -> int:
-        return sampling.orientations(
-            refinement.dimensions, at, psi, symmetry, cone=cone, two_ways=helix, **priors
-        )
+    def count(at: int, psi_step: float) -> int:
+        return sampling.orientations(refinement.dimensions, at, psi_step, sampled.symmetry, priors)
 
-    if significant <= 0:
-        significant = 0
-        if refinement.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
-            significant = (5 if refinement.dimensions == 2 else 100) * refinement.classes
+    significant = max(0, int(sampled.significant))
+    if sampled.significant <= 0 and refinement.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
+        significant = (5 if refinement.dimensions == 2 else 100) * refinement.classes
     return Search(
-        first=count(order, psi_step),
-        finest=count(finest, psi_step if finest == order else -1),
-        shifts=shifts,
-        rotation_factor=(8 if refinement.dimensions == 3 else 2) ** oversampling,
-        shift_factor=(8 if shifts_in_3d else 4) ** oversampling,
-        significant=int(significant),
+        first=count(order, sampled.psi_step),
+        finest=count(finest, sampled.psi_step if finest == order else -1),
+        shifts=sampled.shifts,
+        rotation_factor=(8 if refinement.dimensions == 3 else 2) ** sampled.oversampling,
+        shift_factor=(8 if sampled.shifts_in_3d else 4) ** sampled.oversampling,
+        significant=significant,
     )
 
 

@@ -139,12 +139,12 @@ def _given(text: str | None) -> str:
 def _required(block: star.Block, label: str, path: Path) -> str:
     if text := block.first(label):
         return text
-    raise InputError(f"{path} has no {label}; it is damaged, continue from another iteration.")
+    raise InputError(f"{path} has no {label}: it is damaged; continue from another iteration.")
 
 
 def _padding(text: str) -> float:
     """'2.000000' -> 2, '1.5' -> 1.5; RELION reads a real number (ml_optimiser.cpp:987, 5.0.1)."""
-    factor = number(text, "the padding factor (--pad)")
+    factor = number(text, "The padding factor (--pad)")
     if not 1 <= factor <= 8:
-        raise InputError(f"the padding factor (--pad) is '{text}'; give 1 or 2.")
+        raise InputError(f"The padding factor (--pad) is '{text}'; give 1 or 2.")
     return int(factor) if factor == int(factor) else factor

@@ -20,7 +20,7 @@ class Refinement:
     ``dimensions`` (2 or 3) of the references, ``data_dimensions`` of the images. ``padding``:
     RELION's padding factor. ``gradient``: VDAM, with two pseudo half sets per class.
     ``body_overlaps``: the projectors that overlapping bodies need beside their own.
-    ``search``: the poses tried per particle, none where they are not known.
+    ``search``: the poses tried per particle, none if they are not known.
     ``zero_mask``: the images' solvent is set to zero, not to noise. ``skips_alignment``: RELION
     leaves the GPU alone (5.0) or refuses to run with one (before). ``blush``: RELION 5's
     regularisation, a process of its own on the GPU.

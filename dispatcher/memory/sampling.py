@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["Search", "helical_shifts", "orientations", "shifts", "symmetry_order"]
+__all__ = ["Priors", "Search", "helical_shifts", "orientations", "shifts", "symmetry_order"]
 
 CUTOFF = 3  # standard deviations of a prior that a local search covers (sigma_cutoff)
 
@@ -33,41 +34,53 @@ class Search:
     significant: int = 0
 
 
+class Priors(NamedTuple):
+    """What is known of a particle's orientation: standard deviations in degrees, 0 for nothing.
+
+    Attributes:
+        cone: around the known direction, which goes before ``rot`` and ``tilt``.
+        rot, tilt: of a filament, whose tilt is around 90 degrees.
+        psi: in the plane; with ``two_ways`` psi may also point the other way, as filaments do.
+    """
+
+    cone: float = 0
+    rot: float = 0
+    tilt: float = 0
+    psi: float = 0
+    two_ways: bool = False
+
+
+NO_PRIORS = Priors()
+
+
 def orientations(
     dimensions: int,
     healpix_order: int,
     psi_step: float = -1,
     symmetry: str = "C1",
-    *,
-    cone: float = 0,
-    rot: float = 0,
-    tilt: float = 0,
-    psi: float = 0,
-    two_ways: bool = False,
+    priors: Priors = NO_PRIORS,
 ) -> int:
     """Orientations of one class that are tried for a particle.
 
     HEALPix directions (12 * 4^order, divided by the symmetry; one in 2D, the number of
     ``dimensions`` of the references) times in-plane angles (``psi_step`` degrees; 0 or less:
-    RELION's default). Priors are standard deviations in degrees, 0 for none: ``cone`` around the
-    known direction, or ``rot`` and ``tilt`` (of a filament, around 90 degrees), and ``psi``; with
-    ``two_ways`` psi may also point the other way, as filaments do.
+    RELION's default), as far as the priors allow them.
     """
     if dimensions == 3:
         step = psi_step if psi_step > 0 else 60 / (1 << healpix_order)
         directions = -(-(12 << 2 * healpix_order) // symmetry_order(symmetry))
         share = 1.0
-        if cone:
-            share = (1 - math.cos(math.radians(min(CUTOFF * cone, 180)))) / 2
-        elif rot or tilt:
-            share = math.sin(math.radians(min(CUTOFF * tilt, 90))) if tilt else 1
-            share *= min(1, 2 * CUTOFF * rot / 360) if rot else 1
+        if priors.cone:
+            share = (1 - math.cos(math.radians(min(CUTOFF * priors.cone, 180)))) / 2
+        elif priors.rot or priors.tilt:
+            share = math.sin(math.radians(min(CUTOFF * priors.tilt, 90))) if priors.tilt else 1
+            share *= min(1, 2 * CUTOFF * priors.rot / 360) if priors.rot else 1
         directions = max(1, math.ceil(directions * share))
     else:
         step, directions = psi_step if psi_step > 0 else 10.0, 1
     angles = math.ceil(360 / step)
-    if psi:
-        width = 2 * CUTOFF * psi * (2 if two_ways else 1)
+    if priors.psi:
+        width = 2 * CUTOFF * priors.psi * (2 if priors.two_ways else 1)
         angles = min(angles, math.ceil(angles * width / 360) + 1)
     return directions * angles
 

@@ -1,34 +1,34 @@
-"""How many of this machine's NVIDIA GPUs a job that runs here would see."""
+"""How many of this machine's GPUs a job that runs here would see."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import takewhile
-from pathlib import Path
 
-__all__ = ["DRIVER_FOLDER", "gpus_here"]
+from ..config.gpu_vendors import GpuVendor
 
-DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")  # a folder in it for each GPU
+__all__ = ["gpus_here"]
 
 
-def gpus_here() -> int | None:
-    """The GPUs that the driver knows, or fewer where CUDA_VISIBLE_DEVICES says so, as jobs see it.
+def gpus_here(vendor: GpuVendor) -> int | None:
+    """The GPUs that the vendor's driver knows, or fewer if a variable names fewer of them.
 
-    None where there is no such driver: nothing is known of the machine then. CUDA ends that list at
-    its first entry that names no GPU.
+    None if there is no such driver, or if it does not tell: nothing is known of the machine then.
+    The list in the variable ends at its first entry that names no GPU, as CUDA reads it.
     """
     try:
-        present = len(list(DRIVER_FOLDER.iterdir()))
+        present = len(list(vendor.cards.iterdir())) if vendor.cards else None
     except OSError:
-        return None
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is None:
+        present = None
+    allowed = os.environ.get(vendor.variables[0])
+    if present is None or allowed is None:
         return present
-    named = takewhile(lambda device: _is_gpu(device.strip(), present), allowed.split(","))
-    return min(present, len(list(named)))
+    devices = (device.strip() for device in allowed.split(","))
+    return min(present, sum(1 for _ in takewhile(partial(_is_gpu, present), devices)))
 
 
-def _is_gpu(device: str, present: int) -> bool:
+def _is_gpu(present: int, device: str) -> bool:
     """Whether an entry can be a GPU: a number below that of the GPUs, or a UUID."""
     if device.startswith(("GPU-", "MIG-")):
         return True

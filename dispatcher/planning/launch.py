@@ -2,72 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from ..config.site import Site
+from ..config.scheduler import Scheduler, filled
+from ..config.site import Apptainer, Site
+from ..errors import ConfigError
 from ..images.choice import ChosenImage
 from ..images.container import WEIGHTS, exec_argv, mount_option
 from ..relion.command import Command
-from .resources import Resources
+from .placement import PlacedJob
 
-__all__ = ["NodeWord", "command_prefix"]
+__all__ = ["LaunchWord", "launch_line"]
 
 
-class NodeWord(str):
-    """A word that the job script settles on the node: `shell` is what stands there.
+class LaunchWord(NamedTuple):
+    """A word that stands before the program: a literal one, or one that is settled on the node.
 
-    As a str it is what was planned, as the record keeps it; empty for a word that was not.
+    Attributes:
+        planned: the word as the record keeps it; '' for a word that only the node knows.
+        on_node: shell text that the job script has in the word's place, None for a literal word.
     """
 
-    __slots__ = ("shell",)
-    shell: str
-
-    def __new__(cls, planned: str, shell: str) -> NodeWord:
-        word = super().__new__(cls, planned)
-        word.shell = shell
-        return word
+    planned: str
+    on_node: str | None = None
 
 
-def command_prefix(
-    command: Command,
-    is_main: bool,
-    image: ChosenImage | None,
-    site: Site,
-    settled: Resources,
-    project: Path,
-) -> tuple[str, ...]:
-    """What stands before the program: the container, and the launcher of its ranks.
+_TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
+
+
+def launch_line(
+    command: Command, placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
+) -> tuple[LaunchWord, ...]:
+    """What stands before the program of one of the job's commands; nothing for a job on the host.
+
+    That is the container, and for the main command the launcher of its ranks.
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
-    they are linked with; over several nodes srun starts one container per rank. Ranks that were
-    fitted to GPUs may get fewer on the node, where the cards are seen.
+    they are linked with; over several nodes the scheduler's launcher starts one container per rank.
+    Ranks that were fitted to GPUs may get fewer on the node, where the cards are seen.
+
+    Raises:
+        ConfigError: the scheduler has no launcher for several nodes.
     """
+    image, settled = placed.image, placed.settled
     if image is None or command.is_file_tool:
         return ()
-    ranks = settled.nproc if is_main else 1
+    ranks = settled.nproc if command is placed.main else 1
     gpu = settled.ngpu > 0
     fitted = gpu and settled.fit is not None
-    apptainer = site.apptainer
-    if image.weights:
-        mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)
-        apptainer = replace(apptainer, options=[mount, *apptainer.options])
+    apptainer = _with_weights(site.apptainer, image)
     if ranks > 1 and settled.nodes > 1:
         container = exec_argv(
             apptainer, image.path, [project], project, gpu, clean_environment=False
         )
-        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.environment]
-        export = ",".join(kept)
-        tasks = _rank_count("--ntasks=", ranks, fitted)
-        shape = [f"--nodes={settled.nodes}", tasks, f"--export={export}"]
-        on_node = [NodeWord("", '"${dispatch_task[@]}"')] if gpu else []
-        return (*site.mpi.srun, *shape, *on_node, *container)
+        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
+        words = {"nodes": str(settled.nodes), "environment": ",".join(kept)}
+        return (
+            *_literal(_launcher(site, scheduler)),
+            *(
+                _launch_option(each, ranks, fitted)
+                for each in filled(scheduler.launch_options, **words)
+            ),
+            *([_TASKS_OF_THE_NODES] if gpu else []),
+            *_literal(container),
+        )
     container = exec_argv(apptainer, image.path, [project], project, gpu)
-    count = _rank_count("", ranks, fitted)
-    return (*container, *([*site.mpi.mpirun, "-n", count] if ranks > 1 else []))
+    if ranks == 1:
+        return _literal(container)
+    return (*_literal([*container, *site.mpi["mpirun"], "-n"]), _rank_count("", ranks, fitted))
 
 
-def _rank_count(option: str, ranks: int, fitted: bool) -> str:
-    """The number of ranks behind `option`; where they were fitted to GPUs, a node may lower it."""
-    planned = f"{option}{ranks}"
-    return NodeWord(planned, f'{option}"${{dispatch_ranks:-{ranks}}}"') if fitted else planned
+def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
+    launch = site.launch(scheduler)
+    if not launch:
+        raise ConfigError(
+            "This job is to run on several nodes, and its scheduler has no launcher for that: have "
+            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+        )
+    return launch
+
+
+def _launch_option(option: str, ranks: int, fitted: bool) -> LaunchWord:
+    """An option of the launcher, with the number of ranks if it ends in ``{ranks}``."""
+    if option.endswith("{ranks}"):
+        return _rank_count(option.removesuffix("{ranks}"), ranks, fitted)
+    return LaunchWord(option)
+
+
+def _with_weights(apptainer: Apptainer, image: ChosenImage) -> Apptainer:
+    """The container's options with the folder of the image's weights, if the image has one."""
+    if not image.weights:
+        return apptainer
+    mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)
+    return replace(apptainer, options=[mount, *apptainer.options])
+
+
+def _literal(words: Iterable[str]) -> tuple[LaunchWord, ...]:
+    return tuple(map(LaunchWord, words))
+
+
+def _rank_count(option: str, ranks: int, fitted: bool) -> LaunchWord:
+    """The number of ranks behind `option`; if they were fitted to GPUs, a node may lower it."""
+    on_node = f'{option}"${{dispatch_ranks:-{ranks}}}"' if fitted else None
+    return LaunchWord(f"{option}{ranks}", on_node)

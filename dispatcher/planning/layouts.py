@@ -11,7 +11,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Layout", "layouts", "least_per_gpu"]
+__all__ = ["Layout", "RankRules", "WantedRanks", "layouts", "least_per_gpu"]
+
+
+class RankRules(NamedTuple):
+    """What RELION asks of the ranks of a program.
+
+    Attributes:
+        mpi: the program can run as several ranks; False: one process, its threads spread over GPUs.
+        idle_leader: rank 0 uses no GPU (relion_refine_mpi; not autopick, motioncorr, ctffind).
+        split_halves: half sets are refined apart: an odd number of ranks, at least 3.
+    """
+
+    mpi: bool = True
+    idle_leader: bool = True
+    split_halves: bool = False
+
+
+class WantedRanks(NamedTuple):
+    """The most that a job may have.
+
+    Attributes:
+        nproc: ranks in all.
+        nthread: threads of each rank.
+        ngpu: GPUs on each of ``nodes`` nodes, 0 for ranks on CPUs.
+        ranks_per_gpu: ranks that may share a GPU, None for no such cap.
+    """
+
+    nproc: int
+    nthread: int = 1
+    ngpu: int = 0
+    nodes: int = 1
+    ranks_per_gpu: int | None = None
 
 
 class Layout(NamedTuple):
@@ -31,40 +62,32 @@ class Layout(NamedTuple):
         return -(-self.nproc // self.nodes)
 
 
-def layouts(
-    *,
-    wanted: int,
-    nodes: int = 1,
-    gpus: int = 0,
-    most_per_gpu: int | None = None,
-    idle_leader: bool = True,
-    split_halves: bool = False,
-) -> Iterator[Layout]:
-    """Layouts of at most ``wanted`` ranks, MPI needed, best first, down to the least that works.
+def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
+    """Layouts within what is wanted, MPI needed, best first, down to the least that works.
 
-    All nodes before fewer, then all GPUs before fewer (``gpus`` per node), then as many followers
-    on each as ``most_per_gpu`` allows; without GPUs simply as many ranks as possible.
+    All nodes before fewer, then all GPUs before fewer, then as many followers on each as
+    ``ranks_per_gpu`` allows; without GPUs simply as many ranks as possible.
     """
-    if gpus < 1:
-        for nproc in range(wanted, 2 if split_halves else idle_leader, -1):
-            if not split_halves or nproc % 2:
-                yield Layout(nproc, min(nodes, nproc), 0, 0)
+    if wanted.ngpu < 1:
+        for nproc in range(wanted.nproc, 2 if rules.split_halves else rules.idle_leader, -1):
+            if not rules.split_halves or nproc % 2:
+                yield Layout(nproc, min(wanted.nodes, nproc), 0, 0)
         return
-    followers = wanted - idle_leader
-    for over in range(nodes, 0, -1):
-        for used in range(gpus, 0, -1):
-            each = followers // (over * used)
-            if most_per_gpu is not None:
-                each = min(each, most_per_gpu)
+    followers = wanted.nproc - rules.idle_leader
+    for nodes in range(wanted.nodes, 0, -1):
+        for gpus in range(wanted.ngpu, 0, -1):
+            each = followers // (nodes * gpus)
+            if wanted.ranks_per_gpu is not None:
+                each = min(each, wanted.ranks_per_gpu)
             for on_gpu in range(each, 0, -1):
-                spread = over * used * on_gpu
-                if not split_halves or spread % 2 == 0:
-                    yield Layout(spread + idle_leader, over, used, on_gpu)
+                spread = nodes * gpus * on_gpu
+                if not rules.split_halves or spread % 2 == 0:
+                    yield Layout(spread + rules.idle_leader, nodes, gpus, on_gpu)
 
 
-def least_per_gpu(nodes: int, gpus: int, split_halves: bool) -> int:
+def least_per_gpu(wanted: WantedRanks, rules: RankRules) -> int:
     """The fewest followers on a GPU with which all of RELION's rules can be kept.
 
     A single GPU has to hold both half sets.
     """
-    return 2 if split_halves and nodes * gpus == 1 else 1
+    return 2 if rules.split_halves and wanted.nodes * wanted.ngpu == 1 else 1

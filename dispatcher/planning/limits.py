@@ -7,60 +7,63 @@ from typing import NamedTuple
 
 from ..memory.card import Card
 from ..memory.host_memory import Node
-from ..units import count, gigabytes
+from . import reasons
 from .layouts import Layout
 
-__all__ = ["Limits", "threads_on_gpu", "within_cores"]
+__all__ = ["FoundLayout", "Limits", "threads_on_gpu", "within_cores"]
+
+
+class FoundLayout(NamedTuple):
+    """A layout that has room, the threads of each of its ranks, and what kept fuller ones out."""
+
+    layout: Layout
+    nthread: int
+    reasons: tuple[str, ...]
 
 
 class Limits(NamedTuple):
-    """What bounds the ranks beside RELION's own rules."""
+    """What bounds the ranks beside RELION's own rules: the GPU, the node, ``threads`` per rank at
+    most; ``least`` ranks per GPU are what RELION needs."""
 
     card: Card
-    least: int
-    threads: int
-    cores: int | None
     node: Node
+    threads: int
+    least: int
 
-    def first_that_fits(self, possible: Sequence[Layout]) -> tuple[Layout, int, list[str]]:
-        """The first layout with room everywhere, the threads of its ranks, and what was in the way.
+    def first_that_fits(self, possible: Sequence[Layout]) -> FoundLayout:
+        """The first layout with room everywhere.
 
-        A layout may have more ranks than there are cores only where RELION cannot run with fewer.
+        A layout may have more ranks than there are cores only if RELION cannot run with fewer.
 
         Raises DoesNotFit when there is room for none.
         """
         short_of_cores = short_of_memory = None
-        fewest = min(layout.on_fullest_node for layout in possible)
+        cores, fewest = self.node.cores, min(layout.on_fullest_node for layout in possible)
         for layout in possible:
             ranks = layout.on_fullest_node
-            if self.cores and ranks > max(self.cores, fewest):
+            if cores and ranks > max(cores, fewest):
                 short_of_cores = short_of_cores or layout
                 continue
-            most = within_cores(ranks, self.threads, self.cores)
-            nthread = self._within_gpu(layout, most)
+            most = within_cores(ranks, self.threads, cores)
+            nthread = self._threads_within_gpu(layout, most)
             if nthread is None:
                 continue
             if not self.node.holds(ranks):
                 short_of_memory = short_of_memory or layout
                 continue
-            reasons = self._limits(layout, short_of_cores, short_of_memory)
-            if most < self.threads:
-                reasons.append(
-                    f"{count(most, 'thread')} instead of {self.threads}: "
-                    f"{count(ranks, 'rank')} share the {self.cores} cores of a node."
-                )
-            if nthread < most:
-                reasons.append(
-                    f"{count(nthread, 'thread')} instead of {most}: the working memory of more "
-                    "does not fit on the GPU beside the references."
-                )
+            said = (
+                reasons.cores_reason(layout, short_of_cores, self.node),
+                reasons.host_memory_reason(layout, short_of_memory, self.node),
+                reasons.shared_cores_reason(layout, most, self.threads, self.node),
+                reasons.fewer_threads_reason(nthread, most),
+            )
             if layout.nproc == 1 and layout.gpus:
                 layout = layout._replace(gpus=min(layout.gpus, nthread))
-            return layout, nthread, reasons
+            return FoundLayout(layout, nthread, tuple(filter(None, said)))
         raise self.node.refusal(fewest)
 
-    def _within_gpu(self, layout: Layout, threads: int) -> int | None:
-        """Threads with which the layout's ranks share a GPU; None where fewer ranks should.
+    def _threads_within_gpu(self, layout: Layout, threads: int) -> int | None:
+        """Threads with which the layout's ranks share a GPU; None if fewer ranks should.
 
         Raises DoesNotFit when there can be no fewer.
         """
@@ -78,25 +81,6 @@ class Limits(NamedTuple):
         if each * card.least_bytes_per_rank() <= usable:
             return 1
         raise card.refusal(each, threads_on_gpu(layout, threads))
-
-    def _limits(
-        self, layout: Layout, short_of_cores: Layout | None, short_of_memory: Layout | None
-    ) -> list[str]:
-        reasons = []
-        if short_of_cores and self.cores:
-            reasons.append(
-                f"{count(layout.nproc, 'rank')} instead of {short_of_cores.nproc}: a node has "
-                f"{count(self.cores, 'core')}."
-            )
-        if short_of_memory:
-            need = self.node.needed(short_of_memory.on_fullest_node)
-            assert need is not None and self.node.memory is not None
-            reasons.append(
-                f"{count(layout.nproc, 'rank')} instead of {short_of_memory.nproc}, which would "
-                f"need {gigabytes(need.total)} of host memory: a node has "
-                f"{gigabytes(self.node.memory)}."
-            )
-        return reasons
 
 
 def within_cores(ranks: int, threads: int, cores: int | None) -> int:

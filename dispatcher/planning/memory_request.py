@@ -13,11 +13,11 @@ __all__ = ["memory_request"]
 def memory_request(
     configured: Any, need: HostMemory | None, node: int | None
 ) -> tuple[Any, list[str]]:
-    """The job's ``mem``, and a sentence where something was decided.
+    """The job's ``mem``, and a sentence if something was decided.
 
     What is `configured` is raised to what the job needs, and lowered to what the `node` has (bytes;
-    None where it is not known), in the unit in which it was written. None, ``0``, and any number
-    without a unit stay as they are: what they mean is the scheduler's.
+    None if not known), in the unit in which it was written. None, ``0``, and any number without a
+    unit stay as they are: only the scheduler knows what they mean.
     """
     needs = (
         f"A node needs {gigabytes(need.total)} of host memory ({need.described()})" if need else ""

@@ -1,97 +1,100 @@
-"""Where a job runs: the first of its partitions that holds it, with which ranks, in which image."""
+"""Where a job runs: on the first of its partitions that has room, with which ranks and image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
-from ..config.job_types import JobType
+from ..config.json_files import read_json
+from ..config.places import shipped_folder
 from ..config.site import Partition, Site
 from ..errors import DispatchError, DoesNotFit, ImageError
 from ..images.choice import ChosenImage, Needs, choose, version_of
+from ..memory.card import Card
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
 from ..relion.command import Command, called_programs
-from ..relion.job_star import JobStar
 from ..relion.programs import lookup
-from ..relion.submission import Submission
 from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
-from .resources import Resources, WantedResources
+from .job_request import JobRequest
+from .layouts import WantedRanks
+from .matched_type import MatchedType
+from .memory_request import memory_request
+from .resources import Resources
 from .rewrite import as_single_process, with_resources
 
-__all__ = [
-    "Placeable",
-    "Placement",
-    "leafmost",
-    "partition_names",
-    "place",
-]
-
-# Of relion_refine; its maintainer: 2 to 3 ranks are worthwhile on an A100 (3dem/relion#1074).
-DEFAULT_RANKS_PER_GPU = 3
+__all__ = ["PlacedJob", "UnplacedJob", "partition_names", "place"]
 
 
-class Placeable(NamedTuple):
-    """What is known of a job before it is placed.
+class UnplacedJob(NamedTuple):
+    """What is known of a job before its partition, resources and image are chosen.
 
-    `command` is the main command as its job type rewrote it, `levels` the lineage's entries,
-    `parameters` their job_parameters; `pinned` the project's image versions, read from `pin_file`.
-    `gpus_here`: the GPUs of this machine, where the job runs here; None if not, or not known.
+    Attributes:
+        job_type: the submission's, with its lineage.
+        command: the main command as the job type rewrote it.
+        refinement: what the command holds in memory, None if not known.
+        gpus_here: the GPUs of this machine if the job runs here; None if not, or not known.
+        reasons: a sentence for each decision so far.
     """
 
-    submission: Submission
+    request: JobRequest
+    job_type: MatchedType
     command: Command
-    levels: Sequence[JobType]
-    parameters: Mapping[str, Any]
-    gui: JobStar | None
     refinement: Refinement | None
     particles: Particles
-    pinned: Mapping[str, str]
-    pin_file: Path
     gpus_here: int | None
+    reasons: tuple[str, ...]
 
 
-class Placement(NamedTuple):
+class PlacedJob(NamedTuple):
     """Partition, resources, commands and image of a job; the image's file is not looked at yet.
 
-    `main` is the one of `commands` that decided the job type.
+    Attributes:
+        mem: the host memory that the scheduler is asked for, in the site's words.
+        main: the one of `commands` that decided the job type.
     """
 
     partition: str | None
     settled: Resources
+    mem: Any
     main: Command
     commands: tuple[Command, ...]
     image: ChosenImage | None
     reasons: tuple[str, ...]
 
 
-def place(job: Placeable, configuration: Configuration) -> Placement:
-    """Place the job on the first of its partitions that holds it and has an image for it.
+def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
+    """Place the job on the first of its partitions that has room and an image for the job.
 
     Raises:
         DoesNotFit, ImageError: none of them does; the message says of each what is missing.
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     passed: list[tuple[str | None, DispatchError]] = []
-    for name in partition_names(job.parameters, job.submission.queue, configuration.site):
+    for name in partition_names(
+        job.job_type.parameters, job.request.submission.queue, configuration.site
+    ):
         try:
             found = _on(name, job, configuration)
         except (DoesNotFit, ImageError) as error:
             passed.append((name, error))
             continue
         over = [f"Not on partition {other}: {error}" for other, error in passed]
-        chosen = [f"Partition {name}, the first of the job's that holds it."] if over else []
+        chosen = (
+            [f"Partition {name}: the first of the job's partitions that can run the job."]
+            if over
+            else []
+        )
         return found._replace(reasons=(*over, *chosen, *found.reasons))
     if len(passed) == 1:
         raise passed[0][1]
     kind = DoesNotFit if any(isinstance(e, DoesNotFit) for _, e in passed) else ImageError
     each = " ".join(f"Partition {name}: {error}" for name, error in passed)
-    raise kind(f"None of the job's partitions can run it. {each}")
+    raise kind(f"None of the job's partitions can run the job. {each}")
 
 
 def partition_names(
@@ -107,25 +110,26 @@ def partition_names(
     return list(names) or [None]
 
 
-def leafmost(levels: Sequence[JobType], key: str) -> Any:
-    """The value of `key` nearest to the leaf, None where no level has one."""
-    found = (getattr(level, key) for level in reversed(levels))
-    return next((value for value in found if value is not None), None)
-
-
-def _on(name: str | None, job: Placeable, configuration: Configuration) -> Placement:
+def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
+    """The job on the partition of that name (None: the scheduler's own choice)."""
     site = configuration.site
     partition = site.partitions.get(name or "", Partition())
     if partition.gpus is None:
         partition = replace(partition, gpus=job.gpus_here)
-    image_name = leafmost(job.levels, "image")
-    version = version_of(configuration.catalogue, image_name or "", job.pinned)
-    wanted = _wanted(job, site, partition, major_minor(version) if version else None)
-    settled = resources.decide(job.command, wanted, partition, job.refinement, job.particles)
-    main = with_resources(job.command, job.submission.main, settled)
+    image_name = job.job_type.nearest("image")
+    version = version_of(configuration.catalogue, image_name or "", job.request.versions)
+    card = _card(job, site, partition, major_minor(version) if version else None)
+    wanted = _wanted_ranks(job, partition)
+    settled = resources.decide(job.command, wanted, card, partition, job.particles)
+    mem, asked = memory_request(
+        job.job_type.parameters.get("mem"),
+        settled.fit and settled.fit.host_memory,
+        bytes_of(partition.memory, "partition"),
+    )
+    submission = job.request.submission
+    main = with_resources(job.command, submission.main, settled)
     commands = tuple(
-        main if each is job.submission.main else as_single_process(each)
-        for each in job.submission.commands
+        main if each is submission.main else as_single_process(each) for each in submission.commands
     )
     image = None
     if image_name:
@@ -135,34 +139,55 @@ def _on(name: str | None, job: Placeable, configuration: Configuration) -> Place
             programs=called_programs(commands),
             signed_by=tuple(site.apptainer.signed_by),
         )
-        image = choose(configuration.catalogue, image_name, job.pinned, needs, job.pin_file)
-    reasons = (*settled.reasons, *([image.reason] if image else []))
-    return Placement(name, settled, main, commands, image, reasons)
+        image = choose(
+            configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
+        )
+    reasons = (*settled.reasons, *asked, *([image.reason] if image else []))
+    return PlacedJob(name, settled, mem, main, commands, image, reasons)
 
 
-def _wanted(
-    job: Placeable, site: Site, partition: Partition, relion_version: tuple[int, int] | None
-) -> WantedResources:
-    parameters, submission = job.parameters, job.submission
-    options = job.gui.options if job.gui else {}
+def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
+    """What the job type asks for, else RELION's window."""
+    parameters, submission = job.job_type.parameters, job.request.submission
+    options = job.request.options
     thread_options = lookup(job.command.program).threads
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
-    adjust = leafmost(job.levels, "adjust_GPU_nproc_to_mem")
-    cap = partition.ranks_per_gpu or parameters.get("ranks_per_gpu")
-    # A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names.
-    if cap is None and adjust is None and lookup(job.command.program).idle_leader:
-        cap = DEFAULT_RANKS_PER_GPU
-    return WantedResources(
+    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    return WantedRanks(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
         nodes=_first_number(parameters.get("nodes")),
-        gpu_bytes=bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
-        memory_model=leafmost(job.levels, "gpu_memory_model") or "relion",
-        ranks_per_gpu=cap,
-        mem=parameters.get("mem"),
+        ranks_per_gpu=_ranks_per_gpu(job, partition),
+    )
+
+
+def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
+    """The most ranks that may share a GPU: the partition's number, the job type's, the shipped one.
+
+    A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names, so
+    it has no cap unless it says so.
+    """
+    cap: int | None = partition.ranks_per_gpu or job.job_type.parameters.get("ranks_per_gpu")
+    chosen = job.job_type.nearest("adjust_GPU_nproc_to_mem") is not None
+    if cap is None and not chosen and lookup(job.command.program).idle_leader:
+        shipped = read_json(shipped_folder() / "config" / "dispatch_config.json")
+        cap = shipped["gpu"]["job_parameters"]["ranks_per_gpu"]
+    return cap
+
+
+def _card(
+    job: UnplacedJob, site: Site, partition: Partition, relion_version: tuple[int, int] | None
+) -> Card:
+    """The partition's GPU, else the one that the job type names, and what the job holds there."""
+    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    return Card(
+        bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
+        job.refinement,
+        memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
+        free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
         relion_version=relion_version,
-        mps=site.shares_through_mps,
+        mps=site.shares_through_mps and lookup(job.command.program).idle_leader,
         hardware=site.gpu_constants,
     )
 
@@ -173,3 +198,10 @@ def _first_number(*candidates: int | str | None) -> int:
         if candidate is not None and str(candidate).isdigit():
             return int(candidate)
     return 1
+
+
+def _megabytes(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0

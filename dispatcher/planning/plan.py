@@ -10,18 +10,20 @@ from .. import __version__
 from ..images.choice import ChosenImage
 from ..relion.command import Command
 from ..units import count
+from .gpu_fit import GpuFit
+from .launch import LaunchWord
 
 __all__ = ["Plan", "PlannedCommand"]
 
 
 class PlannedCommand(NamedTuple):
-    """A command as it will run: `prefix` starts its container and its ranks.
+    """A command as it will run: `prefix` starts the command's container and ranks.
 
     The main command is the one that decided the job type and was rewritten.
     """
 
     command: Command
-    prefix: tuple[str, ...]
+    prefix: tuple[LaunchWord, ...]
     is_main: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -31,7 +33,7 @@ class PlannedCommand(NamedTuple):
             "kind": self.command.kind,
             "program": self.command.program,
             "argv": self.command.argv,
-            "prefix": [word for word in self.prefix if word],
+            "prefix": [word.planned for word in self.prefix if word.planned],
             "shell": self.command.shell(),
         }
         if self.command.kind == "shell":
@@ -50,11 +52,11 @@ class Plan(NamedTuple):
         template: the Jinja template's name.
         scheduler: a name in site.json's schedulers.
         submit_command: the full argument list.
-        lock: the file whose lock the job script waits for, where jobs run one at a time.
+        lock: the file whose lock the job script waits for; None unless jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
         nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
         mps: whether NVIDIA's multi-process service is started around the ranks.
-        gpu_fit: how GPU memory bounded the ranks, or why that was not looked at.
+        gpu_fit: how GPU memory bounded the ranks, or why nothing was computed.
         job_parameters: all that templates see from the configuration.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
@@ -80,7 +82,7 @@ class Plan(NamedTuple):
     ngpu: int
     nodes: int
     mps: bool
-    gpu_fit: Mapping[str, Any]
+    gpu_fit: GpuFit
     job_parameters: Mapping[str, Any]
     environment: tuple[str, ...]
     commands: tuple[PlannedCommand, ...]
@@ -145,7 +147,7 @@ class Plan(NamedTuple):
             "environment": list(self.environment),
             "commands": [command.as_json() for command in self.commands],
             "original_commands": list(self.original_commands),
-            "gpu_fit": dict(self.gpu_fit),
+            "gpu_fit": self.gpu_fit.as_json(),
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
         }

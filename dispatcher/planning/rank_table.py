@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from .layouts import Layout, layouts, least_per_gpu
-from .rank_fit import RankFit
+from .gpu_fit import GpuFit
+from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 
 __all__ = ["RankRow", "Sharing", "Verdict", "as_lines", "rank_table"]
 
@@ -37,17 +37,18 @@ class RankRow(NamedTuple):
     verdict: Verdict
 
 
-def rank_table(fit: RankFit, mps: bool) -> tuple[RankRow, ...]:
+def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
     """The rows of each way to share a GPU, from the largest card down; `mps`: MPS is planned.
 
     The first row is the plan itself. For a card whose memory is not known, the first row of its way
     to share holds. ``exclusive`` is left out if no GPU has more than one rank.
     """
-    rows = list(_rows(fit, "mps", fit.bytes_per_rank)) if mps else []
-    without = fit.bytes_per_rank_without_mps or fit.bytes_per_rank
-    rows += _rows(fit, "shared", without)
-    if fit.ranks_per_gpu > 1:
-        rows += _rows(fit, "exclusive", without)
+    size = fit.bytes_per_rank or 0
+    rows = list(_rows(planned, fit, "mps", size)) if mps else []
+    without = fit.bytes_per_rank_without_mps or size
+    rows += _rows(planned, fit, "shared", without)
+    if planned.ranks_per_gpu > 1:
+        rows += _rows(planned, fit, "exclusive", without)
     return tuple(rows)
 
 
@@ -65,49 +66,36 @@ def as_lines(rows: Iterable[RankRow]) -> list[str]:
     return [f"{sharing} {', '.join(texts)}" for sharing, texts in lines.items()]
 
 
-def _rows(fit: RankFit, sharing: Sharing, each: int) -> Iterator[RankRow]:
-    """The rows of one way to share; `each` is what a rank takes, in bytes, 0 if not known."""
-    least = max(fit.least, least_per_gpu(fit.nodes, fit.ngpu, fit.split_halves))
-    most = 1 if sharing == "exclusive" else fit.ranks_per_gpu
+def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator[RankRow]:
+    """The rows of one way to share; a rank takes `size` bytes, 0 if not known."""
+    rules = RankRules(idle_leader=bool(fit.idle_leader), split_halves=bool(fit.split_halves))
+    wanted = WantedRanks(planned.nproc, ngpu=planned.gpus, nodes=planned.nodes)
+    least = max(fit.least or 1, least_per_gpu(wanted, rules))
+    most = 1 if sharing == "exclusive" else planned.ranks_per_gpu
+    percent = fit.usable_percent or 100
     if most < least:
         yield RankRow(sharing, 0, 0, least, None, "no")
         return
-    rows = [_row(fit, sharing, each, room) for room in range(most, least - 1, -1)]
-    if not each:
+    rows = []
+    for room in range(most, least - 1, -1):
+        layout = planned
+        if planned.nproc > 1 and room < planned.ranks_per_gpu:
+            layout = next(layouts(wanted._replace(ranks_per_gpu=room), rules))
+        each = layout.ranks_per_gpu
+        taken = size * each if size else None
+        smallest = _card(size * room, percent)
+        rows.append(RankRow(sharing, smallest, layout.nproc, each, taken, "ok"))
+    if not size:
         yield rows[0]
         return
     for at, row in enumerate(rows, 1):
         if at == len(rows) or rows[at].nproc != row.nproc:  # else the next one says it all
             yield row
-    smallest = _card(fit.least_bytes_per_rank * least, fit.usable_percent)
+    smallest = _card((fit.least_bytes_per_rank or 0) * least, percent)
     if smallest < rows[-1].least_mib:
         yield rows[-1]._replace(least_mib=smallest, verdict="tight")
     if smallest:
         yield RankRow(sharing, 0, 0, least, None, "no")
-
-
-def _row(fit: RankFit, sharing: Sharing, each: int, room: int) -> RankRow:
-    """What runs on a GPU that has room for `room` ranks."""
-    layout = _layout(fit, room)
-    size = each * layout.ranks_per_gpu if each else None
-    least = _card(each * room, fit.usable_percent)
-    return RankRow(sharing, least, layout.nproc, layout.ranks_per_gpu, size, "ok")
-
-
-def _layout(fit: RankFit, room: int) -> Layout:
-    """The best layout of the planned ranks, or fewer, with at most `room` on a GPU."""
-    if fit.nproc == 1 or room >= fit.ranks_per_gpu:
-        return Layout(fit.nproc, fit.nodes, fit.ngpu, fit.ranks_per_gpu)
-    return next(
-        layouts(
-            wanted=fit.nproc,
-            nodes=fit.nodes,
-            gpus=fit.ngpu,
-            most_per_gpu=room,
-            idle_leader=fit.idle_leader,
-            split_halves=fit.split_halves,
-        )
-    )
 
 
 def _card(usable: int, percent: int) -> int:

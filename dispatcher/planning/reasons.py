@@ -1,68 +1,117 @@
-"""Why ranks are spread as they are, a sentence each."""
+"""Why ranks are spread as they are, a sentence each; '' if there is nothing to say."""
 
 from __future__ import annotations
 
-from ..memory.card import Card
-from ..units import count
-from .layouts import Layout
+from ..memory.host_memory import Node
+from ..units import count, gigabytes
+from .layouts import Layout, RankRules, WantedRanks
 
-__all__ = ["cap_reason", "layout_reason", "unused_reason"]
+__all__ = [
+    "cap_reason",
+    "cores_reason",
+    "fewer_threads_reason",
+    "host_memory_reason",
+    "layout_reason",
+    "shared_cores_reason",
+    "unused_reason",
+]
 
 
-def layout_reason(
-    layout: Layout, threads: int, wanted: int, ngpu: int, idle_leader: bool, split_halves: bool
-) -> str:
+def layout_reason(layout: Layout, threads: int, wanted: WantedRanks, rules: RankRules) -> str:
     """What was decided: '4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 21.'"""
     nproc = count(layout.nproc, "rank")
     if not layout.gpus:
-        odd = split_halves and layout.nproc == wanted - 1
+        odd = rules.split_halves and layout.nproc == wanted.nproc - 1
         why = "; split half sets need an odd number" if odd else ""
-        return f"{nproc} on CPUs, of at most {wanted}{why}."
+        return f"{nproc} on CPUs, of at most {wanted.nproc}{why}."
     if layout.nproc == 1:
-        spread = f"{count(threads, 'thread')} on {layout.gpus} of {count(ngpu, 'GPU')}"
+        spread = f"{count(threads, 'thread')} on {layout.gpus} of {count(wanted.ngpu, 'GPU')}"
         return f"One process without MPI, {spread}."
     over = f"{layout.nodes} nodes x " if layout.nodes > 1 else ""
-    each = count(layout.ranks_per_gpu, "follower" if idle_leader else "rank")
-    leader = " + 1 leader" if idle_leader else ""
-    return f"{over}{count(layout.gpus, 'GPU')} x {each}{leader} = {nproc}, of at most {wanted}."
+    each = count(layout.ranks_per_gpu, "follower" if rules.idle_leader else "rank")
+    leader = " + 1 leader" if rules.idle_leader else ""
+    gpus = count(layout.gpus, "GPU")
+    return f"{over}{gpus} x {each}{leader} = {nproc}, of at most {wanted.nproc}."
 
 
-def cap_reason(layout: Layout, followers: int, cap: int | None, card: Card, threads: int) -> str:
-    """That ``cap`` ranks may share a GPU, where there is room and use for more; else ''."""
-    more = followers // (layout.nodes * layout.gpus)
-    most = card.most_ranks(threads)
-    if most is not None:
-        more = min(more, most)
+def cores_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
+    """That the ranks of the layout that was passed over are more than a node has cores."""
+    if passed_over is None or not node.cores:
+        return ""
+    return (
+        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}: a node has "
+        f"{count(node.cores, 'core')}."
+    )
+
+
+def host_memory_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
+    """That the layout that was passed over needs more host memory than a node has."""
+    need = passed_over and node.needed(passed_over.on_fullest_node)
+    if passed_over is None or need is None or node.memory is None:
+        return ""
+    return (
+        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}, which would need "
+        f"{gigabytes(need.total)} of host memory: a node has {gigabytes(node.memory)}."
+    )
+
+
+def shared_cores_reason(layout: Layout, most: int, threads: int, node: Node) -> str:
+    """That the ranks of a node share its cores, with ``most`` threads each."""
+    if most >= threads:
+        return ""
+    ranks = count(layout.on_fullest_node, "rank")
+    return (
+        f"{count(most, 'thread')} instead of {threads}: {ranks} share the {node.cores} cores of "
+        "a node."
+    )
+
+
+def fewer_threads_reason(nthread: int, most: int) -> str:
+    """That a rank has fewer threads than the cores allow, as each takes GPU memory."""
+    if nthread >= most:
+        return ""
+    return (
+        f"{count(nthread, 'thread')} instead of {most}: the working memory of more threads does "
+        "not fit on the GPU beside the references."
+    )
+
+
+def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int | None) -> str:
+    """That a cap keeps ranks from a GPU which has room and use for more.
+
+    ``room``: the ranks for which a GPU has memory; None for any number.
+    """
+    cap = wanted.ranks_per_gpu
+    more = (wanted.nproc - rules.idle_leader) // (layout.nodes * layout.gpus)
+    if room is not None:
+        more = min(more, room)
     if cap is None or cap >= more or layout.nproc == 1:
         return ""
     return f"{count(cap, 'rank')} may share a GPU, not {more} (ranks_per_gpu)."
 
 
-def unused_reason(
-    layout: Layout,
-    followers: int,
-    nodes: int,
-    ngpu: int,
-    most: int | None,
-    split_halves: bool,
-) -> str:
-    """Why GPUs stay unused, or a follower is left out that a GPU has room for; else ''.
+def unused_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int | None) -> str:
+    """Why GPUs stay unused, or a follower is left out for which a GPU has room.
 
-    ``most``: the followers that a GPU has room for; None for any number.
+    ``room``: the ranks for which a GPU has memory; None for any number.
     """
-    used, total = layout.nodes * layout.gpus, nodes * ngpu
+    used, total = layout.nodes * layout.gpus, wanted.nodes * wanted.ngpu
+    followers = wanted.nproc - rules.idle_leader
     if layout.nproc == 1:
         return ""
     if used < total:
         causes = []
         if followers < total:
             causes.append(f"only {count(followers, 'follower')} may run")
-        if split_halves and used < followers:
+        if rules.split_halves and used < followers:
             causes.append("split half sets need an even number of followers, spread evenly")
         return f"{used} of {total} GPUs are used: {', and '.join(causes)}." if causes else ""
-    more = used * (layout.ranks_per_gpu + 1)
-    has_room = more <= followers and (most is None or layout.ranks_per_gpu < most)
-    if split_halves and more % 2 and has_room:
-        each = count(layout.ranks_per_gpu + 1, "follower")
-        return f"{each} per GPU would make {more + 1} ranks; split half sets need an odd number."
+    each = layout.ranks_per_gpu + 1
+    bounds = [most for most in (wanted.ranks_per_gpu, room) if most is not None]
+    has_room = used * each <= followers and all(each <= most for most in bounds)
+    if rules.split_halves and used * each % 2 and has_room:
+        return (
+            f"{count(each, 'follower')} per GPU would make {used * each + 1} ranks; split half "
+            "sets need an odd number."
+        )
     return ""

@@ -55,7 +55,7 @@ def gpu_devices(program: Program, nproc: int, ngpu: int) -> str:
 
     Rank by rank from GPU to GPU, so that each has one GPU and none is counted twice, on every node
     as on the first: ``0:1:2:3``, which RELION repeats for as many followers as there are, or one
-    group for each rank where a program needs that. A single process reads the first group alone
+    group for each rank if a program needs that. A single process reads the first group alone
     (ml_optimiser.cpp:1593, 5.0.1), and spreads its threads over the devices in it: ``0,1,2,3``.
     """
     if program.gpu_groups == "each rank":

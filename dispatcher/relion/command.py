@@ -72,14 +72,14 @@ class Command:
 
     @property
     def subcommand(self) -> str | None:
-        """The first argument where it is no option: ``relion_python_modelangelo build …``."""
+        """The first argument if it is no option: ``relion_python_modelangelo build …``."""
         first = str(self.arguments[0]) if self.arguments else None
         return None if first is None or _OPTION.fullmatch(first) else first
 
     def value(self, name: str) -> str | None:
         """The value of the option `name` (its last occurrence wins, as in RELION ≥ 3.1).
 
-        None where the option is not given; "" where it is empty or has no value.
+        None if the option is not given; "" if it is empty or has no value.
         """
         found = None
         for at, option in enumerate(self._option_names):

@@ -22,8 +22,8 @@ def control_folder(folder: Path, token: str | None) -> Path:
 
 
 def end_of(folder: Path) -> End | None:
-    """What RELION finds in a job's folder; None while the job has not ended for it, or where the
-    folder cannot be looked into."""
+    """The end that RELION finds in a job's folder; None while there is none, or if the folder
+    cannot be looked into."""
     return next((end for end in ENDS if os.access(exit_file(folder, end), os.F_OK)), None)
 
 

@@ -78,8 +78,8 @@ _HEADER = re.compile(rb"^# version (\d+)", re.MULTILINE)
 
 
 def older_than_pipeline(project: Path, version: str, image: str = "relion") -> str | None:
-    """A warning where `version` is of an older major version than the RELION that last wrote the
-    project's pipeline; None where it is not, or cannot be told. Reads the file's first lines.
+    """A warning if the RELION that last wrote the project's pipeline is of a newer major version
+    than `version`; None if not, or if nobody can tell. Reads the file's first lines.
 
     RELION 3.1 stops at a pipeline that RELION 5 has written, whereas a newer one reads an older
     pipeline and writes it anew in its own form. Images whose name is not RELION's are never older.
@@ -96,8 +96,8 @@ def older_than_pipeline(project: Path, version: str, image: str = "relion") -> s
 
 
 def pipeline_major(project: Path) -> int | None:
-    """The major version of the RELION that last wrote ``default_pipeline.star``; None where there
-    is no such file, or its first lines do not tell.
+    """The major version of the RELION that last wrote ``default_pipeline.star``; None if there is
+    no such file, or its first lines do not tell.
 
     RELION 5 writes "# version 50001" above each table. 3.1 and 4.0 both write 30001, and differ in
     how they name a job's type (``pipeliner.cpp``, 3.1.3 to 5.0.1): by number, by label. A pipeline

@@ -1,4 +1,4 @@
-"""What RELION's programs take, where it differs: MPI, threads, GPUs.
+"""In what RELION's programs differ: MPI, threads, GPUs.
 
 From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_mpi.cpp).
 """
@@ -21,7 +21,7 @@ class Program(NamedTuple):
         mpi: there is a ``NAME_mpi`` beside ``NAME``.
         idle_leader: its rank 0 hands out work and uses no GPU.
         threads: the options that set the number of threads; RELION's first is the main one.
-        gpu: the option that names the GPUs, None where it uses none.
+        gpu: the option that names the GPUs, None for a program that uses none.
         gpu_groups: what that option's ``:`` separates. "followers": a group for each follower, and
             fewer are repeated from the first (ml_optimiser_mpi.cpp:228, 5.0.1); "each rank": one
             for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program

@@ -8,7 +8,7 @@ __all__ = ["major_minor", "major_version"]
 
 
 def major_version(version: str) -> int | None:
-    """``5.1.0`` → 5; None where the version does not begin with a number."""
+    """``5.1.0`` → 5; None if the version does not begin with a number."""
     found = re.match(r"v?(\d+)(?![\w])", version)
     return int(found[1]) if found else None
 

@@ -39,7 +39,7 @@ def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None])
         elif draws_seed(command):
             yield (
                 "RELION drew its random seed from the clock, and no optimiser file of the job is "
-                "left to tell it: the result will differ."
+                "left that tells the seed: the result will differ."
             )
     patterns = [word for each in job.commands for word in each.argv[1:] if set(word) & set("*?")]
     for word in dict.fromkeys(patterns):
@@ -56,19 +56,18 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     came out in one of two ways, 11 and 14 times of 25; not centred, or at fixed memory addresses
     (``setarch -R``), the same each time.
     """
-    record = job.record
-    if record["nodes"] > 1 and record["uses_mpi"]:
-        yield f"It runs on {record['nodes']} nodes: start it where srun may use that many."
+    if job.nodes > 1 and job.uses_mpi:
+        yield f"It runs on {job.nodes} nodes: start it in a job that has that many."
     programs = {command.base_program for command in job.commands}
-    if record["ngpu"]:
+    if job.ngpu:
         yield (
-            f"It needs {record['ngpu']} GPUs per node; GPUs add up in no fixed order, so maps may "
+            f"It needs {job.ngpu} GPUs per node; GPUs add up in no fixed order, so maps may "
             "agree closely, but not bit for bit."
         )
     elif "relion_refine" in programs:
         halves = any("split_random_halves" in command for command in job.commands)
-        workers = (record["nproc"] - 1) // (2 if halves else 1)
-        if record["nthread"] > 1 or workers > 1:
+        workers = (job.nproc - 1) // (2 if halves else 1)
+        if job.nthread > 1 or workers > 1:
             yield (
                 "Several threads or ranks add up in the order in which they finish: maps agree "
                 "closely, but perhaps not bit for bit."
@@ -78,7 +77,7 @@ def _limits(job: RecordedJob) -> Iterator[str]:
             "RELION centres the classes (--center_classes), which RELION 5.1.0 does in one of two "
             "ways, by chance: the classes may differ."
         )
-    if record["mps"]:
+    if job.mps:
         yield "NVIDIA's multi-process service, which the first run had, is not started."
     if any(name.startswith("relion_python_") for name in programs):
         yield "RELION's Python programs may draw random numbers that cannot be fixed."

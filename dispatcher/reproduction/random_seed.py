@@ -35,7 +35,7 @@ def draws_seed(command: Command) -> bool:
 def recorded_seed(command: Command, project: Path) -> Seed | None:
     """The seed that the command drew, as RELION wrote it beside its results.
 
-    None where it drew none, or no optimiser file is left to tell it.
+    None if it drew none, or if no optimiser file is left that tells it.
     """
     if not draws_seed(command):
         return None

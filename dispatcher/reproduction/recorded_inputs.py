@@ -1,4 +1,4 @@
-"""Whether a job's inputs are still what they were when it was dispatched."""
+"""Are a job's inputs, its image among them, still what they were when it was dispatched?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from ..config.catalogue import Catalogue
 from ..errors import ImageError, InputError
 from ..images.integrity import sha256_of
+from ..units import count
 from .named_files import named_files
 from .recorded_job import RecordedJob
 
@@ -37,8 +38,8 @@ class Inputs:
 def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     """Compare the inputs of a job's record with the files of today.
 
-    The same are those with the recorded digest; or, where none was recorded, with the recorded size
-    and time. Files named in STAR files are the same if they are there, and not newer than the
+    A file with the recorded digest is the same; or, if none was recorded, one with the recorded
+    size and time. Files named in STAR files are the same if they are there, and not newer than the
     dispatch. `accepted` are names or patterns (``Micrographs/*``) of files that may differ.
 
     Raises:
@@ -46,7 +47,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     """
     place = job.place
     changes = {each["path"]: _change(each, place.now_at(each["path"])) for each in job.inputs}
-    changes |= dict.fromkeys(_unrecorded(job, changes), "was not there when it was dispatched")
+    changes |= dict.fromkeys(_unrecorded(job, changes), "was not there when the job was dispatched")
     outputs = set(_outputs(job, changes))
     changed = {path: why for path, why in changes.items() if why and path not in outputs}
     same = [path for path, why in changes.items() if not why and path not in outputs]
@@ -62,10 +63,13 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     }
     if refused:
         path, why = next(iter(refused.items()))
-        more = f"; {len(refused) - 1} more inputs differ" if len(refused) > 1 else ""
+        others = len(refused) - 1
+        more = (
+            f"; {count(others, 'more input')} differ{'s' if others == 1 else ''}" if others else ""
+        )
         raise InputError(
-            f"The input {path} of {job.name} {why}{more}: put the file of then back, or go on with "
-            f"the one of now knowingly: --accept-changed '{path}'."
+            f"The input {path} of {job.name} {why}{more}: put back the file that the job read, or "
+            f"accept the one that is there now: --accept-changed '{path}'."
         )
     return Inputs(
         files={
@@ -81,17 +85,17 @@ def _change(entry: Mapping[str, Any], path: Path) -> str | None:
     try:
         found = path.stat()
     except OSError as error:
-        return f"cannot be read any more ({error.strerror})"
+        return f"can no longer be read ({error.strerror})"
     if found.st_size != entry["size"]:
-        return f"has changed: {found.st_size} bytes, then {entry['size']}"
+        return f"has changed: it has {found.st_size} bytes, and had {entry['size']}"
     if entry["sha256"]:
         digest = _digest(path)
         if digest != entry["sha256"]:
-            return f"has changed: its sha256 is {digest}, then {entry['sha256']}"
+            return f"has changed: its sha256 is {digest}, and was {entry['sha256']}"
     elif found.st_mtime_ns != entry["mtime"]:
         return (
-            "cannot be shown to be the same: it was written or copied since, and was too large "
-            "for its digest to be recorded"
+            "cannot be shown to be the same: it was written or copied since then, and it was too "
+            "large for its digest to be recorded"
         )
     return None
 
@@ -100,7 +104,7 @@ def _named_change(path: Path, needed: bool, dispatched: float) -> str | None:
     try:
         found = path.stat()
     except OSError as error:
-        return f"cannot be read any more ({error.strerror})" if needed else None
+        return f"can no longer be read ({error.strerror})" if needed else None
     # The record's time has whole seconds.
     if found.st_mtime_ns // 10**9 > dispatched:
         return "cannot be shown to be the same: it was written after the job was dispatched"
@@ -143,7 +147,7 @@ def _digest(path: Path) -> str:
 
 
 def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
-    """The file of the recorded digest: where it was, else where the catalogue has it now.
+    """The file with the recorded digest: at its old place, else at its place in the catalogue.
 
     Files are hashed as a whole.
 
@@ -165,8 +169,8 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
     )
     if found is None:
         raise ImageError(
-            f"The image {title} of {job.name}, {then} with sha256 {digest}, is not there any more, "
-            f"and {way_out}"
+            f"The image {title} of {job.name}, {then} with sha256 {digest}, is no longer "
+            f"there, and {way_out}"
         )
     raise ImageError(
         f"The image {title} of {job.name} is not the same: {then} has the sha256 {found} now, and "
@@ -177,10 +181,8 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
 def _candidates(job: RecordedJob, catalogue: Catalogue) -> Iterator[Path]:
     """The catalogue's files of that digest; those of the same size whose digest it lacks."""
     size = job.image.get("size")
-    for image in catalogue.images.values():
-        for builds in image.versions.values():
-            for build in builds:
-                path = catalogue.path.parent / build.path
-                same_size = build.sha256 is None and path.is_file() and path.stat().st_size == size
-                if build.sha256 == job.image["sha256"] or same_size:
-                    yield path
+    for listed in catalogue.builds():
+        path, recorded = listed.path, listed.build.sha256
+        same_size = recorded is None and path.is_file() and path.stat().st_size == size
+        if recorded == job.image["sha256"] or same_size:
+            yield path

@@ -1,8 +1,7 @@
-"""A job as its record (``JOB/dispatch.json``) tells it, for running it again."""
+"""Take from a job's record what is needed to run the job again."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,22 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError
+from ..jobs.record import RECORD, load_record
 from ..relion.command import Command, parse_command
 
 __all__ = ["JobPlace", "RecordedJob", "read_job"]
 
 _NOT_SAME = "so that it cannot be shown to be the same if it is run again."
-_NEEDED = (
-    "dispatcher_version",
-    "user",
-    "host",
-    "nproc",
-    "nthread",
-    "ngpu",
-    "nodes",
-    "uses_mpi",
-    "mps",
-)
+_RESOURCES = ("nproc", "nthread", "ngpu", "nodes", "uses_mpi", "mps")
+_NEEDED = ("dispatcher_version", "user", "host", *_RESOURCES)
 
 
 class JobPlace(NamedTuple):
@@ -56,10 +47,13 @@ class RecordedJob(NamedTuple):
         prefixes: for each command, the words that started its container and its ranks.
         inputs: path (as in the command), size (bytes), mtime (nanoseconds) and sha256 of the files
             named in the commands.
-        environment: names of the variables that were let through into the container; None in
-            records of before they were kept.
+        environment: names of the variables that were let through into the container; None if the
+            record is older than this key.
         dispatched: when.
-        record: all of it.
+        first_run: when, by whom, from where and with which versions it was dispatched, in words.
+        nproc, nthread, ngpu, nodes: ranks, threads of each, GPUs per node, nodes.
+        uses_mpi, mps: whether it ran as several ranks, and whether these shared GPUs through MPS.
+        scheduler: the site's name of the scheduler that ran the job.
     """
 
     name: str
@@ -70,7 +64,14 @@ class RecordedJob(NamedTuple):
     inputs: Sequence[Mapping[str, Any]]
     environment: Sequence[str] | None
     dispatched: datetime
-    record: Mapping[str, Any]
+    first_run: str
+    nproc: int
+    nthread: int
+    ngpu: int
+    nodes: int
+    uses_mpi: bool
+    mps: bool
+    scheduler: str
 
 
 def read_job(path: Path) -> RecordedJob:
@@ -79,23 +80,21 @@ def read_job(path: Path) -> RecordedJob:
     Raises:
         InputError: there is no record, or it lacks what running the job again needs.
     """
-    file = path if path.is_file() else path / "dispatch.json"
+    file = path if path.is_file() else path / RECORD
     if not file.parent.is_dir():
         raise InputError(
             f"There is no job folder {path}: name it as RELION does (Refine3D/job019), in the "
             "project's folder."
         )
     try:
-        record = json.loads(file.read_bytes())
+        return _job(load_record(file).merged, file)
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} has no dispatch.json: it was not run by relion-dispatch, and nothing is known "
-            "of its image and its inputs."
+            f"{path} has no dispatch.json: relion-dispatch did not run it, and knows nothing of "
+            "its image and its inputs."
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"The record {file} cannot be read ({error}).") from error
-    try:
-        return _job(record, file)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"The record {file} is damaged ({type(error).__name__}: {error}): take it from a "
@@ -154,5 +153,16 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         inputs=record["inputs"],
         environment=environment,
         dispatched=datetime.fromisoformat(record["dispatched"]),
-        record=record,
+        first_run=_first_run(record),
+        scheduler=str(record.get("scheduler", "")),
+        **{key: record[key] for key in _RESOURCES},
+    )
+
+
+def _first_run(record: Mapping[str, Any]) -> str:
+    apptainer = record.get("versions", {}).get("apptainer")
+    return (
+        f"dispatched {record['dispatched']} by {record['user']} on {record['host']}, with "
+        f"relion-dispatch {record['dispatcher_version']}"
+        f"{f' and Apptainer {apptainer}' if apptainer else ''}"
     )

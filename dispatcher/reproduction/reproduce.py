@@ -13,6 +13,7 @@ from ..config.places import template_folders
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
 from ..images.container import mount_option
+from ..job_script.library import scheduler_function
 from ..job_script.templates import environment, render
 from ..relion.command import Command
 from .notes import notes
@@ -47,14 +48,16 @@ def reproduction(
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
-    today = configuration.site.apptainer.environment
+    today = configuration.site.apptainer.let_through
+    scheduler = configuration.site.schedulers.get(job.scheduler)
+    directives = (scheduler and scheduler.directives) or job.scheduler
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
         {
             "name": job.name,
             "dispatcher_version": __version__,
-            "first_run": _first_run(job),
+            "first_run": job.first_run,
             "image_title": " ".join(str(job.image[key]) for key in ("name", "version", "variant")),
             "notes": described,
             "project": str(job.place.now),
@@ -66,8 +69,9 @@ def reproduction(
             "files": [(str(job.place.within(path)), *is_) for path, is_ in inputs.files.items()],
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
-            "one_node": job.record["nodes"] == 1 or not job.record["uses_mpi"],
+            "one_node": job.nodes == 1 or not job.uses_mpi,
             "environment": today if job.environment is None else job.environment,
+            "forget_limits": scheduler_function(directives, "forget_limits_of_the_script"),
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
                 for command, words in zip(commands, lines, strict=True)
@@ -75,16 +79,6 @@ def reproduction(
         },
     )
     return text, described
-
-
-def _first_run(job: RecordedJob) -> str:
-    record = job.record
-    apptainer = record.get("versions", {}).get("apptainer")
-    by = f"relion-dispatch {record['dispatcher_version']}"
-    return (
-        f"dispatched {record['dispatched']} by {record['user']} on {record['host']}, with {by}"
-        f"{f' and Apptainer {apptainer}' if apptainer else ''}"
-    )
 
 
 def _target(job: RecordedJob, output: Path | None) -> Path:
@@ -142,7 +136,7 @@ def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
 
 
 def _apptainer(prefix: Sequence[str]) -> str:
-    """The program that starts the container: ``srun … apptainer --quiet exec …``."""
+    """The program that starts the container: ``mpiexec … apptainer --quiet exec …``."""
     options = prefix[: prefix.index("exec")]
     return next(word for word in reversed(options) if not word.startswith("-"))
 

@@ -1,4 +1,4 @@
-"""What a submit command's answer means: the job was taken, refused, or nobody can say."""
+"""What a scheduler answers, read by the patterns of its file: submission, queue, end of a job."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler
+from ..errors import ConfigError
 from ..host.programs import Finished
 
-__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_queue", "why_ended"]
+__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_end", "read_jobs"]
 
 
 class SubmitAnswer(NamedTuple):
@@ -62,7 +63,7 @@ class QueuedJob(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """The jobs of this user that a scheduler knows, ended ones of late included."""
+    """The jobs of this user that a scheduler knows, recently ended ones included."""
 
     scheduler: Scheduler
     jobs: tuple[QueuedJob, ...]
@@ -70,7 +71,7 @@ class Queue(NamedTuple):
     def job(self, token: str, job_id: str | None = None) -> QueuedJob | None:
         """The job with this token; of several, one that has not ended, else the first.
 
-        Where the token was taken from a job, as by an admin's change of its comment, its id tells.
+        The id tells the job if its token is gone, as when an admin has changed its comment.
         """
         found = self._found(token, job_id)
         return next(iter(self.living(token, job_id)), None) or next(iter(found), None)
@@ -93,13 +94,18 @@ class Queue(NamedTuple):
         return job.state in self.scheduler.pending
 
 
-def read_queue(scheduler: Scheduler, printed: str) -> Queue:
-    """Read the queue command's output; lines that the pattern does not match are others' jobs."""
-    return Queue(scheduler, tuple(_jobs(scheduler, printed)))
+def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
+    """Read the queue command's output; lines that the pattern does not match are others' jobs.
 
-
-def _jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
-    pattern = re.compile(scheduler.queue_pattern or "(?!)", re.MULTILINE)
+    Raises:
+        ConfigError: there is no pattern, and without one all jobs would seem to be lost.
+    """
+    if scheduler.queue_pattern is None:
+        raise ConfigError(
+            "What the queue command prints cannot be read: have your admin set "
+            f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.directives}.py.'
+        )
+    pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)
     for found in pattern.finditer(printed):
         groups = found.groupdict()
         yield QueuedJob(
@@ -110,15 +116,18 @@ def _jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
         )
 
 
-def why_ended(scheduler: Scheduler, printed: str) -> str:
+def read_end(scheduler: Scheduler, printed: str) -> str | None:
     """One clause on the end of a job, from what the end command printed ("" for nothing).
 
-    The watcher's script (``watcher.sh.j2``) reads the same output in the same way.
+    None if it says that the job has not ended. The watcher's script (``watcher.sh.j2``) reads the
+    same output in the same way.
 
-    >>> slurm = Scheduler(submit_command=["sbatch"], ends={"TIMEOUT": "too late"}, facts=["State"])
-    >>> why_ended(slurm, "JobId=1 State=TIMEOUT Nodes=1")
+    >>> queue = Scheduler(submit_command=["x"], ends={"TIMEOUT": "too late"}, facts=["State"])
+    >>> read_end(queue, "JobId=1 State=TIMEOUT Nodes=1")
     'too late (State=TIMEOUT)'
     """
+    if any(text in printed for text in scheduler.alive):
+        return None
     matching = (says for text, says in scheduler.ends.items() if text in printed)
     says = next(matching, scheduler.unknown_end)
     words = ((word, *word.partition("=")) for word in printed.split())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..config.scheduler import Scheduler, filled
 from ..host import programs
-from .answers import Queue, read_queue, why_ended
+from .answers import Queue
+from .dialect import dialect
 
 __all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
 
@@ -26,38 +27,37 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
-    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding())
+    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding(scheduler))
 
 
 def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished | None:
-    """Call a command; None where it cannot be started, or did not end in the scheduler's time."""
+    """Call a command; None if it cannot be started, or did not end in the scheduler's time."""
     try:
         return call(scheduler, argv, project)
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
-def start_detached(argv: Sequence[str], project: Path) -> int:
+def start_detached(scheduler: Scheduler, argv: Sequence[str], project: Path) -> int:
     """Start the command that *is* the job, in a session of its own; its process id.
 
     Raises:
         OSError: it cannot be started.
     """
-    return programs.detached(argv, cwd=project, unset=_overriding())
+    return programs.detached(argv, cwd=project, unset=_overriding(scheduler))
 
 
-def _overriding() -> list[str]:
+def _overriding(scheduler: Scheduler) -> list[str]:
     """Variables of the environment that would override, or add to, a command's arguments.
 
-    A user's ``SBATCH_*`` goes before the job script's directives; ``SQUEUE_PARTITION`` and the like
-    hide jobs, which then seem lost; ``SLURM_CLUSTERS`` holds for some of the commands only.
+    Some go before the job script's directives; some hide jobs, which then seem lost; some hold for
+    a part of the commands only.
     """
-    ours = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
-    return [name for name in os.environ if name.startswith(ours)]
+    return [name for name in os.environ if name.startswith(tuple(scheduler.overriding))]
 
 
 def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
-    """Ask the scheduler; None where it does not answer, or where there is nothing to ask it with.
+    """Ask the scheduler; None if it does not answer, or if there is nothing to ask it with.
 
     Commands can print an error and still end with status 0: an error is no answer either.
     """
@@ -70,7 +70,7 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
         or any(re.search(each, done.stderr) for each in scheduler.transient)
     ):
         return None
-    return read_queue(scheduler, done.stdout)
+    return Queue(scheduler, tuple(dialect(scheduler).read_jobs(scheduler, done.stdout)))
 
 
 def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
@@ -78,7 +78,4 @@ def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
     done = None
     if scheduler.end_command and job_id:
         done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
-    printed = done.stdout if done else ""
-    if any(text in printed for text in scheduler.alive):
-        return None
-    return why_ended(scheduler, printed)
+    return dialect(scheduler).read_end(scheduler, done.stdout if done else "")

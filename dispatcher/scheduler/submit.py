@@ -16,8 +16,9 @@ from typing import NamedTuple
 from ..config.scheduler import Scheduler, filled
 from ..errors import SubmitError
 from ..planning.plan import Plan
-from .answers import Queue, QueuedJob, SubmitAnswer, read_answer
+from .answers import Queue, QueuedJob, SubmitAnswer
 from .calls import ask_queue, call, start_detached
+from .dialect import dialect
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
 
@@ -25,7 +26,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
 
 class Submitted(NamedTuple):
-    """The job id (None where nobody knows it yet), what the submit command printed, and what went
+    """The job id (None if nobody knows it yet), what the submit command printed, and what went
     wrong before, in order."""
 
     job_id: str | None
@@ -49,14 +50,14 @@ def submit(
 ) -> Submitted | None:
     """Run the submit command in the project's folder until the job is taken or refused for good.
 
-    None when `give_way` said before one more attempt that the job is wanted no longer.
+    None if `give_way` said, before one more attempt, that the job is no longer wanted.
 
     Raises:
         SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
             time; or it does not answer, and nobody can say whether it took the job.
     """
     if scheduler.detached:
-        return Submitted(str(_started(argv, project)), "")
+        return Submitted(str(_started(scheduler, argv, project)), "")
     pauses = _pauses(until=time.monotonic() + scheduler.retry)
     attempts: list[str] = []
     while True:
@@ -71,7 +72,7 @@ def submit(
                 f"{_sentence(answer)}: choose another queue in RELION's window, or show this line "
                 "to your admin."
             )
-        asked_again = False  # the queue may answer late, and Slurm may take the job after it did
+        asked_again = False  # the queue may answer late, and the job may be taken after it did
         while not found and not asked_again:
             pause = next(pauses, None)
             if pause is None or not scheduler.queue_command:
@@ -96,7 +97,7 @@ def _pauses(until: float) -> Iterator[float]:
 
 
 def _taken(queue: Queue | None, token: str, answer: SubmitAnswer) -> QueuedJob | None:
-    """The job in the queue. Slurm keeps one that it has refused for a while, as ended."""
+    """The job in the queue, in which a job that was refused may stay for a while, as ended."""
     if queue is None:
         return None
     found = queue.job(token)
@@ -127,12 +128,13 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
             what = f"nobody is left who could tell whether the job was taken ({error.strerror})"
             return SubmitAnswer("unclear", None, what), ""
         raise _cannot_start(program, error) from error
-    return read_answer(scheduler, program, done), (done.stdout + done.stderr).strip()
+    answer = dialect(scheduler).read_answer(scheduler, program, done)
+    return answer, (done.stdout + done.stderr).strip()
 
 
-def _started(argv: Sequence[str], project: Path) -> int:
+def _started(scheduler: Scheduler, argv: Sequence[str], project: Path) -> int:
     try:
-        return start_detached(argv, project)
+        return start_detached(scheduler, argv, project)
     except OSError as error:
         raise _cannot_start(argv[0], error) from error
 
@@ -140,7 +142,7 @@ def _started(argv: Sequence[str], project: Path) -> int:
 def _cannot_start(program: str, error: OSError) -> SubmitError:
     return SubmitError(
         f'The submit command "{program}" cannot be started ({error.strerror}): load the module '
-        'that brings it, or have your admin correct "submit_command" in site.json.'
+        'that brings it, or have your admin correct "submit_command" of the scheduler.'
     )
 
 
@@ -155,7 +157,7 @@ def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Pat
         SubmitError: it was not taken.
     """
     if scheduler.detached:
-        return str(_started(argv, project))
+        return str(_started(scheduler, argv, project))
     answer, _ = _attempt(scheduler, argv, project)
     if answer.job_id is None:
         raise SubmitError(_sentence(answer))

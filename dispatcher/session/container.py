@@ -34,9 +34,9 @@ def session_variables(
 ) -> dict[str, str]:
     """The variables that RELION in the container is to see, by name.
 
-    From the user's `environment`: the display, what the site lets through, and RELION's own.
+    From the user's `environment`: the display, what goes into each container, and RELION's own.
     """
-    let_through = {"DISPLAY", "XAUTHORITY", *apptainer.environment}
+    let_through = {"DISPLAY", "XAUTHORITY", *apptainer.let_through}
     return {
         **({"RELION_QUEUE_NAME": queue} if queue else {}),
         **{
@@ -62,14 +62,14 @@ def session_argv(
 ) -> list[str]:
     """The arguments that run `command` in the image, the session's `folder` in its fixed place.
 
-    `gpu`: let GPUs through; where unset, when this machine has one.
+    `gpu`: let GPUs through; if unset, when this machine has one.
     """
     mounts = [mount_option(str(folder), destination=INSIDE)]
     authority = Path(os.environ.get("XAUTHORITY") or os.devnull).absolute()
     if authority.is_file() and not authority.is_relative_to(Path.home()):
         mounts.append(mount_option(str(authority), read_only=True))
     if gpu is None:
-        gpu = Path("/dev/kfd" if "rocm" in apptainer.gpu_option else "/dev/nvidiactl").exists()
+        gpu = apptainer.gpu_vendor.device.exists()
     apptainer = replace(apptainer, options=[*mounts, *apptainer.options])
     return [
         *exec_argv(apptainer, image, [project], project, gpu),

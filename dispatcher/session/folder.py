@@ -22,8 +22,9 @@ from pathlib import Path
 from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
 from ..host.private_folders import runtime_folder
+from ..host.processes import start_time
 
-__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder", "session_pids"]
+__all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder"]
 
 # RELION remembers its queue command in the project's .gui_*job.star, so the path that it sees must
 # be the same in every session; the folder outside differs.
@@ -49,7 +50,10 @@ def session_folder() -> Iterator[tuple[Path, int]]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="session-", dir=base))
     except OSError as error:
-        raise WriteError(f"No private folder for this session can be made: {error}") from error
+        raise WriteError(
+            f"No private folder for this session can be made ({error}): free space there, "
+            "or name another folder in the variable RELION_DISPATCH_RUNTIME."
+        ) from error
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)
@@ -61,7 +65,10 @@ def session_folder() -> Iterator[tuple[Path, int]]:
         try:
             _fill(folder)
         except OSError as error:
-            raise WriteError(f"The session's folder {folder} cannot be filled: {error}") from error
+            raise WriteError(
+                f"The session's folder {folder} cannot be filled ({error}): free space there, "
+                "and start the session again."
+            ) from error
         yield folder, lock
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -76,10 +83,8 @@ def _fill(folder: Path) -> None:
     (folder / "requests").mkdir(mode=0o700)
     (folder / "replies").mkdir(mode=0o700)
     os.mkfifo(folder / "bell", mode=0o600)
-    # "123 (a name) S 1 …": the start time is field 22, the state after the name field 3.
-    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     namespace = Path("/proc/self/ns/pid").readlink()
-    (folder / "launcher").write_text(f"{os.getpid()} {started} {namespace}\n")
+    (folder / "launcher").write_text(f"{os.getpid()} {start_time(os.getpid())} {namespace}\n")
 
 
 def _sweep(base: Path) -> None:
@@ -99,15 +104,3 @@ def _sweep(base: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(lock)
-
-
-def session_pids(folder: Path, lock: int) -> list[int]:
-    """The process ids that inherited the session's lock: Apptainer, RELION, all they started."""
-    found = []
-    for descriptor in Path("/proc").glob(f"[0-9]*/fd/{lock}"):
-        try:
-            if descriptor.samefile(folder):
-                found.append(int(descriptor.parts[2]))
-        except OSError:
-            continue  # ended meanwhile
-    return [process for process in found if process != os.getpid()]

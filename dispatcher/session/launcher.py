@@ -1,6 +1,6 @@
 """RELION in its container, with the queue outside: ``relion-dispatch relion``.
 
-RELION's image has no sbatch and perhaps no Python, so the queue command that RELION finds there
+RELION's image has no scheduler and perhaps no Python, so the queue command that RELION finds there
 leaves requests in a private folder, and the launcher, this process, has them submitted on the host.
 """
 
@@ -19,9 +19,10 @@ from ..config.site import Site
 from ..errors import ImageError, SubmitError
 from ..host import programs
 from .container import session_argv, session_variables
-from .folder import session_folder, session_pids
+from .folder import session_folder
+from .processes import pass_on, send, session_pids
 from .requests import answer_new, replies_wait
-from .signals import pass_on, send, signals_to_end, waiting
+from .wake import signals_to_end, waiting
 
 __all__ = ["run_session"]
 
@@ -50,8 +51,8 @@ def run_session(
 
     Args:
         submit: the arguments that, before a script's path, dispatch it on the host.
-        queue: RELION_QUEUE_NAME where the user has not set it.
-        gpu: let GPUs through; where unset, when this machine has one.
+        queue: RELION_QUEUE_NAME, if the user has not set it.
+        gpu: let GPUs through; if unset, when this machine has one.
 
     Returns:
         The exit status of `command`; 128 and the signal's number where a signal ended it.

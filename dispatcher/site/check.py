@@ -11,7 +11,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..config.catalogue import Catalogue, ImageFile, load_catalogue
+from ..config.catalogue import Catalogue, Listed, load_catalogue
 from ..config.configuration import Configuration, check_site_against_types
 from ..config.endings import load_endings
 from ..config.job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
@@ -73,37 +73,36 @@ def problems() -> list[str]:
 
 
 def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Iterator[str]:
-    for name, image in catalogue.images.items():
-        for version, builds in image.versions.items():
-            for build in builds:
-                where = f"{catalogue.path}: {name} {version} ({build.variant})"
-                yield from (f"{where}: {each}" for each in _file_problems(catalogue, build))
-    for image_name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
-        if image_name not in catalogue.images:
-            users = [name for name, kind in types.items() if kind.image == image_name]
-            yield (
-                f'{catalogue.path}: there is no image "{image_name}", which job types '
-                f"{', '.join(users[:3])}{' …' if len(users) > 3 else ''} use"
-                f"{nearest(image_name, list(catalogue.images))}"
-            )
+    for listed in catalogue.builds():
+        yield from (f"{catalogue.path}: {listed}: {each}" for each in _file_problems(listed))
+    for name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
+        users = [each for each, kind in types.items() if kind.image == name]
+        then = f'Add it, or correct "image" in dispatch_config.json: {_named(users)}.'
+        try:
+            catalogue.find(name, then=then)
+        except ImageError as error:
+            yield str(error)
 
 
-def _file_problems(catalogue: Catalogue, build: ImageFile) -> Iterator[str]:
+def _file_problems(listed: Listed) -> Iterator[str]:
     """What a short look shows; ``relion-dispatch images verify`` reads the whole file."""
-    path = catalogue.path.parent / build.path
+    build = listed.build
     try:
-        header = read_header(path)
+        header = read_header(listed.path)
     except ImageError as error:
         yield str(error)
         return
-    if build.sif_id and (header.sif_id, header.size) != (build.sif_id, build.size):
+    if build.sif_id and not build.matches(header):
         yield (
-            f"the file {path} is not the one that was added ({header.size} bytes with SIF id "
-            f"{header.sif_id}, added with {build.size} and {build.sif_id}): put that one back, or "
-            "add the new one as a variant or version of its own."
+            f"the file {listed.path} is not the one that was added ({header.size} bytes with SIF "
+            f"id {header.sif_id}, added with {build.size} and {build.sif_id}): put that one back, "
+            "or add the new one as a variant or version of its own."
         )
-    if build.weights and not (catalogue.path.parent / build.weights).is_dir():
-        yield f"the folder of weights {catalogue.path.parent / build.weights} does not exist."
+    if listed.weights and not listed.weights.is_dir():
+        yield (
+            f"the folder of weights {listed.weights} does not exist: put it back, or correct "
+            '"weights" there.'
+        )
 
 
 def _try_apptainer(site: Site, catalogue: object) -> None:
@@ -120,12 +119,10 @@ def _try_apptainer(site: Site, catalogue: object) -> None:
 
 
 def _first_image(catalogue: Catalogue) -> Path | None:
-    for image in catalogue.images.values():
-        for build in (build for builds in image.versions.values() for build in builds):
-            path = catalogue.path.parent / build.path
-            with suppress(ImageError):
-                if read_header(path).architecture in (ours(), "unknown"):
-                    return path
+    for listed in catalogue.builds():
+        with suppress(ImageError):
+            if read_header(listed.path).architecture in (ours(), "unknown"):
+                return listed.path
     return None
 
 

@@ -1,69 +1,157 @@
-"""A site as one value: its own files, the shipped ones, and its images by digest."""
+"""What the site here consists of: versions, files, and images with their digests."""
 
 from __future__ import annotations
 
-import time
+import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import __version__
+from ..config.catalogue import Catalogue, ImageFile
 from ..config.configuration import load_configuration
 from ..config.places import code_digest, shipped_folder, site_folder
-from ..config.site import Site
-from ..errors import ImageError
+from ..errors import ImageError, InputError
 from ..images import apptainer
-from ..images.building import recipes
-from .exported_images import Inspected, exported_images
-from .file import FORMAT, Recipe, SiteFile
-from .texts import shipped_texts, site_texts
+from ..images.integrity import digest_now, sha256_of
+from ..images.sif import read_header
+from .archive import OWN_FILES, OWN_FOLDERS, SiteArchive, StoredFile
 
-__all__ = ["apptainer_version", "export_site"]
+__all__ = [
+    "Item",
+    "export_site",
+    "files_here",
+    "folder_digest",
+    "image_items",
+    "left_out",
+    "software_items",
+]
+
+_OWN = (*OWN_FILES, *OWN_FOLDERS)
+_SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
 
-def export_site() -> SiteFile:
-    """Gather the site that this dispatcher runs.
+class Item(NamedTuple):
+    """A version or sha256, empty if it is not known; `note` says where the thing is, or why not."""
+
+    value: str
+    note: str = ""
+
+
+def export_site() -> tuple[SiteArchive, list[str]]:
+    """The site, and a sentence for each image of which something is not known.
 
     Images are hashed unless their files are as recorded in the catalogue.
 
     Raises:
         ConfigError: the site's configuration is wrong: such a site is not worth keeping.
-        InputError: one of its files cannot be read, or is no text in UTF-8.
+        InputError: one of its files cannot be read.
     """
-    configuration = load_configuration()
-    program = configuration.site.apptainer.program
+    site, _, catalogue = load_configuration()
+    files, images = files_here(), image_items(catalogue)
+    warnings = [f"{what}: {item.note}" for what, item in images.items() if not item.value]
+    for image in catalogue.builds():
+        what, listed = f"image {image}", image.build.sha256
+        found = images[what].value
+        images[what] = Item(listed or found)
+        if found and listed not in (None, found):  # a swapped file is not the site's image
+            warnings.append(
+                f"{what}: {image.path} is not the file that images.json lists, for its sha256 is "
+                f"{found}, not {listed}: put that file back."
+            )
+        elif found:
+            try:
+                definition = apptainer.definition(site.apptainer.program, image.path)
+                files[f"definitions/{found}.def"] = StoredFile(definition.encode())
+            except ImageError as error:
+                warnings.append(f"{what}: {error}")
+    items = software_items(site.apptainer.program) | images
+    return SiteArchive({what: item.value for what, item in items.items()}, files), warnings
 
-    def inspect(path: Path) -> Inspected:
-        return Inspected(apptainer.labels(program, path), apptainer.definition(program, path))
 
-    return SiteFile(
-        format=FORMAT,
-        exported=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
-        folder=str(site_folder()),
-        dispatcher=__version__,
-        code=code_digest(),
-        apptainer=apptainer_version(configuration.site),
-        site=site_texts(),
-        shipped=shipped_texts(),
-        images=list(exported_images(configuration.catalogue, inspect, _recipe)),
+def software_items(program: str) -> dict[str, Item]:
+    """The dispatcher, and the Apptainer that is called `program` here ("none" if there is none)."""
+    try:
+        version = apptainer.version(program)
+    except ImageError:
+        version = "none"
+    return {
+        "relion-dispatch": Item(__version__, __version__),
+        "relion-dispatch's code": Item(code_digest()),
+        "Apptainer": Item(version, version),
+    }
+
+
+def files_here() -> dict[str, StoredFile]:
+    """The site's own files and the shipped ones, by their paths in an archive.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    places = [("site", site_folder(), _OWN), ("shipped", shipped_folder(), _SHIPPED)]
+    found = {}
+    for whose, folder, names in places:
+        for path in (path for name in names for path in _files(folder / name)):
+            try:
+                file = StoredFile(path.read_bytes(), bool(path.stat().st_mode & 0o100))
+            except OSError as error:
+                raise InputError(f"{path} cannot be read ({error.strerror}): mend it.") from error
+            found[f"{whose}/{path.relative_to(folder)}"] = file
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    """The files at or below `path`: no images, no locks, nothing hidden."""
+    return [
+        each
+        for each in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if each.is_file()
+        and each.suffix not in (".sif", ".lock", ".pyc")
+        and not any(part.startswith(".") for part in each.relative_to(path.parent).parts)
+    ]
+
+
+def left_out() -> list[str]:
+    """What in the site's folder is not exported: files that no site has, and links to no file."""
+    top = (path for path in site_folder().glob("*") if path.name not in _OWN)
+    below = (path for name in OWN_FOLDERS for path in (site_folder() / name).rglob("*"))
+    links = (path for path in below if path.is_symlink() and not path.is_file())
+    return sorted(
+        [str(path) for path in top if _files(path)]
+        + [f"{path} (a link to {path.readlink()}, which is no file)" for path in links]
     )
 
 
-def apptainer_version(site: Site) -> str | None:
-    """The version of the site's Apptainer on this machine, None where there is none."""
-    try:
-        return apptainer.version(site.apptainer.program)
-    except ImageError:
-        return None
+def image_items(catalogue: Catalogue) -> dict[str, Item]:
+    """The images and their weights, with the digests that their files have now."""
+    found = {}
+    for image in catalogue.builds():
+        found[f"image {image}"] = _item(image.path, partial(_image_digest, image.build))
+        if image.weights:
+            found[f"weights of {image}"] = _item(image.weights, folder_digest)
+    return found
 
 
-def _recipe(name: str, version: str, variant: str) -> Recipe | None:
-    """The recipe that would build the image; its definition is among the exported texts."""
+def _item(path: Path, digest: Callable[[Path], str]) -> Item:
     try:
-        found = recipes.find(name, version, variant)
-    except ImageError:
-        return None
-    definition = Path(found.definition)
-    for folder in (site_folder(), shipped_folder()):
-        if definition.is_relative_to(folder):
-            definition = definition.relative_to(folder)
-            break
-    return Recipe(definition=str(definition), arguments=dict(found.arguments))
+        return Item(digest(path), str(path))
+    except ImageError as error:
+        return Item("", str(error))
+
+
+def _image_digest(build: ImageFile, path: Path) -> str:
+    return digest_now(path, read_header(path), build)
+
+
+def folder_digest(folder: Path) -> str:
+    """The digest of a folder's files, by their paths in the folder and their content.
+
+    Raises:
+        ImageError: there are none, or one of them cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise ImageError(f"There are no files in the folder {folder}: put the weights back.")
+    digests = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in files]
+    return hashlib.sha256("".join(digests).encode(errors="surrogateescape")).hexdigest()

@@ -3,142 +3,146 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from ..config.json_edit import held
+from ..config.catalogue import Listed
+from ..config.json_edit import COMMENT, held
 from ..config.places import site_folder
 from ..config.site import Site
-from ..errors import DispatchError, InputError, WriteError
+from ..errors import DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
-from ..images.building import build as image_build
+from ..images.building.build import BuildRequest, build
 from ..images.building.recipes import find
-from ..images.edit_catalogue import edit, entry
+from ..images.edit_catalogue import edit, entry, own_catalogue
+from ..images.integrity import digest_now
 from ..images.sif import read_header
-from .comparison import same_but_for_places
-from .file import ExportedImage, ExportedText, SiteFile
-from .image_search import find_image, find_weights
+from .archive import SiteArchive
+from .comparison import without_places
+from .export import folder_digest
 
-__all__ = ["Place", "build_missing", "enter_places", "find_places", "write_texts"]
-
-
-class Place(NamedTuple):
-    """Where an exported image lies here, and its weights; None where they were not found."""
-
-    image: ExportedImage
-    path: Path | None
-    weights: Path | None
+__all__ = ["build_missing", "place_images", "write_files"]
 
 
-def find_places(exported: SiteFile, folders: Sequence[Path]) -> list[Place]:
-    """Look for each image at its exported path, then in and below `folders`, by digest."""
-    places = []
-    for image in exported.images:
-        found = find_image(image, folders)
-        places.append(Place(image, found, find_weights(image, found, folders)))
-    return places
-
-
-def write_texts(exported: SiteFile) -> Iterator[Path]:
+def write_files(exported: SiteArchive) -> Iterator[Path]:
     """Write the site's own files, byte for byte; yields the path of each that it wrote.
 
     An images.json that lists the same files elsewhere stays: the site was set up here before.
 
     Raises:
         InputError: the site's folder has another such file already; nothing is written then.
-        WriteError: it cannot be written.
+        WriteError: it cannot be written, or another admin is changing images.json.
     """
-    for text in [text for text in exported.site if _is_needed(text)]:
-        path = site_folder() / text.path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text.path == "images.json":
-                with held(path, "catalogue"):  # another admin may have added an image meanwhile
-                    if _is_needed(text):
-                        _write(path, text)
-            else:
-                _write(path, text)
-        except OSError as error:
-            raise WriteError(
-                f"{path} cannot be written ({error.strerror}): mend the folder's permissions, and "
-                "set the site up again."
-            ) from error
-        yield path
+    folder = site_folder()
+    own = [name for name in exported.files if name.startswith("site/")]
+    paths = {name: folder / name.removeprefix("site/") for name in own}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / "images.json", "catalogue"):
+            needed = [name for name in own if _is_needed(paths[name], name, exported)]
+            for name in needed:
+                path, (content, executable) = paths[name], exported.files[name]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, content, "and set the site up again.")
+                path.chmod(0o755 if executable else 0o644)
+                yield path
+    except OSError as error:
+        raise WriteError(
+            f"{folder} cannot be written ({error.strerror}): mend the permissions of that folder, "
+            "and set the site up again."
+        ) from error
 
 
-def _write(path: Path, text: ExportedText) -> None:
-    write_atomically(path, text.raw, "and set the site up again.")
-    path.chmod(0o755 if text.executable else 0o644)
-
-
-def _is_needed(text: ExportedText) -> bool:
-    path = site_folder() / text.path
-    if not path.exists():
+def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if there != path and there.is_dir():
         return True
-    found = path.read_bytes() if path.is_file() else b""
-    if found == text.raw or (text.path == "images.json" and same_but_for_places(found, text.raw)):
-        return False
-    if _only_comments(found):
-        return True
+    found = there.read_bytes() if there.is_file() else b""
+    if there == path:
+        if without_places(name, found) == without_places(name, exported.files[name].content):
+            return False
+        with suppress(ValueError, TypeError):
+            if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
+                return True
     raise InputError(
-        f"{path} is there already and says something else than the exported site: set the site up "
-        "in an empty folder, or move this one away."
+        f"{there} is there already and says something else than the exported site: set the site up "
+        "in an empty folder, or move this file away."
     )
 
 
-def _only_comments(found: bytes) -> bool:
-    """Whether the file is an example that says nothing yet."""
-    try:
-        return set(json.loads(found)) <= {"__comment__"}
-    except (ValueError, TypeError):
-        return False
+def place_images(exported: SiteArchive, folders: Sequence[Path]) -> list[Listed]:
+    """Enter into images.json where images and weights are now; returns the images not found.
 
-
-def enter_places(places: Sequence[Place]) -> None:
-    """Enter into images.json where images and weights are now, and the times of their files.
-
-    Images that were not found stay as they are written there.
+    An image is looked for by its digest, at its path in images.json, then in and below `folders`.
 
     Raises:
         ConfigError: images.json does not load.
         WriteError: it cannot be written.
     """
-    folder = site_folder()
-    if not any(place.path for place in places):
-        return
-    with edit() as content:
-        for image, path, weights in places:
-            listed = entry(content, image.name, image.version, image.variant)
-            if path is None or listed is None:
-                continue
-            if folder / listed["path"] != path:
-                listed["path"] = str(path)
-            if weights and folder / listed["weights"] != weights:
-                listed["weights"] = str(weights)
-            if "mtime" in listed:
-                listed["mtime"] = read_header(path).mtime
+    images = list(own_catalogue().builds())
+    places = {image: _places(image, exported.values, folders) for image in images}
+    if any(places.values()):
+        with edit() as content:
+            for image, changed in places.items():
+                listed = entry(content, image.name, image.version, image.build.variant) or {}
+                listed.update({key: changed[key] for key in listed.keys() & changed.keys()})
+    return [image for image in images if not places[image]]
 
 
-def build_missing(places: Sequence[Place], site: Site) -> Iterator[tuple[str, Path | None]]:
-    """Build the images that were not found from their recipes; a sentence, and the file, of each.
+def _places(
+    image: Listed, digests: Mapping[str, str], folders: Sequence[Path]
+) -> dict[str, str | int]:
+    """What images.json is to say of the image here; nothing if its file is not found."""
+    below = (path.absolute() for folder in folders for path in sorted(folder.rglob("*")))
+    digest = partial(_digest, image.build.size)
+    path = _first((image.path, *below), digest, digests.get(f"image {image}"))
+    if path is None:
+        return {}
+    changed: dict[str, str | int] = {"mtime": read_header(path).mtime}
+    if path != image.path:
+        changed["path"] = str(path)
+    if image.weights:
+        beside = [folder.absolute() / image.weights.name for folder in (path.parent, *folders)]
+        wanted = digests.get(f"weights of {image}")
+        weights = _first((image.weights, *beside), folder_digest, wanted)
+        if weights and weights != image.weights:
+            changed["weights"] = str(weights)
+    return changed
+
+
+def _digest(size: int | None, path: Path) -> str:
+    """The digest of an image, empty if it has another size: not every file is hashed."""
+    header = read_header(path)
+    return digest_now(path, header) if size in (None, header.size) else ""
+
+
+def _first(paths: Iterable[Path], digest: Callable[[Path], str], wanted: str | None) -> Path | None:
+    """The first of the paths that has the digest; `wanted` is empty or None if there is none."""
+    for path in paths:
+        with suppress(ImageError):
+            if wanted and digest(path) == wanted:
+                return path
+    return None
+
+
+def build_missing(
+    images: Sequence[Listed], site: Site
+) -> Iterator[tuple[Listed, Path | DispatchError]]:
+    """Build these images from their recipes: the file of each, or why there is none.
 
     What is built has another digest than the exported file: jobs of projects pinned to that are
     refused until the pin is moved.
     """
-    for place in places:
-        if place.path is not None:
-            continue
-        image = place.image
-        name = f"{image.name}-{image.version}-{image.variant}.sif"
+    for image in images:
+        name, version, variant = image.name, image.version, image.build.variant
+        output = site_folder() / "images" / f"{name}-{version}-{variant}.sif"
         try:
-            recipe = find(image.name, image.version, image.variant)
-            output = site_folder() / "images" / name
-            order = image_build.BuildRequest(
-                image.name, image.version, recipe, {}, None, output, replace=True
-            )
-            image_build.build(order, site)
+            recipe = find(name, version, variant)
+            build(BuildRequest(name, version, recipe, {}, None, output, replace=True), site)
         except DispatchError as error:
-            yield f"{image} was not built: {error}", None
+            yield image, error
         else:
-            yield f"{image} was built anew, as {output}.", output
+            yield image, output

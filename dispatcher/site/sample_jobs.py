@@ -10,6 +10,7 @@ from ..config.job_types import JobType, JobTypes
 from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..memory.refinement import Refinement
+from ..planning.job_request import JobRequest
 from ..planning.make_plan import make_plan
 from ..planning.plan import Plan
 from ..relion.command import parse_command
@@ -26,12 +27,10 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
     Raises:
         DispatchError: as for :func:`dispatcher.planning.make_plan.make_plan`.
     """
+    submission = _submission(configuration.job_types.types[job_type])
     return make_plan(
-        _submission(configuration.job_types.types[job_type]),
-        None,
-        project,
+        JobRequest(submission, project),
         configuration,
-        {},
         job_type=job_type,
         refinement_of=lambda *_: _SAMPLE,
         verified=_unread,

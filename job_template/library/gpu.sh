@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 # The settings of a job on GPUs, beside those in begin.sh:
-#   dispatch_gpu_kind      nvidia, or another kind, of which nothing is asked or said here
+#   dispatch_gpu_tool      nvidia-smi; with any other program, or none, the GPUs are not looked at
 #   dispatch_gpus          how many of the GPUs that a node shows count: RELION uses the first ones
 #   dispatch_mps           yes if the ranks share a GPU through MPS
 #   dispatch_watch_gpus    yes if memory and utilisation of the GPUs go into the record
@@ -10,7 +10,7 @@
 # What is done for GPUs before the commands.
 look_after_gpus() {
     dispatch_each=- dispatch_predicted=- dispatch_mps_folder=''
-    if [ "$dispatch_gpu_kind" = nvidia ]; then
+    if [ "$dispatch_gpu_tool" = nvidia-smi ]; then
         refuse_what_is_no_gpu
         [ -z "$dispatch_mps$dispatch_watch_gpus" ] || start_keeper
         if [ -n "$dispatch_rank_table" ]; then
@@ -106,7 +106,7 @@ hear_of_gpus() {
     done
     [ -n "$dispatch_keeper_pid" ] || exec {dispatch_answers}<&-
     if [ "$answered" -lt "$dispatch_nodes" ]; then
-        echo "relion-dispatch: what looks after the GPUs did not start on every node: the ranks run without it." >&2
+        echo "relion-dispatch: Not every node of the job told of its GPUs: the job goes on as planned, but without MPS." >&2
         [ "$dispatch_sharing" != mps ] || dispatch_sharing=shared
     fi
 }

@@ -52,7 +52,7 @@ dispatch_outfile=Refine3D/job011/run.out dispatch_errfile=Refine3D/job011/run.er
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
-dispatch_gpu_kind=nvidia dispatch_gpus=4 dispatch_watch_gpus=''
+dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1
 # By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
 dispatch_rank_table='mps 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no

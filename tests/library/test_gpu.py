@@ -141,7 +141,7 @@ def test_a_node_that_does_not_answer_is_said_and_goes_without_mps(shell: Shell) 
     done = shell(code, given=["dispatch_mps=yes", "dispatch_nodes=2"])
 
     assert done.stdout == "8 shared\n"
-    assert "did not start on every node" in done.stderr
+    assert "Not every node of the job told of its GPUs" in done.stderr
 
 
 def test_without_a_keeper_the_nodes_are_asked_themselves(shell: Shell) -> None:
@@ -153,19 +153,23 @@ def test_without_a_keeper_the_nodes_are_asked_themselves(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "steps"),
+    ("tool", "given", "steps"),
     [
-        ("nvidia", [], "refuse"),
-        ("nvidia", ["dispatch_watch_gpus=yes"], "refuse keeper"),
-        ("nvidia", ["dispatch_rank_table=x"], "refuse hear fit"),
-        ("nvidia", ["dispatch_mps=yes", "dispatch_rank_table=x"], "refuse keeper hear join fit"),
-        ("nvidia", ["dispatch_nodes=2"], "refuse place"),
-        ("amd", ["dispatch_nodes=2", "dispatch_rank_table=x"], "place"),
-        ("amd", ["dispatch_watch_gpus=yes"], ""),
+        ("nvidia-smi", [], "refuse"),
+        ("nvidia-smi", ["dispatch_watch_gpus=yes"], "refuse keeper"),
+        ("nvidia-smi", ["dispatch_rank_table=x"], "refuse hear fit"),
+        (
+            "nvidia-smi",
+            ["dispatch_mps=yes", "dispatch_rank_table=x"],
+            "refuse keeper hear join fit",
+        ),
+        ("nvidia-smi", ["dispatch_nodes=2"], "refuse place"),
+        ("", ["dispatch_nodes=2", "dispatch_rank_table=x"], "place"),
+        ("", ["dispatch_watch_gpus=yes"], ""),
     ],
 )
-def test_what_is_done_for_gpus_depends_on_their_kind_and_the_plan(
-    kind: str, given: list[str], steps: str, shell: Shell
+def test_what_is_done_for_gpus_depends_on_their_vendor_and_the_plan(
+    tool: str, given: list[str], steps: str, shell: Shell
 ) -> None:
     functions = """
         refuse_what_is_no_gpu() { echo refuse; }
@@ -176,7 +180,7 @@ def test_what_is_done_for_gpus_depends_on_their_kind_and_the_plan(
         place_ranks() { echo place; }
     """
 
-    said = shell.says(f"{functions} look_after_gpus", given=[f"dispatch_gpu_kind={kind}", *given])
+    said = shell.says(f"{functions} look_after_gpus", given=[f"dispatch_gpu_tool={tool}", *given])
 
     assert said.split() == steps.split()
 

@@ -31,8 +31,8 @@ def install_appliance_form(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (bin / "relion-dispatch").symlink_to(DEPLOY / "appliance.sh")
     (bin / "apptainer").write_text(_APPTAINER)
     (bin / "apptainer").chmod(0o755)
-    (bin / "dispatcher.images.sif").touch()
+    (bin / "dispatcher.sif").touch()
     monkeypatch.setenv("RELION_DISPATCH_APPTAINER", str(bin / "apptainer"))
-    monkeypatch.setenv("RELION_DISPATCH_APPLIANCE", str(bin / "dispatcher.images.sif"))
+    monkeypatch.setenv("RELION_DISPATCH_APPLIANCE", str(bin / "dispatcher.sif"))
     monkeypatch.setenv("RELION_TEST_ROOT", str(DEPLOY.parent))
     return bin / "relion_dispatch.py"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from dispatcher.cli import main
 
 from ..sif_file import write_sif
+
+__all__ = ["Sites", "row"]
 
 SITE = {
     "scheduler": "slurm",
@@ -22,63 +23,62 @@ SITE = {
 }
 
 
-@pytest.fixture(name="store")
-def a_store(tmp_path: Path, site: Callable[..., Path]) -> Path:
-    """A site with four images in a folder of their own; returns that folder."""
-    folder = tmp_path / "store"
-    folder.mkdir()
+class Sites(NamedTuple):
+    """The site `here`, its four images in the folder `store`, and an empty site `there`."""
+
+    here: Path
+    store: Path
+    there: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str | Path) -> tuple[int, str]:
+        """Status and output of ``relion-dispatch``, on both streams."""
+        self.capsys.readouterr()
+        status = main([str(each) for each in arguments])
+        captured = self.capsys.readouterr()
+        return status, captured.out + captured.err
+
+    def export(self) -> Path:
+        """Export the present site; returns the file."""
+        file = self.store.with_name("site.tar")
+        assert self.run("site", "export", file)[0] == 0
+        return file
+
+    def go_there(self) -> Path:
+        """From now on the empty site is the present one; returns its folder."""
+        self.monkeypatch.setenv("RELION_DISPATCH_SITE", str(self.there))
+        return self.there
+
+    def list_build(self, **build: Any) -> None:
+        """List this build as the only image."""
+        catalogue = {"relion": {"default": "5.1.0", "versions": {"5.1.0": [build]}}}
+        (self.here / "images.json").write_text(json.dumps(catalogue))
+
+
+@pytest.fixture(name="sites")
+def two_sites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Sites:
+    sites = Sites(
+        tmp_path / "site", tmp_path / "store", tmp_path / "elsewhere", monkeypatch, capsys
+    )
+    sites.store.mkdir()
+    sites.there.mkdir()
     versions: dict[str, list[dict[str, Any]]] = {}
     for version in ("5.1.0", "3.1.3"):
         for variant, gpu in (("cuda", "nvidia"), ("cpu", None)):
-            path = folder / f"relion-{version}-{variant}.sif"
+            path = sites.store / f"relion-{version}-{variant}.sif"
             write_sif(path, content=path.name.encode())
             raw, mtime = path.read_bytes(), path.stat().st_mtime_ns
             entry = {"variant": variant, "path": str(path), "gpu": gpu, "mtime": mtime}
             entry |= {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
             versions.setdefault(version, []).append(entry)
     text = json.dumps({"relion": {"default": "5.1.0", "versions": versions}}, indent=1)
-    site("images.json", '{"__comment__": "ours", "__comment__": "for all",' + text[1:])
-    site("site.json", SITE)
-    return folder
-
-
-@pytest.fixture(name="export")
-def exporting(tmp_path: Path) -> Callable[[], Path]:
-    """Export the site: ``export()`` returns the file."""
-
-    def write() -> Path:
-        file = tmp_path / "site.export"
-        assert main(["site", "export", str(file)]) == 0
-        return file
-
-    return write
-
-
-@pytest.fixture(name="elsewhere")
-def going_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
-    """Go to another, empty site: ``elsewhere()`` returns its folder."""
-
-    def go() -> Path:
-        folder = tmp_path / "elsewhere"
-        folder.mkdir()
-        monkeypatch.setenv("RELION_DISPATCH_SITE", str(folder))
-        return folder
-
-    return go
-
-
-Text = Callable[[], str]
-
-
-@pytest.fixture(name="printed")
-def what_is_printed(capsys: pytest.CaptureFixture[str]) -> Text:
-    """What was printed since the last call, on both streams."""
-
-    def read() -> str:
-        captured = capsys.readouterr()
-        return captured.out + captured.err
-
-    return read
+    comments = '{"__comment__": "ours", "__comment__": "for all",'
+    (sites.here / "images.json").write_text(comments + text[1:])
+    (sites.here / "site.json").write_text(json.dumps(SITE))
+    return sites
 
 
 def row(text: str, what: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs import cancel as cancelling
 from dispatcher.jobs import repair as reconcile
-from dispatcher.jobs.record import record_text
 
 from .stand_in_scheduler import StandIn
 

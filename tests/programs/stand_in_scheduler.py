@@ -6,10 +6,11 @@ one. The patterns that read its answers are the shipped ones of `slurm`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from dispatcher.jobs.record import RECORD, load_record
 
 __all__ = ["StandIn", "record_of"]
 
@@ -86,5 +87,5 @@ class StandIn:
 
 
 def record_of(folder: Path) -> dict[str, Any]:
-    """The record of the job in a folder."""
-    return dict(json.loads((folder / "dispatch.json").read_text()))
+    """The record of the job in a folder, merged from the files of all its writers."""
+    return dict(load_record(folder / RECORD).merged)

@@ -114,8 +114,8 @@ def test_partitions_to_choose_from_are_all_looked_at(images: Path, site: WriteSi
 
     (said,) = (each for each in problems() if '"refine"' in each)
     assert said.endswith(
-        f"relion 5.1.0 has no variant for GPUs on partition new in {images}: its variants are "
-        "cuda, cpu."
+        f"relion 5.1.0 has no variant for NVIDIA GPUs on partition new in {images}: its variants "
+        "are cuda, cpu."
     )
 
 
@@ -291,7 +291,7 @@ def test_a_catalogue_without_a_build_for_gpus_is_named(site: WriteSite, images: 
 
     found = problems()
 
-    (problem,) = (each for each in found if "has no variant for GPUs" in each)
+    (problem,) = (each for each in found if "has no variant for NVIDIA GPUs" in each)
     assert re.match(r'job types "\w+", "\w+", "\w+" and \d+ more: relion 5.1.0 has no', problem)
     assert '"postprocess"' not in problem
 

@@ -101,7 +101,7 @@ def run(tmp_path: Path, project: Path, corpus_job: Callable[[str], Path], site: 
             text = re.sub(r"--i \S+", lambda _: f"--i {particles}", text, count=1)
         script.write_text(text)
         plan: Plan = plan_script(script, load_configuration())
-        plan = plan._replace(gpu_fit={**plan.gpu_fit, **(fit or {})}, **(planned or {}))
+        plan = plan._replace(gpu_fit=plan.gpu_fit._replace(**(fit or {})), **(planned or {}))
         write_job_script(plan, TOKEN, tmp_path / "job_script")
         done = subprocess.run(
             ["bash", tmp_path / "job_script"],

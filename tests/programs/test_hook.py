@@ -123,6 +123,7 @@ def test_the_record_names_what_made_the_result(
     assert set(record["configuration"]) == {
         "site.json",
         "site.json as shipped",
+        "schedulers",
         "dispatch_config.json",
         "images.json",
         "job_template",
@@ -203,7 +204,7 @@ def test_a_variant_that_the_project_has_used_does_not_give_way_to_another(
 
     done = call_hook(script, project)
 
-    assert_refused(done, script.parent, "has used the variant cuda11", "0" * 64)
+    assert_refused(done, script.parent, "(cuda11) is not in the catalogue", "0" * 64)
 
 
 def test_first_jobs_at_once_run_the_same_version(

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("images")
 def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
     job = dispatched("relion-5.0.1/Class2D_job007")
     (job.folder / "dispatch.json").unlink()
-    assert "was not run by relion-dispatch" in job.refusal()
+    assert "relion-dispatch did not run it" in job.refusal()
 
     job.name = "Class2D/job008"
     assert "There is no job folder Class2D/job008" in job.refusal()
@@ -77,7 +77,7 @@ def test_an_image_is_found_by_its_digest_elsewhere_in_the_catalogue(
     then = job.record["image"]
     path = Path(then["path"])
     path.rename(path.with_name("moved.sif"))
-    assert "is not there any more" in job.refusal()
+    assert "is no longer there" in job.refusal()
     images.write_text(images.read_text().replace(path.name, "moved.sif"))
 
     (argv,) = started(job.script())
@@ -101,12 +101,14 @@ def test_a_changed_input_is_refused_and_a_touched_one_is_not(
     assert "Extract/job006/particles.star of Class2D/job007 has changed: its sha256 is" in refusal
     assert "particles.star has changed" in stopped(script)
     particles.write_text(text + "\n")
-    assert "bytes, then" in job.refusal()
+    assert "bytes, and had" in job.refusal()
     particles.unlink()
-    assert "cannot be read any more" in job.refusal()
+    assert "can no longer be read" in job.refusal()
     accepted = job.reproduce("--accept-changed", "Extract/*")
     assert accepted.returncode == 0
-    assert re.search("^# note .*particles.star cannot be read.*accepted", accepted.stdout, re.M)
+    assert re.search(
+        "^# note .*particles.star can no longer be read.*accepted", accepted.stdout, re.M
+    )
     assert "same Extract" not in accepted.stdout
 
 
@@ -128,7 +130,7 @@ def test_an_input_that_the_record_does_not_know_is_refused(dispatched: Dispatche
     assert job.reproduce().returncode == 0
     (job.project / "refs.star").write_text("data_\n")
 
-    assert "refs.star of AutoPick/job009 was not there when it was dispatched" in job.refusal()
+    assert "refs.star of AutoPick/job009 was not there when the job was dispatched" in job.refusal()
 
 
 def test_images_that_particles_name_must_be_there_and_not_be_newer(
@@ -145,7 +147,7 @@ def test_images_that_particles_name_must_be_there_and_not_be_newer(
     assert "stack.mrcs of Class2D/job007 cannot be shown to be the same" in job.refusal()
     assert "stack.mrcs was written after the first run" in stopped(script)
     stack.unlink()
-    assert "stack.mrcs of Class2D/job007 cannot be read any more" in job.refusal()
+    assert "stack.mrcs of Class2D/job007 can no longer be read" in job.refusal()
     assert "stack.mrcs is not there any more" in stopped(script)
 
 

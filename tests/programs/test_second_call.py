@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.jobs.hook_note import HOOK, at_work
+from dispatcher.jobs.hook_process import HOOK, at_work
 
 from .hook_calls import call_hook, start_hook
 from .stand_in_scheduler import StandIn, record_of

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.dispatch.write_record import note
 from dispatcher.jobs.project_jobs import find_job
-from dispatcher.jobs.record import change_record, read_record
+from dispatcher.jobs.record import read_record
 from dispatcher.jobs.status import iteration_reached, last_sentence
 from dispatcher.relion.pipeline import Process, read_processes
 
@@ -235,11 +236,12 @@ def test_a_job_of_a_killed_hook_is_found_by_its_token(
 ) -> None:
     folder = add_job(job_id=None)
     slurm.has("23", "RUNNING", TOKEN)
+    written = (folder / "dispatch.json").read_text()
 
     (row,) = status(capsys)
 
     assert (row["relion"], row["job_id"]) == ("Running", "23")
-    assert record_of(folder)["job_id"] == "23"
+    assert (folder / "dispatch.json").read_text() == written, "it is the hook's alone"
 
 
 def test_a_job_that_a_killed_hook_did_not_submit_is_told(
@@ -291,8 +293,18 @@ def test_an_earlier_runs_record_says_nothing_of_this_one(
     (row,) = status(capsys)
 
     assert (row["relion"], row["job_id"]) == ("Running", None)
-    assert not change_record(folder, TOKEN, job_id="18")
     assert read_record(folder) is None
+
+
+def test_a_hook_that_is_late_leaves_an_earlier_runs_record_alone(add_job: AddJob) -> None:
+    """A record that was written anew would seem to be of the run that RELION asks for now."""
+    folder = add_job()
+    os.utime(folder / "dispatch.json", (1, 1))
+
+    note(folder, TOKEN, job_id="18")
+
+    assert (folder / "dispatch.json").stat().st_mtime == 1
+    assert record_of(folder)["job_id"] == "17"
 
 
 def test_a_refused_job_that_is_in_the_queue_after_all_is_cancelled(
@@ -417,8 +429,8 @@ def test_cancel_of_a_job_that_is_gone_tells_relion(
     [
         ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
         ("ended", "does not run"),
-        ("not ours", "was not submitted by relion-dispatch"),
-        ("another user", "let them cancel it"),
+        ("not ours", "relion-dispatch did not submit"),
+        ("another user", "ask them to cancel it"),
         ("no answer", "does not answer"),
         ("refused", "said: no permission"),
     ],

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.configuration import load_configuration
-from dispatcher.jobs.record import record_text
+from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.scheduler.answers import why_ended
+from dispatcher.scheduler.answers import read_end
 
 from ..waiting import wait_for
 
@@ -64,7 +64,7 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
 
     run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
-    why = why_ended(load_configuration().site.schedulers["slurm"], recorded.read_text())
+    why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
     sentence = f"relion-dispatch: The job ended before its script could tell, because {why}.\n"
     assert (folder / "run.err").read_text() == sentence
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dispatcher.jobs.record import RECORD, load_record
 
 from ..waiting import has_ended, wait_for
 
@@ -100,8 +101,8 @@ class Project:
         assert self.status(job) == "Succeeded", "\n".join(texts)
 
     def record(self, job: Path) -> dict[str, Any]:
-        """The dispatcher's record of the job."""
-        return dict(json.loads((job / "dispatch.json").read_text()))
+        """The dispatcher's record of the job, merged from the files of all its writers."""
+        return dict(load_record(job / RECORD).merged)
 
 
 MakeProject = Callable[..., Project]

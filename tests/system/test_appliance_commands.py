@@ -64,7 +64,7 @@ def test_the_catalogue_is_kept(
 
     # One image for CPUs alone is one problem, not one for each job type on GPUs.
     (problem,) = command("check", status=1).splitlines()
-    assert "has no variant for GPUs" in problem
+    assert "has no variant for NVIDIA GPUs" in problem
 
 
 def test_a_job_is_planned_run_and_reproduced(
@@ -99,7 +99,7 @@ def test_a_site_is_exported_and_set_up(
     command: Command, images: dict[str, Path], tmp_path: Path
 ) -> None:
     command("images", "add", images["5"], "--default")
-    file, elsewhere = tmp_path / "site.export", tmp_path / "elsewhere"
+    file, elsewhere = tmp_path / "site.tar", tmp_path / "elsewhere"
     elsewhere.mkdir()
 
     command("site", "export", file)

@@ -94,7 +94,7 @@ def test_the_same_file_again_updates_its_entry_and_another_needs_replace(
 
 def test_files_that_are_no_whole_sif_are_refused(site: Site, tmp_path: Path) -> None:
     (tmp_path / "text.sif").write_text("not an image" * 100)
-    assert "no SIF file" in refused(site.add(tmp_path / "text.sif"))
+    assert "not a SIF file" in refused(site.add(tmp_path / "text.sif"))
     (tmp_path / "cut.sif").write_bytes(site.base.read_bytes()[:500_000])
     assert "cut short" in refused(site.add(tmp_path / "cut.sif"))
     assert "cannot be read" in refused(site.add(tmp_path / "missing.sif"))

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.gpu_vendors import VENDORS
+
 from ..sif_file import write_sif
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
@@ -44,7 +46,8 @@ def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()
-    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", tmp_path / "no driver")
+    without_driver = VENDORS["nvidia"]._replace(cards=tmp_path / "no driver")
+    monkeypatch.setitem(VENDORS, "nvidia", without_driver)
 
 
 @pytest.fixture

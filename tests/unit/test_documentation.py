@@ -16,13 +16,13 @@ from dispatcher.config.catalogue import Image, ImageFile
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.job_types import JobType, load_job_types
 from dispatcher.config.scheduler import Scheduler, Watcher
-from dispatcher.config.site import Apptainer, Mpi, Partition, Site, load_site
+from dispatcher.config.site import Apptainer, Partition, Site, load_site
 from dispatcher.dispatch.provenance import provenance
 from dispatcher.job_script.variables import NO_TOKEN, job_variables
 from dispatcher.planning.make_plan import plan_script
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -34,7 +34,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "kinds"),
     [
-        ("site.md", [Site, Apptainer, Mpi, Scheduler, Watcher, Partition]),
+        ("site.md", [Site, Apptainer, Scheduler, Watcher, Partition]),
         ("dispatch_config.md", [JobType]),
         ("images.md", [Image, ImageFile]),
     ],

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ...config.catalogue import load_catalogue
 from ...config.site import Site
 from ...errors import ImageError, WriteError
 from ...host.file_lock import locked
@@ -18,10 +17,12 @@ from ...host.programs import Finished
 from ...units import bytes_of
 from .. import apptainer
 from ..add import Added, NewImage, add, check_name, check_word
-from ..edit_catalogue import check_editable
+from ..edit_catalogue import check_editable, own_catalogue
 from ..inspect import inspect
+from ..machine_lacks import machine_lacks
 from ..sif import read_header
-from .definition import check, no_space, test_failure, what_failed
+from .definition import check
+from .failure import failed_build, failed_test, no_space
 from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .recipes import Recipe
 from .streamed import ended_by_signals, streamed
@@ -72,9 +73,9 @@ def build(order: BuildRequest, site: Site) -> Added:
     what = f"{order.name} {order.version} ({order.recipe.variant})"
     if os.geteuid() == 0:
         raise ImageError(
-            f"{what} is not built as root, for what runs in a build should not be able to change "
-            "this machine: run this as an ordinary user (`sudo -u USER relion-dispatch images "
-            "build …`) who may write the catalogue and the folder of the image."
+            f"{what} is not built as root, because the scripts of a build should not be able to "
+            "change this machine: run this as an ordinary user (`sudo -u USER relion-dispatch "
+            "images build …`) who may write the catalogue and the folder of the image."
         )
     check_name(order.name, order.version)
     check_word("version", order.version)
@@ -108,19 +109,19 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
     if built.status != 0:
         _refuse_full(built.output, work)
         failure = Finished(built.status, "", built.output)
-        if reason := apptainer.lacking(failure):
+        if reason := machine_lacks(failure):
             raise ImageError(f"{what} cannot be built: {reason}.")
         raise ImageError(
-            f"The build of {what} failed, in {what_failed(built.output, definition, text)}; mend "
+            f"The build of {what} failed, in {failed_build(built.output, definition)}; mend "
             "that and build again; nothing was changed."
         )
     _say("testing it")
     tested = streamed(apptainer.test_argv(program, "image.sif"), work)
     if tested.status != 0:
-        if reason := apptainer.lacking(Finished(tested.status, "", tested.output)):
+        if reason := machine_lacks(Finished(tested.status, "", tested.output)):
             raise ImageError(f"{what} was built, but cannot be tested: {reason}.")
         raise ImageError(
-            f"The test of {what} failed, in {test_failure(tested.output, definition, text)}; mend "
+            f"The test of {what} failed, in {failed_test(tested.output, definition, text)}; mend "
             "that and build again; nothing was changed."
         )
     image = work / "image.sif"
@@ -132,16 +133,15 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
 
 
 def _refuse_present(order: BuildRequest, what: str) -> None:
-    catalogue = check_editable()
-    if catalogue.exists():
-        image = load_catalogue(catalogue).images.get(order.name)
-        builds = image.versions.get(order.version, []) if image else []
-        if not order.replace and any(build.variant == order.recipe.variant for build in builds):
-            raise ImageError(
-                f"{what} is in the catalogue {catalogue} already: take it out first "
-                f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
-                "one under a version of its own."
-            )
+    catalogue = own_catalogue()
+    place = (order.name, order.version, order.recipe.variant)
+    present = [(each.name, each.version, each.build.variant) for each in catalogue.builds()]
+    if not order.replace and place in present:
+        raise ImageError(
+            f"{what} is in the catalogue {catalogue.path} already: take it out first "
+            f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
+            "one under a version of its own."
+        )
     if order.output.exists():
         raise ImageError(
             f"{order.output} is there already: add it (`relion-dispatch images add`), remove it, "

@@ -63,8 +63,8 @@ def work_folder() -> Iterator[Path]:
     )
     if set(parent) & set(":,"):
         raise WriteError(
-            f"Apptainer cannot build in {parent}, for it takes ':' and ',' in a path for signs of "
-            "its own: name another folder on a local disk in the variable APPTAINER_TMPDIR."
+            f"Apptainer cannot build in {parent}, because ':' and ',' in a path have a meaning of "
+            "their own to it: name another folder on a local disk in the variable APPTAINER_TMPDIR."
         )
     try:
         work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))

@@ -9,17 +9,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
-from ...config.json_files import load, nearest, read_json
+from ...config.json_files import load, nearest, read_json, strict
 from ...config.places import own_path, shipped_folder, site_folder
 from ...errors import ConfigError, ImageError
 
 __all__ = ["Recipe", "find"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class Recipe:
     """How one variant of some versions is built.
 
@@ -28,10 +28,8 @@ class Recipe:
         variant: what tells it from other builds of a version.
         definition: the definition's path; relative ones start at the folder of recipes.json.
         arguments: for the definition's %arguments.
-        space: bytes that the build takes for a while, or "30G"; unset where nobody knows.
+        space: bytes that the build takes for a while, or "30G"; unset if nobody knows.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     versions: str
     variant: str
@@ -40,7 +38,7 @@ class Recipe:
     space: int | str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@strict
 class _RecipeFile:
     recipes: dict[str, list[Recipe]]
 

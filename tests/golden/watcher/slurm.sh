@@ -6,10 +6,10 @@
 #SBATCH --time=5
 #SBATCH --account=em
 #SBATCH --qos=long
+unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or Slurm may hide jobs
 # The end of Refine3D/job011, written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
-unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token

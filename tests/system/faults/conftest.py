@@ -16,6 +16,28 @@ from .table import FAULTS, Seen, as_page
 
 Watched = Callable[..., Seen]
 
+# Faults of each kind that run each time; `tests/run.sh long` runs all, for docs/faults.md.
+EACH_TIME = {
+    "test_while_it_waits",
+    "test_while_it_runs",
+    "test_full_while_it_runs",
+    "test_a_missing_particle_stack",
+    "test_when_the_job_is_in_the_queue",
+    "test_a_running_job_is_cancelled",
+    "test_a_slurm_job_is_killed",
+    "test_shells_of_a_local_job_are_killed",
+    "test_a_clear_refusal_is_final_at_once",
+    "test_a_job_that_was_taken_without_a_word",
+    "test_of_two_copies_in_slurm_one_runs",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark the faults that need not run each time."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.originalname not in EACH_TIME:
+            item.add_marker(pytest.mark.long)
+
 
 @pytest.fixture
 def form() -> str:

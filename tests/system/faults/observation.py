@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from dispatcher.jobs.record import load_record
 
 from ...waiting import wait_for
 from ..project import Project
@@ -111,7 +112,7 @@ def slurm_knows(number: str) -> str:
 def _local(job: Path) -> str:
     if not (job / "dispatch.json").exists():
         return "no job"
-    run = json.loads((job / "dispatch.json").read_text()).get("run")
+    run = load_record(job / "dispatch.json").merged.get("run")
     return f"exit status {run['exit_status']}" if run else "no status"
 
 
@@ -120,7 +121,8 @@ def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> It
     yield from (f"process {words}" for words in processes_of_job(job, number, local))
     working = (".dispatch_control.*", ".dispatch.json.run", ".dispatch_probe", ".dispatch_hook")
     yield from (path.name for pattern in working for path in job.glob(pattern))
-    yield from (path.name for path in job.glob(".*.[0-9]*") if "claim" not in path.name)
+    kept = (".dispatch_claim.", ".dispatch_watcher.")
+    yield from (p.name for p in job.glob(".*.[0-9]*") if not p.name.startswith(kept))
     if scratch and scratch.exists():
         yield from (str(path) for path in scratch.iterdir())
     folders = [Path("/tmp"), *Path(os.environ["SLURM_CONF"]).parent.glob("nodes/*/tmp")]

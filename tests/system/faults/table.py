@@ -89,7 +89,7 @@ _HEAD = """# Faults
 What becomes of a job when something goes wrong, as one run of the fault suite
 (`tests/system/faults`) saw it on a machine with two cores:
 {parts}.
-`tests/system/faults/update.sh` writes this page anew; where nothing has changed only times differ.
+`tests/run.sh long` writes this page anew; where nothing has changed only times differ.
 
 - **RELION** is the job's state after RELION's own `relion_pipeliner --check_job_completion`.
 - **Seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the

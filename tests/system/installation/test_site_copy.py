@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -90,12 +91,13 @@ def test_a_site_from_its_export_plans_every_submission_alike(
     project = tmp_path / "project"
     fill_project(project)
     there, here = installed("venv"), tmp_path / "prefix"
-    file = tmp_path / "site.export"
+    file = tmp_path / "site.tar"
     run(there, "site", "export", file, RELION_DISPATCH_SITE=str(site))
     before = plans(there, project, RELION_DISPATCH_SITE=str(site))
-    exported = json.loads(file.read_text())["images"][-1]
-    assert exported["labels"]["relion.version"] == exported["version"]
-    assert "Bootstrap: localimage" in exported["definition"]
+    with tarfile.open(file) as tar:
+        tar.extractall(tmp_path)
+    definitions = (tmp_path / "relion-dispatch-site" / "definitions").iterdir()
+    assert "Bootstrap: localimage" in "".join(each.read_text() for each in definitions)
 
     done = install(here, *form_options(form), "--from", file)
 
@@ -140,7 +142,7 @@ def test_images_of_an_exported_site_are_found_or_built(
     )
     recipe = {"versions": versions["3"], "variant": "cpu", "definition": "ours.def"}
     (site / "containers" / "recipes.json").write_text(json.dumps({"relion": [recipe]}))
-    file = tmp_path / "site.export"
+    file = tmp_path / "site.tar"
     run(there, "site", "export", file, RELION_DISPATCH_SITE=str(site))
     moved = store.rename(tmp_path / "moved")
     (moved / "relion-3.sif").unlink()
@@ -154,7 +156,7 @@ def test_images_of_an_exported_site_are_found_or_built(
     for variant in ("stand-in for cuda", "cpu"):
         five = row[f"image relion {versions['5']} ({variant})"]
         assert five.startswith("equal") and five.endswith(f"{moved}/5.img")
-    assert row["site's images.json"].startswith("differs"), done.stdout + done.stderr
+    assert row["site/images.json"].startswith("differs"), done.stdout + done.stderr
     assert row[f"image relion {versions['3']} (stand-in for cuda)"].startswith("missing")
     assert row[f"image relion {versions['3']} (cpu)"].startswith("differs")
     assert "(stand-in for cuda) was not built: There is no recipe" in done.stdout
@@ -169,7 +171,7 @@ def test_images_of_an_exported_site_are_found_or_built(
 
 
 def test_an_export_that_cannot_be_set_up_installs_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "site.export"
+    file = tmp_path / "site.tar"
     file.write_text('{"format": "another"}')
 
     done = install(tmp_path / "prefix", "--venv", "--from", file)
@@ -190,7 +192,7 @@ def test_root_without_capabilities_sets_a_site_up(
     Simulated: a user namespace's root, and an Apptainer that refuses to start unless it is to give
     up all capabilities.
     """
-    file, prefix = tmp_path / "site.export", tmp_path / "prefix"
+    file, prefix = tmp_path / "site.tar", tmp_path / "prefix"
     run(installed("venv"), "site", "export", file, RELION_DISPATCH_SITE=str(site))
     program = tmp_path / "apptainer"
     program.write_text(

@@ -189,7 +189,7 @@ def test_the_apptainer_that_was_named_once_is_kept(
             assert install(prefix, *options, root=newer).returncode == 0
         starts.write_text("")
         version_of(prefix)
-        assert starts.read_text().count("dispatcher.images.sif") == 1
+        assert starts.read_text().count("dispatcher.sif") == 1
 
     assert len(list((prefix / "versions").iterdir())) == 2
     # A user's own goes before it.

@@ -77,7 +77,7 @@ def test_the_appliance_is_built_and_installed(tmp_path: Path, base: Path) -> Non
 
     assert done.returncode == 0, done.stderr
     assert "needs root" not in done.stderr
-    assert (prefix / "current" / "appliance" / "dispatcher.images.sif").exists()
+    assert (prefix / "current" / "appliance" / "dispatcher.sif").exists()
     assert version_of(prefix)
     assert_as_in_manifest(prefix)
     inside = without_python(home, prefix / "bin" / "relion-dispatch", "images", "list")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.config.catalogue import load_catalogue
+from dispatcher.config.catalogue import Listed, load_catalogue
 from dispatcher.config.site import load_site
 from dispatcher.images.edit_catalogue import edit, entry, put
 from dispatcher.images.integrity import sha256_of
 from dispatcher.images.known_projects import remember
-from dispatcher.images.verify import Listed, listed, verify
+from dispatcher.images.verify import verify
 
 from ...sif_file import write_sif
 
@@ -78,6 +78,18 @@ def test_a_listing_tells_the_state_of_each_file(images: Path, printed: Any) -> N
     assert len(table.splitlines()) == 5
 
 
+def test_weights_are_listed_where_jobs_look_for_them(images: Path, printed: Any) -> None:
+    with edit() as catalogue:
+        build = {"variant": "python", "path": "images/x.sif", "weights": "networks"}
+        put(catalogue, "relion", "5.1.0", build)
+
+    rows = json.loads(printed("list", "--json")[1])
+
+    (found,) = (row for row in rows if row["variant"] == "python")
+    assert found["path"] == str(images.parent / "images/x.sif")
+    assert found["weights"] == str(images.parent / "networks")
+
+
 def test_verifying_records_what_was_not_known(images: Path, printed: Any) -> None:
     assert json.loads(printed("list", "--json")[1])[0]["state"] == "not recorded"
 
@@ -116,7 +128,7 @@ def test_verifying_goes_on_where_nothing_can_be_recorded(images: Path, printed: 
 
 
 def test_an_entry_that_another_admin_replaced_meanwhile_keeps_its_own_digest(images: Path) -> None:
-    first = next(listed(load_catalogue(images)))
+    first = next(load_catalogue(images).builds())
 
     def replace_it(_image: Listed, _done: int) -> None:
         with edit() as catalogue:
@@ -152,14 +164,14 @@ def test_verifying_names_what_the_sites_policy_refuses(
 
     assert status == 1
     assert said.count("its file is in order (recorded its sha256") == 4
-    assert said.count("jobs are refused it") == 4
+    assert said.count("jobs are refused this image") == 4
     assert "sha256" in content(images)["relion"]["versions"]["5.1.0"][0]
 
 
 def test_verify_wants_to_know_what(images: Path, printed: Any) -> None:
     assert printed("verify")[0] == 2
-    assert "It has relion" in printed("verify", "relyon")[1]
-    assert "It has 5.1.0, 3.1.3" in printed("verify", "relion", "9")[1]
+    assert '(it has relion); did you mean "relion"?' in printed("verify", "relyon")[1]
+    assert "relion 9 is not in the catalogue" in printed("verify", "relion", "9")[1]
 
 
 def test_a_version_that_a_known_project_pins_stays_unless_told_twice(
@@ -197,7 +209,7 @@ def test_one_variant_can_go_with_its_file_and_the_last_version_takes_the_image_a
     printed("remove", "relion", "3.1.3")
     assert printed("remove", "relion", "5.1.0")[0] == 0
     assert content(images) == {}
-    assert "relion 5.1.0 is not in the catalogue" in printed("remove", "relion", "5.1.0")[1]
+    assert 'The image "relion" is not in the catalogue' in printed("remove", "relion", "5.1.0")[1]
 
 
 def test_a_file_that_another_entry_lists_is_not_deleted(images: Path, printed: Any) -> None:
@@ -231,8 +243,7 @@ def test_a_project_whose_pin_file_is_damaged_counts_as_a_user(
     status, said = printed("remove", "relion", "3.1.3")
 
     assert status == 1
-    assert "whose pin file is damaged" in said
-    assert f": {project}. Move them" in said
+    assert f"damaged pin file): {project}. If one has gone for good" in said
     assert "3.1.3" in content(images)["relion"]["versions"]
 
 
@@ -246,7 +257,7 @@ def test_a_project_on_a_disk_that_is_not_mounted_counts_as_a_user(
     status, said = printed("remove", "relion", "3.1.3")
 
     assert status == 1
-    assert "that are not mounted here, or whose pin file is damaged" in said
+    assert "could not be checked (no permission, not mounted, or damaged pin file)" in said
     assert f"{group}/elsewhere" in said
     assert "3.1.3" in content(images)["relion"]["versions"]
 
@@ -266,7 +277,7 @@ def test_a_variant_that_no_pinned_project_has_used_can_go(
 
 
 def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: Any) -> None:
-    assert "which projects are pinned is not known" in printed("remove", "relion", "3.1.3")[1]
+    assert "it is not known which projects are pinned" in printed("remove", "relion", "3.1.3")[1]
 
 
 def test_a_new_default_tells_who_stays(images: Path, project: Path, printed: Any) -> None:

@@ -187,7 +187,7 @@ def test_moving_tells_which_jobs_ran_with_the_old_version(pin: PinCommand, proje
 
     assert said.status == 0
     assert said.err == ""
-    assert "relion is pinned to 5.1.0 now, before to 3.1.3" in said.out
+    assert "relion is now pinned to 5.1.0; it was pinned to 3.1.3" in said.out
     assert "Ran with relion 3.1.3: Refine3D/job002, Class2D/job003." in said.out
     assert pins(project)["relion"] == Pin("5.1.0")
 
@@ -216,8 +216,9 @@ def test_moving_to_the_same_version_takes_the_files_of_now(pin: PinCommand, proj
     ("arguments", "says"),
     [
         (("reloin", "5.1.0"), 'did you mean "relion"?'),
-        (("relion", "5.1.O"), 'has no relion 5.1.O; did you mean "5.1.0"?'),
-        (("relion", "6.0"), "It has 5.1.0, 3.1.3."),
+        (("relion", "5.1.O"), "relion 5.1.O is not in the catalogue"),
+        (("relion", "5.1.O"), '(it has relion 5.1.0, 3.1.3); did you mean "5.1.0"?'),
+        (("relion", "6.0"), "(it has relion 5.1.0, 3.1.3). Name one that is there"),
         (("relion", "3.1.3", "--check"), "one at a time"),
         (("--full",), "--full belongs to --check"),
     ],
@@ -263,7 +264,8 @@ def test_a_pinned_version_gone_from_the_catalogue(pin: PinCommand, project: Path
     assert_differs(
         pin("--check"),
         project,
-        "pins relion 5.0.1, which is not in the catalogue",
+        "pins relion 5.0.1: ask your admin",
+        "relion 5.0.1 is not in the catalogue",
         "`relion-dispatch pin relion VERSION`",
     )
 
@@ -271,7 +273,9 @@ def test_a_pinned_version_gone_from_the_catalogue(pin: PinCommand, project: Path
 def test_an_image_gone_from_the_catalogue(pin: PinCommand, project: Path) -> None:
     write_pins(project, topaz="0.2.5")
 
-    assert_differs(pin("--check"), project, "no image of that name", "take the entry out")
+    assert_differs(
+        pin("--check"), project, 'The image "topaz" is not in the catalogue', "take the entry out"
+    )
 
 
 def test_another_digest_in_the_catalogue(pin: PinCommand, project: Path, images: Path) -> None:
@@ -288,7 +292,9 @@ def test_another_digest_in_the_catalogue(pin: PinCommand, project: Path, images:
 def test_a_variant_gone_from_the_catalogue(pin: PinCommand, project: Path) -> None:
     write_pins(project, relion={"version": "5.1.0", "sha256": {"cuda11": "1" * 64}})
 
-    assert_differs(pin("--check"), project, "variant cuda11", "1" * 64, "pin relion 5.1.0`")
+    assert_differs(
+        pin("--check"), project, "relion 5.1.0 (cuda11) is not in", "1" * 64, "pin relion 5.1.0`"
+    )
 
 
 def test_a_missing_file(pin: PinCommand, project: Path, images: Path) -> None:

@@ -154,7 +154,7 @@ def test_an_added_name_with_a_dash_is_used_as_written(tmp_path: Path) -> None:
         ({"inherits": "sumbit"},
          'key "inherits": there is no job type "sumbit"; did you mean "submit"?'),
         ({"inherits": "refine"},
-         'key "inherits": the types inherit in a circle: refine → refine'),
+         'key "inherits": the job types inherit in a circle: refine → refine'),
     ],
     ids=lambda value: json.dumps(value)[:50] if isinstance(value, dict) else "",
 )  # fmt: skip
@@ -183,7 +183,7 @@ def test_a_circle_is_shown_whole_even_to_a_type_outside_it(tmp_path: Path) -> No
         tmp_path, {"x": {"inherits": "a"}, "a": {"inherits": "b"}, "b": {"inherits": "a"}}
     )
 
-    assert found.endswith("the types inherit in a circle: a → b → a")
+    assert found.endswith("the job types inherit in a circle: a → b → a")
 
 
 @pytest.mark.parametrize(

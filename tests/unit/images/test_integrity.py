@@ -141,12 +141,12 @@ def test_a_file_that_is_no_sif_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "relion.sif"
     path.write_bytes(content)
 
-    with pytest.raises(ImageError, match=rf"{re.escape(str(path))} is no SIF file"):
+    with pytest.raises(ImageError, match=rf"{re.escape(str(path))} is not a SIF file"):
         read_header(path)
 
 
 @pytest.mark.parametrize(
-    ("make", "says"), [(os.mkfifo, "is no SIF file"), (os.mkdir, "cannot be read")]
+    ("make", "says"), [(os.mkfifo, "is not a SIF file"), (os.mkdir, "cannot be read")]
 )
 def test_what_is_no_file_is_named_at_once(
     make: Callable[[Path], None], says: str, tmp_path: Path

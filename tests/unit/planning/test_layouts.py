@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.planning.layouts import Layout, layouts, least_per_gpu
+from dispatcher.planning.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from dispatcher.planning.rewrite import gpu_devices
 from dispatcher.relion.programs import lookup
 
+HALVES = RankRules(split_halves=True)
 SIZES = {
     "wanted": st.integers(2, 40),
     "nodes": st.integers(1, 4),
@@ -23,7 +24,7 @@ SIZES = {
 
 
 def test_four_gpus_from_the_fullest_layout_to_the_least() -> None:
-    offered = list(layouts(wanted=9, gpus=4, split_halves=True))
+    offered = list(layouts(WantedRanks(9, ngpu=4), HALVES))
 
     assert offered[:2] == [Layout(9, 1, 4, 2), Layout(5, 1, 4, 1)]
     assert Layout(7, 1, 3, 2) in offered
@@ -32,7 +33,7 @@ def test_four_gpus_from_the_fullest_layout_to_the_least() -> None:
 
 
 def test_two_nodes_come_before_one() -> None:
-    offered = list(layouts(wanted=9, nodes=2, gpus=4))
+    offered = list(layouts(WantedRanks(9, ngpu=4, nodes=2), RankRules()))
 
     assert offered[0] == Layout(9, 2, 4, 1)
     assert offered[0].on_fullest_node == 5  # the leader and four followers
@@ -40,19 +41,21 @@ def test_two_nodes_come_before_one() -> None:
 
 
 def test_ranks_on_cpus() -> None:
-    assert list(layouts(wanted=6, split_halves=True)) == [Layout(5, 1, 0, 0), Layout(3, 1, 0, 0)]
-    assert [layout.nproc for layout in layouts(wanted=3)] == [3, 2]
-    assert [layout.nproc for layout in layouts(wanted=3, idle_leader=False)] == [3, 2, 1]
+    assert list(layouts(WantedRanks(6), HALVES)) == [Layout(5, 1, 0, 0), Layout(3, 1, 0, 0)]
+    assert [layout.nproc for layout in layouts(WantedRanks(3), RankRules())] == [3, 2]
+    assert [layout.nproc for layout in layouts(WantedRanks(3), RankRules(idle_leader=False))] == [
+        3,
+        2,
+        1,
+    ]
 
 
 @given(**SIZES)
 def test_rules_are_kept(
     wanted: int, nodes: int, gpus: int, cap: int | None, idle_leader: bool, split_halves: bool
 ) -> None:
-    for layout in layouts(
-        wanted=wanted, nodes=nodes, gpus=gpus, most_per_gpu=cap, idle_leader=idle_leader,
-        split_halves=split_halves,
-    ):  # fmt: skip
+    rules = RankRules(idle_leader=idle_leader, split_halves=split_halves)
+    for layout in layouts(WantedRanks(wanted, 1, gpus, nodes, cap), rules):
         followers = layout.nproc - idle_leader
         assert followers == layout.nodes * layout.gpus * layout.ranks_per_gpu >= 1
         assert layout.nproc <= wanted and layout.nodes <= nodes and layout.gpus <= gpus
@@ -73,10 +76,8 @@ def test_the_first_layout_is_the_fullest_on_all_gpus_that_can_be_used(
         and (cap is None or each <= cap)
         and (not split_halves or over * used * each % 2 == 0)
     ]
-    offered = layouts(
-        wanted=wanted, nodes=nodes, gpus=gpus, most_per_gpu=cap, idle_leader=idle_leader,
-        split_halves=split_halves,
-    )  # fmt: skip
+    rules = RankRules(idle_leader=idle_leader, split_halves=split_halves)
+    offered = layouts(WantedRanks(wanted, 1, gpus, nodes, cap), rules)
     first = next(offered, None)
 
     assert (first and (first.nodes, first.gpus, first.ranks_per_gpu)) == max(allowed, default=None)
@@ -87,7 +88,8 @@ def test_the_first_layout_is_the_fullest_on_all_gpus_that_can_be_used(
     [(1, 1, True, 2), (1, 1, False, 1), (2, 1, True, 1), (1, 2, True, 1)],
 )
 def test_one_gpu_alone_holds_both_halves(nodes: int, gpus: int, halves: bool, least: int) -> None:
-    assert least_per_gpu(nodes, gpus, halves) == least
+    wanted = WantedRanks(9, ngpu=gpus, nodes=nodes)
+    assert least_per_gpu(wanted, RankRules(split_halves=halves)) == least
 
 
 @given(
@@ -103,7 +105,8 @@ def test_each_gpu_of_each_node_gets_the_same_number_of_ranks_and_no_rank_two_gpu
     idle, fewer groups repeated from the first; ranks are placed block by block, the leader first.
     """
     takes = lookup(program)
-    for layout in layouts(wanted=wanted, nodes=nodes, gpus=gpus, idle_leader=takes.idle_leader):
+    rules = RankRules(idle_leader=takes.idle_leader)
+    for layout in layouts(WantedRanks(wanted, ngpu=gpus, nodes=nodes), rules):
         if layout.nproc < 2:
             continue
         groups = gpu_devices(takes, layout.nproc, layout.gpus).split(":")

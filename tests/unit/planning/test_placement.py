@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.errors import ConfigError, DoesNotFit, ImageError
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
@@ -64,7 +65,7 @@ def test_a_job_goes_to_the_first_partition_that_holds_it(
     passed_over = partition != "old"
     assert ("Not on partition old: This refinement does not fit" in reasons(planned)) == passed_over
     assert (
-        "Partition new, the first of the job's that holds it." in planned.reasons
+        "Partition new: the first of the job's partitions that can run the job." in planned.reasons
     ) == passed_over
 
 
@@ -78,9 +79,7 @@ def test_a_job_that_no_partition_holds_is_refused_with_the_numbers_of_each(
         plan(corpus_job(REFINE))
 
     said = str(caught.value)
-    assert said.startswith(
-        "None of the job's partitions can run it. Partition old: This refinement"
-    )
+    assert said.startswith("None of the job's partitions can run the job. Partition old: This")
     assert said.index("Partition old") < said.index("Partition new")
     assert "usable of 11.8 GB" in said and "usable of 51.5 GB" in said
     assert said.count("--pad 1") == 1  # on the new cards only
@@ -107,9 +106,9 @@ def test_a_partition_without_an_image_is_passed_over(
     planned = plan(corpus_job(REFINE))
 
     assert planned.job_parameters["partition"] == "new"
-    assert "Not on partition old: relion 5.1.0 has no variant for GPUs" in reasons(planned)
+    assert "Not on partition old: relion 5.1.0 has no variant for NVIDIA GPUs" in reasons(planned)
     gpu_site(partition="old")
-    with pytest.raises(ImageError, match="no variant for GPUs on partition old"):
+    with pytest.raises(ImageError, match="no variant for NVIDIA GPUs on partition old"):
         plan(corpus_job(REFINE))
 
 
@@ -194,7 +193,7 @@ def test_a_node_with_little_host_memory_gets_fewer_ranks(
 
     assert (planned.nproc, planned.ngpu) == (5, 4)
     assert "5 ranks instead of 9, which would need " in reasons(planned)
-    assert planned.gpu_fit["host_memory"] <= 110 * 2**30
+    assert (planned.gpu_fit.host_memory or 0) <= 110 * 2**30
     assert planned.job_parameters["mem"] == "110G"  # the type's 120G, but no node has more
 
 
@@ -222,7 +221,7 @@ def test_a_node_that_does_not_hold_the_least_is_passed_over(
 
     assert planned.job_parameters["partition"] == "new"
     assert "Not on partition small: This refinement does not fit into a node's" in reasons(planned)
-    assert "host memory: 3 ranks, the least here, need" in reasons(planned)
+    assert "host memory: it needs at least 3 ranks and " in reasons(planned)
 
 
 def test_particles_read_in_beforehand_take_host_memory(
@@ -234,13 +233,13 @@ def test_particles_read_in_beforehand_take_host_memory(
     gpu_site(partition="new")
     script = corpus_job(REFINE)
     text = script.read_text().replace("--scratch_dir /scratch", "")
-    before = plan(script).gpu_fit["host_memory"]
+    before = plan(script).gpu_fit.host_memory
     script.write_text(text.replace("--pool 3", "--pool 3 --preread_images"))
 
     planned = plan(script)
 
-    added = planned.gpu_fit["host_memory"] - before
-    assert added == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
+    after = planned.gpu_fit.host_memory
+    assert before and after and after - before == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
     assert "of particles read in beforehand" in reasons(planned)
 
 
@@ -336,7 +335,7 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 ) -> None:  # fmt: skip
     """The driver's folder is made up; what is read from it is what a real one lists."""
     folder = tmp_path / "driver"
-    monkeypatch.setattr("dispatcher.planning.gpus_here.DRIVER_FOLDER", folder)
+    monkeypatch.setitem(VENDORS, "nvidia", VENDORS["nvidia"]._replace(cards=folder))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -351,9 +350,10 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 def test_the_job_scripts_fallback_is_told_the_rules(corpus_job: CorpusJob) -> None:
     fit = plan(corpus_job(REFINE)).gpu_fit
 
-    assert (fit["least"], fit["idle_leader"], fit["split_halves"]) == (1, True, True)
-    assert fit["least_bytes_per_rank"] <= fit["bytes_per_rank_without_mps"]
-    assert (fit["usable_percent"], fit["total_gpus"]) == (97, 4)
+    assert (fit.least, fit.idle_leader, fit.split_halves) == (1, True, True)
+    assert fit.least_bytes_per_rank and fit.bytes_per_rank_without_mps
+    assert fit.least_bytes_per_rank <= fit.bytes_per_rank_without_mps
+    assert (fit.usable_percent, fit.total_gpus) == (97, 4)
 
 
 def test_the_images_version_is_that_of_the_project(
@@ -364,11 +364,11 @@ def test_the_images_version_is_that_of_the_project(
     asked = []
     decide = resources.decide
     monkeypatch.setattr(
-        resources, "decide", lambda *given: asked.append(given[1]) or decide(*given)
+        resources, "decide", lambda *given: asked.append(given[2]) or decide(*given)
     )
     script = corpus_job(REFINE)
     plan(script)
     (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "3.1.3"}}}')
     plan(script)
 
-    assert [wanted.relion_version for wanted in asked] == [(5, 1), (3, 1)]
+    assert [card.relion_version for card in asked] == [(5, 1), (3, 1)]

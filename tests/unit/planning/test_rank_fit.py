@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 from hypothesis import assume, given
@@ -9,24 +10,33 @@ from hypothesis import strategies as st
 
 from dispatcher.errors import ConfigError, DoesNotFit
 from dispatcher.memory import gpu_memory
-from dispatcher.memory.card import MemoryModel
+from dispatcher.memory.card import Card, MemoryModel
 from dispatcher.memory.host_memory import Node, host_memory
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
-from dispatcher.planning.layouts import layouts, least_per_gpu
+from dispatcher.planning.layouts import RankRules, WantedRanks, layouts, least_per_gpu
 from dispatcher.planning.rank_fit import RankFit, fit
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
 
 
-def refine(box: int = 256, *, wanted: int = 21, ngpu: int = 4, **changes: object) -> RankFit:
-    """A Refine3D on four GPUs of 30 GiB, unless told otherwise."""
-    arguments: dict[str, object] = {
-        "gpu_bytes": GPU, "threads": 4, "refinement": replace(REFINE, box=box),
-        "split_halves": True, **changes,
-    }  # fmt: skip
-    return fit(wanted=wanted, ngpu=ngpu, **arguments)  # type: ignore[arg-type]
+ANY_NODE = Node()
+V = TypeVar("V", WantedRanks, RankRules, Card, Node)
+
+
+def refine(box: int = 256, *, node: Node = ANY_NODE, **changes: object) -> RankFit:
+    """A Refine3D on four GPUs of 30 GiB; ``changes`` are fields of what goes into a fit."""
+
+    def changed(value: V) -> V:
+        return value._replace(**{n: changes.pop(n) for n in value._fields if n in changes})
+
+    wanted = changed(WantedRanks(21, 4, ngpu=4))
+    rules = changed(RankRules(split_halves=True))
+    card = changed(Card(GPU, replace(REFINE, box=box)))
+    node = changed(node)
+    assert not changes
+    return fit(wanted, rules, card, node)
 
 
 def card_for(followers: float, refinement: Refinement = REFINE, threads: int = 4) -> int:
@@ -77,7 +87,7 @@ def test_historic_model_never_goes_below_one_follower_per_gpu(box: int, nproc: i
     [(21, 21, 4), (20, 17, 4), (18, 17, 4), (6, 5, 4), (5, 5, 4), (4, 3, 2), (3, 3, 2)],
 )
 def test_what_is_wanted_is_never_exceeded(wanted: int, nproc: int, ngpu: int) -> None:
-    ranks = refine(128, wanted=wanted)
+    ranks = refine(128, nproc=wanted)
     assert (ranks.nproc, ranks.ngpu) == (nproc, ngpu)
 
 
@@ -102,7 +112,7 @@ def test_what_is_wanted_is_never_exceeded(wanted: int, nproc: int, ngpu: int) ->
 def test_split_halves_need_an_odd_number_of_ranks(
     ngpu: int, fits: int, wanted: int, expected: tuple[int, int, int]
 ) -> None:
-    ranks = refine(wanted=wanted, ngpu=ngpu, gpu_bytes=card_for(fits))
+    ranks = refine(nproc=wanted, ngpu=ngpu, gpu_bytes=card_for(fits))
     assert (ranks.nproc, ranks.ngpu, ranks.ranks_per_gpu) == expected
 
 
@@ -114,41 +124,43 @@ def test_the_same_job_without_split_halves_may_have_an_even_number() -> None:
 
 
 def test_one_gpu_must_hold_both_halves() -> None:
-    with pytest.raises(DoesNotFit, match="2 followers, the least here, do not fit on the GPU"):
+    with pytest.raises(
+        DoesNotFit, match="At least 2 followers are needed, and they do not fit on the GPU"
+    ):
         refine(ngpu=1, gpu_bytes=least_card_for(1.9))
     ranks = refine(ngpu=1, gpu_bytes=least_card_for(1.9), memory_model="fmi")
     assert (ranks.nproc, ranks.ranks_per_gpu) == (3, 2)
     ranks = refine(800, ngpu=1, memory_model="fmi")
     assert (ranks.nproc, ranks.ranks_per_gpu) == (3, 2)
-    assert "0 fit into 32.2 GB, but 2 stay" in ranks.reasons[0]
+    assert "none fits into 32.2 GB, but this model never plans fewer than 2." in ranks.reasons[0]
 
 
 def test_programs_without_an_idle_leader_have_as_many_ranks_as_followers() -> None:
-    pick = {"gpu_bytes": None, "threads": 1, "refinement": None, "idle_leader": False}
-    ranks = fit(wanted=21, ngpu=4, **pick)  # type: ignore[arg-type]
+    rules, card = RankRules(idle_leader=False), Card(None, None)
+    ranks = fit(WantedRanks(21, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ranks_per_gpu, ranks.bytes_per_rank) == (20, 5, 0)
-    ranks = fit(wanted=3, ngpu=4, **pick)  # type: ignore[arg-type]
+    ranks = fit(WantedRanks(3, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ngpu) == (3, 3)
-    ranks = fit(wanted=1, ngpu=4, **pick)  # type: ignore[arg-type]
+    ranks = fit(WantedRanks(1, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ngpu) == (1, 1)
 
 
 def test_without_mpi_one_process_spreads_its_threads() -> None:
     vdam = replace(REFINE, padding=1, gradient=True)
-    ranks = refine(refinement=vdam, mpi=False, split_halves=False, threads=12)
+    ranks = refine(refinement=vdam, mpi=False, split_halves=False, nthread=12)
     assert (ranks.nproc, ranks.nthread, ranks.ngpu, ranks.ranks_per_gpu) == (1, 12, 4, 1)
     assert ranks.bytes_per_rank == gpu_memory.bytes_per_rank(vdam, 3)
     assert ranks.reasons[-1] == "One process without MPI, 12 threads on 4 of 4 GPUs."
-    few = refine(refinement=vdam, mpi=False, split_halves=False, threads=2)
+    few = refine(refinement=vdam, mpi=False, split_halves=False, nthread=2)
     assert few.ngpu == 2
     with pytest.raises(DoesNotFit):
         refine(900, mpi=False, split_halves=False)
 
 
 def test_one_rank_wanted_is_one_process_without_mpi() -> None:
-    ranks = refine(wanted=1, split_halves=False)
+    ranks = refine(nproc=1, split_halves=False)
     assert (ranks.nproc, ranks.ngpu) == (1, 4)
-    assert refine(wanted=1, ngpu=0, split_halves=False).nproc == 1
+    assert refine(nproc=1, ngpu=0, split_halves=False).nproc == 1
 
 
 @pytest.mark.parametrize(("wanted", "mpi"), [(2, True), (1, True), (21, False)])
@@ -157,14 +169,14 @@ def test_split_halves_with_fewer_than_three_ranks_are_refused(
     wanted: int, mpi: bool, memory_model: MemoryModel
 ) -> None:
     with pytest.raises(ConfigError, match="at least 3 ranks"):
-        refine(wanted=wanted, mpi=mpi, memory_model=memory_model)
+        refine(nproc=wanted, mpi=mpi, memory_model=memory_model)
 
 
 @pytest.mark.parametrize(("wanted", "nproc"), [(21, 21), (20, 19), (3, 3)])
 def test_without_gpus_only_the_odd_number_counts(wanted: int, nproc: int) -> None:
-    ranks = refine(wanted=wanted, ngpu=0)
+    ranks = refine(nproc=wanted, ngpu=0)
     assert (ranks.nproc, ranks.ngpu, ranks.ranks_per_gpu, ranks.bytes_per_rank) == (nproc, 0, 0, 0)
-    assert refine(wanted=20, ngpu=0, split_halves=False).nproc == 20
+    assert refine(nproc=20, ngpu=0, split_halves=False).nproc == 20
 
 
 def test_unknown_memory_sets_no_limit() -> None:
@@ -178,9 +190,9 @@ def test_refusal_names_the_numbers_and_what_would_help() -> None:
     with pytest.raises(DoesNotFit) as caught:
         refine(800)
     assert str(caught.value) == (
-        "This refinement does not fit on the GPU: a rank needs 44.5 GB at the very least (box 800 "
-        "pixels from particles.star, optics group 1, padding 2, 1 class in 3D, 4 threads), and "
-        "there are 31.2 GB usable of 32.2 GB; use --pad 1, or a GPU of at least 45.9 GB."
+        "This refinement does not fit on the GPU: a rank needs at least 44.5 GB (box 800 pixels "
+        "from particles.star, optics group 1, padding 2, 1 class in 3D, 4 threads), and the GPU "
+        "has 31.2 GB usable of 32.2 GB; use --pad 1, or a GPU of at least 45.9 GB."
     )
 
 
@@ -206,7 +218,7 @@ def test_only_what_would_help_is_offered(
 
 
 def test_many_threads_are_no_ground_for_refusal() -> None:
-    ranks = refine(300, gpu_bytes=8_000_000_000, threads=24)
+    ranks = refine(300, gpu_bytes=8_000_000_000, nthread=24)
     each = gpu_memory.bytes_per_rank(replace(REFINE, box=300), ranks.nthread)
     assert ranks.nproc == 5
     assert each <= 8_000_000_000 * 0.97 < each + 300_000_000  # one thread more would not fit
@@ -217,7 +229,10 @@ def test_a_search_too_wide_for_the_card_is_no_ground_for_refusal() -> None:
     wide = replace(REFINE, search=Search(first=2_000_000, finest=2_000_000, shifts=200))
     ranks = refine(refinement=wide, gpu_bytes=8_000_000_000)
     assert (ranks.nproc, ranks.nthread) == (5, 1)
-    assert "RELION can make do with" in ranks.reasons[0]
+    assert ranks.reasons[0].endswith(
+        "none fits into 7.8 GB usable of 8.0 GB. 1 rank is planned with less GPU working memory "
+        "than recommended: RELION needs at least 2.7 GB per rank."
+    )
 
 
 def test_reserved_memory_is_offered_when_it_is_the_cause() -> None:
@@ -268,23 +283,23 @@ def test_reasons_have_the_numbers() -> None:
         "3 GPUs x 2 followers + 1 leader = 7 ranks, of at most 21.",
         "3 followers per GPU would make 10 ranks; split half sets need an odd number.",
     )
-    assert refine(wanted=4).reasons[1:] == (
+    assert refine(nproc=4).reasons[1:] == (
         "2 GPUs x 1 follower + 1 leader = 3 ranks, of at most 4.",
         "2 of 4 GPUs are used: only 3 followers may run, and split half sets need an even number "
         "of followers, spread evenly.",
     )
-    assert refine(wanted=3).reasons[2] == "2 of 4 GPUs are used: only 2 followers may run."
-    assert refine(wanted=20, ngpu=0).reasons == (
+    assert refine(nproc=3).reasons[2] == "2 of 4 GPUs are used: only 2 followers may run."
+    assert refine(nproc=20, ngpu=0).reasons == (
         "19 ranks on CPUs, of at most 20; split half sets need an odd number.",
     )
 
 
 def test_fewer_ranks_have_more_threads_on_the_same_cores() -> None:
-    ranks = refine(gpu_bytes=card_for(1, threads=8), cores=32, threads=8)
+    ranks = refine(gpu_bytes=card_for(1, threads=8), cores=32, nthread=8)
     assert (ranks.nproc, ranks.nthread) == (5, 6)
     assert "6 threads instead of 8: 5 ranks share the 32 cores of a node." in ranks.reasons
-    assert refine(cores=32, threads=8).nthread == 1  # 21 ranks
-    ranks = refine(cores=16, threads=1)
+    assert refine(cores=32, nthread=8).nthread == 1  # 21 ranks
+    ranks = refine(cores=16, nthread=1)
     assert (ranks.nproc, "13 ranks instead of 21: a node has 16 cores." in ranks.reasons) == (
         13,
         True,
@@ -314,12 +329,12 @@ def test_host_memory_takes_ranks_from_all_gpus_alike() -> None:
     assert (ranks.nproc, ranks.ngpu, ranks.ranks_per_gpu) == (5, 4, 1)
     ranks = refine(node=Node(host_memory(REFINE, 3).total, REFINE))
     assert (ranks.nproc, ranks.ngpu) == (3, 2)
-    with pytest.raises(DoesNotFit, match="into a node's host memory: 3 ranks"):
+    with pytest.raises(DoesNotFit, match="into a node's host memory: it needs at least 3 ranks"):
         refine(node=Node(host_memory(REFINE, 3).total - 1, REFINE))
 
 
 def test_several_nodes_are_filled_alike() -> None:
-    ranks = refine(nodes=2, ngpu=4, wanted=18)
+    ranks = refine(nodes=2, ngpu=4, nproc=18)
     assert (ranks.nproc, ranks.nodes, ranks.ngpu, ranks.ranks_per_gpu) == (17, 2, 4, 2)
     assert (
         ranks.reasons[-1] == "2 nodes x 4 GPUs x 2 followers + 1 leader = 17 ranks, of at most 18."
@@ -345,16 +360,16 @@ def test_every_fit_stays_within_the_node(
     memory: int | None, cap: int | None, box: int, split_halves: bool,
 ) -> None:  # fmt: skip
     model = replace(REFINE, box=box)
+    most, rules = (
+        WantedRanks(wanted, threads, ngpu, nodes, cap),
+        RankRules(split_halves=split_halves),
+    )
     try:
-        ranks = fit(
-            wanted=wanted, nodes=nodes, ngpu=ngpu, gpu_bytes=gpu_bytes, threads=threads,
-            refinement=model, split_halves=split_halves, ranks_per_gpu=cap, cores=cores,
-            node=Node(memory, model),
-        )  # fmt: skip
+        ranks = fit(most, rules, Card(gpu_bytes, model), Node(memory, model, cores=cores))
     except DoesNotFit as error:
-        offered = layouts(wanted=wanted, nodes=nodes, gpus=ngpu, split_halves=split_halves)
+        offered = layouts(most._replace(ranks_per_gpu=None), rules)
         fewest = min(layout.on_fullest_node for layout in offered)
-        least = gpu_memory.least_bytes_per_rank(model) * least_per_gpu(nodes, ngpu, split_halves)
+        least = gpu_memory.least_bytes_per_rank(model) * least_per_gpu(most, rules)
         assert (ngpu and least > gpu_memory.usable_bytes(gpu_bytes)) or (
             memory is not None and not Node(memory, model).holds(fewest)
         ), error
@@ -393,9 +408,10 @@ def test_every_fit_obeys_relions_rules(
     limited = known and gpu_bytes is not None and ngpu > 0
     try:
         ranks = fit(
-            wanted=wanted, ngpu=ngpu, gpu_bytes=gpu_bytes, threads=threads, refinement=model,
-            memory_model=memory_model, mpi=mpi, idle_leader=idle_leader, split_halves=split_halves,
-        )  # fmt: skip
+            WantedRanks(wanted, threads, ngpu),
+            RankRules(mpi, idle_leader, split_halves),
+            Card(gpu_bytes, model, memory_model),
+        )
     except ConfigError:
         assert split_halves and (wanted < 3 or not mpi)
         return

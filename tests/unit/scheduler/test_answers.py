@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
-from dispatcher.scheduler.answers import QueuedJob, read_answer, read_queue, why_ended
+from dispatcher.scheduler.answers import Queue, QueuedJob, read_answer, read_end, read_jobs
 from dispatcher.scheduler.calls import ask_queue
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"
@@ -22,6 +23,10 @@ DATA = Path(__file__).parents[2] / "data" / "slurm"
 def slurm() -> Scheduler:
     """The scheduler `slurm` as shipped."""
     return load_site().schedulers["slurm"]
+
+
+def read_queue(scheduler: Scheduler, printed: str) -> Queue:
+    return Queue(scheduler, tuple(read_jobs(scheduler, printed)))
 
 
 def test_the_queue_has_the_jobs_with_a_token(slurm: Scheduler) -> None:
@@ -66,7 +71,11 @@ def test_a_users_variables_hide_no_job(tmp_path: Path, monkeypatch: pytest.Monke
     command = ["sh", "-c", 'echo "7 RUNNING ${SQUEUE_PARTITION-0123456789ab}"']
     pattern = r"(?P<id>\d+) (?P<state>\w+) (?P<token>\w+)"
     scheduler = Scheduler(
-        submit_command=["true"], queue_command=command, queue_pattern=pattern, ended=["OVER"]
+        submit_command=["true"],
+        queue_command=command,
+        queue_pattern=pattern,
+        ended=["OVER"],
+        overriding=["SQUEUE_"],
     )
 
     queue = ask_queue(scheduler, tmp_path)
@@ -78,27 +87,28 @@ def test_a_users_variables_hide_no_job(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_running_process_is_found_by_its_token_and_no_other(tmp_path: Path) -> None:
     """`local` asks this machine's own ps."""
     local = load_site().schedulers["local"]
+    token, other = secrets.token_hex(6), secrets.token_hex(6)  # other tests may run beside this one
     (tmp_path / "Refine3D/job001").mkdir(parents=True)
     script = tmp_path / "Refine3D/job001/run_submit.script.run"
     script.write_text("(sleep 30) & wait\n")
     job = subprocess.Popen(
-        ["bash", "Refine3D/job001/run_submit.script.run", "0123456789ab"],
+        ["bash", "Refine3D/job001/run_submit.script.run", token],
         cwd=tmp_path,
         start_new_session=True,
     )
     try:
         queue = ask_queue(local, tmp_path)
         assert queue
-        found = queue.job("0123456789ab")
+        found = queue.job(token)
         assert found
         assert (found.job_id, queue.has_ended(found)) == (str(job.pid), False)
-        assert queue.job("0123456789ac") is None
+        assert queue.job(other) is None
     finally:
         subprocess.run(["pkill", "-KILL", "-s", str(job.pid)])
         job.wait()
     queue = ask_queue(local, tmp_path)
     assert queue
-    assert queue.job("0123456789ab") is None
+    assert queue.job(token) is None
 
 
 @pytest.mark.parametrize(
@@ -123,15 +133,20 @@ def test_a_queue_that_does_not_answer_is_no_empty_queue(command: list[str], tmp_
     ],
 )  # fmt: skip
 def test_why_a_job_ended(name: str, says: str, facts: str, slurm: Scheduler) -> None:
-    sentence = why_ended(slurm, (DATA / f"{name}.txt").read_text())
+    sentence = read_end(slurm, (DATA / f"{name}.txt").read_text())
 
+    assert sentence
     assert says in sentence
     assert facts in sentence
     assert sentence.endswith(")")
 
 
 def test_why_a_job_ended_that_nobody_knows(slurm: Scheduler) -> None:
-    assert why_ended(slurm, "").startswith("it was killed, or its node was lost: ")
+    assert (read_end(slurm, "") or "").startswith("it was killed, or its node was lost: ")
+
+
+def test_a_job_that_the_scheduler_calls_running_has_not_ended(slurm: Scheduler) -> None:
+    assert read_end(slurm, "JobId=17 JobState=RUNNING Reason=None ExitCode=0:0") is None
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_base_that_is_no_sif_is_told_as_such(
 
     assert main(["images", "build", "relion", "5.0.1", option, str(base)]) == 1
 
-    assert f"{base} is no SIF file" in capsys.readouterr().err
+    assert f"{base} is not a SIF file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a:b", "a,b"])

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spython.main.parse.parsers import get_parser
 
 from dispatcher.config.job_types import load_job_types
 from dispatcher.config.places import shipped_folder
+from dispatcher.images.building.stages import read_stages
 from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
 
@@ -96,20 +96,19 @@ def test_spython_reads_every_recipe(recipe: dict[str, Any], tmp_path: Path) -> N
     text = TEXTS[recipe["definition"]]
     expected = stages(text)
     arguments = {key: value for stage in expected for key, value in stage.arguments.items()}
-    definition = tmp_path / "recipe.def"
-    definition.write_text(filled(text, arguments | recipe["arguments"]))
+    text = filled(text, arguments | recipe["arguments"])
 
-    parsed = list(get_parser("singularity")(str(definition)).parse().values())
+    parsed = read_stages(CONTAINERS / recipe["definition"], text, tmp_path)
 
     assert len(parsed) == len(expected)
     for stage, read in zip(expected, parsed, strict=True):
         origin = re.findall(r"^From: (.*)$", stage.header, re.MULTILINE)[0]
-        assert read.fromHeader == filled(origin, arguments | recipe["arguments"])
-        assert bool(read.install) == bool(stage.text("post"))
+        assert read.origin == filled(origin, arguments | recipe["arguments"])
+        assert bool(read.post) == bool(stage.text("post"))
+        assert read.test == bool(stage.all("test"))
         for section in stage.all("files"):
-            copied = read.layer_files[section.stage] if section.stage else read.files
             assert [line.split() for line in section.lines if line] == [
-                line.split() for line in dict.fromkeys(copied)
+                line.split() for line in dict.fromkeys(read.files[section.stage])
             ]
 
 

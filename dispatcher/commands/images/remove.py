@@ -1,0 +1,49 @@
+"""``relion-dispatch images remove``: out of the catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .arguments import ImageName, ImageVersion
+
+__all__ = ["remove"]
+
+
+def remove(
+    name: ImageName,
+    version: ImageVersion,
+    variant: Annotated[
+        str | None, typer.Option(metavar="VARIANT", help="Only this variant of it.")
+    ] = None,
+    even_if_pinned: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Also if projects are pinned to it: say it again."),
+    ] = None,
+    delete_file: Annotated[
+        bool, typer.Option("--delete-file", help="Delete the image file as well.")
+    ] = False,
+) -> int:
+    """Take a version out of the catalogue.
+
+    Refused while known projects are pinned to it.
+    """
+    from ...config.site import load_site
+    from ...images.known_projects import projects_folder
+    from ...images.remove import delete
+    from ...images.remove import remove as remove_image
+
+    site = load_site()
+    if even_if_pinned not in (None, version):
+        raise typer.BadParameter(f"repeat the version, {version}", param_hint="--even-if-pinned")
+    if not projects_folder(site).is_dir():
+        folder = projects_folder(site)
+        print(f"note: there is no folder {folder}, so it is not known which projects are pinned.")
+    files = remove_image(site, name, version, variant, even_if_pinned is not None)
+    print(f"{name} {version}{f' ({variant})' if variant else ''} is out of the catalogue.")
+    for file in files:
+        if delete_file:
+            delete(file)
+        print(f"The file {file} is {'deleted' if delete_file else 'kept'}.")
+    return 0

@@ -1,0 +1,56 @@
+"""``relion-dispatch images verify``: whole files, read and compared."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ...config.catalogue import Listed
+
+__all__ = ["verify"]
+
+_CLEARED = "\r\x1b[K"  # the cursor at the beginning of an empty line
+
+
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An image; needed without --all.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="One of its versions.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
+) -> int:
+    """Hash image files, and verify recorded signatures.
+
+    The exit status is 1 if something is wrong.
+    """
+    from ...config.catalogue import load_catalogue
+    from ...config.places import config_path
+    from ...config.site import load_site
+    from ...images.verify import verify as verify_images
+
+    if every == (name is not None):
+        raise typer.BadParameter("name an image, or say --all", param_hint="NAME")
+    catalogue = load_catalogue(config_path("images.json"))
+    images = list(catalogue.builds() if name is None else catalogue.find(name, version))
+    if not images:
+        print(f"There is no image in {catalogue.path} yet.")
+    wrong = 0
+    progress = _progress if sys.stderr.isatty() else None
+    for found in verify_images(images, load_site(), progress):
+        if progress:
+            print(_CLEARED, end="", file=sys.stderr, flush=True)
+        print(found, flush=True)
+        wrong += found.problem is not None
+    return 1 if wrong else 0
+
+
+def _progress(image: Listed, done: int) -> None:
+    """One line on the terminal, written over and over."""
+    size = image.path.stat().st_size
+    if done % (64 << 20) == 0 or done == size:
+        print(f"{_CLEARED}{image}: {done / size:.0%}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,96 @@
+"""What differs between makers of GPUs: one table, an entry for each.
+
+docs/gpu.md says where each value is from. RELION's own option is the same for all: ``--gpu``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+__all__ = ["USUAL_VENDOR", "VENDORS", "GpuChoice", "GpuName", "GpuVendor", "let_through_by"]
+
+
+class GpuVendor(NamedTuple):
+    """A maker of GPUs, and how its cards are used.
+
+    Attributes:
+        name: in images.json, in labels of images and in job scripts.
+        title: in sentences.
+        options: of ``apptainer exec``; each lets the cards into a container.
+        variables: name the cards that a job may use, or tell the driver how to; they are passed
+            into the container. The first is the one that schedulers set.
+        build: the word by which ``relion_refine --version`` tells that RELION was built for them.
+        variant: of an image with such a RELION, unless its admin chooses another name.
+        device: is there on a machine with such cards.
+        cards: the folder in which the driver has an entry for each card; None if no folder tells.
+        memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
+        mps: whether ranks that share a card can do so through a multi-process service.
+    """
+
+    name: str
+    title: str
+    options: tuple[str, ...]
+    variables: tuple[str, ...]
+    build: str
+    variant: str
+    device: Path
+    cards: Path | None = None
+    memory_tool: str | None = None
+    mps: bool = False
+
+
+_TABLE = (
+    GpuVendor(
+        name="nvidia",
+        title="NVIDIA",
+        options=("--nv", "--nvccli"),
+        variables=("CUDA_VISIBLE_DEVICES",),
+        build="CUDA",
+        variant="cuda",
+        device=Path("/dev/nvidiactl"),
+        cards=Path("/proc/driver/nvidia/gpus"),
+        memory_tool="nvidia-smi",
+        mps=True,
+    ),
+    GpuVendor(
+        name="amd",
+        title="AMD",
+        options=("--rocm",),
+        variables=("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
+        build="HIP",
+        variant="rocm",
+        device=Path("/dev/kfd"),
+    ),
+    GpuVendor(
+        name="intel",
+        title="Intel",
+        options=("--bind=/dev/dri",),
+        variables=("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR", "ZEX_NUMBER_OF_CCS"),
+        build="SYCL",
+        variant="sycl",
+        device=Path("/dev/dri"),
+    ),
+)
+
+VENDORS = {vendor.name: vendor for vendor in _TABLE}
+USUAL_VENDOR = _TABLE[0]  # where nothing tells
+
+if TYPE_CHECKING:
+    GpuName = str
+    GpuChoice = str
+else:
+    GpuName = Literal[tuple(VENDORS)]
+    GpuChoice = Literal[(*VENDORS, "none")]
+
+
+def let_through_by(option: str) -> GpuVendor:
+    """Whose cards an option of ``apptainer exec`` lets through; the usual vendor's for any other.
+
+    >>> let_through_by("--rocm").title
+    'AMD'
+    """
+    for vendor in VENDORS.values():
+        if any(own in option for own in vendor.options):
+            return vendor
+    return USUAL_VENDOR

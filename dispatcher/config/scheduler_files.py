@@ -1,0 +1,114 @@
+"""What the files say of each scheduler: the shipped ones, the site's own, and site.json.
+
+``config/schedulers/NAME.json`` is read first; ``schedulers/NAME.json`` of the site's folder, and
+then ``schedulers.NAME`` of site.json, are laid upon it key by key. A scheduler that inherits says
+only in what it differs from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .inheritance import lineage_of
+from .json_files import merge, read_json
+from .places import scheduler_folders
+from .where import Where
+
+__all__ = ["SchedulerFiles", "read_scheduler_files"]
+
+# A scheduler that uses another's templates, as sites wrote it before there was "inherits", is of
+# the same kind: these hold for it as well.
+_OF_A_KIND = ("launch", "launch_options", "overriding", "refused_options")
+
+
+class _Layer(NamedTuple):
+    """What one file says of a scheduler; `content` is an object unless the file is wrong."""
+
+    where: Where
+    content: Any
+
+
+class SchedulerFiles(NamedTuple):
+    """The layers of each scheduler, the one that goes before all others last."""
+
+    layers: Mapping[str, Sequence[_Layer]]
+
+    def merged(self) -> dict[str, Any]:
+        """The schedulers' keys by name; those that inherit come after all others.
+
+        Raises:
+            ConfigError: a scheduler inherits from none that there is, or in a circle.
+        """
+        own = {name: _laid_upon(layers) for name, layers in self.layers.items()}
+        parents = {name: _parent(content) for name, content in own.items()}
+        found: dict[str, Any] = {}
+        lineages = [
+            lineage_of(name, parents, "scheduler", lambda each: self.place(each, ["inherits"]))
+            for name in own
+        ]
+        for lineage in sorted(lineages, key=len):
+            name = lineage[-1]
+            if not isinstance(own[name], dict):
+                found[name] = own[name]
+                continue
+            base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
+            found[name] = merge(base, own[name])
+        return {name: _completed(content, found) for name, content in found.items()}
+
+    def place(self, name: str, key: Sequence[str] = ()) -> Where:
+        """Where the last word on a key of a scheduler stands: its own files, or its parents'."""
+        layer = max(self._layers_for(name), key=lambda layer: _steps(layer.content, key))
+        return reduce(Where.at, key, layer.where)
+
+    def _layers_for(self, name: str) -> Iterator[_Layer]:
+        """The scheduler's layers and those of its parents, the one that goes before all first."""
+        lineage: list[str] = []
+        parent: str | None = name
+        while parent and parent in self.layers and parent not in lineage:
+            lineage.append(parent)
+            yield from reversed(self.layers[parent])
+            parent = _parent(_laid_upon(self.layers[parent]))
+
+
+def read_scheduler_files(in_site_json: Mapping[str, Any], site_json: Path) -> SchedulerFiles:
+    """Read them, and lay upon them what site.json has under "schedulers".
+
+    Raises:
+        ConfigError: a file cannot be read, or is no JSON object.
+    """
+    layers: dict[str, list[_Layer]] = {}
+    for folder in scheduler_folders():
+        for path in sorted(folder.glob("*.json")):
+            layers.setdefault(path.stem, []).append(_Layer(Where(path), read_json(path)))
+    for name, content in in_site_json.items():
+        where = Where(site_json).at("schedulers").at(name)
+        layers.setdefault(name, []).append(_Layer(where, content))
+    return SchedulerFiles(layers)
+
+
+def _laid_upon(layers: Sequence[_Layer]) -> Any:
+    contents = [layer.content for layer in layers]
+    wrong = [content for content in contents if not isinstance(content, dict)]
+    return wrong[-1] if wrong else reduce(merge, contents)
+
+
+def _parent(content: Any) -> str | None:
+    parent = content.get("inherits") if isinstance(content, dict) else None
+    return parent if isinstance(parent, str) else None
+
+
+def _completed(content: Any, schedulers: Mapping[str, Any]) -> Any:
+    kind = schedulers.get(str(content.get("directives"))) if isinstance(content, dict) else None
+    if not isinstance(kind, dict):
+        return content
+    return {**{key: kind[key] for key in _OF_A_KIND if key in kind}, **content}
+
+
+def _steps(content: Any, key: Sequence[str]) -> int:
+    """How many steps towards the key are there."""
+    if not key or not isinstance(content, dict) or key[0] not in content:
+        return 0
+    return 1 + _steps(content[key[0]], key[1:])

@@ -1,0 +1,84 @@
+"""The stages of an Apptainer definition, as spython reads them.
+
+spython takes no Bootstrap but docker, and takes comments and %arguments that mention that word for
+the keyword: it is given a copy without them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import ImageError
+
+__all__ = ["Stage", "read_stages"]
+
+_BOOTSTRAP = re.compile(r"^Bootstrap:[ \t]*(\S.*)$", re.MULTILINE | re.IGNORECASE)
+# Up to the next section or stage.
+_ARGUMENTS = re.compile(r"^%arguments\b.*\n(?:(?!%\w|bootstrap:).*(?:\n|\Z))*", re.M | re.I)
+
+
+class Stage(NamedTuple):
+    """One image of a definition.
+
+    Attributes:
+        origin: what it starts from, the word after ``From:``; None if there is none.
+        post: the lines of %post.
+        test: whether there is a %test.
+        labels: the lines of %labels.
+        files: the lines of %files by the stage that they come from, "" for the machine itself.
+    """
+
+    origin: str | None
+    post: tuple[str, ...]
+    test: bool
+    labels: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+
+
+def read_stages(path: Path, text: str, scratch: Path) -> list[Stage]:
+    """The stages of the definition at `path`, whose `text` has its arguments filled in.
+
+    `scratch` is a folder for the copy that spython reads.
+
+    Raises:
+        ImageError: it is no definition, or spython cannot read it.
+    """
+    from spython.main.parse.parsers import get_parser  # type: ignore[import-untyped]
+
+    if not _BOOTSTRAP.search(text):
+        raise ImageError(f"{path} is no Apptainer definition: it has no line `Bootstrap: …`.")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    plain = _ARGUMENTS.sub("", "\n".join(lines))
+    copy = scratch / "definition-for-parser"
+    copy.write_text(_BOOTSTRAP.sub("Bootstrap: docker", plain) + "\n")
+    said = StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            found = get_parser("singularity")(str(copy)).recipe.values()
+    except (Exception, SystemExit) as error:  # it raises whatever it stumbles over
+        print(said.getvalue(), file=sys.stderr, end="")
+        raise ImageError(
+            f"The definition {path} cannot be read ({str(error) or type(error).__name__}): mend it."
+        ) from None
+    finally:
+        copy.unlink(missing_ok=True)
+    return [
+        Stage(
+            origin=each.fromHeader,
+            post=tuple(each.install),
+            test=bool(each.test),
+            labels=tuple(each.labels),
+            files={
+                stage: tuple(lines)
+                for stage, lines in {"": each.files, **each.layer_files}.items()
+                if lines
+            },
+        )
+        for each in found
+    ]

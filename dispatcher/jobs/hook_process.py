@@ -1,0 +1,80 @@
+"""Tell whether a hook is submitting a job at this moment, by its note or by the job's record."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..relion.submission import SUBMISSION
+
+__all__ = ["HOOK", "HookProcess", "at_work", "hook_at_work", "is_being_submitted"]
+
+HOOK = ".dispatch_hook"  # the note of the process that works on a job which has no record yet
+_LONGEST_SUBMISSION = 600  # seconds, for a process of another machine, which cannot be seen
+
+
+class HookProcess(NamedTuple):
+    """The process of a hook: its machine and process id, None for what is not known."""
+
+    host: str | None
+    pid: int | None
+
+    @classmethod
+    def own(cls) -> HookProcess:
+        """This process."""
+        return cls(os.uname().nodename, os.getpid())
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Leave a note beside the job, while the block runs, that this process works on it."""
+    note = folder / HOOK
+    own = HookProcess.own()
+    with suppress(OSError):
+        note.write_text(json.dumps(own._asdict()))
+    try:
+        yield
+    finally:
+        # On a full disk the note is empty, or it is not there: then no process is found in it.
+        if hook_at_work(folder) in (None, own):
+            with suppress(OSError):
+                note.unlink()
+
+
+def hook_at_work(folder: Path) -> HookProcess | None:
+    """The process that a note beside the current run names; None without such a note."""
+    try:
+        note = folder / HOOK
+        if note.stat().st_mtime < (folder / SUBMISSION).stat().st_mtime:
+            return None
+        found = json.loads(note.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return HookProcess(found.get("host"), found.get("pid")) if isinstance(found, dict) else None
+
+
+def is_being_submitted(hook: HookProcess, folder: Path) -> bool:
+    """Whether the hook that wrote the record, or the note, still works on the job.
+
+    A hook of another machine is believed to work until the submission script has a certain age.
+    """
+    if hook.host != os.uname().nodename:
+        return _age(folder) < _LONGEST_SUBMISSION
+    try:
+        command = Path(f"/proc/{hook.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return f"{folder.parent.name}/{folder.name}/{SUBMISSION}".encode() in command
+
+
+def _age(folder: Path) -> float:
+    """Seconds since RELION wrote the submission script."""
+    try:
+        return time.time() - (folder / SUBMISSION).stat().st_mtime
+    except OSError:
+        return 0

@@ -1,0 +1,59 @@
+"""Read how a run went, from the file that the job script writes: ``JOB/dispatch.run.TOKEN``.
+
+The file has a line ``KEY VALUE`` for each value that the script knows, and a line ``gpu NODE UUID
+SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES`` for each GPU, with ``-`` for what is not
+known. The value of a key reaches to the end of its line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["read_run", "run_file"]
+
+_TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
+_GPU = ("node", "gpu")
+_GPU_NUMBERS = (
+    "samples",
+    "peak_memory_bytes",
+    "mean_utilisation_percent",
+    "ranks",
+    "predicted_bytes",
+)
+_ONLY_IF_PREDICTED = ("ranks", "predicted_bytes")
+
+
+def run_file(folder: Path, token: str) -> Path:
+    """The file of one run in its job's folder."""
+    return folder / f"dispatch.run.{token}"
+
+
+def read_run(folder: Path, token: str) -> dict[str, Any] | None:
+    """The record's ``run`` (docs/endings.md has its keys); None until the run has ended."""
+    try:
+        text = run_file(folder, token).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    lines = [line.partition(" ")[::2] for line in text.splitlines()]
+    values = dict(reversed(lines))  # the first line of a key holds
+    if values.get("token") != token or "ending" not in values:
+        return None
+    gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
+    run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
+    return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
+
+
+def _gpu(words: list[str]) -> dict[str, Any] | None:
+    """One GPU's entry; None for a line that was cut short, as by a full disk."""
+    if len(words) != len(_GPU) + len(_GPU_NUMBERS):
+        return None
+    entry: dict[str, Any] = dict(zip(_GPU, words, strict=False))
+    for key, word in zip(_GPU_NUMBERS, words[len(_GPU) :], strict=True):
+        if word != "-" or key not in _ONLY_IF_PREDICTED:
+            entry[key] = _number(word)
+    return entry
+
+
+def _number(word: str | None) -> int | None:
+    return int(word) if word and word.removeprefix("-").isdecimal() else None

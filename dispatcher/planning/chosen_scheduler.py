@@ -1,0 +1,47 @@
+"""Which scheduler a job goes to, and with which command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..config.scheduler import Scheduler
+from ..config.site import Site
+from ..errors import ConfigError
+from ..host.shell_words import split
+
+__all__ = ["ChosenScheduler", "chosen_scheduler"]
+
+
+class ChosenScheduler(NamedTuple):
+    """A scheduler of the site by its name, and the command that submits the job."""
+
+    name: str
+    scheduler: Scheduler
+    submit_command: tuple[str, ...]
+
+
+def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenScheduler:
+    """The scheduler and the submit command of the job's `parameters`, else those of the site.
+
+    A submit command alone (the FMI format) names the scheduler that uses the same program.
+
+    Raises:
+        ConfigError: the site has no scheduler of that name.
+    """
+    own = parameters.get("submit_command")
+    command = tuple(str(word) for word in split(str(own))) if own else ()
+    name = parameters.get("scheduler")
+    if name is None and command:
+        program = Path(command[0]).name
+        users = [n for n, s in site.schedulers.items() if Path(s.submit_command[0]).name == program]
+        name = users[0] if users else None
+    name = str(name or site.scheduler)
+    if name not in site.schedulers:
+        raise ConfigError(
+            f'There is no scheduler "{name}" at this site ({", ".join(site.schedulers)}): have '
+            'your admin correct "scheduler" of the job type.'
+        )
+    scheduler = site.schedulers[name]
+    return ChosenScheduler(name, scheduler, command or tuple(scheduler.submit_command))

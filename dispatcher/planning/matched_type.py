@@ -1,0 +1,70 @@
+"""Which job type a submission is of, and what the type's lineage says about the job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..config.configuration import Configuration
+from ..config.job_types import JobType, lineage, match, merged_parameters
+from ..config.places import config_path
+from ..config.site import Site
+from ..errors import InputError
+from ..relion.submission import Submission
+
+__all__ = ["MatchedType", "matching_name", "with_lineage"]
+
+
+class MatchedType(NamedTuple):
+    """A job type with its lineage, from the base to the leaf.
+
+    Attributes:
+        name: of the leaf.
+        lineage: the names of the lineage.
+        levels: their entries in dispatch_config.json.
+        parameters: all their job_parameters, those of site.json among them.
+    """
+
+    name: str
+    lineage: tuple[str, ...]
+    levels: tuple[JobType, ...]
+    parameters: Mapping[str, Any]
+
+    def nearest(self, key: str) -> Any:
+        """The value of `key` in the entry nearest to the leaf that has one, else None."""
+        found = (getattr(level, key) for level in reversed(self.levels))
+        return next((value for value in found if value is not None), None)
+
+
+def matching_name(submission: Submission, label: str | None, configuration: Configuration) -> str:
+    """The first job type of dispatch_config.json that matches the submission.
+
+    Raises:
+        InputError: none does.
+    """
+    found = match(configuration.job_types.types, submission.main, label)
+    if found is None:
+        raise InputError(
+            f"No job type in {config_path('dispatch_config.json')} matches "
+            f"{submission.main.base_program}{f' (a {label} job)' if label else ''}: ask your admin "
+            "to add one for it."
+        )
+    return found
+
+
+def with_lineage(name: str, configuration: Configuration) -> MatchedType:
+    """The job type of that name."""
+    types = configuration.job_types.types
+    names = lineage(types, name)
+    levels = tuple(types[each] for each in names)
+    return MatchedType(name, names, levels, _job_parameters(configuration.site, names, levels))
+
+
+def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for name, level in zip(names, levels, strict=True):
+        for own in (merged_parameters([level]), site.job_parameters.get(name, {})):
+            if "partition" in own or "partitions" in own:  # either takes the place of both
+                merged = {**merged, "partition": None, "partitions": None}
+            merged |= own
+    return merged

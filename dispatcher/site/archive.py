@@ -1,0 +1,168 @@
+"""The archive that a site is exported to: a tar of its files, with the list of their digests.
+
+All lies in one folder, ``relion-dispatch-site/``:
+
+    site/…, shipped/…    the site's own files, and those that came with the dispatcher
+    definitions/….def    what an image was built from, named by the image's sha256
+    MANIFEST             for ``sha256sum --check``: the digests of these files; in comments, the
+                         versions there, and the digests of the images, which are not in the archive
+
+``tarfile`` unpacks nothing here, for not every Python 3.11 has its filter ``data``: the archive is
+read into memory, and only names that a site's own files may have come out of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from ..errors import ConfigError, InputError
+
+__all__ = ["LARGEST", "OWN_FILES", "OWN_FOLDERS", "SiteArchive", "StoredFile", "pack", "read"]
+
+# What a site's own folder may have; all else stays out of an archive, and is not written from one.
+OWN_FILES = ("site.json", "dispatch_config.json", "images.json", "endings.json")
+OWN_FOLDERS = ("schedulers", "job_template", "containers")
+LARGEST = 256 << 20  # bytes of all files together: they are held in memory
+
+_TOP, _MANIFEST = "relion-dispatch-site/", "MANIFEST"
+_FORMAT = "# relion-dispatch site, format 2"
+_FORMAT_OF_0_1_0 = b'"format": "relion-dispatch site, format 1"'  # one JSON file
+_NAME = re.compile(  # no file is hidden, so there is no ".." either
+    rf"MANIFEST|site/({'|'.join(map(re.escape, OWN_FILES))})"
+    rf"|(site/({'|'.join(OWN_FOLDERS)})|shipped|definitions)(/[^/.][^/]*)+"
+)
+
+
+class StoredFile(NamedTuple):
+    """A file's bytes, and whether it may be run."""
+
+    content: bytes
+    executable: bool = False
+
+
+class SiteArchive(NamedTuple):
+    """A site as exported.
+
+    `values` are versions and the digests of images by what they are of, empty if not known;
+    `files` stand by their paths in the archive ("site/images.json").
+    """
+
+    values: Mapping[str, str]
+    files: Mapping[str, StoredFile]
+
+
+def pack(site: SiteArchive) -> bytes:
+    """The archive.
+
+    Raises:
+        InputError: a file's name cannot stand in a list of digests, or there is too much.
+    """
+    if odd := [name for name in site.files if not _is_plain(name)]:
+        raise InputError(
+            f"The file {odd[0]!r} cannot be exported, for its name has a backslash or a character "
+            "that cannot be printed: rename the file."
+        )
+    if sum(len(file.content) for file in site.files.values()) > LARGEST:
+        largest = max(site.files, key=lambda name: len(site.files[name].content))
+        raise InputError(
+            f"The site cannot be exported, for its files have more than {LARGEST >> 20} MiB "
+            f"together: move the largest, {largest}, out of the site's folder."
+        )
+    lines = [f"{_FORMAT}. To compare the files: sha256sum --check {_MANIFEST}"]
+    lines += [f"# {what}: {value}" for what, value in site.values.items()]
+    lines += [f"{digest}  {name}" for name, digest in _digests(site.files).items()]
+    manifest = StoredFile("".join(f"{line}\n" for line in lines).encode())
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, file in {_MANIFEST: manifest, **site.files}.items():
+            member = tarfile.TarInfo(_TOP + name)
+            member.size, member.mtime = len(file.content), int(time.time())
+            member.mode = 0o755 if file.executable else 0o644
+            tar.addfile(member, io.BytesIO(file.content))
+    return packed.getvalue()
+
+
+def read(path: Path) -> SiteArchive:
+    """Read an exported site.
+
+    Raises:
+        ConfigError: the file cannot be read, is no export, has something in it that no export
+            has, or was changed since: each file must have the digest that is listed.
+    """
+    try:
+        is_other = path.exists() and not path.is_file()  # a pipe would never answer
+        files = {} if is_other else _members(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): name a file that you may read."
+        ) from error
+    except (tarfile.TarError, ValueError):
+        files = {}
+    manifest = files.pop(_MANIFEST, StoredFile(b"")).content.decode(errors="replace")
+    if not manifest.startswith(_FORMAT):
+        raise _no_export(path)
+    listed = {name: digest for digest, name in re.findall("(?m)^([0-9a-f]{64})  (.*)$", manifest)}
+    if changed := sorted(name for name, _ in listed.items() ^ _digests(files).items()):
+        raise ConfigError(
+            f"{path}: {changed[0]} is not as {_MANIFEST} lists it, so it was changed or damaged: "
+            "export the site again, and change its files once they are installed."
+        )
+    return SiteArchive(dict(re.findall(r"(?m)^# (.*): (\S*)$", manifest)), files)
+
+
+def _members(path: Path) -> dict[str, StoredFile]:
+    files: dict[str, StoredFile] = {}
+    free = LARGEST
+    with tarfile.open(path, "r:") as tar:
+        for member in tar:
+            name = str(PurePosixPath(member.name)).removeprefix(_TOP)
+            if member.isdir():
+                continue
+            if not (member.isreg() and _may_be(name, files) and 0 <= member.size <= free):
+                raise ConfigError(
+                    f"{path} has {member.name!r} in it, which is too large or nothing that an "
+                    "export of a site has: export the site again."
+                )
+            free -= member.size
+            stream = tar.extractfile(member)
+            content = stream.read() if stream else b""
+            files[name] = StoredFile(content, bool(member.mode & 0o100))
+    return files
+
+
+def _may_be(name: str, files: Mapping[str, StoredFile]) -> bool:
+    """Whether an archive with these files may also have one of this name."""
+    is_taken = files.keys() & {name, *map(str, PurePosixPath(name).parents)}
+    return bool(_NAME.fullmatch(name) and _is_plain(name) and not is_taken)
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and "\\" not in name
+
+
+def _digests(files: Mapping[str, StoredFile]) -> dict[str, str]:
+    return {name: hashlib.sha256(file.content).hexdigest() for name, file in files.items()}
+
+
+def _no_export(path: Path) -> ConfigError:
+    start = b""
+    if path.is_file():
+        with open(path, "rb") as stream:
+            start = stream.read(100)
+    if _FORMAT_OF_0_1_0 in start:
+        return ConfigError(
+            f"{path} is an export of version 0.1.0, which this version does not read: export the "
+            "site again with this version; if that site is gone, install 0.1.0 with --from FILE, "
+            "and then this version in the same folder."
+        )
+    return ConfigError(
+        f"{path} is no export of a site that this version reads: name a file that `relion-dispatch "
+        "site export` wrote."
+    )

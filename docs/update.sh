@@ -1,0 +1,8 @@
+#!/bin/bash
+# Writes anew what is made from the source and committed: the error index and the picture of the rooms.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PYTHONDONTWRITEBYTECODE=1
+python=$(deploy/python_environment.sh test)
+"$python" -m docs.making.error_index
+"$python" -m docs.making.rooms_picture

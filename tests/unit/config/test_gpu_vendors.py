@@ -1,0 +1,146 @@
+"""Makers of GPUs: all that differs is in one table, so that another one costs one entry."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config.catalogue import load_catalogue
+from dispatcher.config.configuration import load_configuration
+from dispatcher.config.gpu_vendors import VENDORS, GpuVendor, let_through_by
+from dispatcher.config.site import load_site
+from dispatcher.errors import ConfigError, ImageError
+from dispatcher.images.inspect import read_answer
+from dispatcher.job_script.variables import NO_TOKEN, job_script, job_variables
+from dispatcher.planning.gpus_here import gpus_here
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
+
+DISPATCHER = Path(__file__).parents[3] / "dispatcher"
+TABLE = DISPATCHER / "config" / "gpu_vendors.py"
+
+Site = Callable[..., Path]
+CorpusJob = Callable[[str], Path]
+
+every_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
+
+
+@pytest.fixture
+def planned(site: Site, images: Path, corpus_job: CorpusJob) -> Callable[[GpuVendor], Plan]:
+    """Plan a refinement at a site with that vendor's GPUs."""
+
+    def plan(vendor: GpuVendor) -> Plan:
+        images.write_text(images.read_text().replace("nvidia", vendor.name))
+        site("site.json", {"apptainer": {"gpu_option": vendor.options[0]}})
+        return plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
+
+    return plan
+
+
+def literals(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+
+
+def test_no_other_module_names_a_vendor() -> None:
+    found = [path for path in DISPATCHER.rglob("*.py") if literals(path) & set(VENDORS)]
+
+    assert found == [TABLE]
+
+
+@every_vendor
+def test_every_option_of_a_vendor_tells_whose_cards_it_lets_through(vendor: GpuVendor) -> None:
+    for option in vendor.options:
+        assert let_through_by(option).name == vendor.name
+
+
+@every_vendor
+def test_a_job_uses_the_cards_of_the_site(
+    vendor: GpuVendor, planned: Callable[[GpuVendor], Plan]
+) -> None:
+    plan = planned(vendor)
+
+    assert plan.image
+    assert plan.image.build.gpu == vendor.name
+    main = next(command for command in plan.commands if command.is_main)
+    assert vendor.options[0] in [word.planned for word in main.prefix]
+    assert main.command.value("gpu") == "0:1:2:3"
+    assert set(vendor.variables) <= set(plan.environment)
+    assert plan.mps is vendor.mps
+    variables = job_variables(plan, NO_TOKEN)
+    assert (variables["gpu_kind"], variables["gpu_tool"]) == (vendor.name, vendor.memory_tool)
+
+
+@every_vendor
+def test_a_job_script_asks_no_other_vendors_tool(
+    vendor: GpuVendor, planned: Callable[[GpuVendor], Plan]
+) -> None:
+    text = job_script(planned(vendor), NO_TOKEN)
+
+    tools = {each.memory_tool for each in VENDORS.values() if each.memory_tool}
+    assert {tool for tool in tools if tool in text} == tools & {vendor.memory_tool}
+
+
+def test_variables_of_other_vendors_stay_outside(planned: Callable[[GpuVendor], Plan]) -> None:
+    plan = planned(VENDORS["intel"])
+
+    assert "ZE_AFFINITY_MASK" in plan.environment
+    assert "CUDA_VISIBLE_DEVICES" not in plan.environment
+
+
+def test_a_variable_that_the_site_lists_as_well_is_passed_once(site: Site) -> None:
+    site("site.json", {"apptainer": {"environment": ["CUDA_VISIBLE_DEVICES", "MINE"]}})
+
+    assert load_site().apptainer.let_through == ["CUDA_VISIBLE_DEVICES", "MINE"]
+
+
+@every_vendor
+def test_without_an_image_for_its_cards_a_job_is_refused(
+    vendor: GpuVendor, site: Site, images: Path, corpus_job: CorpusJob
+) -> None:
+    images.write_text(images.read_text().replace('"nvidia"', "null"))
+    site("site.json", {"apptainer": {"gpu_option": vendor.options[0]}})
+
+    with pytest.raises(ImageError, match=f"no variant for {vendor.title} GPUs"):
+        plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
+
+
+@every_vendor
+def test_an_image_is_known_by_what_its_relion_says(vendor: GpuVendor) -> None:
+    said = (
+        "relion_refine\nmpirun\n== relion\nRELION version: 5.0.1 \n"
+        f"Precision: BASE=double, {vendor.build}-ACC=single \n\n== mpi\nmpirun (Open MPI) 4.1.4\n"
+    )
+
+    assert read_answer(said, Path("x.sif"))[2] == vendor.name
+
+
+def test_an_image_without_acceleration_is_for_no_cards() -> None:
+    said = (
+        "relion_refine\nmpirun\n== relion\nRELION version: 5.0.1 \n"
+        "Precision: BASE=double, VECTOR-ACC=single \n\n== mpi\nmpirun (Open MPI) 4.1.4\n"
+    )
+
+    assert read_answer(said, Path("x.sif"))[2] is None
+
+
+def test_a_catalogue_may_name_these_vendors_alone(site: Site) -> None:
+    build = {"variant": "x", "path": "x.sif", "gpu": "invidia"}
+    path = site("images.json", {"relion": {"default": "5", "versions": {"5": [build]}}})
+
+    with pytest.raises(
+        ConfigError, match=r"versions\.5\.0\.gpu\": expected 'nvidia', 'amd'"
+    ) as said:
+        load_catalogue(path)
+    assert all(f"'{name}'" in str(said.value) for name in VENDORS)
+
+
+def test_cards_are_counted_only_where_a_folder_of_the_driver_tells(tmp_path: Path) -> None:
+    folder = tmp_path / "cards"
+    (folder / "card0").mkdir(parents=True)
+
+    assert gpus_here(VENDORS["amd"]) is None
+    assert gpus_here(VENDORS["amd"]._replace(cards=folder)) == 1

@@ -1,0 +1,47 @@
+"""What is said of a build that failed; the output is that of Apptainer 1.4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dispatcher.images.building.failure import failed_build, failed_test
+
+DEFINITION = Path("/site/containers/relion.def")
+POST = """INFO:    Starting build...
+INFO:    Running post scriptlet
++ word=thing
++ ls /no/such/thing
+ls: cannot access '/no/such/thing': No such file or directory
+\x1b[31mFATAL:  \x1b[0m While performing build: while running %post section: exit status 2
+"""
+
+
+def test_a_failed_section_is_told_with_its_command_and_what_that_said() -> None:
+    assert failed_build(POST, DEFINITION) == (
+        f'%post of {DEFINITION}, at the command "ls /no/such/thing": '
+        "ls: cannot access '/no/such/thing': No such file or directory; "
+        "While performing build: while running %post section: exit status 2"
+    )
+
+
+def test_a_section_that_ran_no_command_is_named_alone() -> None:
+    fatal = "FATAL:   while running %setup section: exit status 1"
+
+    assert failed_build(fatal, DEFINITION).startswith(f"%setup of {DEFINITION}: while running")
+
+
+def test_a_build_without_sections_is_told_with_its_last_word() -> None:
+    assert failed_build("", DEFINITION) == f"{DEFINITION}: no output"
+    assert failed_build("INFO: x\nFATAL: no such base\n", DEFINITION) == (
+        f"{DEFINITION}: no such base"
+    )
+
+
+def test_a_failed_test_is_told_with_its_line() -> None:
+    text = "Bootstrap: docker\n\n%post\n    true\n\n%test\n    true\n    relion_refin\n"
+    output = "INFO: Running\n/.singularity.d/test: line 4: relion_refin: not found\n"
+
+    assert failed_test(output, DEFINITION, text) == (
+        f"%test of {DEFINITION}, line 8: relion_refin: not found"
+    )
+    assert failed_test("", DEFINITION, text) == f"%test of {DEFINITION}: it printed nothing"

@@ -1,0 +1,80 @@
+"""Plans are those of 0.1.0, which ``tests/data/plans-0.1.0`` has, but for what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.planning.make_plan import plan_script
+
+from ..conftest import CORPUS
+
+KEPT = Path(__file__).parents[2] / "data" / "plans-0.1.0"
+INTENDED = json.loads((KEPT / "intended.json").read_text())
+JOBS = sorted(f"{path.parent.name}/{path.name}" for path in CORPUS.glob("*/*"))
+
+Plans = dict[str, dict[str, Any]]
+
+
+def kept(site: str) -> tuple[dict[str, Any], Plans]:
+    """A site's settings, and the plans of 0.1.0 by job."""
+    everything = json.loads((KEPT / "readme.json").read_text())["plans"]
+    content = json.loads((KEPT / f"{site}.json").read_text())
+    plans = {job: {**everything[job], **plan} for job, plan in content["plans"].items()}
+    return content["site"], {job: as_intended(plan) for job, plan in plans.items()}
+
+
+def as_intended(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan of 0.1.0 with the differences that were made on purpose since."""
+    for each in INTENDED:
+        if each["key"] in plan:
+            text = json.dumps(plan[each["key"]], ensure_ascii=False)
+            plan[each["key"]] = json.loads(re.sub(each["was"], each["is"], text))
+    return plan
+
+
+def planned(script: Path, configuration: Any, folder: Path) -> dict[str, Any]:
+    """The plan of today, without what depends on the version and on the test's own files."""
+    plan = plan_script(script, configuration).as_json()
+    del plan["dispatcher_version"]
+    for key in ("sha256", "sif_id", "size"):
+        (plan["image"] or {key: None}).pop(key)
+    return dict(json.loads(json.dumps(plan).replace(str(folder), "/data")))
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize("name", ["readme", "shipped", "two_nodes"])
+def test_every_submission_of_the_corpus_is_planned_as_by_0_1_0(
+    name: str,
+    site: Callable[..., Path],
+    corpus_job: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    settings, plans = kept(name)
+    site("site.json", settings)
+    configuration = load_configuration()
+
+    today = {job: planned(corpus_job(job), configuration, tmp_path) for job in JOBS}
+
+    different = {
+        f"{job}, {key}": (was, today[job].get(key))
+        for job, plan in plans.items()
+        for key, was in plan.items()
+        if today[job].get(key, "no such key") != was
+    }
+    assert not different, "\n".join(f"{at}:\n{was}\n{now}" for at, (was, now) in different.items())
+    assert plans.keys() == today.keys()
+
+
+def test_every_intended_difference_is_met_in_the_plans_of_0_1_0_and_says_why() -> None:
+    texts = [(KEPT / f"{name}.json").read_text() for name in ("readme", "shipped", "two_nodes")]
+
+    for each in INTENDED:
+        assert each["why"]
+        assert any(re.search(each["was"], text) for text in texts), each
