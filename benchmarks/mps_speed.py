@@ -57,6 +57,7 @@ def render(folder: Path, mps: bool) -> Path:
     """A job script for a refinement with two followers on a GPU; returns its path."""
     sys.path.insert(0, str(ROOT))
     from dispatcher.config.configuration import load_configuration
+    from dispatcher.job_script.library import LIBRARY, read_library
     from dispatcher.job_script.variables import job_script
     from dispatcher.planning.make_plan import plan_script
 
@@ -66,7 +67,10 @@ def render(folder: Path, mps: bool) -> Path:
     if not plan.mps:
         raise RuntimeError(f"the plan has no MPS: {plan.reasons}")
     script = folder / f"job_script_{'with' if mps else 'without'}"
-    script.write_text(job_script(plan._replace(mps=mps), secrets.token_hex(6)))
+    library = read_library(plan.directives)
+    (job / LIBRARY).write_text(library.text)
+    plan = plan._replace(mps=mps, watch_gpus=True)
+    script.write_text(job_script(plan, secrets.token_hex(6), library))
     return script
 
 
@@ -87,17 +91,17 @@ def timed(folder: Path, script: Path) -> tuple[float, float]:
     return (first - begun) * 1e3, (ended - last) * 1e3
 
 
-def summing_up(script: Path, hours: int = 1) -> float:
+def summing_up(hours: int = 1) -> float:
     """Percent of a core that summing up the samples of 8 GPUs takes, one per GPU every 5 s."""
     line = "GPU-{at:08d}-0000-0000-0000-000000000000, 20480, 93\n"
     samples = "".join(line.format(at=at) for at in range(8)) * (hours * 720)
-    function = f"source <(sed -n '/^sum_up_samples()/,/^}}/p' {script}); sum_up_samples"
+    function = f"source {ROOT}/job_template/library/keeper.sh; sum_up_samples"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["bash", "-c", function], input=samples, text=True, capture_output=True, check=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.stdout.count('"samples": 720') != 8:
+    if done.stdout.count(" 720 ") != 8:
         raise RuntimeError(done.stdout + done.stderr)
     used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return used / (hours * 3600) * 100
@@ -141,7 +145,7 @@ def measure(folder: Path, runs: int) -> None:
         most = max(row[at] for row in times[True]) - median(row[at] for row in times[False])
         verdict = "reached" if most < TARGET_MS else "MISSED"
         print(f"{what} of MPS, slowest: {most:.0f} ms, less than {TARGET_MS}: {verdict}")
-    cpu = summing_up(scripts[True])
+    cpu = summing_up()
     verdict = "reached" if cpu <= TARGET_PERCENT else "MISSED"
     print(f"samples of 8 GPUs: {cpu:.3f} % of a core beside nvidia-smi's own work: {verdict}")
 

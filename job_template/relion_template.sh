@@ -1,6 +1,6 @@
 #!/bin/bash
 # The submission template to name in RELION_QSUB_TEMPLATE. RELION fills it in; relion-dispatch
-# reads it and never runs it. Run by a plain sbatch or qsub, it says so in RELION's own window.
+# reads it and never runs it. If it is run as a job script, it says so in RELION's own window.
 echo "RELION_QSUB_COMMAND must name relion_dispatch.py: this file is its input, not a job script." >> XXXerrfileXXX
 touch XXXnameXXXRELION_JOB_EXIT_FAILURE
 exit 64

@@ -43,9 +43,9 @@ class Scheduler:
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for each command of the scheduler.
-        directives: the name of its templates, and of the module in
-            :mod:`dispatcher.scheduler.dialects` that reads its answers, if there is one; where
-            unset, the scheduler's own name, or its parent's.
+        directives: the name of the folder ``schedulers/NAME/`` with its templates, and of the
+            module in :mod:`dispatcher.scheduler.dialects` that reads its answers, if there is one;
+            if unset, the scheduler's own name, or its parent's.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, those that ended of late as well, one a line.

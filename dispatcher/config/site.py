@@ -100,6 +100,7 @@ class Site:
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
+        watch_gpus: note in each job's record how its GPUs were used.
         gpu_constants: what a card takes, where it is not as shipped; `gpu calibrate` measures it.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
@@ -114,6 +115,7 @@ class Site:
     partitions: dict[str, Partition] = field(default_factory=dict)
     job_parameters: dict[str, dict[str, Scalar | list[Scalar] | None]] = field(default_factory=dict)
     mps: bool = True
+    watch_gpus: bool = False
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
     projects: str = "projects"
 

@@ -60,7 +60,8 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
     yield "schedulers", {"path": str(folders[-1]), "sha256": _digest("".join(texts).encode())}
     templates: dict[str, Path] = {}
     for folder in reversed(template_folders()):
-        templates.update((str(p.relative_to(folder)), p) for p in folder.rglob("*.sh.j2"))
+        kinds = (folder.rglob(kind) for kind in ("*.sh.j2", "*.sh"))
+        templates.update((str(p.relative_to(folder)), p) for kind in kinds for p in kind)
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
     folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}

@@ -19,6 +19,7 @@ from ..errors import DispatchError
 from ..host.atomic_files import keep_previous, write_atomically
 from ..images.known_projects import remember
 from ..images.pins import settle
+from ..job_script.library import LIBRARY, Library, read_library
 from ..job_script.variables import job_script
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
@@ -52,7 +53,7 @@ def dispatch(script: Path) -> None:
         token = os.urandom(6).hex()
         try:
             configuration = load_configuration()
-            plan, text = _settled(script, configuration, token)
+            plan, text, library = _settled(script, configuration, token)
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
             record = record_text(_record(plan, configuration, token, argv))
@@ -67,6 +68,8 @@ def dispatch(script: Path) -> None:
                 keep_previous(file)
             _remove_earlier_end(folder, script)
             write_atomically(plan.project / plan.script, text)
+            if library.sha256 in text:  # not in a site's own template that is complete by itself
+                write_atomically(folder / LIBRARY, library.text)
             problem = _watcher_problem(plan, scheduler, token)
             write_atomically(folder / RECORD, record)
     submitted = hand_over(scheduler, argv, plan, token)
@@ -117,17 +120,16 @@ def _follow_up(
             say(f"relion-dispatch: warning: no watcher: {problem}")
 
 
-def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str]:
-    """The plan and its script, with the pin that holds for the project."""
+def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
+    """The plan, its script and the script's library, with the pin that holds for the project."""
     plan = plan_script(script, configuration)
-    text = job_script(plan, token)
     if plan.image and settle(plan.project, plan.image).version != plan.image.version:
         # Another first job of this project was quicker, and this one follows its pin.
         plan = plan_script(script, configuration)
-        text = job_script(plan, token)
         if plan.image:
             settle(plan.project, plan.image)
-    return plan, text
+    library = read_library(plan.directives)
+    return plan, job_script(plan, token, library), library
 
 
 def _record(

@@ -67,7 +67,7 @@ def _words(values: Iterable[Any]) -> Markup:
 
 
 def _lines(values: Sequence[Any]) -> Markup:
-    """An argument list for people to read: options stay with their values on lines of about 80
+    """An argument list for people to read: options stay with their values on lines of about 100
     characters, and a program begins a line of its own."""
     lines: list[str] = []
     line, previous = "", ""
@@ -75,7 +75,7 @@ def _lines(values: Sequence[Any]) -> Markup:
         word = str(_quoted(value))
         option = word.startswith(("-", "'-"))
         program = word.startswith(("mpirun", "relion_")) and not previous.startswith("-")
-        full = len(line) + len(word) > 80 and (option or "=" in previous)
+        full = len(line) + len(word) > 100 and (option or "=" in previous)
         if line and (program or full):
             lines.append(line)
             line = word

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup
 
 from .. import __version__
-from ..config.endings import load_endings
 from ..config.gpu_vendors import USUAL_VENDOR, VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from ..planning.launch import LaunchWord
+from ..planning.layouts import Layout
 from ..planning.plan import Plan
+from ..planning.rank_table import as_lines, rank_table
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
+from .library import Library, read_library
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "job_script", "job_variables"]
@@ -32,8 +37,10 @@ _OPTIONAL = {
 _ABORT_GRACE = 120  # seconds
 
 
-def job_script(plan: Plan, token: str) -> str:
+def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
     """Render the plan's template. `token` tells this submission from every other.
+
+    `library` is what will stand beside the script, read now if not given.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
@@ -43,19 +50,23 @@ def job_script(plan: Plan, token: str) -> str:
         raise TemplateError(
             f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
         )
-    return render(environment(template_folders()), plan.template, job_variables(plan, token))
+    variables = job_variables(plan, token, library)
+    return render(environment(template_folders()), plan.template, variables)
 
 
-def job_variables(plan: Plan, token: str) -> dict[str, Any]:
+def job_variables(plan: Plan, token: str, library: Library | None = None) -> dict[str, Any]:
     """The variables of docs/templates.md: the FMI format's names, and ours.
 
     Raises:
         ConfigError: endings.json is wrong.
     """
-    at = next(index for index, planned in enumerate(plan.commands) if planned.is_main)
-    main = plan.commands[at]
+    commands = plan.commands
+    at = next(index for index, planned in enumerate(commands) if planned.is_main)
+    main = commands[at]
+    container = _shared([_in_shell(c.prefix) for c in commands if c.prefix])
     scratch = scratch_folder(main.command)
     grace = plan.job_parameters.get("abort_grace")
+    library = library or read_library(plan.directives)
     return {
         **_OPTIONAL,
         **plan.job_parameters,
@@ -80,12 +91,15 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
         "gpu_kind": plan.image and plan.image.build.gpu,
         "gpu_tool": _gpu_tool(plan),
         "gpu_fit": plan.gpu_fit,
+        "rank_table": _rank_table(plan),
+        "watch_gpus": plan.watch_gpus,
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
         "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
-        "endings": list(load_endings().values()),
+        "endings": list(library.endings),
+        "library_sha256": library.sha256,
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
@@ -94,23 +108,51 @@ def job_variables(plan: Plan, token: str) -> dict[str, Any]:
             for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))
         ],
         "dispatcher_version": __version__,
+        "container": container,
         "commands": [
             {
                 "program": _name(c.command),
-                "prefix": [
-                    word.planned if word.on_node is None else Markup(word.on_node)
-                    for word in c.prefix
-                ],
-                "words": words_in_job_script(c.command, plan.name, c is plan.commands[-1]),
+                "prefix": _in_shell(c.prefix),
+                "words": (words := words_in_job_script(c.command, plan.name, c is commands[-1])),
+                "line": _line(_in_shell(c.prefix), words, container),
                 "shell": Markup(c.command.shell()),
             }
-            for c in plan.commands
+            for c in commands
         ],
         "command": quote(main.command.base_program),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
-        "pre_commands": [Markup(c.command.shell()) for c in plan.commands[:at]],
-        "post_commands": [Markup(c.command.shell()) for c in plan.commands[at + 1 :]],
+        "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
+        "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
     }
+
+
+def _in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
+    """The prefix with what the job script settles on the node."""
+    return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
+
+
+def _shared(prefixes: Sequence[list[str]]) -> list[str]:
+    """What all prefixes begin with, if there are several: it can stand in the script once."""
+    if len(prefixes) < 2:
+        return []
+    columns = zip(*prefixes, strict=False)
+    return [column[0] for column in takewhile(lambda words: len(set(words)) == 1, columns)]
+
+
+def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
+    """All words of a command, with the script's variable for the container that it shares."""
+    if not prefix or not container:
+        return [*prefix, *words]
+    return [Markup('"${dispatch_container[@]}"'), *prefix[len(container) :], *words]
+
+
+def _rank_table(plan: Plan) -> list[str]:
+    """The lines for smaller cards; none if nothing was fitted to the GPUs' memory."""
+    fit = plan.gpu_fit
+    if not plan.ngpu or not (plan.mps or fit.bytes_per_rank):
+        return []
+    planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
+    return as_lines(rank_table(planned, fit, plan.mps))
 
 
 def _gpu_tool(plan: Plan) -> str | None:

@@ -1,8 +1,8 @@
 """The claim on a job's folder: the process that makes this link first has the job.
 
-The job script makes the link before it does anything else, and stops if it cannot. A submission
-that is given up is claimed as well: the scheduler may have taken the job all the same, and a job
-that RELION was told has failed must not run.
+The job script makes the link before it does anything else (``library/claim.sh``), and stops if it
+cannot. A submission that is given up is claimed as well: the scheduler may have taken the job all
+the same, and a job that RELION was told has failed must not run.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler, filled
 from ..errors import DispatchError
+from ..job_script.library import shell_part
 from ..job_script.templates import environment, render
 from ..job_script.variables import job_variables
 from ..planning.plan import Plan
@@ -35,6 +36,7 @@ def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
+        "relion_functions": shell_part("relion"),
     }
     return render(environment(template_folders()), "watcher.sh.j2", variables)
 

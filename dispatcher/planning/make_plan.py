@@ -125,6 +125,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
+        watch_gpus=site.watch_gpus,
     )
 
 

@@ -60,6 +60,7 @@ class Plan(NamedTuple):
         job_parameters: all that templates see from the configuration.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
+        watch_gpus: whether the use of the GPUs is measured and recorded.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Plan(NamedTuple):
     original_commands: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    watch_gpus: bool = False
 
     @property
     def uses_gpu(self) -> bool:

@@ -53,6 +53,7 @@ class RecordedJob(NamedTuple):
         first_run: when, by whom, from where and with which versions it was dispatched, in words.
         nproc, nthread, ngpu, nodes: ranks, threads of each, GPUs per node, nodes.
         uses_mpi, mps: whether it ran as several ranks, and whether these shared GPUs through MPS.
+        scheduler: the site's name of the scheduler that ran the job.
     """
 
     name: str
@@ -70,6 +71,7 @@ class RecordedJob(NamedTuple):
     nodes: int
     uses_mpi: bool
     mps: bool
+    scheduler: str
 
 
 def read_job(path: Path) -> RecordedJob:
@@ -152,6 +154,7 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         environment=environment,
         dispatched=datetime.fromisoformat(record["dispatched"]),
         first_run=_first_run(record),
+        scheduler=str(record.get("scheduler", "")),
         **{key: record[key] for key in _RESOURCES},
     )
 

@@ -13,6 +13,7 @@ from ..config.places import template_folders
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
 from ..images.container import mount_option
+from ..job_script.library import scheduler_function
 from ..job_script.templates import environment, render
 from ..relion.command import Command
 from .notes import notes
@@ -48,6 +49,8 @@ def reproduction(
     ]
     described = notes(job, inputs, seeds)
     today = configuration.site.apptainer.let_through
+    scheduler = configuration.site.schedulers.get(job.scheduler)
+    directives = (scheduler and scheduler.directives) or job.scheduler
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
@@ -68,6 +71,7 @@ def reproduction(
             "dispatched": int(job.dispatched.timestamp()),
             "one_node": job.nodes == 1 or not job.uses_mpi,
             "environment": today if job.environment is None else job.environment,
+            "forget_limits": scheduler_function(directives, "forget_limits_of_the_script"),
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
                 for command, words in zip(commands, lines, strict=True)

@@ -30,6 +30,7 @@ from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from ..relion.programs import strip_mpi
+from .library_check import library_problems
 from .sample_jobs import sample_catalogue, sample_plan
 
 __all__ = ["problems", "shadowed"]
@@ -127,7 +128,7 @@ def _first_image(catalogue: Catalogue) -> Path | None:
 
 def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
     """Plan a made-up job of every type, render its template, and let bash read the script."""
-    found = list(_uncompiled_templates())
+    found = [*_uncompiled_templates(), *library_problems()]
     known = set(DECIDING_PARAMETERS)
     same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:

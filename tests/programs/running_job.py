@@ -8,22 +8,19 @@ import subprocess
 from pathlib import Path
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.library import LIBRARY, read_library
 from dispatcher.job_script.variables import job_script
 from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
 
-# Records what follows the image, NUL by NUL, and does what the test asks for. CONTROL is the
-# folder that RELION's programs are told to put their exit files in.
-APPTAINER = """#!/bin/bash
-while [[ $1 != *.sif ]]; do shift; done
-shift
-{ printf '%s\\0' "$@"; printf '\\n'; } >> "$RECORDED"
-while (($#)); do
-    [ "$1" != --pipeline_control ] || CONTROL=$2
-    [ "$1" != --scratch_dir ] || SCRATCH=$2
-    shift
-done
-eval "${ON_RUN:-true}"
-"""
+STAND_INS = Path(__file__).parents[1] / "stand_ins"
+
+
+def write_job_script(plan: Plan, token: str, path: Path) -> None:
+    """Write a plan's job script to `path`, and its library beside the job, as the hook does."""
+    library = read_library(plan.directives)
+    (plan.project / plan.name / LIBRARY).write_text(library.text)
+    path.write_text(job_script(plan, token, library))
 
 
 class RunningJob:
@@ -34,13 +31,11 @@ class RunningJob:
         self.project = project
         self.programs = folder / "bin"
         self.programs.mkdir()
-        self.program("apptainer", APPTAINER)
+        self.program("apptainer")
 
-    def program(self, name: str, text: str) -> None:
-        """Put a program into the script's PATH."""
-        path = self.programs / name
-        path.write_text(text)
-        path.chmod(0o755)
+    def program(self, name: str) -> None:
+        """Put a stand-in into the script's PATH."""
+        (self.programs / name).symlink_to(STAND_INS / name)
 
     def render(self, script: Path, token: str | None = None) -> Path:
         """The job script of a new submission, in a file of its own.
@@ -51,7 +46,7 @@ class RunningJob:
         script.write_text(text.replace("_dir /scratch ", f"_dir {self.folder}/scratch "))
         token = token or secrets.token_hex(6)
         rendered = self.folder / f"job_script.{token}"
-        rendered.write_text(job_script(plan_script(script, load_configuration()), token))
+        write_job_script(plan_script(script, load_configuration()), token, rendered)
         return rendered
 
     def start(self, rendered: Path, **environment: str) -> subprocess.Popen[str]:

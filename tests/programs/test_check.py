@@ -204,6 +204,20 @@ def test_a_template_that_is_no_shell_is_named(site: WriteSite) -> None:
     assert "syntax error" in problem
 
 
+def test_a_file_of_the_library_that_is_no_shell_is_named(site: WriteSite) -> None:
+    path = site("job_template/library/run.sh", "run() {\n")
+
+    assert any(f"bash cannot read the site's {path}" in problem for problem in problems())
+
+
+def test_shell_that_version_0_1_0_read_and_this_one_does_not_is_named(site: WriteSite) -> None:
+    site("job_template/parts/scratch.sh.j2", "")
+
+    (problem,) = [each for each in problems() if "parts" in each]
+
+    assert "no longer use templates from there: move what the site has changed" in problem
+
+
 def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:
     site("dispatch_config.json", TYPES)
     site("job_template/refine.sh.j2", "#!/bin/bash\n{% if %}\n")

@@ -6,7 +6,6 @@ to end in some way, and to write what the real ones write.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -25,6 +24,12 @@ pytestmark = pytest.mark.usefixtures("images")
 CorpusJob = Callable[[str], Path]
 WriteSite = Callable[..., Path]
 TOKEN = "0123456789ab"
+
+
+def written_run(script: Path, token: str) -> dict[str, str]:
+    """What the job script has written about its run."""
+    lines = (script.parent / f"dispatch.run.{token}").read_text().splitlines()
+    return dict(line.split(" ", 1) for line in lines)
 
 
 def last_line(script: Path) -> str:
@@ -181,18 +186,15 @@ def test_a_sites_own_cause_is_tried_first(
 # The record
 
 
-def test_the_record_tells_how_it_went(job: Path, running_job: RunningJob) -> None:
-    record = job.parent / "dispatch.json"
-    # The hook was killed before it could write the job's id there.
-    content = {"token": TOKEN, "x": [1], "job_id": None}
-    record.write_text(json.dumps(content, indent=2) + "\n")
-
+def test_how_it_went_stands_in_a_file_of_the_runs_own(job: Path, running_job: RunningJob) -> None:
     running_job.run(job, TOKEN, ON_RUN='printf "a \\"b\\" \\\\ \\t c\\n" >&2; exit 4')
 
-    content = json.loads(record.read_text())
-    run = content.pop("run")
-    assert content == {"token": TOKEN, "x": [1], "job_id": run["scheduler_job_id"]}
-    assert (run["exit_status"], run["ending"], run["gpus"]) == (4, "FAILURE", None)
+    run = written_run(job, TOKEN)
+    assert list(run) == [
+        *("token", "started", "ended", "host", "scheduler_job_id"),
+        *("exit_status", "ending", "reason"),
+    ]
+    assert (run["token"], run["exit_status"], run["ending"]) == (TOKEN, "4", "FAILURE")
     assert run["host"] == os.uname().nodename
     assert run["scheduler_job_id"].isdigit()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["started"])
@@ -200,44 +202,35 @@ def test_the_record_tells_how_it_went(job: Path, running_job: RunningJob) -> Non
     assert f"relion-dispatch: {run['reason']}" == last_line(job)
 
 
-def test_gpu_usage_and_awkward_texts_stand_in_the_record(
+def test_awkward_texts_stand_in_it_as_they_are(
     job: Path, running_job: RunningJob, site: WriteSite
 ) -> None:
-    site(
-        "job_template/postprocess.sh.j2",
-        '{% extends "sp.sh.j2" %}{% block epilogue %}dispatch_gpu_usage=\'[{"gpu": 0}]\'\n'
-        "{% endblock %}",
-    )
     own = {"pattern": "odd", "cause": 'a "quote", a \\ and a ☃', "advice": "nothing"}
     site("endings.json", {"odd": own})
-    record = job.parent / "dispatch.json"
-    record.write_text(json.dumps({"token": TOKEN}, indent=2) + "\n")
 
     running_job.run(job, TOKEN, ON_RUN="echo odd; exit 1")
 
-    run = json.loads(record.read_text())["run"]
-    assert run["gpus"] == [{"gpu": 0}]
-    assert 'a "quote", a \\ and a ☃' in run["reason"]
+    assert 'a "quote", a \\ and a ☃' in written_run(job, TOKEN)["reason"]
 
 
-def test_the_record_of_a_newer_submission_is_left_alone(job: Path, running_job: RunningJob) -> None:
-    record = job.parent / "dispatch.json"
-    written = json.dumps({"token": "ffffffffffff"}, indent=2) + "\n"
-    record.write_text(written)
-
-    running_job.run(job, TOKEN)
-
-    assert record.read_text() == written
-
-
-def test_a_record_that_is_not_whole_is_left_alone(job: Path, running_job: RunningJob) -> None:
+def test_the_job_leaves_the_hooks_record_alone(job: Path, running_job: RunningJob) -> None:
     record = job.parent / "dispatch.json"
     record.write_text('{\n  "job": 1')
 
-    done = running_job.run(job)
+    assert running_job.run(job, TOKEN).returncode == 0
 
-    assert done.returncode == 0
     assert record.read_text() == '{\n  "job": 1'
+    assert written_run(job, TOKEN)["ending"] == "SUCCESS"
+
+
+def test_what_a_killed_hook_has_left_half_written_goes(job: Path, running_job: RunningJob) -> None:
+    left = [".dispatch.json.17", ".run_submit.script.run.17", ".run_submit.script.lib.17"]
+    for name in left:
+        (job.parent / name).touch()
+
+    running_job.run(job, TOKEN)
+
+    assert not any((job.parent / name).exists() for name in left)
 
 
 # Aborts
@@ -318,10 +311,6 @@ def test_a_signal_is_told_and_nothing_is_left_running(
     assert session(running.pid) == []
 
 
-# Stands in for Slurm's own, which tests/system asks: answers what SHOWS says.
-SCONTROL = '#!/bin/sh\necho "$SHOWS"\n'
-
-
 @pytest.mark.parametrize(
     ("state", "seconds_left", "because"),
     [
@@ -342,7 +331,7 @@ def test_time_limit_and_cancellation_are_told_apart(
 ) -> None:
     """Slurm's answer is simulated here."""
     site("site.json", {"scheduler": "slurm"})
-    running_job.program("scontrol", SCONTROL)
+    running_job.program("scontrol")
     end = time.strftime("%FT%T", time.localtime(time.time() + seconds_left))
     running = running_job.start(
         running_job.render(job),

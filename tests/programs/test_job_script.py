@@ -381,4 +381,4 @@ def test_a_sites_own_template_wins_and_may_extend_the_shipped_one(
     )
 
     assert 'echo "site\'s own"' in text
-    assert "nvidia-cuda-mps-control" in text
+    assert "\nlook_after_gpus\n" in text

@@ -12,10 +12,11 @@ import pytest
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.images.sif import read_header
-from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.job_script.variables import NO_TOKEN
 from dispatcher.planning.make_plan import plan_script
 
 from ..sif_file import write_sif
+from .running_job import write_job_script
 
 CorpusJob = Callable[[str], Path]
 JOB = "relion-5.0.1/PostProcess_job016"
@@ -38,7 +39,7 @@ def rendered(corpus_job: CorpusJob, images: Path, tmp_path: Path) -> tuple[Path,
     assert images.is_file()
     submission = corpus_job(JOB)
     script = tmp_path / "job_script"
-    script.write_text(job_script(plan_script(submission, load_configuration()), NO_TOKEN))
+    write_job_script(plan_script(submission, load_configuration()), NO_TOKEN, script)
     return script, submission.parent
 
 

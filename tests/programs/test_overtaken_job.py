@@ -47,7 +47,8 @@ def test_a_job_that_was_submitted_anew_gives_way(
     (project / "go").touch()
     newer.communicate(timeout=30)
     assert exit_files(job) == {"SUCCESS"}
-    assert json.loads((folder / "dispatch.json").read_text())["run"]["ending"] == "SUCCESS"
+    assert (folder / "dispatch.json").read_text() == record
+    assert "ending SUCCESS" in (folder / "dispatch.run.ffffffffffff").read_text()
 
 
 def test_a_job_that_has_failed_for_relion_does_not_run_on(

@@ -128,6 +128,7 @@ def test_an_aborted_job_is_aborted(folder: Path, tmp_path: Path) -> None:
         "submitted since",
         "another copy has the job",
         "the end was told before",
+        "the end was told before, by version 0.1.0",
         "RELION runs it without the queue",
     ],
 )
@@ -145,6 +146,8 @@ def test_it_keeps_silent_where_there_is_nothing_to_tell(
     elif case == "another copy has the job":
         (folder / f".dispatch_claim.{TOKEN}").symlink_to("gpu2, process 5, now, job 18")
     elif case == "the end was told before":
+        (folder / f"dispatch.run.{TOKEN}").write_text(f"token {TOKEN}\nending FAILURE\n")
+    elif case == "the end was told before, by version 0.1.0":
         record.write_text(
             record_text({"token": TOKEN, "job_id": "17", "run": {"ending": "FAILURE"}})
         )

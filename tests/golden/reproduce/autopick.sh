@@ -65,10 +65,9 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project/Reproduced/AutoPick/job009,destination=/data/project/Reproduced/AutoPick/job009 \
         "$image" \
         mpirun --bind-to none --oversubscribe -n 8 \
-        relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir "$output"/ \
-        --pickname autopick --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 \
-        --threshold 0.05 --min_distance 100 --max_stddev_noise 1.1 --only_do_unfinished \
-        --gpu 0:1:2:3:0:1:2:3
+        relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir "$output"/ --pickname autopick \
+        --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 --threshold 0.05 --min_distance 100 \
+        --max_stddev_noise 1.1 --only_do_unfinished --gpu 0:1:2:3:0:1:2:3
 
 echo CtfFind/job003/micrographs_ctf.star > "$output"/coords_suffix_autopick.star
 

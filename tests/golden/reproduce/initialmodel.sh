@@ -77,9 +77,8 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
         "$image" \
         relion_refine --o "$output"/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
-        --ctf --K 1 --sym C1 --flatten_solvent --zero_mask \
-        --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --pad 1 \
-        --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
+        --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir /scratch \
+        --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
         --offset_step 2 --auto_sampling --tau2_fudge 4 --gpu 0,1 --j 16 --random_seed 1795516461
 
 run rm -f "$output"/RELION_JOB_EXIT_SUCCESS
@@ -90,8 +89,8 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project,ro \
         --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
         "$image" \
-        relion_align_symmetry --i "$output"/run_it200_model.star --o "$output"/initial_model.mrc \
-        --sym D2 --apply_sym --select_largest_class
+        relion_align_symmetry --i "$output"/run_it200_model.star --o "$output"/initial_model.mrc --sym D2 \
+        --apply_sym --select_largest_class
 
 run touch "$output"/RELION_JOB_EXIT_SUCCESS
 

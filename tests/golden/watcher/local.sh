@@ -4,17 +4,17 @@ while kill -0 "$1"; do tail --pid="$1" -f /dev/null || sleep 1; done
 # The end of Refine3D/job011, written by relion-dispatch 0.1.0
 
 cd /data/project || exit 1
-unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or the scheduler may hide jobs
 dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
-# How RELION is told the end: by one of three files. This script makes it; RELION's programs put theirs
-# into a folder in which RELION does not look.
 dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+# How RELION is told the end: by one of three files. The job script makes it; RELION's programs put
+# theirs into the folder $dispatch_control, in which RELION does not look.
 relion_was_told() {
     ls "$dispatch_job" >/dev/null # makes a network file system look again
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
 }
+
 # A file made beforehand is renamed, which works on a full disk as well; if all else fails, the script.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local file=$dispatch_job/RELION_JOB_EXIT_$1
@@ -29,7 +29,8 @@ nothing_to_tell() {
     [ -d "$dispatch_job" ] || return 0
     ! relion_was_told || return 0
     [ ! "$dispatch_job/run_submit.script" -nt "$dispatch_job/dispatch.json" ] || return 0
-    ! grep -q '^  "run": {' "$dispatch_job/dispatch.json" || return 0
+    [ ! -e "$dispatch_job/dispatch.run.$dispatch_token" ] || return 0
+    ! grep -q '^  "run": {' "$dispatch_job/dispatch.json" || return 0 # as version 0.1.0 wrote it
     ! grep -Eqs '^[[:space:]]*do_queue[[:space:]]+No' "$dispatch_job/job.star" || return 0
     case $(readlink "$dispatch_claim") in
     *", job $1" | *", job $1."* | *", job ") ;;

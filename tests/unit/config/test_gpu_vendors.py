@@ -74,20 +74,7 @@ def test_a_job_uses_the_cards_of_the_site(
     assert (variables["gpu_kind"], variables["gpu_tool"]) == (vendor.name, vendor.memory_tool)
 
 
-@pytest.mark.parametrize(
-    "vendor",
-    [
-        VENDORS["nvidia"],
-        VENDORS["amd"],
-        pytest.param(
-            VENDORS["intel"],
-            marks=pytest.mark.xfail(
-                strict=True, reason="gpu.sh.j2 asks for job.gpu_kind, and not yet for job.gpu_tool"
-            ),
-        ),
-    ],
-    ids=VENDORS,
-)
+@every_vendor
 def test_a_job_script_asks_no_other_vendors_tool(
     vendor: GpuVendor, planned: Callable[[GpuVendor], Plan]
 ) -> None:

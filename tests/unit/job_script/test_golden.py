@@ -1,4 +1,4 @@
-"""Job scripts kept as documentation: read them as a user at night would.
+"""Job scripts kept as documentation: read them as a user at night would. They are short.
 
 ``tests/golden/update.sh`` writes them anew; review the difference before you commit it.
 ``tests/run.sh`` runs shellcheck on them.
@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -17,6 +19,9 @@ from dispatcher.config.configuration import load_configuration
 from dispatcher.job_script.variables import NO_TOKEN, job_script
 from dispatcher.planning.make_plan import plan_script
 
+from ..conftest import CORPUS
+
+README = Path(__file__).parents[3] / "README.md"
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 SLURM: dict[str, Any] = {
@@ -61,6 +66,7 @@ def test_job_script_is_the_golden_one(
     rendered = job_script(plan_script(corpus_job(job), load_configuration()), NO_TOKEN)
 
     rendered = rendered.replace(str(tmp_path), "/data")
+    rendered = re.sub("[0-9a-f]{64}  -", "DIGEST  -", rendered)  # of the library
     golden = GOLDEN / f"{name}.sh"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(rendered)
@@ -69,3 +75,30 @@ def test_job_script_is_the_golden_one(
 
 def test_every_golden_script_belongs_to_a_case() -> None:
     assert {path.stem for path in GOLDEN.glob("*.sh")} - {"update"} == set(CASES)
+
+
+def test_the_golden_scripts_are_short() -> None:
+    lines = [len((GOLDEN / f"{name}.sh").read_text().splitlines()) for name in CASES]
+
+    assert sum(lines) <= 900
+    assert max(lines) <= 90
+
+
+@pytest.mark.usefixtures("images")
+def test_job_scripts_of_the_corpus_are_short_on_the_site_of_the_readme(
+    site: Callable[..., Path], corpus_job: Callable[[str], Path]
+) -> None:
+    """People read them at night."""
+    (text,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    site("site.json", text)
+    configuration = load_configuration()
+
+    lines = {}
+    for source in sorted(CORPUS.glob("*/*/run_submit.script")):
+        job = str(source.parent.relative_to(CORPUS))
+        script = job_script(plan_script(corpus_job(job), configuration), NO_TOKEN)
+        lines[job] = len(script.splitlines())
+
+    assert len(lines) > 60
+    assert {job: count for job, count in lines.items() if count > 90} == {}
+    assert median(lines.values()) <= 70

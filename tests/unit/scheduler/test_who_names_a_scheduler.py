@@ -47,20 +47,7 @@ def test_other_words_are_not_taken_for_names(text: str) -> None:
     assert not NAMES.search(EXCUSED.sub("", text))
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "dispatcher",
-        "config",
-        "deploy",
-        pytest.param(
-            "job_template",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the templates have not moved to schedulers/NAME/ yet"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("folder", ["dispatcher", "config", "deploy", "job_template"])
 def test_no_file_but_its_own_names_a_scheduler(folder: str) -> None:
     assert lines_that_name_one(folder) == []
 

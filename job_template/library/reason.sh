@@ -1,34 +1,42 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+# Ends the job with a sentence in run.err.
+fail() { # SENTENCE
+    dispatch_reason=$*
+    exit 1
+}
+
 # What was written to run.out and run.err before this run is not about it.
 remember_texts() {
-    dispatch_out_before=$(stat -c %s {{ job.outfile }} 2>/dev/null)
-    dispatch_err_before=$(stat -c %s {{ job.errfile }} 2>/dev/null)
+    dispatch_out_before=$(stat -c %s "$dispatch_outfile" 2>/dev/null)
+    dispatch_err_before=$(stat -c %s "$dispatch_errfile" 2>/dev/null)
 }
-# Processes that the kernel has killed because the job's memory was used up, where cgroups tell.
+
+# How many processes the kernel has killed because the job's memory was used up, if cgroups tell.
 memory_kills() {
     local own
     own=$(sed -n 's/^0:://p; s/^[0-9]*:memory:/\/memory/p' /proc/self/cgroup | tail -n 1)
     sed -n 's/^oom_kill //p' "/sys/fs/cgroup$own/memory.events" "/sys/fs/cgroup$own/memory.oom_control"
 } 2>/dev/null
-dispatch_kills_before=$(memory_kills)
-dispatch_facts=
-# Whether a folder can be written to: prints what the system says where it cannot.
-probe() {
+
+# Whether a folder can be written to: prints what the system says if not.
+probe() { # FOLDER
     { head -c 4096 /dev/zero >"$1/.dispatch_probe"; } 2>&1
     rm -f "$1/.dispatch_probe"
 }
+
 # All that may tell why the job failed: what this script has seen, then what the programs wrote.
 evidence() {
     printf '%s' "$dispatch_facts"
     echo "exit status $dispatch_status"
     [ "$(memory_kills)" = "$dispatch_kills_before" ] || echo "oom-kill"
     probe "$dispatch_job"
-{% if job.scratch %}
     [ ! -d "$dispatch_scratch" ] || probe "$dispatch_scratch" | sed 's/^/scratch: /'
-{% endif %}
-    [ -z "${dispatch_err_before:-}" ] || tail -c "+$((dispatch_err_before + 1))" {{ job.errfile }} | tail -c 60000
-    [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" {{ job.outfile }} | tail -c 60000
+    [ -z "${dispatch_err_before:-}" ] || tail -c "+$((dispatch_err_before + 1))" "$dispatch_errfile" | tail -c 60000
+    [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" "$dispatch_outfile" | tail -c 60000
 }
-# The causes that config/endings.json knows: a pattern for grep -E, then what to say and what helps.
+
+# The cause that the first of the known endings gives whose pattern (for grep -E) is found.
 cause() {
     local text pattern sentence
     text=$(evidence 2>/dev/null | tr -d '\0' | LC_ALL=C grep -av '^relion-dispatch: ')
@@ -36,14 +44,10 @@ cause() {
         printf '%s\n' "$text" | LC_ALL=C grep -aEiq -e "$pattern" || continue
         echo "$sentence"
         return
-    done <<'END_OF_CAUSES'
-{% for ending in job.endings %}
-{{ ending.pattern | comment }}
-{{ ending.sentence | comment }}
-{% endfor %}
-END_OF_CAUSES
+    done < <(known_endings)
     echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: its last lines, above and in run.out, say why"
 }
+
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
@@ -63,8 +67,4 @@ explain() {
     rm -f "$dispatch_control/reserve"
     [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
     rm -rf "$dispatch_control" # last: while it is there, the sentence may be missing
-}
-fail() {
-    dispatch_reason=$*
-    exit 1
 }

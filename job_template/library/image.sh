@@ -1,5 +1,14 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
-# The image must be the file that was chosen, on each node: its size and the id in its header.
+# The image must be the file that was chosen, on each node.
+look_at_images() {
+    if ! dispatch_reason=$(on_each_node look_at_image "$dispatch_image" "$dispatch_image_state"); then
+        dispatch_reason=${dispatch_reason%%$'\n'*}
+        exit 1
+    fi
+}
+
+# Says what is wrong with an image on this node: its size and the id in its header tell.
 look_at_image() { # FILE STATE
     local found
     if [ ! -e "$1" ]; then
@@ -12,7 +21,3 @@ look_at_image() { # FILE STATE
         "$2): have your admin put the right file there, and submit the job again."
     return 1
 }
-if ! dispatch_reason=$(on_each_node look_at_image {{ job.image }} {{ job.image_state }}); then
-    dispatch_reason=${dispatch_reason%%$'\n'*}
-    exit 1
-fi

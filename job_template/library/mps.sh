@@ -1,17 +1,19 @@
-{# NVIDIA's multi-process service, everything about it: the functions that a node's keeper calls
-   around the ranks, and how the ranks come to know of the daemon. #}
-{% macro functions() %}
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# NVIDIA's multi-process service: a control daemon of this job's own on each node, with a folder of its
+# own, by which it is known. A node's keeper starts and ends it around the ranks.
 
-# MPS: a control daemon of this job's own, with a folder of its own, by which it is known.
-mps_processes() { # FOLDER: its daemon and the server that this starts
+# The daemon of a folder, and the server that the daemon starts.
+mps_processes() { # FOLDER
     local process
     for process in $(pgrep -u "$UID" nvidia-cuda-mps); do
         ! grep -qzxF "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" "/proc/$process/environ" 2>/dev/null || echo "$process"
     done
 }
+
 mps_ask() { # FOLDER COMMAND [SECONDS]
     echo "$2" | CUDA_MPS_PIPE_DIRECTORY="$1/pipe" timeout "${3:-5}" nvidia-cuda-mps-control >/dev/null 2>&1
 }
+
 mps_stop() { # FOLDER
     [ -z "$(mps_processes "$1")" ] || mps_ask "$1" quit
     for _ in {1..20}; do
@@ -21,12 +23,14 @@ mps_stop() { # FOLDER
     for process in $(mps_processes "$1"); do kill -KILL "$process" 2>/dev/null; done
     rm -rf "$1"
 }
+
 # A process is known by its number and when it started, as numbers are used again.
 mps_owner() { # PID
     local began
     began=$(process_began "$1")
     [ -n "$began" ] && echo "$1 $began $(readlink /proc/self/ns/pid)"
 }
+
 # What a job of this user left here when it was killed together with its keeper.
 mps_clean() {
     local folder owner
@@ -41,6 +45,7 @@ mps_clean() {
         mps_stop "$folder"
     done
 }
+
 mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
     local holder
     case ${CUDA_VISIBLE_DEVICES:-}$2 in
@@ -51,6 +56,7 @@ mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
         ;;
     esac
 }
+
 mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     local process why last
     command -v nvidia-cuda-mps-control >/dev/null || { echo "there is no nvidia-cuda-mps-control"; return; }
@@ -72,6 +78,7 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     echo "$why"
     mps_end "$1" "$3" failed
 }
+
 mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unless all went well
     if [ "$3" = well ] && ! mps_ask "$1" get_server_list; then
         echo "relion-dispatch: MPS ended on $(uname -n) before the job did: see $2." >&2
@@ -80,22 +87,16 @@ mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unles
     [ "$3" = well ] || cp -rT "$1/log" "$2"
     mps_stop "$1"
 }
-{% endmacro %}
-{% macro answer() %}
-    if [ -n "$dispatch_why" ]; then
-        dispatch_mps=no
-        [ "$dispatch_mode" != exclusive ] || dispatch_most=1
-        echo "relion-dispatch: MPS did not start on $dispatch_node ($dispatch_why); the ranks share its GPUs without it." >&2
+
+# The ranks find the daemon of their node, if that has one.
+join_mps() {
+    local line
+    if [ "$dispatch_nodes" -gt 1 ]; then
+        # shellcheck disable=SC2016 # for the bash that starts each rank
+        dispatch_task=(bash -c '[ ! -e "$0" ] || while read -r each; do export "${each?}"; done <"$0"; exec "$@"' "$dispatch_mps_folder/clients")
+    elif [ "$dispatch_sharing" = mps ]; then
+        while read -r line; do
+            export "${line?}" "APPTAINERENV_$line"
+        done <"$dispatch_mps_folder/clients"
     fi
-{% endmacro %}
-{% macro clients(job) %}
-{% if job.nodes > 1 %}
-# Each rank finds its node's daemon there, where that has one.
-dispatch_task=(bash -c '[ ! -e "$0" ] || while read -r each; do export "${each?}"; done <"$0"; exec "$@"' "$dispatch_mps_folder/clients")
-{% else %}
-# The ranks find the daemon.
-[ "$dispatch_mps" = no ] || while read -r dispatch_line; do
-    export "${dispatch_line?}" "APPTAINERENV_$dispatch_line"
-done <"$dispatch_mps_folder/clients"
-{% endif %}
-{% endmacro %}
+}

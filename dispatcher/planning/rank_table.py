@@ -1,0 +1,103 @@
+"""How many ranks run on smaller GPUs than planned with: a table in which the node looks up its GPU.
+
+The plan's ranks are the most. RELION's rules are those of :mod:`.layouts`. A pure function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from .gpu_fit import GpuFit
+from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
+
+__all__ = ["RankRow", "Sharing", "Verdict", "as_lines", "rank_table"]
+
+Sharing = Literal["mps", "shared", "exclusive"]
+Verdict = Literal["ok", "tight", "no"]
+
+_MIB = 1 << 20
+
+
+class RankRow(NamedTuple):
+    """What runs if the smallest of the job's GPUs has at least ``least_mib`` MiB.
+
+    ``sharing``: ranks share a GPU through MPS, without MPS, or not at all, as a GPU in exclusive
+    mode takes one process without MPS. ``nproc`` ranks in all, ``ranks_per_gpu`` on each GPU, which
+    take ``bytes_on_gpu`` there by the model (None if not known). ``verdict``: there is room for
+    them; they have less working memory than recommended; or RELION cannot run. Then ``nproc`` is 0,
+    and ``ranks_per_gpu`` the fewest that RELION takes.
+    """
+
+    sharing: Sharing
+    least_mib: int
+    nproc: int
+    ranks_per_gpu: int
+    bytes_on_gpu: int | None
+    verdict: Verdict
+
+
+def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
+    """The rows of each way to share a GPU, from the largest card down; `mps`: MPS is planned.
+
+    The first row is the plan itself. For a card whose memory is not known, the first row of its way
+    to share holds. ``exclusive`` is left out if no GPU has more than one rank.
+    """
+    size = fit.bytes_per_rank or 0
+    rows = list(_rows(planned, fit, "mps", size)) if mps else []
+    without = fit.bytes_per_rank_without_mps or size
+    rows += _rows(planned, fit, "shared", without)
+    if planned.ranks_per_gpu > 1:
+        rows += _rows(planned, fit, "exclusive", without)
+    return tuple(rows)
+
+
+def as_lines(rows: Iterable[RankRow]) -> list[str]:
+    """The table as the job script has it: a line for each way to share, ``-`` for unknown bytes.
+
+    >>> as_lines([RankRow("mps", 4000, 5, 2, None, "ok"), RankRow("mps", 0, 0, 1, None, "no")])
+    ['mps 4000 5 2 - ok, 0 0 1 - no']
+    """
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        size = "-" if row.bytes_on_gpu is None else row.bytes_on_gpu
+        text = f"{row.least_mib} {row.nproc} {row.ranks_per_gpu} {size} {row.verdict}"
+        lines.setdefault(row.sharing, []).append(text)
+    return [f"{sharing} {', '.join(texts)}" for sharing, texts in lines.items()]
+
+
+def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator[RankRow]:
+    """The rows of one way to share; a rank takes `size` bytes, 0 if not known."""
+    rules = RankRules(idle_leader=bool(fit.idle_leader), split_halves=bool(fit.split_halves))
+    wanted = WantedRanks(planned.nproc, ngpu=planned.gpus, nodes=planned.nodes)
+    least = max(fit.least or 1, least_per_gpu(wanted, rules))
+    most = 1 if sharing == "exclusive" else planned.ranks_per_gpu
+    percent = fit.usable_percent or 100
+    if most < least:
+        yield RankRow(sharing, 0, 0, least, None, "no")
+        return
+    rows = []
+    for room in range(most, least - 1, -1):
+        layout = planned
+        if planned.nproc > 1 and room < planned.ranks_per_gpu:
+            layout = next(layouts(wanted._replace(ranks_per_gpu=room), rules))
+        each = layout.ranks_per_gpu
+        taken = size * each if size else None
+        smallest = _card(size * room, percent)
+        rows.append(RankRow(sharing, smallest, layout.nproc, each, taken, "ok"))
+    if not size:
+        yield rows[0]
+        return
+    for at, row in enumerate(rows, 1):
+        if at == len(rows) or rows[at].nproc != row.nproc:  # else the next one says it all
+            yield row
+    smallest = _card((fit.least_bytes_per_rank or 0) * least, percent)
+    if smallest < rows[-1].least_mib:
+        yield rows[-1]._replace(least_mib=smallest, verdict="tight")
+    if smallest:
+        yield RankRow(sharing, 0, 0, least, None, "no")
+
+
+def _card(usable: int, percent: int) -> int:
+    """MiB of the smallest card of whose memory `percent` are at least `usable` bytes."""
+    return -(-usable * 100 // (_MIB * percent))

@@ -1,0 +1,27 @@
+"""Can bash read the shell library that job scripts use, and does the site keep shell of 0.1.0?"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+from ..config.places import template_folders
+
+__all__ = ["library_problems"]
+
+
+def library_problems() -> Iterator[str]:
+    """A sentence for each file of the library that bash cannot read, and for a folder of 0.1.0."""
+    *own, shipped = template_folders()
+    for folder in own:
+        if (folder / "parts").is_dir():
+            yield (
+                f"{folder / 'parts'}: job scripts no longer use templates from there: move what "
+                f"the site has changed, as plain bash, to {folder / 'library'}, to a file with the "
+                f"name of the one in {shipped / 'library'} that it replaces."
+            )
+        for pattern in ("library/*.sh", "schedulers/*/functions.sh"):
+            for path in sorted(folder.glob(pattern)):
+                read = subprocess.run(["bash", "-n", path], capture_output=True, text=True)
+                if read.returncode != 0:
+                    yield f"bash cannot read the site's {path}: {read.stderr.strip()}"

@@ -1,0 +1,70 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# What looks after a job: functions in plain bash. The job script makes the settings below, evaluates
+# this text, and calls begin_job, clean_environment, prepare_nodes, look_after_gpus and run_commands.
+#
+# Settings of every job (those of a job on GPUs are in gpu.sh):
+#   dispatch_job               RELION's name of the job, Refine3D/job019; the script runs in the project's folder
+#   dispatch_token             12 digits that tell this submission from every other
+#   dispatch_scheduler_job     the scheduler's id of the job
+#   dispatch_outfile, dispatch_errfile   RELION's run.out and run.err
+#   dispatch_nodes             on how many nodes the job runs
+#   dispatch_image             the image's file; empty for a job that runs on the host
+#   dispatch_image_state       size in bytes and SIF id of the image that was chosen
+#   dispatch_environment       an array: the variables that go into the container if they are set
+#   dispatch_scratch_for_all   the folder in which the job makes its own for scratch data; empty for none
+#   dispatch_lock              the file whose lock local jobs take in turn; empty for none
+#   dispatch_abort_grace       seconds between a wish to abort and the end of a program that does not heed it
+# Functions of the job script: commands, reasons, and epilogue if a site's own template has one. The scheduler's functions are in scheduler.sh.
+
+# The order in which a job begins. RELION is told of a failure by `finish`, so that comes early.
+begin_job() {
+    forget_scheduler_options
+    dispatch_host=$(uname -n) # HOSTNAME may be that of the machine that the job was submitted from
+    dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+    dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
+    dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
+    dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_task=()
+    claim_job
+    find_session
+    dispatch_kills_before=$(memory_kills)
+    heed_signals
+    [ -z "$dispatch_reason" ] || exit 1
+    begin_unless_over
+    [ -z "$dispatch_lock" ] || wait_for_lock
+    dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
+    reasons
+    remember_texts
+}
+
+aborted() { [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; }
+
+abort_before_start() {
+    dispatch_ending=ABORTED
+    dispatch_reason="The job was aborted in RELION before it started."
+    exit 0
+}
+
+# The job begins, unless RELION was told before that it is over.
+begin_unless_over() {
+    ! aborted || abort_before_start
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
+        fail "The job did not start, because RELION was told before that it had failed: submit it again."
+    rm -rf "$dispatch_job"/.dispatch_control.* "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
+    if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
+        ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
+        exit 1
+    fi
+    dispatch_began=$SECONDS
+    begin_guard
+}
+
+# One job of this user at a time on this machine; the lock goes with the last of its processes.
+wait_for_lock() {
+    exec 9>>"$dispatch_lock"
+    until flock -w 2 -E 75 9; do
+        [ $? -eq 75 ] ||
+            fail "The job could not begin, because the lock $dispatch_lock cannot be had: show this line to your admin."
+        ! aborted || abort_before_start
+    done
+    ! aborted || abort_before_start
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+# A submission runs once: the first copy that can make this link has the job, and the link stays.
+claim_job() {
+    local owner found
+    dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
+    owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
+    if ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; then
+        found=$(readlink "$dispatch_claim")
+        case $found in
+        "$owner") ;; # it is there after all, as on a network file system that asked twice
+        '')
+            dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
+            ;;
+        *", job ${dispatch_scheduler_job:-none}")
+            ! relion_was_told || exit 0
+            dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
+            ;;
+        *)
+            echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $found"
+            exit 0
+            ;;
+        esac
+    fi
+    if overtaken; then
+        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        rm -f "$dispatch_claim"
+        exit 0
+    fi
+    for found in "$dispatch_job"/.dispatch_claim.*; do
+        [ "$found" = "$dispatch_claim" ] || rm -f "$found"
+    done
+}
+
+# True if the folder has a newer submission, as when this job's node was taken for lost: then only the
+# newer one reports to RELION, and what stands in the folder is the newer one's.
+overtaken() {
+    local newest
+    newest=$(grep -m 1 '^dispatch_token=' "$dispatch_job/run_submit.script.run" 2>/dev/null)
+    [ -n "$newest" ] && [ "$newest" != "dispatch_token=$dispatch_token" ]
+}

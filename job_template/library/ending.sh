@@ -1,0 +1,68 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+# The order in which a job ends, however that comes about. The scheduler may follow up with KILL, so
+# RELION is told first.
+finish() {
+    dispatch_exit=$?
+    [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
+    trap - EXIT
+    trap '' TERM INT HUP USR1 USR2
+    end_guard
+    tell_relion
+    end_processes 2>/dev/null
+    tell_relion # once more, as the last of them may have written a file as well
+    explain
+    [ -z "$dispatch_scratch_for_all" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
+    leave_gpus
+    ! declare -F epilogue >/dev/null || epilogue # of a site's own template
+    write_run 2>/dev/null
+    dismiss_watcher 2>/dev/null
+    exit "$dispatch_status"
+}
+
+said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
+
+decide_ending() {
+    if said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
+        { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; }; then
+        dispatch_ending=ABORTED
+    elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
+        [ "$dispatch_status" -ne 0 ] || dispatch_status=1
+        dispatch_ending=FAILURE
+    else
+        dispatch_ending=SUCCESS
+    fi
+}
+
+# RELION waits for exactly one of three files, and believes SUCCESS before the others.
+tell_relion() {
+    local other
+    ls "$dispatch_job" >/dev/null # makes a network file system look again
+    ! overtaken || return 0
+    [ -n "$dispatch_ending" ] || decide_ending
+    for other in SUCCESS FAILURE ABORTED; do
+        [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$other"
+    done
+    # Once only: RELION's user may continue the job while the rest of it is being ended.
+    [ -n "$dispatch_told" ] || make_exit_file "$dispatch_ending"
+    [ ! -e "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" ] || dispatch_told=yes
+}
+
+# MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but
+# they stay in this script's session, which only holds the job if this script leads it, or if the
+# scheduler made it.
+find_session() {
+    dispatch_session=$(ps -o sid= -p $$ | tr -d ' ')
+    [ "$dispatch_session" = $$ ] || scheduler_made_session || dispatch_session=
+}
+
+end_processes() {
+    local process
+    [ -n "$dispatch_session" ] || return 0
+    for process in $(pgrep -u "$(id -u)" -s "$dispatch_session"); do
+        case $process in
+        "$$" | "$PPID" | "$BASHPID") ;;
+        *) kill -KILL "$process" 2>/dev/null ;;
+        esac
+    done
+}

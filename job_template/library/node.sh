@@ -1,0 +1,28 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+# What must be in order on each node before anything starts: the image, and room for scratch data.
+prepare_nodes() {
+    [ -z "$dispatch_image" ] || look_at_images
+    [ -z "$dispatch_scratch_for_all" ] || prepare_scratch
+}
+
+# Runs a function once on each node of the job.
+on_each_node() { # FUNCTION ARGUMENTS…
+    if [ "$dispatch_nodes" -eq 1 ]; then
+        ("$@")
+        return
+    fi
+    local dispatch_each_node=()
+    words_for_each_node
+    # shellcheck disable=SC2016 # for the bash that is started there, which gets the functions
+    dispatch_functions=$(declare -f) timeout 60 "${dispatch_each_node[@]}" \
+        bash -c 'eval "$dispatch_functions"; unset dispatch_functions; "$@"' bash "$@" </dev/null
+}
+
+# When a process started: what tells it from another that gets its number later. Nothing of a dead one.
+process_began() { # PID
+    local fields
+    { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 0
+    read -ra fields <<<"${fields##*) }"
+    [ "${fields[0]}" = Z ] || echo "${fields[19]}"
+}

@@ -1,0 +1,29 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+# How the run went: a file of this run's own, which readers of dispatch.json lay beside that. Lines
+# "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
+write_run() {
+    local file=$dispatch_job/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
+    new=$dispatch_job/.dispatch.run.$dispatch_token.new
+    text=$(
+        run_value token "$dispatch_token"
+        run_value started "${dispatch_started:-}"
+        run_value ended "$(date -u +%FT%T+00:00)"
+        run_value host "$dispatch_host"
+        run_value scheduler_job_id "$dispatch_scheduler_job"
+        run_value exit_status "$dispatch_status"
+        run_value ending "$dispatch_ending"
+        run_value reason "$dispatch_reason"
+        while read -r line; do
+            [[ ! $line =~ $gpu ]] || run_value gpu "$line"
+        done <<<"${dispatch_gpu_usage:-}"
+    )
+    printf '%s\n' "$text" >"$new" && mv "$new" "$file"
+    rm -f "$new" "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]* # of a hook that was killed
+}
+
+# A key without a value is left out.
+run_value() { # KEY VALUE
+    local LC_ALL=C # a control character is a byte
+    [ -z "$2" ] || echo "$1 ${2//[[:cntrl:]]/ }"
+}

@@ -1,0 +1,90 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+
+run_commands() {
+    begin_guard # once more: it is a process of its own, and now knows what the steps before have made
+    commands
+}
+
+# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+run() { # PROGRAM ARGUMENTS…
+    ! aborted || exit 1
+    "$@" &
+    dispatch_command=$!
+    wait "$dispatch_command"
+    dispatch_status=$?
+    dispatch_command=
+    # Not all of RELION's programs notice that a disk is full: what they wrote then is cut short.
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
+        dispatch_status=1
+    fi
+    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
+}
+
+heed_signals() {
+    dispatch_script_began=$(process_began $$)
+    trap finish EXIT
+    trap 'stop 15' TERM
+    trap 'stop 2' INT
+    trap 'stop 1' HUP
+    trap 'dispatch_overdue=$dispatch_abort_grace; stop 15' USR1
+    trap 'stop 12' USR2
+}
+
+# The scheduler may follow up with KILL, so RELION is told first.
+stop() { # SIGNAL
+    trap '' TERM INT HUP USR1 USR2
+    dispatch_status=$((128 + $1))
+    dispatch_facts="stopped by signal $1"$'\n'
+    tell_relion
+    if [ -n "$dispatch_command" ] && kill -TERM "$dispatch_command" 2>/dev/null; then
+        for _ in {1..30}; do
+            kill -0 "$dispatch_command" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$dispatch_command" 2>/dev/null
+        wait "$dispatch_command" 2>/dev/null
+    fi
+    if [ "$1" -eq 15 ] && time_limit_reached; then
+        dispatch_facts="stopped at the time limit"$'\n'
+    fi
+    exit "$dispatch_status"
+}
+
+# Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
+# the job is stopped. The job is stopped as well if RELION was told meanwhile that it has failed, or if
+# it was submitted anew. Should this script be killed, RELION is told so.
+guard() {
+    local asked=0 failed=0
+    trap - EXIT
+    trap '' TERM INT HUP USR1 USR2
+    exec 8<> <(:) # nothing is ever read from there: a pause without a process
+    while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
+        if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
+            [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
+            [ "$asked" -lt "$dispatch_abort_grace" ] || kill -USR1 $$ 2>/dev/null
+            asked=$((asked + 2))
+        fi
+        ! overtaken || kill -USR2 $$ 2>/dev/null
+        if [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+            [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
+            failed=$((failed + 2))
+        fi
+        read -rt 2 -u 8
+    done
+    dispatch_status=137
+    dispatch_facts="the job script was killed"$'\n'
+    dispatch_guard=
+    finish
+}
+
+begin_guard() {
+    end_guard
+    guard &
+    dispatch_guard=$!
+    disown "$dispatch_guard" # or bash would tell of its end
+}
+
+end_guard() { # if it is still that process
+    [ -z "$dispatch_guard" ] || [ "$(ps -o ppid= -p "$dispatch_guard" | tr -d ' ')" != $$ ] ||
+        kill -KILL "$dispatch_guard" 2>/dev/null
+}

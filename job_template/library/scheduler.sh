@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2034 # other files use what is set here
+# What a scheduler may know better. These are the answers of a machine without one; the file
+# schedulers/NAME/functions.sh of the job's scheduler comes after this one, and may give others.
+
+# Forget variables that would hide jobs from the scheduler's commands.
+forget_scheduler_options() { :; }
+
+# Forget limits that were meant for the job script, before ranks are started on several nodes.
+forget_limits_of_the_script() { :; }
+
+# Whether TERM came at the time limit, and not by a cancellation.
+time_limit_reached() { return 1; }
+
+# Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
+scheduler_made_session() { return 1; }
+
+# Whether the scheduler may still have the job to which a scratch folder belongs.
+may_have_job() { return 0; } # WORDS, as words_of_job gave them
+
+# What may_have_job needs to know of this job.
+words_of_job() { :; }
+
+# Make dispatch_each_node the words that start a program once on each of the job's nodes.
+words_for_each_node() { dispatch_each_node=(); }
+
+# Say where each rank runs, and forget that at the end.
+place_ranks() { :; }
+forget_places() { :; }
+
+# Cancel the job after the job, which would wait in the queue and find nothing to tell.
+dismiss_watcher() { :; }

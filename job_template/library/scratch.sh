@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2154 # the job script makes the settings
+
+# RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node
+# would empty each other's: this job has a folder of its own there, removed however it ends.
+prepare_scratch() {
+    on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
+    on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
+        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
+}
+
+# Left by jobs of this user that are no more, as after a power cut. Each tells whose it is: host,
+# process and when that began, and what the scheduler needs to know the job.
+remove_dead_scratch() { # FOLDER
+    local folder host process began job
+    cd "$1" 2>/dev/null || return 0
+    for folder in relion-dispatch.*; do
+        [[ -O $folder && ! -L $folder && -s $folder/owner ]] || continue
+        read -r host process began job <"$folder/owner"
+        if [ "$host" = "$(uname -n)" ]; then
+            [ "$(process_began "$process")" != "$began" ] || continue
+        elif [ -z "$job" ]; then
+            continue # its process cannot be seen from here
+        fi
+        # shellcheck disable=SC2086 # words
+        [ -z "$job" ] || ! may_have_job $job || continue
+        rm -rf "$folder"
+    done
+}
+
+make_scratch() { # FOLDER OWNER
+    umask 077
+    mkdir -p "$1" && echo "$2" >"$1/owner"
+}
+
+remove_scratch() { # FOLDER
+    rm -rf "$1"
+}

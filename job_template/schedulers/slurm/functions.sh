@@ -1,0 +1,68 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# What a job script knows of Slurm, beside its directives; library/scheduler.sh says what each is for.
+
+forget_scheduler_options() {
+    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS
+}
+
+# srun must not inherit limits meant for the batch step.
+forget_limits_of_the_script() {
+    unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE
+}
+
+# Slurm warns before the limit (--signal).
+time_limit_reached() {
+    local state end
+    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    [[ $state != *JobState=TIMEOUT* ]] || return 0
+    [[ $state == *JobState=RUNNING* ]] || return 1
+    end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
+    [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
+}
+
+# The session's leader is gone.
+scheduler_made_session() { [ "$(ps -o comm= -p $PPID)" = slurmstepd ]; }
+
+words_of_job() {
+    [ -z "$dispatch_scheduler_job" ] || echo "$dispatch_scheduler_job ${SLURM_CLUSTER_NAME:-}"
+}
+
+may_have_job() { # JOB [CLUSTER]
+    local found
+    [ "${2:-}" = "${SLURM_CLUSTER_NAME:-}" ] || return 0
+    command -v squeue >/dev/null || return 0
+    found=$(timeout 10 squeue --noheader --jobs="$1" 2>&1) || [[ $found == *"Invalid job id"* ]] || return 0
+    [ -n "$found" ] && [[ $found != *"Invalid job id"* ]]
+}
+
+# SLURM_HOSTFILE is about the ranks alone.
+words_for_each_node() {
+    dispatch_each_node=(env -u SLURM_HOSTFILE srun --nodes="$dispatch_nodes" --ntasks="$dispatch_nodes"
+        --ntasks-per-node=1 --overlap --mem=0 --export=ALL --mpi=none --kill-on-bad-exit=0)
+    [ "$dispatch_nodes" -gt 1 ] || dispatch_each_node=()
+}
+
+# The leader on the first node, and as many followers on each node, rank by rank.
+place_ranks() {
+    dispatch_places=$(mktemp)
+    export SLURM_HOSTFILE=$dispatch_places
+    scontrol show hostnames "$SLURM_JOB_NODELIST" | awk -v ranks="$dispatch_ranks" -v leader="$dispatch_leaders" '
+        { node[NR] = $1 }
+        END {
+            if (leader) print node[1]
+            for (at = 1; at <= NR; at++)
+                for (rank = int((ranks - leader) * (at - 1) / NR); rank < int((ranks - leader) * at / NR); rank++)
+                    print node[at]
+        }' >"$dispatch_places"
+}
+
+forget_places() {
+    [ -z "$dispatch_places" ] || rm -f "$dispatch_places"
+}
+
+dismiss_watcher() {
+    local watcher
+    relion_was_told || return 0
+    read -r watcher <"$dispatch_job/.dispatch_watcher.$dispatch_token" || return 0
+    [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 scancel "$watcher"
+}

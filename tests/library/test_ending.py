@@ -1,0 +1,296 @@
+"""How a job ends: one exit file, a sentence on why, a file on how it went."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import TOKEN, Shell
+
+CONTROL = f".dispatch_control.{TOKEN}"
+
+
+def exit_files(shell: Shell) -> set[str]:
+    return {path.name.rpartition("_")[2] for path in shell.job.glob("RELION_JOB_EXIT_*")}
+
+
+@pytest.mark.parametrize(
+    ("status", "files", "ending", "then"),
+    [
+        (0, [], "SUCCESS", 0),
+        (3, [], "FAILURE", 3),
+        (0, [f"{CONTROL}/RELION_JOB_EXIT_FAILURE"], "FAILURE", 1),
+        (0, ["RELION_JOB_EXIT_FAILURE"], "FAILURE", 1),
+        (0, [f"{CONTROL}/RELION_JOB_EXIT_SUCCESS"], "SUCCESS", 0),
+        (3, [f"{CONTROL}/RELION_JOB_EXIT_ABORTED"], "ABORTED", 3),
+        (0, [f"{CONTROL}/RELION_JOB_ABORTED"], "ABORTED", 0),
+        (3, ["RELION_JOB_ABORT_NOW"], "ABORTED", 3),
+        (0, ["RELION_JOB_ABORT_NOW"], "SUCCESS", 0),
+    ],
+)
+def test_the_ending_is_decided_by_status_and_files(
+    status: int, files: list[str], ending: str, then: int, shell: Shell
+) -> None:
+    (shell.job / CONTROL).mkdir()
+    for name in files:
+        (shell.job / name).touch()
+
+    said = shell.says(
+        f'dispatch_status={status}; decide_ending; echo "$dispatch_ending $dispatch_status"'
+    )
+
+    assert said == f"{ending} {then}"
+
+
+@pytest.mark.parametrize("where", ["", f"{CONTROL}/"])
+def test_a_program_has_said_what_lies_in_either_folder(where: str, shell: Shell) -> None:
+    (shell.job / CONTROL).mkdir()
+    (shell.job / f"{where}RELION_JOB_EXIT_FAILURE").touch()
+
+    assert shell("said FAILURE").returncode == 0
+    assert shell("said ABORTED").returncode == 1
+
+
+def test_relion_is_told_once(shell: Shell) -> None:
+    """Its user may continue the job while the rest of it is being ended."""
+    (shell.job / "RELION_JOB_EXIT_SUCCESS").touch()
+
+    shell("""
+        dispatch_ending=FAILURE
+        tell_relion
+        ls "$dispatch_job"/RELION_JOB_EXIT_* >seen
+        rm "$dispatch_job/RELION_JOB_EXIT_FAILURE"
+        tell_relion
+    """)
+
+    seen = (shell.project / "seen").read_text()
+    assert seen == "Refine3D/job001/RELION_JOB_EXIT_FAILURE\n"
+    assert exit_files(shell) == set()
+
+
+def test_an_overtaken_job_tells_relion_nothing(shell: Shell) -> None:
+    (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
+
+    shell("dispatch_ending=FAILURE; tell_relion")
+
+    assert exit_files(shell) == set()
+
+
+def test_whether_relion_was_told(shell: Shell) -> None:
+    assert shell("relion_was_told").returncode == 1
+    (shell.job / "RELION_JOB_EXIT_ABORTED").touch()
+    assert shell("relion_was_told").returncode == 0
+
+
+def test_an_exit_file_is_what_was_kept_for_a_full_disk(shell: Shell) -> None:
+    (shell.job / CONTROL).mkdir()
+    kept = shell.job / CONTROL / "ending"
+    kept.touch()
+    inode = kept.stat().st_ino
+
+    shell("make_exit_file SUCCESS")
+
+    assert (shell.job / "RELION_JOB_EXIT_SUCCESS").stat().st_ino == inode
+
+
+def test_an_exit_file_is_made_without_anything_kept(shell: Shell) -> None:
+    shell("make_exit_file ABORTED; make_exit_file ABORTED")
+
+    assert exit_files(shell) == {"ABORTED"}
+
+
+def test_if_all_else_fails_the_job_script_becomes_the_exit_file(shell: Shell) -> None:
+    (shell.job / "run_submit.script.run").write_text("x")
+
+    shell("touch() { return 1; }; make_exit_file FAILURE")
+
+    assert (shell.job / "RELION_JOB_EXIT_FAILURE").read_text() == "x"
+
+
+def test_a_session_that_the_script_leads_is_the_jobs(shell: Shell) -> None:
+    said = shell.says('find_session; echo "$dispatch_session"; echo $$')
+
+    assert len(set(said.splitlines())) == 1
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_another_session_is_the_jobs_if_the_scheduler_made_it(made: bool, shell: Shell) -> None:
+    code = f"""
+        ps() {{ echo 4711; }}
+        scheduler_made_session() {{ return {0 if made else 1}; }}
+        find_session; echo "<$dispatch_session>"
+    """
+
+    assert shell.says(code) == ("<4711>" if made else "<>")
+
+
+def test_what_still_runs_of_the_job_is_ended(shell: Shell) -> None:
+    done = shell("sleep 77 & dispatch_session=$$; end_processes; wait $!; echo $?")
+
+    assert done.stdout == "137\n"
+
+
+def test_without_a_session_of_its_own_a_job_ends_nothing(shell: Shell) -> None:
+    assert shell.says("sleep 77 & dispatch_session=; end_processes; kill $!; wait $!; echo $?") == (
+        "143"
+    )
+
+
+def test_a_job_ends_in_this_order(shell: Shell) -> None:
+    steps = [
+        "end_guard", "tell_relion", "end_processes", "tell_relion", "explain", "on_each_node",
+        "leave_gpus", "epilogue", "write_run", "dismiss_watcher",
+    ]  # fmt: skip
+    functions = "".join(f"{step}() {{ echo {step}; }}\n" for step in steps)
+
+    done = shell(f"{functions}(exit 3); finish", given=["dispatch_scratch_for_all=/scratch"])
+
+    assert done.stdout.splitlines() == steps
+    assert done.returncode == 3
+
+
+# The sentence
+
+
+def test_fail_ends_the_job_with_a_sentence(shell: Shell) -> None:
+    done = shell("trap 'echo \"$dispatch_reason\"' EXIT; fail 'It cannot run,' 'as nothing does.'")
+
+    assert (done.returncode, done.stdout) == (1, "It cannot run, as nothing does.\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("dispatch_ending=SUCCESS", ""),
+        ("dispatch_ending=ABORTED", r"The job was aborted after 0:00:0\d, as asked for in RELION."),
+        (
+            "dispatch_ending=ABORTED dispatch_overdue=5",
+            r"The job was aborted after .*; its programs did not end by themselves within 5 s.",
+        ),
+        ("dispatch_ending=FAILURE dispatch_status=3", "The job failed after .* with status 3: .*"),
+        ("dispatch_ending=FAILURE dispatch_reason='It is odd.'", "It is odd."),
+    ],
+)
+def test_the_sentence_says_how_the_job_ended(state: str, sentence: str, shell: Shell) -> None:
+    (shell.job / CONTROL).mkdir()
+
+    done = shell(f"{state}; explain")
+
+    assert re.fullmatch(f"relion-dispatch: {sentence}\n" if sentence else "", done.stderr)
+    assert not (shell.job / CONTROL).exists()
+
+
+def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:
+    (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
+
+    done = shell("dispatch_ending=FAILURE; explain")
+
+    assert done.stderr == ""
+    assert "submitted anew" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["run.out", "run.err"])
+def test_the_cause_is_looked_for_in_what_this_run_wrote(name: str, shell: Shell) -> None:
+    (shell.job / "run.out").write_text("out of memory, an earlier run\n")
+    (shell.job / "run.err").touch()
+    program = "dispatch_program=relion_x dispatch_status=1"
+
+    unknown = shell.says(f"{program}; remember_texts; cause")
+    known = shell.says(
+        f"{program}; remember_texts; echo 'a\xff OUT OF MEMORY' >>'{shell.job / name}'; cause"
+    )
+
+    assert unknown.startswith("relion_x ended with status 1: its last lines, above and in run.out")
+    assert known == "its memory was used up: ask for more"
+
+
+def test_what_the_dispatcher_itself_has_said_is_no_cause(shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+
+    said = shell.says(
+        'remember_texts; echo "relion-dispatch: out of memory" >"$dispatch_errfile"; cause'
+    )
+
+    assert "memory" not in said
+
+
+def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
+    said = shell.says(
+        "memory_kills() { echo 5; }; dispatch_kills_before=4 dispatch_status=9\n"
+        "probe() { echo 'No space left on device'; }\n"
+        "mkdir -p \"$dispatch_scratch\"; dispatch_facts=$'stopped by signal 15\\n'; evidence",
+        given=[f"dispatch_scratch_for_all='{shell.project}/scratch'"],
+    )
+
+    assert said.splitlines() == [
+        "stopped by signal 15",
+        "exit status 9",
+        "oom-kill",
+        "No space left on device",
+        "scratch: No space left on device",
+    ]
+
+
+def test_a_folder_that_can_be_written_to_passes_the_probe(shell: Shell) -> None:
+    assert shell.says(f"probe '{shell.project}'") == ""
+    assert list(shell.project.glob(".dispatch_probe")) == []
+    assert "No such file" in shell.says("probe /nowhere")
+
+
+def test_memory_kills_are_counted_or_nothing_is_said(shell: Shell) -> None:
+    done = shell("memory_kills")
+
+    assert re.fullmatch(r"(\d+\n)*", done.stdout)
+    assert done.stderr == ""
+
+
+# How it went
+
+
+def test_how_it_went_is_a_file_of_lines_without_empty_values(shell: Shell) -> None:
+    usage = "node1 GPU-1 2 1000 50 2 2000\nnode1 GPU-2 2 - - - -\n"
+
+    shell(
+        f"dispatch_gpu_usage='{usage}' dispatch_status=1 dispatch_ending=FAILURE\n"
+        "dispatch_reason=$'a\\tb\\033 \"c\" ☃'; write_run"
+    )
+
+    (file,) = shell.job.iterdir()
+    assert file.name == f"dispatch.run.{TOKEN}"
+    lines = file.read_text().splitlines()
+    assert re.fullmatch(r"ended \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", lines.pop(1))
+    assert lines == [
+        f"token {TOKEN}",
+        "host here",
+        "scheduler_job_id 17",
+        "exit_status 1",
+        "ending FAILURE",
+        'reason a b  "c" ☃',
+        "gpu node1 GPU-1 2 1000 50 2 2000",
+        "gpu node1 GPU-2 2 - - - -",
+    ]
+
+
+def test_no_part_of_the_file_stays_if_the_disk_is_full(shell: Shell) -> None:
+    shell("dispatch_ending=SUCCESS; printf() { return 1; }; write_run")
+
+    assert list(shell.job.iterdir()) == []
+
+
+def test_only_lines_on_gpus_count_as_their_use(shell: Shell) -> None:
+    shell("""dispatch_gpu_usage='[{"gpu": 0}]'; write_run""")
+
+    assert "gpu" not in (shell.job / f"dispatch.run.{TOKEN}").read_text()
+
+
+def test_a_value_is_one_line(shell: Shell) -> None:
+    assert shell.says("run_value key $'a\\nb'; run_value other ''") == "key a b"
+
+
+def test_the_texts_before_this_run_are_remembered(shell: Shell) -> None:
+    (shell.job / "run.out").write_text("12345")
+
+    assert shell.says('remember_texts; echo "$dispatch_out_before <$dispatch_err_before>"') == (
+        "5 <>"
+    )

@@ -1,0 +1,260 @@
+"""The job's GPUs: which they are, how large, and what is refused; how many ranks they get."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .conftest import Shell
+
+SMI = "gpu/nvidia-smi"
+NODE = os.uname().nodename
+TABLE = (
+    "mps 20000 9 2 800 ok, 10000 5 1 400 ok, 5000 5 1 400 tight, 0 0 1 - no\n"
+    "shared 24000 9 2 900 ok, 12000 5 1 450 ok, 5000 5 1 450 tight, 0 0 1 - no\n"
+    "exclusive 12000 5 1 450 ok, 5000 5 1 450 tight, 0 0 1 - no"
+)
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"),
+    [
+        (None, ["GPU-aaaa-0", "GPU-bbbb-1"]),
+        ("1", ["GPU-bbbb-1"]),
+        ("1,0", ["GPU-bbbb-1", "GPU-aaaa-0"]),
+        ("GPU-bbbb, 0", ["GPU-bbbb-1", "GPU-aaaa-0"]),
+        ("7", []),
+        ("", []),
+    ],
+)
+def test_the_visible_gpus_stand_in_the_jobs_order(
+    visible: str | None, gpus: list[str], shell: Shell
+) -> None:
+    shell.stand_in(SMI)
+    variables = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+
+    said = shell.says("visible_gpus 8", **variables)
+
+    assert said.splitlines() == [f"{gpu} 24564 Default [N/A]" for gpu in gpus]
+
+
+def test_only_the_first_gpus_count(shell: Shell) -> None:
+    shell.stand_in(SMI)
+
+    assert shell.says("visible_gpus 2", DISPLAY_CARD="yes").count("\n") == 1
+    assert shell.says("visible_gpus 1").startswith("GPU-aaaa-0")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "variables", "least"),
+    [
+        ("GPU-1 24000 Default [N/A]\nGPU-2 16000 Default [N/A]", {}, 16000),
+        ("", {}, 0),
+        ("GPU-1 40000 Default Enabled", {}, 5 * 953),
+        ("", {"CUDA_VISIBLE_DEVICES": "MIG-11111111-2222-5333-8444-555555555555"}, 20 * 953),
+    ],
+)
+def test_the_smallest_memory_is_that_of_cards_or_slices(
+    gpus: str, variables: dict[str, str], least: int, shell: Shell
+) -> None:
+    shell.stand_in(SMI)
+
+    assert shell.says(f"smallest_memory '{gpus}'", **variables) == str(least)
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer"), [("Default", "24564 shared"), ("Exclusive_Process", "24564 exclusive")]
+)
+def test_a_node_tells_of_its_gpus(mode: str, answer: str, shell: Shell) -> None:
+    shell.stand_in(SMI)
+
+    assert shell.says("look_at_gpus 2", MODE=mode) == f"{answer} {NODE}"
+
+
+def test_a_silent_nvidia_smi_is_named_and_an_absent_one_is_not(shell: Shell) -> None:
+    absent = shell("tell_of_gpus ''")
+    shell.stand_in("gpu/silent/nvidia-smi")
+    silent = shell("tell_of_gpus ''")
+
+    assert absent.stdout == silent.stdout == f"0 shared {NODE}\n"
+    assert "did not tell of the job's GPUs" in silent.stderr
+    assert absent.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus", "says"),
+    [
+        ("", 1, "its scheduler gave it no GPU"),
+        ("-1", 1, "its scheduler gave it no GPU"),
+        ("NoDevFiles", 1, "its scheduler gave it no GPU"),
+        ("MIG-1,MIG-2", 2, "several slices of divided GPUs"),
+        ("MIG-1,MIG-2", 1, None),
+        ("MIG-1", 2, None),
+        ("0,1", 2, None),
+    ],
+)
+def test_what_is_no_gpu_is_refused(given: str, gpus: int, says: str | None, shell: Shell) -> None:
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; refuse_what_is_no_gpu",
+        given=[f"dispatch_gpus={gpus}"],
+        CUDA_VISIBLE_DEVICES=given,
+    )
+
+    assert done.returncode == (1 if says else 0)
+    assert says is None or says in done.stdout
+
+
+HEARS = 'hear_of_gpus; echo "$dispatch_memory $dispatch_sharing"'
+
+
+@pytest.mark.parametrize(
+    ("answers", "mps", "heard"),
+    [
+        (["24000 shared n1 "], "yes", "24000 mps"),
+        (["24000 shared n1 "], "", "24000 shared"),
+        (["24000 exclusive n1 "], "yes", "24000 mps"),
+        (["24000 exclusive n1 "], "", "24000 exclusive"),
+        (["24000 shared n1 there is none"], "yes", "24000 shared"),
+        (["24000 exclusive n1 it is held"], "yes", "24000 exclusive"),
+        (["24000 shared n1 ", "16000 shared n2 "], "yes", "16000 mps"),
+        (["0 shared n1 ", "16000 shared n2 "], "yes", "16000 mps"),
+        (["24000 exclusive n1 it is held", "8 shared n2 none"], "yes", "8 exclusive"),
+        (["24000 shared n1 none", "8 exclusive n2 "], "yes", "8 shared"),
+    ],
+)
+def test_the_smallest_card_of_all_nodes_counts(
+    answers: list[str], mps: str, heard: str, shell: Shell
+) -> None:
+    lines = "".join(f"{answer}\\n" for answer in answers)
+    code = f"exec {{dispatch_answers}}< <(printf '{lines}'); dispatch_keeper_pid=1; {HEARS}"
+
+    done = shell(code, given=[f"dispatch_mps={mps}", f"dispatch_nodes={len(answers)}"])
+
+    assert done.stdout == f"{heard}\n"
+    assert ("MPS did not start on n1" in done.stderr) == (answers[0][-1] != " ")
+
+
+def test_a_node_that_does_not_answer_is_said_and_goes_without_mps(shell: Shell) -> None:
+    code = f"exec {{dispatch_answers}}< <(echo '8 shared n1'); dispatch_keeper_pid=1; {HEARS}"
+
+    done = shell(code, given=["dispatch_mps=yes", "dispatch_nodes=2"])
+
+    assert done.stdout == "8 shared\n"
+    assert "Not every node of the job told of its GPUs" in done.stderr
+
+
+def test_without_a_keeper_the_nodes_are_asked_themselves(shell: Shell) -> None:
+    shell.stand_in(SMI, "srun")
+
+    said = shell.says(HEARS, scheduler="slurm", given=["dispatch_nodes=2"], MIB="6000")
+
+    assert said == "6000 shared"
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "steps"),
+    [
+        ("nvidia-smi", [], "refuse"),
+        ("nvidia-smi", ["dispatch_watch_gpus=yes"], "refuse keeper"),
+        ("nvidia-smi", ["dispatch_rank_table=x"], "refuse hear fit"),
+        (
+            "nvidia-smi",
+            ["dispatch_mps=yes", "dispatch_rank_table=x"],
+            "refuse keeper hear join fit",
+        ),
+        ("nvidia-smi", ["dispatch_nodes=2"], "refuse place"),
+        ("", ["dispatch_nodes=2", "dispatch_rank_table=x"], "place"),
+        ("", ["dispatch_watch_gpus=yes"], ""),
+    ],
+)
+def test_what_is_done_for_gpus_depends_on_their_vendor_and_the_plan(
+    tool: str, given: list[str], steps: str, shell: Shell
+) -> None:
+    functions = """
+        refuse_what_is_no_gpu() { echo refuse; }
+        start_keeper() { dispatch_mps_folder=$dispatch_mps; echo keeper; }
+        hear_of_gpus() { echo hear; }
+        join_mps() { echo join; }
+        fit_ranks() { echo fit; }
+        place_ranks() { echo place; }
+    """
+
+    said = shell.says(f"{functions} look_after_gpus", given=[f"dispatch_gpu_tool={tool}", *given])
+
+    assert said.split() == steps.split()
+
+
+def test_gpus_are_left_though_the_job_ended_early(shell: Shell) -> None:
+    """Before look_after_gpus was called."""
+    functions = "end_keeper() { echo keeper; }; forget_places() { echo places; }"
+
+    assert shell.says(f"{functions}; leave_gpus") == "places"
+    assert shell.says(f"{functions}; dispatch_keeper_pid=5; leave_gpus").split() == [
+        "keeper",
+        "places",
+    ]
+
+
+FITS = 'fit_ranks; echo "$dispatch_ranks $dispatch_each $dispatch_predicted"'
+
+
+@pytest.mark.parametrize(
+    ("sharing", "memory", "fitted", "says"),
+    [
+        ("mps", 80000, "9 2 800", ""),
+        ("mps", 20000, "9 2 800", ""),
+        ("mps", 0, "9 2 800", ""),  # not known
+        ("mps", 19999, "5 1 400", "5 ranks instead of 9: the smallest GPU here has 19999 MiB, and"),
+        ("mps", 9999, "5 1 400", "should have 10000 MiB"),
+        ("shared", 20000, "5 1 450", "and 9 ranks need 24000 MiB"),
+        ("exclusive", 80000, "5 1 450", "takes one process without MPS"),
+        ("exclusive", 0, "5 1 450", "takes one process without MPS"),
+        ("exclusive", 6000, "5 1 450", "less GPU memory than recommended"),
+    ],
+)
+def test_ranks_are_looked_up_by_the_smallest_card(
+    sharing: str, memory: int, fitted: str, says: str, shell: Shell
+) -> None:
+    said = shell.says(
+        f"dispatch_sharing={sharing} dispatch_memory={memory}; {FITS}",
+        given=[f"dispatch_rank_table='{TABLE}'", "dispatch_ranks=9"],
+    )
+
+    *told, last = said.splitlines()
+    assert last == fitted
+    assert says in "\n".join(told)
+    assert bool(told) == bool(says)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "table", "says"),
+    [
+        (
+            "mps",
+            TABLE,
+            "The refinement does not fit: the smallest GPU here has 4999 MiB, and RELION",
+        ),
+        ("exclusive", "shared 9 3 2 - ok\nexclusive 0 0 2 - no", "and RELION needs 2 on it"),
+    ],
+)
+def test_a_card_on_which_relion_cannot_run_ends_the_job(
+    sharing: str, table: str, says: str, shell: Shell
+) -> None:
+    done = shell(
+        f"trap 'echo \"$dispatch_reason\"' EXIT\n"
+        f"dispatch_sharing={sharing} dispatch_memory=4999; fit_ranks",
+        given=[f"dispatch_rank_table='{table}'", "dispatch_ranks=9"],
+    )
+
+    assert done.returncode == 1
+    assert says in done.stdout
+
+
+def test_one_rank_on_a_gpu_may_run_in_exclusive_mode(shell: Shell) -> None:
+    said = shell.says(
+        f"dispatch_sharing=exclusive dispatch_memory=9; {FITS}",
+        given=["dispatch_rank_table='shared 8 5 1 7 ok, 0 0 1 - no'"],
+    )
+
+    assert said == "5 1 7"

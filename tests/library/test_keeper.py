@@ -1,0 +1,285 @@
+"""The keeper of a node: it starts MPS, answers, counts, and goes with the job script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Shell
+
+NODE = os.uname().nodename
+SMI = "gpu/nvidia-smi"
+MPS = "gpu/nvidia-cuda-mps-control"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A place for an MPS folder where the library looks for such."""
+    path = Path(tempfile.mkdtemp(prefix="relion-mps.", dir="/tmp"))
+    path.rmdir()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+# Watching
+
+
+def test_samples_are_summed_up_for_each_gpu(shell: Shell) -> None:
+    samples = "GPU-1, 1000, 50\nGPU-2, [N/A], [N/A]\nGPU-1, 3000, 71\nGPU-1, 2000, [N/A]\n"
+
+    said = shell.says(f"printf '{samples}' | sum_up_samples")
+
+    assert said.splitlines() == [
+        f"gpu {NODE} GPU-1 3 {3000 * 2**20} 60",
+        f"gpu {NODE} GPU-2 1 - -",
+    ]
+
+
+def test_gpus_are_sampled_until_nvidia_smi_is_ended(shell: Shell) -> None:
+    shell.stand_in(SMI)
+    code = "sample_gpus GPU-aaaa-0 & sleep 1; kill $!; wait $!"
+
+    said = shell.says(f"({code}) | cat")
+
+    assert said.splitlines() == [
+        f"gpu {NODE} GPU-aaaa-0 2 {3000 * 2**20} 60",
+        f"gpu {NODE} GPU-bbbb-1 2 {2000 * 2**20} -",
+    ]
+
+
+def test_a_keeper_answers_then_waits_for_the_ending(shell: Shell) -> None:
+    shell.stand_in(SMI)
+
+    said = shell.says("(sleep 0.5; echo well) | keep_gpus '' logs 2 yes | cat", SMI_LOG=shell.log)
+
+    first, *rest = said.splitlines()
+    assert first == f"24564 shared {NODE} "
+    assert [line.split()[2] for line in rest] == ["GPU-aaaa-0", "GPU-bbbb-1"]
+    assert "-l 5" in shell.log.read_text()
+
+
+def test_a_keeper_that_need_not_watch_does_not(shell: Shell) -> None:
+    shell.stand_in(SMI)
+
+    said = shell.says("echo well | keep_gpus '' logs 2 ''", SMI_LOG=shell.log)
+
+    assert said == f"24564 shared {NODE} "
+    assert "-l 5" not in shell.log.read_text()
+
+
+@pytest.mark.parametrize("ending", ["well", "failed"])
+def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -> None:
+    shell.stand_in(SMI, MPS)
+
+    said = shell.says(
+        f"(sleep 1; echo {ending}) | keep_gpus '{folder}' logs 2 ''; end_keeping",
+        MPS_LOG=shell.log,
+    )
+
+    assert said == f"24564 shared {NODE} "
+    assert shell.log.read_text().splitlines() == ["start GPU-aaaa-0,GPU-bbbb-1", "quit"]
+    assert not folder.exists()
+    assert (shell.project / f"logs_{NODE}").exists() == (ending == "failed")
+
+
+def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
+    shell.stand_in(SMI)
+
+    said = shell.says(f"echo well | keep_gpus '{folder}' logs 2 ''")
+
+    assert said == f"24564 shared {NODE} there is no nvidia-cuda-mps-control"
+
+
+def test_a_keeper_is_started_and_ended_by_the_script(shell: Shell) -> None:
+    shell.stand_in(SMI)
+    code = """
+        start_keeper
+        hear_of_gpus
+        sleep 1
+        dispatch_each=2 dispatch_predicted=800
+        end_keeper
+        printf '%s' "$dispatch_gpu_usage"
+        kill -0 "$dispatch_keeper_pid" 2>/dev/null || echo gone
+    """
+
+    said = shell.says(code, given=["dispatch_watch_gpus=yes"])
+
+    assert said.splitlines() == [
+        f"{NODE} GPU-aaaa-0 2 {3000 * 2**20} 60 2 800",
+        f"{NODE} GPU-bbbb-1 2 {2000 * 2**20} - 2 800",
+        "gone",
+    ]
+
+
+def test_there_is_a_keeper_on_each_node(shell: Shell) -> None:
+    shell.stand_in(SMI, "srun")
+    code = "start_keeper; hear_of_gpus; end_keeper; echo $dispatch_memory"
+
+    done = shell(
+        code,
+        scheduler="slurm",
+        given=["dispatch_watch_gpus=yes", "dispatch_nodes=2"],
+        SRUN_LOG=shell.log,
+    )
+
+    assert done.stdout == "24564\n"
+    (options,) = shell.log.read_text().splitlines()[:1]
+    assert "--overlap" in options and "--nodes=2" in options and "--kill-on-bad-exit=0" in options
+
+
+# MPS
+
+
+@pytest.mark.parametrize(
+    ("gpus", "variables", "says"),
+    [
+        ("GPU-1 1 Default [N/A]", {}, ""),
+        ("GPU-1 1 Default Enabled", {}, "a GPU is divided (MIG)"),
+        ("", {"CUDA_VISIBLE_DEVICES": "MIG-1"}, "a GPU is divided (MIG)"),
+        ("GPU-1 1 Exclusive_Process [N/A]", {}, ""),
+        (
+            "GPU-1 1 Exclusive_Process [N/A]",
+            {"HOLDER": "4711, python", "HELD_BY": "/"},
+            "a GPU in exclusive mode is held by process 4711, python",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_mps(
+    gpus: str, variables: dict[str, str], says: str, shell: Shell
+) -> None:
+    shell.stand_in(SMI)
+
+    assert shell.says(f"mps_obstacle GPU-1 '{gpus}'", **{"HELD_BY": "/x"} | variables) == says
+
+
+def test_a_daemon_is_started_asked_and_stopped(shell: Shell, folder: Path) -> None:
+    shell.stand_in(MPS)
+    code = f"""
+        mps_start '{folder}' GPU-1,GPU-2 logs
+        mps_ask '{folder}' get_server_list && echo it answers
+        cat '{folder}/clients'
+        mps_end '{folder}' logs well
+    """
+
+    said = shell.says(code, MPS_LOG=shell.log)
+
+    assert said.splitlines() == [
+        "it answers",
+        f"CUDA_MPS_PIPE_DIRECTORY={folder}/pipe",
+        "CUDA_VISIBLE_DEVICES=GPU-1,GPU-2",
+    ]
+    assert shell.log.read_text().splitlines() == ["start GPU-1,GPU-2", "quit"]
+    assert not folder.exists() and not (shell.project / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"MPS_FAILS": "no such device"}, "its daemon ended: no such device"),
+        ({"MPS_HANGS": "yes"}, "its daemon did not answer within 5 s"),
+    ],
+)
+def test_a_daemon_that_does_not_come_up_leaves_its_logs(
+    variables: dict[str, str], says: str, shell: Shell, folder: Path
+) -> None:
+    shell.stand_in(MPS)
+
+    assert shell.says(f"mps_start '{folder}' '' logs", MPS_LOG=shell.log, **variables) == says
+    assert (shell.project / "logs" / "daemon.log").exists()
+    assert not folder.exists()
+
+
+def test_a_daemon_that_ended_before_the_job_is_said(shell: Shell, folder: Path) -> None:
+    shell.stand_in(MPS)
+    (folder / "log").mkdir(parents=True)
+    (folder / "pipe").mkdir()
+
+    done = shell(f"mps_end '{folder}' logs well", MPS_LOG=shell.log)
+
+    assert "MPS ended on" in done.stderr
+    assert (shell.project / "logs").is_dir()
+
+
+def test_a_daemon_that_does_not_quit_is_killed(shell: Shell, folder: Path) -> None:
+    (shell.programs / "nvidia-cuda-mps-control").write_text("#!/bin/bash\nread -rt 30 <> <(:)\n")
+    (shell.programs / "nvidia-cuda-mps-control").chmod(0o755)
+    folder.mkdir()
+    code = f"""
+        CUDA_MPS_PIPE_DIRECTORY='{folder}/pipe' nvidia-cuda-mps-control &
+        until [ -n "$(mps_processes '{folder}')" ]; do sleep 0.05; done
+        [ "$(mps_processes '{folder}')" = $! ] && echo known
+        mps_ask() {{ :; }}
+        mps_stop '{folder}'
+        wait $!; echo $?
+    """
+
+    assert shell.says(code).splitlines() == ["known", "137"]
+    assert not folder.exists()
+
+
+def test_an_owner_is_known_by_number_start_and_namespace(shell: Shell) -> None:
+    pid, began, namespace = shell.says("mps_owner $$").split()
+
+    assert pid.isdigit() and began.isdigit()
+    assert namespace == str(Path("/proc/self/ns/pid").readlink())
+    assert shell.says("sleep 0 & wait; mps_owner $!") == ""
+
+
+@pytest.mark.parametrize(
+    ("owners", "gone"),
+    [
+        (["PID 1 NAMESPACE"], True),
+        (["PID BEGAN NAMESPACE"], False),
+        (["PID 1 NAMESPACE", "PID BEGAN NAMESPACE"], False),
+        (["PID 1 another"], False),
+        ([], False),  # a job that is just starting has no owners yet
+    ],
+)
+def test_what_dead_jobs_have_left_goes(
+    owners: list[str], gone: bool, shell: Shell, folder: Path
+) -> None:
+    values = {
+        "PID": str(os.getpid()),
+        "BEGAN": Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19],
+        "NAMESPACE": str(Path("/proc/self/ns/pid").readlink()),
+    }
+    lines = [" ".join(values.get(word, word) for word in owner.split()) for owner in owners]
+    folder.mkdir()
+    (folder / "owners").write_text("".join(f"{line}\n" for line in lines))
+
+    shell("mps_clean")
+
+    assert folder.exists() != gone
+
+
+def test_the_ranks_of_one_node_find_the_daemon(shell: Shell, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x y\n")
+    code = f"dispatch_mps_folder='{folder}'; dispatch_sharing=SHARING; join_mps; env | grep CUDA"
+
+    said = shell.says(code.replace("SHARING", "mps"))
+
+    assert sorted(said.splitlines()) == [
+        "APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY=/x y",
+        "CUDA_MPS_PIPE_DIRECTORY=/x y",
+    ]
+    assert shell.says(code.replace("SHARING", "shared")) == ""
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_each_rank_of_several_nodes_finds_its_nodes_daemon(
+    daemon: bool, shell: Shell, folder: Path
+) -> None:
+    if daemon:
+        folder.mkdir()
+        (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x y\n")
+    code = f"dispatch_mps_folder='{folder}'; join_mps; \"${{dispatch_task[@]}}\" env | grep CUDA"
+
+    said = shell.says(code, given=["dispatch_nodes=2"])
+
+    assert said == ("CUDA_MPS_PIPE_DIRECTORY=/x y" if daemon else "")

@@ -1,0 +1,224 @@
+"""What is prepared before the commands: the environment, the image, the scratch folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..sif_file import write_sif
+from .conftest import TOKEN, Shell
+
+EXPORTED = "export -p | grep -oE '(APPTAINERENV_|PYTHONNOUSERSITE).*'"
+
+
+def test_the_container_gets_the_variables_that_the_site_lets_through(shell: Shell) -> None:
+    said = shell.says(
+        f"clean_environment; {EXPORTED}",
+        given=["dispatch_image=x.sif", "dispatch_environment=(SET EMPTY UNSET)"],
+        SET="a b",
+        EMPTY="",
+    )
+
+    assert said.splitlines() == [
+        'APPTAINERENV_EMPTY=""',
+        'APPTAINERENV_PYTHONNOUSERSITE="1"',
+        'APPTAINERENV_SET="a b"',
+    ]
+
+
+def test_over_several_nodes_the_launcher_makes_the_environment(shell: Shell) -> None:
+    said = shell.says(
+        f"clean_environment; {EXPORTED}",
+        given=["dispatch_image=x.sif", "dispatch_nodes=2", "dispatch_environment=(SET)"],
+        SET="a",
+    )
+
+    assert said == 'PYTHONNOUSERSITE="1"'
+
+
+def test_a_job_on_the_host_keeps_its_environment(shell: Shell) -> None:
+    assert shell.says(f"clean_environment; {EXPORTED}", given=["dispatch_environment=(HOME)"]) == ""
+
+
+def test_the_display_is_let_through_if_there_is_one(shell: Shell) -> None:
+    code = f"let_display_through; {EXPORTED}"
+
+    assert shell.says(code) == ""
+    assert shell.says(code, DISPLAY=":1", XAUTHORITY="/x").splitlines() == [
+        'APPTAINERENV_DISPLAY=":1"',
+        'APPTAINERENV_XAUTHORITY="/x"',
+    ]
+
+
+# Nodes
+
+
+def test_a_function_runs_once_on_the_only_node(shell: Shell) -> None:
+    """In a shell of its own: what it sets is not seen outside."""
+    function = 'f() { x=1; echo "$@"; return 3; }'
+
+    assert shell.says(f'{function}; on_each_node f "a b" c; echo "$? <$x>"').splitlines() == [
+        "a b c",
+        "3 <>",
+    ]
+
+
+def test_a_function_runs_once_on_each_of_several_nodes(shell: Shell) -> None:
+    shell.stand_in("srun")
+    code = 'f() { echo "$NODE: $1, $(process_began $$ | grep -c .)"; [ "$NODE" != 2 ]; }\n'
+
+    done = shell(code + 'on_each_node f "a b"', scheduler="slurm", given=["dispatch_nodes=2"])
+
+    assert sorted(done.stdout.splitlines()) == ["1: a b, 1", "2: a b, 1"]
+    assert done.returncode == 1
+
+
+def test_when_a_process_began_tells_it_from_another(shell: Shell) -> None:
+    began = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
+
+    assert shell.says(f"process_began {os.getpid()}") == began
+    assert shell.says("sleep 0 & wait $!; process_began $!") == ""
+    # A zombie: nobody collects the child of a process that has become another program.
+    zombie = "exec sleep 77"
+    said = shell.says(
+        f"bash -c 'sleep 0.01 & {zombie}' >child & sleep 0.5\n"
+        'process_began "$(pgrep -P $! sleep)"; kill $!'
+    )
+    assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ([], []),
+        (["dispatch_image=x.sif"], ["image"]),
+        (["dispatch_scratch_for_all=/scratch"], ["scratch"]),
+        (["dispatch_image=x.sif", "dispatch_scratch_for_all=/scratch"], ["image", "scratch"]),
+    ],
+)
+def test_what_a_job_has_is_prepared(given: list[str], steps: list[str], shell: Shell) -> None:
+    code = "look_at_images() { echo image; }; prepare_scratch() { echo scratch; }; prepare_nodes"
+
+    assert shell.says(code, given=given).split() == steps
+
+
+# The image
+
+
+def image(folder: Path) -> tuple[Path, str]:
+    """An image's file, and its size and SIF id as the plan has them."""
+    path = folder / "x.sif"
+    write_sif(path)
+    return path, f"{path.stat().st_size} {path.read_bytes()[48:64].hex()}"
+
+
+def test_the_image_that_was_chosen_passes(shell: Shell, tmp_path: Path) -> None:
+    path, state = image(tmp_path)
+
+    done = shell(f"look_at_image '{path}' '{state}'")
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: path.unlink(), "is not there"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "not the one that was chosen"),
+    ],
+)
+def test_another_image_ends_the_job_with_one_sentence(
+    spoil: Callable[[Path], None], says: str, shell: Shell, tmp_path: Path
+) -> None:
+    shell.stand_in("srun")
+    path, state = image(tmp_path)
+    spoil(path)
+
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; look_at_images",
+        scheduler="slurm",
+        given=[f"dispatch_image='{path}'", f"dispatch_image_state='{state}'", "dispatch_nodes=2"],
+    )
+
+    assert done.returncode == 1
+    assert says in done.stdout
+    assert done.stdout.count("\n") == 1  # though two nodes have said it
+
+
+# Scratch
+
+
+def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> None:
+    scratch = f"dispatch_scratch_for_all='{tmp_path}/scratch'"
+    code = "dispatch_script_began=5; words_of_job() { echo 17 cluster; }; prepare_scratch; echo $$"
+
+    process = shell.says(code, given=[scratch])
+
+    folder = tmp_path / "scratch" / f"relion-dispatch.{TOKEN}"
+    assert (folder / "owner").read_text() == f"here {process} 5 17 cluster\n"
+    assert folder.stat().st_mode & 0o077 == 0
+    shell(f"remove_scratch '{folder}'")
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -> None:
+    shell(f"make_scratch '{tmp_path}/a/b' me")
+
+    assert (tmp_path / "a" / "b" / "owner").read_text() == "me\n"
+
+
+def test_no_scratch_folder_ends_the_job(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("a file")
+
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; dispatch_script_began=5; prepare_scratch",
+        given=[f"dispatch_scratch_for_all='{tmp_path}/scratch'"],
+    )
+
+    assert done.returncode == 1
+    assert re.search(r"the scratch folder .*/scratch on here cannot be written", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("owner", "gone"),
+    [
+        ("HOST PID BEGAN", False),
+        ("HOST PID 1", True),
+        ("HOST PID 1 17 cluster", "asked"),
+        ("HOST PID BEGAN 17 cluster", False),
+        ("another-host 1 1", False),
+        ("another-host 1 1 17 cluster", "asked"),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("may_live", [True, False])
+def test_scratch_folders_of_dead_jobs_go(
+    owner: str, gone: bool | str, may_live: bool, shell: Shell, tmp_path: Path
+) -> None:
+    began = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
+    values = {"HOST": os.uname().nodename, "PID": str(os.getpid()), "BEGAN": began}
+    folder = tmp_path / "scratch" / "relion-dispatch.ffffffffffff"
+    folder.mkdir(parents=True)
+    (folder / "owner").write_text(
+        " ".join(values.get(word, word) for word in owner.split()) + "\n" if owner else ""
+    )
+    (folder.parent / "data").mkdir()
+
+    done = shell(
+        f'may_have_job() {{ echo "$@" >"$HOME/asked"; return {0 if may_live else 1}; }}\n'
+        f"remove_dead_scratch '{folder.parent}'"
+    )
+
+    assert done.returncode == 0
+    assert folder.exists() == (may_live if gone == "asked" else not gone)
+    assert (folder.parent / "data").exists()
+    if gone == "asked":
+        assert (tmp_path / "asked").read_text() == "17 cluster\n"
+
+
+def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -> None:
+    assert shell("remove_dead_scratch /nowhere").returncode == 0

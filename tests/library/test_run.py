@@ -1,0 +1,150 @@
+"""Running commands: one after the other, stopped by signals and aborts, guarded."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import TOKEN, Shell
+
+
+def test_a_command_that_succeeds_lets_the_next_one_run(shell: Shell) -> None:
+    assert shell.says('run echo "a b"; run echo c').splitlines() == ["a b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "status"),
+    [
+        ("", "(exit 3)", 3),
+        ("", 'touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"', 1),
+        ("probe() { echo 'No space left on device'; }", "true", 1),
+        ('touch "$dispatch_job/RELION_JOB_ABORT_NOW"', "echo runs", 1),
+    ],
+)
+def test_a_command_that_fails_or_is_not_wanted_ends_the_job(
+    before: str, command: str, status: int, shell: Shell
+) -> None:
+    done = shell(f"f() {{ {command}; }}; {before}\nrun f; echo goes on")
+
+    assert done.returncode == status
+    assert done.stdout == ""
+
+
+def test_the_commands_run_under_a_guard(shell: Shell) -> None:
+    said = shell.says(
+        "begin_guard() { echo guarded; }; commands() { echo commands; }; run_commands"
+    )
+
+    assert said.splitlines() == ["guarded", "commands"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "status", "fact"),
+    [
+        ("TERM", 143, "stopped by signal 15"),
+        ("INT", 130, "stopped by signal 2"),
+        ("HUP", 129, "stopped by signal 1"),
+        ("USR1", 143, "stopped by signal 15"),
+        ("USR2", 140, "stopped by signal 12"),
+    ],
+)
+def test_a_signal_stops_the_job(signal: str, status: int, fact: str, shell: Shell) -> None:
+    done = shell(f"""
+        finish() {{ echo "$dispatch_facts$dispatch_ending <$dispatch_overdue>"; }}
+        heed_signals
+        kill -{signal} $$
+    """)
+
+    overdue = "120" if signal == "USR1" else ""
+    assert done.stdout == f"{fact}\nFAILURE <{overdue}>\n"
+    assert done.returncode == status
+
+
+def test_relion_is_told_before_the_command_is_ended(shell: Shell) -> None:
+    done = shell("""
+        finish() { echo "$dispatch_status"; }
+        heed_signals
+        f() { trap 'ls "$dispatch_job"; exit' TERM; touch ready; for ((;;)); do sleep 0.05; done; }
+        (until [ -e ready ]; do sleep 0.05; done; kill -TERM $$) &
+        run f
+    """)
+
+    assert done.stdout == "RELION_JOB_EXIT_FAILURE\n143\n"
+
+
+def test_a_stop_at_the_time_limit_is_named(shell: Shell) -> None:
+    said = shell.says("time_limit_reached() { :; }; trap 'echo \"$dispatch_facts\"' EXIT; stop 15")
+
+    assert said.strip() == "stopped at the time limit"
+
+
+GUARDED = """
+finish() { :; }
+dispatch_script_began=$(process_began $$)
+mkdir "$dispatch_control"
+trap 'echo overdue; exit 5' USR1
+trap 'echo overtaken; exit 6' USR2
+trap 'echo failed; exit 7' TERM
+begin_guard
+"""
+WAITS = "for _ in {1..200}; do sleep 0.05; done; echo nothing came"
+
+
+@pytest.mark.parametrize(
+    ("code", "comes"),
+    [
+        ('touch "$dispatch_job/RELION_JOB_ABORT_NOW"', "overdue"),
+        ('touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"', "failed"),
+        ('echo dispatch_token=ffffffffffff >"$dispatch_job/run_submit.script.run"', "overtaken"),
+    ],
+)
+def test_the_guard_stops_a_job_that_is_over_for_relion(code: str, comes: str, shell: Shell) -> None:
+    done = shell(f"{GUARDED}\n{code}\n{WAITS}", given=["dispatch_abort_grace=0"])
+
+    assert done.stdout == f"{comes}\n"
+
+
+def test_the_guard_passes_an_abort_on(shell: Shell) -> None:
+    code = 'until [ -e "$dispatch_control/RELION_JOB_ABORT_NOW" ]; do sleep 0.05; done; end_guard'
+
+    done = shell(f'{GUARDED}\ntouch "$dispatch_job/RELION_JOB_ABORT_NOW"\n{code}; echo passed on')
+
+    assert done.stdout == "passed on\n"
+
+
+def test_the_guard_ends_a_job_whose_script_was_killed(shell: Shell) -> None:
+    done = shell(
+        GUARDED.replace(":;", 'echo "$dispatch_status: $dispatch_facts";') + "kill -KILL $$"
+    )
+
+    assert done.returncode == -9
+    assert done.stdout == "137: the job script was killed\n\n"
+
+
+def test_a_guard_knows_its_script_by_the_time_of_its_start(shell: Shell) -> None:
+    """The number of a script that is gone may be another process's."""
+    said = shell.says("""
+        finish() { echo "$dispatch_status"; exit; }
+        dispatch_script_began=1
+        guard
+    """)
+
+    assert said == "137"
+
+
+def test_a_second_guard_takes_the_place_of_the_first(shell: Shell) -> None:
+    code = f'{GUARDED} first=$dispatch_guard; begin_guard; sleep 0.1; kill -0 "$first"; echo $?'
+
+    assert shell.says(f"{code}; end_guard") == "1"
+
+
+def test_only_a_guard_of_this_script_is_ended(shell: Shell) -> None:
+    """Its number may be another process's by now."""
+    done = shell("sleep 77 & disown; dispatch_guard=1; end_guard; kill $! && echo untouched")
+
+    assert done.stdout == "untouched\n"
+
+
+def test_the_guard_looks_for_this_job_only(shell: Shell) -> None:
+    (shell.job / f".dispatch_control.{TOKEN}").parent.joinpath("RELION_JOB_EXIT_SUCCESS").touch()
+
+    assert shell.says(f"{GUARDED} sleep 0.3; end_guard; echo untouched") == "untouched"
