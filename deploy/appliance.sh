@@ -47,7 +47,7 @@ for candidate in apptainer /usr/local/bin/apptainer /usr/bin/apptainer; do
     [ -n "$apptainer" ] || apptainer=$(command -v "$candidate")
 done
 [ -n "$apptainer" ] ||
-    fail "apptainer is not found: load its module, or have your admin name it in RELION_DISPATCH_APPTAINER."
+    fail "apptainer is not found: load its module, or ask your admin to name it in RELION_DISPATCH_APPTAINER."
 
 site=${RELION_DISPATCH_SITE:-}
 

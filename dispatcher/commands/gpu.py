@@ -165,7 +165,7 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     if found.model == "fmi":
         lines.append(f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}")
     elif shape.skips_alignment:
-        lines.append("RELION uses no GPU when alignment is skipped, Blush excepted.")
+        lines.append("RELION uses no GPU if alignment is skipped, except with Blush.")
     else:
         lines += [
             f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}",

@@ -70,11 +70,11 @@ class ImageFile:
 
     def __post_init__(self) -> None:
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"a sha256 has 64 digits out of 0-9 and a-f, not {self.sha256!r}")
+            raise ValueError(f"a sha256 must have 64 digits (0-9 and a-f); found {self.sha256!r}")
         for key in ("variant", "path", "weights"):
             value = getattr(self, key)
             if value is not None and not _PRINTABLE.fullmatch(value):
-                raise ValueError(f"{key} is empty or has control characters in it ({value!r})")
+                raise ValueError(f"{key} is empty or contains control characters ({value!r})")
 
     def matches(self, header: _Header) -> bool:
         """Whether size and SIF id are those that were recorded."""
@@ -165,9 +165,12 @@ class Catalogue:
     ) -> NotInCatalogue:
         """The error; `kin` stands before the `known` words, of which one may be what was meant."""
         known = list(known)
-        has = f"it has {kin}{', '.join(known)}" if known else "it has nothing like it"
+        has = f"it has {kin}{', '.join(known)}" if known else "the catalogue has no similar name"
         near = nearest(word, known) or "."
-        then = then or "Name one that is there, or have it added (`relion-dispatch images add`)."
+        then = then or (
+            "Name an image that is in the catalogue, or add this one (`relion-dispatch "
+            "images add`)."
+        )
         return NotInCatalogue(f"{what} is not in the catalogue {self.path} ({has}){near} {then}")
 
 
@@ -195,8 +198,8 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
     for name, image in catalogue.images.items():
         if odd := [each for each in (name, *image.versions) if not _PRINTABLE.fullmatch(each)]:
             raise ConfigError(
-                f"{path}: {odd[0]!r} is no name or version: it is empty or has control characters "
-                "in it."
+                f"{path}: {odd[0]!r} is not a name or version: it is empty or contains control "
+                "characters."
             )
         if image.default not in image.versions:
             raise ConfigError(
@@ -208,6 +211,6 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
             if twice := [variant for variant in variants if variants.count(variant) > 1]:
                 raise ConfigError(
                     f'{path}: {name} {version} has the variant "{twice[0]}" twice: give each file '
-                    "a variant of its own."
+                    "its own variant."
                 )
     return catalogue

@@ -55,15 +55,15 @@ def own_path(name: str, folder: bool = False) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         if not path.is_symlink():
             return None
-        why = f"is a link to {path.readlink()}, which is not there"
+        why = f"is a link to {path.readlink()}, which does not exist"
     except OSError as error:
-        why = f"cannot be looked at ({error.strerror})"
+        why = f"cannot be read ({error.strerror})"
     else:
         if stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode):
             return path
         why = f"is no {wanted}"
     raise ConfigError(
-        f"{path} {why}: put the right one there, or take it away to use what is shipped."
+        f"{path} {why}: put the right file or folder there, or remove it to use the shipped one."
     )
 
 

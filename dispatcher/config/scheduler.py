@@ -86,7 +86,7 @@ class Scheduler:
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
-    unknown_end: str = "it was killed, or its node was lost: continue it, or submit it again"
+    unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
@@ -125,15 +125,15 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield key, f": {error}"
     for at, option in enumerate(scheduler.launch_options):
         if "{ranks}" in option.removesuffix("{ranks}"):
-            yield f"launch_options.{at}", ": {ranks} must stand at the end"
+            yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
     for name in scheduler.overriding:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            yield "overriding", f': "{name}" is no beginning of a variable\'s name'
+            yield "overriding", f': "{name}" is not the beginning of a variable\'s name'
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
-            yield "facts", f': "{name}" is no name of a value'
+            yield "facts", f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
     read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.directives or "")

@@ -51,8 +51,8 @@ class Apptainer:
         for fingerprint in self.signed_by:
             if not re.fullmatch("([0-9A-F]{40}|[0-9A-F]{64})", fingerprint):
                 raise ValueError(
-                    "a key's fingerprint has 40 or 64 digits out of 0-9 and A-F, as `apptainer key "
-                    f"list` prints it, not {fingerprint!r}"
+                    "a key's fingerprint must have 40 or 64 digits (0-9 and A-F), as `apptainer "
+                    f"key list` prints it; found {fingerprint!r}"
                 )
 
     @property
@@ -143,9 +143,15 @@ def load_site() -> Site:
     if own := own_path("site.json"):
         content = read_json(own)
     elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
-        raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
+        raise ConfigError(
+            f"RELION_DISPATCH_SITE names {site_folder()}, which is not a folder: "
+            "correct the variable."
+        )
     elif site_folder().is_symlink() and not site_folder().exists():
-        raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
+        raise ConfigError(
+            f"{site_folder()} is a link to {site_folder().readlink()}, which does "
+            "not exist: correct the link."
+        )
     return checked_site(content, config_path("site.json"))
 
 
@@ -184,7 +190,7 @@ def _check(site: Site, where: Where) -> None:
     for name in site.apptainer.environment:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise ConfigError(
-                f'{where.at("apptainer.environment")}: "{name}" is no name of a variable'
+                f'{where.at("apptainer.environment")}: "{name}" is not a name of a variable'
             )
     launchers = ["mpirun", *filter(None, map(_launcher, site.schedulers.values()))]
     for name in site.mpi:

@@ -36,9 +36,9 @@ def submitted_before(folder: Path, name: str) -> str | None:
         return None
     if record.job_id:
         return (
-            f"{name} was submitted before, as job {record.job_id}, and RELION has not asked for it "
-            "again: this second call does nothing. If that job is gone, `relion-dispatch status` "
-            "tells RELION so."
+            f"{name} was submitted before, as job {record.job_id}, and RELION has not submitted "
+            f"the job again: this second call does nothing. If job {record.job_id} no longer "
+            "exists, `relion-dispatch status` tells RELION so."
         )
     return _being_submitted(name, record.hook, folder)
 
@@ -60,7 +60,7 @@ def give_way(plan: Plan, token: str) -> bool:
     """
     folder = plan.project / plan.name
     if _is_overtaken(folder, token):
-        say(f"relion-dispatch: {folder} was submitted anew meanwhile: this call ends.")
+        say(f"relion-dispatch: {folder} was submitted again meanwhile: this call ends.")
         return True
     end = end_of(folder)
     if end is None and (folder / ABORT_NOW).exists():
@@ -70,8 +70,11 @@ def give_way(plan: Plan, token: str) -> bool:
         exit_file(folder, end).touch()  # also if a wrong clock makes the record seem too old
     if end is None:
         return False
-    note(folder, token, refused=f"RELION_JOB_EXIT_{end} was there before the job was submitted.")
-    say(f"relion-dispatch: {plan.name} has ended for RELION ({end}): it was not submitted.")
+    note(folder, token, refused=f"RELION_JOB_EXIT_{end} existed before the job was submitted.")
+    say(
+        f"relion-dispatch: {plan.name} has already ended for RELION ({end}): relion-dispatch does "
+        "not submit the job."
+    )
     return True
 
 

@@ -51,7 +51,7 @@ def local_lock() -> Path:
     folder = runtime_folder()
     if folder is None:
         raise SubmitError(
-            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove it, "
-            "or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
+            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove that "
+            "folder, or name another folder in RELION_DISPATCH_RUNTIME, and submit the job again."
         )
     return folder / "local.lock"

@@ -48,7 +48,7 @@ def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
     """
     if set(str(plan.project)) & set("\n\r"):
         raise TemplateError(
-            f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
+            f"The project's path {str(plan.project)!r} contains a line break: rename the folder."
         )
     variables = job_variables(plan, token, library)
     return render(environment(template_folders()), plan.template, variables)

@@ -121,7 +121,7 @@ def _why(job: Job, project: Path) -> str | None:
         )
     assert job.scheduler
     why = ask_end(job.scheduler, str(job_id or ""), project)
-    return why and f"The job ended before its script could tell, because {why}."
+    return why and f"The job ended before its script could report the end, because {why}."
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:

@@ -44,7 +44,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
             if end_of(folder):  # only its time could not be set
                 return True
             raise WriteError(
-                f"RELION cannot be told the end of {folder} ({error.strerror}): free space or "
-                "mend the folder's permissions."
+                f"relion-dispatch cannot tell RELION that the job {folder} has ended "
+                f"({error.strerror}): free space on the disk or correct the folder's permissions."
             ) from error
         return True

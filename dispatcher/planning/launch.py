@@ -79,8 +79,9 @@ def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
     launch = site.launch(scheduler)
     if not launch:
         raise ConfigError(
-            "This job is to run on several nodes, and its scheduler has no launcher for that: have "
-            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+            "This job is to run on several nodes, but its scheduler has no launcher for several "
+            'nodes: ask your admin to set "nodes" of the job type to 1, or to set "launch" of the '
+            "scheduler."
         )
     return launch
 

@@ -153,7 +153,7 @@ def _sizes(
         inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
         if "$" not in "".join(inputs):
             raise
-        why = "The box size is not known here: the node will expand a variable in the path."
+        why = "The box size is not known yet: the node will expand a variable in the path."
         return _Sizes(reasons=(why,))
     return _Sizes(refinement, particle_count.particles(command, request.project))
 

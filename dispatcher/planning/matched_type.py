@@ -47,7 +47,7 @@ def matching_name(submission: Submission, label: str | None, configuration: Conf
         raise InputError(
             f"No job type in {config_path('dispatch_config.json')} matches "
             f"{submission.main.base_program}{f' (a {label} job)' if label else ''}: ask your admin "
-            "to add one for it."
+            "to add a job type for this program."
         )
     return found
 

@@ -23,6 +23,6 @@ def nearest_template(lineage: Sequence[str], named: str | None = None) -> str:
         if inside and any((folder / name).is_file() for folder in folders):
             return name
     raise TemplateError(
-        f"There is no job template for {' → '.join(lineage)}: expected one of "
-        f"{', '.join(wanted)} in {' or '.join(map(str, folders))}."
+        f"There is no job template for {' → '.join(lineage)}: add one of {', '.join(wanted)} to "
+        f"{' or '.join(map(str, folders))}."
     )

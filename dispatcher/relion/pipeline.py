@@ -89,9 +89,9 @@ def older_than_pipeline(project: Path, version: str, image: str = "relion") -> s
     if written is None or chosen is None or chosen >= written:
         return None
     return (
-        f"{image} {version} is older than the RELION {written} that wrote {project / PIPELINE}, "
-        f"and may not read it: stay with a version {written}, or go on in a copy of the project "
-        f"from before RELION {written}."
+        f"{image} {version} is older than the RELION {written} that wrote {project / PIPELINE}, so "
+        f"{version} may not be able to read that file: use a version {written}, or go on in a copy "
+        f"of the project from before RELION {written}."
     )
 
 
@@ -129,7 +129,7 @@ def project_folder() -> Path:
     project = Path.cwd()
     if not (project / PIPELINE).is_file():
         raise InputError(
-            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
-            "folder, and type the command there."
+            f"{project} is not a RELION project (there is no {PIPELINE} in it): go to the "
+            "project's folder, and type the command there."
         )
     return project

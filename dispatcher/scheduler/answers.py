@@ -102,7 +102,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
     """
     if scheduler.queue_pattern is None:
         raise ConfigError(
-            "What the queue command prints cannot be read: have your admin set "
+            "relion-dispatch cannot read what the queue command prints: ask your admin to set "
             f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.directives}.py.'
         )
     pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)

@@ -48,7 +48,7 @@ abort_before_start() {
 begin_unless_over() {
     ! aborted || abort_before_start
     [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
-        fail "The job did not start, because RELION was told before that it had failed: submit it again."
+        fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
     rm -rf "$dispatch_job"/.dispatch_control.* "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
         ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
@@ -63,7 +63,7 @@ wait_for_lock() {
     exec 9>>"$dispatch_lock"
     until flock -w 2 -E 75 9; do
         [ $? -eq 75 ] ||
-            fail "The job could not begin, because the lock $dispatch_lock cannot be had: show this line to your admin."
+            fail "The job could not begin, because the lock $dispatch_lock cannot be taken: show this line to your admin."
         ! aborted || abort_before_start
     done
     ! aborted || abort_before_start

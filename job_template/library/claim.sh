@@ -10,20 +10,20 @@ claim_job() {
         case $found in
         "$owner") ;; # it is there after all, as on a network file system that asked twice
         '')
-            dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
+            dispatch_reason="The job could not begin, because the job cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
             ;;
         *", job ${dispatch_scheduler_job:-none}")
             ! relion_was_told || exit 0
-            dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
+            dispatch_reason="The job was interrupted, and its scheduler started the job again: continue the job from its last iteration, or run it again."
             ;;
         *)
-            echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $found"
+            echo "relion-dispatch: this copy of the job stops, because another copy has the job or the submission was given up; claimed by: $found"
             exit 0
             ;;
         esac
     fi
     if overtaken; then
-        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        echo "relion-dispatch: this job stops, because it was submitted again."
         rm -f "$dispatch_claim"
         exit 0
     fi

@@ -32,13 +32,13 @@ leave_gpus() {
 refuse_what_is_no_gpu() {
     case ${CUDA_VISIBLE_DEVICES-all} in
     '' | -1 | NoDevFiles)
-        fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit it" \
-            "again, and if that does not help have your admin look at the partition's GPUs."
+        fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit the job" \
+            "again; if that does not help, ask your admin to check the partition's GPUs."
         ;;
     *MIG-*MIG-*)
         [ "$dispatch_gpus" -eq 1 ] ||
-            fail "The job cannot run, because it was given several slices of divided GPUs (MIG), and a process can use" \
-                "one only: have your admin set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
+            fail "The job cannot run, because its scheduler gave it several slices of divided GPUs (MIG), but a process can" \
+                "use only one: ask your admin to set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
         ;;
     esac
 }
@@ -75,7 +75,7 @@ smallest_memory() { # GPUS
 tell_of_gpus() { # GPUS
     local mode=shared
     [ -n "$1" ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
-        echo "relion-dispatch: nvidia-smi on $(uname -n) did not tell of the job's GPUs: their memory is not looked at." >&2
+        echo "relion-dispatch: nvidia-smi on $(uname -n) did not report the job's GPUs: relion-dispatch does not check their memory." >&2
     [[ $1 != *Exclusive_Process* ]] || mode=exclusive
     echo "$(smallest_memory "$1") $mode $(uname -n)"
 }
@@ -96,7 +96,7 @@ hear_of_gpus() {
         read -r -t 60 -u "$dispatch_answers" memory mode node why; do
         answered=$((answered + 1))
         if [ -n "$why" ]; then
-            echo "relion-dispatch: MPS did not start on $node ($why); the ranks share its GPUs without it." >&2
+            echo "relion-dispatch: MPS did not start on $node ($why); the ranks share the GPUs of that node without MPS." >&2
             [ "$dispatch_sharing" = exclusive ] || dispatch_sharing=shared
         fi
         [[ $mode != exclusive || ( -n $dispatch_mps && -z $why ) ]] || dispatch_sharing=exclusive
@@ -106,7 +106,7 @@ hear_of_gpus() {
     done
     [ -n "$dispatch_keeper_pid" ] || exec {dispatch_answers}<&-
     if [ "$answered" -lt "$dispatch_nodes" ]; then
-        echo "relion-dispatch: Not every node of the job told of its GPUs: the job goes on as planned, but without MPS." >&2
+        echo "relion-dispatch: Not every node of the job reported its GPUs: the job continues as planned, but without MPS." >&2
         [ "$dispatch_sharing" != mps ] || dispatch_sharing=shared
     fi
 }

@@ -52,15 +52,15 @@ mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
     *MIG-* | *Enabled*) echo "a GPU is divided (MIG)" ;;
     *Exclusive_Process*)
         holder=$(timeout 20 nvidia-smi --id="$1" --query-compute-apps=pid,name --format=csv,noheader | head -n 1)
-        [ -z "$holder" ] || echo "a GPU in exclusive mode is held by process $holder"
+        [ -z "$holder" ] || echo "process $holder uses a GPU in exclusive mode"
         ;;
     esac
 }
 
 mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     local process why last
-    command -v nvidia-cuda-mps-control >/dev/null || { echo "there is no nvidia-cuda-mps-control"; return; }
-    { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "$1 cannot be made"; return; }
+    command -v nvidia-cuda-mps-control >/dev/null || { echo "the program nvidia-cuda-mps-control is missing"; return; }
+    { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "the folder $1 cannot be made"; return; }
     { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
     # The ranks name the same devices by UUID, as the daemon counts its own from 0.
     echo "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" >"$1/clients"
@@ -69,10 +69,10 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
         CUDA_MPS_PIPE_DIRECTORY="$1/pipe" CUDA_MPS_LOG_DIRECTORY="$1/log" \
         nvidia-cuda-mps-control -f </dev/null >"$1/log/daemon.log" 2>&1 &
     last=$((SECONDS + 5))
-    process=$! why="its daemon did not answer within 5 s"
+    process=$! why="the MPS daemon did not answer within 5 s"
     while [ "$SECONDS" -le "$last" ]; do
         ! mps_ask "$1" get_server_list 1 || return 0
-        kill -0 "$process" 2>/dev/null || { why="its daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
+        kill -0 "$process" 2>/dev/null || { why="the MPS daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
         sleep 0.05
     done
     echo "$why"
@@ -81,7 +81,7 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
 
 mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unless all went well
     if [ "$3" = well ] && ! mps_ask "$1" get_server_list; then
-        echo "relion-dispatch: MPS ended on $(uname -n) before the job did: see $2." >&2
+        echo "relion-dispatch: MPS on $(uname -n) ended before the job: read $2." >&2
         set -- "$1" "$2" failed
     fi
     [ "$3" = well ] || cp -rT "$1/log" "$2"

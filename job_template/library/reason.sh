@@ -45,7 +45,7 @@ cause() {
         echo "$sentence"
         return
     done < <(known_endings)
-    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: its last lines, above and in run.out, say why"
+    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: read its last lines, above and in run.out"
 }
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
@@ -54,13 +54,13 @@ explain() {
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
     if overtaken; then
         rm -rf "$dispatch_control"
-        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        echo "relion-dispatch: this job stops, because it was submitted again."
         return
     fi
     if [ -n "$dispatch_reason" ]; then
         :
     elif [ "$dispatch_ending" = ABORTED ]; then
-        dispatch_reason="The job was aborted after $took, as asked for in RELION${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
+        dispatch_reason="The job was aborted in RELION after $took${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
     elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi

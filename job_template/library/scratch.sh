@@ -5,7 +5,7 @@
 prepare_scratch() {
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
-        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
+        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
 }
 
 # Left by jobs of this user that are no more, as after a power cut. Each tells whose it is: host,

@@ -42,7 +42,7 @@ relion-dispatch 0.1.0
   Job type multibody (submit → gpu → multibody): relion_refine.
   A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): 149G are asked for, not 120G.
+  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): the job asks for 149G instead of 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 }

@@ -176,7 +176,7 @@ def test_without_the_daemons_program_the_ranks_run_all_the_same_and_it_is_said(r
 
     assert (ran.status, ran.ranks) == (0, 5)
     assert "MPS did not start" in ran.err
-    assert "there is no nvidia-cuda-mps-control" in ran.err
+    assert "the program nvidia-cuda-mps-control is missing" in ran.err
     assert "CUDA_MPS_PIPE_DIRECTORY" not in ran.container
 
 
@@ -185,7 +185,7 @@ def test_a_daemon_that_ends_at_once_is_named_with_its_last_words(run: Run) -> No
 
     assert (ran.status, ran.ranks) == (0, 5)
     assert "MPS did not start" in ran.err
-    assert "its daemon ended: no such device" in ran.err
+    assert "the MPS daemon ended: no such device" in ran.err
     (logs,) = ran.job.glob("mps_log_*")
     assert "no such device" in (logs / "daemon.log").read_text()
 
@@ -194,7 +194,7 @@ def test_without_mps_memory_is_counted_as_it_is_then(run: Run) -> None:
     ran = run(SMI, fit={"bytes_per_rank_without_mps": 20_000_000_000, "usable_percent": 97})
 
     assert ran.ranks == 3
-    assert "3 ranks instead of 5" in ran.out
+    assert "3 instead of 5 ranks" in ran.out
 
 
 @pytest.mark.parametrize("variables", [{"MIG": "Enabled"}, {"CUDA_VISIBLE_DEVICES": "MIG-1"}])
@@ -212,7 +212,7 @@ def test_a_gpu_in_exclusive_mode_that_is_held_gets_no_mps_and_one_rank(run: Run)
     ran = run(SMI + MPS, MODE="Exclusive_Process", HOLDER="4711, python")
 
     assert ran.mps == []
-    assert "held by process 4711, python" in ran.err
+    assert "process 4711, python uses a GPU" in ran.err
     assert ran.ranks == 3
     assert "exclusive mode" in ran.out
 
@@ -242,7 +242,7 @@ def test_a_smaller_card_than_planned_gets_fewer_ranks_and_run_out_says_so(run: R
     ran = run(SMI + MPS, MIB="6000")
 
     assert ran.ranks == 3
-    assert "3 ranks instead of 5: the smallest GPU here has 6000 MiB, and 5 ranks need " in ran.out
+    assert "3 instead of 5 ranks: the job's smallest GPU has 6000 MiB, and 5 ranks need " in ran.out
 
 
 def test_a_larger_card_than_planned_gets_no_more_ranks(run: Run) -> None:
@@ -257,8 +257,8 @@ def test_a_card_that_takes_no_rank_is_refused_before_relion_starts(run: Run) -> 
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "The refinement does not fit: the smallest GPU here has 2000 MiB" in ran.err
-    assert "cannot do with less than 2950 MiB" in ran.err
+    assert "The refinement does not fit: the job's smallest GPU has 2000 MiB" in ran.err
+    assert "needs at least 2950 MiB" in ran.err
     assert "--pad 1" in ran.err
     assert (ran.job / "RELION_JOB_EXIT_FAILURE").exists()
     assert ran.mps[-1] == "quit"
@@ -268,7 +268,7 @@ def test_a_rank_may_make_do_with_less_than_recommended(run: Run) -> None:
     ran = run(SMI + MPS, fit={"least_bytes_per_rank": 1_000_000_000}, MIB="2000")
 
     assert (ran.status, ran.ranks) == (0, 3)
-    assert "less GPU memory than recommended: the smallest GPU here has 2000 MiB" in ran.out
+    assert "less GPU memory than recommended: the job's smallest GPU has 2000 MiB" in ran.out
 
 
 def test_no_rank_fewer_and_yet_less_memory_than_recommended_is_said(run: Run) -> None:
@@ -311,7 +311,7 @@ def test_two_ranks_do_not_start_on_one_gpu_in_exclusive_mode(run: Run) -> None:
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "RELION needs 2 on it" in ran.err
+    assert "RELION needs 2 there" in ran.err
 
 
 @pytest.mark.parametrize("given", ["", "NoDevFiles"])
@@ -329,7 +329,7 @@ def test_several_slices_of_a_gpu_are_refused(run: Run) -> None:
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "a process can use one only" in ran.err
+    assert "a process can use only one" in ran.err
 
 
 def test_a_daemon_that_hangs_holds_the_job_up_for_some_seconds_only(run: Run) -> None:
@@ -337,7 +337,7 @@ def test_a_daemon_that_hangs_holds_the_job_up_for_some_seconds_only(run: Run) ->
     ran = run(SMI + MPS, MPS_HANGS="yes", MIB="6000")
 
     assert time.monotonic() - began < 60
-    assert "its daemon did not answer within 5 s" in ran.err
+    assert "the MPS daemon did not answer within 5 s" in ran.err
     assert ran.ranks == 3, "the card's memory is known all the same"
 
 
@@ -345,7 +345,7 @@ def test_a_silent_nvidia_smi_is_named(run: Run) -> None:
     ran = run(["gpu/silent/nvidia-smi", *MPS])
 
     assert (ran.status, ran.ranks) == (0, 5)
-    assert "did not tell of the job's GPUs" in ran.err
+    assert "did not report the job's GPUs" in ran.err
 
 
 def test_the_folder_of_a_job_that_is_just_starting_is_left_alone(run: Run, tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_split_half_sets_keep_an_odd_number_of_ranks(
 def test_slices_of_a_gpu_count_with_the_memory_of_their_names(run: Run) -> None:
     ran = run(SMI + MPS, MIG="Enabled")
 
-    assert "3 ranks instead of 5: the smallest GPU here has 4765 MiB" in ran.out
+    assert "3 instead of 5 ranks: the job's smallest GPU has 4765 MiB" in ran.out
 
 
 def test_a_chosen_slice_counts_alone(run: Run) -> None:
@@ -454,7 +454,7 @@ def test_exclusive_mode_is_heeded_if_the_site_has_no_mps(run: Run) -> None:
     ran = run(SMI, settings={"mps": False}, MODE="Exclusive_Process")
 
     assert (ran.status, ran.ranks) == (0, 3)
-    assert "a GPU in exclusive mode takes one process" in ran.out
+    assert "a GPU in exclusive mode accepts only one process" in ran.out
 
 
 def test_a_keeper_that_is_killed_costs_no_figures_and_leaves_no_daemon(run: Run) -> None:

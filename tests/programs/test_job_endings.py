@@ -128,19 +128,28 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
             "ERROR: out of memory in /x/custom_allocator.cuh at line 436 (error-code 2)",
             "a GPU ran out of memory",
         ),
-        ("slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.", "the memory of the"),
-        ("terminate called after throwing an instance of 'std::bad_alloc'", "the memory of the"),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.",
+            "the job used up its memory",
+        ),
+        (
+            "terminate called after throwing an instance of 'std::bad_alloc'",
+            "the job used up its memory",
+        ),
         (MPI_KILL, "one of its processes was killed (signal 9)"),
         ("Number of MPI processes             = 1", "its ranks started as single processes"),
         ("fwrite: No space left on device", "the disk is full"),
         ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
         ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
-        ("open(run.star): Permission denied", "it may not read or write"),
+        ("open(run.star): Permission denied", "it has no permission to read or write"),
         (
             "rwMRC: error in reading header of image x.mrc",
             "an image or map that it reads is damaged",
         ),
-        ("something else", "relion_postprocess ended with status 1: its last lines, above and"),
+        (
+            "something else",
+            "relion_postprocess ended with status 1: read its last lines, above and",
+        ),
     ],
 )
 @pytest.mark.parametrize("stream", [1, 2])
@@ -250,7 +259,7 @@ def test_an_abort_reaches_the_program_and_its_aborted_is_left(
 
     running.communicate(timeout=30)
     assert exit_files(job) == {"ABORTED"}
-    assert "The job was aborted after 0:0" in last_line(job)
+    assert "The job was aborted in RELION after 0:0" in last_line(job)
 
 
 def test_a_program_that_does_not_heed_an_abort_is_ended_after_the_grace_time(
@@ -286,7 +295,7 @@ def test_a_job_that_relion_thinks_has_failed_does_not_start(
     assert running_job.run(job).returncode == 1
 
     assert exit_files(job) == {"FAILURE"}
-    assert "RELION was told before" in last_line(job)
+    assert "RELION was already told" in last_line(job)
     assert not (tmp_path / "recorded").exists()
 
 
@@ -384,7 +393,7 @@ def test_of_two_copies_started_together_one_runs(
 
     assert (tmp_path / "recorded").read_text().count("relion_postprocess") == 1
     assert exit_files(job) == {"SUCCESS"}
-    assert (job.parent / "run.out").read_text().count("this is a second copy") == 7
+    assert (job.parent / "run.out").read_text().count("this copy of the job stops") == 7
     assert (job.parent / "run.err").read_text() == ""
 
 
@@ -440,7 +449,7 @@ def test_a_job_that_its_scheduler_starts_once_more_does_not_begin_anew(
     assert not (tmp_path / "recorded").exists()
     assert exit_files(job) == {"SUCCESS" if told else "FAILURE"}
     assert done.returncode == (0 if told else 1)
-    assert ("started it once more" in done.stderr) != told
+    assert ("started the job again" in done.stderr) != told
 
 
 # Scratch

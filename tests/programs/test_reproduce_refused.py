@@ -45,7 +45,7 @@ def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
         ({"dispatched": "yesterday"}, "damaged"),
         ({"environment": ["a b"]}, "damaged"),
         ({"environment": 3}, "damaged"),
-        ({"job": "Class2D/job009"}, "does not lie in that job's folder"),
+        ({"job": "Class2D/job009"}, "is not in that job's folder"),
     ],
 )
 def test_a_record_that_lacks_something_is_refused(
@@ -148,7 +148,7 @@ def test_images_that_particles_name_must_be_there_and_not_be_newer(
     assert "stack.mrcs was written after the first run" in stopped(script)
     stack.unlink()
     assert "stack.mrcs of Class2D/job007 can no longer be read" in job.refusal()
-    assert "stack.mrcs is not there any more" in stopped(script)
+    assert "stack.mrcs no longer exists" in stopped(script)
 
 
 def test_results_never_land_on_others(dispatched: Dispatched, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_catalogue_that_another_admin_writes_is_waited_for(sites: Sites) -> No
     with held(folder / "images.json", "catalogue"):
         status, text = sites.run("site", "import", file)
 
-    assert (status, "images.json is being changed by" in text) == (1, True)
+    assert (status, "images.json is locked, because " in text) == (1, True)
     assert [path.name for path in folder.iterdir()] == ["images.json.lock"]
 
 

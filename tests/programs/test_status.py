@@ -465,7 +465,7 @@ def test_they_belong_into_a_project(
 
     assert main(command) == 1
 
-    assert "is no RELION project" in capsys.readouterr().err
+    assert "is not a RELION project" in capsys.readouterr().err
 
 
 def test_an_empty_folder_has_no_iteration_and_no_sentence(tmp_path: Path) -> None:

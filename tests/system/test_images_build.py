@@ -165,7 +165,7 @@ def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) ->
     said = refused(site.build())
     elsewhere = refused(site.build("--folder", site.folder / "other"))
 
-    assert f"is being built by {os.environ['USER']} (process {first.pid} on " in said
+    assert f"is locked, because {os.environ['USER']} (process {first.pid} on " in said
     assert f"(process {first.pid} on " in elsewhere
     assert first.wait(60) == 0, first.communicate()[1]
     assert site.entry()["variant"] == "small"

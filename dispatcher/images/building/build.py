@@ -155,7 +155,7 @@ def _only_builder(order: BuildRequest) -> Iterator[None]:
     name = f"{order.name}-{order.version}-{order.recipe.variant}"
     lock = check_editable().with_name(f".{name}.build.lock")
     what = f"{order.name} {order.version} ({order.recipe.variant})"
-    with locked(lock, what, seconds=0, doing="built"):
+    with locked(lock, what, seconds=0, doing="building"):
         try:
             yield
         finally:  # while it is held: a failed build leaves the folder as it was

@@ -56,7 +56,7 @@ done
 # Ranks of a script that was killed run on in its session.
 pkill -KILL -u "$(id -u)" -s "$1"
 
-dispatch_why='it was killed: continue it, or submit it again' dispatch_facts=
+dispatch_why='it was killed: continue the job, or submit it again' dispatch_facts=
 
 # Several may tell at the same moment: one does. Nor does another copy start from now on.
 exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
@@ -67,7 +67,7 @@ dispatch_end=FAILURE
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_control/reserve"
 [ -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] ||
-    echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # What the job's script would have removed. A scratch folder of another node stays for the next job there.

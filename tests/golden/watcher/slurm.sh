@@ -60,7 +60,7 @@ for _ in {1..5}; do
     sleep 1
 done
 
-dispatch_why='it was killed, or its node was lost: continue it, or submit it again' dispatch_facts=
+dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
 dispatch_ask=(scontrol show job --oneliner '{job_id}')
 dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
 case $dispatch_said in
@@ -70,15 +70,15 @@ case $dispatch_said in
     *JobState=SUSPENDED*) exit 0 ;; # the job has not ended
     *JobState=STOPPED*) exit 0 ;; # the job has not ended
     *JobState=RESIZING*) exit 0 ;; # the job has not ended
-    *JobState=OUT_OF_MEMORY*) dispatch_why='it used more memory than it had asked for: have your admin raise "mem" of the job type, or use fewer ranks' ;;
-    *JobState=TIMEOUT*) dispatch_why='it reached its time limit: continue it from its last iteration, or have your admin raise "time" of the job type' ;;
-    *JobState=DEADLINE*) dispatch_why='its deadline had come: submit it again with another one' ;;
+    *JobState=OUT_OF_MEMORY*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
+    *JobState=TIMEOUT*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
+    *JobState=DEADLINE*) dispatch_why='it reached its deadline: submit the job again with a later deadline' ;;
     *JobState=NODE_FAIL*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *JobState=BOOT_FAIL*) dispatch_why='its node did not start: run it again' ;;
     *JobState=PREEMPTED*) dispatch_why='another job of higher priority took its place: continue the job, or run it again' ;;
-    *JobState=CANCELLED*) dispatch_why='it was cancelled in the queue: submit it again if that was not you' ;;
-    *JobState=COMPLETED*) dispatch_why='its script could not write to the job'"'"'s folder: free space or mend the folder'"'"'s permissions, and submit the job again' ;;
-    *ExitCode=0:9*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit it again, with more memory if that is why' ;;
+    *JobState=CANCELLED*) dispatch_why='it was cancelled in the queue: submit the job again if you did not cancel it' ;;
+    *JobState=COMPLETED*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
+    *ExitCode=0:9*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *JobState=FAILED*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
 esac
 for dispatch_word in $dispatch_said; do
@@ -95,7 +95,7 @@ dispatch_end=FAILURE
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_control/reserve"
 [ -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] ||
-    echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # What the job's script would have removed. A scratch folder of another node stays for the next job there.

@@ -42,7 +42,7 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -
         ({"partitions": {"gpu": {"ranks_per_gpu": 0}}}, 'gpu.ranks_per_gpu": expected a whole'),
         ({"partitions": {"gpu": {"gpus": -1}}}, "at least 0, found -1"),
         ({"mps": "perhaps"}, 'key "mps"'),
-        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "has 40 or 64 digits out of 0-9 and A-F"),
+        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "must have 40 or 64 digits (0-9 and A-F)"),
     ],
 )
 def test_mistakes_in_site_json_are_named(
