@@ -87,7 +87,7 @@ def fit(
 
     version = major_minor(relion) if relion else None
     if relion and version is None:
-        raise ConfigError(f"--relion {relion} is no version: give one like 5.0.")
+        raise ConfigError(f"--relion {relion} is not a version: give a version such as 5.0.")
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
         raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
@@ -181,12 +181,13 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     least = gb(found.least_bytes_per_rank).strip()
     if found.small_pool:
         lines.append(
-            f"RELION can run with {least}, so one rank is started, with less working memory than "
-            "recommended. To give it more: --pad 1, --maxsig or fewer threads."
+            f"RELION can run with {least}, so relion-dispatch starts one rank, with less working "
+            "memory than recommended. To give the rank more memory, use --pad 1, --maxsig or fewer "
+            "threads."
         )
     elif found.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
-            f"One rank needs {least} at the very least. Use --pad 1, fewer classes or a larger GPU."
+            f"One rank needs {least} at least. Use --pad 1, fewer classes or a larger GPU."
         )
     return lines
 

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["cancel", "status", "watch"]
 
-Seconds = Annotated[float, typer.Option(min=1, help="Seconds from one look to the next.")]
+Seconds = Annotated[float, typer.Option(min=1, help="Seconds between two checks.")]
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Show them anew until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the jobs again and again, until Ctrl-C.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     interval: Seconds = 10,
 ) -> int:
@@ -68,10 +70,10 @@ def _as_table(jobs: list[Job]) -> str:
     }
     elsewhere = {job.other_host for job in jobs if job.status == "Running" and job.other_host}
     notes = [
-        f"\nThe scheduler {name} does not answer now: the states of its jobs may be old."
+        f"\nThe scheduler {name} does not answer now: the states of its jobs may be out of date."
         for name in sorted(silent)
     ] + [
-        f"\nJobs on {host} can only be looked at there: run relion-dispatch status on {host}."
+        f"\nJobs on {host} can only be seen there: run `relion-dispatch status` on {host}."
         for host in sorted(elsewhere)
     ]
     return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)
@@ -95,7 +97,9 @@ def cancel(
 
 
 def watch(
-    once: Annotated[bool, typer.Option("--once", help="Look once, for use from cron.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Check once and end, for use from cron.")
+    ] = False,
     interval: Seconds = 30,
 ) -> int:
     """Cancel jobs aborted in RELION, and tell it of lost ones.

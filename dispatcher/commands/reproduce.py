@@ -19,7 +19,9 @@ def reproduce(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For the results, new or empty; else Reproduced/JOB."),
+        typer.Option(
+            metavar="FOLDER", help="Folder for the results, new or empty. Default: Reproduced/JOB."
+        ),
     ] = None,
     write: Annotated[
         Path | None,
@@ -29,7 +31,7 @@ def reproduce(
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            help="Go on although this input is not, or cannot be shown to be, what it was.",
+            help="Go on although this input has changed, or may have changed.",
         ),
     ] = None,
 ) -> int:
@@ -49,7 +51,7 @@ def reproduce(
         from ..host.atomic_files import write_atomically
 
         if write.exists():
-            raise InputError(f"{write} exists already: remove it, or name another file.")
+            raise InputError(f"{write} already exists: remove the file, or name another file.")
         write_atomically(write, text, "or name another file.")
         write.chmod(0o755)
         print(f"Written: {write}. Run it with `bash {write}`.")

@@ -74,7 +74,7 @@ def import_(
     missing = place_images(exported, images or [])
     for image, built in build_missing(missing, load_site()) if build else ():
         if isinstance(built, Path):
-            print(f"{image} was built anew, as {built}.")
+            print(f"{image} was built again, as {built}.")
             print(f"wrote: {built}", flush=True)
         else:
             print(f"{image} was not built: {built}", flush=True)

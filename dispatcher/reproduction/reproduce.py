@@ -96,7 +96,7 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
         return target
     output = output.resolve()
     if _holds_files(output):
-        raise InputError(f"The folder {output} is not empty: name a new one with --output.")
+        raise InputError(f"The folder {output} is not empty: name a new folder with --output.")
     project = now.resolve()
     return output.relative_to(project) if output.is_relative_to(project) else output
 

@@ -89,7 +89,7 @@ def submitting(site: Callable[..., Path], tmp_path: Path) -> Callable[[str], Non
 
 
 def test_a_missing_image_is_told(appliance: Appliance) -> None:
-    assert "/gone.sif is not there" in appliance.call(RELION_DISPATCH_APPLIANCE="/gone.sif")
+    assert "/gone.sif does not exist" in appliance.call(RELION_DISPATCH_APPLIANCE="/gone.sif")
 
 
 def test_a_missing_apptainer_is_told(appliance: Appliance) -> None:
@@ -122,7 +122,7 @@ def test_a_container_killed_while_it_submits_is_told(
     os.kill(inside, signal.SIGKILL)
     process.communicate(timeout=30)
 
-    assert "look whether the job is in the queue" in appliance.told()
+    assert "check whether the queue has the job" in appliance.told()
 
 
 def test_a_shell_that_is_stopped_refuses_the_job(

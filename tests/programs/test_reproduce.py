@@ -255,7 +255,7 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     del record["environment"]
     (job.folder / "dispatch.json").write_text(json.dumps(record))
     assert "for name in NOW CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
-    assert "note: The record does not tell which environment variables" in job.reproduce().stderr
+    assert "note: The record does not say which environment variables" in job.reproduce().stderr
 
 
 def test_an_image_named_relative_to_where_the_script_is_started_is_found(
@@ -283,7 +283,10 @@ def test_the_seed_that_relion_drew_is_given(dispatched: Dispatched, started: Sta
     (argv,) = started(script)
 
     assert options(argv, "--random_seed") == ["1795516461"]
-    assert "it then wrote to Class2D/job007/run_it000_optimiser.star" in script.read_text()
+    assert (
+        "the seed that RELION wrote to Class2D/job007/run_it000_optimiser.star"
+        in script.read_text()
+    )
 
 
 def test_a_seed_that_nothing_tells_is_said_to_be_lost(dispatched: Dispatched) -> None:

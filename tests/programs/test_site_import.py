@@ -132,7 +132,7 @@ def test_a_site_that_says_something_else_is_not_overwritten(name: str, sites: Si
 
     status, text = sites.run("site", "import", file)
 
-    assert (status, f"{present} is there already" in text) == (1, True), text
+    assert (status, f"{present} already exists" in text) == (1, True), text
     found = {path for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
     assert found - {folder / "images.json.lock"} == {present}
 

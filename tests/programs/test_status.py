@@ -212,9 +212,9 @@ def test_a_local_job_of_another_machine_is_left_to_that_machine(
     assert main(["cancel", "Refine3D/job019"]) == 1
     said = capsys.readouterr().err
 
-    assert "Jobs on gpu7 can only be looked at there" in shown
+    assert "Jobs on gpu7 can only be seen there" in shown
     assert "does not answer" not in shown
-    assert "runs on gpu7: cancel it there" in said
+    assert "runs on gpu7: cancel the job there" in said
     assert not (folder / "RELION_JOB_ABORT_NOW").exists()
     assert not list(folder.glob("RELION_JOB_EXIT_*"))
 
@@ -428,9 +428,9 @@ def test_cancel_of_a_job_that_is_gone_tells_relion(
     ("case", "says"),
     [
         ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
-        ("ended", "does not run"),
+        ("ended", "is not running"),
         ("not ours", "relion-dispatch did not submit"),
-        ("another user", "ask them to cancel it"),
+        ("another user", "to cancel the job"),
         ("no answer", "does not answer"),
         ("refused", "said: no permission"),
     ],

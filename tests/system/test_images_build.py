@@ -92,7 +92,7 @@ def test_a_file_that_comes_to_its_place_during_a_build_stays(site: Site) -> None
     image.write_text("another's")
 
     assert build.wait(60) == 1
-    assert f"{image} was put there while" in build.communicate()[1]
+    assert f"{image} was created by someone else while" in build.communicate()[1]
     assert image.read_text() == "another's"
     assert site.files() == {str(image), str(image.parent)}
 

@@ -4,7 +4,7 @@
 #
 # first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.1.0 and Apptainer 1.4.5
 # image      relion 5.1.0 cuda
-# note       It needs 4 GPUs per node; GPUs add up in no fixed order, so maps may agree closely, but not bit for bit.
+# note       The job needs 4 GPUs per node. GPUs add numbers in no fixed order, so maps may agree closely, but not bit for bit.
 set -euo pipefail
 
 project=/data/project

@@ -219,7 +219,7 @@ def test_moving_to_the_same_version_takes_the_files_of_now(pin: PinCommand, proj
         (("relion", "5.1.O"), "relion 5.1.O is not in the catalogue"),
         (("relion", "5.1.O"), '(it has relion 5.1.0, 3.1.3); did you mean "5.1.0"?'),
         (("relion", "6.0"), "(it has relion 5.1.0, 3.1.3). Name an image that is in the catalogue"),
-        (("relion", "3.1.3", "--check"), "one at a time"),
+        (("relion", "3.1.3", "--check"), "one thing at a time"),
         (("--full",), "--full belongs to --check"),
     ],
 )
