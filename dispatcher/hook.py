@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         from .dispatch.steps import dispatch
 
         dispatch(Path(script))
-        gc.freeze()  # nor to look for it at the very end, which would take as long as planning
+        gc.freeze()  # no search for garbage at the end: it would take as long as planning
         return 0
     except DispatchError as error:
         return refuse(script, str(error))

@@ -37,7 +37,7 @@ def reproduce(
 ) -> int:
     """Write a script that runs a job's commands again.
 
-    With the same image, inputs and parameters; the results go to another folder. Where the image or
+    With the same image, inputs and parameters; the results go to another folder. If the image or
     an input is not the same, the reason is told and nothing is written.
     """
     from ..config.configuration import load_configuration

@@ -95,7 +95,7 @@ def _print_comparison(exported: SiteArchive) -> int:
 
     rows = compare(exported)
     unequal = [row for row in rows if row.state != "equal"]
-    # What is to be looked at stands last.
+    # What needs attention comes last.
     ordered = [row for row in rows if row.state == "equal"] + unequal
     print(text_table([(row.state, row.what, row.note) for row in ordered]))
     print(f"{len(rows) - len(unequal)} of {len(rows)} are equal.")

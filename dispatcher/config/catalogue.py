@@ -13,7 +13,7 @@ from .json_files import load, nearest, read_json, strict
 
 __all__ = ["Catalogue", "Image", "ImageFile", "Listed", "checked_catalogue", "load_catalogue"]
 
-# No line breaks or zero bytes, nor halves of characters, which no path can have.
+# No line breaks, zero bytes or halves of characters: no path can have them.
 _PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -81,7 +81,7 @@ class ImageFile:
         return (header.sif_id, header.size) == (self.sif_id, self.size)
 
     def is_unchanged(self, header: _Header) -> bool:
-        """Whether the file is taken for the one whose digest was recorded, without hashing it."""
+        """Whether the file counts as the one whose digest was recorded, without hashing it."""
         return bool(self.sha256) and self.matches(header) and header.mtime == self.mtime
 
     def is_signed(self, by: Collection[str]) -> bool:
@@ -137,7 +137,7 @@ class Catalogue:
     ) -> list[Listed]:
         """The files of an image, of one of its versions, or of one variant of that version.
 
-        `then` ends the error's sentence: what to do next, for the one who asked.
+        `then` ends the error's sentence: what the caller's user has to do next.
 
         Raises:
             NotInCatalogue: there is no such image, version or variant; naming the nearest.
@@ -163,7 +163,7 @@ class Catalogue:
     def _missing(
         self, what: str, word: str, kin: str, known: Iterable[str], then: str
     ) -> NotInCatalogue:
-        """The error; `kin` stands before the `known` words, of which one may be what was meant."""
+        """The error; `kin` comes before the `known` words, one of which may be the word meant."""
         known = list(known)
         has = f"it has {kin}{', '.join(known)}" if known else "the catalogue has no similar name"
         near = nearest(word, known) or "."

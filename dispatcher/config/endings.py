@@ -1,4 +1,4 @@
-"""Why jobs fail and what helps: ``endings.json`` as shipped, with the site's own laid upon it.
+"""Why jobs fail and what helps: the shipped ``endings.json``, changed by the site's own.
 
 docs/endings.md describes the keys. The job script looks the patterns up with ``grep -E``. Here
 they are only checked, with `re`, and keep to what both read alike.

@@ -101,7 +101,7 @@ def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid upon `base`, object by object; lists and values are replaced whole."""
+    """`base` changed by `over`, object by object; lists and values are replaced whole."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -144,7 +144,7 @@ def load(
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """``'; did you mean "nproc"?'``, or nothing where no known name comes near."""
+    """``'; did you mean "nproc"?'``, or nothing if no known name is similar."""
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

@@ -19,11 +19,11 @@ __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 @strict
 class Watcher:
-    """A second, tiny job that tells RELION the end of the first where its own script could not.
+    """A second, small job that tells RELION the end of the first if its own script could not.
 
     Attributes:
         submit_command: the arguments before the watcher's script: they make it wait for the end.
-        partition: where it runs; the job's own partition where unset.
+        partition: where the watcher runs; the job's own partition if unset.
     """
 
     submit_command: list[str]
@@ -48,7 +48,7 @@ class Scheduler:
             if unset, the scheduler's own name, or its parent's.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
-        queue_command: prints the user's jobs, those that ended of late as well, one a line.
+        queue_command: prints the user's jobs, recently ended ones included, one a line.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
             such, ``node``, ``reason`` and ``time``.
         pending: the states of jobs that have not started.
@@ -61,7 +61,7 @@ class Scheduler:
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         overriding: beginnings of the names of variables that are kept from its commands, because
-            they would go before the arguments, or hide jobs.
+            they would override the arguments, or hide jobs.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands would need them.
         launch: starts one container for each rank on several nodes; empty if it cannot.

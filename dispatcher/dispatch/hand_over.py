@@ -26,9 +26,9 @@ def hand_over(
 ) -> Submitted | None:
     """The job that the scheduler has taken; None if nobody wants the job any longer.
 
-    A job that the scheduler did not take can never run from now on, nor can one of which nobody can
-    say whether the scheduler took it. Once the job is taken, this process ignores signals: RELION
-    must no longer be told that the job failed.
+    If the scheduler did not take the job, or nobody can say whether it did, the job can never run
+    from then on. Once the job is taken, this process ignores signals: RELION must no longer be told
+    that the job failed.
 
     Raises:
         SubmitError: the scheduler did not take the job, or nobody can say whether it did.

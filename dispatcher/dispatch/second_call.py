@@ -1,6 +1,6 @@
 """Stop if this submission was already made, aborted or superseded.
 
-RELION calls the hook once for each run, and writes the submission script anew before it does.
+RELION calls the hook once for each run, and writes the submission script again before that.
 Other callers (a wrapper that tries again, a user in a second terminal) may call the hook twice. And
 while a scheduler does not answer, the user may abort the job or run it again, and `status` may tell
 RELION that the job has failed.
@@ -25,7 +25,7 @@ def submitted_before(folder: Path, name: str) -> str | None:
     """A sentence if another call submits, or has submitted, this run of the job; else None.
 
     A submission does not count if it was refused, if it has ended, or if its hook died before the
-    hook knew the job's id: then the job may be submitted anew.
+    hook knew the job's id: then the job may be submitted again.
     """
     record = read_record(folder)
     if record is None:
@@ -52,7 +52,7 @@ def _being_submitted(name: str, hook: HookProcess, folder: Path) -> str | None:
 
 
 def give_way(plan: Plan, token: str) -> bool:
-    """Stop if nobody wants the submission `token` any longer; whether that is so.
+    """Stop if nobody wants the submission `token` any longer; return whether that is so.
 
     Nobody wants the submission if the job has ended for RELION (``status`` may have told RELION
     so), if its user has aborted the job, or if the job was run again. RELION is told of the abort

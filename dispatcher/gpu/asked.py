@@ -98,7 +98,7 @@ def _exists(path: Path) -> bool:
 def sized(wanted: Asked, box: int | None = None) -> Sized:
     """Size up the refinement with the code that plans jobs.
 
-    ``box`` in pixels goes before that of the files, and stands in for particles that cannot be
+    ``box`` in pixels replaces that of the files, and takes the place of particles that cannot be
     read.
 
     Raises:
@@ -110,7 +110,7 @@ def sized(wanted: Asked, box: int | None = None) -> Sized:
         found = refinement_of(command, project, window)
     except InputError as error:
         stand_in = Images(box or A_BOX, "--box", 2, tomo_stacks="ios" in command)
-        found = refinement_of(command, project, window, stand_in)  # raises what no box mends
+        found = refinement_of(command, project, window, stand_in)  # raises if no box helps
         if box is None:
             raise InputError(
                 f"{error} To go on without the particles, give their box size: --box {A_BOX}."

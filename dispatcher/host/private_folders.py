@@ -26,7 +26,7 @@ def private_folder(folder: Path) -> Path | None:
 
 
 def cache_folder(purpose: str) -> Path | None:
-    """A private folder for `purpose` below the user's cache, None if it cannot be had."""
+    """A private folder for `purpose` below the user's cache, None if it cannot be made."""
     home = os.environ.get("HOME", "")
     base = os.environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
     return private_folder(Path(base) / "relion-dispatch" / purpose) if base else None

@@ -1,7 +1,7 @@
 """Is an image's file the one that was added to the catalogue and that a project has used?
 
 Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
-with its digest is taken for unchanged. Any other file is hashed, once for each user and each state
+with its digest counts as unchanged. Any other file is hashed, once for each user and each state
 of the file.
 """
 

@@ -35,9 +35,9 @@ _LACKING = {
 
 
 def machine_lacks(finished: Finished) -> str | None:
-    """What this machine lacks and how to mend that; None if Apptainer's output does not tell.
+    """What this machine lacks and what to do; None if Apptainer's output does not show it.
 
-    What a build's scripts print is not looked at, for scripts have connections of their own.
+    What a build's scripts print is left out, because scripts have their own connections.
     """
     output = re.sub(r"\x1b\[[\d;]*m", "", finished.stderr + finished.stdout)
     fatal = re.findall(r"^(?:FATAL|ERROR)\s*:.*", output, re.MULTILINE)

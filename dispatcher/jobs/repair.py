@@ -34,7 +34,7 @@ def refresh_and_report_lost(
 ) -> tuple[list[Job], list[str]]:
     """The project's jobs, and a sentence for each job whose end RELION was told just now.
 
-    A job that seems lost is looked at twice, some seconds apart. If RELION cannot be told, the
+    A job that seems lost is checked twice, some seconds apart. If RELION cannot be told, the
     sentence says so.
 
     Raises:

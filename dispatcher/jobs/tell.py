@@ -16,7 +16,7 @@ __all__ = ["tell"]
 def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bool:
     """Append a sentence to the job's error file, then make its exit file; False if not done.
 
-    Nothing is done if RELION knows an end already, or if the job was submitted anew meanwhile: its
+    Nothing is done if RELION already knows an end, or if the job was submitted again meanwhile: its
     record then has another token. The `token` of a job without a record is "". If several processes
     tell at the same moment, one of them does. A full disk may have no room for the sentence.
 

@@ -24,7 +24,7 @@ def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
     """Render the watcher's script, whose argument is the job's id.
 
     Raises:
-        TemplateError: the template is wrong, or a value cannot stand in a script.
+        TemplateError: the template is wrong, or a script cannot contain a value.
     """
     watcher = scheduler.watcher
     variables = {

@@ -2,7 +2,7 @@
 
 From RELION's source, double precision, 3.1 to 5.0: the estimates that it prints for its expectation
 and maximization step (ml_optimiser.cpp:4085 and 4110, 5.0.1), the references, the particles'
-metadata, and particles read in beforehand (``--preread_images``).
+metadata, and particles that are read at the start (``--preread_images``).
 Pure arithmetic: pixels and counts in, bytes out; no file is read.
 """
 

@@ -159,7 +159,7 @@ def is_true(text: str | None) -> bool:
 
 
 def number(text: str, where: str) -> float:
-    """``text`` as a finite number; InputError naming ``where`` it stands if it is none."""
+    """``text`` as a finite number; InputError naming ``where`` the text is, if not a number."""
     try:
         value = float(text)
     except ValueError:

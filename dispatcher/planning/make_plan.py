@@ -1,4 +1,4 @@
-"""Making a plan for one submission: reads the script, the site's configuration, and the particles'
+"""Make the plan for one submission. Reads the script, the site's configuration, and the particles'
 box size and number; writes nothing."""
 
 from __future__ import annotations

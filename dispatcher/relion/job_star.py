@@ -37,7 +37,7 @@ class JobStar:
 def read(path: str | PathLike[str]) -> JobStar | None:
     """Read ``JOB/job.star``; None when there is no such file.
 
-    A damaged file is no error either, for the submission script holds all that must be known:
+    A damaged file is not an error either, because the submission script has all that is needed:
     what was read up to the damage is returned, with ``problem`` set. Raises nothing.
     """
     label: str | None = None

@@ -152,7 +152,7 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
     Files are hashed as a whole.
 
     Raises:
-        ImageError: it is not found, or what lies in its place has another digest.
+        ImageError: the image is not found, or the file at its path has another digest.
     """
     image = job.image
     then, digest = Path(image["path"]), image["sha256"]

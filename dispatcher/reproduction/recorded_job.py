@@ -21,7 +21,7 @@ _NEEDED = ("dispatcher_version", "user", "host", *_RESOURCES)
 
 
 class JobPlace(NamedTuple):
-    """Where a project lay when a job ran, and where it lies now."""
+    """A project's path when a job ran, and its path now."""
 
     was: Path
     now: Path

@@ -18,7 +18,7 @@ class SubmitAnswer(NamedTuple):
 
     Attributes:
         outcome: "taken"; "refused" for good; or "unclear": not taken, or taken and not said so.
-        job_id: the scheduler's id where it is known.
+        job_id: the scheduler's id if it is known.
         sentence: what happened, without a full stop.
     """
 

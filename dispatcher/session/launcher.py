@@ -55,7 +55,7 @@ def run_session(
         gpu: let GPUs through; if unset, when this machine has one.
 
     Returns:
-        The exit status of `command`; 128 and the signal's number where a signal ended it.
+        The exit status of `command`; 128 and the signal's number if a signal ended it.
 
     Raises:
         ImageError: there is no such image.

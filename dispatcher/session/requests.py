@@ -1,6 +1,6 @@
 """Answers the requests that RELION's queue command leaves in the session's folder.
 
-deploy/relion_client.sh is the other side, and tells what lies where.
+deploy/relion_client.sh is the other side, and says what each file is.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The archive that a site is exported to: a tar of its files, with the list of their digests.
 
-All lies in one folder, ``relion-dispatch-site/``:
+Everything is in one folder, ``relion-dispatch-site/``:
 
     site/…, shipped/…    the site's own files, and those that came with the dispatcher
-    definitions/….def    what an image was built from, named by the image's sha256
+    definitions/….def    the definition of each image, named by the image's sha256
     MANIFEST             for ``sha256sum --check``: the digests of these files; in comments, the
                          versions there, and the digests of the images, which are not in the archive
 
-``tarfile`` unpacks nothing here, for not every Python 3.11 has its filter ``data``: the archive is
-read into memory, and only names that a site's own files may have come out of it.
+``tarfile`` unpacks nothing here, because not every Python 3.11 has its filter ``data``: the archive
+is read into memory, and only names that a site's own files may have are taken out of it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pack(site: SiteArchive) -> bytes:
     """The archive.
 
     Raises:
-        InputError: a file's name cannot stand in a list of digests, or there is too much.
+        InputError: a list of digests cannot contain a file's name, or the files are too large.
     """
     if odd := [name for name in site.files if not _is_plain(name)]:
         raise InputError(

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# The settings of a job on GPUs, beside those in begin.sh:
-#   dispatch_gpu_tool      nvidia-smi; with any other program, or none, the GPUs are not looked at
+# The settings of a job on GPUs, in addition to those in begin.sh:
+#   dispatch_gpu_tool      nvidia-smi; with any other program, or none, the script does not check the GPUs
 #   dispatch_gpus          how many of the GPUs that a node shows count: RELION uses the first ones
 #   dispatch_mps           yes if the ranks share a GPU through MPS
 #   dispatch_watch_gpus    yes if memory and utilisation of the GPUs go into the record
 #   dispatch_leaders       how many ranks use no GPU: 1 or 0
 #   dispatch_ranks, dispatch_rank_table   see ranks.sh
 
-# What is done for GPUs before the commands.
+# What the script does for GPUs before the commands.
 look_after_gpus() {
     dispatch_each=- dispatch_predicted=- dispatch_mps_folder=''
     if [ "$dispatch_gpu_tool" = nvidia-smi ]; then
@@ -22,7 +22,7 @@ look_after_gpus() {
     [ "$dispatch_nodes" -eq 1 ] || place_ranks
 }
 
-# What is done for them when the job ends.
+# What the script does for GPUs when the job ends.
 leave_gpus() {
     [ -z "$dispatch_keeper_pid" ] || end_keeper
     forget_places
@@ -85,8 +85,8 @@ look_at_gpus() { # HOW-MANY
     tell_of_gpus "$(visible_gpus "$1")"
 }
 
-# Hears the answer of each node: dispatch_memory is that of the smallest card of all, dispatch_sharing
-# how ranks share a GPU.
+# Reads the answer of each node. Sets dispatch_memory, the memory of the smallest card of all, and
+# dispatch_sharing, how ranks share a GPU.
 hear_of_gpus() {
     local answered=0 memory mode node why
     dispatch_memory=0 dispatch_sharing=${dispatch_mps:+mps}

@@ -8,7 +8,7 @@ look_at_images() {
     fi
 }
 
-# Says what is wrong with an image on this node: its size and the id in its header tell.
+# Says what is wrong with an image on this node, by its size and the id in its header.
 look_at_image() { # FILE STATE
     local found
     if [ ! -e "$1" ]; then

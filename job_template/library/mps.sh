@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# NVIDIA's multi-process service: a control daemon of this job's own on each node, with a folder of its
-# own, by which it is known. A node's keeper starts and ends it around the ranks.
+# NVIDIA's multi-process service: this job's own control daemon on each node. The daemon is known by its own
+# folder. A node's keeper starts the daemon before the ranks and ends it after them.
 
 # The daemon of a folder, and the server that the daemon starts.
 mps_processes() { # FOLDER
@@ -24,14 +24,14 @@ mps_stop() { # FOLDER
     rm -rf "$1"
 }
 
-# A process is known by its number and when it started, as numbers are used again.
+# A process is known by its number and its start time, because numbers are used again.
 mps_owner() { # PID
     local began
     began=$(process_began "$1")
     [ -n "$began" ] && echo "$1 $began $(readlink /proc/self/ns/pid)"
 }
 
-# What a job of this user left here when it was killed together with its keeper.
+# Removes what a job of this user left here if it was killed together with its keeper.
 mps_clean() {
     local folder owner
     for folder in /tmp/relion-mps.*; do
@@ -62,7 +62,7 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     command -v nvidia-cuda-mps-control >/dev/null || { echo "the program nvidia-cuda-mps-control is missing"; return; }
     { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "the folder $1 cannot be made"; return; }
     { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
-    # The ranks name the same devices by UUID, as the daemon counts its own from 0.
+    # The ranks name the same devices by UUID, because the daemon counts its devices from 0.
     echo "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" >"$1/clients"
     [ -z "$2" ] || echo "CUDA_VISIBLE_DEVICES=$2" >>"$1/clients"
     env -u CUDA_VISIBLE_DEVICES ${2:+CUDA_VISIBLE_DEVICES="$2"} \
@@ -88,7 +88,7 @@ mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unles
     mps_stop "$1"
 }
 
-# The ranks find the daemon of their node, if that has one.
+# Lets the ranks find the daemon of their node, if the node has one.
 join_mps() {
     local line
     if [ "$dispatch_nodes" -gt 1 ]; then

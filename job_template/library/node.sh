@@ -19,7 +19,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
         bash -c 'eval "$dispatch_functions"; unset dispatch_functions; "$@"' bash "$@" </dev/null
 }
 
-# When a process started: what tells it from another that gets its number later. Nothing of a dead one.
+# Start time of a process, to detect that its number was used again; empty if the process has ended.
 process_began() { # PID
     local fields
     { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 0

@@ -6,7 +6,7 @@ fail() { # SENTENCE
     exit 1
 }
 
-# What was written to run.out and run.err before this run is not about it.
+# Texts in run.out and run.err from before this run are not about this run.
 remember_texts() {
     dispatch_out_before=$(stat -c %s "$dispatch_outfile" 2>/dev/null)
     dispatch_err_before=$(stat -c %s "$dispatch_errfile" 2>/dev/null)
@@ -25,7 +25,7 @@ probe() { # FOLDER
     rm -f "$1/.dispatch_probe"
 }
 
-# All that may tell why the job failed: what this script has seen, then what the programs wrote.
+# All texts that may show why the job failed: what this script has seen, then what the programs wrote.
 evidence() {
     printf '%s' "$dispatch_facts"
     echo "exit status $dispatch_status"
@@ -36,7 +36,7 @@ evidence() {
     [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" "$dispatch_outfile" | tail -c 60000
 }
 
-# The cause that the first of the known endings gives whose pattern (for grep -E) is found.
+# The cause of the first known ending whose pattern (for grep -E) is found.
 cause() {
     local text pattern sentence
     text=$(evidence 2>/dev/null | tr -d '\0' | LC_ALL=C grep -av '^relion-dispatch: ')

@@ -31,7 +31,7 @@ dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_scratch_for_
 dispatch_image=/data/site/relion-5.1.0-cpu.sif dispatch_image_state='141 7bd8c2cc7e74564e9c3786f45b6092ba'
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]

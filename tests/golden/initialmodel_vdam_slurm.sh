@@ -63,7 +63,7 @@ dispatch_mps='' dispatch_ranks=1 dispatch_leaders=1
 # By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
 dispatch_rank_table='shared 3370 1 1 3427589376 ok, 1481 1 1 3427589376 tight, 0 0 1 - no'
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]

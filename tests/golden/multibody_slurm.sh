@@ -62,7 +62,7 @@ dispatch_rank_table='mps 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 546
 shared 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no
 exclusive 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no'
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]

@@ -59,7 +59,7 @@ dispatch_rank_table='mps 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 
 shared 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no
 exclusive 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no'
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]

@@ -160,7 +160,10 @@ def test_an_export_that_was_changed_is_refused(
 
     status, text = sites.run("site", "import", file)
 
-    assert (status, "is not the file that MANIFEST lists, so it was changed" in text) == (1, True), text
+    assert (status, "is not the file that MANIFEST lists, so it was changed" in text) == (
+        1,
+        True,
+    ), text
     assert list(folder.iterdir()) == []
 
 

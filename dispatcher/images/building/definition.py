@@ -90,7 +90,7 @@ def _check_bases(path: Path, text: str, bases: Collection[str]) -> None:
 
 
 def _headers(text: str) -> Iterator[dict[str, str]]:
-    """What stands before each stage's sections: ``{"bootstrap": "docker", "from": …}``."""
+    """What comes before each stage's sections: ``{"bootstrap": "docker", "from": …}``."""
     for stage in re.split(r"^(?=Bootstrap:)", text, flags=re.MULTILINE | re.IGNORECASE)[1:]:
         header = re.split(r"^%", stage, maxsplit=1, flags=re.MULTILINE)[0]
         found = re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*$", header, re.MULTILINE)

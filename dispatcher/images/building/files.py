@@ -19,7 +19,7 @@ from ...host.programs import run
 
 __all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
 
-# Relative names, for the image's labels keep them.
+# Relative names, because the image's labels keep them.
 BASE = "base.sif"
 BUILD_BASE = "build-base.sif"
 _LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition

@@ -25,7 +25,7 @@ command -v "$apptainer" > /dev/null || apptainer=apptainer
 command -v "$apptainer" > /dev/null || fail "Apptainer is not found: install Apptainer, or load its module"
 [ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "the folder $output is not empty: rename the folder, and run this script again"
 
-# The image and the inputs: the same as then?
+# Check that the image and the inputs are those of the first run.
 digest() {
     local found
     found=$(sha256sum < "$1") && echo "${found%% *}"
@@ -44,7 +44,7 @@ found=$(digest "$image")
 [ "$found" = "$sha256" ] || fail "the image $image has changed: its sha256 is $found, and was $sha256 in the first run"
 say "checking the inputs"
 same Select/job007/particles.star 187 237a36407ed5f482a7fdab155a08d310221c2009a0565efbace4950f1e70d718
-# What these name must be there, and not newer than the first run.
+# The files that these inputs name must exist, and must not be newer than the first run.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 touch -d @1795516584.999999999 "$work/dispatched"
@@ -55,14 +55,14 @@ done << 'END_OF_NAMES'
 Extract/job006/stack.mrcs
 END_OF_NAMES
 
-# A clean environment in the container, but for these variables where they are set.
+# A clean environment in the container, except for these variables if they are set.
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 
-# The project is read-only in the container, but for the new folder. Without --pipeline_control,
-# as nothing of this is for RELION's pipeline to know.
+# The project is read-only in the container, except for the new folder. The commands get no
+# --pipeline_control, because RELION's pipeline must not learn of this run.
 run() {
     "$@" < /dev/null >> "$output/run.out" 2>> "$output/run.err" ||
         fail "a command ended with status $?: read $output/run.err"
@@ -94,7 +94,7 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
 
 run touch "$output"/RELION_JOB_EXIT_SUCCESS
 
-# Maps bit for bit, but for the labels of an MRC header (bytes 225 to 1024): they tell the time.
+# Compare maps bit for bit, without the labels of an MRC header (bytes 225 to 1024), which contain the time.
 content() { head -c 224 -- "$1"; tail -c +1025 -- "$1"; }
 equal=0 different=0
 for map in "$output"/*.mrc "$output"/*.mrcs; do
