@@ -67,6 +67,8 @@ def dispatch(script: Path) -> None:
             for file in (plan.project / plan.script, folder / RECORD):
                 keep_previous(file)
             _remove_earlier_end(folder, script)
+            # The script first: an older copy that waits sees by it that it was overtaken, before it
+            # misses its own library. The new script cannot start yet.
             write_atomically(plan.project / plan.script, text)
             if library.sha256 in text:  # not in a site's own template that is complete by itself
                 write_atomically(folder / LIBRARY, library.text)
