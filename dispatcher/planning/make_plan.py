@@ -99,6 +99,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
     return Plan(
+        site=site,
         name=submission.job,
         project=job.request.project,
         script=script,
@@ -125,7 +126,6 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
-        watch_gpus=site.watch_gpus,
     )
 
 
