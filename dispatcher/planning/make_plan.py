@@ -34,7 +34,6 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
-from .template_name import nearest_template
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -108,7 +107,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         label=job.request.label,
         job_type=job_type.name,
         lineage=job_type.lineage,
-        template=nearest_template(job_type.lineage, job_type.nearest("template")),
+        template=job_type.template,
         scheduler=chosen.name,
         directives=chosen.scheduler.directives or chosen.name,
         submit_command=(*chosen.submit_command, script),
