@@ -62,7 +62,7 @@ if [[ -z $base ]]; then
         say "base: $base (choose with --base)"
     fi
 fi
-[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read: correct its path or its permissions"
+[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read: correct its path or its permissions: correct its path or its permissions"
 
 cd "$root"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
