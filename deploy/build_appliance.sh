@@ -145,7 +145,7 @@ else
     "$as_user" sh -euc "$lay_out_pip_settings" sh "$work/build"
 fi
 if [[ $base == docker ]]; then
-    advice="where Docker Hub cannot be reached, name a Debian 12 image with --base, or build elsewhere"
+    advice="if Docker Hub cannot be reached, name a Debian 12 image with --base, or build on another machine"
     step "fetching debian:bookworm-slim from Docker Hub, as $user" \
         "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build base.sif docker://debian:bookworm-slim
 else

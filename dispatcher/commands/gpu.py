@@ -75,7 +75,7 @@ def fit(
 ) -> int:
     """Say how many ranks of a refinement share a GPU.
 
-    And what one of them takes there. The refinement is read as the dispatcher reads a job.
+    It also prints the memory that one rank takes. The refinement is read as in a submitted job.
     """
     from ..config.site import load_site
     from ..errors import ConfigError
@@ -198,7 +198,7 @@ def table(
 ) -> int:
     """Print ranks per GPU by box size and card, in Markdown.
 
-    By both models: the tables of docs/gpu.md.
+    The tables of docs/gpu.md show both memory models.
     """
     from ..config.site import load_site
     from ..gpu.table import markdown

@@ -26,10 +26,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     interval: Seconds = 10,
 ) -> int:
-    """Show this project's jobs, and how far they are.
+    """Show this project's jobs, and their progress.
 
-    Run it in the project's folder. If the queue no longer knows a job that runs for RELION, RELION
-    is told that the job failed, and the reason goes to the job's run.err.
+    Run it in the project's folder. If the queue no longer knows a job that runs for RELION, the
+    command tells RELION that the job failed, and writes the reason to the job's run.err.
     """
     from ..config.site import load_site
     from ..jobs.repair import refresh_and_report_lost
@@ -84,7 +84,7 @@ def cancel(
 ) -> int:
     """Cancel a job, and tell RELION that it was aborted.
 
-    In the queue, or where it runs. Run it in the project's folder.
+    The job may wait in the queue, or run. Run this command in the project's folder.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel as cancel_job
@@ -102,10 +102,10 @@ def watch(
     ] = False,
     interval: Seconds = 30,
 ) -> int:
-    """Cancel jobs aborted in RELION, and tell it of lost ones.
+    """Cancel jobs aborted in RELION, and tell RELION of lost ones.
 
-    It cancels jobs that wait in the queue; jobs that run see the abort themselves. Run it in the
-    project's folder, and leave it running. Several at once do no harm.
+    The command cancels jobs that wait in the queue; running jobs see the abort themselves. Run it
+    in the project's folder, and leave it running. It does no harm to run the command twice.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted

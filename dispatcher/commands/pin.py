@@ -37,7 +37,7 @@ def pin(
     """Show the project's image versions, or move one.
 
     'pin NAME VERSION' moves a pin. Run it in the project's folder. With --check the exit status is
-    1 where project, catalogue and files differ.
+    1 if project, catalogue and files differ.
     """
     from ..config.catalogue import load_catalogue
     from ..config.json_files import nearest

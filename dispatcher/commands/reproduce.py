@@ -37,8 +37,8 @@ def reproduce(
 ) -> int:
     """Write a script that runs a job's commands again.
 
-    With the same image, inputs and parameters; the results go to another folder. If the image or
-    an input is not the same, the reason is told and nothing is written.
+    The script uses the same image, inputs and parameters; the results go to another folder. If the
+    image or an input is not the same, the command says why, and writes nothing.
     """
     from ..config.configuration import load_configuration
     from ..reproduction.reproduce import reproduction

@@ -32,7 +32,7 @@ def export(
 ) -> int:
     """Write this site to one archive, which tar unpacks.
 
-    In it: the dispatcher's version, configuration, templates, and digests of the images.
+    The archive has the dispatcher's version, configuration, templates, and the images' digests.
     """
     from ..host.atomic_files import write_atomically
     from ..site.archive import pack
@@ -61,7 +61,7 @@ def import_(
 ) -> int:
     """Set up an exported site in this site's folder.
 
-    Then it is shown what is equal to it.
+    At the end a table shows what is equal to the exported site.
     """
     from ..config.site import load_site
     from ..site.archive import read

@@ -107,8 +107,8 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName 
     version = re.search(r"^RELION version: (\S+)", relion_said, re.MULTILINE)
     if not version:
         raise ImageError(
-            f"`relion_refine --version` in {path} prints no version but "
-            f'"{_last_line(relion_said)}": mend the image, and run its %test (`apptainer test`).'
+            f'`relion_refine --version` in {path} prints "{_last_line(relion_said)}" instead of a '
+            "version: correct the image, and run its %test (`apptainer test`)."
         )
     built_for = (each.name for each in VENDORS.values() if each.build in relion_said)
     return programs, version[1], next(built_for, None), _mpi(mpi_said, path)

@@ -30,7 +30,7 @@ def remove(
 ) -> int:
     """Take a version out of the catalogue.
 
-    Refused while known projects are pinned to it.
+    The command refuses to remove a version to which known projects are pinned.
     """
     from ...config.site import load_site
     from ...images.known_projects import projects_folder

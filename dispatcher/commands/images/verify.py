@@ -24,7 +24,7 @@ def verify(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
 ) -> int:
-    """Hash image files, and verify recorded signatures.
+    """Check digests and recorded signatures of image files.
 
     The exit status is 1 if something is wrong.
     """
