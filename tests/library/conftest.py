@@ -84,6 +84,11 @@ class Shell:
         return self(code, **options).stdout.removesuffix("\n")  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def isolated(own_folders: None) -> None:
+    """Each test has a cache and a site of its own, and no GPU."""
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """A bash that has read the library."""

@@ -6,11 +6,12 @@ one. The patterns that read its answers are the shipped ones of `slurm`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dispatcher.jobs.record import RECORD, load_record
+
+from ..fixture_types import WriteSite
 
 __all__ = ["StandIn", "record_of"]
 
@@ -28,7 +29,7 @@ take() {
 class StandIn:
     """Programs in a folder, and the site.json that names them as the scheduler `slurm`."""
 
-    def __init__(self, folder: Path, write_site: Callable[..., Path], **keys: Any) -> None:
+    def __init__(self, folder: Path, write_site: WriteSite, **keys: Any) -> None:
         self.folder = folder
         folder.mkdir()
         self.queue = folder / "queue"

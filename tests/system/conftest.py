@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from .image_site import site_of_small_images, small_image, small_root  # noqa: F401  (fixtures)
 from .project import COMMAND, ROOT, MakeProject, Project
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,8 +17,9 @@ from dispatcher.memory import gpu_memory
 from dispatcher.memory.refinement import Refinement
 from dispatcher.planning.make_plan import plan_script
 
+from ..fixture_types import CorpusJob, WriteSite
+
 ROOT = Path(__file__).parents[2]
-WriteSite = Callable[..., Path]
 
 
 def changed(file: str) -> str:
@@ -37,9 +37,7 @@ def changed(file: str) -> str:
 
 
 @pytest.mark.usefixtures("images")
-def test_the_new_job_type_takes_its_jobs(
-    site: WriteSite, corpus_job: Callable[[str], Path]
-) -> None:
+def test_the_new_job_type_takes_its_jobs(site: WriteSite, corpus_job: CorpusJob) -> None:
     site("dispatch_config.json", changed("config/dispatch_config.json"))
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     usual = plan_script(script, load_configuration())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ...unit.conftest import CORPUS, fill_project
+from ...corpus import CORPUS, fill_project
 from ..project import ROOT
 from .conftest import FORMS, assert_as_in_manifest, environment, form_options, install, run
 

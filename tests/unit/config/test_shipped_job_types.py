@@ -15,7 +15,7 @@ from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
 from dispatcher.site.check import shadowed
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
 
 CONFIG = shipped_folder() / "config" / "dispatch_config.json"
 

@@ -26,6 +26,8 @@ from dispatcher.memory.card import Card
 from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.relion.submission import read_submission
 
+from ...fixture_types import CorpusJob, WriteSite
+
 ROOT = Path(__file__).parents[3]
 GPU = 24 * 2**30
 Run = Callable[..., str]
@@ -147,7 +149,7 @@ def test_fit_answers_people(gpu: Run) -> None:
     assert "44.48 GB at the very least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
 
 
-def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: Callable[[str], Path]) -> None:
+def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: CorpusJob) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     submission, project = read_submission(script)
     planned = refinement_of(submission.main, project)
@@ -169,9 +171,7 @@ def test_a_quoted_command_line_is_what_its_words_are(gpu: Run) -> None:
     assert quoted == gpu(f"fit --box 256 --gpu-memory 24G -- relion_refine --K 50 {long} --gpu ''")
 
 
-def test_a_box_that_is_given_goes_before_that_of_the_files(
-    gpu: Run, corpus_job: Callable[[str], Path]
-) -> None:
+def test_a_box_that_is_given_goes_before_that_of_the_files(gpu: Run, corpus_job: CorpusJob) -> None:
     job = corpus_job("relion-5.0.1/Refine3D_job011").parent
     found = json.loads(gpu(f"fit {job} --box 400 --gpu-memory 24G --json"))
 
@@ -238,9 +238,7 @@ def test_one_rank_alone_needs_no_mps() -> None:
     assert (alone.ranks_per_gpu, alone.small_pool) == (1, True)
 
 
-def test_constants_of_the_site_count(
-    fit: Callable[..., dict[str, Any]], site: Callable[..., Path]
-) -> None:
+def test_constants_of_the_site_count(fit: Callable[..., dict[str, Any]], site: WriteSite) -> None:
     before = fit(REFINE3D)
     site("site.json", {"gpu_constants": {"context_mps": 300_000_000}})
     after = fit(REFINE3D)
@@ -300,19 +298,20 @@ def test_a_node_without_a_driver_is_not_measured(
     assert not (tmp_path / "site" / "site.json").exists()
 
 
+MEASURED = {"context": 410_000_000, "texture_tile": [16, 16, 8]}
+
+
 class TestWrite:
     """What was measured goes into site.json."""
 
-    MEASURED = {"context": 410_000_000, "texture_tile": [16, 16, 8]}  # noqa: RUF012
-
-    def test_comments_order_and_other_keys_stay(self, site: Callable[..., Path]) -> None:
+    def test_comments_order_and_other_keys_stay(self, site: WriteSite) -> None:
         text = (
             '{"__comment__": "ours", "scheduler": "slurm", "__comment__": "second",\n'
             ' "gpu_constants": {"__comment__": "by hand", "usable_percent": 95}, "mps": false}'
         )
         path = site("site.json", text)
 
-        assert write(self.MEASURED) == [
+        assert write(MEASURED) == [
             "context: 410000000 (was 500000000, as shipped)",
             "texture_tile: [16, 16, 8] (was [16, 32, 16], as shipped)",
         ]
@@ -320,29 +319,29 @@ class TestWrite:
         assert written["__comment__"] == ["ours", "second"]
         assert list(written) == ["__comment__", "scheduler", "gpu_constants", "mps"]
         assert written["gpu_constants"] == {
-            "__comment__": "by hand", "usable_percent": 95, **self.MEASURED
+            "__comment__": "by hand", "usable_percent": 95, **MEASURED
         }  # fmt: skip
         constants = load_site().gpu_constants
         assert (constants.context, constants.texture_tile) == (410_000_000, (16, 16, 8))
         assert constants.pool_floor == 500_000_000
 
     def test_the_same_again_changes_nothing(self, tmp_path: Path) -> None:
-        assert len(write(self.MEASURED)) == 2
+        assert len(write(MEASURED)) == 2
         path = tmp_path / "site" / "site.json"
         before = path.stat()
-        assert write(self.MEASURED) == []
+        assert write(MEASURED) == []
         assert path.stat().st_mtime_ns == before.st_mtime_ns
 
     def test_the_larger_of_two_cards_may_be_kept(self) -> None:
         write({"context": 500_000_000, "texture_tile": [8, 32, 8]})
-        changes = write(self.MEASURED, larger=True)
+        changes = write(MEASURED, larger=True)
         assert changes == ["texture_tile: [16, 32, 8] (was [8, 32, 8])"]
         assert load_site().gpu_constants.context == 500_000_000
 
-    def test_a_wrong_file_is_not_touched(self, site: Callable[..., Path]) -> None:
+    def test_a_wrong_file_is_not_touched(self, site: WriteSite) -> None:
         path = site("site.json", '{"schedular": "slurm"}')
         with pytest.raises(ConfigError, match='did you mean "scheduler"'):
-            write(self.MEASURED)
+            write(MEASURED)
         assert path.read_text() == '{"schedular": "slurm"}'
 
 
@@ -358,7 +357,7 @@ class TestWrite:
     ],
 )
 def test_constants_that_cannot_be_are_named(
-    site: Callable[..., Path], constants: dict[str, object], says: str
+    site: WriteSite, constants: dict[str, object], says: str
 ) -> None:
     site("site.json", {"gpu_constants": constants})
     with pytest.raises(ConfigError, match=says):

@@ -11,7 +11,7 @@ from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
 
-CORPUS = Path(__file__).parents[2] / "data" / "corpus"
+from ...corpus import CORPUS
 
 OPTICS = """
 # version 50001

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from dispatcher.errors import ConfigError, DoesNotFit, ImageError, InputError
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
-from ..conftest import CORPUS, fill_project
+from ...corpus import CORPUS, fill_project
+from ...fixture_types import CorpusJob, WriteSite
 
 pytestmark = pytest.mark.usefixtures("images")
 
-CorpusJob = Callable[[str], Path]
-WriteSite = Callable[..., Path]
 
 CLASSIC = {
     "__comment__": "a site's file in the FMI format",

@@ -14,13 +14,12 @@ from dispatcher.errors import ConfigError, DoesNotFit, ImageError
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
-from ..conftest import fill_project
+from ...corpus import fill_project
+from ...fixture_types import CorpusJob, WriteSite
 from .test_make_plan import CLASSIC
 
 pytestmark = pytest.mark.usefixtures("images")
 
-CorpusJob = Callable[[str], Path]
-WriteSite = Callable[..., Path]
 
 REFINE = "relion-5.0.1/Refine3D_job011"
 CLASS3D = "relion-5.0.1/Class3D_job010"

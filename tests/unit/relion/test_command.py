@@ -17,7 +17,7 @@ from dispatcher.relion.command import Command, parse_command
 from dispatcher.relion.programs import FILE_TOOLS
 from dispatcher.relion.submission import parse_submission
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
 
 REFINE = (
     "`which relion_refine_mpi` --o Refine3D/job011/run --auto_refine --i p.star --angpix -1 "

@@ -1,0 +1,480 @@
+"""``relion-dispatch status``, ``cancel`` and ``watch`` on projects with jobs in every state.
+
+The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slurm.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dispatcher.cli import main
+from dispatcher.dispatch.write_record import note
+from dispatcher.jobs.project_jobs import find_job
+from dispatcher.jobs.record import read_record
+from dispatcher.jobs.status import iteration_reached, last_sentence
+from dispatcher.relion.pipeline import Process, read_processes
+
+from ...fixture_types import WriteSite
+from ..stand_in_scheduler import StandIn, record_of
+from .pipeline_jobs import (
+    HEADS,
+    NUMBERS,
+    TOKEN,
+    WORDS,
+    AddJob,
+    status,
+)
+
+pytestmark = pytest.mark.usefixtures("quickly")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (WORDS, ["Running", "Scheduled", "Succeeded", "Failed", "Aborted"]),
+        (NUMBERS, ["0", "1", "2", "3", "4"]),
+    ],
+    ids=["4.0 and newer", "3.1"],
+)
+def test_relions_states(labels: str, words: list[str], project: Path) -> None:
+    rows = [f"Class2D/job00{at}/ None x {word} \n" for at, word in enumerate(words)]
+    (project / "default_pipeline.star").write_text(HEADS + labels + "".join(rows))
+
+    assert read_processes(project) == tuple(
+        Process(f"Class2D/job00{at}", state)
+        for at, state in enumerate(["Running", "Scheduled", "Succeeded", "Failed", "Aborted"])
+    )
+
+
+def test_a_pipeline_that_is_being_written_is_read_again(project: Path) -> None:
+    pipeline = project / "default_pipeline.star"
+    pipeline.write_text(HEADS + WORDS + "Class2D/job001/ None")
+    whole = HEADS + WORDS + "Class2D/job001/ None relion.class2d Running\n"
+    threading.Timer(0.3, pipeline.write_text, [whole]).start()
+
+    assert read_processes(project) == (Process("Class2D/job001", "Running"),)
+
+
+def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = add_job()
+    slurm.has("17", "RUNNING", TOKEN)
+    for name in ("run_it011_data.star", "run_ct9_it012_data.star", "run_it3_x.star", "run.out"):
+        (folder / name).touch()
+
+    assert status(capsys) == [
+        {
+            "job": "Refine3D/job019",
+            "relion": "Running",
+            "scheduler": "slurm",
+            "state": "RUNNING",
+            "job_id": "17",
+            "node": "node1",
+            "nproc": 9,
+            "ngpu": 4,
+            "image": "relion 5.1.0",
+            "iteration": 12,
+            "dispatched": "2024-05-01T10:00:00+00:00",
+            "run_time": "0:07",
+            "seconds": None,
+            "reason": None,
+        }
+    ]
+    assert main(["status"]) == 0
+    heads, row = capsys.readouterr().out.splitlines()
+    assert heads.split()[:3] == ["job", "RELION", "state"]
+    cells = "Refine3D/job019 Running RUNNING 17 node1 9 x 4 relion 5.1.0 12 0:07 -"
+    assert " ".join(row.split()) == cells
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_jobs_that_have_ended_are_told_by_their_files(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RELION has not looked yet, and nobody asks the queue."""
+    run = {
+        "started": "2024-05-01T10:00:10+00:00",
+        "ended": "2024-05-01T10:01:20+00:00",
+        "host": "node7",
+        "reason": "The disk is full.",
+    }
+    failed = add_job("Class3D/job001", run=run)
+    (failed / "RELION_JOB_EXIT_FAILURE").touch()
+    done = add_job("Class3D/job002")
+    (done / "RELION_JOB_EXIT_SUCCESS").touch()
+    os.utime(done / "RELION_JOB_EXIT_SUCCESS", (1714557660, 1714557660))
+    aborted = add_job("Class3D/job003", status="Aborted")
+    os.utime(aborted / "dispatch.json", (1, 1))  # as in a project that was copied
+    (aborted / "run.err").write_text("x\nrelion-dispatch: first\nrelion-dispatch: last\nnoise\n")
+    add_job("Import/job004", status="Succeeded", record=False)
+
+    rows = {row["job"]: row for row in status(capsys)}
+
+    assert {name: row["relion"] for name, row in rows.items()} == {
+        "Class3D/job001": "Failed",
+        "Class3D/job002": "Succeeded",
+        "Class3D/job003": "Aborted",
+        "Import/job004": "Succeeded",
+    }
+    assert rows["Class3D/job001"]["reason"] == "The disk is full."
+    assert (rows["Class3D/job001"]["seconds"], rows["Class3D/job001"]["node"]) == (70, "node7")
+    assert rows["Class3D/job002"]["seconds"] == 60
+    assert rows["Class3D/job003"]["reason"] == "last"
+    assert rows["Import/job004"]["nproc"] is None
+    assert slurm.calls("squeue") == []
+
+
+def test_a_waiting_job_tells_what_it_waits_for(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job()
+    slurm.has("17", "PENDING", TOKEN, "Resources")
+
+    (row,) = status(capsys)
+
+    assert (row["state"], row["reason"]) == ("PENDING", "Resources")
+
+
+@pytest.mark.parametrize("state", ["", "NODE_FAIL"])
+def test_a_lost_job_is_told_to_relion(
+    state: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    if state:
+        slurm.has("17", state, TOKEN)
+    recorded = Path(__file__).parents[2] / "data" / "slurm" / "node_fail.txt"
+    slurm.says_of_ends(f"cat '{recorded}'")
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Failed"
+    assert "its node was lost" in row["reason"]
+    assert "NodeList=gpu2" in (folder / "run.err").read_text()
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert slurm.calls("scontrol") == ["17"]
+    assert (folder / f".dispatch_claim.{TOKEN}").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["runs", "no answer", "another user", "another scheduler", "ends meanwhile", "no record yet"],
+)
+def test_a_job_that_may_be_there_is_left_alone(
+    case: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = add_job(
+        record=case != "no record yet", scheduler="lsf" if case == "another scheduler" else "slurm"
+    )
+    if case == "runs":
+        slurm.has("17", "COMPLETING", TOKEN)
+    elif case == "no answer":
+        slurm.queue_answers("exit 1")
+    elif case == "another user":
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+    elif case == "ends meanwhile":
+        slurm.queue_answers(f"touch '{folder}/RELION_JOB_EXIT_SUCCESS'")
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == ("Succeeded" if case == "ends meanwhile" else "Running")
+    assert not (folder / "run.err").exists()
+    assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job()
+    slurm.queue_answers("exit 1")
+
+    assert main(["status"]) == 0
+
+    assert "The scheduler slurm does not answer now" in capsys.readouterr().out
+
+
+def test_a_local_job_of_another_machine_is_left_to_that_machine(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(scheduler="local", host="gpu7")
+
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["cancel", "Refine3D/job019"]) == 1
+    said = capsys.readouterr().err
+
+    assert "Jobs on gpu7 can only be looked at there" in shown
+    assert "does not answer" not in shown
+    assert "runs on gpu7: cancel it there" in said
+    assert not (folder / "RELION_JOB_ABORT_NOW").exists()
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_an_aborted_job_that_is_gone_is_aborted(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Aborted"
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+def test_a_job_of_a_killed_hook_is_found_by_its_token(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(job_id=None)
+    slurm.has("23", "RUNNING", TOKEN)
+    written = (folder / "dispatch.json").read_text()
+
+    (row,) = status(capsys)
+
+    assert (row["relion"], row["job_id"]) == ("Running", "23")
+    assert (folder / "dispatch.json").read_text() == written, "it is the hook's alone"
+
+
+def test_a_job_that_a_killed_hook_did_not_submit_is_told(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(job_id=None)
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Failed"
+    assert "ended while it submitted the job" in (folder / "run.err").read_text()
+
+
+def test_a_job_that_is_being_submitted_is_left_alone(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bash", "-c", "sleep 60; :", "Refine3D/job019/run_submit.script"]
+    with subprocess.Popen(command) as hook:
+        add_job(job_id=None, pid=hook.pid)
+        add_job("Refine3D/job020", job_id=None, host="elsewhere", token="1" * 12)
+
+        rows = status(capsys)
+        hook.kill()
+
+    assert [row["relion"] for row in rows] == ["Running", "Running"]
+
+
+def test_a_job_that_a_killed_hook_never_recorded_is_told(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = add_job(record=False)
+    of_others = add_job("Refine3D/job020", record=False)
+    (of_others / "run_submit.script").write_text("#!/bin/sh\n#SBATCH -n 3\nrelion_refine\n")
+    for folder in (ours, of_others):
+        os.utime(folder / "run_submit.script", (1, 1))
+
+    rows = status(capsys)
+
+    assert [row["relion"] for row in rows] == ["Failed", "Running"]
+    assert "was never submitted" in (ours / "run.err").read_text()
+
+
+def test_an_earlier_runs_record_says_nothing_of_this_one(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    os.utime(folder / "dispatch.json", (1, 1))
+
+    (row,) = status(capsys)
+
+    assert (row["relion"], row["job_id"]) == ("Running", None)
+    assert read_record(folder) is None
+
+
+def test_a_hook_that_is_late_leaves_an_earlier_runs_record_alone(add_job: AddJob) -> None:
+    """A record that was written anew would seem to be of the run that RELION asks for now."""
+    folder = add_job()
+    os.utime(folder / "dispatch.json", (1, 1))
+
+    note(folder, TOKEN, job_id="18")
+
+    assert (folder / "dispatch.json").stat().st_mtime == 1
+    assert record_of(folder)["job_id"] == "17"
+
+
+def test_a_refused_job_that_is_in_the_queue_after_all_is_cancelled(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(status="Failed", job_id=None, refused="It was given up.")
+    (folder / "RELION_JOB_EXIT_FAILURE").touch()
+    slurm.has("23", "PENDING", TOKEN)
+
+    status(capsys)
+
+    assert slurm.calls("scancel") == ["23"]
+
+
+def test_several_watchers_tell_once(slurm: StandIn, add_job: AddJob) -> None:
+    folder = add_job()
+    watchers = [
+        subprocess.Popen([sys.executable, "-m", "dispatcher", "watch", "--once"],
+                         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])})
+        for _ in range(3)
+    ]  # fmt: skip
+    assert [watcher.wait(60) for watcher in watchers] == [0, 0, 0]
+
+    assert (folder / "run.err").read_text().count("relion-dispatch: ") == 1
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_watch_ends_a_waiting_job_that_was_aborted_in_relion(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = add_job()
+    running = add_job("Refine3D/job020", token="1" * 12)
+    patient = add_job("Refine3D/job021", token="2" * 12)
+    slurm.has("17", "PENDING", TOKEN)
+    slurm.has("18", "RUNNING", "1" * 12)
+    slurm.has("19", "PENDING", "2" * 12)
+    for folder in (waiting, running):
+        (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    assert main(["watch", "--once"]) == 0
+
+    assert slurm.calls("scancel") == ["17"]
+    assert (waiting / "RELION_JOB_EXIT_ABORTED").exists()
+    assert "cancelled before it started" in (waiting / "run.err").read_text()
+    for folder in (running, patient):
+        assert not list(folder.glob("RELION_JOB_EXIT_*"))
+    assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
+
+
+def test_watch_goes_on_when_something_is_wrong(
+    slurm: StandIn, add_job: AddJob, site: WriteSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job()
+    site("site.json", "{")
+
+    assert main(["watch", "--once"]) == 1
+
+    assert "site.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["Refine3D/job019", "Refine3D/job019/", "FOLDER", "ALIAS"])
+def test_cancel_ends_a_waiting_job_at_once(
+    named: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    folder = add_job()
+    (project / "Refine3D/alias").symlink_to(folder)
+    slurm.has("17", "PENDING", TOKEN)
+    began = time.monotonic()
+
+    assert (
+        main(["cancel", named.replace("FOLDER", str(folder)).replace("ALIAS", "Refine3D/alias")])
+        == 0
+    )
+
+    assert time.monotonic() - began < 30  # a job that runs is given 60 s
+    assert slurm.calls("scancel") == ["17"]
+    assert (folder / "RELION_JOB_ABORT_NOW").exists()
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+    assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
+
+
+def test_cancel_ends_both_copies_of_a_job_that_the_scheduler_took_twice(
+    slurm: StandIn, add_job: AddJob
+) -> None:
+    folder = add_job()
+    slurm.has("17", "PENDING", TOKEN)
+    slurm.has("18", "PENDING", TOKEN)
+
+    assert main(["cancel", "Refine3D/job019"]) == 0
+
+    assert slurm.calls("scancel") == ["17", "18"]
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+def test_cancel_leaves_the_last_word_to_the_jobs_script(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    slurm.has("17", "RUNNING", TOKEN)
+    slurm._program(
+        "scancel", f"(sleep 0.5; touch '{folder}/RELION_JOB_EXIT_ABORTED') &>/dev/null &"
+    )
+
+    assert main(["cancel", "Refine3D/job019"]) == 0
+
+    assert not (folder / "run.err").exists()
+
+
+def test_cancel_of_a_job_that_is_gone_tells_relion(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+
+    assert main(["cancel", "Refine3D/job019"]) == 0
+
+    assert slurm.calls("scancel") == []
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
+        ("ended", "does not run"),
+        ("not ours", "relion-dispatch did not submit"),
+        ("another user", "ask them to cancel it"),
+        ("no answer", "does not answer"),
+        ("refused", "said: no permission"),
+    ],
+)
+def test_what_cannot_be_cancelled(
+    case: str, says: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = add_job(
+        status="Succeeded" if case == "ended" else "Running", record=case != "not ours"
+    )
+    slurm.has("17", "RUNNING", TOKEN)
+    if case == "another user":
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+    elif case == "no answer":
+        slurm.queue_answers("exit 1")
+    elif case == "refused":
+        slurm._program("scancel", "echo no permission >&2; exit 1")
+
+    assert main(["cancel", case if case.startswith("Refine") else "Refine3D/job019"]) == 1
+
+    assert says in capsys.readouterr().err
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+@pytest.mark.parametrize("command", [["status"], ["cancel", "x"], ["watch", "--once"]])
+def test_they_belong_into_a_project(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+
+    assert main(command) == 1
+
+    assert "is no RELION project" in capsys.readouterr().err
+
+
+def test_an_empty_folder_has_no_iteration_and_no_sentence(tmp_path: Path) -> None:
+    assert iteration_reached(tmp_path) is None
+    assert iteration_reached(tmp_path / "nowhere") is None
+    assert last_sentence(tmp_path / "run.err") is None
+
+
+def test_find_job_knows_jobs_in_linked_folders(add_job: AddJob, project: Path) -> None:
+    add_job()
+    elsewhere = project.parent / "disk"
+    (project / "Refine3D").rename(elsewhere)
+    (project / "Refine3D").symlink_to(elsewhere)
+
+    assert find_job(project, str(elsewhere / "job019")) == "Refine3D/job019"
