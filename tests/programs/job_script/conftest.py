@@ -1,4 +1,4 @@
-"""Job scripts that run."""
+"""Jobs, and a bash that runs their scripts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ...fixture_types import CorpusJob
 from .running_job import RunningJob
 
 
@@ -13,3 +14,9 @@ from .running_job import RunningJob
 def running_job(tmp_path: Path, project: Path) -> RunningJob:
     """Runs job scripts of the project's submissions."""
     return RunningJob(tmp_path, project)
+
+
+@pytest.fixture
+def job(corpus_job: CorpusJob) -> Path:
+    """A job of one command."""
+    return corpus_job("relion-5.0.1/PostProcess_job016")

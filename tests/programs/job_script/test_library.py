@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ...digest import sha256
 from ...fixture_types import CorpusJob, WriteSite
 from ...waiting import wait_for
 from ..hook_calls import call_hook
@@ -36,7 +36,7 @@ def test_the_hook_writes_it_beside_the_script_that_holds_its_digest(
 
     assert call_hook(job).returncode == 0
 
-    digest = hashlib.sha256(library_of(job).read_bytes()).hexdigest()
+    digest = sha256(library_of(job))
     assert f'"{digest}  -"' in (job.parent / "run_submit.script.run").read_text()
 
 

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from dispatcher.cli import main
 from dispatcher.dispatch.write_record import note
-from dispatcher.jobs.project_jobs import find_job
 from dispatcher.jobs.record import read_record
 from dispatcher.jobs.status import iteration_reached, last_sentence
 from dispatcher.relion.pipeline import Process, read_processes
 
-from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn, record_of
 from .pipeline_jobs import (
     HEADS,
@@ -316,111 +312,6 @@ def test_a_refused_job_that_is_in_the_queue_after_all_is_cancelled(
     assert slurm.calls("scancel") == ["23"]
 
 
-def test_several_watchers_tell_once(slurm: StandIn, add_job: AddJob) -> None:
-    folder = add_job()
-    watchers = [
-        subprocess.Popen([sys.executable, "-m", "dispatcher", "watch", "--once"],
-                         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])})
-        for _ in range(3)
-    ]  # fmt: skip
-    assert [watcher.wait(60) for watcher in watchers] == [0, 0, 0]
-
-    assert (folder / "run.err").read_text().count("relion-dispatch: ") == 1
-    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
-
-
-def test_watch_ends_a_waiting_job_that_was_aborted_in_relion(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
-) -> None:
-    waiting = add_job()
-    running = add_job("Refine3D/job020", token="1" * 12)
-    patient = add_job("Refine3D/job021", token="2" * 12)
-    slurm.has("17", "PENDING", TOKEN)
-    slurm.has("18", "RUNNING", "1" * 12)
-    slurm.has("19", "PENDING", "2" * 12)
-    for folder in (waiting, running):
-        (folder / "RELION_JOB_ABORT_NOW").touch()
-
-    assert main(["watch", "--once"]) == 0
-
-    assert slurm.calls("scancel") == ["17"]
-    assert (waiting / "RELION_JOB_EXIT_ABORTED").exists()
-    assert "cancelled before it started" in (waiting / "run.err").read_text()
-    for folder in (running, patient):
-        assert not list(folder.glob("RELION_JOB_EXIT_*"))
-    assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
-
-
-def test_watch_goes_on_when_something_is_wrong(
-    slurm: StandIn, add_job: AddJob, site: WriteSite, capsys: pytest.CaptureFixture[str]
-) -> None:
-    add_job()
-    site("site.json", "{")
-
-    assert main(["watch", "--once"]) == 1
-
-    assert "site.json" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("named", ["Refine3D/job019", "Refine3D/job019/", "FOLDER", "ALIAS"])
-def test_cancel_ends_a_waiting_job_at_once(
-    named: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str], project: Path
-) -> None:
-    folder = add_job()
-    (project / "Refine3D/alias").symlink_to(folder)
-    slurm.has("17", "PENDING", TOKEN)
-    began = time.monotonic()
-
-    assert (
-        main(["cancel", named.replace("FOLDER", str(folder)).replace("ALIAS", "Refine3D/alias")])
-        == 0
-    )
-
-    assert time.monotonic() - began < 30  # a job that runs is given 60 s
-    assert slurm.calls("scancel") == ["17"]
-    assert (folder / "RELION_JOB_ABORT_NOW").exists()
-    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
-    assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
-
-
-def test_cancel_ends_both_copies_of_a_job_that_the_scheduler_took_twice(
-    slurm: StandIn, add_job: AddJob
-) -> None:
-    folder = add_job()
-    slurm.has("17", "PENDING", TOKEN)
-    slurm.has("18", "PENDING", TOKEN)
-
-    assert main(["cancel", "Refine3D/job019"]) == 0
-
-    assert slurm.calls("scancel") == ["17", "18"]
-    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
-
-
-def test_cancel_leaves_the_last_word_to_the_jobs_script(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = add_job()
-    slurm.has("17", "RUNNING", TOKEN)
-    slurm._program(
-        "scancel", f"(sleep 0.5; touch '{folder}/RELION_JOB_EXIT_ABORTED') &>/dev/null &"
-    )
-
-    assert main(["cancel", "Refine3D/job019"]) == 0
-
-    assert not (folder / "run.err").exists()
-
-
-def test_cancel_of_a_job_that_is_gone_tells_relion(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = add_job()
-
-    assert main(["cancel", "Refine3D/job019"]) == 0
-
-    assert slurm.calls("scancel") == []
-    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
-
-
 @pytest.mark.parametrize(
     ("case", "says"),
     [
@@ -469,12 +360,3 @@ def test_an_empty_folder_has_no_iteration_and_no_sentence(tmp_path: Path) -> Non
     assert iteration_reached(tmp_path) is None
     assert iteration_reached(tmp_path / "nowhere") is None
     assert last_sentence(tmp_path / "run.err") is None
-
-
-def test_find_job_knows_jobs_in_linked_folders(add_job: AddJob, project: Path) -> None:
-    add_job()
-    elsewhere = project.parent / "disk"
-    (project / "Refine3D").rename(elsewhere)
-    (project / "Refine3D").symlink_to(elsewhere)
-
-    assert find_job(project, str(elsewhere / "job019")) == "Refine3D/job019"

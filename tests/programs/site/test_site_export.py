@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tarfile
@@ -18,6 +17,7 @@ from dispatcher.errors import ConfigError
 from dispatcher.site import archive
 from dispatcher.site.archive import SiteArchive, StoredFile, pack, read
 
+from ...digest import sha256
 from ...sif_file import write_sif
 from .exported_site import Sites
 
@@ -38,7 +38,7 @@ def test_tar_unpacks_an_export_and_sha256sum_checks_it(sites: Sites, tmp_path: P
     assert (unpacked / "shipped/job_template/gpu.sh.j2").is_file()
     manifest = (unpacked / "MANIFEST").read_text().splitlines()
     assert f"# relion-dispatch: {__version__}" in manifest
-    digest = hashlib.sha256((sites.store / "relion-3.1.3-cpu.sif").read_bytes()).hexdigest()
+    digest = sha256(sites.store / "relion-3.1.3-cpu.sif")
     assert f"# image relion 3.1.3 (cpu): {digest}" in manifest
 
 
@@ -90,7 +90,7 @@ def test_files_that_no_import_would_take_are_not_exported(
 
 def test_an_image_that_was_swapped_is_exported_as_listed(sites: Sites, tmp_path: Path) -> None:
     path, file = sites.store / "relion-5.1.0-cuda.sif", tmp_path / "file"
-    listed = hashlib.sha256(path.read_bytes()).hexdigest()
+    listed = sha256(path)
     write_sif(path, content=b"another")
 
     _, text = sites.run("site", "export", file)

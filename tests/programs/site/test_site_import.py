@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from dispatcher.site import rebuild
 from dispatcher.site.archive import SiteArchive, pack, read
 
 from ...corpus import CORPUS
+from ...digest import sha256
 from ...fixture_types import CorpusJob
 from ...sif_file import write_sif
 from .exported_site import Sites, row
@@ -98,9 +98,9 @@ def test_images_in_the_sites_folder_keep_their_relative_path(sites: Sites) -> No
 def test_images_that_are_other_or_missing_are_told(sites: Sites) -> None:
     file = sites.export()
     swapped = sites.store / "relion-5.1.0-cuda.sif"
-    before = hashlib.sha256(swapped.read_bytes()).hexdigest()
+    before = sha256(swapped)
     write_sif(swapped, content=b"another")
-    after = hashlib.sha256(swapped.read_bytes()).hexdigest()
+    after = sha256(swapped)
     (sites.store / "relion-5.1.0-cpu.sif").unlink()
     folder = sites.go_there()
 

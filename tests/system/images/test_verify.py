@@ -5,7 +5,6 @@ With real signatures by real Apptainer; the image holds one file, as nothing in 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+from ...digest import sha256
 from ..project import COMMAND
 
 APPTAINER = os.environ.get("RELION_TEST_APPTAINER", "apptainer")
@@ -92,7 +92,7 @@ def closed() -> Iterator[list[Path]]:
 def test_a_signed_image_is_confirmed_and_its_digest_recorded(signed: Signed) -> None:
     done = signed.images("verify", "relion")
 
-    digest = hashlib.sha256(signed.image.read_bytes()).hexdigest()
+    digest = sha256(signed.image)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"relion 5.1.0 (cpu): in order (recorded its sha256, {digest})\n"
     assert done.stderr == "", "no progress where there is no terminal"

@@ -16,7 +16,7 @@ from dispatcher.planning.plan import Plan
 
 from ...corpus import fill_project
 from ...fixture_types import CorpusJob, WriteSite
-from .test_make_plan import CLASSIC
+from .planned import CLASSIC
 
 pytestmark = pytest.mark.usefixtures("images")
 
