@@ -64,7 +64,12 @@ def form(request: pytest.FixtureRequest) -> str:
 def make_project(
     tmp_path: Path, particles: Path, images: dict[str, Path], versions: dict[str, str], form: str
 ) -> MakeProject:
-    """Make a project pinned to a RELION version, on a site that sends jobs to `scheduler`."""
+    """Make a project pinned to a RELION version, on a site that sends jobs to `scheduler`.
+
+    All projects of a test take turns with their `local` jobs, and with those of no other test.
+    """
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
     command = COMMAND
     variables = {"RELION_DISPATCH_PYTHON": sys.executable}
     if form == "appliance":
@@ -121,6 +126,7 @@ def make_project(
         environment = {
             **os.environ,
             "RELION_DISPATCH_SITE": str(site),
+            "RELION_DISPATCH_RUNTIME": str(runtime),
             **variables,
         }
         return Project(folder, major, environment, command, scheduler)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dispatcher.config.places import shipped_folder
+
+from ...waiting import wait_for
 
 SCRIPT = "Refine3D/job019/run_submit.script"
 JOB = "Refine3D/job019"
@@ -23,13 +24,6 @@ StartClient = Callable[..., "subprocess.Popen[str]"]
 
 def started(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-
-
-def until(found: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not found():
-        assert time.monotonic() < end, "nothing happened within 30 s"
-        time.sleep(0.005)
 
 
 def make_session(folder: Path, launcher: str = "") -> Path:
@@ -103,7 +97,7 @@ def test_request_names_folder_and_script_and_the_reply_comes_back(
     session: Path, project: Path, client: StartClient
 ) -> None:
     process = client()
-    until(lambda: requests(session))
+    wait_for(lambda: requests(session))
     (request,) = requests(session)
     assert request.read_text() == f"{project}\n{SCRIPT}\n"
     reply(session, request, "Submitted 12\n", "a warning\n", 0)
@@ -117,7 +111,7 @@ def test_refusal_that_relion_knows_of_is_passed_on_and_no_more(
     session: Path, project: Path, client: StartClient
 ) -> None:
     process = client()
-    until(lambda: requests(session))
+    wait_for(lambda: requests(session))
     (project / JOB / "run.err").write_text("no such partition\n")
     (project / JOB / "RELION_JOB_EXIT_FAILURE").touch()
     reply(session, requests(session)[0], "", "no such partition\n", 3)
@@ -130,7 +124,7 @@ def test_hook_that_broke_without_a_word_to_relion_is_reported(
     session: Path, project: Path, client: StartClient
 ) -> None:
     process = client()
-    until(lambda: requests(session))
+    wait_for(lambda: requests(session))
     reply(session, requests(session)[0], "", "Traceback: oh dear\n", 1)
     process.communicate(timeout=5)
     assert process.returncode == 1
@@ -143,7 +137,7 @@ def test_clients_at_once_get_each_its_own_reply(
 ) -> None:
     scripts = [f"Class2D/job{number:03}/run_submit.script" for number in range(6)]
     clients = {script: client(script) for script in scripts}
-    until(lambda: len(requests(session)) == len(scripts))
+    wait_for(lambda: len(requests(session)) == len(scripts))
     for request in requests(session):
         reply(session, request, request.read_text().splitlines()[1], "", 0)
     assert {script: process.communicate(timeout=5)[0] for script, process in clients.items()} == {
@@ -159,7 +153,7 @@ def test_two_sessions_do_not_mix(
     clients = [client(), client(session=other_session, project=other_project)]
     sides = ((session, project), (other_session, other_project))
     for folder, serves in sides:
-        until(lambda folder=folder: requests(folder))
+        wait_for(lambda folder=folder: requests(folder))
         (request,) = requests(folder)
         assert request.read_text() == f"{serves}\n{SCRIPT}\n"
         reply(folder, request, folder.name, "", 0)
@@ -177,7 +171,7 @@ def test_launcher_that_dies_while_a_client_waits_is_noticed(
     text = f"{launcher.pid} {started(launcher.pid)} {NAMESPACE}\n"
     (session / "launcher").write_text(text)
     process = client()
-    until(lambda: requests(session))
+    wait_for(lambda: requests(session))
     if taken:
         requests(session)[0].unlink()
     launcher.kill()  # Nobody waits for it here: a zombie is dead too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 from pathlib import Path
@@ -16,6 +17,24 @@ from .image_site import (
     definition,
     refused,
 )
+
+
+def own_sleep() -> str:
+    """A command that sleeps, and is known by its number among all processes of this machine."""
+    return f"sleep 97.{secrets.randbelow(10**9):09}"
+
+
+def processes(command: str) -> list[int]:
+    """This user's processes with this command line, in containers too."""
+    listed = subprocess.run(["ps", "xww", "-o", "pid=,args="], capture_output=True, text=True)
+    rows = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, words in rows if words == command]
+
+
+def end(command: str) -> None:
+    """End them."""
+    for pid in processes(command):
+        os.kill(pid, signal.SIGTERM)
 
 
 def test_an_image_is_built_tested_and_added(site: Site) -> None:
@@ -85,11 +104,13 @@ def test_a_script_that_reaches_no_server_is_not_taken_for_the_base(site: Site) -
 
 
 def test_a_file_that_comes_to_its_place_during_a_build_stays(site: Site) -> None:
-    site.recipe(definition(post="sleep 2"))
+    sleep = own_sleep()
+    site.recipe(definition(post=f"{sleep} || true"))
     build = site.start_build()
     image = site.folder / "images" / f"relion-{site.version}-small.sif"
-    wait_for(image.parent.is_dir, 10, "the build")
+    wait_for(lambda: processes(sleep), 20, "the build")
     image.write_text("another's")
+    end(sleep)
 
     assert build.wait(60) == 1
     assert f"{image} was put there while" in build.communicate()[1]
@@ -158,15 +179,17 @@ def test_a_definition_is_checked_before_anything_starts(site: Site) -> None:
 
 
 def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) -> None:
-    site.recipe(definition(post="sleep 15"))
+    sleep = own_sleep()
+    site.recipe(definition(post=f"{sleep} || true"))
     first = site.start_build()
-    wait_for((site.folder / "images").is_dir, 10, "the first build")
+    wait_for(lambda: processes(sleep), 20, "the first build")
 
     said = refused(site.build())
     elsewhere = refused(site.build("--folder", site.folder / "other"))
 
     assert f"is being built by {os.environ['USER']} (process {first.pid} on " in said
     assert f"(process {first.pid} on " in elsewhere
+    end(sleep)
     assert first.wait(60) == 0, first.communicate()[1]
     assert site.entry()["variant"] == "small"
 
@@ -175,16 +198,12 @@ def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) ->
 def test_a_build_that_is_stopped_leaves_no_process_and_no_file(
     site: Site, number: signal.Signals
 ) -> None:
-    site.recipe(definition(post="sleep 97"))
+    sleep = own_sleep()
+    site.recipe(definition(post=sleep))
     build = site.start_build()
-
-    def sleeps() -> list[str]:
-        lines = subprocess.run(["ps", "xww", "-o", "args"], capture_output=True, text=True).stdout
-        return [line for line in lines.splitlines() if line.startswith("sleep 97")]
-
-    wait_for(sleeps, 20, "the build's %post")
+    wait_for(lambda: processes(sleep), 20, "the build's %post")
     os.kill(build.pid, number)
 
     assert build.wait(30) != 0
-    wait_for(lambda: not sleeps(), 10, "the end of its processes")
+    wait_for(lambda: not processes(sleep), 10, "the end of its processes")
     assert site.files() == set()

@@ -22,7 +22,8 @@ def move_site(project: Project, prefix: Path) -> None:
     own = prefix / "etc" / "relion-dispatch"
     for name in ("site.json", "images.json"):
         shutil.copy(Path(project.environment["RELION_DISPATCH_SITE"]) / name, own)
-    project.environment = environment()
+    runtime = project.environment["RELION_DISPATCH_RUNTIME"]
+    project.environment = environment(RELION_DISPATCH_RUNTIME=runtime)
     project.command = prefix / "bin" / "relion-dispatch"
 
 

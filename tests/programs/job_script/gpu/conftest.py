@@ -61,6 +61,7 @@ def run(tmp_path: Path, project: Path, corpus_job: CorpusJob, site: Any) -> Run:
                 "PATH": f"{folder}:{os.environ['PATH']}",
                 "RECORDED": str(tmp_path / "recorded"),
                 "MPS_LOG": str(tmp_path / "mps.log"),
+                "SAMPLED": str(tmp_path / "sampled"),
                 **variables,
             },
         )

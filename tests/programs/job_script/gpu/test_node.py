@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +105,9 @@ def test_ranks_of_an_unknown_box_use_the_daemon_all_the_same(run: Run) -> None:
 
 
 def test_a_daemon_that_hangs_holds_the_job_up_for_some_seconds_only(run: Run) -> None:
-    began = time.monotonic()
+    """It would hang for longer than `run` waits for the job."""
     ran = run(SMI + MPS, MPS_HANGS="yes", MIB="6000")
 
-    assert time.monotonic() - began < 60
     assert "its daemon did not answer within 5 s" in ran.err
     assert ran.ranks == 3, "the card's memory is known all the same"
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("images")
 
 
 WATCHED = {"watch_gpus": True}
+UNTIL_SAMPLED = 'until [ -e "$SAMPLED" ]; do sleep 0.1; done'
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -22,7 +23,7 @@ def test_what_each_gpu_was_used_for_is_there_at_the_end(status: int, run: Run) -
         SMI + MPS,
         fit={"bytes_per_rank": 4_000_000_000},
         settings=WATCHED,
-        ON_RUN=f"sleep 3; exit {status}",
+        ON_RUN=f"{UNTIL_SAMPLED}; exit {status}",
     )
 
     node = os.uname().nodename
@@ -33,7 +34,7 @@ def test_what_each_gpu_was_used_for_is_there_at_the_end(status: int, run: Run) -
 
 
 def test_gpus_are_watched_without_mps_as_well(run: Run) -> None:
-    ran = run(SMI, settings={"mps": False, **WATCHED}, ON_RUN="sleep 3")
+    ran = run(SMI, settings={"mps": False, **WATCHED}, ON_RUN=UNTIL_SAMPLED)
 
     assert len(ran.usage) == 2
     assert "MPS" not in ran.err
@@ -48,7 +49,7 @@ def test_gpus_are_not_watched_unless_the_site_says_so(run: Run, tmp_path: Path) 
 
 
 def test_a_keeper_that_is_killed_costs_no_figures_and_leaves_no_daemon(run: Run) -> None:
-    kill = 'sleep 3; kill -KILL "$(pgrep -f -o "keep_gpus $(dirname "$PIPE")")"; sleep 0.2'
+    kill = f'{UNTIL_SAMPLED}; kill -KILL "$(pgrep -f -o "keep_gpus $(dirname "$PIPE")")"; sleep 0.2'
 
     ran = run(
         SMI + MPS,
