@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ..stand_in_programs import link_stand_in
+
 __all__ = ["JOB_TEMPLATE", "TOKEN", "Shell"]
 
 JOB_TEMPLATE = Path(__file__).parents[2] / "job_template"
-STAND_INS = Path(__file__).parents[1] / "stand_ins"
 TOKEN = "0123456789ab"
 
 SETTINGS = f"""
@@ -48,7 +49,7 @@ class Shell:
     def stand_in(self, *names: str) -> None:
         """Put stand-ins into the PATH."""
         for name in names:
-            (self.programs / Path(name).name).symlink_to(STAND_INS / name)
+            link_stand_in(name, self.programs)
 
     def __call__(
         self,

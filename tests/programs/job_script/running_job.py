@@ -13,7 +13,7 @@ from dispatcher.job_script.variables import job_script
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
-STAND_INS = Path(__file__).parents[2] / "stand_ins"
+from ...stand_in_programs import link_stand_in
 
 
 def write_job_script(plan: Plan, token: str, path: Path) -> None:
@@ -35,7 +35,7 @@ class RunningJob:
 
     def program(self, name: str) -> None:
         """Put a stand-in into the script's PATH."""
-        (self.programs / name).symlink_to(STAND_INS / name)
+        link_stand_in(name, self.programs)
 
     def render(self, script: Path, token: str | None = None) -> Path:
         """The job script of a new submission, in a file of its own.

@@ -16,6 +16,8 @@ from .running_job import RunningJob, exit_files
 pytestmark = pytest.mark.usefixtures("images")
 
 SLEEPS = "touch running; exec sleep 60"
+# The job script tells RELION first, then it asks its program to end; this one goes on.
+DEAF = "trap 'touch told' TERM; touch running; for ((;;)); do sleep 0.1; done"
 WAITS = "until [ -e go ]; do sleep 0.1; done"
 
 
@@ -69,12 +71,12 @@ def test_the_end_of_an_older_job_is_not_told_of_the_newer(
 ) -> None:
     """RELION's user continues the job as soon as RELION shows it as failed."""
     folder = job.parent
-    deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
-    older = running_job.start(running_job.render(job), ON_RUN=deaf)
+    older = running_job.start(running_job.render(job), ON_RUN=DEAF)
     rendered = running_job.render(job)
     wait_for((project / "running").exists)
     older.terminate()
-    wait_for(lambda: exit_files(job) == {"FAILURE"})
+    wait_for((project / "told").exists)
+    assert exit_files(job) == {"FAILURE"}
 
     (folder / "RELION_JOB_EXIT_FAILURE").unlink()
     shutil.copy(rendered, folder / "run_submit.script.run")
@@ -96,11 +98,11 @@ def test_a_job_is_told_once_as_it_may_be_continued_before_its_script_is_done(
     job: Path, running_job: RunningJob, project: Path
 ) -> None:
     """RELION has removed the exit file and written its script; the hook has not planned yet."""
-    deaf = "touch running; trap '' TERM; for ((;;)); do sleep 0.1; done"
-    older = running_job.start(running_job.render(job), ON_RUN=deaf)
+    older = running_job.start(running_job.render(job), ON_RUN=DEAF)
     wait_for((project / "running").exists)
     older.terminate()
-    wait_for(lambda: exit_files(job) == {"FAILURE"})
+    wait_for((project / "told").exists)
+    assert exit_files(job) == {"FAILURE"}
 
     (job.parent / "RELION_JOB_EXIT_FAILURE").unlink()
     job.touch()

@@ -58,9 +58,7 @@ def test_cancel_leaves_the_last_word_to_the_jobs_script(
 ) -> None:
     folder = add_job()
     slurm.has("17", "RUNNING", TOKEN)
-    slurm._program(
-        "scancel", f"(sleep 0.5; touch '{folder}/RELION_JOB_EXIT_ABORTED') &>/dev/null &"
-    )
+    slurm.does("scancel", f"(sleep 0.5; touch '{folder}/RELION_JOB_EXIT_ABORTED') &>/dev/null &")
 
     assert main(["cancel", "Refine3D/job019"]) == 0
 

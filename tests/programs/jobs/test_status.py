@@ -336,7 +336,7 @@ def test_what_cannot_be_cancelled(
     elif case == "no answer":
         slurm.queue_answers("exit 1")
     elif case == "refused":
-        slurm._program("scancel", "echo no permission >&2; exit 1")
+        slurm.does("scancel", "echo no permission >&2; exit 1")
 
     assert main(["cancel", case if case.startswith("Refine") else "Refine3D/job019"]) == 1
 

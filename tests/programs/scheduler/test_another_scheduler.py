@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ...fixture_types import CorpusJob, WriteSite
+from ...stand_in_programs import link_stand_in
 from ..stand_in_scheduler import record_of
 
 ROOT = Path(__file__).parents[3]
@@ -60,17 +61,6 @@ DESCRIBED = {
     "retry": 0,
 }
 
-PROGRAMS = {
-    "board": '[ -z "${FERRY_SHIP:-}" ] || exit 9; echo "$*" >> boarded\n'
-    'note="$1"; [[ $note == --note=* ]] || { echo "<o><ticket>42</ticket></o>"; exit; }\n'
-    "[ ! -e full ] || { echo 'the ferry is full' >&2; exit 3; }\n"
-    'echo "{\\"jobs\\": [{\\"ticket\\": 41, \\"phase\\": \\"at sea\\", \\"ship\\": \\"Argo\\",'
-    ' \\"note\\": \\"${note#--note=}\\"}]}" > queue\n'
-    'echo "<o>"; echo "  <ticket>41</ticket>"; echo "</o>"\n',
-    "quay": "cat queue\n",
-    "lookout": "cat last\n",
-}
-
 pytestmark = pytest.mark.usefixtures("images")
 
 
@@ -79,9 +69,8 @@ def harbour(tmp_path: Path, site: WriteSite) -> Path:
     """The ferry's programs, and all that a site has to add for it."""
     folder = tmp_path / "harbour"
     folder.mkdir()
-    for name, body in PROGRAMS.items():
-        (folder / name).write_text(f"#!/bin/bash\ncd '{folder}' || exit 1\n{body}")
-        (folder / name).chmod(0o755)
+    for name in ("board", "quay", "lookout"):
+        link_stand_in(f"ferry/{name}", folder)
     commands = {
         "submit_command": [str(folder / "board")],
         "queue_command": [str(folder / "quay")],

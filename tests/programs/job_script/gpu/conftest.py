@@ -16,7 +16,8 @@ from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
 from ....fixture_types import CorpusJob
-from ..running_job import STAND_INS, write_job_script
+from ....stand_in_programs import link_stand_in
+from ..running_job import write_job_script
 from .gpu_job import JOB, TOKEN, Ran, Run
 
 
@@ -44,7 +45,7 @@ def run(tmp_path: Path, project: Path, corpus_job: CorpusJob, site: Any) -> Run:
         folder = tmp_path / "bin"
         folder.mkdir()
         for program in ("gpu/apptainer", *programs):
-            (folder / Path(program).name).symlink_to(STAND_INS / program)
+            link_stand_in(program, folder)
         script = corpus_job(job)
         text = script.read_text().replace("_dir /scratch ", f"_dir {tmp_path}/scratch ")
         if particles:
