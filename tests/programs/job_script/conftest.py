@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ...fixture_types import CorpusJob
-from .running_job import RunningJob
+from .running_job import RunningJob, RunScript
 
 
 @pytest.fixture
@@ -20,3 +20,9 @@ def running_job(tmp_path: Path, project: Path) -> RunningJob:
 def job(corpus_job: CorpusJob) -> Path:
     """A job of one command."""
     return corpus_job("relion-5.0.1/PostProcess_job016")
+
+
+@pytest.fixture
+def run_script(running_job: RunningJob) -> RunScript:
+    """Render a submission's job script and run it in bash with a stand-in for Apptainer."""
+    return running_job.run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.config.configuration import load_configuration
@@ -73,6 +74,9 @@ class RunningJob:
         job = self.start(self.render(script, token), **environment)
         output, errors = job.communicate(timeout=60)
         return subprocess.CompletedProcess(job.args, job.returncode, output, errors)
+
+
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def exit_files(script: Path) -> set[str]:
