@@ -8,7 +8,8 @@ take_prefix() {
     if [[ ! -e $marker ]]; then
         [[ $action == install ]] || fail "nothing is installed in $prefix."
         [[ ! -e $prefix || -d $prefix ]] || fail "$prefix is a file: name a new or empty folder."
-        [[ -z $(ls -A "$prefix" 2> /dev/null) ]] ||
+        # What is there may be the marker of a run that began at the same moment.
+        [[ -z $(ls -A "$prefix" 2> /dev/null) || -e $marker ]] ||
             fail "$prefix holds something else: name a new or empty folder."
         mkdir -p "$prefix" || fail "the folder $prefix cannot be made: name one that you may write."
     fi

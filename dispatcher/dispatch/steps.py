@@ -67,10 +67,12 @@ def dispatch(script: Path) -> None:
             for file in (plan.project / plan.script, folder / RECORD):
                 keep_previous(file)
             _remove_earlier_end(folder, script)
+            # The script first: an older copy that waits sees by it that it was overtaken, before it
+            # misses its own library. The new script cannot start yet.
             write_atomically(plan.project / plan.script, text)
             if library.sha256 in text:  # not in a site's own template that is complete by itself
                 write_atomically(folder / LIBRARY, library.text)
-            problem = _watcher_problem(plan, scheduler, token)
+            problem = _watcher_problem(plan, scheduler, token, library)
             write_atomically(folder / RECORD, record)
     submitted = hand_over(scheduler, argv, plan, token)
     if submitted is None:
@@ -148,12 +150,14 @@ def _record(
     }
 
 
-def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str) -> str | None:
+def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str, library: Library) -> str | None:
     """Write the watcher's script; why that failed, for the job can run without a watcher."""
     if scheduler.watcher is None:
         return None
     try:
-        write_atomically(plan.project / plan.name / WATCHER, watcher_script(plan, scheduler, token))
+        write_atomically(
+            plan.project / plan.name / WATCHER, watcher_script(plan, scheduler, token, library)
+        )
     except DispatchError as error:
         return str(error)
     return None

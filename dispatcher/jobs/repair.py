@@ -13,6 +13,7 @@ from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import remove_unfinished
+from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
 from ..scheduler.calls import ask_end, try_call
@@ -97,7 +98,7 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
             continue
         # No other process is left to remove the unfinished files of the job's hook and script.
         note = watcher_file(job.folder, job.token).name
-        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", WATCHER, note))
+        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, note))
         shutil.rmtree(control_folder(job.folder, job.token), ignore_errors=True)
         with suppress(OSError):
             (job.folder / HOOK).unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler, filled
 from ..errors import DispatchError
-from ..job_script.library import shell_part
+from ..job_script.library import Library, shell_part
 from ..job_script.templates import environment, render
 from ..job_script.variables import job_variables
 from ..planning.plan import Plan
@@ -20,15 +20,19 @@ __all__ = ["WATCHER", "submit_watcher", "watcher_script"]
 WATCHER = f"{SUBMISSION}.watch"
 
 
-def watcher_script(plan: Plan, scheduler: Scheduler, token: str) -> str:
+def watcher_script(
+    plan: Plan, scheduler: Scheduler, token: str, library: Library | None = None
+) -> str:
     """Render the watcher's script, whose argument is the job's id.
+
+    `library` is that of the job's script, read now if not given.
 
     Raises:
         TemplateError: the template is wrong, or a value cannot stand in a script.
     """
     watcher = scheduler.watcher
     variables = {
-        **job_variables(plan, token),
+        **job_variables(plan, token, library),
         "detached": scheduler.detached,
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
         "end_command": scheduler.end_command,

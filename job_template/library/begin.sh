@@ -3,7 +3,7 @@
 # this text, and calls begin_job, clean_environment, prepare_nodes, look_after_gpus and run_commands.
 #
 # Settings of every job (those of a job on GPUs are in gpu.sh):
-#   dispatch_job               RELION's name of the job, Refine3D/job019; the script runs in the project's folder
+#   dispatch_job               RELION's name of the job, Refine3D/job019, seen from the project's folder
 #   dispatch_token             12 digits that tell this submission from every other
 #   dispatch_scheduler_job     the scheduler's id of the job
 #   dispatch_outfile, dispatch_errfile   RELION's run.out and run.err
@@ -11,10 +11,11 @@
 #   dispatch_image             the image's file; empty for a job that runs on the host
 #   dispatch_image_state       size in bytes and SIF id of the image that was chosen
 #   dispatch_environment       an array: the variables that go into the container if they are set
-#   dispatch_scratch_for_all   the folder in which the job makes its own for scratch data; empty for none
+#   dispatch_scratch_for_all   the folder in which the job makes one for its scratch data; empty for none
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
-#   dispatch_abort_grace       seconds between a wish to abort and the end of a program that does not heed it
-# Functions of the job script: commands, reasons, and epilogue if a site's own template has one. The scheduler's functions are in scheduler.sh.
+#   dispatch_abort_grace       seconds that programs have to end themselves after a wish to abort
+# Functions of the job script: commands, reasons, and epilogue if a site's own template has one. What a
+# scheduler's functions are for is said in scheduler.sh.
 
 # The order in which a job begins. RELION is told of a failure by `finish`, so that comes early.
 begin_job() {
@@ -23,7 +24,8 @@ begin_job() {
     dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
-    dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_task=()
+    dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
+    dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places=''
     claim_job
     find_session
     dispatch_kills_before=$(memory_kills)

@@ -13,7 +13,7 @@ start_keeper() {
         # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
         set -- bash -c 'eval "$dispatch_functions"; unset dispatch_functions; keep_gpus "$@"' \
             keep_gpus "$dispatch_mps_folder" "$dispatch_mps_logs" "$dispatch_gpus" "$dispatch_watch_gpus"
-        dispatch_functions=$(declare -f) exec setsid "${dispatch_each_node[@]}" "$@"
+        dispatch_functions=$(functions_for_a_node) exec setsid "${dispatch_each_node[@]}" "$@"
     }
     dispatch_keeper_pid=$!
     exec {dispatch_answers}<&"${dispatch_keeper[0]}"

@@ -15,8 +15,14 @@ on_each_node() { # FUNCTION ARGUMENTS…
     local dispatch_each_node=()
     words_for_each_node
     # shellcheck disable=SC2016 # for the bash that is started there, which gets the functions
-    dispatch_functions=$(declare -f) timeout 60 "${dispatch_each_node[@]}" \
+    dispatch_functions=$(functions_for_a_node) timeout 60 "${dispatch_each_node[@]}" \
         bash -c 'eval "$dispatch_functions"; unset dispatch_functions; "$@"' bash "$@" </dev/null
+}
+
+# The library for a bash on another node, without what may be long and is not needed there.
+functions_for_a_node() {
+    unset -f known_endings commands reasons epilogue
+    declare -f
 }
 
 # When a process started: what tells it from another that gets its number later. Nothing of a dead one.

@@ -60,9 +60,9 @@ read_library() {
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
 }
 if ! read_library && sleep 3 && ! read_library; then
-    dispatch_newest=$(grep -m 1 '^dispatch_token=' "$dispatch_job/run_submit.script.run" 2>/dev/null)
-    [ "${dispatch_newest#dispatch_token=}" = "${dispatch_newest:+$dispatch_token}" ] || exit 0 # submitted anew
-    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" || exit 0
+    # Silent if the job was submitted anew, or if another copy of the job has claimed it.
+    grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
+    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1
     echo "relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." >>"$dispatch_errfile"
     touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"

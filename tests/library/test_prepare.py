@@ -77,6 +77,17 @@ def test_a_function_runs_once_on_each_of_several_nodes(shell: Shell) -> None:
     assert done.returncode == 1
 
 
+def test_a_node_gets_the_library_without_what_it_does_not_need(shell: Shell) -> None:
+    """A variable of the environment holds 128 kB at most, and a site may know many endings."""
+    words = 'printf -v words "%0200000d" 1; eval "known_endings() { : $words; }"'
+
+    said = shell.says(f"{words}; commands() {{ :; }}; functions_for_a_node")
+
+    assert "keep_gpus ()" in said and "process_began ()" in said
+    assert not re.search(r"^(known_endings|commands) \(\)", said, re.MULTILINE)
+    assert len(said) < 100_000
+
+
 def test_when_a_process_began_tells_it_from_another(shell: Shell) -> None:
     began = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
 
