@@ -1,4 +1,4 @@
-"""The hook as RELION calls it: submitted and recorded, or refused where RELION's user sees it."""
+"""The hook as RELION calls it: the job is submitted and recorded, with the image of its project."""
 
 from __future__ import annotations
 

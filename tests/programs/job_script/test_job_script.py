@@ -1,4 +1,4 @@
-"""The rendered job script: what it runs, how it ends, and that nothing else gets run."""
+"""The rendered job script: what it runs, and how it ends."""
 
 from __future__ import annotations
 

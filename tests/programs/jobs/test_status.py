@@ -1,4 +1,4 @@
-"""``relion-dispatch status``, ``cancel`` and ``watch`` on projects with jobs in every state.
+"""``relion-dispatch status`` on projects with jobs in every state.
 
 The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slurm.
 """

@@ -1,4 +1,4 @@
-"""A job script on a node with GPUs, which stand-ins answer for."""
+"""A job script that runs on a node with GPUs, which stand-ins answer for."""
 
 from __future__ import annotations
 
