@@ -55,4 +55,4 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
         # RELION is told first, and the folders are removed then.
         wait_for(lambda: on_nodes(*look) == [LIVING, LIVING], 30, "the end of the job's folders")
     else:
-        assert list(Path(scratch).iterdir()) == []
+        Path(scratch).rmdir()  # an error if anything of the job is left in it

@@ -16,6 +16,7 @@ import pytest
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.dispatch.write_record import record_text
+from dispatcher.host.processes import is_alive
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.scheduler.answers import read_end
@@ -241,10 +242,7 @@ def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path
     assert waiting.wait(30) == 0
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert "it was killed" in (folder / "run.err").read_text()
-    left = subprocess.run(
-        ["ps", "-o", "stat=", "-p", ready.read_text().strip()], capture_output=True
-    )
-    assert left.stdout.strip() in (b"", b"Z")  # or nobody has collected it yet
+    wait_for(lambda: not is_alive(int(ready.read_text())), 5, "the end of its other process")
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "local"])
