@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -58,7 +59,7 @@ def render(folder: Path, mps: bool) -> Path:
     script = folder / f"job_script_{'with' if mps else 'without'}"
     library = read_library(plan.directives)
     (job / LIBRARY).write_text(library.text)
-    plan = plan._replace(mps=mps, watch_gpus=True)
+    plan = plan._replace(mps=mps, site=replace(plan.site, watch_gpus=True))
     script.write_text(job_script(plan, secrets.token_hex(6), library))
     return script
 

@@ -27,16 +27,10 @@ from typing import Literal
 from .processes import is_alive
 from .shell_words import quote
 
-__all__ = ["Channel", "HostProcess", "channel"]
+__all__ = ["Channel", "HostProcess"]
 
 _NUMBERS = itertools.count(1)
 _GONE = "the shell outside the appliance has gone"
-
-
-def channel() -> Channel | None:
-    """The way to the host; None if this process runs on the host already."""
-    folder = os.environ.get("RELION_DISPATCH_HOST")
-    return Channel(Path(folder)) if folder else None
 
 
 class Channel:

@@ -11,14 +11,15 @@ import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from .appliance import HostProcess, channel
+if TYPE_CHECKING:
+    from .appliance import Channel, HostProcess
 
 __all__ = ["Finished", "Started", "attached", "detached", "run", "start", "which"]
 
 
-Started: TypeAlias = subprocess.Popen[bytes] | HostProcess
+Started: TypeAlias = "subprocess.Popen[bytes] | HostProcess"
 
 
 class Finished(NamedTuple):
@@ -44,7 +45,7 @@ def run(
         OSError: the program cannot be started.
         subprocess.TimeoutExpired: it did not end in time; it was told to end.
     """
-    if outside := channel():
+    if outside := _outside():
         process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset)
         status = process.wait()
         found = Finished(status, *process.printed())
@@ -87,7 +88,7 @@ def start(
     Raises:
         OSError: the program cannot be started.
     """
-    if outside := channel():
+    if outside := _outside():
         if which(argv[0]) is None:
             raise FileNotFoundError(errno.ENOENT, "No such program on the host", argv[0])
         return outside.ask("attached", argv, cwd=cwd, variables=variables, opened=opened)
@@ -105,7 +106,7 @@ def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[
     Raises:
         OSError: the program cannot be started.
     """
-    if outside := channel():
+    if outside := _outside():
         process = outside.ask("detached", argv, cwd=cwd, unset=unset)
         process.wait()
         pid = int(process.printed()[0])
@@ -124,12 +125,22 @@ def detached(argv: Sequence[str], *, cwd: Path | None = None, unset: Collection[
 
 def which(program: str) -> str | None:
     """The path of a program, None if it is not found."""
-    if outside := channel():
+    if outside := _outside():
         process = outside.ask("which", [program])
         found = process.printed()[0].strip() if process.wait() == 0 else ""
         process.forget()
         return found or None
     return shutil.which(program)
+
+
+def _outside() -> Channel | None:
+    """The way to the host; None if this process runs on the host already."""
+    folder = os.environ.get("RELION_DISPATCH_HOST")
+    if not folder:
+        return None
+    from .appliance import Channel  # the hook seldom needs it
+
+    return Channel(Path(folder))
 
 
 def _environment(unset: Collection[str]) -> dict[str, str]:

@@ -144,7 +144,15 @@ def _place(error: BaseException, name: str) -> str:
 def _explained(error: UndefinedError, job: Mapping[str, Any]) -> str:
     from ..config.json_files import nearest
 
-    found = re.search(r"has no attribute '(\w+)'", str(error))
+    found = re.search(r"'([\w.]+) object' has no attribute '(\w+)'", str(error))
     if not found:
         return str(error)
-    return f'there is no variable "job.{found[1]}"{nearest(found[1], list(job))}'
+    kind, name = found.groups()
+    known = {"dict": ("job", list(job))}
+    for key, value in job.items():  # job.site and job.gpu_fit have names of their own
+        of_class = f"{type(value).__module__}.{type(value).__qualname__}"
+        known[of_class] = (f"job.{key}", [each for each in dir(value) if each[0] != "_"])
+    if kind not in known:
+        return str(error)
+    place, names = known[kind]
+    return f'there is no variable "{place}.{name}"{nearest(name, names)}'

@@ -27,14 +27,14 @@ __all__ = ["NO_TOKEN", "job_script", "job_variables"]
 
 NO_TOKEN = "0" * 12  # of a script that is only shown
 
-# Known to every template, whether a site sets them or not.
-_OPTIONAL = {
+# The job_parameters that every template may use, with what holds if they are not set, or null.
+_DEFAULTS = {
+    "abort_grace": 120,  # seconds
     "partition": None,
     "mem": None,
     "time": None,
     "scheduler_options": None,
 }
-_ABORT_GRACE = 120  # seconds
 
 
 def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
@@ -65,11 +65,13 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     main = commands[at]
     container = _shared([_in_shell(c.prefix) for c in commands if c.prefix])
     scratch = scratch_folder(main.command)
-    grace = plan.job_parameters.get("abort_grace")
+    parameters = plan.job_parameters
+    unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
     library = library or read_library(plan.directives)
     return {
-        **_OPTIONAL,
-        **plan.job_parameters,
+        **parameters,
+        **unset,
+        "site": plan.site,
         "token": token,
         "name": plan.name,
         "project": str(plan.project),
@@ -83,8 +85,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "ngpu": plan.ngpu,
         "nodes": plan.nodes,
         "gpus_used": _gpus_used(main.command, plan.ngpu),
-        "nproc_slurm": plan.job_parameters.get("nproc_slurm", plan.nproc),
-        "nthread_slurm": plan.job_parameters.get("nthread_slurm", plan.nthread),
+        "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
+        "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
@@ -92,11 +94,9 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "gpu_tool": _gpu_tool(plan),
         "gpu_fit": plan.gpu_fit,
         "rank_table": _rank_table(plan),
-        "watch_gpus": plan.watch_gpus,
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
-        "abort_grace": _ABORT_GRACE if grace is None else grace,
         "scratch": scratch and Markup(scratch.shell()),
         "endings": list(library.endings),
         "library_sha256": library.sha256,

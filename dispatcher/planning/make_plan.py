@@ -34,7 +34,6 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
-from .template_name import nearest_template
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -99,6 +98,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
     return Plan(
+        site=site,
         name=submission.job,
         project=job.request.project,
         script=script,
@@ -107,7 +107,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         label=job.request.label,
         job_type=job_type.name,
         lineage=job_type.lineage,
-        template=nearest_template(job_type.lineage, job_type.nearest("template")),
+        template=job_type.template,
         scheduler=chosen.name,
         directives=chosen.scheduler.directives or chosen.name,
         submit_command=(*chosen.submit_command, script),
@@ -125,7 +125,6 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
-        watch_gpus=site.watch_gpus,
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.places import config_path
+from ..config.places import config_path, template_folders
 from ..config.site import Site
-from ..errors import InputError
+from ..errors import InputError, TemplateError
 from ..relion.submission import Submission
 
 __all__ = ["MatchedType", "matching_name", "with_lineage"]
@@ -34,6 +34,25 @@ class MatchedType(NamedTuple):
         """The value of `key` in the entry nearest to the leaf that has one, else None."""
         found = (getattr(level, key) for level in reversed(self.levels))
         return next((value for value in found if value is not None), None)
+
+    @property
+    def template(self) -> str:
+        """The job template of the leaf-most type that has one, or the one that an entry names.
+
+        Raises:
+            TemplateError: there is none.
+        """
+        folders = template_folders()
+        named = self.nearest("template")
+        wanted = [f"{name}.sh.j2" for name in ([named] if named else reversed(self.lineage))]
+        for name in wanted:
+            inside = not name.startswith("/") and ".." not in name.split("/")
+            if inside and any((folder / name).is_file() for folder in folders):
+                return name
+        raise TemplateError(
+            f"There is no job template for {' → '.join(self.lineage)}: expected one of "
+            f"{', '.join(wanted)} in {' or '.join(map(str, folders))}."
+        )
 
 
 def matching_name(submission: Submission, label: str | None, configuration: Configuration) -> str:

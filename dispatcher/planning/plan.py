@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
 from ..units import count
@@ -45,6 +46,7 @@ class Plan(NamedTuple):
     """What the dispatcher will do with one submission.
 
     Attributes:
+        site: what site.json says; templates see it, `as_json` leaves it out.
         name: the job, ``Refine3D/job019``.
         project: the project's folder, absolute.
         script: the job script to be written, relative to the project.
@@ -60,9 +62,9 @@ class Plan(NamedTuple):
         job_parameters: all that templates see from the configuration.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
-        watch_gpus: whether the use of the GPUs is measured and recorded.
     """
 
+    site: Site
     name: str
     project: Path
     script: str
@@ -89,7 +91,6 @@ class Plan(NamedTuple):
     original_commands: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    watch_gpus: bool = False
 
     @property
     def uses_gpu(self) -> bool:

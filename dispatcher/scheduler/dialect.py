@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..config.places import has_dialect
 from ..config.scheduler import Scheduler
 from ..host.programs import Finished
-from . import answers, dialects
+from . import answers
 from .answers import QueuedJob, SubmitAnswer
 
 __all__ = ["Dialect", "dialect"]
@@ -38,6 +38,6 @@ def dialect(scheduler: Scheduler) -> Dialect:
     name = scheduler.directives or ""
     if not has_dialect(name):
         return Dialect()
-    module = importlib.import_module(f"{dialects.__name__}.{name}")
+    module = importlib.import_module(f".dialects.{name}", __package__)
     own = {each: getattr(module, each) for each in Dialect._fields if hasattr(module, each)}
     return Dialect(**own)

@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# What a job script knows of Slurm, beside its directives; library/scheduler.sh says what each is for.
+# What a job script knows of Slurm, beside its directives. Another scheduler may leave out any of these
+# functions: library/scheduler.sh has the answers of a machine without a scheduler.
 
+# These would hide jobs from Slurm's commands, or send the commands to another cluster.
 forget_scheduler_options() {
     unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS
 }
@@ -10,7 +12,7 @@ forget_limits_of_the_script() {
     unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE
 }
 
-# Slurm warns before the limit (--signal).
+# Whether TERM came at the time limit: Slurm warns before that (--signal).
 time_limit_reached() {
     local state end
     state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
@@ -20,13 +22,15 @@ time_limit_reached() {
     [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
 }
 
-# The session's leader is gone.
+# Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.
 scheduler_made_session() { [ "$(ps -o comm= -p $PPID)" = slurmstepd ]; }
 
+# By these may_have_job knows the job, when another job finds its scratch folder.
 words_of_job() {
     [ -z "$dispatch_scheduler_job" ] || echo "$dispatch_scheduler_job ${SLURM_CLUSTER_NAME:-}"
 }
 
+# Whether Slurm may still have that job: then its scratch folder stays.
 may_have_job() { # JOB [CLUSTER]
     local found
     [ "${2:-}" = "${SLURM_CLUSTER_NAME:-}" ] || return 0
@@ -35,7 +39,7 @@ may_have_job() { # JOB [CLUSTER]
     [ -n "$found" ] && [[ $found != *"Invalid job id"* ]]
 }
 
-# SLURM_HOSTFILE is about the ranks alone.
+# What starts a program once on each node. SLURM_HOSTFILE is about the ranks alone.
 words_for_each_node() {
     dispatch_each_node=(env -u SLURM_HOSTFILE srun --nodes="$dispatch_nodes" --ntasks="$dispatch_nodes"
         --ntasks-per-node=1 --overlap --mem=0 --export=ALL --mpi=none --kill-on-bad-exit=0)
@@ -60,6 +64,7 @@ forget_places() {
     [ -z "$dispatch_places" ] || rm -f "$dispatch_places"
 }
 
+# The job after the job would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     local watcher
     relion_was_told || return 0

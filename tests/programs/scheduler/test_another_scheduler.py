@@ -70,7 +70,7 @@ def harbour(tmp_path: Path, site: WriteSite) -> Path:
     folder = tmp_path / "harbour"
     folder.mkdir()
     for name in ("board", "quay", "lookout"):
-        link_stand_in(f"ferry/{name}", folder)
+        link_stand_in(f"harbour/{name}", folder)
     commands = {
         "submit_command": [str(folder / "board")],
         "queue_command": [str(folder / "quay")],

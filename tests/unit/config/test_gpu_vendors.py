@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ...fixture_types import CorpusJob, WriteSite
 
 DISPATCHER = Path(__file__).parents[3] / "dispatcher"
 TABLE = DISPATCHER / "config" / "gpu_vendors.py"
+DOCUMENTED = (DISPATCHER.parent / "docs" / "gpu.md").read_text()
 
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
@@ -49,6 +51,25 @@ def test_no_other_module_names_a_vendor() -> None:
     found = [path for path in DISPATCHER.rglob("*.py") if literals(path) & set(VENDORS)]
 
     assert found == [TABLE]
+
+
+def test_no_job_script_names_a_vendor() -> None:
+    vendors = re.compile(rf"\b({'|'.join(VENDORS)})\b(?!-)", re.IGNORECASE)  # nvidia-smi is a tool
+    files = [path for path in (DISPATCHER.parent / "job_template").rglob("*") if path.is_file()]
+
+    lines = [line.strip() for path in files for line in path.read_text().splitlines()]
+
+    assert [line for line in lines if line[:1] != "#" and vendors.search(line)] == []
+
+
+@every_vendor
+def test_the_documentation_has_a_row_for_a_vendor_with_what_the_table_says(
+    vendor: GpuVendor,
+) -> None:
+    (row,) = re.findall(rf"^\| {vendor.title} \|.*$", DOCUMENTED, re.MULTILINE)
+
+    words = [vendor.name, *vendor.options, *vendor.variables, f"{vendor.build}-ACC", vendor.variant]
+    assert re.findall(r"`([^`]*)`", row) == words
 
 
 @every_vendor

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dispatcher.config.configuration import load_configuration
-from dispatcher.config.places import template_folders
-from dispatcher.config.site import load_site
+from dispatcher.config.json_files import read_json
+from dispatcher.config.places import shipped_folder, template_folders
+from dispatcher.config.site import Site, load_site
 from dispatcher.errors import ConfigError
 from dispatcher.units import bytes_of
 
@@ -27,6 +29,16 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -
     assert loaded.apptainer.program == "apptainer"
     assert loaded.scheduler == "slurm"
     assert "local" in loaded.schedulers
+
+
+def test_the_shipped_file_and_the_code_have_the_same_defaults() -> None:
+    shipped = read_json(shipped_folder() / "config" / "site.json")
+    del shipped["apptainer"]["environment"]  # the shipped file alone names variables
+
+    of_code = asdict(Site())
+
+    of_code["apptainer"] = {key: of_code["apptainer"][key] for key in shipped["apptainer"]}
+    assert {key: of_code[key] for key in shipped} == shipped
 
 
 @pytest.mark.parametrize(

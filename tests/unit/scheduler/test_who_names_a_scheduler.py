@@ -10,11 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 NAMES = re.compile(
-    r"(?<![a-z])(slurm|sbatch|srun|salloc|squeue|scancel|scontrol|sinfo|sacct|sacctmgr"
+    r"(?<![a-z])(slurm(d|ctld|dbd|stepd)?|sbatch|srun|salloc|squeue|scancel|scontrol|sinfo|sacct|sacctmgr"
     r"|grid ?engine|sge|qsub|qstat|qdel|qacct|qconf|pbs|openpbs|torque|lsf|bsub|bjobs|bkill|bhist)"
     r"(?![a-z])",
     re.IGNORECASE,
 )
+
+NAMED = ["sbatch", "SLURM_JOB_ID", "slurmstepd", "#PBS -l", "qsub -terse", "x/lsf.json"]
 
 # What is like a scheduler's name and is none, or is not ours to choose.
 EXCUSED = re.compile(
@@ -37,7 +39,7 @@ def lines_that_name_one(folder: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("text", ["sbatch", "SLURM_JOB_ID", "#PBS -l", "qsub -terse", "x/lsf.json"])
+@pytest.mark.parametrize("text", NAMED)
 def test_names_are_seen(text: str) -> None:
     assert NAMES.search(EXCUSED.sub("", text))
 
