@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dispatcher.config.gpu_vendors import VENDORS
 
 from .corpus import copy_job, fill_project
 from .fixture_types import CorpusJob, WriteSite
 from .sif_file import write_sif
+
+# A machine that is busy is no fault of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
