@@ -110,5 +110,6 @@ if [ "$part" = long ]; then
     system_tests tests/system/faults "$@"
     cat "$UPDATE_FAULTS" >docs/faults.md
 else
-    system_tests tests/system -m "not long" "$@"
+    # Two at a time: they wait more than they work. A file's tests stay together.
+    system_tests -n 2 --dist loadfile tests/system -m "not long" "$@"
 fi
