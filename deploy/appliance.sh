@@ -36,18 +36,18 @@ fail() {
     esac
     exit 1
 }
-trap 'fail "The submission was interrupted before it began: run the job again."' TERM HUP INT
+trap 'fail "The submission was interrupted before it began: submit the job again."' TERM HUP INT
 [ -e /proc/$$/fd/0 ] || exec < /dev/null # closed, as a daemon may have it
 
 image=${RELION_DISPATCH_APPLIANCE:-$here/dispatcher.sif}
 [ -r "$image" ] ||
-    fail "the dispatcher's image $image is not there, or may not be read: tell your admin."
+    fail "the dispatcher's image $image does not exist or cannot be read: tell your admin."
 apptainer=${RELION_DISPATCH_APPTAINER:-}
 for candidate in apptainer /usr/local/bin/apptainer /usr/bin/apptainer; do
     [ -n "$apptainer" ] || apptainer=$(command -v "$candidate")
 done
 [ -n "$apptainer" ] ||
-    fail "apptainer is not found: load its module, or have your admin name it in RELION_DISPATCH_APPTAINER."
+    fail "Apptainer is not found: load its module, or ask your admin to name the program in RELION_DISPATCH_APPTAINER."
 
 site=${RELION_DISPATCH_SITE:-}
 
@@ -207,4 +207,4 @@ cat "$said" >&2
 for told in "${script%/*}"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
 reason=$(sed -n 's/^relion-dispatch: //p' "$said" | tail -n 1)
 [ -z "$reason" ] || fail "$reason"
-fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): look whether the job is in the queue before you submit it again, and show this line to your admin."
+fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): check whether the queue has the job before you submit the job again, and show this line to your admin."

@@ -32,7 +32,7 @@ while [[ $# -gt 0 ]]; do
     shift 2
 done
 apptainer=$(command -v "${RELION_DISPATCH_APPTAINER:-apptainer}") ||
-    fail "no ${RELION_DISPATCH_APPTAINER:-apptainer} here: install Apptainer, or run deploy/setup_apptainer.sh"
+    fail "${RELION_DISPATCH_APPTAINER:-apptainer} is not found: install Apptainer, or run deploy/setup_apptainer.sh"
 
 is_root() { [[ $EUID -eq 0 ]] || sudo -n true 2> /dev/null; }
 # Only root can be somebody else, and adds the ids for --fakeroot that a user lacks.
@@ -62,7 +62,7 @@ if [[ -z $base ]]; then
         say "base: $base (choose with --base)"
     fi
 fi
-[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read"
+[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read: correct its path or its permissions: correct its path or its permissions"
 
 cd "$root"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
@@ -85,7 +85,7 @@ if [[ -z $output ]]; then
     fi
 else
     # Now, and not when the image is built.
-    [[ -d $(dirname "$output") ]] || fail "there is no folder $(dirname "$output") for the image"
+    [[ -d $(dirname "$output") ]] || fail "the folder $(dirname "$output") for the image does not exist: make the folder, or name another file"
 fi
 
 work=$("$as_user" mktemp -d /var/tmp/relion-dispatch-appliance.XXXXXX)
@@ -145,7 +145,7 @@ else
     "$as_user" sh -euc "$lay_out_pip_settings" sh "$work/build"
 fi
 if [[ $base == docker ]]; then
-    advice="where Docker Hub cannot be reached, name a Debian 12 image with --base, or build elsewhere"
+    advice="if Docker Hub cannot be reached, name a Debian 12 image with --base, or build on another machine"
     step "fetching debian:bookworm-slim from Docker Hub, as $user" \
         "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build base.sif docker://debian:bookworm-slim
 else

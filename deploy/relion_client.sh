@@ -53,16 +53,16 @@ launcher_lives() {
 
 again="Close RELION and start it again with \`relion-dispatch relion\`."
 { read -r pid start namespace < "$session/launcher"; } 2> /dev/null ||
-    fail "the launcher of this RELION session has gone, so this job was not submitted. $again"
+    fail "the launcher of this RELION session has ended, so this job was not submitted. $again"
 own=$(readlink /proc/self/ns/pid 2> /dev/null)
 [ "${own:-$namespace}" = "$namespace" ] ||
-    fail "RELION's container has a process id namespace of its own, which hides the launcher, so this job was not submitted. Take --pid or --containall out of Apptainer's options."
+    fail "RELION's container has its own process id namespace, which hides the launcher, so this job was not submitted. Remove --pid or --containall from Apptainer's options."
 launcher_lives ||
-    fail "the launcher of this RELION session (process $pid) has gone, so this job was not submitted. $again"
+    fail "the launcher of this RELION session (process $pid) has ended, so this job was not submitted. $again"
 
 folder=$(pwd -P)
 case $folder$script in
-    *"$newline"*) fail "the path of this job holds a line break, so it was not submitted. Rename its folder." ;;
+    *"$newline"*) fail "the path of this job contains a line break, so the job was not submitted. Rename the job's folder." ;;
 esac
 name=$$-$(date +%s)
 request=$session/requests/$name
@@ -79,13 +79,13 @@ gone() {
     [ -e "$reply.status" ] && return
     # What was not taken yet is withdrawn; what cannot be withdrawn was taken.
     rm "$request" 2> /dev/null && fail "$1, so this job was not submitted. $again"
-    fail "$1 while it submitted this job: look in the queue before you run it again. $again"
+    fail "$1 while it submitted this job: check whether the queue has the job before you submit the job again. $again"
 }
 trap 'gone "RELION was stopped"' TERM
 
 polls=0
 while [ ! -e "$reply.status" ]; do
-    launcher_lives || gone "the launcher of this RELION session (process $pid) has gone"
+    launcher_lives || gone "the launcher of this RELION session (process $pid) has ended"
     pause=0.5
     [ $((polls += 1)) -gt 100 ] || pause=0.02
     sleep $pause 2> /dev/null || sleep 1

@@ -26,7 +26,8 @@ except Exception as error:  # a damaged installation: RELION must learn of it al
     job = Path(sys.argv[-1]).absolute().parent
     if re.fullmatch("job[0-9]{3,}", job.name) and job.is_dir():  # the rule of dispatcher/refusal.py
         with (job / "run.err").open("a") as stream:
-            stream.write(f"relion-dispatch: its installation is damaged ({error}): tell your admin.\n")
+            stream.write("relion-dispatch: The installation of relion-dispatch is damaged "
+                         f"({error}): tell your admin.\n")
         (job / "RELION_JOB_EXIT_FAILURE").touch()
     raise
 

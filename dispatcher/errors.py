@@ -27,7 +27,7 @@ class InputError(DispatchError):
 
 
 class ConfigError(DispatchError):
-    """A configuration file is wrong; the admin must mend it."""
+    """A configuration file is wrong; the admin must correct it."""
 
 
 class DoesNotFit(DispatchError):

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         if arguments and arguments[-1].endswith("run_submit.script"):
             return refuse(
                 arguments[-1],
-                f"relion_dispatch.py takes no other arguments than the script, and was given "
+                "relion_dispatch.py takes the script as its only argument, but was also given "
                 f"{' '.join(arguments[:-1])}: correct RELION_QSUB_COMMAND.",
             )
         say(USAGE)
@@ -42,14 +42,14 @@ def main(arguments: list[str]) -> int:
         from .dispatch.steps import dispatch
 
         dispatch(Path(script))
-        gc.freeze()  # nor to look for it at the very end, which would take as long as planning
+        gc.freeze()  # no search for garbage at the end: it would take as long as planning
         return 0
     except DispatchError as error:
         return refuse(script, str(error))
     except KeyboardInterrupt:
         return refuse(
             script,
-            "The submission was interrupted before the job was in the queue: run it again.",
+            "The submission was interrupted before the job was in the queue: submit the job again.",
         )
     except Exception as error:  # a defect of ours must not leave a job that runs for ever
         return refuse(script, _defect(error))
@@ -60,6 +60,6 @@ def _defect(error: Exception) -> str:
 
     say(traceback.format_exc())
     return (
-        f"The job was not submitted, because of a defect in relion-dispatch or its installation "
+        "The job was not submitted, because relion-dispatch or its installation has a defect "
         f"({type(error).__name__}: {error}): show this line to your admin."
     )

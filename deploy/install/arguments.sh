@@ -28,7 +28,7 @@ read_arguments() {
                 shift 2
                 ;;
             --venv | --appliance)
-                [[ -z $form || $form == "${1#--}" ]] || fail "choose one of --venv and --appliance."
+                [[ -z $form || $form == "${1#--}" ]] || fail "give --venv or --appliance, not both."
                 form=${1#--}
                 install_options+=("$1")
                 shift
@@ -40,7 +40,7 @@ read_arguments() {
                 ;;
             --rollback | --prune)
                 [[ $action == install || $action == "${1#--}" ]] ||
-                    fail "choose one of --rollback and --prune."
+                    fail "give --rollback or --prune, not both."
                 action=${1#--}
                 shift
                 ;;
@@ -50,18 +50,18 @@ read_arguments() {
     done
     [[ -n $prefix ]] || { usage >&2; exit 2; }
     [[ $action == install || ${#install_options[@]} -eq 0 ]] ||
-        fail "--$action installs nothing: leave out ${install_options[*]}, or run it apart."
-    [[ -n $site_file || ${#import_options[@]} -eq 0 ]] || fail "--images and --build go with --from."
-    [[ -z $image$base || $form != venv ]] || fail "--image and --base go with --appliance."
-    [[ -z $image || -z $base ]] || fail "--base is for an image built here: leave out it or --image."
+        fail "--$action installs nothing: leave out ${install_options[*]}, or run --$action by itself."
+    [[ -n $site_file || ${#import_options[@]} -eq 0 ]] || fail "--images and --build need --from."
+    [[ -z $image$base || $form != venv ]] || fail "--image and --base need --appliance."
+    [[ -z $image || -z $base ]] || fail "--base is for an image that is built here: give --base or --image, not both."
     [[ -z $image$base ]] || form=appliance
-    [[ -z $wheels$wanted_python || $form != appliance ]] || fail "--wheels and --python go with --venv."
+    [[ -z $wheels$wanted_python || $form != appliance ]] || fail "--wheels and --python need --venv."
     [[ -z $wheels$wanted_python ]] || form=venv
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     while [[ $prefix == ?*/ ]]; do prefix=${prefix%/}; done
     # RELION hands its queue command to a shell; csh, Lua and Tcl read the path as well.
     [[ $prefix =~ ^[A-Za-z0-9_./+@%,=-]+$ ]] ||
-        fail "$prefix cannot be the prefix: RELION's queue command may hold no blanks, quotes or" \
+        fail "$prefix cannot be the prefix: RELION's queue command must not contain blanks, quotes or" \
             "other special characters; choose another path."
 }
 

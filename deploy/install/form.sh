@@ -17,7 +17,7 @@ choose_form() {
     fi
     if [[ $form == venv ]]; then
         [[ -n ${python:-} ]] || find_python ||
-            fail "${wanted_python:-/usr/bin/python3} is no Python 3.11 or newer with venv: install" \
+            fail "${wanted_python:-/usr/bin/python3} is not Python 3.11 or newer with venv: install" \
                 "one (Debian: python3-venv; Red Hat: python3.11), name it with --python, or choose" \
                 "--appliance."
     else
@@ -58,7 +58,7 @@ find_apptainer() {
         # shellcheck disable=SC2016
         named_apptainer=$(sed -n 's/^: "\${RELION_DISPATCH_APPTAINER:=\(.*\)}"$/\1/p' "$known")
         [[ -z $named_apptainer || -x $named_apptainer ]] || {
-            say "$named_apptainer, which an earlier install was given, is gone: taking the one on PATH"
+            say "$named_apptainer, which an earlier install used, no longer exists: using the Apptainer on PATH"
             named_apptainer=
         }
     fi

@@ -10,14 +10,14 @@ take_prefix() {
         [[ ! -e $prefix || -d $prefix ]] || fail "$prefix is a file: name a new or empty folder."
         # What is there may be the marker of a run that began at the same moment.
         [[ -z $(ls -A "$prefix" 2> /dev/null) || -e $marker ]] ||
-            fail "$prefix holds something else: name a new or empty folder."
-        mkdir -p "$prefix" || fail "the folder $prefix cannot be made: name one that you may write."
+            fail "$prefix contains other files: name a new or empty folder."
+        mkdir -p "$prefix" || fail "the folder $prefix cannot be made: name a folder that you can write to."
     fi
     { exec 9>> "$marker"; } 2> /dev/null ||
-        fail "$prefix cannot be written by $(id -un): install as its owner, or name another folder."
+        fail "$prefix cannot be written by $(id -un): run install.sh as the owner of the folder, or name another folder."
     flock -n 9 || {
         say "another run of install.sh is at work in $prefix: waiting for it"
-        flock -w 3600 9 || fail "it has not ended within an hour: look at it, and try again."
+        flock -w 3600 9 || fail "the other run has not ended within an hour: check that run, and try again."
     }
     [[ -s $marker ]] || echo "A folder of relion-dispatch, whole: see MANIFEST." >&9
     rm -rf "$prefix"/.new.*
@@ -73,7 +73,7 @@ rollback() {
     local previous
     previous=$(version_at previous)
     [[ -n $previous && $previous != "$current" && -e $prefix/versions/$previous/MANIFEST ]] ||
-        fail "there is no version before $current in $prefix."
+        fail "$prefix has no version before $current."
     switch_to "$previous"
     write_manifest "rolled back from $current to $previous"
     say "$previous is in use again; --rollback once more returns to $current."

@@ -27,7 +27,7 @@ name_version() {
     version=$number-$key
     new=$prefix/versions/$version
     while [[ -e $new/MANIFEST ]] && ! (cd "$prefix" && sha256sum --check --status "$new/MANIFEST"); do
-        say "$version was changed or damaged since it was installed: installing it anew"
+        say "$version was changed or damaged since it was installed: installing it again"
         version=$version-again
         new=$prefix/versions/$version
     done
@@ -88,7 +88,7 @@ fill() { # TEMPLATE FILE [NAME]
 
 make_version() {
     if [[ -e $new/MANIFEST ]]; then
-        say "version $version is there already"
+        say "version $version is already installed"
         return
     fi
     made=yes
@@ -107,7 +107,7 @@ make_version() {
     fill relion-dispatch.tcl "$new/share/modulefiles/relion-dispatch"
     cp "$work/source/job_template/relion_template.sh" "$new/share/"
     quietly "trying it" installed --version
-    [[ $(< "$work/log") == "$number" ]] || fail "it says it is $(< "$work/log"), not $number."
+    [[ $(< "$work/log") == "$number" ]] || fail "the installed version says that it is $(< "$work/log"), not $number."
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"
     (cd "$prefix" && find "versions/$version" -type l -printf '# link    %p -> %l\n' | sort) >> "$work/list"
     cp "$work/list" "$new/.new"

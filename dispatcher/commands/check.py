@@ -8,7 +8,7 @@ __all__ = ["check"]
 def check() -> int:
     """Check the site's configuration, images and templates.
 
-    Plans a made-up job of every type, and lets bash read its script. The exit status is 1 if
+    Plans a sample job of every type, and lets bash read its script. The exit status is 1 if
     something is wrong.
     """
     from ..site.check import problems

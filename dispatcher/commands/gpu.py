@@ -75,7 +75,7 @@ def fit(
 ) -> int:
     """Say how many ranks of a refinement share a GPU.
 
-    And what one of them takes there. The refinement is read as the dispatcher reads a job.
+    It also prints the memory that one rank takes. The refinement is read as in a submitted job.
     """
     from ..config.site import load_site
     from ..errors import ConfigError
@@ -87,7 +87,7 @@ def fit(
 
     version = major_minor(relion) if relion else None
     if relion and version is None:
-        raise ConfigError(f"--relion {relion} is no version: give one like 5.0.")
+        raise ConfigError(f"--relion {relion} is not a version: give a version such as 5.0.")
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
         raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
@@ -165,7 +165,7 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     if found.model == "fmi":
         lines.append(f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}")
     elif shape.skips_alignment:
-        lines.append("RELION uses no GPU when alignment is skipped, Blush excepted.")
+        lines.append("RELION uses no GPU if alignment is skipped, except with Blush.")
     else:
         lines += [
             f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}",
@@ -181,12 +181,13 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     least = gb(found.least_bytes_per_rank).strip()
     if found.small_pool:
         lines.append(
-            f"RELION can run with {least}, so one rank is started, with less working memory than "
-            "recommended. To give it more: --pad 1, --maxsig or fewer threads."
+            f"RELION can run with {least}, so relion-dispatch starts one rank, with less working "
+            "memory than recommended. To give the rank more memory, use --pad 1, --maxsig or fewer "
+            "threads."
         )
     elif found.model == "relion" and found.ranks_per_gpu == 0:
         lines.append(
-            f"One rank needs {least} at the very least. Use --pad 1, fewer classes or a larger GPU."
+            f"One rank needs {least} at least. Use --pad 1, fewer classes or a larger GPU."
         )
     return lines
 
@@ -197,7 +198,7 @@ def table(
 ) -> int:
     """Print ranks per GPU by box size and card, in Markdown.
 
-    By both models: the tables of docs/gpu.md.
+    The tables of docs/gpu.md show both memory models.
     """
     from ..config.site import load_site
     from ..gpu.table import markdown

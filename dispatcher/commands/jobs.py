@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["cancel", "status", "watch"]
 
-Seconds = Annotated[float, typer.Option(min=1, help="Seconds from one look to the next.")]
+Seconds = Annotated[float, typer.Option(min=1, help="Seconds between two checks.")]
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Show them anew until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the jobs again and again, until Ctrl-C.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     interval: Seconds = 10,
 ) -> int:
-    """Show this project's jobs, and how far they are.
+    """Show this project's jobs, and their progress.
 
-    Run it in the project's folder. If the queue no longer knows a job that runs for RELION, RELION
-    is told that the job failed, and the reason goes to the job's run.err.
+    Run it in the project's folder. If the queue no longer knows a job that runs for RELION, the
+    command tells RELION that the job failed, and writes the reason to the job's run.err.
     """
     from ..config.site import load_site
     from ..jobs.repair import refresh_and_report_lost
@@ -68,10 +70,10 @@ def _as_table(jobs: list[Job]) -> str:
     }
     elsewhere = {job.other_host for job in jobs if job.status == "Running" and job.other_host}
     notes = [
-        f"\nThe scheduler {name} does not answer now: the states of its jobs may be old."
+        f"\nThe scheduler {name} does not answer now: the states of its jobs may be out of date."
         for name in sorted(silent)
     ] + [
-        f"\nJobs on {host} can only be looked at there: run relion-dispatch status on {host}."
+        f"\nJobs on {host} can only be seen there: run `relion-dispatch status` on {host}."
         for host in sorted(elsewhere)
     ]
     return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)
@@ -82,7 +84,7 @@ def cancel(
 ) -> int:
     """Cancel a job, and tell RELION that it was aborted.
 
-    In the queue, or where it runs. Run it in the project's folder.
+    The job may wait in the queue, or run. Run this command in the project's folder.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel as cancel_job
@@ -95,13 +97,15 @@ def cancel(
 
 
 def watch(
-    once: Annotated[bool, typer.Option("--once", help="Look once, for use from cron.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Check once and end, for use from cron.")
+    ] = False,
     interval: Seconds = 30,
 ) -> int:
-    """Cancel jobs aborted in RELION, and tell it of lost ones.
+    """Cancel jobs aborted in RELION, and tell RELION of lost ones.
 
-    It cancels jobs that wait in the queue; jobs that run see the abort themselves. Run it in the
-    project's folder, and leave it running. Several at once do no harm.
+    The command cancels jobs that wait in the queue; running jobs see the abort themselves. Run it
+    in the project's folder, and leave it running. It does no harm to run the command twice.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted

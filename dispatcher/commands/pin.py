@@ -23,22 +23,21 @@ def pin(
     ] = None,
     version: Annotated[
         str | None,
-        typer.Argument(
-            metavar="VERSION", help="The version that the project is to use from now on."
-        ),
+        typer.Argument(metavar="VERSION", help="The version that the project uses from now on."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare the pins with catalogue and image files.")
     ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="With --check: hash every image file anew.")
+        bool,
+        typer.Option("--full", help="With --check: compute the sha256 of every image file again."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Show the project's image versions, or move one.
 
     'pin NAME VERSION' moves a pin. Run it in the project's folder. With --check the exit status is
-    1 where project, catalogue and files differ.
+    1 if project, catalogue and files differ.
     """
     from ..config.catalogue import load_catalogue
     from ..config.json_files import nearest
@@ -54,10 +53,14 @@ def pin(
     catalogue = load_catalogue(config_path("images.json"))
     history = read_history(project)
     for path in history.unreadable:
-        print(f"warning: {path} cannot be read: its job is not counted.", file=sys.stderr)
+        print(
+            f"warning: {path} cannot be read: the job of this file is not counted.", file=sys.stderr
+        )
     if name is not None and version is not None:
         if check or full or as_json:
-            raise InputError("Move the pin first, then check or list the pins: one at a time.")
+            raise InputError(
+                "Do one thing at a time: move the pin first, then check or list the pins."
+            )
         print(move_pin(project, name, version, catalogue, history))
         for warning in _warnings(project, {name: version}):
             print(f"warning: {warning}", file=sys.stderr)
@@ -67,8 +70,8 @@ def pin(
     pinned = pins(project)
     if name is not None and name not in pinned:
         raise InputError(
-            f"{project} has no pin for an image {name}"
-            f"{nearest(name, list(pinned)) or '.'} Pinned here: {', '.join(pinned) or 'nothing'}."
+            f"{project} has no pin for the image {name}{nearest(name, list(pinned)) or '.'} Pinned "
+            f"here: {', '.join(pinned) or 'nothing'}."
         )
     shown = {each: pin for each, pin in pinned.items() if name in (None, each)}
     warnings = _warnings(project, {each: pin.version for each, pin in shown.items()})

@@ -41,9 +41,9 @@ def _what_changed(name: str, version: str, before: Pin | None, file: Path) -> li
     if before.version != version:
         return [f"{name} is now pinned to {version}; it was pinned to {before.version} ({file})."]
     if not before.sha256:
-        return [f"{name} was pinned to {version} already ({file})."]
+        return [f"{name} was already pinned to {version} ({file})."]
     return [
-        f"{name} stays at {version} ({file}). The digests of the files used so far are forgotten; "
-        "the next job records those of the files that are there then:",
+        f"{name} stays at {version} ({file}). relion-dispatch has removed the digests of the "
+        "files used so far; the next job records the digests of the files that it finds:",
         *(f"  {variant} had {digest}" for variant, digest in before.sha256.items()),
     ]

@@ -18,7 +18,7 @@ Script = Annotated[
 
 
 def submit(script: Script) -> int:
-    """Plan a job, write its job script, submit and record it. What RELION calls."""
+    """Plan and submit a job, as RELION's queue command does."""
     from ..hook import main as hook
 
     return hook([str(script)])

@@ -19,7 +19,9 @@ def reproduce(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For the results, new or empty; else Reproduced/JOB."),
+        typer.Option(
+            metavar="FOLDER", help="Folder for the results, new or empty. Default: Reproduced/JOB."
+        ),
     ] = None,
     write: Annotated[
         Path | None,
@@ -29,14 +31,14 @@ def reproduce(
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            help="Go on although this input is not, or cannot be shown to be, what it was.",
+            help="Go on although this input has changed, or may have changed.",
         ),
     ] = None,
 ) -> int:
     """Write a script that runs a job's commands again.
 
-    With the same image, inputs and parameters; the results go to another folder. Where the image or
-    an input is not the same, the reason is told and nothing is written.
+    The script uses the same image, inputs and parameters; the results go to another folder. If the
+    image or an input is not the same, the command says why, and writes nothing.
     """
     from ..config.configuration import load_configuration
     from ..reproduction.reproduce import reproduction
@@ -49,7 +51,7 @@ def reproduce(
         from ..host.atomic_files import write_atomically
 
         if write.exists():
-            raise InputError(f"{write} exists already: remove it, or name another file.")
+            raise InputError(f"{write} already exists: remove the file, or name another file.")
         write_atomically(write, text, "or name another file.")
         write.chmod(0o755)
         print(f"Written: {write}. Run it with `bash {write}`.")

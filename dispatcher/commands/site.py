@@ -32,7 +32,7 @@ def export(
 ) -> int:
     """Write this site to one archive, which tar unpacks.
 
-    In it: the dispatcher's version, configuration, templates, and digests of the images.
+    The archive has the dispatcher's version, configuration, templates, and the images' digests.
     """
     from ..host.atomic_files import write_atomically
     from ..site.archive import pack
@@ -61,7 +61,7 @@ def import_(
 ) -> int:
     """Set up an exported site in this site's folder.
 
-    Then it is shown what is equal to it.
+    At the end a table shows what is equal to the exported site.
     """
     from ..config.site import load_site
     from ..site.archive import read
@@ -74,7 +74,7 @@ def import_(
     missing = place_images(exported, images or [])
     for image, built in build_missing(missing, load_site()) if build else ():
         if isinstance(built, Path):
-            print(f"{image} was built anew, as {built}.")
+            print(f"{image} was built again, as {built}.")
             print(f"wrote: {built}", flush=True)
         else:
             print(f"{image} was not built: {built}", flush=True)
@@ -95,7 +95,7 @@ def _print_comparison(exported: SiteArchive) -> int:
 
     rows = compare(exported)
     unequal = [row for row in rows if row.state != "equal"]
-    # What is to be looked at stands last.
+    # What needs attention comes last.
     ordered = [row for row in rows if row.state == "equal"] + unequal
     print(text_table([(row.state, row.what, row.note) for row in ordered]))
     print(f"{len(rows) - len(unequal)} of {len(rows)} are equal.")

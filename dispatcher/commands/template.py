@@ -1,4 +1,4 @@
-"""``relion-dispatch template``: where the template for RELION's queue lies."""
+"""``relion-dispatch template``: the path of the template for RELION's queue."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The site's files: what an admin writes, checked, and where each file lies."""
+"""The site's files: what an admin writes, checked, and the path of each file."""

@@ -13,7 +13,7 @@ from .json_files import load, nearest, read_json, strict
 
 __all__ = ["Catalogue", "Image", "ImageFile", "Listed", "checked_catalogue", "load_catalogue"]
 
-# No line breaks or zero bytes, nor halves of characters, which no path can have.
+# No line breaks, zero bytes or halves of characters: no path can have them.
 _PRINTABLE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -70,18 +70,18 @@ class ImageFile:
 
     def __post_init__(self) -> None:
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"a sha256 has 64 digits out of 0-9 and a-f, not {self.sha256!r}")
+            raise ValueError(f"a sha256 must have 64 digits (0-9 and a-f); found {self.sha256!r}")
         for key in ("variant", "path", "weights"):
             value = getattr(self, key)
             if value is not None and not _PRINTABLE.fullmatch(value):
-                raise ValueError(f"{key} is empty or has control characters in it ({value!r})")
+                raise ValueError(f"{key} is empty or contains control characters ({value!r})")
 
     def matches(self, header: _Header) -> bool:
         """Whether size and SIF id are those that were recorded."""
         return (header.sif_id, header.size) == (self.sif_id, self.size)
 
     def is_unchanged(self, header: _Header) -> bool:
-        """Whether the file is taken for the one whose digest was recorded, without hashing it."""
+        """Whether the file counts as the one whose digest was recorded, without hashing it."""
         return bool(self.sha256) and self.matches(header) and header.mtime == self.mtime
 
     def is_signed(self, by: Collection[str]) -> bool:
@@ -137,7 +137,7 @@ class Catalogue:
     ) -> list[Listed]:
         """The files of an image, of one of its versions, or of one variant of that version.
 
-        `then` ends the error's sentence: what to do next, for the one who asked.
+        `then` ends the error's sentence: what the caller's user has to do next.
 
         Raises:
             NotInCatalogue: there is no such image, version or variant; naming the nearest.
@@ -163,11 +163,14 @@ class Catalogue:
     def _missing(
         self, what: str, word: str, kin: str, known: Iterable[str], then: str
     ) -> NotInCatalogue:
-        """The error; `kin` stands before the `known` words, of which one may be what was meant."""
+        """The error; `kin` comes before the `known` words, one of which may be the word meant."""
         known = list(known)
-        has = f"it has {kin}{', '.join(known)}" if known else "it has nothing like it"
+        has = f"it has {kin}{', '.join(known)}" if known else "the catalogue has no similar name"
         near = nearest(word, known) or "."
-        then = then or "Name one that is there, or have it added (`relion-dispatch images add`)."
+        then = then or (
+            "Name an image that is in the catalogue, or add this one (`relion-dispatch "
+            "images add`)."
+        )
         return NotInCatalogue(f"{what} is not in the catalogue {self.path} ({has}){near} {then}")
 
 
@@ -195,8 +198,8 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
     for name, image in catalogue.images.items():
         if odd := [each for each in (name, *image.versions) if not _PRINTABLE.fullmatch(each)]:
             raise ConfigError(
-                f"{path}: {odd[0]!r} is no name or version: it is empty or has control characters "
-                "in it."
+                f"{path}: {odd[0]!r} is not a name or version: it is empty or contains control "
+                "characters."
             )
         if image.default not in image.versions:
             raise ConfigError(
@@ -208,6 +211,6 @@ def checked_catalogue(content: dict[str, Any], path: Path) -> Catalogue:
             if twice := [variant for variant in variants if variants.count(variant) > 1]:
                 raise ConfigError(
                     f'{path}: {name} {version} has the variant "{twice[0]}" twice: give each file '
-                    "a variant of its own."
+                    "its own variant."
                 )
     return catalogue

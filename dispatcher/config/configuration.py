@@ -99,6 +99,7 @@ def _check_options(
         for name, scheduler in schedulers.items():
             if any(re.fullmatch(pattern, option) for pattern in scheduler.refused_options):
                 raise ConfigError(
-                    f"{where.at('scheduler_options')}: {json.dumps(option)} cannot stand here, or "
-                    f'the job would be looked for elsewhere: write it into each command of "{name}"'
+                    f"{where.at('scheduler_options')}: {json.dumps(option)} is not allowed here, "
+                    "because relion-dispatch would look for the job in another place: write the "
+                    f'option into each command of "{name}"'
                 )

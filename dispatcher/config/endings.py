@@ -1,4 +1,4 @@
-"""Why jobs fail and what helps: ``endings.json`` as shipped, with the site's own laid upon it.
+"""Why jobs fail and what helps: the shipped ``endings.json``, changed by the site's own.
 
 docs/endings.md describes the keys. The job script looks the patterns up with ``grep -E``. Here
 they are only checked, with `re`, and keep to what both read alike.
@@ -81,12 +81,14 @@ def _check(ending: Ending, where: Where) -> None:
     pattern = where.at("pattern")
     if found := _NOT_IN_BOTH.search(ending.pattern):
         raise ConfigError(
-            f'{pattern}: "{found[0]}" is no part of an extended regular expression '
-            "as grep -E reads it: write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
+            f'{pattern}: "{found[0]}" is not part of an extended regular expression (grep -E): '
+            "write [0-9] for digits, [A-Za-z0-9_] for letters, [ ] for blanks"
         )
     try:
         matches_anything = re.search(ending.pattern, "") is not None
     except re.error as error:
         raise ConfigError(f"{pattern}: {error}: {ending.pattern!r}") from error
     if matches_anything:
-        raise ConfigError(f"{pattern}: {ending.pattern!r} matches an empty line")
+        raise ConfigError(
+            f"{pattern}: {ending.pattern!r} matches an empty line, so it would match always"
+        )

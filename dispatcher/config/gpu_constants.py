@@ -1,4 +1,4 @@
-"""What only a graphics card can tell about its memory: one table, with where each value is from.
+"""What only a measurement on a card shows about its memory: one table, with each value's source.
 
 The shipped values are estimates on the safe side; **none of them was measured on a card**.
 ``relion-dispatch gpu calibrate`` measures those it can on a node and writes them to the site's

@@ -72,7 +72,7 @@ class JobType:
         job_parameters: what templates see as ``job.NAME``.
         adjust_GPU_nproc_to_mem: (GPUs, bytes per GPU) for fitting the ranks.
         gpu_memory_model: how memory is computed: "relion" or "fmi".
-        image: a name in the image catalogue; "" for the host, where a parent names one.
+        image: a name in the image catalogue; "" for the host, if a parent names an image.
         template: a template to use instead of the nearest by name.
     """
 
@@ -165,7 +165,7 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Wh
 
 
 def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
-    """Check the numbers, commands and lists among job_parameters, which stand at `where`.
+    """Check the numbers, commands and lists of the job_parameters at `where`.
 
     Raises:
         ConfigError: one of them is not what is expected, or is too small.

@@ -36,14 +36,15 @@ def check_folder(path: Path, what: str) -> None:
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise ConfigError(
-            f"The {what} {path} cannot be written, because there is no folder {folder}: make it, "
-            "or name the site's folder in the variable RELION_DISPATCH_SITE."
+            f"The {what} {path} cannot be written, because the folder {folder} does not exist: "
+            "make the folder, or name the site's folder in the variable RELION_DISPATCH_SITE."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         admin = user_name(folder.stat().st_uid)
         raise WriteError(
-            f"The {what} {path} cannot be changed, because you may not write the folder {folder}: "
-            f"do this as {admin}, or name a site of your own in the variable RELION_DISPATCH_SITE."
+            f"The {what} {path} cannot be changed, because you have no permission to write to the "
+            f"folder {folder}: run this command as {admin}, or name your own site in the variable "
+            "RELION_DISPATCH_SITE."
         )
 
 
@@ -91,7 +92,8 @@ def edit(
         check(without_comments(content))
         if _read(target) != raw:
             raise ConfigError(
-                f"{path} was changed by hand meanwhile: nothing was changed here; try again."
+                f"{path} was changed by someone else meanwhile, so this command changed nothing: "
+                "try again."
             )
         _write(target, path, what, json_text(content))
 
@@ -143,8 +145,8 @@ def _write(target: Path, path: Path, what: str, text: str) -> None:
             new.unlink(missing_ok=True)
         why = error.strerror if isinstance(error, OSError) else "a name is not in UTF-8"
         raise WriteError(
-            f"The {what} {path} cannot be written ({why}) and is as it was: free space or mend "
-            f"the permissions in {target.parent}, and try again."
+            f"The {what} {path} cannot be written ({why}) and is unchanged: free space on the disk "
+            f"or correct the permissions of {target.parent}, and try again."
         ) from error
 
 

@@ -25,7 +25,7 @@ __all__ = ["load", "merge", "nearest", "read_json", "strict"]
 T = TypeVar("T")
 
 _DEEPEST = 20  # objects and lists in each other; no file of ours has ten
-_TOO_DEEP = "its objects or lists are nested too deeply: mend the file."
+_TOO_DEEP = "its objects or lists are nested too deeply: correct the file."
 
 
 @dataclass_transform(
@@ -58,12 +58,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never answer
-            raise ConfigError(f"{path} is no file: put the file of that name back.")
+            raise ConfigError(f"{path} is not a file: put the file of that name back.")
         found = json.loads(path.read_bytes(), object_pairs_hook=without_comments)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8.") from error
+        raise ConfigError(f"{path} is not a text file in UTF-8: save the file as UTF-8.") from error
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
@@ -78,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {_TOO_DEEP}")
     for parent, key in repeated:
         name = ".".join([*_steps_to(parent, found), key])
-        raise ConfigError(f'{path}: the key "{name}" stands twice: keep one of the two.')
+        raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
     return found
 
 
@@ -101,7 +101,7 @@ def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid upon `base`, object by object; lists and values are replaced whole."""
+    """`base` changed by `over`, object by object; lists and values are replaced whole."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -144,7 +144,7 @@ def load(
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """``'; did you mean "nproc"?'``, or nothing where no known name comes near."""
+    """``'; did you mean "nproc"?'``, or nothing if no known name is similar."""
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

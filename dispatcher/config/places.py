@@ -1,4 +1,4 @@
-"""Where the files that come with the dispatcher lie, and the site's own folder.
+"""The paths of the files that come with the dispatcher, and of the site's own folder.
 
 In an installed wheel they are inside the package, in a checkout at its top level.
 """
@@ -42,10 +42,10 @@ def site_folder() -> Path:
 
 
 def own_path(name: str, folder: bool = False) -> Path | None:
-    """The site's own file (or `folder`) of that name, None where it has none.
+    """The site's own file (or `folder`) of that name, None if it has none.
 
     Raises:
-        ConfigError: there is something of that name that is no such thing or cannot be looked at,
+        ConfigError: something of that name is not a file (or `folder`), or cannot be read,
             and the shipped one must not quietly take its place.
     """
     path = site_folder() / name
@@ -55,29 +55,29 @@ def own_path(name: str, folder: bool = False) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         if not path.is_symlink():
             return None
-        why = f"is a link to {path.readlink()}, which is not there"
+        why = f"is a link to {path.readlink()}, which does not exist"
     except OSError as error:
-        why = f"cannot be looked at ({error.strerror})"
+        why = f"cannot be read ({error.strerror})"
     else:
         if stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode):
             return path
         why = f"is no {wanted}"
     raise ConfigError(
-        f"{path} {why}: put the right one there, or take it away to use what is shipped."
+        f"{path} {why}: put the right file or folder there, or remove it to use the shipped one."
     )
 
 
 def config_path(name: str) -> Path:
-    """The site's own file of that name where there is one, else the shipped one.
+    """The site's own file of that name if there is one, else the shipped one.
 
     Raises:
-        ConfigError: something else lies in its place.
+        ConfigError: something that is not a file has that name.
     """
     return own_path(name) or shipped_folder() / "config" / name
 
 
 def template_folders() -> list[Path]:
-    """Where templates are looked for: the site's folder where it has one, then the shipped one.
+    """The folders of templates: the site's if it has one, then the shipped one.
 
     Raises:
         ConfigError: the site's is no folder.
@@ -87,7 +87,7 @@ def template_folders() -> list[Path]:
 
 
 def scheduler_folders() -> list[Path]:
-    """Where files of schedulers are: the shipped folder, then the site's where it has one.
+    """The folders of schedulers' files: the shipped one, then the site's if it has one.
 
     Raises:
         ConfigError: the site's is no folder.

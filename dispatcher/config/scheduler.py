@@ -19,11 +19,11 @@ __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 @strict
 class Watcher:
-    """A second, tiny job that tells RELION the end of the first where its own script could not.
+    """A second, small job that tells RELION the end of the first if its own script could not.
 
     Attributes:
         submit_command: the arguments before the watcher's script: they make it wait for the end.
-        partition: where it runs; the job's own partition where unset.
+        partition: where the watcher runs; the job's own partition if unset.
     """
 
     submit_command: list[str]
@@ -48,7 +48,7 @@ class Scheduler:
             if unset, the scheduler's own name, or its parent's.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
-        queue_command: prints the user's jobs, those that ended of late as well, one a line.
+        queue_command: prints the user's jobs, recently ended ones included, one a line.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
             such, ``node``, ``reason`` and ``time``.
         pending: the states of jobs that have not started.
@@ -61,7 +61,7 @@ class Scheduler:
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         overriding: beginnings of the names of variables that are kept from its commands, because
-            they would go before the arguments, or hide jobs.
+            they would override the arguments, or hide jobs.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands would need them.
         launch: starts one container for each rank on several nodes; empty if it cannot.
@@ -86,7 +86,7 @@ class Scheduler:
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
-    unknown_end: str = "it was killed, or its node was lost: continue it, or submit it again"
+    unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
@@ -125,15 +125,15 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield key, f": {error}"
     for at, option in enumerate(scheduler.launch_options):
         if "{ranks}" in option.removesuffix("{ranks}"):
-            yield f"launch_options.{at}", ": {ranks} must stand at the end"
+            yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
     for name in scheduler.overriding:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            yield "overriding", f': "{name}" is no beginning of a variable\'s name'
+            yield "overriding", f': "{name}" is not the beginning of a variable\'s name'
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
-            yield "facts", f': "{name}" is no name of a value'
+            yield "facts", f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
     read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.directives or "")

@@ -1,7 +1,7 @@
 """What the files say of each scheduler: the shipped ones, the site's own, and site.json.
 
 ``config/schedulers/NAME.json`` is read first; ``schedulers/NAME.json`` of the site's folder, and
-then ``schedulers.NAME`` of site.json, are laid upon it key by key. A scheduler that inherits says
+then ``schedulers.NAME`` of site.json, change it key by key. A scheduler that inherits says
 only in what it differs from another.
 """
 
@@ -32,7 +32,7 @@ class _Layer(NamedTuple):
 
 
 class SchedulerFiles(NamedTuple):
-    """The layers of each scheduler, the one that goes before all others last."""
+    """The layers of each scheduler; the last one has priority."""
 
     layers: Mapping[str, Sequence[_Layer]]
 
@@ -59,12 +59,12 @@ class SchedulerFiles(NamedTuple):
         return {name: _completed(content, found) for name, content in found.items()}
 
     def place(self, name: str, key: Sequence[str] = ()) -> Where:
-        """Where the last word on a key of a scheduler stands: its own files, or its parents'."""
+        """The file that decides a key of a scheduler: one of its own, or of its parents'."""
         layer = max(self._layers_for(name), key=lambda layer: _steps(layer.content, key))
         return reduce(Where.at, key, layer.where)
 
     def _layers_for(self, name: str) -> Iterator[_Layer]:
-        """The scheduler's layers and those of its parents, the one that goes before all first."""
+        """The scheduler's layers and those of its parents; the first one has priority."""
         lineage: list[str] = []
         parent: str | None = name
         while parent and parent in self.layers and parent not in lineage:
@@ -74,7 +74,7 @@ class SchedulerFiles(NamedTuple):
 
 
 def read_scheduler_files(in_site_json: Mapping[str, Any], site_json: Path) -> SchedulerFiles:
-    """Read them, and lay upon them what site.json has under "schedulers".
+    """Read the files, and change them by what site.json has under "schedulers".
 
     Raises:
         ConfigError: a file cannot be read, or is no JSON object.

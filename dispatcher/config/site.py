@@ -1,4 +1,4 @@
-"""The site: ``site.json`` as shipped, with the site's own file laid upon it key by key.
+"""The site: the shipped ``site.json``, changed key by key by the site's own file.
 
 docs/site.md describes each key and shows a site in fifteen lines.
 """
@@ -51,8 +51,8 @@ class Apptainer:
         for fingerprint in self.signed_by:
             if not re.fullmatch("([0-9A-F]{40}|[0-9A-F]{64})", fingerprint):
                 raise ValueError(
-                    "a key's fingerprint has 40 or 64 digits out of 0-9 and A-F, as `apptainer key "
-                    f"list` prints it, not {fingerprint!r}"
+                    "a key's fingerprint must have 40 or 64 digits (0-9 and A-F), as `apptainer "
+                    f"key list` prints it; found {fingerprint!r}"
                 )
 
     @property
@@ -73,7 +73,7 @@ class Apptainer:
 
 @strict
 class Partition:
-    """The shape of a partition's nodes; what is unset is not looked at.
+    """The shape of a partition's nodes; values that are unset set no limit.
 
     Attributes:
         cores: per node.
@@ -98,10 +98,10 @@ class Site:
         mpi: how ranks are started: ``mpirun`` inside one container on one node. A scheduler's own
             launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
-        job_parameters: per job type, laid upon the job_parameters of dispatch_config.json.
+        job_parameters: per job type, in place of those keys in dispatch_config.json.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
         watch_gpus: note in each job's record how its GPUs were used.
-        gpu_constants: what a card takes, where it is not as shipped; `gpu calibrate` measures it.
+        gpu_constants: what a card takes, if not as shipped; `gpu calibrate` measures it.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
     """
@@ -134,7 +134,7 @@ def _launcher(scheduler: Scheduler) -> str:
 
 
 def load_site() -> Site:
-    """Load the shipped site.json with the site's own laid upon it.
+    """Load the shipped site.json, changed by the site's own.
 
     Raises:
         ConfigError: a file cannot be read, or says something that is not known or not possible.
@@ -143,14 +143,20 @@ def load_site() -> Site:
     if own := own_path("site.json"):
         content = read_json(own)
     elif os.environ.get("RELION_DISPATCH_SITE") and not site_folder().is_dir():
-        raise ConfigError(f"RELION_DISPATCH_SITE names {site_folder()}, which is no folder.")
+        raise ConfigError(
+            f"RELION_DISPATCH_SITE names {site_folder()}, which is not a folder: "
+            "correct the variable."
+        )
     elif site_folder().is_symlink() and not site_folder().exists():
-        raise ConfigError(f"{site_folder()} is a link to {site_folder().readlink()}: not there.")
+        raise ConfigError(
+            f"{site_folder()} is a link to {site_folder().readlink()}, which does "
+            "not exist: correct the link."
+        )
     return checked_site(content, config_path("site.json"))
 
 
 def checked_site(own: dict[str, Any], path: Path) -> Site:
-    """The site that the shipped site.json makes with `own` laid upon it, which stands in `path`.
+    """The site of the shipped site.json, changed by `own`, which was read from `path`.
 
     Raises:
         ConfigError: it says something that is not known or not possible.
@@ -184,7 +190,7 @@ def _check(site: Site, where: Where) -> None:
     for name in site.apptainer.environment:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise ConfigError(
-                f'{where.at("apptainer.environment")}: "{name}" is no name of a variable'
+                f'{where.at("apptainer.environment")}: "{name}" is not a name of a variable'
             )
     launchers = ["mpirun", *filter(None, map(_launcher, site.schedulers.values()))]
     for name in site.mpi:

@@ -26,9 +26,9 @@ def hand_over(
 ) -> Submitted | None:
     """The job that the scheduler has taken; None if nobody wants the job any longer.
 
-    A job that the scheduler did not take can never run from now on, nor can one of which nobody can
-    say whether the scheduler took it. Once the job is taken, this process ignores signals: RELION
-    must no longer be told that the job failed.
+    If the scheduler did not take the job, or nobody can say whether it did, the job can never run
+    from then on. Once the job is taken, this process ignores signals: RELION must no longer be told
+    that the job failed.
 
     Raises:
         SubmitError: the scheduler did not take the job, or nobody can say whether it did.
@@ -69,13 +69,16 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     queue = ask_queue(scheduler, plan.project)
     found = queue.job(token) if queue else None
     if found:
-        return Submitted(found.job_id, "", ("interrupted, yet the queue had the job",))
+        return Submitted(
+            found.job_id, "", ("the submission was interrupted, but the queue has the job",)
+        )
     if not give_up(plan.project / plan.name, token):
-        return Submitted(None, "", ("interrupted, yet the job's script runs",))
+        return Submitted(None, "", ("the submission was interrupted, but the job's script runs",))
     sentence = "The submission was interrupted" + (
-        ", and the job is not in the queue: run it again."
+        ", and the job is not in the queue: submit the job again."
         if queue
-        else ". If the job is in the queue, it ends by itself without running: run it again."
+        else ". If the job is in the queue, that job ends by itself without running: submit the "
+        "job again."
     )
     note(plan.project / plan.name, token, refused=sentence)
     raise SubmitError(sentence)

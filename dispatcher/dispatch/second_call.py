@@ -1,6 +1,6 @@
 """Stop if this submission was already made, aborted or superseded.
 
-RELION calls the hook once for each run, and writes the submission script anew before it does.
+RELION calls the hook once for each run, and writes the submission script again before that.
 Other callers (a wrapper that tries again, a user in a second terminal) may call the hook twice. And
 while a scheduler does not answer, the user may abort the job or run it again, and `status` may tell
 RELION that the job has failed.
@@ -25,7 +25,7 @@ def submitted_before(folder: Path, name: str) -> str | None:
     """A sentence if another call submits, or has submitted, this run of the job; else None.
 
     A submission does not count if it was refused, if it has ended, or if its hook died before the
-    hook knew the job's id: then the job may be submitted anew.
+    hook knew the job's id: then the job may be submitted again.
     """
     record = read_record(folder)
     if record is None:
@@ -36,9 +36,9 @@ def submitted_before(folder: Path, name: str) -> str | None:
         return None
     if record.job_id:
         return (
-            f"{name} was submitted before, as job {record.job_id}, and RELION has not asked for it "
-            "again: this second call does nothing. If that job is gone, `relion-dispatch status` "
-            "tells RELION so."
+            f"{name} was submitted before, as job {record.job_id}, and RELION has not submitted "
+            f"the job again: this second call does nothing. If job {record.job_id} no longer "
+            "exists, `relion-dispatch status` tells RELION so."
         )
     return _being_submitted(name, record.hook, folder)
 
@@ -52,7 +52,7 @@ def _being_submitted(name: str, hook: HookProcess, folder: Path) -> str | None:
 
 
 def give_way(plan: Plan, token: str) -> bool:
-    """Stop if nobody wants the submission `token` any longer; whether that is so.
+    """Stop if nobody wants the submission `token` any longer; return whether that is so.
 
     Nobody wants the submission if the job has ended for RELION (``status`` may have told RELION
     so), if its user has aborted the job, or if the job was run again. RELION is told of the abort
@@ -60,7 +60,7 @@ def give_way(plan: Plan, token: str) -> bool:
     """
     folder = plan.project / plan.name
     if _is_overtaken(folder, token):
-        say(f"relion-dispatch: {folder} was submitted anew meanwhile: this call ends.")
+        say(f"relion-dispatch: {folder} was submitted again meanwhile: this call ends.")
         return True
     end = end_of(folder)
     if end is None and (folder / ABORT_NOW).exists():
@@ -70,8 +70,11 @@ def give_way(plan: Plan, token: str) -> bool:
         exit_file(folder, end).touch()  # also if a wrong clock makes the record seem too old
     if end is None:
         return False
-    note(folder, token, refused=f"RELION_JOB_EXIT_{end} was there before the job was submitted.")
-    say(f"relion-dispatch: {plan.name} has ended for RELION ({end}): it was not submitted.")
+    note(folder, token, refused=f"RELION_JOB_EXIT_{end} existed before the job was submitted.")
+    say(
+        f"relion-dispatch: {plan.name} has already ended for RELION ({end}): relion-dispatch does "
+        "not submit the job."
+    )
     return True
 
 

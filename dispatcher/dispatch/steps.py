@@ -151,7 +151,7 @@ def _record(
 
 
 def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str, library: Library) -> str | None:
-    """Write the watcher's script; why that failed, for the job can run without a watcher."""
+    """Write the watcher's script. Returns why that failed: the job can run without a watcher."""
     if scheduler.watcher is None:
         return None
     try:

@@ -65,7 +65,10 @@ def asked(words: Sequence[str]) -> Asked:
         InputError: they name no refinement, or the script cannot be read.
     """
     if not words:
-        says = "No refinement is named: this is Refine3D with the defaults of RELION's window."
+        says = (
+            "No refinement is given: the numbers are for Refine3D with the defaults of RELION's "
+            "window."
+        )
         return Asked(parse_command(REFINE3D), NO_FILES, assumed=(says,))
     text = words[0] if len(words) == 1 else shlex.join(words)
     if not text.strip():
@@ -79,7 +82,7 @@ def asked(words: Sequence[str]) -> Asked:
         found = Asked(parse_command(text), Path.cwd())
     if found.command.base_program != "relion_refine":
         raise InputError(
-            f"{text} is no refinement: give a job of relion_refine (its folder, or its "
+            f"{text} is not a refinement: give a job of relion_refine (its folder, or its "
             f"{SUBMISSION}), or a command line that begins with relion_refine."
         )
     return found
@@ -95,7 +98,7 @@ def _exists(path: Path) -> bool:
 def sized(wanted: Asked, box: int | None = None) -> Sized:
     """Size up the refinement with the code that plans jobs.
 
-    ``box`` in pixels goes before that of the files, and stands in for particles that cannot be
+    ``box`` in pixels replaces that of the files, and takes the place of particles that cannot be
     read.
 
     Raises:
@@ -107,15 +110,15 @@ def sized(wanted: Asked, box: int | None = None) -> Sized:
         found = refinement_of(command, project, window)
     except InputError as error:
         stand_in = Images(box or A_BOX, "--box", 2, tomo_stacks="ios" in command)
-        found = refinement_of(command, project, window, stand_in)  # raises what no box mends
+        found = refinement_of(command, project, window, stand_in)  # raises if no box helps
         if box is None:
             raise InputError(
                 f"{error} To go on without the particles, give their box size: --box {A_BOX}."
             ) from error
         images = "2D stacks of tilt series" if "ios" in command else "2D images"
         assumed += (
-            f"No particles can be read here: they are taken to be {images} of {box} pixels "
-            f"(--box), and references to be {found.dimensions}D.",
+            f"No particles can be read: relion-dispatch assumes that the particles are {images} "
+            f"of {box} pixels (--box), and that references are {found.dimensions}D.",
         )
     if box is not None:
         found = replace(found, box=box, image_box=box, source="--box")

@@ -53,7 +53,7 @@ class Context:
         if not 0 <= device < count.value:
             raise GpuError(
                 f"There is no GPU {device} on {os.uname().nodename}; the driver sees "
-                f"{count.value}: choose another with --device, or look at CUDA_VISIBLE_DEVICES."
+                f"{count.value}: choose another GPU with --device, or check CUDA_VISIBLE_DEVICES."
             )
         handle, context = c_int(), c_void_p()
         self._call("cuDeviceGet", byref(handle), c_int(device))

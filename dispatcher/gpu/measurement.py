@@ -124,7 +124,10 @@ def _cost_of_another(context: Context, device: int, library: str) -> int:
     with _process(["hold", str(device), library]) as other:
         assert other.stdout
         if other.stdout.readline() != "ready\n":
-            raise GpuError("A second process could not use the GPU: is it in exclusive mode?")
+            raise GpuError(
+                "A second process could not use the GPU: check whether the GPU is in "
+                "exclusive mode."
+            )
         return before - context.memory()[0]
 
 

@@ -29,9 +29,7 @@ def mps_daemon(program: str = PROGRAM) -> Iterator[dict[str, str]]:
         GpuError: there is no such program, or the daemon does not start or stop.
     """
     if shutil.which(program) is None:
-        raise GpuError(
-            f"There is no {program} on this node, so a context under MPS was not measured."
-        )
+        raise GpuError(f"This node has no {program}, so a context under MPS was not measured.")
     # Short: the daemon's socket has a path of at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="relion-mps-", dir="/tmp"))
     folders = {
@@ -71,7 +69,8 @@ def mps_daemon(program: str = PROGRAM) -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
     if not gone:
         raise GpuError(
-            f"The {program} that was started for the measurement does not end: end it by hand."
+            f"The {program} that was started for the measurement does not end: end that process by "
+            "hand."
         )
 
 

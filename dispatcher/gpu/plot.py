@@ -51,5 +51,5 @@ def draw(path: Path, title: str, boxes: Sequence[int], ranks: Mapping[str, Seque
         raise ConfigError(f"The picture {path} needs the ending .png, .svg or .pdf.") from error
     except OSError as error:
         raise WriteError(
-            f"The picture {path} cannot be written ({error.strerror}): choose another place."
+            f"The picture {path} cannot be written ({error.strerror}): choose another file."
         ) from error

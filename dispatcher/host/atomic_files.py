@@ -31,8 +31,8 @@ def write_atomically(
         with contextlib.suppress(OSError):  # a file system that became read-only keeps it
             temporary.unlink(missing_ok=True)
         raise WriteError(
-            f"{path} cannot be written ({error.strerror}): free space or mend the folder's "
-            f"permissions, {then}"
+            f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
+            f"folder's permissions, {then}"
         ) from error
 
 
@@ -51,8 +51,8 @@ def keep_previous(path: Path) -> None:
         path.rename(path.with_name(f"{path.name}.{number}"))
     except OSError as error:
         raise WriteError(
-            f"{path} cannot be kept as {path.name}.{number} ({error.strerror}): mend the folder's "
-            "permissions, and submit the job again."
+            f"{path} cannot be renamed to {path.name}.{number} ({error.strerror}): correct the "
+            "folder's permissions, and submit the job again."
         ) from error
 
 

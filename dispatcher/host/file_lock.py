@@ -19,13 +19,14 @@ __all__ = ["locked"]
 
 @contextmanager
 def locked(
-    path: Path, what: str, seconds: float = 30, shared: bool = False, doing: str = "changed"
+    path: Path, what: str, seconds: float = 30, shared: bool = False, doing: str = "changing"
 ) -> Iterator[None]:
     """Hold the lock file `path` (made if missing, kept afterwards) while the block runs.
 
-    `what` names the thing that is guarded and `doing` what is done to it, for the sentence when
-    another holds it for longer than `seconds`. `shared`: users of other groups take it as well.
-    The lock goes with the process, however that ends. Who holds it may remove its file.
+    `what` names the thing that is guarded and `doing` what the holder does with that thing: both
+    are for the sentence if another process holds the lock for longer than `seconds`. `shared`:
+    users of other groups take the lock as well. The lock goes when the process ends, however that
+    ends. The process that holds the lock may remove the file.
 
     Raises:
         WriteError: the file cannot be made, or another holds the lock and does not let go.
@@ -68,8 +69,8 @@ def _opened(path: Path, what: str) -> int:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise WriteError(
-            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): "
-            "mend the permissions of that file or its folder."
+            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): correct "
+            "the permissions of that file or of its folder."
         ) from error
 
 
@@ -100,8 +101,8 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             if time.monotonic() >= end:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise WriteError(
-                    f"{what} is being {doing} by {holder or 'another process'}, who holds {path}: "
-                    "wait until that is done, and try again."
+                    f"{what} is locked, because {holder or 'another process'} is {doing} it "
+                    f"({path}): wait until that process has finished, and try again."
                 ) from None
             time.sleep(0.05)
         except OSError as error:
@@ -109,9 +110,11 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
                 owner = user_name(os.fstat(descriptor).st_uid)
                 raise WriteError(
                     f"{what} cannot be locked, because {path} belongs to {owner} and you may not "
-                    "write it: let its owner `chmod g+w` or remove it."
+                    f"write that file: ask {owner} to run `chmod g+w` on the file, or to remove "
+                    "the file."
                 ) from error
             raise WriteError(
-                f"{what} cannot be locked: {path} is on a file system without locks "
-                f"({error.strerror}): ask your admin to turn on locks (flock) there."
+                f"{what} cannot be locked, because the file system of {path} does not support "
+                f"locks ({error.strerror}): ask your admin to turn on locks (flock) for that file "
+                "system."
             ) from error

@@ -26,7 +26,7 @@ def private_folder(folder: Path) -> Path | None:
 
 
 def cache_folder(purpose: str) -> Path | None:
-    """A private folder for `purpose` below the user's cache, None if it cannot be had."""
+    """A private folder for `purpose` below the user's cache, None if it cannot be made."""
     home = os.environ.get("HOME", "")
     base = os.environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
     return private_folder(Path(base) / "relion-dispatch" / purpose) if base else None
@@ -51,7 +51,7 @@ def local_lock() -> Path:
     folder = runtime_folder()
     if folder is None:
         raise SubmitError(
-            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove it, "
-            "or name another in RELION_DISPATCH_RUNTIME, and submit the job again."
+            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove that "
+            "folder, or name another folder in RELION_DISPATCH_RUNTIME, and submit the job again."
         )
     return folder / "local.lock"

@@ -132,6 +132,6 @@ def split(line: str) -> tuple[Word, ...]:
 
 def _word(parts: list[str | Variable]) -> Word:
     """A word; an empty piece matters beside an unquoted variable, whose value may be empty or
-    begin with a blank (``$A""``), or where it is all there is."""
+    begin with a blank (``$A""``), or if it is the whole text."""
     expands = any(isinstance(part, Variable) and not part.quoted for part in parts)
     return Word(tuple(part for part in parts if part or expands) or ("",))

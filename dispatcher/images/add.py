@@ -65,7 +65,9 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             f"{facts.gpu or 'the CPU'}; leave the option out."
         )
     if wanted.weights and not wanted.weights.is_dir():
-        raise ConfigError(f"{wanted.weights} is not a folder: give --weights the folder with them.")
+        raise ConfigError(
+            f"{wanted.weights} is not a folder: give --weights the folder that has the weights."
+        )
     place = _relative(path, catalogue.parent)
     with edit() as content:
         versions = content.get(wanted.name, {}).get("versions", {})
@@ -75,8 +77,8 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
             raise ImageError(
                 f"{wanted.name} {version} ({variant}) is in the catalogue {catalogue} with another "
                 f"file, {present['path']} (sha256 {present.get('sha256') or 'not recorded'}): give "
-                "this one a --variant of its own, or add it with --replace. Projects that have "
-                "used the other file are then told so."
+                "the new file its own --variant, or add it with --replace. Projects that have used "
+                "the other file are then told about it."
             )
         build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
         put(content, wanted.name, version, build, wanted.default)
@@ -95,13 +97,13 @@ def check_name(name: str, version: str) -> None:
     said = re.match(r"relion(?:[-_]?v?(\d[\d.]*))?(?![a-z])", name, re.IGNORECASE)
     if not said:
         raise ImageError(
-            f'The image cannot be called "{name}", for it holds RELION: call it "relion", which '
-            'the shipped job types ask for, or "relion-…".'
+            f'The image cannot be called "{name}", because it contains RELION: call it "relion", '
+            'which the shipped job types ask for, or "relion-…".'
         )
     if said[1] and not agrees(said[1].strip("."), version):
         raise ImageError(
-            f'The image cannot be called "{name}", for RELION in it is {version}: call it "relion" '
-            "and let the version be the catalogue's."
+            f'The image cannot be called "{name}", because RELION in it is {version}: call it '
+            '"relion", and give the version in the catalogue only.'
         )
 
 
@@ -113,8 +115,8 @@ def check_word(what: str, word: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", word, re.ASCII):
         raise ImageError(
-            f'"{word}" is no {what} for an image: use letters, digits, ".", "+", "-" and "_", and '
-            "begin with a letter or digit."
+            f'"{word}" is not a valid {what} for an image: use letters, digits, ".", "+", "-" and '
+            '"_", and begin with a letter or digit.'
         )
 
 

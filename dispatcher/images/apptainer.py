@@ -29,8 +29,8 @@ __all__ = [
 
 _PATIENCE = 600.0  # seconds
 _SINGULARITY = (
-    "images are built and run with Apptainer: install it (its package is called apptainer), or "
-    'name it in site.json ("apptainer.program").'
+    "images are built and run with Apptainer: install Apptainer (the package apptainer), or name "
+    'Apptainer\'s program in site.json ("apptainer.program").'
 )
 
 
@@ -43,15 +43,17 @@ def version(program: str, timeout: float = 30) -> str:
     try:
         finished = run([program, "--version"], timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise ImageError(f"`{program} --version` does not answer: mend Apptainer.") from None
+        raise ImageError(
+            f"`{program} --version` does not answer: install Apptainer again."
+        ) from None
     except OSError as error:
         if other := _singularity():
             raise ImageError(
-                f"There is only {other} on this machine ({program} cannot be started: "
-                f"{error.strerror}), but {_SINGULARITY}"
+                f"This machine has only {other} ({program} cannot be started: {error.strerror}), "
+                f"but {_SINGULARITY}"
             ) from None
         raise ImageError(
-            f"Apptainer ({program}) cannot be started ({error.strerror}): install its package, or "
+            f"Apptainer ({program}) cannot be started ({error.strerror}): install Apptainer, or "
             'name the program in site.json ("apptainer.program").'
         ) from error
     said = (finished.stdout or finished.stderr).strip()
@@ -118,7 +120,7 @@ def inside(
     finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
     if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
         raise ImageError(
-            f"{image} has no shell (sh), and so cannot be a RELION image: name another file."
+            f"{image} has no shell (sh), so the file cannot be a RELION image: name another file."
         )
     if finished.status != 0:
         _failed(f"Apptainer cannot start {image}", finished)
@@ -134,8 +136,8 @@ def signers(program: str, image: Path) -> tuple[str, ...]:
     finished = _run([program, "verify", "--json", "--local", str(image)])
     if "integrity compromised" in finished.stderr:
         raise ImageError(
-            f"{image} was changed after it was signed ({_last_words(finished.stderr)}): copy it "
-            "anew, or have it signed again by someone who knows what changed."
+            f"{image} was changed after it was signed ({_last_words(finished.stderr)}): copy the "
+            "file again, or ask someone who knows the change to sign the file again."
         )
     if finished.status != 0:
         return ()
@@ -171,7 +173,7 @@ def _failed(what: str, finished: Finished) -> NoReturn:
     if way_out := machine_lacks(finished):
         raise ImageError(f"{what}: {way_out}.")
     words = _last_words(finished.stderr) or f"status {finished.status}"
-    raise ImageError(f"{what} ({words}): build or copy the file anew.")
+    raise ImageError(f"{what} ({words}): build or copy the image file again.")
 
 
 def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
@@ -179,13 +181,13 @@ def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
         return run(argv, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ImageError(
-            f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: see whether the "
-            "file system with the image answers, or whether the image itself hangs."
+            f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: check whether the "
+            "file system of the image answers, and whether the image itself stops answering."
         ) from None
     except OSError as error:
         raise ImageError(
-            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install it, or name the "
-            'program in site.json ("apptainer.program").'
+            f"Apptainer ({argv[0]}) cannot be started ({error.strerror}): install Apptainer, or "
+            'name the program in site.json ("apptainer.program").'
         ) from error
 
 

@@ -80,7 +80,7 @@ def choose(
     if name in pinned:
         then = (
             f"This project is pinned to {name} {version or pinned[name]} ({pin_file}): ask your "
-            "admin to put that back, or move the project with "
+            "admin to put that version back, or move the project to another version with "
             f"`relion-dispatch pin {name} VERSION`."
         )
     builds = catalogue.find(name, version, then=then)
@@ -98,9 +98,9 @@ def choose(
     signed = [each for each in complete if each.build.is_signed(needs.signed_by)]
     if not signed:
         raise ImageError(
-            f"{complete[0]} in {catalogue.path} is not signed by a key "
-            'that the site asks for ("apptainer.signed_by" in site.json): ask your admin to have '
-            "it signed, and added to the catalogue again."
+            f"{complete[0]} in {catalogue.path} is not signed by a key that the site asks for "
+            '("apptainer.signed_by" in site.json): ask your admin to have the image signed, and to '
+            "add the signed image to the catalogue again."
         )
     # A build for GPUs serves other jobs too, but one without is preferred for them.
     found = min(signed, key=lambda each: bool(each.build.gpu) != bool(needs.gpu))
@@ -126,10 +126,11 @@ def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
     ]
     offering = list(dict.fromkeys(fitting))
     way_out = (
-        f"{', '.join(offering)} {'has' if len(offering) == 1 else 'have'} it: move the project "
-        f"with `relion-dispatch pin {lacking.name} {offering[-1]}`, or choose another kind of job."
+        f"{', '.join(offering)} {'offers' if len(offering) == 1 else 'offer'} it: move the project "
+        f"to another version with `relion-dispatch pin {lacking.name} {offering[-1]}`, or choose "
+        "another kind of job."
         if offering
-        else "no version in the catalogue has it: ask your admin for one."
+        else "no version in the catalogue offers it: ask your admin for a version that does."
     )
     return (
         f"This job calls {' and '.join(_lacking(lacking.build, needs))}, which the image {lacking} "

@@ -66,8 +66,8 @@ def inspect(path: Path, site: Site) -> ImageReport:
     header = read_header(path)
     if header.architecture not in (ours(), "unknown"):
         raise ImageError(
-            f"{path} is for {header.architecture}, but this machine is {ours()}: build it for "
-            f"{ours()}, or run this on a machine with {header.architecture}."
+            f"{path} is for {header.architecture}, but this machine is {ours()}: build the image "
+            f"for {ours()}, or run this command on a machine with {header.architecture}."
         )
     program = site.apptainer.program
     apptainer.version(program)
@@ -79,7 +79,8 @@ def inspect(path: Path, site: Site) -> ImageReport:
     digest = sha256_of(path)
     if read_header(path) != header:
         raise ImageError(
-            f"{path} was written to while it was read: wait until it is complete, then try again."
+            f"{path} changed while relion-dispatch read it: wait until the file is complete, then "
+            "try again."
         )
     return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
 
@@ -96,18 +97,18 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName 
     if "relion_refine" not in programs:
         raise ImageError(
             f"There is no RELION in {path} (no relion_refine on its PATH): name an image that has "
-            "RELION, or mend the image's PATH in its definition's %environment."
+            "RELION, or correct PATH in %environment of the image's definition."
         )
     if "mpirun" not in programs:
         raise ImageError(
             f"There is no mpirun in {path}: add the MPI that RELION is linked with to the image "
-            "(in Debian and Ubuntu the package openmpi-bin), and build it again."
+            "(in Debian and Ubuntu the package openmpi-bin), and build the image again."
         )
     version = re.search(r"^RELION version: (\S+)", relion_said, re.MULTILINE)
     if not version:
         raise ImageError(
-            f"`relion_refine --version` in {path} prints no version but "
-            f'"{_last_line(relion_said)}": mend the image, and run its %test (`apptainer test`).'
+            f'`relion_refine --version` in {path} prints "{_last_line(relion_said)}" instead of a '
+            "version: correct the image, and run its %test (`apptainer test`)."
         )
     built_for = (each.name for each in VENDORS.values() if each.build in relion_said)
     return programs, version[1], next(built_for, None), _mpi(mpi_said, path)
@@ -123,8 +124,8 @@ def _mpi(said: str, path: Path) -> str:
     if re.search(r"\d+\.\d+", said) and "not found" not in said and "error" not in said:
         return said.strip().splitlines()[0]
     raise ImageError(
-        f'`mpirun --version` in {path} prints no version but "{_last_line(said)}": mend the image, '
-        "and run its %test (`apptainer test`)."
+        f'`mpirun --version` in {path} prints "{_last_line(said)}" instead of a version: correct '
+        "the image, and run its %test (`apptainer test`)."
     )
 
 
@@ -148,8 +149,8 @@ def _check_labels(path: Path, labels: Mapping[str, str], relion: str, gpu: GpuNa
     if label and not agrees(label, relion):
         raise ImageError(
             f"{path} contradicts itself: its label relion.version says {label}, but its "
-            f"relion_refine says {relion}. An image built on another keeps the labels of that "
-            "one: correct the definition, and build the image again."
+            f"relion_refine says {relion}. An image that is built on another image keeps the "
+            "labels of that image: correct the definition, and build the image again."
         )
     label = labels.get("relion.gpu")
     if label and label != (gpu or "none"):

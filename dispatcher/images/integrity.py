@@ -1,7 +1,7 @@
 """Is an image's file the one that was added to the catalogue and that a project has used?
 
 Ten gigabytes are not hashed for each job: a file whose size, time and SIF id are those recorded
-with its digest is taken for unchanged. Any other file is hashed, once for each user and each state
+with its digest counts as unchanged. Any other file is hashed, once for each user and each state
 of the file.
 """
 
@@ -34,8 +34,8 @@ def usable(choice: ChosenImage, pinned: str | None, catalogue: Path, pin_file: P
     if choice.weights and not _is_folder(choice.weights):
         raise ImageError(
             f"The folder {choice.weights}, which {catalogue} names as the weights of {choice.name} "
-            f"{choice.version} ({choice.variant}), is not there: ask your admin to put it back, or "
-            'to correct "weights" in the catalogue.'
+            f"{choice.version} ({choice.variant}), does not exist: ask your admin to put the "
+            'folder back, or to correct "weights" in the catalogue.'
         )
     return verified(choice, pinned, catalogue, pin_file)
 
@@ -57,16 +57,15 @@ def verified(
     recorded = choice.build.sha256
     if recorded and digest != recorded:
         raise ImageError(
-            f"The image file {choice.path} is not the one that {catalogue} lists as {what}: its "
-            f"sha256 is {digest}, and the catalogue has {recorded}; put that file back, or add "
-            "the new one to the catalogue as a variant or version of its own."
+            f"The image file {choice.path} is not the file that {catalogue} lists as {what}: its "
+            f"sha256 is {digest}, but the catalogue has {recorded}; put the listed file back, or "
+            "add the new file to the catalogue as another variant or version."
         )
     if pinned and digest != pinned:
         raise ImageError(
-            f"The image file {choice.path} is not the one that this project has used as {what}: "
-            f"its sha256 is {digest}, and {pin_file} has {pinned}; ask your admin for that file, "
-            f"or go on with the new one knowingly: `relion-dispatch pin {choice.name} "
-            f"{choice.version}`."
+            f"The image file {choice.path} is not the file that this project has used as {what}: "
+            f"its sha256 is {digest}, but {pin_file} has {pinned}; ask your admin for the earlier "
+            f"file, or accept the new file: `relion-dispatch pin {choice.name} {choice.version}`."
         )
     return choice._replace(sha256=digest, sif_id=header.sif_id, size=header.size)
 
@@ -88,8 +87,8 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
                     progress(len(block))
     except OSError as error:
         raise ImageError(
-            f"The image file {path} cannot be read ({error.strerror}): mend the disk or the "
-            "permissions."
+            f"The image file {path} cannot be read ({error.strerror}): check the disk and the "
+            "permissions of the file."
         ) from error
     return digest.hexdigest()
 
@@ -121,7 +120,7 @@ def digest_now(path: Path, header: SifHeader, build: ImageFile | None = None) ->
     digest = sha256_of(path)
     if read_header(path) != header:
         raise ImageError(
-            f"The image file {path} was written to while it was read: wait until it is "
+            f"The image file {path} changed while relion-dispatch read it: wait until the file is "
             "complete, and submit the job again."
         )
     if kept:

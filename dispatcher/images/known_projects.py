@@ -64,7 +64,7 @@ def known_projects(site: Site) -> Iterator[Path]:
     except OSError as error:
         raise ConfigError(
             f"The folder {folder}, which holds a note of each project of this site, cannot be read "
-            f"({error.strerror}): run `chmod 1777` on it."
+            f"({error.strerror}): run `chmod 1777` on that folder."
         ) from error
     for note in notes:
         project = _noted(note)

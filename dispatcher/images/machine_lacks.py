@@ -11,33 +11,33 @@ __all__ = ["machine_lacks"]
 # What Apptainer 1.4 prints if the machine lacks something → what to do about it.
 _LACKING = {
     r"failed to create user namespace|no user namespace available|unprivileged user namespace": (
-        "user namespaces are off on this machine: ask its admin to turn them on "
-        "(`sysctl user.max_user_namespaces=15000`, and on Ubuntu "
+        "user namespaces are off on this machine: ask the machine's admin to turn them on (`sysctl "
+        "user.max_user_namespaces=15000`, and on Ubuntu "
         "`kernel.apparmor_restrict_unprivileged_userns=0`) or to install apptainer-suid"
     ),
     r"fuse: device not found|/dev/fuse|fuse: failed to open": (
-        "there is no /dev/fuse on this machine that you may open: ask its admin for it "
-        "(`modprobe fuse`; in a container or virtual machine, pass the device through)"
+        "there is no /dev/fuse on this machine that you may open: ask the machine's admin for that "
+        "device (`modprobe fuse`; in a container or virtual machine, pass the device through)"
     ),
     r"newuidmap was not found|newgidmap was not found": (
-        "this machine has no newuidmap, which builds as an ordinary user need: ask its admin to "
-        "install the package uidmap (in Debian and Ubuntu) or shadow-utils"
+        "this machine has no newuidmap, which an ordinary user needs to build: ask the machine's "
+        "admin to install the package uidmap (in Debian and Ubuntu) or shadow-utils"
     ),
     r"no mapping entry found|failed to change uid and gids|lchown .*invalid argument": (
         "you have no ids in /etc/subuid and /etc/subgid: ask the machine's admin for them "
         "(`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
     ),
     r"no such host|dial tcp|i/o timeout|connection refused|TLS handshake": (
-        "the base cannot be fetched, for this machine does not reach the registry: mend the "
-        "connection (or its https_proxy), or build on a local image with --base"
+        "the base cannot be fetched, because this machine does not reach the registry: check the "
+        "connection (and https_proxy), or build on a local image with --base"
     ),
 }
 
 
 def machine_lacks(finished: Finished) -> str | None:
-    """What this machine lacks and how to mend that; None if Apptainer's output does not tell.
+    """What this machine lacks and what to do; None if Apptainer's output does not show it.
 
-    What a build's scripts print is not looked at, for scripts have connections of their own.
+    What a build's scripts print is left out, because scripts have their own connections.
     """
     output = re.sub(r"\x1b\[[\d;]*m", "", finished.stderr + finished.stdout)
     fatal = re.findall(r"^(?:FATAL|ERROR)\s*:.*", output, re.MULTILINE)

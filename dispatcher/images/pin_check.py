@@ -52,11 +52,14 @@ def differences(
 
 def _of_pin(pin_file: Path, name: str, pin: Pin, catalogue: Catalogue, full: bool) -> Iterator[str]:
     way_out = (
-        f"move the project with `relion-dispatch pin {name} VERSION`"
+        f"move the project to another version with `relion-dispatch pin {name} VERSION`"
         if name in catalogue.images
-        else "take the entry out of the pin file"
+        else "remove the entry from the pin file"
     )
-    then = f"{pin_file} pins {name} {pin.version}: ask your admin to put that back, or {way_out}."
+    then = (
+        f"{pin_file} pins {name} {pin.version}: ask your admin to put that version back, or "
+        f"{way_out}."
+    )
     try:
         builds = catalogue.find(name, pin.version, then=then)
     except ImageError as error:
@@ -77,7 +80,7 @@ def _gone_variants(
     for variant, digest in sorted(pin.sha256.items()):
         then = (
             f"This project has used that variant (sha256 {digest}, {pin_file}): ask your admin to "
-            "put it back, or go on without it knowingly: "
+            "put that file back, or accept that the project goes on without that file: "
             f"`relion-dispatch pin {name} {pin.version}`."
         )
         try:
@@ -90,10 +93,9 @@ def _check_file(listed: Listed, pin: Pin, catalogue: Catalogue, pin_file: Path, 
     recorded, used = listed.build.sha256, pin.sha256.get(listed.build.variant)
     if used and recorded and used != recorded:
         raise ImageError(
-            f"this project has used a file with sha256 {used}, and the catalogue "
-            f"{catalogue.path} now lists {listed.path} with {recorded}: ask your admin for the "
-            "earlier file, or go on with the new one knowingly: "
-            f"`relion-dispatch pin {listed.name} {listed.version}`."
+            f"this project has used a file with sha256 {used}, but the catalogue {catalogue.path} "
+            f"now lists {listed.path} with sha256 {recorded}: ask your admin for the earlier file, "
+            f"or accept the new file: `relion-dispatch pin {listed.name} {listed.version}`."
         )
     if not used and not recorded:
         read_header(listed.path)  # there, whole, and a SIF: more is not known of it
@@ -101,7 +103,7 @@ def _check_file(listed: Listed, pin: Pin, catalogue: Catalogue, pin_file: Path, 
     found = verified(ChosenImage.of(listed), used, catalogue.path, pin_file)
     if full and (digest := sha256_of(listed.path)) != found.sha256:
         raise ImageError(
-            f"the content of {listed.path} has changed, but not its size and time: its sha256 is "
-            f"{digest} instead of {found.sha256}; ask your admin to put the file back and to look "
-            "at the disk."
+            f"the content of {listed.path} has changed, although its size and time are the same: "
+            f"its sha256 is {digest} instead of {found.sha256}; ask your admin to put the earlier "
+            "file back, and to check the disk."
         )

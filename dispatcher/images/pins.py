@@ -103,8 +103,9 @@ def _read(path: Path) -> dict[str, Any]:
     images = content.get("images")
     if not (isinstance(images, dict) and all(_is_pin(entry) for entry in images.values())):
         raise ConfigError(
-            f'{path}: expected {{"images": {{NAME: {{"version": "…", "sha256": {{VARIANT: "…"}}}}}}'
-            "}: mend the pin file, or remove it to pin the site's default versions anew."
+            f'{path}: expected {{"images": {{NAME: {{"version": "…", "sha256": {{VARIANT: '
+            '"…"}}}}: correct the pin file, or remove the file to pin the site\'s default '
+            "versions again."
         )
     return content
 

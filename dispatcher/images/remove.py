@@ -39,8 +39,8 @@ def remove(
         elif others := [each for each in catalogue.images[name].versions if each != version]:
             if catalogue.images[name].default == version:
                 raise ImageError(
-                    f"{name} {version} stays, because it is the default: choose another first with "
-                    f"`relion-dispatch images default {name} {others[-1]}`."
+                    f"{name} {version} stays, because it is the default: choose another default "
+                    f"first with `relion-dispatch images default {name} {others[-1]}`."
                 )
             del content[name]["versions"][version]
         else:
@@ -62,13 +62,13 @@ def _who_pins(site: Site, name: str, version: str, pinned: Pinned) -> str:
     if pinned.unreadable:
         said.append(
             "These projects could not be checked (no permission, not mounted, or damaged pin "
-            f"file): {', '.join(map(str, pinned.unreadable))}. If one has gone for good, remove "
-            f"its note from the folder {projects_folder(site)}."
+            f"file): {', '.join(map(str, pinned.unreadable))}. If a project no longer exists, "
+            f"remove its note from the folder {projects_folder(site)}."
         )
     said.append(
         f"Move the projects (`relion-dispatch pin {name} VERSION` in each), or repeat the version "
-        f"to remove it all the same: --even-if-pinned {version}. The next jobs of pinned projects "
-        f"are then refused, with a sentence that names {PIN_FILE}."
+        f"to remove it anyway: --even-if-pinned {version}. The next jobs of pinned projects are "
+        f"then refused, with a sentence that names {PIN_FILE}."
     )
     return " ".join(said)
 
@@ -84,5 +84,5 @@ def delete(file: Path) -> None:
     except OSError as error:
         raise WriteError(
             f"The image is out of the catalogue, but {file} cannot be deleted ({error.strerror}): "
-            "delete it as its owner."
+            "delete the file as its owner."
         ) from error

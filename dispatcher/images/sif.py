@@ -77,21 +77,21 @@ def read_header(path: Path) -> SifHeader:
             raw = stream.read(_HEADER.size) if stat.S_ISREG(found.st_mode) else b""
     except OSError as error:
         raise ImageError(
-            f"The image file {path} cannot be read ({error.strerror}): put it back, or correct its "
-            "path or permissions."
+            f"The image file {path} cannot be read ({error.strerror}): put the file back, or "
+            "correct its path or its permissions."
         ) from error
     if len(raw) < _HEADER.size or not raw[32:].startswith(_MAGIC):
         raise ImageError(
             f"{path} is not a SIF file (an Apptainer image): name the file that `apptainer build` "
-            "wrote, or copy it anew."
+            "wrote, or copy the file again."
         )
     _, _, _, architecture, sif_id, *numbers = _HEADER.unpack(raw)
     *_, descriptors_at, descriptors, data_at, data = numbers
     complete = max(descriptors_at + descriptors, data_at + data)
     if found.st_size < complete:
         raise ImageError(
-            f"The image file {path} is cut short: it has {found.st_size} bytes of {complete}; copy "
-            "or build it anew."
+            f"The image file {path} is cut short: the file has {found.st_size} of {complete} "
+            "bytes; copy or build the file again."
         )
     return SifHeader(
         sif_id.hex(),

@@ -79,15 +79,16 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
         return Verified(
             image,
             f"the sha256 of {image.path} is {digest}, and the catalogue has {build.sha256}: put "
-            "back the file that was added, or add this one as a variant or version of its own.",
+            "back the file that was added, or add this file as another variant or version.",
         )
     if build.signed_by:
         signers = apptainer.signers(site.apptainer.program, image.path)
         if missing := sorted(set(build.signed_by) - set(signers)):
             return Verified(
                 image,
-                f"{image.path} is recorded as signed by {', '.join(missing)}, which Apptainer does "
-                "not confirm: import that key (`apptainer key import`), or have it signed again.",
+                f"{image.path} is recorded as signed by {', '.join(missing)}, but Apptainer does "
+                "not confirm this: import that key (`apptainer key import`), or have the image "
+                "signed again.",
             )
     state = {"sha256": digest, "size": header.size, "mtime": header.mtime, "sif_id": header.sif_id}
     as_recorded = all(getattr(build, key) == value for key, value in state.items())
@@ -95,9 +96,9 @@ def _compare(image: Listed, site: Site, progress: Callable[[Listed, int], None] 
     if not replace(build, sha256=digest).is_signed(site.apptainer.signed_by):
         return Verified(
             image,
-            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused this image: "
-            'no key in site.json ("apptainer.signed_by") is recorded to have signed it. Have the '
-            "file signed, and add it again.",
+            f"its file is in order{f' ({note})' if note else ''}, but jobs are refused this "
+            'image: no key in site.json ("apptainer.signed_by") is recorded to have signed it. '
+            "Have the file signed, and add the file again.",
         )
     return Verified(image, note=note)
 
@@ -111,7 +112,7 @@ def _record(image: Listed, state: dict[str, Any]) -> str:
             found = entry(content, image.name, image.version, build.variant)
             # While large files are read, another admin may have replaced the entry.
             if not found or (found["path"], found.get("sha256")) != (build.path, build.sha256):
-                return "its entry was changed meanwhile"
+                return "its entry in the catalogue was changed meanwhile"
             found.update(state)
     except DispatchError as error:
         return f"{what} could not be recorded: {error}"

@@ -24,7 +24,7 @@ _NO_OWN_SCRATCH = ("reuse_scratch", "keep_scratch", "preread_images")
 
 
 def scratch_folder(command: Command) -> Word | None:
-    """The folder in which the job makes its own for scratch data; None where it makes none."""
+    """The folder in which the job makes its own scratch folder; None if it makes none."""
     if command.base_program != "relion_refine":
         return None
     if any(name in command for name in _NO_OWN_SCRATCH):

@@ -55,8 +55,9 @@ def _printable(value: Any) -> str:
     text = str(value)
     if _CONTROL.search(text):
         raise TemplateError(
-            f"The value {text!r} holds a line break or another control character, which no job "
-            "script can carry: take it out of the name, the parameter or the configuration."
+            f"The value {text!r} contains a line break or another control character, which a job "
+            "script cannot contain: remove that character from the name, the parameter or the "
+            "configuration."
         )
     return text
 
@@ -102,7 +103,7 @@ def _directive(value: Any) -> Markup:
         return Markup(text)
     if set(text) & set("\"'`$\\"):
         raise TemplateError(
-            f"The value {text!r} cannot stand in a scheduler's directive: use no quotes, "
+            f"The value {text!r} cannot be written into a scheduler's directive: use no quotes, "
             "backslashes, backticks or dollar signs."
         )
     return Markup(f'"{text}"')

@@ -40,15 +40,15 @@ _DEFAULTS = {
 def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
     """Render the plan's template. `token` tells this submission from every other.
 
-    `library` is what will stand beside the script, read now if not given.
+    `library` is the file that will be beside the script; it is read now if not given.
 
     Raises:
-        TemplateError: the template is wrong, or a value cannot stand in a script.
+        TemplateError: the template is wrong, or a script cannot contain a value.
         ConfigError: endings.json is wrong.
     """
     if set(str(plan.project)) & set("\n\r"):
         raise TemplateError(
-            f"The project's path {str(plan.project)!r} holds a line break: rename the folder."
+            f"The project's path {str(plan.project)!r} contains a line break: rename the folder."
         )
     variables = job_variables(plan, token, library)
     return render(environment(template_folders()), plan.template, variables)
@@ -132,7 +132,7 @@ def _in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
 
 
 def _shared(prefixes: Sequence[list[str]]) -> list[str]:
-    """What all prefixes begin with, if there are several: it can stand in the script once."""
+    """The common beginning of all prefixes, if there are several: the script has it once."""
     if len(prefixes) < 2:
         return []
     columns = zip(*prefixes, strict=False)

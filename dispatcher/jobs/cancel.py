@@ -31,21 +31,23 @@ def cancel(project: Path, site: Site, name: str) -> str:
     """
     (job,) = look(project, site, [name])
     if job.status != "Running":
-        raise InputError(f"{name} does not run (RELION has it as {job.status}).")
+        raise InputError(f"{name} is not running (RELION's status of the job: {job.status}).")
     if job.record is None or job.scheduler is None:
         raise InputError(
             f"This site's relion-dispatch did not submit {name}: end the job where it runs."
         )
     if not job.is_this_users:
-        raise InputError(f"{name} was submitted by {job.record.user}: ask them to cancel it.")
+        raise InputError(
+            f"{name} was submitted by {job.record.user}: ask {job.record.user} to cancel the job."
+        )
     if job.other_host:
         raise InputError(
-            f"{name} runs on {job.other_host}: cancel it there, or abort it in RELION."
+            f"{name} runs on {job.other_host}: cancel the job there, or abort the job in RELION."
         )
     if not job.scheduler.cancel_command:
         raise InputError(
-            f'{name} cannot be cancelled, as site.json has no "cancel_command" for its scheduler: '
-            "use the scheduler's own command, or abort it in RELION."
+            f'{name} cannot be cancelled, because site.json has no "cancel_command" for its '
+            "scheduler: use the scheduler's own command, or abort the job in RELION."
         )
     (job.folder / ABORT_NOW).touch()
     return _cancel(project, site, job)
@@ -115,8 +117,8 @@ def _ended(project: Path, site: Site, job: Job) -> Job:
                 return job
         elif now > give_up:
             raise SubmitError(
-                f"{job.name} was cancelled, and has not ended within {WAIT} s: look at it again "
-                "with relion-dispatch status."
+                f"{job.name} was cancelled, but has not ended within {WAIT} s: check it again "
+                "later with `relion-dispatch status`."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 2)

@@ -22,7 +22,7 @@ LOCK = ".dispatch.json.lock"
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a job's folder while the block runs.
 
-    If the lock cannot be had (a file system without locks, a holder that hangs), the block runs
+    If the lock cannot be taken (a file system without locks, a holder that hangs), the block runs
     without it: RELION must learn how a job ended.
     """
     with ExitStack() as stack:

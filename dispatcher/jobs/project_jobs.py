@@ -184,5 +184,5 @@ def find_job(project: Path, named: str) -> str:
             with suppress(OSError):
                 if (project / name).samefile(folder):
                     return name
-    hint = nearest(plain, names) or ": name it as RELION does (Refine3D/job019)."
+    hint = nearest(plain, names) or ": give the job's name as in RELION (Refine3D/job019)."
     raise InputError(f"{project} has no job {named}{hint}")

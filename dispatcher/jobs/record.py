@@ -2,7 +2,7 @@
 
 The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, and whoever submits the
 watcher ``.dispatch_watcher.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood
-in ``dispatch.json``; such records are read as they are.
+in ``dispatch.json``; such records can still be read.
 """
 
 from __future__ import annotations

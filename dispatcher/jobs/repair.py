@@ -35,7 +35,7 @@ def refresh_and_report_lost(
 ) -> tuple[list[Job], list[str]]:
     """The project's jobs, and a sentence for each job whose end RELION was told just now.
 
-    A job that seems lost is looked at twice, some seconds apart. If RELION cannot be told, the
+    A job that seems lost is checked twice, some seconds apart. If RELION cannot be told, the
     sentence says so.
 
     Raises:
@@ -109,20 +109,20 @@ def _why(job: Job, project: Path) -> str | None:
     """Why RELION is told now; None if the scheduler says that the job has not ended."""
     if job.record is None:
         return (
-            "The job was never submitted, as relion-dispatch ended before it could be: run it "
-            "again."
+            "The job was never submitted, because relion-dispatch ended before the submission: "
+            "submit the job again."
         )
     if job.record.refused is not None:
         return job.record.refused
     job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (
-            "relion-dispatch ended while it submitted the job, and the queue does not have it: "
-            "run it again."
+            "relion-dispatch ended while it submitted the job, and the queue does not have the "
+            "job: submit the job again."
         )
     assert job.scheduler
     why = ask_end(job.scheduler, str(job_id or ""), project)
-    return why and f"The job ended before its script could tell, because {why}."
+    return why and f"The job ended before its script could report the end, because {why}."
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:

@@ -16,7 +16,7 @@ __all__ = ["tell"]
 def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bool:
     """Append a sentence to the job's error file, then make its exit file; False if not done.
 
-    Nothing is done if RELION knows an end already, or if the job was submitted anew meanwhile: its
+    Nothing is done if RELION already knows an end, or if the job was submitted again meanwhile: its
     record then has another token. The `token` of a job without a record is "". If several processes
     tell at the same moment, one of them does. A full disk may have no room for the sentence.
 
@@ -44,7 +44,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
             if end_of(folder):  # only its time could not be set
                 return True
             raise WriteError(
-                f"RELION cannot be told the end of {folder} ({error.strerror}): free space or "
-                "mend the folder's permissions."
+                f"relion-dispatch cannot tell RELION that the job {folder} has ended "
+                f"({error.strerror}): free space on the disk or correct the folder's permissions."
             ) from error
         return True

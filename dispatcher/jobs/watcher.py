@@ -28,7 +28,7 @@ def watcher_script(
     `library` is that of the job's script, read now if not given.
 
     Raises:
-        TemplateError: the template is wrong, or a value cannot stand in a script.
+        TemplateError: the template is wrong, or a script cannot contain a value.
     """
     watcher = scheduler.watcher
     variables = {

@@ -1,7 +1,7 @@
-"""The note on a job's watcher, ``JOB/.dispatch_watcher.TOKEN``: made once, by who submits it.
+"""The note on a job's watcher, ``JOB/.dispatch_watcher.TOKEN``: written once, at its submission.
 
-That is the hook, or ``relion-dispatch status`` after a hook that was killed. The first line is the
-watcher's job id, or ``-``; the second, if there is one, says why there is no watcher.
+The hook writes it, or ``relion-dispatch status`` after a hook that was killed. The first line is
+the watcher's job id, or ``-``; the second, if there is one, says why there is no watcher.
 """
 
 from __future__ import annotations

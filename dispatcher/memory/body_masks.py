@@ -1,7 +1,7 @@
 """Which bodies of a multi-body refinement overlap: each pair costs a projector on the GPU.
 
 RELION decides from the masks themselves (``MlModel::initialiseBodies``, ml_model.cpp:1408, 3.1 to
-5.0): body *o* is projected anew for body *i* when its mask touches the union of *i* and all
+5.0): body *o* is projected once more for body *i* if its mask touches the union of *i* and all
 bodies before *o*. Bodies that lie apart need 20 V bytes each, and three that all touch 36 V, so
 the masks are read: not into memory, but piece by piece, and no further than the last pair that
 is still open. Four masks of 400 pixels (1 GB) that do not all touch took 0.3 s, which only a

@@ -94,7 +94,7 @@ class Card(NamedTuple):
         )
         most = self.most_ranks(threads)
         if most is None or self.gpu_bytes is None:
-            return f"{need}; the GPU's memory is not known and sets no limit."
+            return f"{need}; the GPU's memory is not known, so it sets no limit."
         fit = {0: "none fits", 1: "1 fits"}.get(most, f"{most} fit")
         if self.memory_model == "fmi":
             room = gigabytes(self.gpu_bytes)

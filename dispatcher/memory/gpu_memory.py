@@ -125,7 +125,7 @@ def bytes_per_rank(
     rank) and 100 MB if the mask is not filled with zeros. Blush runs after the expectation
     step, when all of that but the context is free again, so the larger of the two counts; several
     ranks of a GPU may run it at once (one per half set or class). ``relion_version``: major and
-    minor, None for unknown, which is taken for the hungriest. ``mps``: through an MPS daemon.
+    minor, None for unknown: then the one that needs most counts. ``mps``: through an MPS daemon.
     """
     context = hardware.context_mps if mps else hardware.context
     blush = refinement.blush and (relion_version is None or relion_version >= (5, 0))

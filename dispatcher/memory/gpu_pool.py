@@ -36,7 +36,7 @@ def fine_bytes(
     """Bytes of one thread in the second pass, with so many significant orientations.
 
     ``orientations``: of one class, before oversampling. Every one is tried with every shift. A
-    version that is not known is taken for 4.0 or older, which needs more.
+    version that is not known counts as 4.0 or older, which needs more.
     """
     search = refinement.search
     significant = refinement.classes * orientations

@@ -2,7 +2,7 @@
 
 From RELION's source, double precision, 3.1 to 5.0: the estimates that it prints for its expectation
 and maximization step (ml_optimiser.cpp:4085 and 4110, 5.0.1), the references, the particles'
-metadata, and particles read in beforehand (``--preread_images``).
+metadata, and particles that are read at the start (``--preread_images``).
 Pure arithmetic: pixels and counts in, bytes out; no file is read.
 """
 
@@ -69,7 +69,7 @@ class HostMemory(NamedTuple):
         for size, what in (
             (self.references, "references"),
             (self.metadata, "metadata"),
-            (self.preread, "particles read in beforehand (--preread_images)"),
+            (self.preread, "particles that are read at the start (--preread_images)"),
         ):
             if size >= 50_000_000:
                 parts.append(f"{gigabytes(size)} of {what}")
@@ -144,9 +144,10 @@ class Node(NamedTuple):
         remedies = [*self._remedies(ranks)]
         remedies.append(f"nodes of at least {math.ceil(need.total / 1e9)} GB")
         return DoesNotFit(
-            f"This refinement does not fit into a node's host memory: it needs at least "
-            f"{count(ranks, 'rank')} and {gigabytes(need.total)} for them ({need.described()}), "
-            f"but a node has {gigabytes(self.memory)}; use {', or '.join(remedies)}."
+            "This refinement does not fit into a node's host memory: the refinement needs at least "
+            f"{count(ranks, 'rank')} and {gigabytes(need.total)} for the ranks "
+            f"({need.described()}), but a node has {gigabytes(self.memory)}; use "
+            f"{', or '.join(remedies)}."
         )
 
     def _remedies(self, ranks: int) -> list[str]:

@@ -52,12 +52,13 @@ def image_header(path: str | PathLike[str]) -> ImageHeader:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"{path} cannot be read ({reason}); check that the images are still where they were."
+            f"{path} cannot be read ({reason}); check that the image files were not moved or "
+            "deleted."
         ) from error
     if len(raw) < HEADER_BYTES:
         raise InputError(
-            f"{path} has {len(raw)} bytes, fewer than the {HEADER_BYTES} of an MRC header; "
-            "it was not written completely, make it again."
+            f"{path} has {len(raw)} bytes, fewer than the {HEADER_BYTES} of an MRC header, so the "
+            "file was not written completely; write the file again."
         )
     return _understood(raw, path)
 
@@ -101,6 +102,6 @@ def _understood(raw: bytearray, path: str | PathLike[str]) -> ImageHeader:
     size = " x ".join(str(by_stamp[name]) for name in ("nx", "ny", "nz"))
     said = "; ".join(str(warning.message) for warning in caught)
     raise InputError(
-        f"{path} has a damaged MRC header: size {size}, mode {by_stamp['mode']}"
-        f"{f' ({said})' if said else ''}; make the file again."
+        f"{path} has a damaged MRC header: size {size}, mode "
+        f"{by_stamp['mode']}{f' ({said})' if said else ''}; write the file again."
     )

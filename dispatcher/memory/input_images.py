@@ -70,8 +70,8 @@ def particle_images(name: str, project: Path) -> Images:
         tomo_stacks = tomo_stacks or is_true(block.first("_rlnTomoSubTomosAre2DStacks"))
     if particles is None or not particles.rows:
         raise InputError(
-            f"{project / name} holds no particles; choose another input or repeat the job "
-            "that selected them."
+            f"{project / name} holds no particles; choose another input, or repeat the job that "
+            "selected the particles."
         )
     dimensions = 0
     if optics:
@@ -129,8 +129,8 @@ def particles_of_tomo_set(name: str, project: Path) -> str:
         if particles := block.first("_rlnTomoParticlesFile"):
             return particles
     raise InputError(
-        f"{project / name} names no particles (_rlnTomoParticlesFile); "
-        "choose an optimisation set that has them, or give --i."
+        f"{project / name} names no particles (_rlnTomoParticlesFile); choose an optimisation set "
+        "that names particles, or give --i."
     )
 
 
@@ -140,7 +140,8 @@ def body_masks(name: str, project: Path) -> list[Path]:
         if masks := block.column("_rlnBodyMaskName"):
             return [project / mask for mask in masks]
     raise InputError(
-        f"{project / name} lists no bodies (_rlnBodyMaskName); give one row per body mask."
+        f"{project / name} lists no bodies (_rlnBodyMaskName); give the file one row for each body "
+        "mask."
     )
 
 
@@ -158,13 +159,13 @@ def is_true(text: str | None) -> bool:
 
 
 def number(text: str, where: str) -> float:
-    """``text`` as a finite number; InputError naming ``where`` it stands if it is none."""
+    """``text`` as a finite number; InputError naming ``where`` the text is, if not a number."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where} is '{text}', which is not a number; correct it.")
+        raise InputError(f"{where} is '{text}', which is not a number; correct the value.")
     return value
 
 
@@ -174,6 +175,7 @@ def whole_number(text: str, where: str, allowed: tuple[int, int] = (1, 10**6)) -
     low, high = allowed
     if value != int(value) or not low <= value <= high:
         raise InputError(
-            f"{where} is '{text}', not a whole number from {low} to {high}; correct it."
+            f"{where} is '{text}', which is not a whole number from {low} to {high}; correct the "
+            "value."
         )
     return int(value)

@@ -77,7 +77,7 @@ def continued_search(
 ) -> Search:
     """The search of a continued run, from the sampling file of its iteration.
 
-    ``state`` is the optimiser's block, ``general`` the model's. What the command gives anew goes
+    ``state`` is the optimiser's block, ``general`` the model's. What the command gives again goes
     before the files (``MlOptimiser::parseContinue``, ml_optimiser.cpp). ``body_angles`` are those
     of a multi-body refinement, degrees. None when the optimiser names no sampling file; raises
     InputError when that file is missing or damaged.

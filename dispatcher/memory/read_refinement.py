@@ -68,7 +68,7 @@ def _started(
     sized = images if images.box else references
     if not sized.box:
         raise InputError(
-            f"{particles} gives no box size (_rlnImageSize), its images are no MRC files, and no "
+            f"{particles} gives no box size (_rlnImageSize), its images are not MRC files, and no "
             "reference can be read; extract the particles with RELION 3.1 or newer."
         )
     in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo
@@ -150,7 +150,9 @@ def _given(text: str | None) -> str:
 def _required(block: star.Block, label: str, path: Path) -> str:
     if text := block.first(label):
         return text
-    raise InputError(f"{path} has no {label}: it is damaged; continue from another iteration.")
+    raise InputError(
+        f"{path} has no {label}, so the file is damaged; continue from another iteration."
+    )
 
 
 def _padding(text: str) -> float:

@@ -38,7 +38,7 @@ class Priors(NamedTuple):
     """What is known of a particle's orientation: standard deviations in degrees, 0 for nothing.
 
     Attributes:
-        cone: around the known direction, which goes before ``rot`` and ``tilt``.
+        cone: around the known direction; it has priority over ``rot`` and ``tilt``.
         rot, tilt: of a filament, whose tilt is around 90 degrees.
         psi: in the plane; with ``two_ways`` psi may also point the other way, as filaments do.
     """

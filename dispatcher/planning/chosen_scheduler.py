@@ -40,8 +40,8 @@ def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenSchedul
     name = str(name or site.scheduler)
     if name not in site.schedulers:
         raise ConfigError(
-            f'There is no scheduler "{name}" at this site ({", ".join(site.schedulers)}): have '
-            'your admin correct "scheduler" of the job type.'
+            f'There is no scheduler "{name}" at this site ({", ".join(site.schedulers)}): ask your '
+            'admin to correct "scheduler" of the job type.'
         )
     scheduler = site.schedulers[name]
     return ChosenScheduler(name, scheduler, command or tuple(scheduler.submit_command))

@@ -19,7 +19,7 @@ __all__ = ["LaunchWord", "launch_line"]
 
 
 class LaunchWord(NamedTuple):
-    """A word that stands before the program: a literal one, or one that is settled on the node.
+    """A word before the program: a literal one, or one that the node decides.
 
     Attributes:
         planned: the word as the record keeps it; '' for a word that only the node knows.
@@ -36,7 +36,7 @@ _TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
 def launch_line(
     command: Command, placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
 ) -> tuple[LaunchWord, ...]:
-    """What stands before the program of one of the job's commands; nothing for a job on the host.
+    """What comes before the program of one of the job's commands; nothing for a job on the host.
 
     That is the container, and for the main command the launcher of its ranks.
 
@@ -79,8 +79,9 @@ def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
     launch = site.launch(scheduler)
     if not launch:
         raise ConfigError(
-            "This job is to run on several nodes, and its scheduler has no launcher for that: have "
-            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+            "This job is to run on several nodes, but its scheduler has no launcher for several "
+            'nodes: ask your admin to set "nodes" of the job type to 1, or to set "launch" of the '
+            "scheduler."
         )
     return launch
 

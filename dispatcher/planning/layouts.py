@@ -1,8 +1,8 @@
 """How ranks can be spread evenly over nodes and GPUs: every layout that RELION takes, best first.
 
 RELION's rules (relion_refine_mpi, ml_optimiser_mpi.cpp:795, 5.0.1): one leader that uses no GPU,
-and an odd number of ranks, at least 3, for split half sets. As many followers on each GPU as on any
-other, and as many on each node: an unevenly filled node makes ranks straddle two GPUs and hold
+and an odd number of ranks, at least 3, for split half sets. Each GPU has the same number of
+followers, and so has each node: an unevenly filled node makes ranks straddle two GPUs and hold
 their references twice (ml_optimiser_mpi.cpp:277), and the fullest GPU keeps all others waiting.
 """
 

@@ -1,4 +1,4 @@
-"""Making a plan for one submission: reads the script, the site's configuration, and the particles'
+"""Make the plan for one submission. Reads the script, the site's configuration, and the particles'
 box size and number; writes nothing."""
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _sizes(
         inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
         if "$" not in "".join(inputs):
             raise
-        why = "The box size is not known here: the node will expand a variable in the path."
+        why = "The box size is not known yet: the node will expand a variable in the path."
         return _Sizes(reasons=(why,))
     return _Sizes(refinement, particle_count.particles(command, request.project))
 

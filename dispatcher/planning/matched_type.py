@@ -50,8 +50,8 @@ class MatchedType(NamedTuple):
             if inside and any((folder / name).is_file() for folder in folders):
                 return name
         raise TemplateError(
-            f"There is no job template for {' → '.join(self.lineage)}: expected one of "
-            f"{', '.join(wanted)} in {' or '.join(map(str, folders))}."
+            f"There is no job template for {' → '.join(self.lineage)}: add one of "
+            f"{', '.join(wanted)} to {' or '.join(map(str, folders))}."
         )
 
 
@@ -66,7 +66,7 @@ def matching_name(submission: Submission, label: str | None, configuration: Conf
         raise InputError(
             f"No job type in {config_path('dispatch_config.json')} matches "
             f"{submission.main.base_program}{f' (a {label} job)' if label else ''}: ask your admin "
-            "to add one for it."
+            "to add a job type for this program."
         )
     return found
 

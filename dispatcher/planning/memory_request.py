@@ -35,6 +35,9 @@ def memory_request(
     if asked == wish:
         return configured, [f"{needs}, within the job's {configured}."] if need else []
     if need and need.total > wish:
-        return request, [f"{needs}: {request} are asked for, not {configured}."]
-    few = f"{request} of host memory instead of {configured}: a node of the partition has no more"
+        return request, [f"{needs}: the job asks for {request} instead of {configured}."]
+    few = (
+        f"{request} of host memory instead of {configured}: a node of the partition does not "
+        "have more"
+    )
     return request, [f"{few}."]

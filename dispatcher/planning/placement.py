@@ -51,7 +51,7 @@ class UnplacedJob(NamedTuple):
 
 
 class PlacedJob(NamedTuple):
-    """Partition, resources, commands and image of a job; the image's file is not looked at yet.
+    """Partition, resources, commands and image of a job; the image's file is not yet checked.
 
     Attributes:
         mem: the host memory that the scheduler is asked for, in the site's words.

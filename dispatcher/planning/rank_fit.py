@@ -1,6 +1,6 @@
 """How many ranks a job runs with, on how many of its GPUs, and with how many threads each.
 
-What is wanted is a maximum; RELION's rules (`planning.layouts`), the GPUs' memory, the cores
+The wanted number is a maximum; RELION's rules (`planning.layouts`), the GPUs' memory, the cores
 and the host memory of a node lower it. A pure decision: numbers in, numbers and one sentence per
 decision out.
 """

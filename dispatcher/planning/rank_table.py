@@ -1,4 +1,4 @@
-"""How many ranks run on smaller GPUs than planned with: a table in which the node looks up its GPU.
+"""How many ranks run on GPUs smaller than planned: a table in which the node looks up its GPU.
 
 The plan's ranks are the most. RELION's rules are those of :mod:`.layouts`. A pure function.
 """

@@ -87,7 +87,7 @@ def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int 
         more = min(more, room)
     if cap is None or cap >= more or layout.nproc == 1:
         return ""
-    return f"{count(cap, 'rank')} may share a GPU, not {more} (ranks_per_gpu)."
+    return f"At most {count(cap, 'rank')} may share a GPU, not {more} (ranks_per_gpu)."
 
 
 def unused_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int | None) -> str:
@@ -104,7 +104,9 @@ def unused_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: i
         if followers < total:
             causes.append(f"only {count(followers, 'follower')} may run")
         if rules.split_halves and used < followers:
-            causes.append("split half sets need an even number of followers, spread evenly")
+            causes.append(
+                "split half sets need an even number of followers, the same number on each GPU"
+            )
         return f"{used} of {total} GPUs are used: {', and '.join(causes)}." if causes else ""
     each = layout.ranks_per_gpu + 1
     bounds = [most for most in (wanted.ranks_per_gpu, room) if most is not None]

@@ -54,7 +54,7 @@ def decide(
     processes = wanted.nproc if mpi else 1
     if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
         ngpu = 1
-        reasons.append(f"1 GPU: a single process of {command.base_program} uses no more.")
+        reasons.append(f"1 GPU: a single process of {command.base_program} uses only one GPU.")
     memory = bytes_of(partition.memory, "partition")
     nodes = wanted.nodes if processes > 1 else 1
     fit = fit_ranks(
@@ -77,12 +77,12 @@ def _gpus(command: Command, wanted: int, partition: Partition) -> tuple[int, lis
     """The GPUs of each node that the job uses, and why they are fewer than wanted."""
     skips = "skip_align" in command or "skip_rotate" in command
     if wanted and skips and "blush" not in command:
-        return 0, ["No GPU: RELION uses none when alignment is skipped."]
+        return 0, ["No GPU: RELION uses no GPU if alignment is skipped."]
     if wanted and partition.gpus is not None and partition.gpus < wanted:
         if partition.gpus == 0:
-            return 0, ["No GPU: the partition has none, the job runs on its CPUs."]
+            return 0, ["No GPU: the partition has no GPUs, so the job runs on CPUs."]
         return partition.gpus, [
-            f"{count(partition.gpus, 'GPU')} instead of {wanted}: a node has no more."
+            f"{count(partition.gpus, 'GPU')} instead of {wanted}: a node does not have more."
         ]
     return wanted, []
 

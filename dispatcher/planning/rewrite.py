@@ -1,4 +1,4 @@
-"""Rewriting RELION's parameters: what a job type takes out and puts in, and what was settled."""
+"""Rewrite RELION's parameters: what a job type removes and adds, and what the plan decided."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One line of a submission: a RELION program with its parameters, or a plain shell line.
 
 Order, repeats, single dashes, positionals and empty values all survive, because the arguments
-are kept as the words they were; parameters are a view on them.
+are kept as words; parameters are a view of these words.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class JobStar:
 def read(path: str | PathLike[str]) -> JobStar | None:
     """Read ``JOB/job.star``; None when there is no such file.
 
-    A damaged file is no error either, for the submission script holds all that must be known:
+    A damaged file is not an error either, because the submission script has all that is needed:
     what was read up to the damage is returned, with ``problem`` set. Raises nothing.
     """
     label: str | None = None
@@ -57,7 +57,7 @@ def read(path: str | PathLike[str]) -> JobStar | None:
             return None
         problem = str(error)
     if label is None and problem is None:
-        problem = f"{path} names no job type; the submission script alone decides."
+        problem = f"{path} names no job type; relion-dispatch uses the submission script alone."
     return JobStar(label, is_continue, options, problem)
 
 
@@ -71,7 +71,10 @@ def _label(block: star.Block, path: str) -> tuple[str | None, str | None]:
         return None, None
     label = _label_of_number(number)
     if label is None:
-        return None, f"{path} has the unknown job type {number}; the script alone decides."
+        return None, (
+            f"{path} has the unknown job type {number}; relion-dispatch uses the "
+            "submission script alone."
+        )
     return label, None
 
 

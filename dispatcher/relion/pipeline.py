@@ -42,7 +42,7 @@ class Process(NamedTuple):
 def read_processes(project: Path) -> tuple[Process, ...]:
     """All jobs of the project, in RELION's order.
 
-    RELION writes the file anew in its place: what is read in that moment is read once more.
+    RELION replaces the file: if that happens during the reading, the file is read again.
 
     Raises:
         InputError: there is no pipeline, or it is damaged.
@@ -82,16 +82,16 @@ def older_than_pipeline(project: Path, version: str, image: str = "relion") -> s
     than `version`; None if not, or if nobody can tell. Reads the file's first lines.
 
     RELION 3.1 stops at a pipeline that RELION 5 has written, whereas a newer one reads an older
-    pipeline and writes it anew in its own form. Images whose name is not RELION's are never older.
+    pipeline and writes it again in its own form. Images whose name is not RELION's are never older.
     """
     chosen = major_version(version)
     written = pipeline_major(project) if chosen and image.startswith("relion") else None
     if written is None or chosen is None or chosen >= written:
         return None
     return (
-        f"{image} {version} is older than the RELION {written} that wrote {project / PIPELINE}, "
-        f"and may not read it: stay with a version {written}, or go on in a copy of the project "
-        f"from before RELION {written}."
+        f"{image} {version} is older than the RELION {written} that wrote {project / PIPELINE}, so "
+        f"{version} may not be able to read that file: use a version {written}, or go on in a copy "
+        f"of the project from before RELION {written}."
     )
 
 
@@ -129,7 +129,7 @@ def project_folder() -> Path:
     project = Path.cwd()
     if not (project / PIPELINE).is_file():
         raise InputError(
-            f"{project} is no RELION project (it has no {PIPELINE}): change to the project's "
-            "folder, and type the command there."
+            f"{project} is not a RELION project (there is no {PIPELINE} in it): go to the "
+            "project's folder, and type the command there."
         )
     return project

@@ -61,7 +61,8 @@ def read_blocks(
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"{path} cannot be read ({reason}); check that the job that writes it has finished."
+            f"{path} cannot be read ({reason}); check that the job that writes the file has "
+            "finished."
         ) from error
 
 
@@ -76,8 +77,8 @@ def read_block(path: str | PathLike[str], name: str, rows: int | None = None) ->
             return block
         seen.append(f"data_{block.name}")
     raise InputError(
-        f"{path} has no block data_{name}, only {', '.join(seen) or 'nothing'}; "
-        "check that it is the right file and that the job that writes it has finished."
+        f"{path} has no block data_{name}, only {', '.join(seen) or 'nothing'}; check that this is "
+        "the right file, and that the job that writes the file has finished."
     )
 
 
@@ -196,6 +197,6 @@ def _not_star(path: str, number: int) -> InputError:
 
 def _damaged(path: str, number: int, what: str) -> InputError:
     return InputError(
-        f"{path}, line {number}: {what}; the file is truncated or damaged, "
-        "write it again with the job that made it."
+        f"{path}, line {number}: {what}; the file is cut short or damaged: run the job that made "
+        "the file again."
     )

@@ -84,8 +84,8 @@ def read_submission(script: Path) -> tuple[Submission, Path]:
     job = Path(submission.job)
     if folder.parts[-len(job.parts) :] != job.parts:
         raise InputError(
-            f"The submission script {script} belongs to the job {submission.job}, but does not lie "
-            "in that job's folder: call the dispatcher with the path that RELION gives."
+            f"The submission script {script} belongs to the job {submission.job}, but is not in "
+            "that job's folder: give relion_dispatch.py the path that RELION gives."
         )
     return submission, Path(*folder.parts[: -len(job.parts)])
 
@@ -127,7 +127,7 @@ def parse_submission(text: str, name: str) -> Submission:
         )
     commands = tuple(_parse(line, name, n) for n, line in numbered if line.strip())
     if all(command.is_file_tool for command in commands):
-        raise InputError(f"The submission script {name} holds no command to run: {_NEXT_STEP}.")
+        raise InputError(f"The submission script {name} contains no command: {_NEXT_STEP}.")
     return Submission(
         job=job,
         outfile=out,

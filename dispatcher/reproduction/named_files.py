@@ -101,7 +101,7 @@ def _rows(path: Path, block: Block) -> Iterator[tuple[str, ...]]:
                 words = tuple(next(part for part in each if part is not None) for each in parts)
             if len(words) < len(block.labels):
                 raise InputError(
-                    f"{path} is cut short in the table data_{block.name} ({line[:80]}): write it "
-                    "again with the job that made it."
+                    f"{path} is cut short in the table data_{block.name} ({line[:80]}): run the "
+                    "job that made the file again."
                 )
             yield words

@@ -20,30 +20,30 @@ def notes(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None]) -> lis
 def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None]) -> Iterator[str]:
     if job.place.was != job.place.now:
         yield (
-            f"The project lay in {job.place.was} and lies in {job.place.now} now; the commands see "
-            "it where it was."
+            f"The project was in {job.place.was} and is now in {job.place.now}; the commands see "
+            "the project at the earlier path."
         )
     if job.environment is None:
         yield (
-            "The record does not tell which environment variables the container got: they are "
-            "those that site.json let through when this script was written."
+            "The record does not say which environment variables the container got: this script "
+            "uses the variables that site.json allowed when the script was written."
         )
     for path, why in inputs.accepted.items():
-        yield f"The input {path} {why}; it was accepted as it is."
+        yield f"The input {path} {why}; you accepted the file as it is."
     for command, seed in zip(job.commands, seeds, strict=True):
         if seed:
             yield (
-                f"RELION drew its random seed from the clock; --random_seed {seed.value} is what "
-                f"it then wrote to {seed.file}."
+                f"RELION drew its random seed from the clock; --random_seed {seed.value} is the "
+                f"seed that RELION wrote to {seed.file}."
             )
         elif draws_seed(command):
             yield (
-                "RELION drew its random seed from the clock, and no optimiser file of the job is "
-                "left that tells the seed: the result will differ."
+                "RELION drew its random seed from the clock, and the job has no optimiser file "
+                "left that contains the seed: the result will differ."
             )
     patterns = [word for each in job.commands for word in each.argv[1:] if set(word) & set("*?")]
     for word in dict.fromkeys(patterns):
-        yield f"The files that {word} stands for are not compared."
+        yield f"The files that match {word} are not compared."
     if any(WEIGHTS in word for prefix in job.prefixes for word in prefix):
         yield "The weights of networks, beside the image, are not compared."
 
@@ -57,20 +57,23 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     (``setarch -R``), the same each time.
     """
     if job.nodes > 1 and job.uses_mpi:
-        yield f"It runs on {job.nodes} nodes: start it in a job that has that many."
+        yield (
+            f"The job runs on {job.nodes} nodes: start this script in a job that has {job.nodes} "
+            "nodes."
+        )
     programs = {command.base_program for command in job.commands}
     if job.ngpu:
         yield (
-            f"It needs {job.ngpu} GPUs per node; GPUs add up in no fixed order, so maps may "
-            "agree closely, but not bit for bit."
+            f"The job needs {job.ngpu} GPUs per node. GPUs add numbers in no fixed order, so maps "
+            "may agree closely, but not bit for bit."
         )
     elif "relion_refine" in programs:
         halves = any("split_random_halves" in command for command in job.commands)
         workers = (job.nproc - 1) // (2 if halves else 1)
         if job.nthread > 1 or workers > 1:
             yield (
-                "Several threads or ranks add up in the order in which they finish: maps agree "
-                "closely, but perhaps not bit for bit."
+                "Several threads or ranks add numbers in the order in which they finish: maps "
+                "agree closely, but perhaps not bit for bit."
             )
     if any("center_classes" in command for command in job.commands):
         yield (

@@ -47,7 +47,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     """
     place = job.place
     changes = {each["path"]: _change(each, place.now_at(each["path"])) for each in job.inputs}
-    changes |= dict.fromkeys(_unrecorded(job, changes), "was not there when the job was dispatched")
+    changes |= dict.fromkeys(_unrecorded(job, changes), "did not exist when the job was dispatched")
     outputs = set(_outputs(job, changes))
     changed = {path: why for path, why in changes.items() if why and path not in outputs}
     same = [path for path, why in changes.items() if not why and path not in outputs]
@@ -69,7 +69,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
         )
         raise InputError(
             f"The input {path} of {job.name} {why}{more}: put back the file that the job read, or "
-            f"accept the one that is there now: --accept-changed '{path}'."
+            f"accept the file as it is now: --accept-changed '{path}'."
         )
     return Inputs(
         files={
@@ -152,7 +152,7 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
     Files are hashed as a whole.
 
     Raises:
-        ImageError: it is not found, or what lies in its place has another digest.
+        ImageError: the image is not found, or the file at its path has another digest.
     """
     image = job.image
     then, digest = Path(image["path"]), image["sha256"]
@@ -164,13 +164,13 @@ def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
         if path != then and path.is_file() and sha256_of(path) == digest:
             return path
     way_out = (
-        f"no file of the catalogue {catalogue.path} is it: get the file with that digest, add it "
-        "to the catalogue again, and repeat this command."
+        f"the catalogue {catalogue.path} has no file with that digest: get that file, add it to "
+        "the catalogue again, and repeat this command."
     )
     if found is None:
         raise ImageError(
-            f"The image {title} of {job.name}, {then} with sha256 {digest}, is no longer "
-            f"there, and {way_out}"
+            f"The image {title} of {job.name}, {then} with sha256 {digest}, no longer exists, and "
+            f"{way_out}"
         )
     raise ImageError(
         f"The image {title} of {job.name} is not the same: {then} has the sha256 {found} now, and "

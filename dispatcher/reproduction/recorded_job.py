@@ -15,13 +15,13 @@ from ..relion.command import Command, parse_command
 
 __all__ = ["JobPlace", "RecordedJob", "read_job"]
 
-_NOT_SAME = "so that it cannot be shown to be the same if it is run again."
+_NOT_SAME = "so a second run cannot be shown to be the same."
 _RESOURCES = ("nproc", "nthread", "ngpu", "nodes", "uses_mpi", "mps")
 _NEEDED = ("dispatcher_version", "user", "host", *_RESOURCES)
 
 
 class JobPlace(NamedTuple):
-    """Where a project lay when a job ran, and where it lies now."""
+    """A project's path when a job ran, and its path now."""
 
     was: Path
     now: Path
@@ -83,14 +83,14 @@ def read_job(path: Path) -> RecordedJob:
     file = path if path.is_file() else path / RECORD
     if not file.parent.is_dir():
         raise InputError(
-            f"There is no job folder {path}: name it as RELION does (Refine3D/job019), in the "
-            "project's folder."
+            f"There is no job folder {path}: give the job's name as in RELION (Refine3D/job019), "
+            "in the project's folder."
         )
     try:
         return _job(load_record(file).merged, file)
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} has no dispatch.json: relion-dispatch did not run it, and knows nothing of "
+            f"{path} has no dispatch.json: relion-dispatch did not run this job, and does not know "
             "its image and its inputs."
         ) from error
     except OSError as error:
@@ -121,8 +121,8 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
     folder = _folder(file.parent, Path(name).parts)
     if folder.parts[-depth:] != Path(name).parts:
         raise InputError(
-            f"{file} is the record of {name}, and does not lie in that job's folder: give the job "
-            "in its project."
+            f"{file} is the record of {name}, but is not in that job's folder: name the job's "
+            "folder in its project."
         )
     if record["image"] is None:
         raise InputError(f"{name} ran on the host, without an image, {_NOT_SAME}")
@@ -130,8 +130,8 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         raise InputError(f"The record {file} has no sha256 of the job's image, {_NOT_SAME}")
     if "inputs" not in record or not all("shell" in each for each in record["commands"]):
         raise InputError(
-            f"The record {file} is of an older relion-dispatch and does not tell the job's inputs, "
-            f"{_NOT_SAME}"
+            f"The record {file} was written by an older relion-dispatch and does not list the "
+            f"job's inputs, {_NOT_SAME}"
         )
     prefixes = tuple(tuple(each["prefix"]) for each in record["commands"])
     containers = [prefix for prefix in prefixes if prefix]

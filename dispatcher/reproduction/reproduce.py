@@ -82,7 +82,7 @@ def reproduction(
 
 
 def _target(job: RecordedJob, output: Path | None) -> Path:
-    """The folder for the results: relative to the project if it lies in there.
+    """The folder for the results: relative to the project if it is inside the project.
 
     Raises:
         InputError: there is something in it.
@@ -96,7 +96,7 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
         return target
     output = output.resolve()
     if _holds_files(output):
-        raise InputError(f"The folder {output} is not empty: name a new one with --output.")
+        raise InputError(f"The folder {output} is not empty: name a new folder with --output.")
     project = now.resolve()
     return output.relative_to(project) if output.is_relative_to(project) else output
 
@@ -117,7 +117,7 @@ def _repeated(command: Command, seed: Seed | None) -> Command:
 def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
     """The words that start the container, the project read-only in it but for `target`.
 
-    The project is seen where it lay when the job ran, so that absolute paths hold if it has moved.
+    The job sees the project at its path of the first run: absolute paths hold if it has moved.
     """
     words: list[str | Markup] = list(job.prefixes[at])
     if not words:

@@ -18,7 +18,7 @@ class SubmitAnswer(NamedTuple):
 
     Attributes:
         outcome: "taken"; "refused" for good; or "unclear": not taken, or taken and not said so.
-        job_id: the scheduler's id where it is known.
+        job_id: the scheduler's id if it is known.
         sentence: what happened, without a full stop.
     """
 
@@ -102,7 +102,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
     """
     if scheduler.queue_pattern is None:
         raise ConfigError(
-            "What the queue command prints cannot be read: have your admin set "
+            "relion-dispatch cannot read what the queue command prints: ask your admin to set "
             f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.directives}.py.'
         )
     pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)

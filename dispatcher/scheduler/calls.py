@@ -1,7 +1,7 @@
 """Calling a scheduler's commands: by argument list, in the project's folder, for a limited time.
 
-Variables that would change what a command does are kept from it: what is asked is what the site's
-configuration says.
+Variables that would change what a command does are removed from its environment: the command does
+what the site's configuration says.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def start_detached(scheduler: Scheduler, argv: Sequence[str], project: Path) -> 
 def _overriding(scheduler: Scheduler) -> list[str]:
     """Variables of the environment that would override, or add to, a command's arguments.
 
-    Some go before the job script's directives; some hide jobs, which then seem lost; some hold for
-    a part of the commands only.
+    Some override the job script's directives; some hide jobs, which then seem lost; some apply to a
+    part of the commands only.
     """
     return [name for name in os.environ if name.startswith(tuple(scheduler.overriding))]
 
 
 def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
-    """Ask the scheduler; None if it does not answer, or if there is nothing to ask it with.
+    """Ask the scheduler; None if it does not answer, or has no command for the question.
 
     Commands can print an error and still end with status 0: an error is no answer either.
     """

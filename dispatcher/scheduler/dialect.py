@@ -1,4 +1,4 @@
-"""Who reads a scheduler's answers: its own module where it has one, else the patterns of its file.
+"""Who reads a scheduler's answers: its own module if it has one, else the patterns of its file.
 
 docs/site.md says when a scheduler needs a module, and shows one.
 """

@@ -82,7 +82,7 @@ def submit(
             found = _taken(queue, token, answer)
             asked_again = queue is not None
         if found:
-            attempts.append(f"the queue had it nevertheless, as job {found.job_id}")
+            attempts.append(f"the queue has the job, as job {found.job_id}")
             return Submitted(found.job_id, output, tuple(attempts))
         if give_way():
             return None
@@ -107,12 +107,13 @@ def _taken(queue: Queue | None, token: str, answer: SubmitAnswer) -> QueuedJob |
 def _given_up(answer: SubmitAnswer, asked: bool, attempts: int) -> str:
     if asked:
         return (
-            f"{_sentence(answer)}; the job is not in the queue, and was given up after {attempts} "
-            f"attempt{'s' if attempts > 1 else ''}: submit it again later, or ask your admin."
+            f"{_sentence(answer)}; the job is not in the queue, and relion-dispatch gave up after "
+            f"{attempts} attempt{'s' if attempts > 1 else ''}: submit the job again later, or ask "
+            "your admin."
         )
     return (
-        f"{_sentence(answer)}; and the queue cannot be asked whether it has the job. If it is "
-        "there, it ends by itself without running: submit it again later."
+        f"{_sentence(answer)}, and the queue does not answer whether it has the job. If the queue "
+        "has the job, that job ends by itself without running: submit the job again later."
     )
 
 
@@ -125,7 +126,9 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
         return SubmitAnswer("unclear", None, what), ""
     except OSError as error:
         if error.errno == errno.EPIPE:  # the shell around the appliance
-            what = f"nobody is left who could tell whether the job was taken ({error.strerror})"
+            what = (
+                f"relion-dispatch cannot know whether the scheduler took the job ({error.strerror})"
+            )
             return SubmitAnswer("unclear", None, what), ""
         raise _cannot_start(program, error) from error
     answer = dialect(scheduler).read_answer(scheduler, program, done)
@@ -142,7 +145,7 @@ def _started(scheduler: Scheduler, argv: Sequence[str], project: Path) -> int:
 def _cannot_start(program: str, error: OSError) -> SubmitError:
     return SubmitError(
         f'The submit command "{program}" cannot be started ({error.strerror}): load the module '
-        'that brings it, or have your admin correct "submit_command" of the scheduler.'
+        'that provides the command, or ask your admin to correct "submit_command" of the scheduler.'
     )
 
 

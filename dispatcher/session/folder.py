@@ -4,8 +4,8 @@
     launcher                               who answers: process id, start time, namespace
     requests/, replies/, bell              deploy/relion_client.sh tells what lies in them
 
-The folder carries a lock as long as the launcher or any program of the container lives: no other
-session sweeps it away, nor does systemd-tmpfiles however long a window stays open.
+The folder is locked as long as the launcher or any program of the container runs: no other session
+removes the folder, and systemd-tmpfiles does not remove it, however long a window stays open.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def run_session(
         gpu: let GPUs through; if unset, when this machine has one.
 
     Returns:
-        The exit status of `command`; 128 and the signal's number where a signal ended it.
+        The exit status of `command`; 128 and the signal's number if a signal ended it.
 
     Raises:
         ImageError: there is no such image.
@@ -63,7 +63,9 @@ def run_session(
         WriteError: the session's folder cannot be made.
     """
     if not image.exists():
-        raise ImageError(f"The image {image} does not exist: ask your admin, or choose another.")
+        raise ImageError(
+            f"The image {image} does not exist: ask your admin, or choose another image."
+        )
     project = project.absolute()
     command = list(command) or ["relion"]
     variables = session_variables(os.environ, site.apptainer, queue)
@@ -80,8 +82,8 @@ def run_session(
             container = programs.start(argv, variables=for_apptainer, opened=(folder, lock))
         except OSError as error:
             raise SubmitError(
-                f"{argv[0]} cannot be started ({error.strerror}): load its module, or set "
-                f'"apptainer": {{"program": …}} in site.json to its full path.'
+                f"{argv[0]} cannot be started ({error.strerror}): load the module of Apptainer, or "
+                'set "apptainer": {"program": …} in site.json to its full path.'
             ) from error
         try:
             with waiting(folder / "bell") as wait:

@@ -1,6 +1,6 @@
 """Answers the requests that RELION's queue command leaves in the session's folder.
 
-deploy/relion_client.sh is the other side, and tells what lies where.
+deploy/relion_client.sh is the other side, and says what each file is.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _complaint(cwd: str, script: str, project: Path) -> str | None:
         same = False
     if not same:
         return (
-            f"this RELION session serves {project}, not {cwd or '(no folder)'}: "
-            f"start one there with `relion-dispatch relion`."
+            f"this RELION session serves {project}, not {cwd or '(no folder)'}: start a session "
+            "there with `relion-dispatch relion`."
         )
     path = Path(script)
     inside = path.is_relative_to(project) if path.is_absolute() else bool(path.parts)

@@ -1,14 +1,14 @@
 """The archive that a site is exported to: a tar of its files, with the list of their digests.
 
-All lies in one folder, ``relion-dispatch-site/``:
+Everything is in one folder, ``relion-dispatch-site/``:
 
     site/…, shipped/…    the site's own files, and those that came with the dispatcher
-    definitions/….def    what an image was built from, named by the image's sha256
+    definitions/….def    the definition of each image, named by the image's sha256
     MANIFEST             for ``sha256sum --check``: the digests of these files; in comments, the
                          versions there, and the digests of the images, which are not in the archive
 
-``tarfile`` unpacks nothing here, for not every Python 3.11 has its filter ``data``: the archive is
-read into memory, and only names that a site's own files may have come out of it.
+``tarfile`` unpacks nothing here, because not every Python 3.11 has its filter ``data``: the archive
+is read into memory, and only names that a site's own files may have are taken out of it.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ def pack(site: SiteArchive) -> bytes:
     """The archive.
 
     Raises:
-        InputError: a file's name cannot stand in a list of digests, or there is too much.
+        InputError: a list of digests cannot contain a file's name, or the files are too large.
     """
     if odd := [name for name in site.files if not _is_plain(name)]:
         raise InputError(
-            f"The file {odd[0]!r} cannot be exported, for its name has a backslash or a character "
-            "that cannot be printed: rename the file."
+            f"The file {odd[0]!r} cannot be exported, because its name has a backslash or a "
+            "character that cannot be printed: rename the file."
         )
     if sum(len(file.content) for file in site.files.values()) > LARGEST:
         largest = max(site.files, key=lambda name: len(site.files[name].content))
         raise InputError(
-            f"The site cannot be exported, for its files have more than {LARGEST >> 20} MiB "
-            f"together: move the largest, {largest}, out of the site's folder."
+            f"The site cannot be exported, because its files have more than {LARGEST >> 20} MiB "
+            f"together: move the largest file, {largest}, out of the site's folder."
         )
     lines = [f"{_FORMAT}. To compare the files: sha256sum --check {_MANIFEST}"]
     lines += [f"# {what}: {value}" for what, value in site.values.items()]
@@ -111,8 +111,8 @@ def read(path: Path) -> SiteArchive:
     listed = {name: digest for digest, name in re.findall("(?m)^([0-9a-f]{64})  (.*)$", manifest)}
     if changed := sorted(name for name, _ in listed.items() ^ _digests(files).items()):
         raise ConfigError(
-            f"{path}: {changed[0]} is not as {_MANIFEST} lists it, so it was changed or damaged: "
-            "export the site again, and change its files once they are installed."
+            f"{path}: {changed[0]} is not the file that {_MANIFEST} lists, so it was changed or "
+            "damaged: export the site again, and change files only after the import."
         )
     return SiteArchive(dict(re.findall(r"(?m)^# (.*): (\S*)$", manifest)), files)
 
@@ -158,11 +158,11 @@ def _no_export(path: Path) -> ConfigError:
             start = stream.read(100)
     if _FORMAT_OF_0_1_0 in start:
         return ConfigError(
-            f"{path} is an export of version 0.1.0, which this version does not read: export the "
-            "site again with this version; if that site is gone, install 0.1.0 with --from FILE, "
-            "and then this version in the same folder."
+            f"{path} is an export of version 0.1.0, which this version cannot read: export the "
+            "site again with this version; if that site no longer exists, install 0.1.0 with "
+            "--from FILE, and then install this version in the same folder."
         )
     return ConfigError(
-        f"{path} is no export of a site that this version reads: name a file that `relion-dispatch "
-        "site export` wrote."
+        f"{path} is not an export of a site that this version can read: name a file that "
+        "`relion-dispatch site export` wrote."
     )

@@ -55,8 +55,9 @@ def problems() -> list[str]:
     attempt(load_endings)
     if isinstance(types, JobTypes):
         found += (
-            f'{config_path("dispatch_config.json")}: job type "{later}" can never match: '
-            f'"{earlier}" stands before it and takes all its jobs.'
+            f'{config_path("dispatch_config.json")}: job type "{later}" can never match, because '
+            f'"{earlier}" comes first and takes all its jobs: change their order, or remove one of '
+            "them."
             for earlier, later in shadowed(types.types)
         )
     if isinstance(catalogue, Catalogue):
@@ -77,7 +78,7 @@ def _image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Itera
         yield from (f"{catalogue.path}: {listed}: {each}" for each in _file_problems(listed))
     for name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
         users = [each for each, kind in types.items() if kind.image == name]
-        then = f'Add it, or correct "image" in dispatch_config.json: {_named(users)}.'
+        then = f'Add the image, or correct "image" in dispatch_config.json: {_named(users)}.'
         try:
             catalogue.find(name, then=then)
         except ImageError as error:
@@ -94,14 +95,14 @@ def _file_problems(listed: Listed) -> Iterator[str]:
         return
     if build.sif_id and not build.matches(header):
         yield (
-            f"the file {listed.path} is not the one that was added ({header.size} bytes with SIF "
-            f"id {header.sif_id}, added with {build.size} and {build.sif_id}): put that one back, "
-            "or add the new one as a variant or version of its own."
+            f"the file {listed.path} is not the file that was added ({header.size} bytes with SIF "
+            f"id {header.sif_id}; {build.size} bytes with SIF id {build.sif_id} were added): put "
+            "the earlier file back, or add the new file as another variant or version."
         )
     if listed.weights and not listed.weights.is_dir():
         yield (
-            f"the folder of weights {listed.weights} does not exist: put it back, or correct "
-            '"weights" there.'
+            f"the folder of weights {listed.weights} does not exist: put the folder back, or "
+            'correct "weights" there.'
         )
 
 

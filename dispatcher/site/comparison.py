@@ -20,7 +20,7 @@ _OF_THE_PLACE = ("path", "mtime", "weights")  # of a build: they may differ for 
 
 
 class Row(NamedTuple):
-    """A thing of either site; `note` says where it lies, or how it differs."""
+    """An item of either site; `note` says where the item is, or how it differs."""
 
     what: str
     state: Literal["equal", "differs", "missing"]
@@ -64,7 +64,7 @@ def _digests(files: Mapping[str, StoredFile]) -> dict[str, str]:
 
 
 def without_places(name: str, content: bytes) -> bytes:
-    """A file's content; the catalogue's without comments, and without where its images lie."""
+    """A file's content; of the catalogue without comments and without the images' paths."""
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         is_build = any(key == "variant" for key, _ in pairs)

@@ -57,8 +57,8 @@ def export_site() -> tuple[SiteArchive, list[str]]:
         images[what] = Item(listed or found)
         if found and listed not in (None, found):  # a swapped file is not the site's image
             warnings.append(
-                f"{what}: {image.path} is not the file that images.json lists, for its sha256 is "
-                f"{found}, not {listed}: put that file back."
+                f"{what}: {image.path} is not the file that images.json lists: its sha256 is "
+                f"{found}, not {listed}. Put the listed file back."
             )
         elif found:
             try:
@@ -96,7 +96,9 @@ def files_here() -> dict[str, StoredFile]:
             try:
                 file = StoredFile(path.read_bytes(), bool(path.stat().st_mode & 0o100))
             except OSError as error:
-                raise InputError(f"{path} cannot be read ({error.strerror}): mend it.") from error
+                raise InputError(
+                    f"{path} cannot be read ({error.strerror}): correct its permissions."
+                ) from error
             found[f"{whose}/{path.relative_to(folder)}"] = file
     return found
 
@@ -119,7 +121,7 @@ def left_out() -> list[str]:
     links = (path for path in below if path.is_symlink() and not path.is_file())
     return sorted(
         [str(path) for path in top if _files(path)]
-        + [f"{path} (a link to {path.readlink()}, which is no file)" for path in links]
+        + [f"{path} (a link to {path.readlink()}, which is not a file)" for path in links]
     )
 
 

@@ -16,9 +16,9 @@ def library_problems() -> Iterator[str]:
     for folder in own:
         if (folder / "parts").is_dir():
             yield (
-                f"{folder / 'parts'}: job scripts no longer use templates from there: move what "
-                f"the site has changed, as plain bash, to {folder / 'library'}, to a file with the "
-                f"name of the one in {shipped / 'library'} that it replaces."
+                f"{folder / 'parts'}: job scripts no longer use templates of this folder: write "
+                f"what the site has changed as plain bash into {folder / 'library'}, in a file "
+                f"with the name of the file in {shipped / 'library'} that it replaces."
             )
         for pattern in ("library/*.sh", "schedulers/*/functions.sh"):
             for path in sorted(folder.glob(pattern)):

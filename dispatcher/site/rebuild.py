@@ -51,8 +51,8 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
                 yield path
     except OSError as error:
         raise WriteError(
-            f"{folder} cannot be written ({error.strerror}): mend the permissions of that folder, "
-            "and set the site up again."
+            f"{folder} cannot be written ({error.strerror}): correct the permissions of that "
+            "folder, and set the site up again."
         ) from error
 
 
@@ -68,8 +68,8 @@ def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
             if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
                 return True
     raise InputError(
-        f"{there} is there already and says something else than the exported site: set the site up "
-        "in an empty folder, or move this file away."
+        f"{there} already exists and differs from the exported site: set the site up in an empty "
+        "folder, or move this file away."
     )
 
 

@@ -69,7 +69,8 @@ RUNNING = Group(
 ENDED = Group(
     "Why a job failed",
     "The end of `run.err`: “The job failed after …, because …”, or “The job ended before its "
-    "script could tell, because …”. A site adds its own causes ([How jobs end](endings.md)).",
+    "script could report the end, because …”. A site adds its own causes "
+    "([How jobs end](endings.md)).",
 )
 COMMANDS = Group(
     "At the command line",

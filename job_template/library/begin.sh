@@ -13,14 +13,14 @@
 #   dispatch_environment       an array: the variables that go into the container if they are set
 #   dispatch_scratch_for_all   the folder in which the job makes one for its scratch data; empty for none
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
-#   dispatch_abort_grace       seconds that programs have to end themselves after a wish to abort
-# Functions of the job script: commands, reasons, and epilogue if a site's own template has one. What a
-# scheduler's functions are for is said in scheduler.sh.
+#   dispatch_abort_grace       seconds that programs get to end by themselves after the user aborts the job
+# Functions of the job script: commands, reasons, and epilogue if a site's own template has one. The
+# comments in scheduler.sh say what a scheduler's functions are for.
 
-# The order in which a job begins. RELION is told of a failure by `finish`, so that comes early.
+# The steps with which a job begins. `finish` tells RELION of a failure, so its trap is set early.
 begin_job() {
     forget_scheduler_options
-    dispatch_host=$(uname -n) # HOSTNAME may be that of the machine that the job was submitted from
+    dispatch_host=$(uname -n) # HOSTNAME may name the machine that submitted the job
     dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
@@ -46,11 +46,11 @@ abort_before_start() {
     exit 0
 }
 
-# The job begins, unless RELION was told before that it is over.
+# The job begins, unless RELION was already told that the job is over.
 begin_unless_over() {
     ! aborted || abort_before_start
     [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
-        fail "The job did not start, because RELION was told before that it had failed: submit it again."
+        fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
     rm -rf "$dispatch_job"/.dispatch_control.* "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
     if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
         ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
@@ -65,7 +65,7 @@ wait_for_lock() {
     exec 9>>"$dispatch_lock"
     until flock -w 2 -E 75 9; do
         [ $? -eq 75 ] ||
-            fail "The job could not begin, because the lock $dispatch_lock cannot be had: show this line to your admin."
+            fail "The job could not begin, because the lock $dispatch_lock cannot be taken: show this line to your admin."
         ! aborted || abort_before_start
     done
     ! aborted || abort_before_start

@@ -8,22 +8,22 @@ claim_job() {
     if ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; then
         found=$(readlink "$dispatch_claim")
         case $found in
-        "$owner") ;; # it is there after all, as on a network file system that asked twice
+        "$owner") ;; # the link exists: a network file system sent the request twice
         '')
-            dispatch_reason="The job could not begin, because nothing can be written to $dispatch_job on $dispatch_host: free space or mend the folder's permissions, and submit the job again."
+            dispatch_reason="The job could not begin, because the job cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
             ;;
         *", job ${dispatch_scheduler_job:-none}")
             ! relion_was_told || exit 0
-            dispatch_reason="The job was interrupted, and its scheduler started it once more: continue it from its last iteration, or run it again."
+            dispatch_reason="The job was interrupted, and its scheduler started the job again: continue the job from its last iteration, or run it again."
             ;;
         *)
-            echo "relion-dispatch: this is a second copy of the job, or one that was given up, and stops; claimed by: $found"
+            echo "relion-dispatch: this copy of the job stops, because another copy has the job or the submission was given up; claimed by: $found"
             exit 0
             ;;
         esac
     fi
     if overtaken; then
-        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        echo "relion-dispatch: this job stops, because it was submitted again."
         rm -f "$dispatch_claim"
         exit 0
     fi
@@ -32,8 +32,8 @@ claim_job() {
     done
 }
 
-# True if the folder has a newer submission, as when this job's node was taken for lost: then only the
-# newer one reports to RELION, and what stands in the folder is the newer one's.
+# True if the job was submitted again, for example because this job's node seemed lost: then only the newer
+# run reports to RELION, and the files in the folder belong to the newer run.
 overtaken() {
     local newest
     newest=$(grep -m 1 '^dispatch_token=' "$dispatch_job/run_submit.script.run" 2>/dev/null)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
-# The order in which a job ends, however that comes about. The scheduler may follow up with KILL, so
-# RELION is told first.
+# The steps with which a job ends, for whatever reason. The scheduler may send KILL soon, so RELION is told
+# first.
 finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
@@ -10,7 +10,7 @@ finish() {
     end_guard
     tell_relion
     end_processes 2>/dev/null
-    tell_relion # once more, as the last of them may have written a file as well
+    tell_relion # again, because the last of them may have written a file too
     explain
     [ -z "$dispatch_scratch_for_all" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
     leave_gpus
@@ -43,7 +43,7 @@ tell_relion() {
     for other in SUCCESS FAILURE ABORTED; do
         [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$other"
     done
-    # Once only: RELION's user may continue the job while the rest of it is being ended.
+    # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || make_exit_file "$dispatch_ending"
     [ ! -e "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" ] || dispatch_told=yes
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # the job script makes the settings
 
-# A clean environment in the container, but for the variables that the site lets through. Over several
-# nodes the launcher of the ranks does that.
+# A clean environment in the container, except for the variables that the site allows. On several nodes the
+# launcher of the ranks makes it.
 clean_environment() {
     local name
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script

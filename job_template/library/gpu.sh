@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# The settings of a job on GPUs, beside those in begin.sh:
-#   dispatch_gpu_tool      nvidia-smi; with any other program, or none, the GPUs are not looked at
+# The settings of a job on GPUs, in addition to those in begin.sh:
+#   dispatch_gpu_tool      nvidia-smi; with any other program, or none, the script does not check the GPUs
 #   dispatch_gpus          how many of the GPUs that a node shows count: RELION uses the first ones
 #   dispatch_mps           yes if the ranks share a GPU through MPS
 #   dispatch_watch_gpus    yes if memory and utilisation of the GPUs go into the record
 #   dispatch_leaders       how many ranks use no GPU: 1 or 0
 #   dispatch_ranks, dispatch_rank_table   see ranks.sh
 
-# What is done for GPUs before the commands.
+# What the script does for GPUs before the commands.
 look_after_gpus() {
     dispatch_each=- dispatch_predicted=- dispatch_mps_folder=''
     if [ "$dispatch_gpu_tool" = nvidia-smi ]; then
@@ -22,7 +22,7 @@ look_after_gpus() {
     [ "$dispatch_nodes" -eq 1 ] || place_ranks
 }
 
-# What is done for them when the job ends.
+# What the script does for GPUs when the job ends.
 leave_gpus() {
     [ -z "$dispatch_keeper_pid" ] || end_keeper
     forget_places
@@ -32,13 +32,13 @@ leave_gpus() {
 refuse_what_is_no_gpu() {
     case ${CUDA_VISIBLE_DEVICES-all} in
     '' | -1 | NoDevFiles)
-        fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit it" \
-            "again, and if that does not help have your admin look at the partition's GPUs."
+        fail "The job cannot run, because its scheduler gave it no GPU (CUDA_VISIBLE_DEVICES names none): submit the job" \
+            "again; if that does not help, ask your admin to check the partition's GPUs."
         ;;
     *MIG-*MIG-*)
         [ "$dispatch_gpus" -eq 1 ] ||
-            fail "The job cannot run, because it was given several slices of divided GPUs (MIG), and a process can use" \
-                "one only: have your admin set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
+            fail "The job cannot run, because its scheduler gave it several slices of divided GPUs (MIG), but a process can" \
+                "use only one: ask your admin to set \"gpus\" and \"ngpu\" to 1 for this partition in site.json."
         ;;
     esac
 }
@@ -75,7 +75,7 @@ smallest_memory() { # GPUS
 tell_of_gpus() { # GPUS
     local mode=shared
     [ -n "$1" ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
-        echo "relion-dispatch: nvidia-smi on $(uname -n) did not tell of the job's GPUs: their memory is not looked at." >&2
+        echo "relion-dispatch: nvidia-smi on $(uname -n) did not report the job's GPUs: relion-dispatch does not check their memory." >&2
     [[ $1 != *Exclusive_Process* ]] || mode=exclusive
     echo "$(smallest_memory "$1") $mode $(uname -n)"
 }
@@ -85,8 +85,8 @@ look_at_gpus() { # HOW-MANY
     tell_of_gpus "$(visible_gpus "$1")"
 }
 
-# Hears the answer of each node: dispatch_memory is that of the smallest card of all, dispatch_sharing
-# how ranks share a GPU.
+# Reads the answer of each node. Sets dispatch_memory, the memory of the smallest card of all, and
+# dispatch_sharing, how ranks share a GPU.
 hear_of_gpus() {
     local answered=0 memory mode node why
     dispatch_memory=0 dispatch_sharing=${dispatch_mps:+mps}
@@ -96,7 +96,7 @@ hear_of_gpus() {
         read -r -t 60 -u "$dispatch_answers" memory mode node why; do
         answered=$((answered + 1))
         if [ -n "$why" ]; then
-            echo "relion-dispatch: MPS did not start on $node ($why); the ranks share its GPUs without it." >&2
+            echo "relion-dispatch: MPS did not start on $node ($why); the ranks share the GPUs of that node without MPS." >&2
             [ "$dispatch_sharing" = exclusive ] || dispatch_sharing=shared
         fi
         [[ $mode != exclusive || ( -n $dispatch_mps && -z $why ) ]] || dispatch_sharing=exclusive
@@ -106,7 +106,7 @@ hear_of_gpus() {
     done
     [ -n "$dispatch_keeper_pid" ] || exec {dispatch_answers}<&-
     if [ "$answered" -lt "$dispatch_nodes" ]; then
-        echo "relion-dispatch: Not every node of the job told of its GPUs: the job goes on as planned, but without MPS." >&2
+        echo "relion-dispatch: Not every node of the job reported its GPUs: the job continues as planned, but without MPS." >&2
         [ "$dispatch_sharing" != mps ] || dispatch_sharing=shared
     fi
 }

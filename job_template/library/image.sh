@@ -8,16 +8,16 @@ look_at_images() {
     fi
 }
 
-# Says what is wrong with an image on this node: its size and the id in its header tell.
+# Says what is wrong with an image on this node, by its size and the id in its header.
 look_at_image() { # FILE STATE
     local found
     if [ ! -e "$1" ]; then
-        echo "The image $1 is not there on $(uname -n): have your admin put it back, and submit the job again."
+        echo "The image $1 does not exist on $(uname -n): ask your admin to put the file back, and submit the job again."
         return 1
     fi
     found="$(stat -Lc %s "$1") $(od -An -tx1 -j48 -N16 "$1" | tr -d ' \n')"
     [ "$found" = "$2" ] && return
-    echo "The image $1 on $(uname -n) is not the one that was chosen (size and SIF id $found instead of" \
-        "$2): have your admin put the right file there, and submit the job again."
+    echo "The image $1 on $(uname -n) is not the file that was chosen (size and SIF id $found instead of" \
+        "$2): ask your admin to put the right file there, and submit the job again."
     return 1
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# The keeper of a node: what runs beside the ranks, one on each node, for MPS and to watch the GPUs. It
-# has a session of its own, so that what ends the ranks leaves it the time to clean up: it outlives the
-# ranks, but not the job script, which holds the pipe that it reads.
+# The keeper runs beside the ranks, one on each node, for MPS and to watch the GPUs. It has its own session,
+# so that it is not ended together with the ranks and has time to clean up. It ends with the job script, which
+# holds the pipe that the keeper reads.
 
 start_keeper() {
     local dispatch_each_node=()
@@ -19,8 +19,8 @@ start_keeper() {
     exec {dispatch_answers}<&"${dispatch_keeper[0]}"
 }
 
-# It looks after a node's GPUs until the script tells how the job ended, or is gone. FOLDER is empty
-# without MPS, WATCH if the GPUs are not watched.
+# Looks after a node's GPUs until the script says how the job ended, or has ended itself. FOLDER is empty
+# without MPS; WATCH is empty if the GPUs are not watched.
 keep_gpus() { # FOLDER LOGS GPUS WATCH
     local gpus uuids why=''
     folder=$1 logs=$2_$(uname -n) sampler='' ending=failed
@@ -29,7 +29,7 @@ keep_gpus() { # FOLDER LOGS GPUS WATCH
     trap 'exit 143' TERM INT HUP
     trap end_keeping EXIT
     if [ -n "$folder" ]; then
-        mps_clean # first, or a dead job's daemon stands in the way
+        mps_clean # first, because a dead job's daemon would block this one
         why=$(mps_obstacle "$uuids" "$gpus")
         [ -n "$why" ] || why=$(mps_start "$folder" "$uuids" "$logs")
     fi
@@ -47,8 +47,8 @@ end_keeping() {
     [ ! -O "$folder" ] || mps_end "$folder" "$logs" "$ending"
 }
 
-# Memory and utilisation of each GPU every 5 s; summed up when nvidia-smi is ended. A loop of bash, as
-# awk may wait for more than what there is; without the keeper both end by themselves.
+# Reads memory and utilisation of each GPU every 5 s, and adds them up when nvidia-smi ends. The loop is in
+# bash, because awk may wait for more lines. If the keeper has ended, both end by themselves.
 sample_gpus() { # UUIDS
     exec stdbuf -oL nvidia-smi --id="$1" --query-gpu=uuid,memory.used,utilization.gpu \
         --format=csv,noheader,nounits -l 5 2>/dev/null > >(sum_up_samples)
@@ -73,7 +73,7 @@ sum_up_samples() {
     done | sort
 }
 
-# Tells the keepers how the job ended, and hears what they have counted: a line for each GPU.
+# Tells the keepers how the job ended, and reads what they have counted: a line for each GPU.
 end_keeper() {
     local line
     trap '' PIPE
@@ -85,7 +85,7 @@ end_keeper() {
     while read -r -t 10 -u "$dispatch_answers" line; do
         [[ $line != "gpu "* ]] || dispatch_gpu_usage+="${line#gpu } $dispatch_each $dispatch_predicted"$'\n'
     done
-    # A keeper that was killed has left that to do.
+    # If the keeper was killed, its daemon still runs.
     [ ! -O "$dispatch_mps_folder" ] || mps_end "$dispatch_mps_folder" "${dispatch_mps_logs}_$(uname -n)" failed
     pkill -KILL -s "$dispatch_keeper_pid"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# NVIDIA's multi-process service: a control daemon of this job's own on each node, with a folder of its
-# own, by which it is known. A node's keeper starts and ends it around the ranks.
+# NVIDIA's multi-process service: this job's own control daemon on each node. The daemon is known by its own
+# folder. A node's keeper starts the daemon before the ranks and ends it after them.
 
 # The daemon of a folder, and the server that the daemon starts.
 mps_processes() { # FOLDER
@@ -24,14 +24,14 @@ mps_stop() { # FOLDER
     rm -rf "$1"
 }
 
-# A process is known by its number and when it started, as numbers are used again.
+# A process is known by its number and its start time, because numbers are used again.
 mps_owner() { # PID
     local began
     began=$(process_began "$1")
     [ -n "$began" ] && echo "$1 $began $(readlink /proc/self/ns/pid)"
 }
 
-# What a job of this user left here when it was killed together with its keeper.
+# Removes what a job of this user left here if it was killed together with its keeper.
 mps_clean() {
     local folder owner
     for folder in /tmp/relion-mps.*; do
@@ -52,27 +52,27 @@ mps_obstacle() { # UUIDS GPUS: why MPS is not possible here, or nothing
     *MIG-* | *Enabled*) echo "a GPU is divided (MIG)" ;;
     *Exclusive_Process*)
         holder=$(timeout 20 nvidia-smi --id="$1" --query-compute-apps=pid,name --format=csv,noheader | head -n 1)
-        [ -z "$holder" ] || echo "a GPU in exclusive mode is held by process $holder"
+        [ -z "$holder" ] || echo "process $holder uses a GPU in exclusive mode"
         ;;
     esac
 }
 
 mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     local process why last
-    command -v nvidia-cuda-mps-control >/dev/null || { echo "there is no nvidia-cuda-mps-control"; return; }
-    { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "$1 cannot be made"; return; }
+    command -v nvidia-cuda-mps-control >/dev/null || { echo "the program nvidia-cuda-mps-control is missing"; return; }
+    { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "the folder $1 cannot be made"; return; }
     { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
-    # The ranks name the same devices by UUID, as the daemon counts its own from 0.
+    # The ranks name the same devices by UUID, because the daemon counts its devices from 0.
     echo "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" >"$1/clients"
     [ -z "$2" ] || echo "CUDA_VISIBLE_DEVICES=$2" >>"$1/clients"
     env -u CUDA_VISIBLE_DEVICES ${2:+CUDA_VISIBLE_DEVICES="$2"} \
         CUDA_MPS_PIPE_DIRECTORY="$1/pipe" CUDA_MPS_LOG_DIRECTORY="$1/log" \
         nvidia-cuda-mps-control -f </dev/null >"$1/log/daemon.log" 2>&1 &
     last=$((SECONDS + 5))
-    process=$! why="its daemon did not answer within 5 s"
+    process=$! why="the MPS daemon did not answer within 5 s"
     while [ "$SECONDS" -le "$last" ]; do
         ! mps_ask "$1" get_server_list 1 || return 0
-        kill -0 "$process" 2>/dev/null || { why="its daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
+        kill -0 "$process" 2>/dev/null || { why="the MPS daemon ended: $(tail -n 1 "$1/log/daemon.log")"; break; }
         sleep 0.05
     done
     echo "$why"
@@ -81,14 +81,14 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
 
 mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unless all went well
     if [ "$3" = well ] && ! mps_ask "$1" get_server_list; then
-        echo "relion-dispatch: MPS ended on $(uname -n) before the job did: see $2." >&2
+        echo "relion-dispatch: MPS on $(uname -n) ended before the job: read $2." >&2
         set -- "$1" "$2" failed
     fi
     [ "$3" = well ] || cp -rT "$1/log" "$2"
     mps_stop "$1"
 }
 
-# The ranks find the daemon of their node, if that has one.
+# Lets the ranks find the daemon of their node, if the node has one.
 join_mps() {
     local line
     if [ "$dispatch_nodes" -gt 1 ]; then

@@ -25,7 +25,7 @@ functions_for_a_node() {
     declare -f
 }
 
-# When a process started: what tells it from another that gets its number later. Nothing of a dead one.
+# Start time of a process, to detect that its number was used again; empty if the process has ended.
 process_began() { # PID
     local fields
     { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 0

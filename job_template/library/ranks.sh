@@ -12,7 +12,7 @@
 # Lowers dispatch_ranks for a card that is smaller than was planned with; never raises them.
 fit_ranks() {
     local sharing rows row least ranks each bytes verdict planned=$dispatch_ranks wanted='' enough=''
-    local why="the smallest GPU here has $dispatch_memory MiB"
+    local why="the job's smallest GPU has $dispatch_memory MiB"
     [[ $dispatch_rank_table == *"$dispatch_sharing "* ]] || dispatch_sharing=shared # one rank on a GPU in any case
     while read -r sharing rows; do
         [ "$sharing" != "$dispatch_sharing" ] || break
@@ -25,20 +25,20 @@ fit_ranks() {
         enough=$least
     done
     if [ "$verdict" = no ] && [ -z "$enough" ]; then
-        fail "The job cannot run, because a GPU in exclusive mode takes one process without MPS, and RELION needs $each on it:" \
-            "give the job more GPUs, or have your admin see to MPS on its nodes."
+        fail "The job cannot run, because a GPU in exclusive mode accepts only one process without MPS, and RELION needs $each there:" \
+            "give the job more GPUs, or ask your admin to turn on MPS on the job's nodes."
     elif [ "$verdict" = no ]; then
-        fail "The refinement does not fit: $why, and RELION cannot do with less than $enough MiB; use --pad 1 or fewer" \
-            "classes, or have your admin send the job to larger GPUs."
+        fail "The refinement does not fit: $why, and RELION needs at least $enough MiB; use --pad 1 or fewer" \
+            "classes, or ask your admin to send the job to larger GPUs."
     fi
     dispatch_ranks=$ranks dispatch_each=$each dispatch_predicted=$bytes
     if [ "$ranks" -ne "$planned" ]; then
         if [ "$sharing" = exclusive ]; then
-            echo "relion-dispatch: $ranks ranks instead of $planned: a GPU in exclusive mode takes one process without MPS."
+            echo "relion-dispatch: The job runs with $ranks instead of $planned ranks: a GPU in exclusive mode accepts only one process without MPS."
         else
-            echo "relion-dispatch: $ranks ranks instead of $planned: $why, and $planned ranks need $wanted MiB."
+            echo "relion-dispatch: The job runs with $ranks instead of $planned ranks: $why, and $planned ranks need $wanted MiB."
         fi
     fi
     [ "$verdict" = ok ] ||
-        echo "relion-dispatch: RELION will run with less GPU memory than recommended: $why, and $ranks ranks should have $enough MiB."
+        echo "relion-dispatch: RELION will run with less GPU memory than recommended: $why, and at least $enough MiB are recommended."
 }

@@ -6,7 +6,7 @@ fail() { # SENTENCE
     exit 1
 }
 
-# What was written to run.out and run.err before this run is not about it.
+# Texts in run.out and run.err from before this run are not about this run.
 remember_texts() {
     dispatch_out_before=$(stat -c %s "$dispatch_outfile" 2>/dev/null)
     dispatch_err_before=$(stat -c %s "$dispatch_errfile" 2>/dev/null)
@@ -25,7 +25,7 @@ probe() { # FOLDER
     rm -f "$1/.dispatch_probe"
 }
 
-# All that may tell why the job failed: what this script has seen, then what the programs wrote.
+# All texts that may show why the job failed: what this script has seen, then what the programs wrote.
 evidence() {
     printf '%s' "$dispatch_facts"
     echo "exit status $dispatch_status"
@@ -36,7 +36,7 @@ evidence() {
     [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" "$dispatch_outfile" | tail -c 60000
 }
 
-# The cause that the first of the known endings gives whose pattern (for grep -E) is found.
+# The cause of the first known ending whose pattern (for grep -E) is found.
 cause() {
     local text pattern sentence
     text=$(evidence 2>/dev/null | tr -d '\0' | LC_ALL=C grep -av '^relion-dispatch: ')
@@ -45,7 +45,7 @@ cause() {
         echo "$sentence"
         return
     done < <(known_endings)
-    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: its last lines, above and in run.out, say why"
+    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: read its last lines, above and in run.out"
 }
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
@@ -54,13 +54,13 @@ explain() {
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
     if overtaken; then
         rm -rf "$dispatch_control"
-        echo "relion-dispatch: this job stops, as it was submitted anew after it."
+        echo "relion-dispatch: this job stops, because it was submitted again."
         return
     fi
     if [ -n "$dispatch_reason" ]; then
         :
     elif [ "$dispatch_ending" = ABORTED ]; then
-        dispatch_reason="The job was aborted after $took, as asked for in RELION${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
+        dispatch_reason="The job was aborted in RELION after $took${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
     elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
-# How the run went: a file of this run's own, which readers of dispatch.json lay beside that. Lines
+# Writes how the run went to this run's own file; readers of dispatch.json read both files. Lines
 # "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_run() {
     local file=$dispatch_job/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'

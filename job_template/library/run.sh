@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
 run_commands() {
-    begin_guard # once more: it is a process of its own, and now knows what the steps before have made
+    begin_guard # again: the guard is its own process, and now sees what the steps before have set
     commands
 }
 
-# In the background, so that a signal is acted on at once and not after RELION's last iteration.
+# Runs the program in the background, so that the script acts on a signal at once, not after RELION's last
+# iteration.
 run() { # PROGRAM ARGUMENTS…
     ! aborted || exit 1
     "$@" &
@@ -13,7 +14,7 @@ run() { # PROGRAM ARGUMENTS…
     wait "$dispatch_command"
     dispatch_status=$?
     dispatch_command=
-    # Not all of RELION's programs notice that a disk is full: what they wrote then is cut short.
+    # Not all of RELION's programs notice that a disk is full: then their files are cut short.
     if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
         dispatch_status=1
     fi
@@ -30,7 +31,7 @@ heed_signals() {
     trap 'stop 12' USR2
 }
 
-# The scheduler may follow up with KILL, so RELION is told first.
+# The scheduler may send KILL soon, so RELION is told first.
 stop() { # SIGNAL
     trap '' TERM INT HUP USR1 USR2
     dispatch_status=$((128 + $1))
@@ -50,14 +51,14 @@ stop() { # SIGNAL
     exit "$dispatch_status"
 }
 
-# Beside the commands: a wish to abort is passed on to RELION's programs, and after a grace time
-# the job is stopped. The job is stopped as well if RELION was told meanwhile that it has failed, or if
-# it was submitted anew. Should this script be killed, RELION is told so.
+# Runs beside the commands. If the user aborts the job, the guard tells RELION's programs, and stops the job
+# after a grace time. It also stops the job if RELION was told meanwhile that the job failed, or if the job
+# was submitted again. If this script is killed, the guard tells RELION.
 guard() {
     local asked=0 failed=0
     trap - EXIT
     trap '' TERM INT HUP USR1 USR2
-    exec 8<> <(:) # nothing is ever read from there: a pause without a process
+    exec 8<> <(:) # nothing is ever read here: a pause without a process
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
         if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
             [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
@@ -81,7 +82,7 @@ begin_guard() {
     end_guard
     guard &
     dispatch_guard=$!
-    disown "$dispatch_guard" # or bash would tell of its end
+    disown "$dispatch_guard" # or bash would report its end
 }
 
 end_guard() { # if it is still that process

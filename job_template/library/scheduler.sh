@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034 # other files use what is set here
-# What a scheduler may know better. These are the answers of a machine without one; the file
-# schedulers/NAME/functions.sh of the job's scheduler comes after this one, and may give others.
+# Questions that a scheduler may answer better. These are the answers of a machine without a scheduler; the
+# file schedulers/NAME/functions.sh of the job's scheduler comes after this one, and may replace them.
 
 # Forget variables that would hide jobs from the scheduler's commands.
 forget_scheduler_options() { :; }
@@ -17,15 +17,15 @@ scheduler_made_session() { return 1; }
 # Whether the scheduler may still have the job to which a scratch folder belongs.
 may_have_job() { return 0; } # WORDS, as words_of_job gave them
 
-# What may_have_job needs to know of this job.
+# What may_have_job needs to know about this job.
 words_of_job() { :; }
 
 # Make dispatch_each_node the words that start a program once on each of the job's nodes.
 words_for_each_node() { dispatch_each_node=(); }
 
-# Say where each rank runs, and forget that at the end.
+# Decide where each rank runs, and remove that decision at the end.
 place_ranks() { :; }
 forget_places() { :; }
 
-# Cancel the job after the job, which would wait in the queue and find nothing to tell.
+# Cancel the job after the job, which would only wait in the queue and have nothing to tell.
 dismiss_watcher() { :; }

@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154 # the job script makes the settings
 
-# RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node
-# would empty each other's: this job has a folder of its own there, removed however it ends.
+# RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node would
+# empty each other's folder. So this job has its own folder there, and removes it however it ends.
 prepare_scratch() {
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
-        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another in RELION's window, or tell your admin."
+        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
 }
 
-# Left by jobs of this user that are no more, as after a power cut. Each tells whose it is: host,
-# process and when that began, and what the scheduler needs to know the job.
+# Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in
+# each says host, process and its start time, and the words by which the scheduler knows the job.
 remove_dead_scratch() { # FOLDER
     local folder host process began job
     cd "$1" 2>/dev/null || return 0

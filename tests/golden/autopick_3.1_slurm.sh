@@ -54,13 +54,13 @@ dispatch_mps='' dispatch_ranks=8 dispatch_leaders=0
 # By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
 dispatch_rank_table=''
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
 }
 if ! read_library && sleep 3 && ! read_library; then
-    # Silent if the job was submitted anew, or if another copy of the job has claimed it.
+    # Silent if the job was submitted again, or if another copy of the job has claimed it.
     grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1

@@ -42,7 +42,7 @@ relion-dispatch 0.1.0
   Job type multibody (submit → gpu → multibody): relion_refine.
   A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): 149G are asked for, not 120G.
+  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): the job asks for 149G instead of 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 }
@@ -62,13 +62,13 @@ dispatch_rank_table='mps 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 546
 shared 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no
 exclusive 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no'
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
 }
 if ! read_library && sleep 3 && ! read_library; then
-    # Silent if the job was submitted anew, or if another copy of the job has claimed it.
+    # Silent if the job was submitted again, or if another copy of the job has claimed it.
     grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1

@@ -59,13 +59,13 @@ dispatch_rank_table='mps 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 
 shared 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no
 exclusive 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no'
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
 }
 if ! read_library && sleep 3 && ! read_library; then
-    # Silent if the job was submitted anew, or if another copy of the job has claimed it.
+    # Silent if the job was submitted again, or if another copy of the job has claimed it.
     grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1

@@ -24,7 +24,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.1.0
   Job type refine (submit → gpu → refine): relion_refine.
-  No GPU: the partition has none, the job runs on its CPUs.
+  No GPU: the partition has no GPUs, so the job runs on CPUs.
   1 thread instead of 6: 9 ranks share the 16 cores of a node.
   9 ranks on CPUs, of at most 9.
   A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
@@ -41,13 +41,13 @@ dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock
 dispatch_image=/data/site/relion-5.1.0-cpu.sif dispatch_image_state='141 7bd8c2cc7e74564e9c3786f45b6092ba'
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
 
-# What looks after the job: read once and compared, so that nobody changes it while the job waits.
+# What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
     { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
     [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
 }
 if ! read_library && sleep 3 && ! read_library; then
-    # Silent if the job was submitted anew, or if another copy of the job has claimed it.
+    # Silent if the job was submitted again, or if another copy of the job has claimed it.
     grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1

@@ -29,7 +29,7 @@ def test_a_second_copy_stops_and_says_who_has_the_job(shell: Shell) -> None:
     done = shell("claim_job; echo goes on")
 
     assert done.returncode == 0
-    assert "second copy" in done.stdout and "gpu2, process 5" in done.stdout
+    assert "another copy" in done.stdout and "gpu2, process 5" in done.stdout
     assert "goes on" not in done.stdout
 
 
@@ -43,13 +43,13 @@ def test_a_job_that_its_scheduler_starts_once_more_does_not_begin_anew(
 
     said = shell.says('claim_job; echo "$dispatch_reason"')
 
-    assert ("started it once more" in said) != told
+    assert ("started the job again" in said) != told
 
 
 def test_a_folder_that_cannot_be_written_is_a_reason(shell: Shell) -> None:
     said = shell.says('claim_job; echo "$dispatch_reason"', given=["dispatch_job=Refine3D/gone"])
 
-    assert "nothing can be written to Refine3D/gone on here" in said
+    assert "the job cannot write to Refine3D/gone on here" in said
 
 
 def test_a_claim_of_the_overtaken_is_taken_back(shell: Shell) -> None:
@@ -58,7 +58,7 @@ def test_a_claim_of_the_overtaken_is_taken_back(shell: Shell) -> None:
     done = shell("claim_job; echo goes on")
 
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
-    assert "submitted anew" in done.stdout
+    assert "was submitted again" in done.stdout
     assert not (shell.job / CLAIM).is_symlink()
 
 
@@ -107,7 +107,7 @@ def test_a_job_that_has_failed_for_relion_does_not_begin(shell: Shell) -> None:
     done = shell("trap 'echo \"$dispatch_reason\"' EXIT; begin_unless_over")
 
     assert done.returncode == 1
-    assert "RELION was told before that it had failed" in done.stdout
+    assert "RELION was already told that the job had failed" in done.stdout
 
 
 def test_what_an_earlier_run_has_left_goes_when_a_job_begins(shell: Shell) -> None:
@@ -155,7 +155,7 @@ def test_a_lock_that_cannot_be_had_is_a_reason(shell: Shell) -> None:
         PATH=f"{shell.project}:{os.environ['PATH']}",
     )
 
-    assert f"the lock {shell.project}/lock cannot be had" in said
+    assert f"the lock {shell.project}/lock cannot be taken" in said
 
 
 def test_a_job_begins_in_this_order(shell: Shell) -> None:

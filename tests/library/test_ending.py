@@ -163,10 +163,10 @@ def test_fail_ends_the_job_with_a_sentence(shell: Shell) -> None:
     ("state", "sentence"),
     [
         ("dispatch_ending=SUCCESS", ""),
-        ("dispatch_ending=ABORTED", r"The job was aborted after 0:00:0\d, as asked for in RELION."),
+        ("dispatch_ending=ABORTED", r"The job was aborted in RELION after 0:00:0\d."),
         (
             "dispatch_ending=ABORTED dispatch_overdue=5",
-            r"The job was aborted after .*; its programs did not end by themselves within 5 s.",
+            r"The job was aborted in RELION after .*; its programs did not end .* within 5 s.",
         ),
         ("dispatch_ending=FAILURE dispatch_status=3", "The job failed after .* with status 3: .*"),
         ("dispatch_ending=FAILURE dispatch_reason='It is odd.'", "It is odd."),
@@ -187,7 +187,7 @@ def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:
     done = shell("dispatch_ending=FAILURE; explain")
 
     assert done.stderr == ""
-    assert "submitted anew" in done.stdout
+    assert "was submitted again" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["run.out", "run.err"])
@@ -201,7 +201,9 @@ def test_the_cause_is_looked_for_in_what_this_run_wrote(name: str, shell: Shell)
         f"{program}; remember_texts; echo 'a\xff OUT OF MEMORY' >>'{shell.job / name}'; cause"
     )
 
-    assert unknown.startswith("relion_x ended with status 1: its last lines, above and in run.out")
+    assert unknown.startswith(
+        "relion_x ended with status 1: read its last lines, above and in run.out"
+    )
     assert known == "its memory was used up: ask for more"
 
 

@@ -78,7 +78,7 @@ def test_a_silent_nvidia_smi_is_named_and_an_absent_one_is_not(shell: Shell) -> 
     silent = shell("tell_of_gpus ''")
 
     assert absent.stdout == silent.stdout == f"0 shared {NODE}\n"
-    assert "did not tell of the job's GPUs" in silent.stderr
+    assert "did not report the job's GPUs" in silent.stderr
     assert absent.stderr == ""
 
 
@@ -141,7 +141,7 @@ def test_a_node_that_does_not_answer_is_said_and_goes_without_mps(shell: Shell) 
     done = shell(code, given=["dispatch_mps=yes", "dispatch_nodes=2"])
 
     assert done.stdout == "8 shared\n"
-    assert "Not every node of the job told of its GPUs" in done.stderr
+    assert "Not every node of the job reported its GPUs" in done.stderr
 
 
 def test_without_a_keeper_the_nodes_are_asked_themselves(shell: Shell) -> None:
@@ -205,11 +205,16 @@ FITS = 'fit_ranks; echo "$dispatch_ranks $dispatch_each $dispatch_predicted"'
         ("mps", 80000, "9 2 800", ""),
         ("mps", 20000, "9 2 800", ""),
         ("mps", 0, "9 2 800", ""),  # not known
-        ("mps", 19999, "5 1 400", "5 ranks instead of 9: the smallest GPU here has 19999 MiB, and"),
-        ("mps", 9999, "5 1 400", "should have 10000 MiB"),
+        (
+            "mps",
+            19999,
+            "5 1 400",
+            "5 instead of 9 ranks: the job's smallest GPU has 19999 MiB, and",
+        ),
+        ("mps", 9999, "5 1 400", "at least 10000 MiB are recommended"),
         ("shared", 20000, "5 1 450", "and 9 ranks need 24000 MiB"),
-        ("exclusive", 80000, "5 1 450", "takes one process without MPS"),
-        ("exclusive", 0, "5 1 450", "takes one process without MPS"),
+        ("exclusive", 80000, "5 1 450", "accepts only one process without MPS"),
+        ("exclusive", 0, "5 1 450", "accepts only one process without MPS"),
         ("exclusive", 6000, "5 1 450", "less GPU memory than recommended"),
     ],
 )
@@ -233,9 +238,9 @@ def test_ranks_are_looked_up_by_the_smallest_card(
         (
             "mps",
             TABLE,
-            "The refinement does not fit: the smallest GPU here has 4999 MiB, and RELION",
+            "The refinement does not fit: the job's smallest GPU has 4999 MiB, and RELION",
         ),
-        ("exclusive", "shared 9 3 2 - ok\nexclusive 0 0 2 - no", "and RELION needs 2 on it"),
+        ("exclusive", "shared 9 3 2 - ok\nexclusive 0 0 2 - no", "and RELION needs 2 there"),
     ],
 )
 def test_a_card_on_which_relion_cannot_run_ends_the_job(

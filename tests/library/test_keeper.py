@@ -92,7 +92,7 @@ def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
 
     said = shell.says(f"echo well | keep_gpus '{folder}' logs 2 ''")
 
-    assert said == f"24564 shared {NODE} there is no nvidia-cuda-mps-control"
+    assert said == f"24564 shared {NODE} the program nvidia-cuda-mps-control is missing"
 
 
 def test_a_keeper_is_started_and_ended_by_the_script(shell: Shell) -> None:
@@ -145,7 +145,7 @@ def test_there_is_a_keeper_on_each_node(shell: Shell) -> None:
         (
             "GPU-1 1 Exclusive_Process [N/A]",
             {"HOLDER": "4711, python", "HELD_BY": "/"},
-            "a GPU in exclusive mode is held by process 4711, python",
+            "process 4711, python uses a GPU in exclusive mode",
         ),
     ],
 )
@@ -180,8 +180,8 @@ def test_a_daemon_is_started_asked_and_stopped(shell: Shell, folder: Path) -> No
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"MPS_FAILS": "no such device"}, "its daemon ended: no such device"),
-        ({"MPS_HANGS": "yes"}, "its daemon did not answer within 5 s"),
+        ({"MPS_FAILS": "no such device"}, "the MPS daemon ended: no such device"),
+        ({"MPS_HANGS": "yes"}, "the MPS daemon did not answer within 5 s"),
     ],
 )
 def test_a_daemon_that_does_not_come_up_leaves_its_logs(
@@ -201,7 +201,7 @@ def test_a_daemon_that_ended_before_the_job_is_said(shell: Shell, folder: Path) 
 
     done = shell(f"mps_end '{folder}' logs well", MPS_LOG=shell.log)
 
-    assert "MPS ended on" in done.stderr
+    assert " ended before the job: read " in done.stderr
     assert (shell.project / "logs").is_dir()
 
 

@@ -139,8 +139,8 @@ def test_the_image_that_was_chosen_passes(shell: Shell, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda path: path.unlink(), "is not there"),
-        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "not the one that was chosen"),
+        (lambda path: path.unlink(), "does not exist on"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "not the file that was chosen"),
     ],
 )
 def test_another_image_ends_the_job_with_one_sentence(

@@ -186,6 +186,6 @@ def test_a_stale_image_on_the_second_node_stops_the_job(
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
     said = (job / "run.err").read_text()
-    assert f"The image {seen}/relion.sif on gpu2 is not the one that was chosen" in said
+    assert f"The image {seen}/relion.sif on gpu2 is not the file that was chosen" in said
     assert "on gpu1" not in said
     assert "RELION version" not in (job / "run.out").read_text(), "nothing was started"

@@ -139,7 +139,7 @@ def test_a_job_cancelled_behind_relions_back_while_it_waited(make_project: MakeP
     (row,) = rows(project)
 
     assert row["relion"] == "Failed"
-    assert "it was cancelled in the queue: submit it again" in row["reason"]
+    assert "it was cancelled in the queue: submit the job again" in row["reason"]
     assert_relion_knows(project, pipeliner, job, "Failed")
 
 

@@ -15,32 +15,42 @@ __all__ = ["add"]
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The SIF.")],
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="What job types call the image.")
+        str, typer.Option(metavar="NAME", help="The name that job types use for the image.")
     ] = "relion",
     version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="RELION's own if unset.")
+        str | None,
+        typer.Option(metavar="VERSION", help="Default: the version of RELION in the image."),
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(metavar="VARIANT", help="What tells it from the version's other images."),
+        typer.Option(
+            metavar="VARIANT", help="A name that differs from the other images of this version."
+        ),
     ] = None,
     gpu: Annotated[
         GpuChoice | None,
-        typer.Option(help="The GPUs it is for; RELION in it says so itself."),
+        typer.Option(
+            help="The GPUs that the image is for. Default: what RELION in the image was built for."
+        ),
     ] = None,
     partition: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A partition it serves; all if unset. Repeatable."),
+        typer.Option(
+            metavar="NAME", help="A partition that the image serves. Default: all. Repeatable."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Networks' weights, for its Python programs."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with the weights of the networks, for RELION's Python programs.",
+        ),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default", help="Make its version the default.")
+        bool, typer.Option("--default", help="Make the version of this image the default.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Let it take the place of another file.")
+        bool, typer.Option("--replace", help="Replace the file that the catalogue has.")
     ] = False,
 ) -> int:
     """Add an image file to the catalogue.

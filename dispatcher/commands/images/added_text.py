@@ -32,7 +32,7 @@ def added_text(added: Added, site: Site) -> str:
     if not build.is_signed(site.apptainer.signed_by):
         lines.append(
             "warning: jobs will be refused this image, because no key in site.json "
-            '("apptainer.signed_by") has signed it: sign the file with `apptainer sign`, see that '
-            "the public key is in your keyring (`apptainer key list`), and add the file again."
+            '("apptainer.signed_by") has signed it: sign the file with `apptainer sign`, check '
+            "that the public key is in your keyring (`apptainer key list`), and add the file again."
         )
     return "\n".join(lines)

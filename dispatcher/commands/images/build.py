@@ -17,15 +17,19 @@ def build(
     version: ImageVersion,
     variant: Annotated[
         str | None,
-        typer.Option(metavar="VARIANT", help="Which of the version's recipes; the first if unset."),
+        typer.Option(metavar="VARIANT", help="Which recipe of this version. Default: the first."),
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Build on this SIF, not on what the recipe names."),
+        typer.Option(
+            metavar="FILE", help="Build on this SIF instead of the base that the recipe names."
+        ),
     ] = None,
     build_base: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Compile in this SIF: a source recipe's first stage."),
+        typer.Option(
+            metavar="FILE", help="Compile in this SIF: the first stage of a recipe from source."
+        ),
     ] = None,
     build_arg: Annotated[
         list[str] | None,
@@ -33,10 +37,10 @@ def build(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where the SIF goes; the site's images/ if unset."),
+        typer.Option(metavar="FOLDER", help="Folder for the SIF. Default: images/ of the site."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The SIF's path, instead of a folder.")
+        Path | None, typer.Option(metavar="FILE", help="Path of the SIF, instead of a folder.")
     ] = None,
 ) -> int:
     """Build an image, test it, and add it to the catalogue.

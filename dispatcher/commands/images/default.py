@@ -15,7 +15,7 @@ def default(name: ImageName, version: ImageVersion) -> int:
 
     before = set_default(name, version)
     if before == version:
-        print(f"New projects get {name} {version} already.")
+        print(f"New projects already get {name} {version}.")
         return 0
     print(f"New projects get {name} {version}; it was {before}.")
     pinned = pinned_projects(load_site(), name, before)

@@ -18,7 +18,7 @@ _HEADS = ("image", "version", "variant", "GPU", "partitions", "size", "file", "s
 def list_images(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """List versions and variants, and how their files stand."""
+    """List versions and variants, and the state of their files."""
     from ...config.catalogue import load_catalogue
     from ...config.places import config_path
     from ..text_table import text_table

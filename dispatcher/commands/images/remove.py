@@ -15,11 +15,14 @@ def remove(
     name: ImageName,
     version: ImageVersion,
     variant: Annotated[
-        str | None, typer.Option(metavar="VARIANT", help="Only this variant of it.")
+        str | None, typer.Option(metavar="VARIANT", help="Only this variant of the version.")
     ] = None,
     even_if_pinned: Annotated[
         str | None,
-        typer.Option(metavar="VERSION", help="Also if projects are pinned to it: say it again."),
+        typer.Option(
+            metavar="VERSION",
+            help="The version again: remove it although projects are pinned to it.",
+        ),
     ] = None,
     delete_file: Annotated[
         bool, typer.Option("--delete-file", help="Delete the image file as well.")
@@ -27,7 +30,7 @@ def remove(
 ) -> int:
     """Take a version out of the catalogue.
 
-    Refused while known projects are pinned to it.
+    The command refuses to remove a version to which known projects are pinned.
     """
     from ...config.site import load_site
     from ...images.known_projects import projects_folder
@@ -39,9 +42,12 @@ def remove(
         raise typer.BadParameter(f"repeat the version, {version}", param_hint="--even-if-pinned")
     if not projects_folder(site).is_dir():
         folder = projects_folder(site)
-        print(f"note: there is no folder {folder}, so it is not known which projects are pinned.")
+        print(
+            f"note: the folder {folder} does not exist, so relion-dispatch does not know which "
+            "projects are pinned."
+        )
     files = remove_image(site, name, version, variant, even_if_pinned is not None)
-    print(f"{name} {version}{f' ({variant})' if variant else ''} is out of the catalogue.")
+    print(f"{name} {version}{f' ({variant})' if variant else ''} was removed from the catalogue.")
     for file in files:
         if delete_file:
             delete(file)

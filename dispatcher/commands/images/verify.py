@@ -17,14 +17,14 @@ _CLEARED = "\r\x1b[K"  # the cursor at the beginning of an empty line
 
 def verify(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="An image; needed without --all.")
+        str | None, typer.Argument(metavar="NAME", help="An image. Needed without --all.")
     ] = None,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="One of its versions.")
+        str | None, typer.Argument(metavar="VERSION", help="One of the image's versions.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
 ) -> int:
-    """Hash image files, and verify recorded signatures.
+    """Check digests and recorded signatures of image files.
 
     The exit status is 1 if something is wrong.
     """
@@ -34,7 +34,7 @@ def verify(
     from ...images.verify import verify as verify_images
 
     if every == (name is not None):
-        raise typer.BadParameter("name an image, or say --all", param_hint="NAME")
+        raise typer.BadParameter("name an image, or give --all", param_hint="NAME")
     catalogue = load_catalogue(config_path("images.json"))
     images = list(catalogue.builds() if name is None else catalogue.find(name, version))
     if not images:

@@ -73,9 +73,9 @@ def build(order: BuildRequest, site: Site) -> Added:
     what = f"{order.name} {order.version} ({order.recipe.variant})"
     if os.geteuid() == 0:
         raise ImageError(
-            f"{what} is not built as root, because the scripts of a build should not be able to "
-            "change this machine: run this as an ordinary user (`sudo -u USER relion-dispatch "
-            "images build …`) who may write the catalogue and the folder of the image."
+            f"{what} is not built as root, because the scripts of a build must not change this "
+            "machine: run this command as an ordinary user (`sudo -u USER relion-dispatch images "
+            "build …`) who may write the catalogue and the folder of the image."
         )
     check_name(order.name, order.version)
     check_word("version", order.version)
@@ -112,8 +112,8 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
         if reason := machine_lacks(failure):
             raise ImageError(f"{what} cannot be built: {reason}.")
         raise ImageError(
-            f"The build of {what} failed, in {failed_build(built.output, definition)}; mend "
-            "that and build again; nothing was changed."
+            f"The build of {what} failed, in {failed_build(built.output, definition)}: correct "
+            "that and build again. Nothing was changed."
         )
     _say("testing it")
     tested = streamed(apptainer.test_argv(program, "image.sif"), work)
@@ -121,8 +121,8 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
         if reason := machine_lacks(Finished(tested.status, "", tested.output)):
             raise ImageError(f"{what} was built, but cannot be tested: {reason}.")
         raise ImageError(
-            f"The test of {what} failed, in {failed_test(tested.output, definition, text)}; mend "
-            "that and build again; nothing was changed."
+            f"The test of {what} failed, in {failed_test(tested.output, definition, text)}: "
+            "correct that and build again. Nothing was changed."
         )
     image = work / "image.sif"
     facts = inspect(image, site)
@@ -138,14 +138,14 @@ def _refuse_present(order: BuildRequest, what: str) -> None:
     present = [(each.name, each.version, each.build.variant) for each in catalogue.builds()]
     if not order.replace and place in present:
         raise ImageError(
-            f"{what} is in the catalogue {catalogue.path} already: take it out first "
+            f"{what} is in the catalogue {catalogue.path} already: remove it first "
             f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
-            "one under a version of its own."
+            "image as another version."
         )
     if order.output.exists():
         raise ImageError(
-            f"{order.output} is there already: add it (`relion-dispatch images add`), remove it, "
-            "or name another file with --output."
+            f"{order.output} already exists: add the file (`relion-dispatch images add`), remove "
+            "it, or name another file with --output."
         )
 
 
@@ -155,7 +155,7 @@ def _only_builder(order: BuildRequest) -> Iterator[None]:
     name = f"{order.name}-{order.version}-{order.recipe.variant}"
     lock = check_editable().with_name(f".{name}.build.lock")
     what = f"{order.name} {order.version} ({order.recipe.variant})"
-    with locked(lock, what, seconds=0, doing="built"):
+    with locked(lock, what, seconds=0, doing="building"):
         try:
             yield
         finally:  # while it is held: a failed build leaves the folder as it was
@@ -170,22 +170,22 @@ def _check_space(order: BuildRequest, work: Path) -> None:
         free = shutil.disk_usage(folder).free
         if free < needed:
             way_out = (
-                "name another in the variable APPTAINER_TMPDIR"
+                "name another folder in the variable APPTAINER_TMPDIR"
                 if folder == work
-                else "name another with --folder"
+                else "name another folder with --folder"
             )
             place = folder.parent if folder == work else folder
             raise WriteError(
                 f"There is no space for the build in {place}: it takes about {needed / 2**30:.1f} "
-                f"GiB and {free / 2**30:.1f} GiB are free: make room, or {way_out}."
+                f"GiB and {free / 2**30:.1f} GiB are free: free space there, or {way_out}."
             )
 
 
 def _refuse_full(output: str, work: Path) -> None:
     if no_space(output):
         raise WriteError(
-            f"The build ran out of space in {work.parent}, or in {Path.home()}: make room, or name "
-            "another folder in the variable APPTAINER_TMPDIR; nothing was changed."
+            f"The build ran out of space in {work.parent}, or in {Path.home()}: free space there, "
+            "or name another folder in the variable APPTAINER_TMPDIR. Nothing was changed."
         )
 
 

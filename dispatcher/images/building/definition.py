@@ -45,8 +45,8 @@ def check(
     _check_bases(path, text, bases)
     if not final.test:
         raise ImageError(
-            f"The definition {path} has no %test in its last stage: add one that runs RELION's "
-            "programs; an image that was not tested is not put into the catalogue."
+            f"The definition {path} has no %test in its last stage: add a %test that runs RELION's "
+            "programs, because only a tested image is put into the catalogue."
         )
     labelled = re.search("(APPTAINER|SINGULARITY)_LABELS", "\n".join(final.post))
     if not final.labels and not labelled:
@@ -83,14 +83,14 @@ def _check_bases(path: Path, text: str, bases: Collection[str]) -> None:
         if not (origin and (path.parent / origin).exists()):
             which = f"The stage {stage['stage']} of {path}" if "stage" in stage else str(path)
             raise ImageError(
-                f"{which} starts from the local image {origin or '(none)'}, which is not there: "
+                f"{which} starts from the local image {origin or '(none)'}, which does not exist: "
                 "give all its bases as files, --base for `from` and --build-base for `build_from`, "
                 "or none of them."
             )
 
 
 def _headers(text: str) -> Iterator[dict[str, str]]:
-    """What stands before each stage's sections: ``{"bootstrap": "docker", "from": …}``."""
+    """What comes before each stage's sections: ``{"bootstrap": "docker", "from": …}``."""
     for stage in re.split(r"^(?=Bootstrap:)", text, flags=re.MULTILINE | re.IGNORECASE)[1:]:
         header = re.split(r"^%", stage, maxsplit=1, flags=re.MULTILINE)[0]
         found = re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*$", header, re.MULTILINE)

@@ -19,7 +19,7 @@ from ...host.programs import run
 
 __all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
 
-# Relative names, for the image's labels keep them.
+# Relative names, because the image's labels keep them.
 BASE = "base.sif"
 BUILD_BASE = "build-base.sif"
 _LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
@@ -40,7 +40,7 @@ def made(folder: Path) -> Iterator[None]:
                 each.chmod(0o755)  # every user's jobs read it, whatever the admin's umask
         except OSError as error:
             raise WriteError(
-                f"The folder {folder} cannot be made ({error.strerror}): name another with "
+                f"The folder {folder} cannot be made ({error.strerror}): name another folder with "
                 "--folder."
             ) from error
         yield
@@ -63,8 +63,9 @@ def work_folder() -> Iterator[Path]:
     )
     if set(parent) & set(":,"):
         raise WriteError(
-            f"Apptainer cannot build in {parent}, because ':' and ',' in a path have a meaning of "
-            "their own to it: name another folder on a local disk in the variable APPTAINER_TMPDIR."
+            f"Apptainer cannot build in {parent}, because ':' and ',' in a path have a special "
+            "meaning for Apptainer: name another folder on a local disk in the variable "
+            "APPTAINER_TMPDIR."
         )
     try:
         work = Path(tempfile.mkdtemp(prefix="relion-image.", dir=parent))
@@ -87,7 +88,7 @@ def _remove(work: Path) -> None:
             as_all_ids = ["unshare", "--user", "--map-root-user", "--map-auto"]
             run([*as_all_ids, "rm", "-rf", str(work)], timeout=120)
     if work.exists():
-        sentence = f"{work} could not be removed: let root remove it"
+        sentence = f"{work} could not be removed: ask root to remove it"
         print(f"relion-dispatch: {sentence}", file=sys.stderr, flush=True)
 
 
@@ -106,8 +107,8 @@ def copy_recipe(definition: Path, work: Path) -> None:
         shutil.copytree(definition.parent, work, ignore=ignored, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise WriteError(
-            f"The files beside {definition} cannot be copied to {work} ({error}): mend their "
-            "permissions, or make room."
+            f"The files beside {definition} cannot be copied to {work} ({error}): correct their "
+            "permissions, or free space there."
         ) from error
 
 
@@ -158,13 +159,14 @@ def _written(output: Path) -> Iterator[None]:
         yield
     except FileExistsError:
         raise ImageError(
-            f"{output} was put there while the image was built, and is left alone: move it away "
-            "and build again, or name another file with --output; nothing was changed."
+            f"{output} was created by someone else while the image was built, so relion-dispatch "
+            "leaves it as it is: move that file away and build again, or name another file with "
+            "--output. Nothing was changed."
         ) from None
     except OSError as error:
         raise WriteError(
-            f"{output} cannot be written ({error.strerror}): make room or mend the permissions, or "
-            "name another folder with --folder."
+            f"{output} cannot be written ({error.strerror}): free space there, correct the "
+            "permissions, or name another folder with --folder."
         ) from error
 
 

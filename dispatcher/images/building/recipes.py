@@ -79,15 +79,15 @@ def find(name: str, version: str, variant: str | None) -> Recipe:
     recipes = load_recipes()
     if name not in recipes:
         raise ImageError(
-            f'There is no recipe for an image "{name}"{nearest(name, list(recipes))}: write one '
-            f"in {site_folder() / 'containers' / 'recipes.json'}; "
-            f"there are recipes for {', '.join(recipes) or 'none'}."
+            f'There is no recipe for an image "{name}"{nearest(name, list(recipes))}: write a '
+            f"recipe in {site_folder() / 'containers' / 'recipes.json'}; there are recipes for "
+            f"{', '.join(recipes) or 'none'}."
         )
     fitting = [each for each in recipes[name] if fnmatchcase(version, each.versions)]
     if not fitting:
         known = list(dict.fromkeys(each.versions for each in recipes[name]))
         raise ImageError(
-            f"There is no recipe for {name} {version}{nearest(version, known)}: write one in "
+            f"There is no recipe for {name} {version}{nearest(version, known)}: write a recipe in "
             f"{site_folder() / 'containers' / 'recipes.json'}; there are recipes for the versions "
             f"{', '.join(known)}."
         )

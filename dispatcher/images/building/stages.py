@@ -52,7 +52,9 @@ def read_stages(path: Path, text: str, scratch: Path) -> list[Stage]:
     from spython.main.parse.parsers import get_parser  # type: ignore[import-untyped]
 
     if not _BOOTSTRAP.search(text):
-        raise ImageError(f"{path} is no Apptainer definition: it has no line `Bootstrap: …`.")
+        raise ImageError(
+            f"{path} is not an Apptainer definition, because it has no line `Bootstrap: …`."
+        )
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     plain = _ARGUMENTS.sub("", "\n".join(lines))
     copy = scratch / "definition-for-parser"
@@ -64,7 +66,8 @@ def read_stages(path: Path, text: str, scratch: Path) -> list[Stage]:
     except (Exception, SystemExit) as error:  # it raises whatever it stumbles over
         print(said.getvalue(), file=sys.stderr, end="")
         raise ImageError(
-            f"The definition {path} cannot be read ({str(error) or type(error).__name__}): mend it."
+            f"The definition {path} cannot be read ({str(error) or type(error).__name__}): correct "
+            "the file or its permissions."
         ) from None
     finally:
         copy.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ may_have_job() { # JOB [CLUSTER]
     [ -n "$found" ] && [[ $found != *"Invalid job id"* ]]
 }
 
-# What starts a program once on each node. SLURM_HOSTFILE is about the ranks alone.
+# What starts a program once on each node. SLURM_HOSTFILE concerns only the ranks.
 words_for_each_node() {
     dispatch_each_node=(env -u SLURM_HOSTFILE srun --nodes="$dispatch_nodes" --ntasks="$dispatch_nodes"
         --ntasks-per-node=1 --overlap --mem=0 --export=ALL --mpi=none --kill-on-bad-exit=0)

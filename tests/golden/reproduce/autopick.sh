@@ -4,7 +4,7 @@
 #
 # first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.1.0 and Apptainer 1.4.5
 # image      relion 5.1.0 cuda
-# note       It needs 4 GPUs per node; GPUs add up in no fixed order, so maps may agree closely, but not bit for bit.
+# note       The job needs 4 GPUs per node. GPUs add numbers in no fixed order, so maps may agree closely, but not bit for bit.
 set -euo pipefail
 
 project=/data/project
@@ -19,12 +19,12 @@ say() { echo "reproduce: $*"; }
 fail() { echo "reproduce: $*" >&2; exit 1; }
 
 [ -z "${REPRODUCE_IMAGE-}" ] || image=$(realpath -m -- "$REPRODUCE_IMAGE")
-cd "$project" || fail "the project's folder is not there: $project"
+cd "$project" || fail "the project's folder does not exist: $project"
 command -v "$apptainer" > /dev/null || apptainer=apptainer
-command -v "$apptainer" > /dev/null || fail "there is no Apptainer here: install it, or load its module"
-[ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "$output is not empty: rename it, and run this again"
+command -v "$apptainer" > /dev/null || fail "Apptainer is not found: install Apptainer, or load its module"
+[ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "the folder $output is not empty: rename the folder, and run this script again"
 
-# The image and the inputs: the same as then?
+# Check that the image and the inputs are those of the first run.
 digest() {
     local found
     found=$(sha256sum < "$1") && echo "${found%% *}"
@@ -33,30 +33,30 @@ same() { # FILE BYTES SHA256
     [[ -f $1 && -r $1 ]] || fail "cannot read the input $1"
     local bytes found
     bytes=$(stat -L -c %s -- "$1")
-    [ "$bytes" = "$2" ] || fail "the input $1 has changed: $bytes bytes, then $2"
+    [ "$bytes" = "$2" ] || fail "the input $1 has changed: it has $bytes bytes, and had $2 in the first run"
     found=$(digest "$1")
-    [ "$found" = "$3" ] || fail "the input $1 has changed: its sha256 is $found, then $3"
+    [ "$found" = "$3" ] || fail "the input $1 has changed: its sha256 is $found, and was $3 in the first run"
 }
-say "looking at the image $image"
+say "checking the image $image"
 [[ -f $image && -r $image ]] || fail "cannot read the image $image: name a copy in REPRODUCE_IMAGE"
 found=$(digest "$image")
-[ "$found" = "$sha256" ] || fail "the image $image is not the same: its sha256 is $found, then $sha256"
-say "looking at the inputs"
+[ "$found" = "$sha256" ] || fail "the image $image has changed: its sha256 is $found, and was $sha256 in the first run"
+say "checking the inputs"
 
-# A clean environment in the container, but for these variables where they are set.
+# A clean environment in the container, except for these variables if they are set.
 for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1
 
-# The project is read-only in the container, but for the new folder. Without --pipeline_control,
-# as nothing of this is for RELION's pipeline to know.
+# The project is read-only in the container, except for the new folder. The commands get no
+# --pipeline_control, because RELION's pipeline must not learn of this run.
 run() {
     "$@" < /dev/null >> "$output/run.out" 2>> "$output/run.err" ||
-        fail "a command ended with status $?: see $output/run.err"
+        fail "a command ended with status $?: read $output/run.err"
 }
 mkdir -p -- "$output"
-say "running; what RELION says goes to $output/run.out and run.err"
+say "running; RELION writes to $output/run.out and run.err"
 
 run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/scratch,destination=/scratch \
@@ -71,7 +71,7 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
 
 echo CtfFind/job003/micrographs_ctf.star > "$output"/coords_suffix_autopick.star
 
-# Maps bit for bit, but for the labels of an MRC header (bytes 225 to 1024): they tell the time.
+# Compare maps bit for bit, without the labels of an MRC header (bytes 225 to 1024), which contain the time.
 content() { head -c 224 -- "$1"; tail -c +1025 -- "$1"; }
 equal=0 different=0
 for map in "$output"/*.mrc "$output"/*.mrcs; do
@@ -81,8 +81,8 @@ for map in "$output"/*.mrc "$output"/*.mrcs; do
         equal=$((equal + 1))
     else
         different=$((different + 1))
-        say "differs from the first run's: $map"
+        say "this map differs from the map of the first run: $map"
     fi
 done
-say "done: of the first run's maps, $equal are the same bit for bit, and $different differ"
+say "done: maps that are the same bit for bit as in the first run: $equal; maps that differ: $different"
 say "the results are in $output"

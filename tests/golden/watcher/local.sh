@@ -8,14 +8,14 @@ dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
 dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
-# How RELION is told the end: by one of three files. The job script makes it; RELION's programs put
-# theirs into the folder $dispatch_control, in which RELION does not look.
+# One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
+# the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "$dispatch_job" >/dev/null # makes a network file system look again
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
 }
 
-# A file made beforehand is renamed, which works on a full disk as well; if all else fails, the script.
+# Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local file=$dispatch_job/RELION_JOB_EXIT_$1
     [ ! -e "$file" ] || return 0
@@ -23,8 +23,8 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
-# RELION knows the end already, or the folder belongs to a later run of the job (one without the queue,
-# before which RELION removes the exit file that the record tells of), or to another copy of the job.
+# There is nothing to tell if RELION knows the end already, or if the folder belongs to a later run of the job
+# or to another copy of it. (Before a run without the queue RELION removes the exit file of the run before.)
 nothing_to_tell() {
     [ -d "$dispatch_job" ] || return 0
     ! relion_was_told || return 0
@@ -39,7 +39,7 @@ nothing_to_tell() {
     ! grep -q '^  "token": "0123456789ab"' "$dispatch_job/dispatch.json"
 }
 
-# The script was killed between telling RELION and its last word.
+# The script was killed after it told RELION, and before it had written its sentence.
 was_killed_at_the_end() {
     [ -d "$dispatch_control" ] && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
@@ -48,17 +48,17 @@ was_killed_at_the_end() {
     esac
 }
 
-# What the job's script wrote last may still be on its way here.
+# The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
     was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
     sleep 1
 done
-# Ranks of a script that was killed run on in its session.
+# After a script was killed, its ranks still run in its session.
 pkill -KILL -u "$(id -u)" -s "$1"
 
-dispatch_why='it was killed: continue it, or submit it again' dispatch_facts=
+dispatch_why='it was killed: continue the job, or submit it again' dispatch_facts=
 
-# Several may tell at the same moment: one does. Nor does another copy start from now on.
+# If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
 ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
 was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
@@ -67,10 +67,10 @@ dispatch_end=FAILURE
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_control/reserve"
 [ -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] ||
-    echo "relion-dispatch: The job ended before its script could tell, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
     >>Refine3D/job011/run.err
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
-# What the job's script would have removed. A scratch folder of another node stays for the next job there.
+# The job's script would have removed these. A scratch folder on another node stays for the next job there.
 rm -rf "$dispatch_control"
 dispatch_scratch_for_all=/scratch
 rm -rf "$dispatch_scratch_for_all/relion-dispatch.0123456789ab"

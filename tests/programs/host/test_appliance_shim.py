@@ -90,7 +90,7 @@ def submitting(site: WriteSite, tmp_path: Path) -> Callable[[str], None]:
 
 
 def test_a_missing_image_is_told(appliance: Appliance) -> None:
-    assert "/gone.sif is not there" in appliance.call(RELION_DISPATCH_APPLIANCE="/gone.sif")
+    assert "/gone.sif does not exist" in appliance.call(RELION_DISPATCH_APPLIANCE="/gone.sif")
 
 
 def test_a_missing_apptainer_is_told(appliance: Appliance) -> None:
@@ -123,7 +123,7 @@ def test_a_container_killed_while_it_submits_is_told(
     os.kill(inside, signal.SIGKILL)
     process.communicate(timeout=30)
 
-    assert "look whether the job is in the queue" in appliance.told()
+    assert "check whether the queue has the job" in appliance.told()
 
 
 def test_a_shell_that_is_stopped_refuses_the_job(

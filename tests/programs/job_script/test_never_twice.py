@@ -24,7 +24,7 @@ def test_of_two_copies_started_together_one_runs(
 
     assert (tmp_path / "recorded").read_text().count("relion_postprocess") == 1
     assert exit_files(job) == {"SUCCESS"}
-    assert (job.parent / "run.out").read_text().count("this is a second copy") == 7
+    assert (job.parent / "run.out").read_text().count("this copy of the job stops") == 7
     assert (job.parent / "run.err").read_text() == ""
 
 
@@ -80,4 +80,4 @@ def test_a_job_that_its_scheduler_starts_once_more_does_not_begin_anew(
     assert not (tmp_path / "recorded").exists()
     assert exit_files(job) == {"SUCCESS" if told else "FAILURE"}
     assert done.returncode == (0 if told else 1)
-    assert ("started it once more" in done.stderr) != told
+    assert ("started the job again" in done.stderr) != told

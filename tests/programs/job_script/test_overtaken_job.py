@@ -45,7 +45,7 @@ def test_a_job_that_was_submitted_anew_gives_way(
     assert newer.poll() is None
     assert exit_files(job) == set()
     assert (folder / ".dispatch_control.ffffffffffff").is_dir()
-    assert "this job stops, as it was submitted anew" in (folder / "run.out").read_text()
+    assert "this job stops, because it was submitted again" in (folder / "run.out").read_text()
     (project / "go").touch()
     newer.communicate(timeout=30)
     assert exit_files(job) == {"SUCCESS"}

@@ -32,19 +32,28 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
             "ERROR: out of memory in /x/custom_allocator.cuh at line 436 (error-code 2)",
             "a GPU ran out of memory",
         ),
-        ("slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.", "the memory of the"),
-        ("terminate called after throwing an instance of 'std::bad_alloc'", "the memory of the"),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.",
+            "the job used up its memory",
+        ),
+        (
+            "terminate called after throwing an instance of 'std::bad_alloc'",
+            "the job used up its memory",
+        ),
         (MPI_KILL, "one of its processes was killed (signal 9)"),
         ("Number of MPI processes             = 1", "its ranks started as single processes"),
         ("fwrite: No space left on device", "the disk is full"),
         ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
         ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
-        ("open(run.star): Permission denied", "it may not read or write"),
+        ("open(run.star): Permission denied", "it has no permission to read or write"),
         (
             "rwMRC: error in reading header of image x.mrc",
             "an image or map that it reads is damaged",
         ),
-        ("something else", "relion_postprocess ended with status 1: its last lines, above and"),
+        (
+            "something else",
+            "relion_postprocess ended with status 1: read its last lines, above and",
+        ),
     ],
 )
 @pytest.mark.parametrize("stream", [1, 2])

@@ -31,7 +31,7 @@ def test_an_abort_reaches_the_program_and_its_aborted_is_left(
 
     running.communicate(timeout=30)
     assert exit_files(job) == {"ABORTED"}
-    assert "The job was aborted after 0:0" in last_line(job)
+    assert "The job was aborted in RELION after 0:0" in last_line(job)
 
 
 def test_a_program_that_does_not_heed_an_abort_is_ended_after_the_grace_time(
@@ -67,7 +67,7 @@ def test_a_job_that_relion_thinks_has_failed_does_not_start(
     assert running_job.run(job).returncode == 1
 
     assert exit_files(job) == {"FAILURE"}
-    assert "RELION was told before" in last_line(job)
+    assert "RELION was already told" in last_line(job)
     assert not (tmp_path / "recorded").exists()
 
 

@@ -111,7 +111,7 @@ def test_a_config_value_that_cannot_stand_in_a_directive_is_refused(
 def test_a_name_of_a_variable_that_is_none_is_refused(site: WriteSite) -> None:
     site("site.json", {"apptainer": {"environment": ["a[$(touch canary)]"]}})
 
-    with pytest.raises(ConfigError, match="no name of a variable"):
+    with pytest.raises(ConfigError, match="not a name of a variable"):
         load_configuration()
 
 

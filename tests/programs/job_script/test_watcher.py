@@ -66,7 +66,9 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
     why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
-    sentence = f"relion-dispatch: The job ended before its script could tell, because {why}.\n"
+    sentence = (
+        f"relion-dispatch: The job ended before its script could report the end, because {why}.\n"
+    )
     assert (folder / "run.err").read_text() == sentence
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
@@ -76,7 +78,7 @@ def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_pat
     run(watcher(folder, "slurm"), tmp_path, "exit 1")
 
     assert (
-        "because it was killed, or its node was lost: continue it"
+        "because it was killed, or its node was lost: continue the job"
         in (folder / "run.err").read_text()
     )
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()

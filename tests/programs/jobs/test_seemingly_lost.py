@@ -153,7 +153,7 @@ def test_a_job_that_cannot_be_told_keeps_no_other_from_being_told(
     assert main(["watch", "--once"]) == 0
 
     said = capsys.readouterr().out
-    assert "Refine3D/job019: RELION cannot be told" in said
+    assert "Refine3D/job019: relion-dispatch cannot tell RELION" in said
     assert (other / "RELION_JOB_EXIT_FAILURE").exists()
 
 

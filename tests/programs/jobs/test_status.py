@@ -202,9 +202,9 @@ def test_a_local_job_of_another_machine_is_left_to_that_machine(
     assert main(["cancel", "Refine3D/job019"]) == 1
     said = capsys.readouterr().err
 
-    assert "Jobs on gpu7 can only be looked at there" in shown
+    assert "Jobs on gpu7 can only be seen there" in shown
     assert "does not answer" not in shown
-    assert "runs on gpu7: cancel it there" in said
+    assert "runs on gpu7: cancel the job there" in said
     assert not (folder / "RELION_JOB_ABORT_NOW").exists()
     assert not list(folder.glob("RELION_JOB_EXIT_*"))
 
@@ -237,9 +237,9 @@ def test_a_refused_job_that_is_in_the_queue_after_all_is_cancelled(
     ("case", "says"),
     [
         ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
-        ("ended", "does not run"),
+        ("ended", "is not running"),
         ("not ours", "relion-dispatch did not submit"),
-        ("another user", "ask them to cancel it"),
+        ("another user", "to cancel the job"),
         ("no answer", "does not answer"),
         ("refused", "said: no permission"),
     ],
@@ -274,7 +274,7 @@ def test_they_belong_into_a_project(
 
     assert main(command) == 1
 
-    assert "is no RELION project" in capsys.readouterr().err
+    assert "is not a RELION project" in capsys.readouterr().err
 
 
 def test_an_empty_folder_has_no_iteration_and_no_sentence(tmp_path: Path) -> None:

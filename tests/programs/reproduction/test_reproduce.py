@@ -111,7 +111,7 @@ def test_a_failing_command_stops_the_script(dispatched: Dispatched, tmp_path: Pa
     done = subprocess.run(["bash", script], env=path, capture_output=True, text=True)
 
     assert done.returncode == 1
-    assert "status 3: see Reproduced/InitialModel/job009/run.err" in done.stderr
+    assert "status 3: read Reproduced/InitialModel/job009/run.err" in done.stderr
     assert not (job.project / "Reproduced/InitialModel/job009/RELION_JOB_EXIT_SUCCESS").exists()
     again = subprocess.run(["bash", script], env=path, capture_output=True, text=True)
     assert "is not empty" in again.stderr
@@ -141,7 +141,7 @@ def test_odd_names_survive(tmp_path: Path, dispatched: Dispatched, started: Star
     assert f"--x={new}/y" in argv
     assert options(argv, "--scratch_dir") == ["/s/n"], "as bash splits it in the first run too"
     shutil.rmtree(folder / "Reproduced")
-    assert "NAME: the command has it in it" in stopped(job.script())
+    assert "NAME: the command uses this variable" in stopped(job.script())
 
 
 def test_several_nodes_start_by_srun(dispatched: Dispatched, started: Started) -> None:
@@ -250,7 +250,7 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     del record["environment"]
     (job.folder / "dispatch.json").write_text(json.dumps(record))
     assert "for name in NOW CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
-    assert "note: The record does not tell which environment variables" in job.reproduce().stderr
+    assert "note: The record does not say which environment variables" in job.reproduce().stderr
 
 
 def test_an_image_named_relative_to_where_the_script_is_started_is_found(

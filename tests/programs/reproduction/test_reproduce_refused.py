@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("images")
 def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
     job = dispatched("relion-5.0.1/Class2D_job007")
     (job.folder / "dispatch.json").unlink()
-    assert "relion-dispatch did not run it" in job.refusal()
+    assert "relion-dispatch did not run this job" in job.refusal()
 
     job.name = "Class2D/job008"
     assert "There is no job folder Class2D/job008" in job.refusal()
@@ -39,7 +39,7 @@ def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
         ({"dispatched": "yesterday"}, "damaged"),
         ({"environment": ["a b"]}, "damaged"),
         ({"environment": 3}, "damaged"),
-        ({"job": "Class2D/job009"}, "does not lie in that job's folder"),
+        ({"job": "Class2D/job009"}, "is not in that job's folder"),
     ],
 )
 def test_a_record_that_lacks_something_is_refused(
@@ -71,7 +71,7 @@ def test_an_image_is_found_by_its_digest_elsewhere_in_the_catalogue(
     then = job.record["image"]
     path = Path(then["path"])
     path.rename(path.with_name("moved.sif"))
-    assert "is no longer there" in job.refusal()
+    assert "no longer exists" in job.refusal()
     images.write_text(images.read_text().replace(path.name, "moved.sif"))
 
     (argv,) = started(job.script())
@@ -124,7 +124,7 @@ def test_an_input_that_the_record_does_not_know_is_refused(dispatched: Dispatche
     assert job.reproduce().returncode == 0
     (job.project / "refs.star").write_text("data_\n")
 
-    assert "refs.star of AutoPick/job009 was not there when the job was dispatched" in job.refusal()
+    assert "refs.star of AutoPick/job009 did not exist when the job was dispatched" in job.refusal()
 
 
 def test_images_that_particles_name_must_be_there_and_not_be_newer(
@@ -142,7 +142,7 @@ def test_images_that_particles_name_must_be_there_and_not_be_newer(
     assert "stack.mrcs was written after the first run" in stopped(script)
     stack.unlink()
     assert "stack.mrcs of Class2D/job007 can no longer be read" in job.refusal()
-    assert "stack.mrcs is not there any more" in stopped(script)
+    assert "stack.mrcs no longer exists" in stopped(script)
 
 
 def test_results_never_land_on_others(dispatched: Dispatched, tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_results_never_land_on_others(dispatched: Dispatched, tmp_path: Path) ->
     assert "output=Reproduced/Class2D/job007-2\n" in job.reproduce().stdout
     assert f"output={tmp_path}/new\n" in job.reproduce("--output", tmp_path / "new").stdout
     script = job.script()
-    assert f"{script} exists already" in job.refusal("--write", script)
+    assert f"{script} already exists" in job.refusal("--write", script)

@@ -28,7 +28,10 @@ def test_the_seed_that_relion_drew_is_given(dispatched: Dispatched, started: Sta
     (argv,) = started(script)
 
     assert options(argv, "--random_seed") == ["1795516461"]
-    assert "it then wrote to Class2D/job007/run_it000_optimiser.star" in script.read_text()
+    assert (
+        "the seed that RELION wrote to Class2D/job007/run_it000_optimiser.star"
+        in script.read_text()
+    )
 
 
 def test_a_seed_that_nothing_tells_is_said_to_be_lost(dispatched: Dispatched) -> None:

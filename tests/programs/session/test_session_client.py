@@ -177,8 +177,8 @@ def test_launcher_that_dies_while_a_client_waits_is_noticed(
     launcher.kill()  # Nobody waits for it here: a zombie is dead too.
     assert process.wait(timeout=5) == 1
     sentences, failed = told(project)
-    assert failed and "has gone" in sentences
-    assert ("look in the queue" in sentences) == taken
+    assert failed and "has ended" in sentences
+    assert ("check whether the queue has the job" in sentences) == taken
     assert ("was not submitted" in sentences) != taken
     assert not requests(session)
 
@@ -186,9 +186,9 @@ def test_launcher_that_dies_while_a_client_waits_is_noticed(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "has gone, so this job was not submitted"),
-        (f"{os.getpid()} 12 {NAMESPACE}", "has gone, so this job was not submitted"),
-        (f"{os.getpid()} {started(os.getpid())} pid:[1]", "namespace of its own"),
+        (None, "has ended, so this job was not submitted"),
+        (f"{os.getpid()} 12 {NAMESPACE}", "has ended, so this job was not submitted"),
+        (f"{os.getpid()} {started(os.getpid())} pid:[1]", "its own process id namespace"),
     ],
     ids=["session removed", "process id used again", "another namespace"],
 )
@@ -216,7 +216,7 @@ def test_sentence_is_written_before_the_exit_file(
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.2)
     assert told(project) == ("", False)
-    assert "has gone" in (project / JOB / "run.err").read_text()
+    assert "has ended" in (project / JOB / "run.err").read_text()
     process.communicate(timeout=5)
     assert told(project) == ("", True)
 

@@ -100,7 +100,7 @@ def test_a_type_that_can_never_match_is_named(site: WriteSite) -> None:
 
     (problem,) = problems()
 
-    assert '"class3d" can never match: "refine" stands before it' in problem
+    assert '"class3d" can never match, because "refine" comes first' in problem
 
 
 def test_partitions_to_choose_from_are_all_looked_at(images: Path, site: WriteSite) -> None:
@@ -155,7 +155,7 @@ def test_an_image_file_that_was_changed_is_named(images: Path) -> None:
 
     (problem,) = problems()
 
-    assert f"the file {path} is not the one that was added" in problem
+    assert f"the file {path} is not the file that was added" in problem
 
 
 def test_images_that_the_sites_policy_does_not_admit_are_named(site: WriteSite) -> None:
@@ -214,7 +214,7 @@ def test_shell_that_version_0_1_0_read_and_this_one_does_not_is_named(site: Writ
 
     (problem,) = [each for each in problems() if "parts" in each]
 
-    assert "no longer use templates from there: move what the site has changed" in problem
+    assert "no longer use templates of this folder: write what the site has changed" in problem
 
 
 def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:

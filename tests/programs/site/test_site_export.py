@@ -62,7 +62,7 @@ def test_files_that_are_no_part_of_a_site_are_named(sites: Sites, tmp_path: Path
     _, text = sites.run("site", "export", tmp_path / "file")
 
     assert [line for line in text.splitlines() if line.startswith("left out")] == [
-        f"left out: {sites.here}/job_template/gpu.sh.j2 (a link to gone, which is no file)",
+        f"left out: {sites.here}/job_template/gpu.sh.j2 (a link to gone, which is not a file)",
         f"left out: {sites.here}/notes.txt",
         f"left out: {sites.here}/projects",
     ]
@@ -73,7 +73,7 @@ def test_files_that_are_no_part_of_a_site_are_named(sites: Sites, tmp_path: Path
     [
         ("a\\b", archive.LARGEST, r"a\\b' cannot be exported"),
         ("a\nb", archive.LARGEST, r"a\nb' cannot be exported"),
-        ("large", 999_999, "move the largest, site/containers/large, out of"),
+        ("large", 999_999, "move the largest file, site/containers/large, out of"),
     ],
 )
 def test_files_that_no_import_would_take_are_not_exported(
@@ -160,17 +160,20 @@ def test_an_export_that_was_changed_is_refused(
 
     status, text = sites.run("site", "import", file)
 
-    assert (status, "is not as MANIFEST lists it, so it was changed" in text) == (1, True), text
+    assert (status, "is not the file that MANIFEST lists, so it was changed" in text) == (
+        1,
+        True,
+    ), text
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"relion": {}}', "is no export of a site that this version reads"),
-        (b"", "is no export of a site that this version reads"),
+        (b'{"relion": {}}', "is not an export of a site that this version can read"),
+        (b"", "is not an export of a site that this version can read"),
         (b'{\n  "format": "relion-dispatch site, format 1",', "is an export of version 0.1.0"),
-        (None, "is no export of a site that this version reads"),
+        (None, "is not an export of a site that this version can read"),
     ],
 )
 def test_a_file_that_is_no_export_is_refused(

@@ -130,7 +130,7 @@ def test_a_site_that_says_something_else_is_not_overwritten(name: str, sites: Si
 
     status, text = sites.run("site", "import", file)
 
-    assert (status, f"{present} is there already" in text) == (1, True), text
+    assert (status, f"{present} already exists" in text) == (1, True), text
     found = {path for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
     assert found - {folder / "images.json.lock"} == {present}
 
@@ -143,7 +143,7 @@ def test_a_catalogue_that_another_admin_writes_is_waited_for(sites: Sites) -> No
     with held(folder / "images.json", "catalogue"):
         status, text = sites.run("site", "import", file)
 
-    assert (status, "images.json is being changed by" in text) == (1, True)
+    assert (status, "images.json is locked, because " in text) == (1, True)
     assert [path.name for path in folder.iterdir()] == ["images.json.lock"]
 
 

@@ -36,7 +36,7 @@ def test_a_missing_particle_stack(make_project: MakeProject, sees: Watched) -> N
 
     ended = ends_badly(project, job)
 
-    says = "because a file that it needs is not there"
+    says = "because a file that it needs does not exist"
     sees("missing particle stack", project, job, since=ended, end="Failed", says=says)
     assert "particles.mrcs" in (job / "run.err").read_text()
 

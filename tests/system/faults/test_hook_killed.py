@@ -71,7 +71,7 @@ def test_before_the_job_is_in_the_queue(make_project: MakeProject, sees: Watched
 
     assert row["relion"] == "Failed"
     fault = "hook killed before the job is in the queue"
-    sees(fault, project, job, since=began, end="Failed", says="the queue does not have it")
+    sees(fault, project, job, since=began, end="Failed", says="the queue does not have the job")
 
 
 def test_when_the_job_is_in_the_queue(make_project: MakeProject, sees: Watched) -> None:

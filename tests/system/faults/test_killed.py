@@ -30,7 +30,7 @@ def test_a_waiting_job_is_cancelled(make_project: MakeProject, sees: Watched) ->
     began = time.time()
     subprocess.run(["scancel", str(number)], check=True)
 
-    says = "it was cancelled in the queue: submit it again"
+    says = "it was cancelled in the queue: submit the job again"
     sees("scancel of a waiting job", project, job, since=began, end="Failed", says=says)
 
 
@@ -144,5 +144,5 @@ def test_a_program_eats_all_memory(make_project: MakeProject, sees: Watched) -> 
     began = float(next(line for line in out.read_text().splitlines() if line[:1] == "1"))
 
     fault = "a program eats all memory that it may have (ulimit -v)"
-    says = "because the memory of the job was used up"
+    says = "because the job used up its memory"
     sees(fault, project, job, since=began, end="Failed", says=says)

@@ -193,7 +193,7 @@ def test_slurmctld_takes_the_job_after_sbatch_has_given_up(
     fault = "slurmctld takes the job after sbatch has given up"
     sees(fault, project, job, since=began, end="Succeeded")
     assert_ran_once(project, job)
-    assert "the queue had it nevertheless" in project.record(job)["attempts"][-1]
+    assert "the queue has the job, as job" in project.record(job)["attempts"][-1]
 
 
 def test_a_job_that_was_given_up_does_not_run_when_slurm_takes_it_after_all(
@@ -214,5 +214,5 @@ def test_a_job_that_was_given_up_does_not_run_when_slurm_takes_it_after_all(
     wait_for(lambda: "COMPLETED" in subprocess.check_output(listed, text=True), 30, "its end")
     assert not (job / "mask.mrc").exists()
     fault = "slurmctld takes a job that was given up (retry 4 s)"
-    says = "the queue cannot be asked"
+    says = "the queue does not answer whether"
     sees(fault, project, job, since=began, end="Failed", says=says)

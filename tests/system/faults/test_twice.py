@@ -58,7 +58,7 @@ def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watche
     subprocess.run(["scontrol", "release", ",".join(numbers)], check=True)
 
     def noted() -> bool:
-        return "second copy of the job" in (job / "run.out").read_text()
+        return "this copy of the job stops" in (job / "run.out").read_text()
 
     wait_for(lambda: (job / "run.out").exists() and noted(), 60, "the second's note")
     fault = "scheduler takes the job twice, both start at the same moment"

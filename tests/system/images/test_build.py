@@ -113,7 +113,7 @@ def test_a_file_that_comes_to_its_place_during_a_build_stays(site: Site) -> None
     end(sleep)
 
     assert build.wait(60) == 1
-    assert f"{image} was put there while" in build.communicate()[1]
+    assert f"{image} was created by someone else while" in build.communicate()[1]
     assert image.read_text() == "another's"
     assert site.files() == {str(image), str(image.parent)}
 
@@ -187,7 +187,7 @@ def test_of_two_builds_of_one_image_the_second_is_told_who_builds(site: Site) ->
     said = refused(site.build())
     elsewhere = refused(site.build("--folder", site.folder / "other"))
 
-    assert f"is being built by {os.environ['USER']} (process {first.pid} on " in said
+    assert f"is locked, because {os.environ['USER']} (process {first.pid} on " in said
     assert f"(process {first.pid} on " in elsewhere
     end(sleep)
     assert first.wait(60) == 0, first.communicate()[1]

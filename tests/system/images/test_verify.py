@@ -140,11 +140,11 @@ def test_a_user_who_may_not_write_the_site_can_verify_but_not_change(
     done = signed.images("verify", "--all")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in order (its sha256, " in done.stdout
-    assert "you may not write the folder" in done.stdout
+    assert "you have no permission to write to the folder" in done.stdout
 
     done = signed.images("remove", "relion", "5.1.0")
     assert done.returncode == 1
-    assert "you may not write the folder" in done.stderr
+    assert "you have no permission to write to the folder" in done.stderr
     assert "Traceback" not in done.stderr
 
 

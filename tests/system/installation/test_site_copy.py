@@ -150,7 +150,7 @@ def test_images_of_an_exported_site_are_found_or_built(
     assert row[f"image relion {versions['3']} (cpu)"].startswith("differs")
     assert "(stand-in for cuda) was not built: There is no recipe" in done.stdout
     built = here / "etc/relion-dispatch/images" / f"relion-{versions['3']}-cpu.sif"
-    assert f"was built anew, as {built}" in done.stdout
+    assert f"was built again, as {built}" in done.stdout
     listed = json.loads(run(here, "images", "list", "--json"))
     assert [each["path"] for each in listed if each["variant"] == "cpu"] == [
         str(built),
@@ -166,7 +166,7 @@ def test_an_export_that_cannot_be_set_up_installs_nothing(tmp_path: Path) -> Non
     done = install(tmp_path / "prefix", "--venv", "--from", file)
 
     assert done.returncode == 1
-    assert "is no export of a site" in done.stderr
+    assert "is not an export of a site" in done.stderr
     assert not (tmp_path / "prefix" / "current").exists()
     assert list((tmp_path / "prefix" / "versions").iterdir()) == []
     manifest = (tmp_path / "prefix" / "MANIFEST").read_text()

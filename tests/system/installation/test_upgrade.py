@@ -227,5 +227,5 @@ def test_the_apptainer_that_was_named_once_is_kept(
     program.unlink()
     done = install(prefix, *options)
     assert done.returncode == 0, done.stderr
-    assert f"{program}, which an earlier install was given, is gone" in done.stderr
+    assert f"{program}, which an earlier install used, no longer exists" in done.stderr
     version_of(prefix)

@@ -128,7 +128,7 @@ def test_without_docker_hub_the_way_out_is_told(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "base: docker (choose with --base)" in done.stderr
-    assert "name a Debian 12 image with --base, or build elsewhere" in done.stderr
+    assert "name a Debian 12 image with --base, or build on another machine" in done.stderr
     assert not (tmp_path / "prefix" / "current").exists()
     left = set(Path("/var/tmp").iterdir()) - before
     assert not [path for path in left if path.name.startswith("relion-dispatch-appliance")]

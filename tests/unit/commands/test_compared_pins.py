@@ -49,7 +49,7 @@ def test_an_image_gone_from_the_catalogue(pin: PinCommand, project: Path) -> Non
     write_pins(project, topaz="0.2.5")
 
     assert_differs(
-        pin("--check"), project, 'The image "topaz" is not in the catalogue', "take the entry out"
+        pin("--check"), project, 'The image "topaz" is not in the catalogue', "remove the entry"
     )
 
 

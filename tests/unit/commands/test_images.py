@@ -138,7 +138,7 @@ def test_an_entry_that_another_admin_replaced_meanwhile_keeps_its_own_digest(ima
 
     (found,) = verify([first], load_site(), replace_it)
 
-    assert found.note == "its entry was changed meanwhile"
+    assert found.note == "its entry in the catalogue was changed meanwhile"
     assert content(images)["relion"]["versions"]["5.1.0"][0]["sha256"] == "1" * 64
 
 
@@ -244,7 +244,7 @@ def test_a_project_whose_pin_file_is_damaged_counts_as_a_user(
     status, said = printed("remove", "relion", "3.1.3")
 
     assert status == 1
-    assert f"damaged pin file): {project}. If one has gone for good" in said
+    assert f"damaged pin file): {project}. If a project no longer exists" in said
     assert "3.1.3" in content(images)["relion"]["versions"]
 
 
@@ -278,7 +278,10 @@ def test_a_variant_that_no_pinned_project_has_used_can_go(
 
 
 def test_without_a_folder_of_projects_removing_says_so(images: Path, printed: Any) -> None:
-    assert "it is not known which projects are pinned" in printed("remove", "relion", "3.1.3")[1]
+    assert (
+        "relion-dispatch does not know which projects are pinned"
+        in printed("remove", "relion", "3.1.3")[1]
+    )
 
 
 def test_a_new_default_tells_who_stays(images: Path, project: Path, printed: Any) -> None:

@@ -94,7 +94,7 @@ def test_outside_a_project(pin: PinCommand, tmp_path: Path) -> None:
     said = pin()
 
     assert said.status == 1
-    assert "is no RELION project (it has no default_pipeline.star)" in said.err
+    assert "is not a RELION project (there is no default_pipeline.star in it)" in said.err
 
 
 def test_moving_tells_which_jobs_ran_with_the_old_version(pin: PinCommand, project: Path) -> None:
@@ -139,8 +139,8 @@ def test_moving_to_the_same_version_takes_the_files_of_now(pin: PinCommand, proj
         (("reloin", "5.1.0"), 'did you mean "relion"?'),
         (("relion", "5.1.O"), "relion 5.1.O is not in the catalogue"),
         (("relion", "5.1.O"), '(it has relion 5.1.0, 3.1.3); did you mean "5.1.0"?'),
-        (("relion", "6.0"), "(it has relion 5.1.0, 3.1.3). Name one that is there"),
-        (("relion", "3.1.3", "--check"), "one at a time"),
+        (("relion", "6.0"), "(it has relion 5.1.0, 3.1.3). Name an image that is in the catalogue"),
+        (("relion", "3.1.3", "--check"), "one thing at a time"),
         (("--full",), "--full belongs to --check"),
     ],
 )

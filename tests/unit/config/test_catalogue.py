@@ -52,7 +52,8 @@ def test_files_are_found_by_image_version_and_variant(images: Path) -> None:
         (
             ["relion", "5.1.0", "cupa"],
             "relion 5.1.0 (cupa) is not in the catalogue {} (it has relion 5.1.0 as cuda, cpu); "
-            'did you mean "cuda"? Name one that is there, or have it added (`relion-dispatch',
+            'did you mean "cuda"? Name an image that is in the catalogue, or add this one '
+            "(`relion-dispatch",
         ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -121,16 +122,16 @@ def test_a_variant_listed_twice_is_an_error(site: WriteSite) -> None:
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        ({**CPU, "sha256": "abc"}, "a sha256 has 64 digits"),
+        ({**CPU, "sha256": "abc"}, "a sha256 must have 64 digits"),
         ({**CPU, "gpu": "cuda"}, "gpu"),
         ({**CPU, "sizes": 3}, 'unknown key; did you mean "size"?'),
         ({**CPU, "programs": "relion_refine"}, "programs"),
         ({"variant": "cpu"}, 'path" is missing'),
         ("cpu.sif", "JSON object"),
-        ({**CPU, "path": "a\0b"}, "path is empty or has control characters in it ('a\\x00b')"),
+        ({**CPU, "path": "a\0b"}, "path is empty or contains control characters ('a\\x00b')"),
         ({**CPU, "path": ""}, "path is empty"),
-        ({**CPU, "path": "\ud800"}, "path is empty or has control characters"),
-        ({**CPU, "weights": "a\nb"}, "weights is empty or has control characters"),
+        ({**CPU, "path": "\ud800"}, "path is empty or contains control characters"),
+        ({**CPU, "weights": "a\nb"}, "weights is empty or contains control characters"),
         ({**CPU, "variant": ""}, "variant is empty"),
     ],
 )
@@ -158,9 +159,9 @@ DEEP = 100_000
         ('{"relion": {"default": ' + "1" * 5000 + "}}", "not valid JSON: Exceeds the limit"),
         (
             '{"relion": {"default": "1", "versions": {"1": [], "2\\n": []}}}',
-            "is no name or version",
+            "is not a name or version",
         ),
-        ('{"": {"default": "1", "versions": {"1": []}}}', "is no name or version"),
+        ('{"": {"default": "1", "versions": {"1": []}}}', "is not a name or version"),
     ],
 )
 def test_a_catalogue_that_is_nonsense_as_a_whole_is_refused(
@@ -178,5 +179,5 @@ def test_a_catalogue_that_is_nonsense_as_a_whole_is_refused(
 def test_a_pipe_in_the_place_of_the_catalogue_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "images.json")
 
-    with pytest.raises(ConfigError, match=r"images\.json is no file"):
+    with pytest.raises(ConfigError, match=r"images.json is not a file"):
         load_catalogue(tmp_path / "images.json")

@@ -195,9 +195,12 @@ def test_a_circle_is_shown_whole_even_to_a_type_outside_it(tmp_path: Path) -> No
         ("[]", "expected a JSON object"),
         ('{"a": 5}', 'job type "a": expected a JSON object {…}, found 5'),
         (b'{"a": "\xff"}', "not a text file in UTF-8"),
-        ('{"a": {}, "a": {}}', 'the key "a" stands twice'),
-        ('{"a": {"inherits": "b", "inherits": "c"}}', 'the key "a.inherits" stands twice'),
-        ('{"a": {"job_parameters": {"mem": 1, "mem": 2}}}', '"a.job_parameters.mem" stands twice'),
+        ('{"a": {}, "a": {}}', 'the key "a" is there twice'),
+        ('{"a": {"inherits": "b", "inherits": "c"}}', 'the key "a.inherits" is there twice'),
+        (
+            '{"a": {"job_parameters": {"mem": 1, "mem": 2}}}',
+            '"a.job_parameters.mem" is there twice',
+        ),
     ],
 )
 def test_a_damaged_file_is_named(content: str | bytes, says: str, tmp_path: Path) -> None:

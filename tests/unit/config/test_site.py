@@ -54,7 +54,7 @@ def test_the_shipped_file_and_the_code_have_the_same_defaults() -> None:
         ({"partitions": {"gpu": {"ranks_per_gpu": 0}}}, 'gpu.ranks_per_gpu": expected a whole'),
         ({"partitions": {"gpu": {"gpus": -1}}}, "at least 0, found -1"),
         ({"mps": "perhaps"}, 'key "mps"'),
-        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "has 40 or 64 digits out of 0-9 and A-F"),
+        ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "must have 40 or 64 digits (0-9 and A-F)"),
     ],
 )
 def test_mistakes_in_site_json_are_named(

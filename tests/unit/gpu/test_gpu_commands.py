@@ -116,10 +116,10 @@ def test_fit_answers_people(gpu: Run) -> None:
     assert "box 256 pixels from --box, padding 2, 1 class in 3D, 4 threads per rank" in text
     assert "fixed part, as RELION counts      1.37 GB" in text
     assert "ranks per GPU: 5" in text
-    assert "so one rank is started, with less working memory" in gpu(
+    assert "so relion-dispatch starts one rank, with less working memory" in gpu(
         f"fit --box 400 --gpu-memory 24G -- {CLASS3D} --j 4"
     )
-    assert "44.48 GB at the very least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
+    assert "44.48 GB at least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
 
 
 def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: CorpusJob) -> None:
@@ -155,12 +155,14 @@ def test_what_stands_in_for_missing_files_is_said(
     gpu: Run, fit: Callable[..., dict[str, Any]]
 ) -> None:
     assert fit("relion_refine --i gone.star --K 50")["assumed"] == [
-        "No particles can be read here: they are taken to be 2D images of 256 pixels (--box), and "
-        "references to be 2D."
+        "No particles can be read: relion-dispatch assumes that the particles are 2D images of 256 "
+        "pixels (--box), and that references are 2D."
     ]
     assert "2D stacks of tilt series" in fit("relion_refine --ios gone.star")["assumed"][0]
     text = gpu("fit --box 256 --gpu-memory 24G")
-    assert "No refinement is named: this is Refine3D with the defaults of RELION's window." in text
+    assert (
+        "No refinement is given: the numbers are for Refine3D with the defaults of RELION's window."
+    ) in text
     assert "1 class in 3D, 1 thread per rank" in text
 
 
@@ -184,9 +186,12 @@ def test_skipped_alignment_is_no_limit(
         ("--box 256", "Give the memory of one GPU"),
         ("--gpu-memory 24G", "To go on without the particles, give their box size: --box"),
         ("--box 256 --gpu-memory much", '--gpu-memory: expected bytes or a size like "32G"'),
-        ("--box 256 --gpu-memory 24G --relion new", "--relion new is no version"),
+        ("--box 256 --gpu-memory 24G --relion new", "--relion new is not a version"),
         ("--gpu-memory 24G ''", "The refinement is an empty text"),
-        ("--gpu-memory 24G Class2D/job8", "Class2D/job8 is no refinement: give a job of relion_"),
+        (
+            "--gpu-memory 24G Class2D/job8",
+            "Class2D/job8 is not a refinement: give a job of relion_",
+        ),
         ("--gpu-memory 24G -- mpirun relion_refine", "a command line that begins with relion_ref"),
         ("--gpu-memory 24G .", "run_submit.script cannot be read"),
         ("--gpu-memory 24G -- relion_refine --i gone.star", "gone.star cannot be read"),

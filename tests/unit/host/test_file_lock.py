@@ -41,7 +41,7 @@ def test_a_lock_of_another_user_on_nfs_is_told_as_such(
     monkeypatch.setattr(fcntl, "flock", as_on_nfs)
 
     with (
-        pytest.raises(WriteError, match="you may not write it: let its owner `chmod g"),
+        pytest.raises(WriteError, match="and you may not write that file: ask "),
         locked(tmp_path / "lock", "it"),
     ):
         pass

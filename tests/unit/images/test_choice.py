@@ -71,9 +71,10 @@ def test_a_program_that_no_variant_offers_is_named_with_the_versions_that_do(
         chosen(catalogue, pin="3.1.3", gpu="nvidia", programs=blush)
 
     assert "relion_python_blush, which the image relion 3.1.3 (cuda)" in str(caught.value)
-    assert "5.1.0 has it: move the project with `relion-dispatch pin relion 5.1.0`" in str(
-        caught.value
-    )
+    assert (
+        "5.1.0 offers it: move the project to another version with `relion-dispatch pin relion "
+        "5.1.0`"
+    ) in str(caught.value)
 
 
 def test_a_later_variant_with_the_program_is_taken(site: WriteSite) -> None:

@@ -103,7 +103,7 @@ def test_an_admin_who_waits_for_too_long_is_told_for_whom(images: Path) -> None:
 
 
 def test_a_change_by_hand_meanwhile_is_not_overwritten(images: Path) -> None:
-    with pytest.raises(ConfigError, match="changed by hand meanwhile"), edit() as catalogue:
+    with pytest.raises(ConfigError, match="changed by someone else meanwhile"), edit() as catalogue:
         put(catalogue, "relion", "6", dict(BUILD))
         images.write_text("{}")
 
@@ -174,7 +174,9 @@ def test_without_the_sites_folder_the_way_out_is_told(
 ) -> None:
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "nowhere"))
 
-    with pytest.raises(ConfigError, match=r"no folder .*/nowhere: make it, .*_SITE"):
+    with pytest.raises(
+        ConfigError, match=r"the folder .*/nowhere does not exist: make the folder, .*_SITE"
+    ):
         check_editable()
 
 

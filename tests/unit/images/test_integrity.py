@@ -112,7 +112,7 @@ def test_a_file_that_is_still_being_copied_leaves_no_digest(
 
     with monkeypatch.context() as patched:
         patched.setattr(integrity, "sha256_of", while_it_is_written)
-        with pytest.raises(ImageError, match="was written to while it was read"):
+        with pytest.raises(ImageError, match="changed while relion-dispatch read it"):
             verified(choice, None, CATALOGUE, PIN_FILE)
 
     assert verified(choice, None, CATALOGUE, PIN_FILE).sha256 == sha256_of(sif)
@@ -132,7 +132,7 @@ def test_a_file_cut_short_is_named(sif: Path) -> None:
     choice = recorded(sif)
     os.truncate(sif, sif.stat().st_size - 1)
 
-    with pytest.raises(ImageError, match="cut short: it has 140 bytes of 141"):
+    with pytest.raises(ImageError, match="cut short: the file has 140 of 141 bytes"):
         verified(choice, None, CATALOGUE, PIN_FILE)
 
 

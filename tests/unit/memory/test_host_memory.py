@@ -104,10 +104,11 @@ def test_a_refusal_has_the_numbers_and_what_would_help() -> None:
     node = Node(16_000_000_000, REFINE, Particles(200_000, "every rank"))
 
     assert str(node.refusal(3)) == (
-        "This refinement does not fit into a node's host memory: it needs at least 3 ranks and "
-        "178.6 GB for them (4.0 GB in any case, 2 followers with 3.2 GB, 2 reconstructions of "
-        "4.9 GB, 0.4 GB of references, 0.6 GB of metadata, 157.3 GB of particles read in "
-        "beforehand (--preread_images)), but a node has 16.0 GB; use nodes of at least 179 GB."
+        "This refinement does not fit into a node's host memory: the refinement needs at least 3 "
+        "ranks and 178.6 GB for the ranks (4.0 GB in any case, 2 followers with 3.2 GB, 2 "
+        "reconstructions of 4.9 GB, 0.4 GB of references, 0.6 GB of metadata, 157.3 GB of "
+        "particles that are read at the start (--preread_images)), but a node has 16.0 GB; use "
+        "nodes of at least 179 GB."
     )
     small = node._replace(memory=25_000_000_000)
     assert "use no --preread_images, or nodes of" in str(small.refusal(3))

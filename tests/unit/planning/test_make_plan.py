@@ -242,7 +242,7 @@ def test_a_partition_without_gpus_runs_the_job_on_its_cpus(
     assert not planned.uses_gpu
     assert "--gpu" not in planned.commands[0].command.argv
     assert planned.nproc * planned.nthread <= 8 or planned.nthread == 1
-    assert any("partition has none" in reason for reason in planned.reasons)
+    assert any("partition has no GPUs" in reason for reason in planned.reasons)
 
 
 def test_several_nodes_are_started_by_srun(site: WriteSite, corpus_job: CorpusJob) -> None:

@@ -50,5 +50,7 @@ def test_the_sentence_has_the_numbers() -> None:
 
     assert kept.startswith("A node needs 40.0 GB of host memory (4.0 GB in any case, ")
     assert kept.endswith(", within the job's 120G.")
-    assert raised.endswith(": 38G are asked for, not 16G.")
-    assert lowered == "96G of host memory instead of 120G: a node of the partition has no more."
+    assert raised.endswith(": the job asks for 38G instead of 16G.")
+    assert lowered == (
+        "96G of host memory instead of 120G: a node of the partition does not have more."
+    )

@@ -141,7 +141,7 @@ def test_no_more_ranks_share_a_card_than_the_site_says(
     per_gpu = (nproc - 1) // 4
     limited = nproc < parameters.get("nproc", 9)
     assert (
-        f"{per_gpu} ranks may share a GPU, not 5 (ranks_per_gpu)." in planned.reasons
+        f"At most {per_gpu} ranks may share a GPU, not 5 (ranks_per_gpu)." in planned.reasons
     ) == limited
 
 
@@ -198,7 +198,7 @@ def test_memory_is_asked_for_as_needed(
 
     assert planned.nproc == 9
     assert planned.job_parameters["mem"] == "251G"
-    assert "251G are asked for, not 120G." in reasons(planned)
+    assert "the job asks for 251G instead of 120G." in reasons(planned)
 
 
 def test_a_node_that_does_not_hold_the_least_is_passed_over(
@@ -212,7 +212,7 @@ def test_a_node_that_does_not_hold_the_least_is_passed_over(
 
     assert planned.job_parameters["partition"] == "new"
     assert "Not on partition small: This refinement does not fit into a node's" in reasons(planned)
-    assert "host memory: it needs at least 3 ranks and " in reasons(planned)
+    assert "host memory: the refinement needs at least 3 ranks and " in reasons(planned)
 
 
 def test_particles_read_in_beforehand_take_host_memory(
@@ -231,7 +231,7 @@ def test_particles_read_in_beforehand_take_host_memory(
 
     after = planned.gpu_fit.host_memory
     assert before and after and after - before == pytest.approx(9 * 100_000 * 4 * 256**2, rel=0.01)
-    assert "of particles read in beforehand" in reasons(planned)
+    assert "of particles that are read at the start" in reasons(planned)
 
 
 def test_the_last_threads_are_shared_out_when_memory_has_made_ranks_fewer(

@@ -146,7 +146,8 @@ def test_reasons_have_the_numbers() -> None:
     )
     assert refine(ngpu=3, gpu_bytes=card_for(1)).reasons[1:] == (
         "2 GPUs x 1 follower + 1 leader = 3 ranks, of at most 21.",
-        "2 of 3 GPUs are used: split half sets need an even number of followers, spread evenly.",
+        "2 of 3 GPUs are used: split half sets need an even number of followers, the same number "
+        "on each GPU.",
     )
     assert refine(ngpu=3, gpu_bytes=card_for(3)).reasons[1:] == (
         "3 GPUs x 2 followers + 1 leader = 7 ranks, of at most 21.",
@@ -155,7 +156,7 @@ def test_reasons_have_the_numbers() -> None:
     assert refine(nproc=4).reasons[1:] == (
         "2 GPUs x 1 follower + 1 leader = 3 ranks, of at most 4.",
         "2 of 4 GPUs are used: only 3 followers may run, and split half sets need an even number "
-        "of followers, spread evenly.",
+        "of followers, the same number on each GPU.",
     )
     assert refine(nproc=3).reasons[2] == "2 of 4 GPUs are used: only 2 followers may run."
     assert refine(nproc=20, ngpu=0).reasons == (
@@ -186,7 +187,9 @@ def test_ranks_that_relion_needs_run_on_too_few_cores_as_well() -> None:
 def test_a_cap_gives_way_to_relions_rules_only() -> None:
     assert refine(ranks_per_gpu=2).nproc == 9
     assert refine(ngpu=1, ranks_per_gpu=1).nproc == 3
-    assert "2 ranks may share a GPU, not 5 (ranks_per_gpu)." in refine(ranks_per_gpu=2).reasons
+    assert (
+        "At most 2 ranks may share a GPU, not 5 (ranks_per_gpu)." in refine(ranks_per_gpu=2).reasons
+    )
 
 
 def test_host_memory_takes_ranks_from_all_gpus_alike() -> None:
@@ -198,7 +201,9 @@ def test_host_memory_takes_ranks_from_all_gpus_alike() -> None:
     assert (ranks.nproc, ranks.ngpu, ranks.ranks_per_gpu) == (5, 4, 1)
     ranks = refine(node=Node(host_memory(REFINE, 3).total, REFINE))
     assert (ranks.nproc, ranks.ngpu) == (3, 2)
-    with pytest.raises(DoesNotFit, match="into a node's host memory: it needs at least 3 ranks"):
+    with pytest.raises(
+        DoesNotFit, match="into a node's host memory: the refinement needs at least 3 ranks"
+    ):
         refine(node=Node(host_memory(REFINE, 3).total - 1, REFINE))
 
 

@@ -138,8 +138,8 @@ def test_a_script_cut_short_is_refused_wherever_it_was_cut() -> None:
 
 def test_a_script_without_a_command_is_refused() -> None:
     for commands in ([], [""], ["rm -f a", "touch b"]):
-        assert "holds no command to run" in refusal(from_template(commands))
-    assert "holds no command to run" in refusal("A/job001/run.out\nA/job001/run.err\n")
+        assert "contains no command" in refusal(from_template(commands))
+    assert "contains no command" in refusal("A/job001/run.out\nA/job001/run.err\n")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_path_that_relion_gives_is_relative(
 def test_a_script_outside_its_job_folder_is_refused(job: str, tmp_path: Path) -> None:
     script = put(tmp_path / "project", from_template(["relion_import --o x"]), job)
 
-    with pytest.raises(InputError, match=r"belongs to the job Refine3D/job019, but does not lie"):
+    with pytest.raises(InputError, match=r"belongs to the job Refine3D/job019, but is not in that"):
         read_submission(script)
 
 

@@ -36,7 +36,7 @@ def test_a_gpu_in_exclusive_mode_that_is_held_gets_no_mps_and_one_rank(run: Run)
     ran = run(SMI + MPS, MODE="Exclusive_Process", HOLDER="4711, python")
 
     assert ran.mps == []
-    assert "held by process 4711, python" in ran.err
+    assert "process 4711, python uses a GPU" in ran.err
     assert ran.ranks == 3
     assert "exclusive mode" in ran.out
 
@@ -66,7 +66,7 @@ def test_a_smaller_card_than_planned_gets_fewer_ranks_and_run_out_says_so(run: R
     ran = run(SMI + MPS, MIB="6000")
 
     assert ran.ranks == 3
-    assert "3 ranks instead of 5: the smallest GPU here has 6000 MiB, and 5 ranks need " in ran.out
+    assert "3 instead of 5 ranks: the job's smallest GPU has 6000 MiB, and 5 ranks need " in ran.out
 
 
 def test_a_larger_card_than_planned_gets_no_more_ranks(run: Run) -> None:
@@ -81,8 +81,8 @@ def test_a_card_that_takes_no_rank_is_refused_before_relion_starts(run: Run) -> 
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "The refinement does not fit: the smallest GPU here has 2000 MiB" in ran.err
-    assert "cannot do with less than 2950 MiB" in ran.err
+    assert "The refinement does not fit: the job's smallest GPU has 2000 MiB" in ran.err
+    assert "needs at least 2950 MiB" in ran.err
     assert "--pad 1" in ran.err
     assert (ran.job / "RELION_JOB_EXIT_FAILURE").exists()
     assert ran.mps[-1] == "quit"
@@ -92,7 +92,7 @@ def test_a_rank_may_make_do_with_less_than_recommended(run: Run) -> None:
     ran = run(SMI + MPS, fit={"least_bytes_per_rank": 1_000_000_000}, MIB="2000")
 
     assert (ran.status, ran.ranks) == (0, 3)
-    assert "less GPU memory than recommended: the smallest GPU here has 2000 MiB" in ran.out
+    assert "less GPU memory than recommended: the job's smallest GPU has 2000 MiB" in ran.out
 
 
 def test_no_rank_fewer_and_yet_less_memory_than_recommended_is_said(run: Run) -> None:
@@ -125,7 +125,7 @@ def test_two_ranks_do_not_start_on_one_gpu_in_exclusive_mode(run: Run) -> None:
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "RELION needs 2 on it" in ran.err
+    assert "RELION needs 2 there" in ran.err
 
 
 @pytest.mark.parametrize("given", ["", "NoDevFiles"])
@@ -143,14 +143,14 @@ def test_several_slices_of_a_gpu_are_refused(run: Run) -> None:
 
     assert ran.status == 1
     assert ran.recorded == []
-    assert "a process can use one only" in ran.err
+    assert "a process can use only one" in ran.err
 
 
 def test_a_silent_nvidia_smi_is_named(run: Run) -> None:
     ran = run(["gpu/silent/nvidia-smi", *MPS])
 
     assert (ran.status, ran.ranks) == (0, 5)
-    assert "did not tell of the job's GPUs" in ran.err
+    assert "did not report the job's GPUs" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_split_half_sets_keep_an_odd_number_of_ranks(
 def test_slices_of_a_gpu_count_with_the_memory_of_their_names(run: Run) -> None:
     ran = run(SMI + MPS, MIG="Enabled")
 
-    assert "3 ranks instead of 5: the smallest GPU here has 4765 MiB" in ran.out
+    assert "3 instead of 5 ranks: the job's smallest GPU has 4765 MiB" in ran.out
 
 
 def test_a_chosen_slice_counts_alone(run: Run) -> None:
@@ -211,4 +211,4 @@ def test_exclusive_mode_is_heeded_if_the_site_has_no_mps(run: Run) -> None:
     ran = run(SMI, settings={"mps": False}, MODE="Exclusive_Process")
 
     assert (ran.status, ran.ranks) == (0, 3)
-    assert "a GPU in exclusive mode takes one process" in ran.out
+    assert "a GPU in exclusive mode accepts only one process" in ran.out

@@ -69,7 +69,9 @@ def test_a_stage_left_without_its_local_base_is_named_before_anything_starts(
 def test_a_definition_whose_arguments_say_localimage_is_read(tmp_path: Path) -> None:
     path = tmp_path / "relion.def"
     path.write_text(DEFINITION)
-    with pytest.raises(ImageError, match=r"starts from the local image base\.sif, which is not"):
+    with pytest.raises(
+        ImageError, match=r"starts from the local image base\.sif, which does not exist"
+    ):
         check(path, {}, tmp_path)
 
     (tmp_path / "base.sif").touch()
