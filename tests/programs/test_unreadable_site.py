@@ -12,6 +12,7 @@ import pytest
 
 from dispatcher.config.places import shipped_folder
 
+from .appliance_form import DEPLOY
 from .hook_calls import HOOK, call_hook
 
 WriteSite = Callable[..., Path]
@@ -66,6 +67,35 @@ def test_what_users_cannot_read_is_named_and_refuses_jobs(
     assert refused.returncode == 1
     assert f"{path}" in (script.parent / "run.err").read_text()
     assert "(Permission denied)" in (script.parent / "run.err").read_text()
+
+
+def test_a_site_with_a_folder_that_cannot_be_read_is_not_exported(
+    site: WriteSite, images: Path, tmp_path: Path
+) -> None:
+    folder = site("containers/own/own.def", "").parent
+    folder.chmod(0)
+    file = tmp_path / "site.tar"
+    try:
+        done = as_user(DEPLOY / "relion-dispatch", "site", "export", file)
+    finally:
+        folder.chmod(0o755)
+
+    assert f"{folder} cannot be read (Permission denied): correct" in done.stderr
+    assert done.returncode == 1
+    assert not file.exists()
+
+
+def test_a_folder_that_is_no_part_of_a_site_may_be_closed(
+    site: WriteSite, images: Path, tmp_path: Path
+) -> None:
+    folder = site("private/notes", "").parent
+    folder.chmod(0)
+    try:
+        done = as_user(DEPLOY / "relion-dispatch", "site", "export", tmp_path / "site.tar")
+    finally:
+        folder.chmod(0o755)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_scheduler_that_is_null_refuses_jobs_with_a_sentence(
