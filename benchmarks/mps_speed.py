@@ -35,17 +35,6 @@ date +%s%N > "$NOTED"
 date +%s%N >> "$NOTED"
 """
 
-# Eight cards, sampled every 5 s.
-NVIDIA_SMI = """#!/bin/bash
-case " $* " in
-*" -l 5 "*) while :; do
-    for gpu in 0 1 2 3 4 5 6 7; do echo "GPU-0000000$gpu-0000, 20480, 93"; done
-    read -rt 5 <> <(:); done ;;
-*index,uuid*) for gpu in 0 1 2 3 4 5 6 7; do
-    echo "$gpu, GPU-0000000$gpu-0000, 81559, Default, Disabled"; done ;;
-esac
-"""
-
 
 def program(path: Path, text: str) -> None:
     """Write an executable."""
@@ -130,7 +119,7 @@ def measure(folder: Path, runs: int) -> None:
     make_site(folder / "site")
     make_job(folder / "project", 101, "3.0", 100)
     program(folder / "bin" / "apptainer", RANKS)
-    program(folder / "bin" / "nvidia-smi", NVIDIA_SMI)
+    (folder / "bin" / "nvidia-smi").symlink_to(ROOT / "tests/stand_ins/gpu/eight/nvidia-smi")
     scripts = {mps: render(folder, mps) for mps in (True, False)}
     times: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for _ in range(runs):

@@ -17,7 +17,7 @@ from typing import TextIO
 __all__ = ["JOB_FOLDER", "refuse", "say"]
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
-# refuse jobs without Python repeat this rule, and tests/programs/test_job_folders.py compares them.
+# refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
 JOB_FOLDER = re.compile("job[0-9]{3,}")
 
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts,
+# All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts and their
 # shims), with stand-ins around them; and the whole system with real Apptainer, RELION and Slurm.
 # Usage: tests/run.sh [unit|system|long] [PYTEST ARGUMENTS…]
 #   unit      only the quick part: no root, no containers
@@ -74,7 +74,7 @@ build_images >"$settings" &
 images=$!
 if [ "$part" = all ]; then
     checks_of_shell
-    "$python" "${pytest[@]}" -q -n 4 tests/programs "$@" || {
+    "$python" "${pytest[@]}" -q -n 4 tests/library tests/programs "$@" || {
         kill "$images"
         exit 1
     }
@@ -110,5 +110,6 @@ if [ "$part" = long ]; then
     system_tests tests/system/faults "$@"
     cat "$UPDATE_FAULTS" >docs/faults.md
 else
-    system_tests tests/system -m "not long" "$@"
+    # Two at a time: they wait more than they work. A file's tests stay together.
+    system_tests -n 2 --dist loadfile tests/system -m "not long" "$@"
 fi

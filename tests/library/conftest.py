@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ..stand_in_programs import link_stand_in
+
 __all__ = ["JOB_TEMPLATE", "TOKEN", "Shell"]
 
 JOB_TEMPLATE = Path(__file__).parents[2] / "job_template"
-STAND_INS = Path(__file__).parents[1] / "stand_ins"
 TOKEN = "0123456789ab"
 
 SETTINGS = f"""
@@ -48,7 +49,7 @@ class Shell:
     def stand_in(self, *names: str) -> None:
         """Put stand-ins into the PATH."""
         for name in names:
-            (self.programs / Path(name).name).symlink_to(STAND_INS / name)
+            link_stand_in(name, self.programs)
 
     def __call__(
         self,
@@ -82,6 +83,11 @@ class Shell:
     def says(self, code: str, **options: object) -> str:
         """What `code` prints, without the last line break."""
         return self(code, **options).stdout.removesuffix("\n")  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def isolated(own_folders: None) -> None:
+    """Each test has a cache and a site of its own, and no GPU."""
 
 
 @pytest.fixture

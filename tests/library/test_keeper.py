@@ -15,6 +15,7 @@ from .conftest import Shell
 NODE = os.uname().nodename
 SMI = "gpu/nvidia-smi"
 MPS = "gpu/nvidia-cuda-mps-control"
+UNTIL_SAMPLED = "until [ -e sampled ]; do sleep 0.05; done"
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def test_samples_are_summed_up_for_each_gpu(shell: Shell) -> None:
 
 def test_gpus_are_sampled_until_nvidia_smi_is_ended(shell: Shell) -> None:
     shell.stand_in(SMI)
-    code = "sample_gpus GPU-aaaa-0 & sleep 1; kill $!; wait $!"
+    code = f"sample_gpus GPU-aaaa-0 & {UNTIL_SAMPLED}; kill $!; wait $!"
 
-    said = shell.says(f"({code}) | cat")
+    said = shell.says(f"({code}) | cat", SAMPLED="sampled")
 
     assert said.splitlines() == [
         f"gpu {NODE} GPU-aaaa-0 2 {3000 * 2**20} 60",
@@ -55,7 +56,8 @@ def test_gpus_are_sampled_until_nvidia_smi_is_ended(shell: Shell) -> None:
 def test_a_keeper_answers_then_waits_for_the_ending(shell: Shell) -> None:
     shell.stand_in(SMI)
 
-    said = shell.says("(sleep 0.5; echo well) | keep_gpus '' logs 2 yes | cat", SMI_LOG=shell.log)
+    code = f"({UNTIL_SAMPLED}; echo well) | keep_gpus '' logs 2 yes | cat"
+    said = shell.says(code, SMI_LOG=shell.log, SAMPLED="sampled")
 
     first, *rest = said.splitlines()
     assert first == f"24564 shared {NODE} "
@@ -76,10 +78,8 @@ def test_a_keeper_that_need_not_watch_does_not(shell: Shell) -> None:
 def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -> None:
     shell.stand_in(SMI, MPS)
 
-    said = shell.says(
-        f"(sleep 1; echo {ending}) | keep_gpus '{folder}' logs 2 ''; end_keeping",
-        MPS_LOG=shell.log,
-    )
+    ends = f"until [ -s log ]; do sleep 0.05; done; echo {ending}"
+    said = shell.says(f"({ends}) | keep_gpus '{folder}' logs 2 ''; end_keeping", MPS_LOG=shell.log)
 
     assert said == f"24564 shared {NODE} "
     assert shell.log.read_text().splitlines() == ["start GPU-aaaa-0,GPU-bbbb-1", "quit"]
@@ -97,17 +97,17 @@ def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
 
 def test_a_keeper_is_started_and_ended_by_the_script(shell: Shell) -> None:
     shell.stand_in(SMI)
-    code = """
+    code = f"""
         start_keeper
         hear_of_gpus
-        sleep 1
+        {UNTIL_SAMPLED}
         dispatch_each=2 dispatch_predicted=800
         end_keeper
         printf '%s' "$dispatch_gpu_usage"
         kill -0 "$dispatch_keeper_pid" 2>/dev/null || echo gone
     """
 
-    said = shell.says(code, given=["dispatch_watch_gpus=yes"])
+    said = shell.says(code, given=["dispatch_watch_gpus=yes"], SAMPLED="sampled")
 
     assert said.splitlines() == [
         f"{NODE} GPU-aaaa-0 2 {3000 * 2**20} 60 2 800",

@@ -94,9 +94,10 @@ def test_when_a_process_began_tells_it_from_another(shell: Shell) -> None:
     assert shell.says(f"process_began {os.getpid()}") == began
     assert shell.says("sleep 0 & wait $!; process_began $!") == ""
     # A zombie: nobody collects the child of a process that has become another program.
-    zombie = "exec sleep 77"
+    zombie = "sleep 0.5 & exec sleep 77"
     said = shell.says(
-        f"bash -c 'sleep 0.01 & {zombie}' >child & sleep 0.5\n"
+        f"bash -c '{zombie}' >child &\n"
+        "until ps -o stat= --ppid $! | grep -q Z; do sleep 0.05; done\n"
         'process_began "$(pgrep -P $! sleep)"; kill $!'
     )
     assert said == ""

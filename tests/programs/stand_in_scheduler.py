@@ -1,4 +1,4 @@
-"""A stand-in for Slurm's commands: small programs with a file for a queue.
+"""A stand-in for Slurm's commands: `tests/stand_ins/queue_file`, with a file for a queue.
 
 It says and does what a test wants, which a real Slurm cannot be made to; tests/system has the real
 one. The patterns that read its answers are the shipped ones of `slurm`.
@@ -6,37 +6,31 @@ one. The patterns that read its answers are the shipped ones of `slurm`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dispatcher.jobs.record import RECORD, load_record
 
-__all__ = ["StandIn", "record_of"]
+from ..fixture_types import WriteSite
+from ..stand_in_programs import link_stand_in
 
-# What the programs share: `take ID STATE` is the scheduler taking the job that is submitted.
-_COMMON = """#!/bin/bash
-cd FOLDER || exit 1
-take() {
-    local comment=(none)
-    for word in "${submitted[@]}"; do [[ $word != --comment=* ]] || comment=${word#--comment=}; done
-    echo "$1|$2|node1|None|0:07|$comment" >> queue
-}
-"""
+__all__ = ["StandIn", "record_of"]
 
 
 class StandIn:
     """Programs in a folder, and the site.json that names them as the scheduler `slurm`."""
 
-    def __init__(self, folder: Path, write_site: Callable[..., Path], **keys: Any) -> None:
+    def __init__(self, folder: Path, write_site: WriteSite, **keys: Any) -> None:
         self.folder = folder
         folder.mkdir()
         self.queue = folder / "queue"
         self.queue.touch()
+        for name in ("sbatch", "squeue", "scontrol", "scancel"):
+            link_stand_in("queue_file", folder, called=name)
         self.submits("take 17 RUNNING; echo 17")
         self.queue_answers("cat queue")
         self.says_of_ends("exit 1")
-        self._program("scancel", 'sed -i "/^$1|/s/|[A-Z]*|/|CANCELLED|/" queue')
+        self.does("scancel", 'sed -i "/^$1|/s/|[A-Z]*|/|CANCELLED|/" queue')
         slurm = {
             "submit_command": [str(folder / "sbatch")],
             "queue_command": [str(folder / "squeue")],
@@ -49,24 +43,23 @@ class StandIn:
         }
         write_site("site.json", {"scheduler": "slurm", "schedulers": {"slurm": slurm}})
 
-    def _program(self, name: str, body: str) -> None:
-        program = self.folder / f"{name}.new"
-        start = _COMMON.replace("FOLDER", f"'{self.folder}'")
-        program.write_text(f'{start}submitted=("$@")\necho "$*" >> {name}.calls\n{body}\n')
-        program.chmod(0o755)
-        program.rename(self.folder / name)
+    def does(self, name: str, body: str) -> None:
+        """What the command of this name does from now on, in shell text."""
+        new = self.folder / f"{name}.new"
+        new.write_text(f"{body}\n")
+        new.rename(self.folder / f"{name}.does")
 
     def submits(self, body: str) -> None:
         """What the submit command does."""
-        self._program("sbatch", body)
+        self.does("sbatch", body)
 
     def queue_answers(self, body: str) -> None:
         """What the queue command does."""
-        self._program("squeue", body)
+        self.does("squeue", body)
 
     def says_of_ends(self, body: str) -> None:
         """What the command does that tells why a job ended."""
-        self._program("scontrol", body)
+        self.does("scontrol", body)
 
     def calls(self, name: str) -> list[str]:
         """The arguments of each call so far."""

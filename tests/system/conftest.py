@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from .image_site import site_of_small_images, small_image, small_root  # noqa: F401  (fixtures)
 from .project import COMMAND, ROOT, MakeProject, Project
 
 
@@ -65,7 +64,12 @@ def form(request: pytest.FixtureRequest) -> str:
 def make_project(
     tmp_path: Path, particles: Path, images: dict[str, Path], versions: dict[str, str], form: str
 ) -> MakeProject:
-    """Make a project pinned to a RELION version, on a site that sends jobs to `scheduler`."""
+    """Make a project pinned to a RELION version, on a site that sends jobs to `scheduler`.
+
+    All projects of a test take turns with their `local` jobs, and with those of no other test.
+    """
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
     command = COMMAND
     variables = {"RELION_DISPATCH_PYTHON": sys.executable}
     if form == "appliance":
@@ -122,6 +126,7 @@ def make_project(
         environment = {
             **os.environ,
             "RELION_DISPATCH_SITE": str(site),
+            "RELION_DISPATCH_RUNTIME": str(runtime),
             **variables,
         }
         return Project(folder, major, environment, command, scheduler)

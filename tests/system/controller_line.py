@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -33,13 +34,12 @@ class ControllerLine:
         found = re.search(r"^SlurmctldPort=(\d+)$", text, re.MULTILINE)
         assert found
         self._controller = int(found[1])
-        self._listener: socket.socket | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))  # refuses to connect as yet, and nobody else gets it
         self.configuration = folder / "slurm.conf"
         self.configuration.write_text(
-            text.replace(found[0], f"SlurmctldPort={self._port}") + "MessageTimeout=3\n"
+            text.replace(found[0], f"SlurmctldPort={self._listener.getsockname()[1]}")
+            + "MessageTimeout=3\n"
         )
         (folder / "gres.conf").write_text(
             Path(os.environ["SLURM_CONF"]).with_name("gres.conf").read_text()
@@ -61,15 +61,14 @@ class ControllerLine:
 
     def open(self) -> None:
         """Listen from now on."""
-        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._listener.listen()
         threading.Thread(target=self._serve, args=[self._listener], daemon=True).start()
 
     def cut(self) -> None:
         """Listen no more."""
-        if self._listener:
+        with suppress(OSError):  # it has never listened
             self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+        self._listener.close()
 
     def release(self) -> None:
         """Pass on what was held."""

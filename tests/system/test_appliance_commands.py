@@ -1,6 +1,6 @@
 """Every command through the appliance: what it does on the host it does from inside the image.
 
-``images build`` through it is in test_images_built.py, ``relion`` wherever a project is run.
+``images build`` through it is in images/test_built.py, ``relion`` wherever a project is run.
 """
 
 from __future__ import annotations

@@ -34,8 +34,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def mps() -> str:
-    return f"{os.environ['RELION_TEST_MPS']}/nvidia-cuda-mps-control"
+def mps(tmp_path: Path) -> str:
+    """The daemon's program, by a path of this test's own, which tells its processes from others."""
+    program = tmp_path / "nvidia-cuda-mps-control"
+    program.symlink_to(Path(os.environ["RELION_TEST_MPS"]) / program.name)
+    return str(program)
 
 
 def in_use(tmp_path: Path) -> int:

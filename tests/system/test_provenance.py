@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ..digest import sha256
 from ..waiting import wait_for_end
 from .jobs import REFINE
 from .project import MakeProject, Project
@@ -267,7 +268,3 @@ def test_other_particles_or_another_image_are_refused(
 
 def run_script(script: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", script], capture_output=True, text=True)
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
     """In Slurm on two nodes, whose /tmp are their own."""
     types = {"nodes": 2, "ngpu": 1} if scheduler == "slurm" else {"ngpu": 0}
     project = make_project("3", scheduler=scheduler, refine=types)
-    scratch = f"/tmp/relion-dispatch-test-{project.folder.parent.name}"
+    scratch = f"/tmp/relion-dispatch-test-{secrets.token_hex(6)}"
     job = project.add_job("refine3d", **REFINE, scratch_dir=scratch)
     sleeper = ""
     if scheduler == "slurm":  # folders of a job that runs, and of one that Slurm does not know
@@ -54,4 +55,4 @@ def test_particles_are_copied_to_a_scratch_folder_of_the_job(
         # RELION is told first, and the folders are removed then.
         wait_for(lambda: on_nodes(*look) == [LIVING, LIVING], 30, "the end of the job's folders")
     else:
-        assert list(Path(scratch).iterdir()) == []
+        Path(scratch).rmdir()  # an error if anything of the job is left in it

@@ -24,12 +24,12 @@ from dispatcher.memory.refinement import Refinement
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.scheduler.answers import QueuedJob, read_end, read_jobs
 
+from ..fixture_types import CorpusJob, WriteSite
+
 ROOT = Path(__file__).parents[2]
 STAND_INS = ROOT / "tests" / "stand_ins"
 JOB = "relion-5.0.1/Refine3D_job011"
 
-WriteSite = Callable[..., Path]
-CorpusJob = Callable[[str], Path]
 Run = Callable[..., str]
 
 

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from dispatcher.config.site import Apptainer, Partition, Site, load_site
 from dispatcher.dispatch.provenance import provenance
 from dispatcher.job_script.variables import NO_TOKEN, job_variables
 from dispatcher.planning.make_plan import plan_script
+
+from ..fixture_types import CorpusJob, WriteSite
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
@@ -47,7 +48,7 @@ def test_every_key_is_described(page: str, kinds: list[type]) -> None:
 
 
 @pytest.mark.usefixtures("images")
-def test_every_template_variable_is_described(corpus_job: Callable[[str], Path]) -> None:
+def test_every_template_variable_is_described(corpus_job: CorpusJob) -> None:
     plan = plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
     text = (ROOT / "docs" / "templates.md").read_text()
 
@@ -58,7 +59,7 @@ def test_every_template_variable_is_described(corpus_job: Callable[[str], Path])
 
 
 @pytest.mark.usefixtures("images")
-def test_every_key_of_the_record_is_described(corpus_job: Callable[[str], Path]) -> None:
+def test_every_key_of_the_record_is_described(corpus_job: CorpusJob) -> None:
     plan = plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())
     text = (ROOT / "docs" / "provenance.md").read_text()
 
@@ -70,7 +71,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"```json\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
-def test_the_readmes_site_is_a_site_of_fifteen_lines(site: Callable[..., Path]) -> None:
+def test_the_readmes_site_is_a_site_of_fifteen_lines(site: WriteSite) -> None:
     text = examples("README.md")[0]
     site("site.json", text)
 
@@ -78,7 +79,7 @@ def test_the_readmes_site_is_a_site_of_fifteen_lines(site: Callable[..., Path]) 
     assert len(text.splitlines()) <= 15
 
 
-def test_the_example_of_job_types_loads(site: Callable[..., Path]) -> None:
+def test_the_example_of_job_types_loads(site: WriteSite) -> None:
     path = site("dispatch_config.json", examples("docs/dispatch_config.md")[0])
 
     assert list(load_job_types(path).types) == ["submit", "gpu", "refine"]

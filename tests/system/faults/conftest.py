@@ -51,6 +51,7 @@ def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
     seen: dict[str, Seen] = {}
     yield seen
     if target := os.environ.get("UPDATE_FAULTS"):
+        assert "PYTEST_XDIST_WORKER" not in os.environ, "one process writes the table: omit -n"
         slurm = subprocess.check_output(["sbatch", "--version"], text=True).split()[-1]
         apptainer = subprocess.check_output(
             [os.environ["RELION_TEST_APPTAINER"], "--version"], text=True

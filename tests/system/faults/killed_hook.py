@@ -38,8 +38,12 @@ def watch(event: str, arguments: tuple[object, ...]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hook() -> int:
+    """The hook; its modules, too, are loaded under watch."""
+    from dispatcher.hook import main
+
+    return main([script])
+
+
 sys.addaudithook(watch)
-
-from dispatcher.hook import main  # noqa: E402
-
-sys.exit(main([script]))
+sys.exit(hook())

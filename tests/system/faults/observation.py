@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from dispatcher.host.processes import start_time
 from dispatcher.jobs.record import load_record
 
 from ...waiting import wait_for
@@ -126,7 +127,17 @@ def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> It
     if scratch and scratch.exists():
         yield from (str(path) for path in scratch.iterdir())
     folders = [Path("/tmp"), *Path(os.environ["SLURM_CONF"]).parent.glob("nodes/*/tmp")]
-    yield from (str(path) for folder in folders for path in folder.glob("relion-mps.*"))
+    for folder in folders:
+        yield from (str(path) for path in folder.glob("relion-mps.*") if not has_owner(path))
+
+
+def has_owner(mps_folder: Path) -> bool:
+    """Whether a job of another test, which runs at the same time, uses this folder of MPS."""
+    try:
+        owners = (mps_folder / "owners").read_text().splitlines()
+    except OSError:
+        return False
+    return any(start_time(int(pid)) == began for pid, began, _ in map(str.split, owners))
 
 
 def processes_of_job(job: Path, number: str, local: bool) -> Iterator[str]:

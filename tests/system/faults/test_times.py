@@ -31,7 +31,10 @@ def node_state(name: str) -> str:
 
 
 def test_a_time_limit_and_a_lost_node(make_project: MakeProject, sees: Watched) -> None:
-    """At the same time, on two nodes."""
+    """At the same time, on two nodes.
+
+    Whatever else runs on the node gpu1 is lost with it: no other test may run beside this one.
+    """
     limited = make_project(
         "5",
         name="limited",

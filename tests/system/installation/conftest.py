@@ -60,16 +60,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 def checkout(tmp_path: Path) -> Callable[[str], Path]:
     """``checkout("0.2.0")``: a copy of this checkout that calls itself so."""
 
-    def copy(version: str) -> Path:
-        folder = tmp_path / f"checkout-{version}"
-        for name in ("dispatcher", "config", "job_template", "containers", "deploy"):
-            shutil.copytree(ROOT / name, folder / name)
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, folder)
-        (folder / "dispatcher" / "__init__.py").write_text(f'__version__ = "{version}"\n')
-        return folder
+    return lambda version: copy_checkout(tmp_path, version)
 
-    return copy
+
+def copy_checkout(parent: Path, version: str) -> Path:
+    folder = parent / f"checkout-{version}"
+    for name in ("dispatcher", "config", "job_template", "containers", "deploy"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "dispatcher" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    return folder
 
 
 def version_of(prefix: Path) -> str:

@@ -8,18 +8,53 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from ...waiting import wait_for
 from ..project import ROOT
-from .conftest import assert_as_in_manifest, environment, form_options, install, run, version_of
+from .conftest import (
+    assert_as_in_manifest,
+    copy_checkout,
+    environment,
+    form_options,
+    install,
+    run,
+    version_of,
+)
+
+
+class Older(NamedTuple):
+    """An installation of version 0.1.7, and the checkout that it was installed from."""
+
+    prefix: Path
+    root: Path
+
+
+@pytest.fixture(scope="module")
+def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Older:
+    """Made once, with a copy beside it."""
+    folder = tmp_path_factory.mktemp("older")
+    older = Older(folder / "prefix", copy_checkout(folder, "0.1.7"))
+    assert install(older.prefix, "--venv", root=older.root).returncode == 0
+    subprocess.run(["cp", "-a", older.prefix, folder / "copy"], check=True)
+    return older
+
+
+@pytest.fixture
+def older(installed_once: Older) -> Older:
+    """As it was when it was just installed, whatever tests did to it since."""
+    prefix = installed_once.prefix
+    subprocess.run(["rm", "-rf", prefix], check=True)
+    subprocess.run(["cp", "-a", prefix.with_name("copy"), prefix], check=True)
+    return installed_once
 
 
 def test_an_upgrade_keeps_the_site_and_can_be_taken_back(
-    tmp_path: Path, checkout: Callable[[str], Path]
+    older: Older, checkout: Callable[[str], Path]
 ) -> None:
-    prefix = tmp_path / "prefix"
-    old, new = checkout("0.1.7"), checkout("0.2.0")
-    assert install(prefix, "--venv", root=old).returncode == 0
+    prefix, new = older.prefix, checkout("0.2.0")
     site = prefix / "etc" / "relion-dispatch"
     (site / "site.json").write_text('{"scheduler": "slurm"}')
     (site / "images.json").unlink()
@@ -62,10 +97,9 @@ def test_an_upgrade_keeps_the_site_and_can_be_taken_back(
 
 
 def test_a_failed_upgrade_leaves_the_present_version(
-    tmp_path: Path, checkout: Callable[[str], Path]
+    older: Older, checkout: Callable[[str], Path]
 ) -> None:
-    prefix = tmp_path / "prefix"
-    assert install(prefix, "--venv", root=checkout("0.1.7")).returncode == 0
+    prefix = older.prefix
     broken = checkout("0.2.0")
     requirements = broken / "deploy" / "requirements.txt"
     requirements.write_text(re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", requirements.read_text()))
@@ -81,11 +115,9 @@ def test_a_failed_upgrade_leaves_the_present_version(
 
 
 def test_an_interrupted_upgrade_leaves_the_present_version(
-    tmp_path: Path, checkout: Callable[[str], Path]
+    older: Older, checkout: Callable[[str], Path]
 ) -> None:
-    prefix = tmp_path / "prefix"
-    assert install(prefix, "--venv", root=checkout("0.1.7")).returncode == 0
-    new = checkout("0.2.0")
+    prefix, new = older.prefix, checkout("0.2.0")
     upgrade = subprocess.Popen(
         [new / "deploy" / "install.sh", "--prefix", prefix],
         env=environment(),
@@ -129,25 +161,20 @@ def test_of_two_installations_at_once_one_waits(tmp_path: Path) -> None:
     assert_as_in_manifest(prefix)
 
 
-def test_a_damaged_version_is_installed_anew(tmp_path: Path) -> None:
-    prefix = tmp_path / "prefix"
-    assert install(prefix, "--venv").returncode == 0
+def test_a_damaged_version_is_installed_anew(older: Older) -> None:
+    prefix = older.prefix
     (damaged,) = prefix.glob("versions/*/venv/lib/python3*/site-packages/dispatcher/hook.py")
     damaged.unlink()
 
-    done = install(prefix)
+    done = install(prefix, root=older.root)
 
     assert done.returncode == 0, done.stderr
     assert "was changed or damaged" in done.stderr
     assert (prefix / "current" / damaged.relative_to(damaged.parents[5])).exists()
 
 
-def test_links_that_were_lost_are_made_again(
-    tmp_path: Path, checkout: Callable[[str], Path]
-) -> None:
-    prefix = tmp_path / "prefix"
-    root = checkout("0.1.7")
-    assert install(prefix, "--venv", root=root).returncode == 0
+def test_links_that_were_lost_are_made_again(older: Older) -> None:
+    prefix, root = older
     for name, instead in (("bin", None), ("share", "versions"), ("current", None)):
         (prefix / name).unlink()
         if instead:

@@ -22,7 +22,8 @@ def move_site(project: Project, prefix: Path) -> None:
     own = prefix / "etc" / "relion-dispatch"
     for name in ("site.json", "images.json"):
         shutil.copy(Path(project.environment["RELION_DISPATCH_SITE"]) / name, own)
-    project.environment = environment()
+    runtime = project.environment["RELION_DISPATCH_RUNTIME"]
+    project.environment = environment(RELION_DISPATCH_RUNTIME=runtime)
     project.command = prefix / "bin" / "relion-dispatch"
 
 
@@ -58,8 +59,11 @@ SHELLS = {
 }
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("form", FORMS)
+# What is loaded is the same in both forms: for the appliance one shell is enough.
+LOADED = [*(("venv", shell) for shell in SHELLS), ("appliance", "sh")]
+
+
+@pytest.mark.parametrize(("form", "shell"), LOADED)
 def test_what_users_load_lets_relion_submit(
     form: str,
     shell: str,

@@ -18,6 +18,7 @@ from dispatcher.images.integrity import sha256_of
 from dispatcher.images.known_projects import remember
 from dispatcher.images.verify import verify
 
+from ...fixture_types import WriteSite
 from ...sif_file import write_sif
 
 
@@ -156,7 +157,7 @@ def test_verifying_finds_a_changed_byte(images: Path, printed: Any) -> None:
 
 
 def test_verifying_names_what_the_sites_policy_refuses(
-    images: Path, printed: Any, site: Callable[..., Path]
+    images: Path, printed: Any, site: WriteSite
 ) -> None:
     site("site.json", {"apptainer": {"signed_by": ["AB12" * 10]}})
 

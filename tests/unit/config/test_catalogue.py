@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import pytest
 from dispatcher.config.catalogue import Catalogue, ImageFile, load_catalogue
 from dispatcher.errors import ConfigError, NotInCatalogue
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 CPU = {"variant": "cpu", "path": "cpu.sif"}
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +12,13 @@ from dispatcher.config.endings import Ending, load_endings
 from dispatcher.errors import ConfigError
 from dispatcher.site.check import problems
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 # What programs write: RELION's texts from its source, the others' as they were seen.
 TEXTS = {
     "stopped at the time limit": "time_limit",
-    "slurmstepd: error: *** JOB 5 ON gpu1 CANCELLED AT 2026-01-01 DUE TO TIME LIMIT ***": "time_limit",  # noqa: E501
+    "slurmstepd: error: *** JOB 5 ON gpu1 CANCELLED AT 2026-01-01 "
+    "DUE TO TIME LIMIT ***": "time_limit",
     "stopped by signal 15": "stopped",
     "ERROR: CudaCustomAllocator out of memory": "gpu_memory",
     "ERROR: out of memory in custom_allocator.cuh at line 436 (error-code 2)": "gpu_memory",

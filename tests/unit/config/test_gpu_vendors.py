@@ -20,18 +20,18 @@ from dispatcher.planning.gpus_here import gpus_here
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
+from ...fixture_types import CorpusJob, WriteSite
+
 DISPATCHER = Path(__file__).parents[3] / "dispatcher"
 TABLE = DISPATCHER / "config" / "gpu_vendors.py"
 DOCUMENTED = (DISPATCHER.parent / "docs" / "gpu.md").read_text()
 
-Site = Callable[..., Path]
-CorpusJob = Callable[[str], Path]
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
 
 
 @pytest.fixture
-def planned(site: Site, images: Path, corpus_job: CorpusJob) -> Callable[[GpuVendor], Plan]:
+def planned(site: WriteSite, images: Path, corpus_job: CorpusJob) -> Callable[[GpuVendor], Plan]:
     """Plan a refinement at a site with that vendor's GPUs."""
 
     def plan(vendor: GpuVendor) -> Plan:
@@ -113,7 +113,7 @@ def test_variables_of_other_vendors_stay_outside(planned: Callable[[GpuVendor], 
     assert "CUDA_VISIBLE_DEVICES" not in plan.environment
 
 
-def test_a_variable_that_the_site_lists_as_well_is_passed_once(site: Site) -> None:
+def test_a_variable_that_the_site_lists_as_well_is_passed_once(site: WriteSite) -> None:
     site("site.json", {"apptainer": {"environment": ["CUDA_VISIBLE_DEVICES", "MINE"]}})
 
     assert load_site().apptainer.let_through == ["CUDA_VISIBLE_DEVICES", "MINE"]
@@ -121,7 +121,7 @@ def test_a_variable_that_the_site_lists_as_well_is_passed_once(site: Site) -> No
 
 @every_vendor
 def test_without_an_image_for_its_cards_a_job_is_refused(
-    vendor: GpuVendor, site: Site, images: Path, corpus_job: CorpusJob
+    vendor: GpuVendor, site: WriteSite, images: Path, corpus_job: CorpusJob
 ) -> None:
     images.write_text(images.read_text().replace('"nvidia"', "null"))
     site("site.json", {"apptainer": {"gpu_option": vendor.options[0]}})
@@ -149,7 +149,7 @@ def test_an_image_without_acceleration_is_for_no_cards() -> None:
     assert read_answer(said, Path("x.sif"))[2] is None
 
 
-def test_a_catalogue_may_name_these_vendors_alone(site: Site) -> None:
+def test_a_catalogue_may_name_these_vendors_alone(site: WriteSite) -> None:
     build = {"variant": "x", "path": "x.sif", "gpu": "invidia"}
     path = site("images.json", {"relion": {"default": "5", "versions": {"5": [build]}}})
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from dispatcher.config.endings import load_endings
 from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 
 @pytest.fixture

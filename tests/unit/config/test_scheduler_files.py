@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError
 from dispatcher.planning.make_plan import plan_script
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import CorpusJob, WriteSite
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -159,7 +159,7 @@ def test_a_scheduler_of_0_1_0_with_anothers_templates_is_of_its_kind(site: Write
 
 
 def test_site_json_may_still_name_the_launcher_for_several_nodes(
-    site: WriteSite, images: Path, corpus_job: Callable[[str], Path]
+    site: WriteSite, images: Path, corpus_job: CorpusJob
 ) -> None:
     launcher = {"srun": ["/opt/bin/srun", "--mpi=pmi2"]}
     types = {"class3d": {"nodes": 2}}
@@ -172,7 +172,7 @@ def test_site_json_may_still_name_the_launcher_for_several_nodes(
 
 
 def test_several_nodes_need_a_launcher(
-    site: WriteSite, images: Path, corpus_job: Callable[[str], Path]
+    site: WriteSite, images: Path, corpus_job: CorpusJob
 ) -> None:
     site("site.json", {"job_parameters": {"class3d": {"nodes": 2}}})
 

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config.job_types import JobType, lineage, load_job_types, match, merged_parameters
-from dispatcher.config.places import shipped_folder
-from dispatcher.planning.rewrite import rewrite
+from dispatcher.config.job_types import JobType, lineage, match
 from dispatcher.relion import job_star
 from dispatcher.relion.command import Command, parse_command
-from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
 from dispatcher.site.check import shadowed
 
-from ..conftest import CORPUS
-
-CONFIG = shipped_folder() / "config" / "dispatch_config.json"
+from ...corpus import CORPUS
 
 CORPUS_TYPES = {
     "relion-3.1.4/AutoPick_job009": "autopick",
@@ -83,6 +78,7 @@ CORPUS_TYPES = {
     "relion-5.0.1/Subtract_job014": "subtract",
     "relion-5.0.1/Tomograms_job029": "tomograms",
 }
+
 
 # What the corpus lacks: (label, RELION's line, type). Lines of new jobs were written by RELION
 # 5.1.0 (paths shortened); older and continued ones follow src/pipeline_jobs.cpp, 3.1.4 to 5.0.1.
@@ -195,6 +191,7 @@ FURTHER = [
      "external"),
 ]  # fmt: skip
 
+
 # A continued job's line, by the source of 3.1.4 to 5.0.1: (label, number up to 3.1, folder, type).
 CONTINUED = [
     ("relion.class2d", 8, "Class2D", "class2d_continue"),
@@ -203,13 +200,6 @@ CONTINUED = [
     ("relion.initialmodel", 18, "InitialModel", "initialmodel_continue"),
     ("relion.multibody", 19, "MultiBody", "multibody_continue"),
 ]
-
-
-@pytest.fixture(scope="module")
-def types(tmp_path_factory: pytest.TempPathFactory) -> dict[str, JobType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return load_job_types(CONFIG).types
 
 
 def continued(folder: str) -> Command:
@@ -225,15 +215,6 @@ def corpus_main(name: str) -> tuple[str, Command]:
     script = CORPUS / name / "run_submit.script"
     submission = parse_submission(script.read_text(), str(script))
     return submission.job, submission.main
-
-
-def parameters(types: dict[str, JobType], name: str) -> dict[str, object]:
-    return merged_parameters([types[level] for level in lineage(types, name)])
-
-
-def rewritten(types: dict[str, JobType], line: str, name: str) -> list[str]:
-    levels = [types[level] for level in lineage(types, name)]
-    return rewrite(parse_command(line), levels).argv
 
 
 def test_the_table_names_every_script_of_the_corpus() -> None:
@@ -327,83 +308,3 @@ def test_every_type_but_external_runs_in_the_relion_image(types: dict[str, JobTy
 
 def test_the_classic_lineage_is_kept(types: dict[str, JobType]) -> None:
     assert lineage(types, "refine") == ("submit", "gpu", "refine")
-
-
-def test_every_type_says_its_ranks_threads_gpus_and_memory(types: dict[str, JobType]) -> None:
-    for name in types:
-        found = parameters(types, name)
-        assert {"nproc", "nthread", "ngpu", "nodes", "mem"} <= set(found), name
-        assert "partition" not in found, "a partition is the site's to name"
-
-
-def test_ranks_fit_the_gpus_and_the_rules_of_their_program(types: dict[str, JobType]) -> None:
-    for name, kind in types.items():
-        if not kind.matches_jobs or name == "external":
-            continue
-        nproc, ngpu = (int(str(parameters(types, name)[key])) for key in ("nproc", "ngpu"))
-        program = lookup(kind.match_command[0])
-        if nproc > 1:
-            assert program.mpi, name
-        if ngpu:
-            assert program.gpu, name
-        if ngpu and program.idle_leader and nproc > 1:
-            assert (nproc - 1) % ngpu == 0, name
-            assert 2 <= (nproc - 1) // ngpu <= 3, name
-        elif ngpu and nproc > 1:
-            assert nproc % ngpu == 0, name
-
-
-def test_split_half_sets_have_an_odd_number_of_ranks(types: dict[str, JobType]) -> None:
-    for name in ("refine", "multibody", "refine_continue", "multibody_continue"):
-        assert int(str(parameters(types, name)["nproc"])) % 2 == 1
-
-
-def test_what_knows_no_mpi_is_one_process(types: dict[str, JobType]) -> None:
-    for name in ("initialmodel", "initialmodel_continue", "class2d_vdam", "polish_train",
-                 "subtract_revert", "autopick_topaz_train", "postprocess"):  # fmt: skip
-        assert parameters(types, name)["nproc"] == 1
-
-
-def test_what_uses_no_gpu_asks_for_none(types: dict[str, JobType]) -> None:
-    for name in ("autopick_log", "class2d_noalign", "class3d_noalign", "motioncorr_own",
-                 "align_tiltseries", "modelangelo_hmm", "external"):  # fmt: skip
-        assert parameters(types, name)["ngpu"] == 0
-
-
-def test_memory_is_known_to_every_refinement_on_gpus(types: dict[str, JobType]) -> None:
-    for name in ("refine", "class2d", "class3d", "multibody", "initialmodel", "class2d_vdam"):
-        levels = [types[level] for level in lineage(types, name)]
-        assert any(level.adjust_GPU_nproc_to_mem for level in levels)
-
-
-@pytest.mark.parametrize(
-    ("name", "line", "option"),
-    [
-        ("refine", 'relion_refine_mpi --auto_refine --gpu "0:1"', ["--gpu", ""]),
-        ("refine", "relion_refine_mpi --auto_refine", ["--gpu", ""]),
-        ("autopick_topaz", 'relion_autopick --topaz_extract --gpu "0"', ["--gpu", ""]),
-        ("align_tiltseries_aretomo", "relion_align_tiltseries --aretomo2 --gpu 0:1  ",
-         ["--gpu", "0"]),
-        ("dynamight", "relion_python_dynamight optimize-deformations --gpu-id 3",
-         ["--gpu-id", "0"]),
-        ("modelangelo", "relion_python_modelangelo build -d 0,1 -o x", ["-d", "0"]),
-        ("denoise", "relion_python_tomo_denoise cryoCARE:train --gpu 2 ", ["--gpu", "0"]),
-    ],
-)  # fmt: skip
-def test_each_program_gets_the_gpu_option_it_knows(
-    name: str, line: str, option: list[str], types: dict[str, JobType]
-) -> None:
-    argv = rewritten(types, line, name)
-
-    assert argv[-2:] == option
-    assert argv.count(option[0]) == 1
-    assert ("--gpu" in argv) == (option[0] == "--gpu")
-
-
-def test_what_stays_in_relions_window_starts_at_once(types: dict[str, JobType]) -> None:
-    for name in ("manualpick", "display", "picks", "exclude_tilt_images", "dynamight_explore"):
-        assert parameters(types, name)["scheduler"] == "interactive"
-
-
-def test_an_external_job_keeps_the_threads_of_relions_window(types: dict[str, JobType]) -> None:
-    assert parameters(types, "external")["nthread"] is None

@@ -17,7 +17,7 @@ from dispatcher.config.site import Site, load_site
 from dispatcher.errors import ConfigError
 from dispatcher.units import bytes_of
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 
 def test_a_sites_file_is_laid_upon_the_shipped_one_key_by_key(site: WriteSite) -> None:

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.image import imread
 
-from dispatcher.cli import main
 from dispatcher.config.gpu_constants import HardwareConstants
-from dispatcher.config.site import load_site
-from dispatcher.errors import ConfigError
-from dispatcher.gpu import calibration
 from dispatcher.gpu.asked import asked, sized
-from dispatcher.gpu.calibration import write
 from dispatcher.gpu.fit import answer
-from dispatcher.gpu.plot import COLOURS
 from dispatcher.gpu.table import BOXES, CARDS
 from dispatcher.memory.card import Card
 from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.relion.submission import read_submission
 
+from ...fixture_types import CorpusJob, WriteSite
+from .gpu_calls import REFINE3D, Run
+
 ROOT = Path(__file__).parents[3]
+
+
 GPU = 24 * 2**30
-Run = Callable[..., str]
 
 
-REFINE3D = "relion_refine --auto_refine --ref map.mrc --pad 2 --zero_mask --offset_range 5"
 CLASS3D = "relion_refine --K 4 --ref map.mrc --pad 2 --zero_mask --offset_range 5"
-
-
-@pytest.fixture
-def gpu(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``relion-dispatch gpu`` with these words; what it prints."""
-
-    def run(line: str, status: int = 0) -> str:
-        assert main(["gpu", *shlex.split(line)]) == status
-        printed = capsys.readouterr()
-        return printed.err if status else printed.out
-
-    return run
 
 
 @pytest.fixture
@@ -56,13 +38,6 @@ def fit(gpu: Run) -> Callable[..., dict[str, Any]]:
         return found
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run in a folder without particles and references."""
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
 
 
 def test_fit_answers_programs(fit: Callable[..., dict[str, Any]]) -> None:
@@ -147,7 +122,7 @@ def test_fit_answers_people(gpu: Run) -> None:
     assert "44.48 GB at the very least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
 
 
-def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: Callable[[str], Path]) -> None:
+def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: CorpusJob) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     submission, project = read_submission(script)
     planned = refinement_of(submission.main, project)
@@ -169,9 +144,7 @@ def test_a_quoted_command_line_is_what_its_words_are(gpu: Run) -> None:
     assert quoted == gpu(f"fit --box 256 --gpu-memory 24G -- relion_refine --K 50 {long} --gpu ''")
 
 
-def test_a_box_that_is_given_goes_before_that_of_the_files(
-    gpu: Run, corpus_job: Callable[[str], Path]
-) -> None:
+def test_a_box_that_is_given_goes_before_that_of_the_files(gpu: Run, corpus_job: CorpusJob) -> None:
     job = corpus_job("relion-5.0.1/Refine3D_job011").parent
     found = json.loads(gpu(f"fit {job} --box 400 --gpu-memory 24G --json"))
 
@@ -238,9 +211,7 @@ def test_one_rank_alone_needs_no_mps() -> None:
     assert (alone.ranks_per_gpu, alone.small_pool) == (1, True)
 
 
-def test_constants_of_the_site_count(
-    fit: Callable[..., dict[str, Any]], site: Callable[..., Path]
-) -> None:
+def test_constants_of_the_site_count(fit: Callable[..., dict[str, Any]], site: WriteSite) -> None:
     before = fit(REFINE3D)
     site("site.json", {"gpu_constants": {"context_mps": 300_000_000}})
     after = fit(REFINE3D)
@@ -255,111 +226,3 @@ def test_the_documentation_has_the_table_that_is_printed(gpu: Run) -> None:
     rows = [line for line in printed.splitlines() if line.startswith(f"| {BOXES[0]} ")]
     assert len(rows) == 4
     assert all(row.count(" / ") == len(CARDS) for row in rows)
-
-
-def test_the_picture_is_drawn(gpu: Run, tmp_path: Path) -> None:
-    path = tmp_path / "ranks.png"
-    assert f"Drawn: {path}" in gpu(f"fit --box 256 --plot {path} -- {REFINE3D} --j 4")
-    picture = imread(path)
-
-    assert picture.shape == (700, 1100, 4)
-    colours = {tuple(pixel) for row in (picture * 255).astype(int).tolist() for pixel in row}
-    drawn = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS[: len(CARDS)]]
-    assert {(*colour, 255) for colour in drawn} <= colours
-
-
-def test_a_picture_that_cannot_be_written_is_an_error(gpu: Run, tmp_path: Path) -> None:
-    wrong = gpu(f"fit --box 256 --plot {tmp_path}/ranks.odd", status=1)
-    assert "needs the ending .png, .svg or .pdf" in wrong
-    nowhere = gpu(f"fit --box 256 --plot {tmp_path}/no/ranks.png", status=1)
-    assert "cannot be written (No such file or directory)" in nowhere
-
-
-def test_without_matplotlib_the_picture_is_refused(
-    gpu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-
-    says = gpu(f"fit --box 9 --plot {tmp_path}/a.png", status=1)
-    assert "--plot needs the library matplotlib" in says
-
-
-def test_a_node_without_a_driver_is_not_measured(
-    gpu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = calibration.measure
-
-    def without_driver(what: str, device: int, library: str) -> object:
-        return real(what, device, "libcuda-that-is-not-there.so.1")
-
-    monkeypatch.setattr(calibration, "measure", without_driver)
-    says = gpu("calibrate", status=1)
-
-    assert "There is no NVIDIA driver on" in says
-    assert "run this on a node with a GPU" in says
-    assert not (tmp_path / "site" / "site.json").exists()
-
-
-class TestWrite:
-    """What was measured goes into site.json."""
-
-    MEASURED = {"context": 410_000_000, "texture_tile": [16, 16, 8]}  # noqa: RUF012
-
-    def test_comments_order_and_other_keys_stay(self, site: Callable[..., Path]) -> None:
-        text = (
-            '{"__comment__": "ours", "scheduler": "slurm", "__comment__": "second",\n'
-            ' "gpu_constants": {"__comment__": "by hand", "usable_percent": 95}, "mps": false}'
-        )
-        path = site("site.json", text)
-
-        assert write(self.MEASURED) == [
-            "context: 410000000 (was 500000000, as shipped)",
-            "texture_tile: [16, 16, 8] (was [16, 32, 16], as shipped)",
-        ]
-        written = json.loads(path.read_text())
-        assert written["__comment__"] == ["ours", "second"]
-        assert list(written) == ["__comment__", "scheduler", "gpu_constants", "mps"]
-        assert written["gpu_constants"] == {
-            "__comment__": "by hand", "usable_percent": 95, **self.MEASURED
-        }  # fmt: skip
-        constants = load_site().gpu_constants
-        assert (constants.context, constants.texture_tile) == (410_000_000, (16, 16, 8))
-        assert constants.pool_floor == 500_000_000
-
-    def test_the_same_again_changes_nothing(self, tmp_path: Path) -> None:
-        assert len(write(self.MEASURED)) == 2
-        path = tmp_path / "site" / "site.json"
-        before = path.stat()
-        assert write(self.MEASURED) == []
-        assert path.stat().st_mtime_ns == before.st_mtime_ns
-
-    def test_the_larger_of_two_cards_may_be_kept(self) -> None:
-        write({"context": 500_000_000, "texture_tile": [8, 32, 8]})
-        changes = write(self.MEASURED, larger=True)
-        assert changes == ["texture_tile: [16, 32, 8] (was [8, 32, 8])"]
-        assert load_site().gpu_constants.context == 500_000_000
-
-    def test_a_wrong_file_is_not_touched(self, site: Callable[..., Path]) -> None:
-        path = site("site.json", '{"schedular": "slurm"}')
-        with pytest.raises(ConfigError, match='did you mean "scheduler"'):
-            write(self.MEASURED)
-        assert path.read_text() == '{"schedular": "slurm"}'
-
-
-@pytest.mark.parametrize(
-    ("constants", "says"),
-    [
-        ({"contxt": 1}, r'"gpu_constants\.contxt": unknown key; did you mean "context"'),
-        ({"context": "lots"}, r'"gpu_constants\.context": expected'),
-        ({"texture_tile": [16, 32]}, "gpu_constants.texture_tile"),
-        ({"texture_pitch": 0}, "texture_pitch must be 1 or more"),
-        ({"usable_percent": 101}, "usable_percent must be from 1 to 100"),
-        ({"margin_percent": 99}, "margin_percent must be 100 or more"),
-    ],
-)
-def test_constants_that_cannot_be_are_named(
-    site: Callable[..., Path], constants: dict[str, object], says: str
-) -> None:
-    site("site.json", {"gpu_constants": constants})
-    with pytest.raises(ConfigError, match=says):
-        load_site()

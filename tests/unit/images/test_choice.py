@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from dispatcher.images.choice import ChosenImage, Needs, choose
 from dispatcher.images.pins import PIN_FILE
 from dispatcher.relion.command import called_programs, parse_command
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 CPU = {"variant": "cpu", "path": "cpu.sif"}
 CUDA = {"variant": "cuda", "path": "cuda.sif", "gpu": "nvidia"}

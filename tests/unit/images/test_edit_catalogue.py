@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from dispatcher.errors import ConfigError, WriteError
 from dispatcher.host.file_lock import locked
 from dispatcher.images.edit_catalogue import check_editable, edit, entry, put
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
+
 BUILD = {"variant": "cpu", "path": "x.sif"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ from dispatcher.images.choice import ChosenImage
 from dispatcher.images.integrity import sha256_of, usable, verified
 from dispatcher.images.sif import read_header
 
+from ...digest import sha256
 from ...sif_file import write_sif
 
 CATALOGUE, PIN_FILE = Path("images.json"), Path(".relion_dispatch.json")
@@ -34,7 +34,7 @@ def sif(tmp_path: Path) -> Path:
 def recorded(path: Path, **changes: Any) -> ChosenImage:
     header = read_header(path)
     facts: dict[str, Any] = {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256(path),
         "size": header.size,
         "mtime": header.mtime,
         "sif_id": header.sif_id,

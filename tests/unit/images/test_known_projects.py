@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from dispatcher.config.site import Site, load_site
 from dispatcher.errors import ConfigError
 from dispatcher.images.known_projects import known_projects, remember
 
-WriteSite = Callable[..., Path]
+from ...fixture_types import WriteSite
 
 
 @pytest.fixture

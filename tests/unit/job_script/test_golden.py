@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,7 +18,8 @@ from dispatcher.config.configuration import load_configuration
 from dispatcher.job_script.variables import NO_TOKEN, job_script
 from dispatcher.planning.make_plan import plan_script
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
+from ...fixture_types import CorpusJob, WriteSite
 
 README = Path(__file__).parents[3] / "README.md"
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -56,8 +56,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_job_script_is_the_golden_one(
     name: str,
-    site: Callable[..., Path],
-    corpus_job: Callable[[str], Path],
+    site: WriteSite,
+    corpus_job: CorpusJob,
     tmp_path: Path,
 ) -> None:
     job, settings = CASES[name]
@@ -86,7 +86,7 @@ def test_the_golden_scripts_are_short() -> None:
 
 @pytest.mark.usefixtures("images")
 def test_job_scripts_of_the_corpus_are_short_on_the_site_of_the_readme(
-    site: Callable[..., Path], corpus_job: Callable[[str], Path]
+    site: WriteSite, corpus_job: CorpusJob
 ) -> None:
     """People read them at night."""
     (text,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)

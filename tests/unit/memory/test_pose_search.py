@@ -10,7 +10,7 @@ from dispatcher.memory import sampling
 from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.memory.sampling import Search
 
-from .test_read_refinement import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options
+from .refinement_files import BODIES, MODEL, OPTICS, OPTIMISER, PARTICLES, options
 
 SAMPLING = """
 data_sampling_general

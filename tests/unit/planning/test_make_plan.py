@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dispatcher.config.configuration import load_configuration
-from dispatcher.errors import ConfigError, DoesNotFit, ImageError, InputError
-from dispatcher.planning.make_plan import plan_script
-from dispatcher.planning.plan import Plan
-
-from ..conftest import CORPUS, fill_project
+from ...corpus import CORPUS, fill_project
+from ...fixture_types import CorpusJob, WriteSite
+from .planned import CLASSIC, launched, plan
 
 pytestmark = pytest.mark.usefixtures("images")
-
-CorpusJob = Callable[[str], Path]
-WriteSite = Callable[..., Path]
-
-CLASSIC = {
-    "__comment__": "a site's file in the FMI format",
-    "submit": {"match_command": "None", "job_parameters": {"nthread": 1, "nproc": 1}},
-    "gpu": {
-        "inherits": "submit",
-        "match_command": "None",
-        "image": "relion",
-        "relion_remove_parameter": ["gpu", "j"],
-        "relion_add_parameter": {"gpu": '""'},
-        "job_parameters": {"ngpu": 4, "nproc": 21, "submit_command": "sbatch"},
-    },
-    "refine": {
-        "inherits": "gpu",
-        "match_command": "relion_refine",
-        "adjust_GPU_nproc_to_mem": [4, 32212254720],
-    },
-}
-
-
-def plan(script: Path) -> Plan:
-    return plan_script(script, load_configuration())
-
-
-def launched(planned: Plan, command: int = 0) -> list[str]:
-    """The words before the program of that command, as the record keeps them."""
-    return [str(word) for word in planned.as_json()["commands"][command]["prefix"]]
 
 
 @pytest.mark.parametrize(
@@ -84,16 +50,6 @@ def test_ranks_fall_in_whole_steps_per_gpu(
     fit = planned.gpu_fit
     assert fit.ranks_per_gpu and fit.bytes_per_rank
     assert fit.ranks_per_gpu * fit.bytes_per_rank <= 32212254720
-
-
-def test_a_box_that_fits_on_no_gpu_is_refused_with_the_numbers(
-    site: WriteSite, corpus_job: CorpusJob, project: Path
-) -> None:
-    site("dispatch_config.json", CLASSIC)
-    fill_project(project, 1200)
-
-    with pytest.raises(DoesNotFit, match=r"1200 pixels.*--pad 1"):
-        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
 
 
 def test_the_fmi_model_never_goes_below_one_follower_per_gpu(
@@ -161,26 +117,6 @@ def test_mpi_is_taken_off_where_vdam_was_given_ranks(
     script.write_text(text.replace("`which relion_refine`", "`which relion_refine_mpi`"))
 
     assert plan(script).commands[0].command.program == "relion_refine"
-
-
-def test_skipping_alignment_uses_no_gpu(corpus_job: CorpusJob) -> None:
-    script = corpus_job("relion-4.0.2/Class3D_job003")
-    script.write_text(script.read_text().replace(" --sym C1", " --skip_align --sym C1"))
-
-    planned = plan(script)
-
-    assert not planned.uses_gpu
-    assert "--gpu" not in planned.commands[0].command.argv
-    assert planned.image is not None
-    assert planned.image.variant == "cpu"
-    assert "--nv" not in launched(planned)
-
-
-def test_skipping_rotation_uses_no_gpu_either(corpus_job: CorpusJob) -> None:
-    script = corpus_job("relion-4.0.2/Class3D_job003")
-    script.write_text(script.read_text().replace(" --sym C1", " --skip_rotate --sym C1"))
-
-    assert not plan(script).uses_gpu
 
 
 def test_a_single_process_has_the_gpus_of_one_node(site: WriteSite, corpus_job: CorpusJob) -> None:
@@ -318,98 +254,6 @@ def test_several_nodes_are_started_by_srun(site: WriteSite, corpus_job: CorpusJo
     assert words[:4] == ["srun", "--mpi=pmix", "--nodes=2", f"--ntasks={planned.nproc}"]
     assert "mpirun" not in words
     assert "--cleanenv" not in words
-
-
-def test_pin_decides_the_version(project: Path, corpus_job: CorpusJob) -> None:
-    (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "3.1.3"}}}')
-
-    planned = plan(corpus_job("relion-3.1.4/Refine3D_job005"))
-
-    assert planned.image is not None
-    assert planned.image.version == "3.1.3"
-    assert any("pinned" in reason for reason in planned.reasons)
-
-
-def test_a_pinned_version_gone_from_the_catalogue_is_no_silent_fallback(
-    project: Path, corpus_job: CorpusJob
-) -> None:
-    (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "4.0.1"}}}')
-
-    with pytest.raises(ImageError, match=r"pinned to relion 4\.0\.1 .*\.relion_dispatch\.json"):
-        plan(corpus_job("relion-4.0.2/Refine3D_job004"))
-
-
-def test_a_damaged_pin_file_is_named(project: Path, corpus_job: CorpusJob) -> None:
-    (project / ".relion_dispatch.json").write_text('{"images": ["relion"]}')
-
-    with pytest.raises(ConfigError, match=r"\.relion_dispatch\.json"):
-        plan(corpus_job("relion-4.0.2/Refine3D_job004"))
-
-
-def test_an_image_missing_from_disk_is_named(images: Path, corpus_job: CorpusJob) -> None:
-    (images.parent / "relion-5.1.0-cuda.sif").unlink()
-
-    with pytest.raises(ImageError, match=r"relion-5\.1\.0-cuda\.sif cannot be read \(No such"):
-        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
-
-
-def test_weights_missing_from_disk_are_named(images: Path, corpus_job: CorpusJob) -> None:
-    catalogue = json.loads(images.read_text())
-    catalogue["relion"]["versions"]["5.1.0"][0]["weights"] = "weights"
-    images.write_text(json.dumps(catalogue))
-
-    with pytest.raises(ImageError, match=r"site/weights, which .*relion 5\.1\.0 \(cuda\)"):
-        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
-
-
-def test_an_image_missing_from_the_catalogue_is_named(
-    site: WriteSite, corpus_job: CorpusJob
-) -> None:
-    site("images.json", {})
-
-    with pytest.raises(ImageError, match='"relion" is not in the catalogue'):
-        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
-
-
-def test_an_unknown_program_is_refused(project: Path, corpus_job: CorpusJob) -> None:
-    script = corpus_job("relion-5.0.1/Select_job022")
-    script.write_text(script.read_text().replace("relion_star_handler", "relion_frobnicate"))
-
-    with pytest.raises(InputError, match="relion_frobnicate"):
-        plan(script)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (None, "Select/job007/particles.star"),
-        ("", "Select/job007/particles.star"),
-        (
-            "data_optics\n\nloop_\n_rlnImageSize #1\n 64\n\n"
-            "data_particles\n\nloop_\n_rlnImageName #1\n",
-            "no ",
-        ),
-    ],
-    ids=["missing", "empty", "no images"],
-)
-def test_unusable_particles_are_refused(
-    content: str | None, says: str, project: Path, corpus_job: CorpusJob
-) -> None:
-    particles = project / "Select/job007/particles.star"
-    particles.unlink() if content is None else particles.write_text(content)
-
-    with pytest.raises(InputError, match=says):
-        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
-
-
-def test_a_damaged_stack_header_is_refused(project: Path, corpus_job: CorpusJob) -> None:
-    (project / "Select/job007/particles.star").write_text(
-        "data_\n\nloop_\n_rlnImageName #1\n000001@stack.mrcs\n"
-    )
-    (project / "stack.mrcs").write_bytes(b"\xff" * 1024)
-
-    with pytest.raises(InputError, match=r"stack\.mrcs"):
-        plan(corpus_job("relion-3.1.4/Refine3D_job005"))
 
 
 def test_the_plan_as_json_has_what_was_promised(corpus_job: CorpusJob) -> None:

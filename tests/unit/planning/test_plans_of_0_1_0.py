@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from dispatcher.config.configuration import load_configuration
 from dispatcher.planning.make_plan import plan_script
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
+from ...fixture_types import CorpusJob, WriteSite
 
 KEPT = Path(__file__).parents[2] / "data" / "plans-0.1.0"
 INTENDED = json.loads((KEPT / "intended.json").read_text())
@@ -52,8 +52,8 @@ def planned(script: Path, configuration: Any, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["readme", "shipped", "two_nodes"])
 def test_every_submission_of_the_corpus_is_planned_as_by_0_1_0(
     name: str,
-    site: Callable[..., Path],
-    corpus_job: Callable[[str], Path],
+    site: WriteSite,
+    corpus_job: CorpusJob,
     tmp_path: Path,
 ) -> None:
     settings, plans = kept(name)

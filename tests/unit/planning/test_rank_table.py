@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,8 @@ from dispatcher.planning.layouts import Layout, RankRules, WantedRanks, layouts,
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.rank_table import RankRow, as_lines, rank_table
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
+from ...fixture_types import CorpusJob, WriteSite
 
 MIB = 1 << 20
 
@@ -90,7 +90,7 @@ def test_two_ranks_that_a_gpu_must_hold_do_not_run_in_exclusive_mode() -> None:
 
 
 def test_every_planned_job_of_the_corpus_is_the_first_row_of_its_table(
-    site: Callable[..., Path], images: Path, corpus_job: Callable[[str], Path]
+    site: WriteSite, images: Path, corpus_job: CorpusJob
 ) -> None:
     partition = {"cores": 64, "gpus": 4, "gpu_memory": "24G"}
     parameters = {"gpu": {"partition": "gpu", "ngpu": 4, "nproc": 13}}

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.relion import job_star
 
-CORPUS = Path(__file__).parents[2] / "data" / "corpus"
+from ...corpus import CORPUS
 
 
 def test_integer_types_of_relion_3_get_their_labels() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dispatcher.errors import InputError
 from dispatcher.relion import star
 
-CORPUS = Path(__file__).parents[2] / "data" / "corpus"
+from ...corpus import CORPUS
 
 PARTICLES = """
 # version 30001

@@ -10,7 +10,7 @@ from dispatcher.config.places import shipped_folder
 from dispatcher.errors import InputError
 from dispatcher.relion.submission import Submission, parse_submission, read_submission
 
-from ..conftest import CORPUS
+from ...corpus import CORPUS
 
 SCRIPTS = sorted(CORPUS.glob("*/*/run_submit.script"))
 TEMPLATE = shipped_folder() / "job_template" / "relion_template.sh"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
 from dispatcher.scheduler.answers import Queue, QueuedJob, read_answer, read_end, read_jobs
 from dispatcher.scheduler.calls import ask_queue
+
+from ...fixture_types import WriteSite
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"
 
@@ -189,7 +190,7 @@ def test_what_the_submit_command_says(
     ],
 )
 def test_mistakes_in_a_scheduler_are_named(
-    keys: dict[str, object], says: str, site: Callable[..., Path]
+    keys: dict[str, object], says: str, site: WriteSite
 ) -> None:
     from dispatcher.errors import ConfigError
 

@@ -17,8 +17,8 @@ from dispatcher.images.building.stages import read_stages
 from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
 
+from ....corpus import CORPUS
 from ....definitions import CONTAINERS, SHELL, filled, stages
-from ...conftest import CORPUS
 
 TEXTS = {path.name: path.read_text() for path in sorted(CONTAINERS.glob("*.def"))}
 RELION = sorted(name for name in TEXTS if name.startswith("relion-"))

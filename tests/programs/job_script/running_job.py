@@ -1,0 +1,84 @@
+"""Job scripts run for real by bash, with a stand-in for Apptainer, which unit tests do not have."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.library import LIBRARY, read_library
+from dispatcher.job_script.variables import job_script
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.plan import Plan
+
+from ...stand_in_programs import link_stand_in
+
+
+def write_job_script(plan: Plan, token: str, path: Path) -> None:
+    """Write a plan's job script to `path`, and its library beside the job, as the hook does."""
+    library = read_library(plan.directives)
+    (plan.project / plan.name / LIBRARY).write_text(library.text)
+    path.write_text(job_script(plan, token, library))
+
+
+class RunningJob:
+    """Renders a submission's job script, and runs it as the scheduler would: in its own session."""
+
+    def __init__(self, folder: Path, project: Path) -> None:
+        self.folder = folder
+        self.project = project
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.program("apptainer")
+
+    def program(self, name: str) -> None:
+        """Put a stand-in into the script's PATH."""
+        link_stand_in(name, self.programs)
+
+    def render(self, script: Path, token: str | None = None) -> Path:
+        """The job script of a new submission, in a file of its own.
+
+        The corpus' scratch folder, /scratch, becomes ``scratch`` in the test's folder.
+        """
+        text = script.read_text()
+        script.write_text(text.replace("_dir /scratch ", f"_dir {self.folder}/scratch "))
+        token = token or secrets.token_hex(6)
+        rendered = self.folder / f"job_script.{token}"
+        write_job_script(plan_script(script, load_configuration()), token, rendered)
+        return rendered
+
+    def start(self, rendered: Path, **environment: str) -> subprocess.Popen[str]:
+        """Start a rendered script."""
+        return subprocess.Popen(
+            ["bash", rendered],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.project,
+            start_new_session=True,
+            env={
+                "PATH": f"{self.programs}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "RECORDED": str(self.folder / "recorded"),
+                **environment,
+            },
+        )
+
+    def run(
+        self, script: Path, token: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Render and run to the end."""
+        job = self.start(self.render(script, token), **environment)
+        output, errors = job.communicate(timeout=60)
+        return subprocess.CompletedProcess(job.args, job.returncode, output, errors)
+
+
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def exit_files(script: Path) -> set[str]:
+    """Which of RELION's exit files lie beside `script`."""
+    return {path.name.rpartition("_")[2] for path in script.parent.glob("RELION_JOB_EXIT_*")}

@@ -1,0 +1,134 @@
+"""Why a job failed, in one sentence with what helps; and what its script writes about the run."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from ...fixture_types import WriteSite
+from .run_files import TOKEN, last_line
+from .running_job import RunningJob
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+def written_run(script: Path, token: str) -> dict[str, str]:
+    """What the job script has written about its run."""
+    lines = (script.parent / f"dispatch.run.{token}").read_text().splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on signal 9 (Killed)."
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("ERROR: CudaCustomAllocator out of memory", "a GPU ran out of memory: use fewer ranks"),
+        (
+            "ERROR: out of memory in /x/custom_allocator.cuh at line 436 (error-code 2)",
+            "a GPU ran out of memory",
+        ),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.", "the memory of the"),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "the memory of the"),
+        (MPI_KILL, "one of its processes was killed (signal 9)"),
+        ("Number of MPI processes             = 1", "its ranks started as single processes"),
+        ("fwrite: No space left on device", "the disk is full"),
+        ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
+        ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
+        ("open(run.star): Permission denied", "it may not read or write"),
+        (
+            "rwMRC: error in reading header of image x.mrc",
+            "an image or map that it reads is damaged",
+        ),
+        ("something else", "relion_postprocess ended with status 1: its last lines, above and"),
+    ],
+)
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_known_cause_is_told_with_what_helps(
+    stream: int, text: str, because: str, job: Path, running_job: RunningJob
+) -> None:
+    running_job.run(job, ON_RUN=f'echo "$SAYS" >&{stream}; exit 1', SAYS=text)
+
+    assert re.match(
+        r"relion-dispatch: The job failed after 0:0\d:\d\d, because " + re.escape(because),
+        last_line(job),
+    )
+
+
+def test_a_cause_is_found_beside_what_is_no_text(job: Path, running_job: RunningJob) -> None:
+    running_job.run(
+        job, ON_RUN=r"printf 'a \xff bar: No space left on device\n\xc3\0\n' >&2; exit 1"
+    )
+
+    assert "because the disk is full" in last_line(job)
+    assert "binary file" not in (job.parent / "run.err").read_bytes().decode(errors="replace")
+
+
+def test_what_an_earlier_run_wrote_is_no_cause(job: Path, running_job: RunningJob) -> None:
+    (job.parent / "run.err").write_text("ERROR: CudaCustomAllocator out of memory\n")
+
+    running_job.run(job, ON_RUN="exit 1")
+
+    assert "its last lines, above" in last_line(job)
+
+
+def test_a_sites_own_cause_is_tried_first(
+    job: Path, running_job: RunningJob, site: WriteSite
+) -> None:
+    own = {"pattern": "licence [0-9]+", "cause": 'it\'s "full" `of` $x', "advice": "ask again"}
+    site("endings.json", {"licence": own})
+
+    running_job.run(job, ON_RUN='echo "no licence 5: No space left on device" >&2; exit 1')
+
+    assert last_line(job).endswith('because it\'s "full" `of` $x: ask again.')
+
+
+def test_how_it_went_stands_in_a_file_of_the_runs_own(job: Path, running_job: RunningJob) -> None:
+    running_job.run(job, TOKEN, ON_RUN='printf "a \\"b\\" \\\\ \\t c\\n" >&2; exit 4')
+
+    run = written_run(job, TOKEN)
+    assert list(run) == [
+        *("token", "started", "ended", "host", "scheduler_job_id"),
+        *("exit_status", "ending", "reason"),
+    ]
+    assert (run["token"], run["exit_status"], run["ending"]) == (TOKEN, "4", "FAILURE")
+    assert run["host"] == os.uname().nodename
+    assert run["scheduler_job_id"].isdigit()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["started"])
+    assert run["started"] <= run["ended"]
+    assert f"relion-dispatch: {run['reason']}" == last_line(job)
+
+
+def test_awkward_texts_stand_in_it_as_they_are(
+    job: Path, running_job: RunningJob, site: WriteSite
+) -> None:
+    own = {"pattern": "odd", "cause": 'a "quote", a \\ and a ☃', "advice": "nothing"}
+    site("endings.json", {"odd": own})
+
+    running_job.run(job, TOKEN, ON_RUN="echo odd; exit 1")
+
+    assert 'a "quote", a \\ and a ☃' in written_run(job, TOKEN)["reason"]
+
+
+def test_the_job_leaves_the_hooks_record_alone(job: Path, running_job: RunningJob) -> None:
+    record = job.parent / "dispatch.json"
+    record.write_text('{\n  "job": 1')
+
+    assert running_job.run(job, TOKEN).returncode == 0
+
+    assert record.read_text() == '{\n  "job": 1'
+    assert written_run(job, TOKEN)["ending"] == "SUCCESS"
+
+
+def test_what_a_killed_hook_has_left_half_written_goes(job: Path, running_job: RunningJob) -> None:
+    left = [".dispatch.json.17", ".run_submit.script.run.17", ".run_submit.script.lib.17"]
+    for name in left:
+        (job.parent / name).touch()
+
+    running_job.run(job, TOKEN)
+
+    assert not any((job.parent / name).exists() for name in left)

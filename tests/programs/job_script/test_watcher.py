@@ -1,0 +1,262 @@
+"""The watcher's script: what it tells RELION, and when it keeps silent.
+
+scontrol is a stand-in that prints recorded output; tests/system/test_status.py has the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.dispatch.write_record import record_text
+from dispatcher.host.processes import is_alive
+from dispatcher.jobs.watcher import watcher_script
+from dispatcher.planning.make_plan import plan_script
+from dispatcher.scheduler.answers import read_end
+
+from ...fixture_types import CorpusJob
+from ...waiting import wait_for
+
+DATA = Path(__file__).parents[2] / "data" / "slurm"
+GOLDEN = Path(__file__).parents[2] / "golden" / "watcher"
+TOKEN = "0123456789ab"
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+@pytest.fixture
+def folder(corpus_job: CorpusJob) -> Path:
+    """A job's folder with a record."""
+    folder = corpus_job("relion-5.0.1/Refine3D_job011").parent
+    (folder / "dispatch.json").write_text(record_text({"token": TOKEN, "job_id": "17"}))
+    return folder
+
+
+def watcher(folder: Path, scheduler: str, **parameters: object) -> str:
+    configuration = load_configuration()
+    plan = plan_script(folder / "run_submit.script", configuration)
+    plan = plan._replace(directives=scheduler, job_parameters={**plan.job_parameters, **parameters})
+    return watcher_script(plan, configuration.site.schedulers[scheduler], TOKEN)
+
+
+def run(script: str, tmp_path: Path, said: str = "") -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{said}\n')
+    (programs / "scontrol").chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", script, "watcher", "17"],
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["timeout", "killed", "node_fail", "cancelled", "out_of_memory"])
+def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_path: Path) -> None:
+    recorded = DATA / f"{name}.txt"
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
+
+    why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
+    sentence = f"relion-dispatch: The job ended before its script could tell, because {why}.\n"
+    assert (folder / "run.err").read_text() == sentence
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
+
+
+def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_path: Path) -> None:
+    run(watcher(folder, "slurm"), tmp_path, "exit 1")
+
+    assert (
+        "because it was killed, or its node was lost: continue it"
+        in (folder / "run.err").read_text()
+    )
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize(("end", "says"), [("FAILURE", True), ("SUCCESS", False)])
+def test_a_script_that_was_killed_after_it_told_relion(
+    end: str, says: bool, folder: Path, tmp_path: Path
+) -> None:
+    """What it had still to do: the sentence, and to remove its folder."""
+    control = folder / f".dispatch_control.{TOKEN}"
+    control.mkdir()
+    (folder / f".dispatch_claim.{TOKEN}").symlink_to("node1, process 1, then, job 17")
+    (folder / f"RELION_JOB_EXIT_{end}").touch()
+
+    run(watcher(folder, "slurm"), tmp_path, "exit 1")
+
+    assert (folder / "run.err").exists() == says
+    assert [file.name for file in folder.glob("RELION_JOB_EXIT_*")] == [f"RELION_JOB_EXIT_{end}"]
+    assert not control.exists()
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_nothing_is_told_of_a_job_that_has_not_ended(
+    state: str, folder: Path, tmp_path: Path
+) -> None:
+    run(watcher(folder, "slurm"), tmp_path, f"echo JobId=17 JobState={state} Reason=None")
+
+    assert not (folder / "run.err").exists()
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_an_aborted_job_is_aborted(folder: Path, tmp_path: Path) -> None:
+    (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/cancelled.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+    assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "SUCCESS",
+        "FAILURE",
+        "ABORTED",
+        "another token",
+        "no record",
+        "submitted since",
+        "another copy has the job",
+        "the end was told before",
+        "the end was told before, by version 0.1.0",
+        "RELION runs it without the queue",
+    ],
+)
+def test_it_keeps_silent_where_there_is_nothing_to_tell(
+    case: str, folder: Path, tmp_path: Path
+) -> None:
+    record = folder / "dispatch.json"
+    script = watcher(folder, "slurm")
+    if case == "another token":
+        record.write_text(record_text({"token": "ffffffffffff"}))
+    elif case == "no record":
+        record.unlink()
+    elif case == "submitted since":
+        os.utime(record, (1, 1))
+    elif case == "another copy has the job":
+        (folder / f".dispatch_claim.{TOKEN}").symlink_to("gpu2, process 5, now, job 18")
+    elif case == "the end was told before":
+        (folder / f"dispatch.run.{TOKEN}").write_text(f"token {TOKEN}\nending FAILURE\n")
+    elif case == "the end was told before, by version 0.1.0":
+        record.write_text(
+            record_text({"token": TOKEN, "job_id": "17", "run": {"ending": "FAILURE"}})
+        )
+    elif case == "RELION runs it without the queue":
+        star = folder / "job.star"
+        text = re.sub(r"(do_queue +)Yes", r"\1No", star.read_text())
+        star.write_text(text)
+        assert "No" in text
+    else:
+        (folder / f"RELION_JOB_EXIT_{case}").touch()
+    before = sorted(folder.iterdir())
+
+    run(script, tmp_path)
+
+    assert sorted(folder.iterdir()) == before
+    assert not (tmp_path / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "gpu1, process 5, now, job 17",
+        "gpu1, process 5, now, job 17.server",
+        "gpu1, process 5, now, job ",
+        "login, process 5, now, and gave the submission up",
+        None,
+    ],
+)
+def test_no_other_copy_runs_after_it_has_told(
+    claim: str | None, folder: Path, tmp_path: Path
+) -> None:
+    link = folder / f".dispatch_claim.{TOKEN}"
+    if claim:
+        link.symlink_to(claim)
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/killed.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert str(link.readlink()).endswith("job 17" if claim is None else claim)
+
+
+def test_it_uses_what_the_jobs_script_has_kept_for_a_full_disk(
+    folder: Path, tmp_path: Path
+) -> None:
+    control = folder / f".dispatch_control.{TOKEN}"
+    control.mkdir()
+    (control / "ending").touch()
+    kept = (control / "ending").stat().st_ino
+
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/killed.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").stat().st_ino == kept
+    assert not control.exists()
+
+
+def test_two_watchers_tell_once(folder: Path, tmp_path: Path) -> None:
+    script = watcher(folder, "slurm")
+    run("", tmp_path, f"cat '{DATA}/killed.txt'")
+
+    both = [
+        subprocess.Popen(
+            ["bash", "-c", script, "watcher", "17"],
+            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        )
+        for _ in range(2)
+    ]
+    for each in both:
+        each.wait(60)
+
+    assert (folder / "run.err").read_text().count("relion-dispatch: ") == 1
+
+
+def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    job = subprocess.Popen(
+        ["bash", "-c", f"sleep 100 & echo $! > '{ready}.new'; mv '{ready}.new' '{ready}'; wait"],
+        start_new_session=True,
+    )
+    wait_for(ready.exists)
+    waiting = subprocess.Popen(["bash", "-c", watcher(folder, "local"), "watcher", str(job.pid)])
+    # Whoever ends what follows run.out may hit the watcher's tail as well.
+    hit = ["pkill", "-P", str(waiting.pid), "tail"]
+    wait_for(lambda: subprocess.run(hit).returncode == 0)
+    time.sleep(1.5)
+    assert job.poll() is None
+    assert not (folder / "run.err").exists()
+
+    job.kill()
+    job.wait()
+
+    assert waiting.wait(30) == 0
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert "it was killed" in (folder / "run.err").read_text()
+    wait_for(lambda: not is_alive(int(ready.read_text())), 5, "the end of its other process")
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "local"])
+def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Path) -> None:
+    options = ["--account=em", "--exclusive", "--qos=long"]
+
+    script = watcher(folder, scheduler, partition="gpu_long", scheduler_options=options)
+
+    script = script.replace(str(tmp_path), "/data")
+    golden = GOLDEN / f"{scheduler}.sh"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(script)
+    assert script == golden.read_text()
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", "-"], input=script, text=True, check=True)

@@ -1,0 +1,66 @@
+"""Jobs in RELION's pipeline, and a stand-in for their queue."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.dispatch.write_record import record_text
+from dispatcher.jobs import cancel as cancelling
+from dispatcher.jobs import repair as reconcile
+
+from ...fixture_types import WriteSite
+from ..stand_in_scheduler import StandIn
+from .pipeline_jobs import HEADS, SCRIPT, TOKEN, WORDS, AddJob
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, site: WriteSite) -> StandIn:
+    """A scheduler that knows of no job."""
+    return StandIn(tmp_path / "slurm", site)
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in less time."""
+    monkeypatch.setattr(reconcile, "GRACE", 0.2)
+    monkeypatch.setattr(cancelling, "GRACE", 0.2)
+
+
+@pytest.fixture
+def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
+    """Add a job to RELION's pipeline, with a record; returns its folder."""
+    monkeypatch.chdir(project)
+    pipeline = project / "default_pipeline.star"
+    pipeline.write_text(HEADS + WORDS)
+
+    def add(
+        name: str = "Refine3D/job019", status: str = "Running", *, record: bool = True, **keys: Any
+    ) -> Path:
+        with pipeline.open("a") as stream:
+            stream.write(f"{name}/ None relion.refine3d {status}\n")
+        folder = project / name
+        folder.mkdir(parents=True)
+        (folder / "run_submit.script").write_text(SCRIPT.format(job=name))
+        if record:
+            described = {
+                "job": name,
+                "scheduler": "slurm",
+                "image": {"name": "relion", "version": "5.1.0"},
+                "nproc": 9,
+                "ngpu": 4,
+                "host": os.uname().nodename,
+                "pid": 0,
+                "project": str(project),
+                "dispatched": "2024-05-01T10:00:00+00:00",
+                "token": TOKEN,
+                "job_id": "17",
+                **keys,
+            }
+            (folder / "dispatch.json").write_text(record_text(described))
+        return folder
+
+    return add

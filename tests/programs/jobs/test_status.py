@@ -1,0 +1,283 @@
+"""``relion-dispatch status`` on projects with jobs in every state.
+
+The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slurm.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from dispatcher.cli import main
+from dispatcher.jobs.status import iteration_reached, last_sentence
+from dispatcher.relion.pipeline import Process, read_processes
+
+from ..stand_in_scheduler import StandIn
+from .pipeline_jobs import (
+    HEADS,
+    NUMBERS,
+    TOKEN,
+    WORDS,
+    AddJob,
+    status,
+)
+
+pytestmark = pytest.mark.usefixtures("quickly")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (WORDS, ["Running", "Scheduled", "Succeeded", "Failed", "Aborted"]),
+        (NUMBERS, ["0", "1", "2", "3", "4"]),
+    ],
+    ids=["4.0 and newer", "3.1"],
+)
+def test_relions_states(labels: str, words: list[str], project: Path) -> None:
+    rows = [f"Class2D/job00{at}/ None x {word} \n" for at, word in enumerate(words)]
+    (project / "default_pipeline.star").write_text(HEADS + labels + "".join(rows))
+
+    assert read_processes(project) == tuple(
+        Process(f"Class2D/job00{at}", state)
+        for at, state in enumerate(["Running", "Scheduled", "Succeeded", "Failed", "Aborted"])
+    )
+
+
+def test_a_pipeline_that_is_being_written_is_read_again(project: Path) -> None:
+    pipeline = project / "default_pipeline.star"
+    pipeline.write_text(HEADS + WORDS + "Class2D/job001/ None")
+    whole = HEADS + WORDS + "Class2D/job001/ None relion.class2d Running\n"
+    threading.Timer(0.3, pipeline.write_text, [whole]).start()
+
+    assert read_processes(project) == (Process("Class2D/job001", "Running"),)
+
+
+def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = add_job()
+    slurm.has("17", "RUNNING", TOKEN)
+    for name in ("run_it011_data.star", "run_ct9_it012_data.star", "run_it3_x.star", "run.out"):
+        (folder / name).touch()
+
+    assert status(capsys) == [
+        {
+            "job": "Refine3D/job019",
+            "relion": "Running",
+            "scheduler": "slurm",
+            "state": "RUNNING",
+            "job_id": "17",
+            "node": "node1",
+            "nproc": 9,
+            "ngpu": 4,
+            "image": "relion 5.1.0",
+            "iteration": 12,
+            "dispatched": "2024-05-01T10:00:00+00:00",
+            "run_time": "0:07",
+            "seconds": None,
+            "reason": None,
+        }
+    ]
+    assert main(["status"]) == 0
+    heads, row = capsys.readouterr().out.splitlines()
+    assert heads.split()[:3] == ["job", "RELION", "state"]
+    cells = "Refine3D/job019 Running RUNNING 17 node1 9 x 4 relion 5.1.0 12 0:07 -"
+    assert " ".join(row.split()) == cells
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_jobs_that_have_ended_are_told_by_their_files(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RELION has not looked yet, and nobody asks the queue."""
+    run = {
+        "started": "2024-05-01T10:00:10+00:00",
+        "ended": "2024-05-01T10:01:20+00:00",
+        "host": "node7",
+        "reason": "The disk is full.",
+    }
+    failed = add_job("Class3D/job001", run=run)
+    (failed / "RELION_JOB_EXIT_FAILURE").touch()
+    done = add_job("Class3D/job002")
+    (done / "RELION_JOB_EXIT_SUCCESS").touch()
+    os.utime(done / "RELION_JOB_EXIT_SUCCESS", (1714557660, 1714557660))
+    aborted = add_job("Class3D/job003", status="Aborted")
+    os.utime(aborted / "dispatch.json", (1, 1))  # as in a project that was copied
+    (aborted / "run.err").write_text("x\nrelion-dispatch: first\nrelion-dispatch: last\nnoise\n")
+    add_job("Import/job004", status="Succeeded", record=False)
+
+    rows = {row["job"]: row for row in status(capsys)}
+
+    assert {name: row["relion"] for name, row in rows.items()} == {
+        "Class3D/job001": "Failed",
+        "Class3D/job002": "Succeeded",
+        "Class3D/job003": "Aborted",
+        "Import/job004": "Succeeded",
+    }
+    assert rows["Class3D/job001"]["reason"] == "The disk is full."
+    assert (rows["Class3D/job001"]["seconds"], rows["Class3D/job001"]["node"]) == (70, "node7")
+    assert rows["Class3D/job002"]["seconds"] == 60
+    assert rows["Class3D/job003"]["reason"] == "last"
+    assert rows["Import/job004"]["nproc"] is None
+    assert slurm.calls("squeue") == []
+
+
+def test_a_waiting_job_tells_what_it_waits_for(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job()
+    slurm.has("17", "PENDING", TOKEN, "Resources")
+
+    (row,) = status(capsys)
+
+    assert (row["state"], row["reason"]) == ("PENDING", "Resources")
+
+
+@pytest.mark.parametrize("state", ["", "NODE_FAIL"])
+def test_a_lost_job_is_told_to_relion(
+    state: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    if state:
+        slurm.has("17", state, TOKEN)
+    recorded = Path(__file__).parents[2] / "data" / "slurm" / "node_fail.txt"
+    slurm.says_of_ends(f"cat '{recorded}'")
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Failed"
+    assert "its node was lost" in row["reason"]
+    assert "NodeList=gpu2" in (folder / "run.err").read_text()
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert slurm.calls("scontrol") == ["17"]
+    assert (folder / f".dispatch_claim.{TOKEN}").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["runs", "no answer", "another user", "another scheduler", "ends meanwhile", "no record yet"],
+)
+def test_a_job_that_may_be_there_is_left_alone(
+    case: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = add_job(
+        record=case != "no record yet", scheduler="lsf" if case == "another scheduler" else "slurm"
+    )
+    if case == "runs":
+        slurm.has("17", "COMPLETING", TOKEN)
+    elif case == "no answer":
+        slurm.queue_answers("exit 1")
+    elif case == "another user":
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+    elif case == "ends meanwhile":
+        slurm.queue_answers(f"touch '{folder}/RELION_JOB_EXIT_SUCCESS'")
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == ("Succeeded" if case == "ends meanwhile" else "Running")
+    assert not (folder / "run.err").exists()
+    assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_job()
+    slurm.queue_answers("exit 1")
+
+    assert main(["status"]) == 0
+
+    assert "The scheduler slurm does not answer now" in capsys.readouterr().out
+
+
+def test_a_local_job_of_another_machine_is_left_to_that_machine(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(scheduler="local", host="gpu7")
+
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["cancel", "Refine3D/job019"]) == 1
+    said = capsys.readouterr().err
+
+    assert "Jobs on gpu7 can only be looked at there" in shown
+    assert "does not answer" not in shown
+    assert "runs on gpu7: cancel it there" in said
+    assert not (folder / "RELION_JOB_ABORT_NOW").exists()
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_an_aborted_job_that_is_gone_is_aborted(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Aborted"
+    assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+def test_a_refused_job_that_is_in_the_queue_after_all_is_cancelled(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(status="Failed", job_id=None, refused="It was given up.")
+    (folder / "RELION_JOB_EXIT_FAILURE").touch()
+    slurm.has("23", "PENDING", TOKEN)
+
+    status(capsys)
+
+    assert slurm.calls("scancel") == ["23"]
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("Refine3D/job109", 'did you mean "Refine3D/job019"'),
+        ("ended", "does not run"),
+        ("not ours", "relion-dispatch did not submit"),
+        ("another user", "ask them to cancel it"),
+        ("no answer", "does not answer"),
+        ("refused", "said: no permission"),
+    ],
+)
+def test_what_cannot_be_cancelled(
+    case: str, says: str, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = add_job(
+        status="Succeeded" if case == "ended" else "Running", record=case != "not ours"
+    )
+    slurm.has("17", "RUNNING", TOKEN)
+    if case == "another user":
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+    elif case == "no answer":
+        slurm.queue_answers("exit 1")
+    elif case == "refused":
+        slurm.does("scancel", "echo no permission >&2; exit 1")
+
+    assert main(["cancel", case if case.startswith("Refine") else "Refine3D/job019"]) == 1
+
+    assert says in capsys.readouterr().err
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+@pytest.mark.parametrize("command", [["status"], ["cancel", "x"], ["watch", "--once"]])
+def test_they_belong_into_a_project(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+
+    assert main(command) == 1
+
+    assert "is no RELION project" in capsys.readouterr().err
+
+
+def test_an_empty_folder_has_no_iteration_and_no_sentence(tmp_path: Path) -> None:
+    assert iteration_reached(tmp_path) is None
+    assert iteration_reached(tmp_path / "nowhere") is None
+    assert last_sentence(tmp_path / "run.err") is None

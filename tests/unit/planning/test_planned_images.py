@@ -1,0 +1,86 @@
+"""Which image a plan names, and what is wrong with one that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dispatcher.errors import ConfigError, ImageError
+
+from ...fixture_types import CorpusJob, WriteSite
+from .planned import launched, plan
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+def test_skipping_alignment_uses_no_gpu(corpus_job: CorpusJob) -> None:
+    script = corpus_job("relion-4.0.2/Class3D_job003")
+    script.write_text(script.read_text().replace(" --sym C1", " --skip_align --sym C1"))
+
+    planned = plan(script)
+
+    assert not planned.uses_gpu
+    assert "--gpu" not in planned.commands[0].command.argv
+    assert planned.image is not None
+    assert planned.image.variant == "cpu"
+    assert "--nv" not in launched(planned)
+
+
+def test_skipping_rotation_uses_no_gpu_either(corpus_job: CorpusJob) -> None:
+    script = corpus_job("relion-4.0.2/Class3D_job003")
+    script.write_text(script.read_text().replace(" --sym C1", " --skip_rotate --sym C1"))
+
+    assert not plan(script).uses_gpu
+
+
+def test_pin_decides_the_version(project: Path, corpus_job: CorpusJob) -> None:
+    (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "3.1.3"}}}')
+
+    planned = plan(corpus_job("relion-3.1.4/Refine3D_job005"))
+
+    assert planned.image is not None
+    assert planned.image.version == "3.1.3"
+    assert any("pinned" in reason for reason in planned.reasons)
+
+
+def test_a_pinned_version_gone_from_the_catalogue_is_no_silent_fallback(
+    project: Path, corpus_job: CorpusJob
+) -> None:
+    (project / ".relion_dispatch.json").write_text('{"images": {"relion": {"version": "4.0.1"}}}')
+
+    with pytest.raises(ImageError, match=r"pinned to relion 4\.0\.1 .*\.relion_dispatch\.json"):
+        plan(corpus_job("relion-4.0.2/Refine3D_job004"))
+
+
+def test_a_damaged_pin_file_is_named(project: Path, corpus_job: CorpusJob) -> None:
+    (project / ".relion_dispatch.json").write_text('{"images": ["relion"]}')
+
+    with pytest.raises(ConfigError, match=r"\.relion_dispatch\.json"):
+        plan(corpus_job("relion-4.0.2/Refine3D_job004"))
+
+
+def test_an_image_missing_from_disk_is_named(images: Path, corpus_job: CorpusJob) -> None:
+    (images.parent / "relion-5.1.0-cuda.sif").unlink()
+
+    with pytest.raises(ImageError, match=r"relion-5\.1\.0-cuda\.sif cannot be read \(No such"):
+        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
+
+
+def test_weights_missing_from_disk_are_named(images: Path, corpus_job: CorpusJob) -> None:
+    catalogue = json.loads(images.read_text())
+    catalogue["relion"]["versions"]["5.1.0"][0]["weights"] = "weights"
+    images.write_text(json.dumps(catalogue))
+
+    with pytest.raises(ImageError, match=r"site/weights, which .*relion 5\.1\.0 \(cuda\)"):
+        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
+
+
+def test_an_image_missing_from_the_catalogue_is_named(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("images.json", {})
+
+    with pytest.raises(ImageError, match='"relion" is not in the catalogue'):
+        plan(corpus_job("relion-5.0.1/Refine3D_job011"))
