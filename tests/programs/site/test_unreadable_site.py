@@ -12,8 +12,8 @@ import pytest
 
 from dispatcher.config.places import shipped_folder
 
-from .appliance_form import DEPLOY
-from .hook_calls import HOOK, call_hook
+from ..appliance_form import DEPLOY
+from ..hook_calls import HOOK, call_hook
 
 WriteSite = Callable[..., Path]
 CorpusJob = Callable[[str], Path]
