@@ -10,7 +10,7 @@ import re
 
 from ..errors import ConfigError
 from .json_files import load, merge, read_json, strict
-from .places import shipped_folder, site_folder
+from .places import own_path, shipped_folder
 from .where import Where
 
 __all__ = ["Ending", "load_endings"]
@@ -54,8 +54,7 @@ def load_endings() -> dict[str, Ending]:
     """
     path = shipped_folder() / "config" / "endings.json"
     content = read_json(path)
-    own = site_folder() / "endings.json"
-    if own.is_file():
+    if own := own_path("endings.json"):
         path = own
         added = read_json(own)
         new = {name: entry for name, entry in added.items() if name not in content}

@@ -42,7 +42,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply,
-            or repeats another key.
+            repeats another key, or has half of a character, which no script can have.
     """
 
     repeated: list[tuple[dict[str, Any], str]] = []
@@ -59,7 +59,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never answer
             raise ConfigError(f"{path} is not a file: put the file of that name back.")
-        found = json.loads(path.read_bytes(), object_pairs_hook=without_comments)
+        content = path.read_bytes()
+        found = json.loads(content, object_pairs_hook=without_comments)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -76,10 +77,35 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
     if _depth(found) > _DEEPEST:
         raise ConfigError(f"{path}: {_TOO_DEEP}")
+    if b"\\ud" in content.lower():
+        _refuse_half_characters(found, path)
     for parent, key in repeated:
         name = ".".join([*_steps_to(parent, found), key])
         raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
     return found
+
+
+def _refuse_half_characters(found: Any, path: Path) -> None:
+    for key, text in _texts(found):
+        try:
+            text.encode(errors="surrogateescape")  # bytes of paths that are not UTF-8 may pass
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"{path}: key {json.dumps(key)}: {json.dumps(text)} has half of a character in it: "
+                "write the whole character."
+            ) from error
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Each text, names of keys among them, and the key at which the text stands."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict | list):
+        for step, inside in value.items() if isinstance(value, dict) else enumerate(value):
+            below = f"{key}.{step}" if key else str(step)
+            if isinstance(step, str):
+                yield below, step
+            yield from _texts(inside, below)
 
 
 def _depth(value: Any, above: int = 0) -> int:

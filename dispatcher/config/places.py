@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -16,7 +17,9 @@ from ..errors import ConfigError
 __all__ = [
     "code_digest",
     "config_path",
+    "files_in",
     "has_dialect",
+    "has_template",
     "own_path",
     "scheduler_folders",
     "shipped_folder",
@@ -52,7 +55,7 @@ def own_path(name: str, folder: bool = False) -> Path | None:
     wanted = "folder" if folder else "file"
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # such as a name with a zero byte
         if not path.is_symlink():
             return None
         why = f"is a link to {path.readlink()}, which does not exist"
@@ -86,6 +89,18 @@ def template_folders() -> list[Path]:
     return [*([own] if own else []), shipped_folder() / "job_template"]
 
 
+def has_template(name: str) -> bool:
+    """Whether the site's folder of templates, or the shipped one, has a file of that name.
+
+    Raises:
+        ConfigError: something else lies in the place of the site's.
+    """
+    with suppress(OSError):  # a name that is too long for any file
+        if (shipped_folder() / "job_template" / name).is_file():
+            return True
+    return own_path(f"job_template/{name}") is not None
+
+
 def scheduler_folders() -> list[Path]:
     """The folders of schedulers' files: the shipped one, then the site's if it has one.
 
@@ -94,6 +109,40 @@ def scheduler_folders() -> list[Path]:
     """
     own = own_path("schedulers", folder=True)
     return [shipped_folder() / "config" / "schedulers", *([own] if own else [])]
+
+
+def files_in(folder: Path, *endings: str, below: bool = False) -> list[Path]:
+    """The files of a site's folder whose names end so, sorted; with those of its subfolders if
+    `below`. None if there is no such folder.
+
+    Names that begin with a dot are left out: editors and copying leave such files behind.
+
+    Raises:
+        ConfigError: a folder or a file of such a name cannot be read.
+    """
+    found = []
+    path = folder
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if below and path.is_dir() and not _leads_back(path):
+                found += files_in(path, *endings, below=True)
+            elif path.name.endswith(endings) and stat.S_ISREG(path.stat().st_mode):
+                found.append(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and path is folder and not folder.is_symlink():
+            return []
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): let all users read {path.name}, or remove "
+            f"{path.name}."
+        ) from error
+    return found
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether it is a link to a folder that has it in itself."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def has_dialect(name: str) -> bool:

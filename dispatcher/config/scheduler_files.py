@@ -7,14 +7,16 @@ only in what it differs from another.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import ConfigError
 from .inheritance import lineage_of
 from .json_files import merge, read_json
-from .places import scheduler_folders
+from .places import files_in, scheduler_folders
 from .where import Where
 
 __all__ = ["SchedulerFiles", "read_scheduler_files"]
@@ -25,10 +27,10 @@ _OF_A_KIND = ("launch", "launch_options", "overriding", "refused_options")
 
 
 class _Layer(NamedTuple):
-    """What one file says of a scheduler; `content` is an object unless the file is wrong."""
+    """What one file says of a scheduler."""
 
     where: Where
-    content: Any
+    content: dict[str, Any]
 
 
 class SchedulerFiles(NamedTuple):
@@ -51,9 +53,6 @@ class SchedulerFiles(NamedTuple):
         ]
         for lineage in sorted(lineages, key=len):
             name = lineage[-1]
-            if not isinstance(own[name], dict):
-                found[name] = own[name]
-                continue
             base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
             found[name] = merge(base, own[name])
         return {name: _completed(content, found) for name, content in found.items()}
@@ -77,26 +76,27 @@ def read_scheduler_files(in_site_json: Mapping[str, Any], site_json: Path) -> Sc
     """Read the files, and change them by what site.json has under "schedulers".
 
     Raises:
-        ConfigError: a file cannot be read, or is no JSON object.
+        ConfigError: a folder or a file cannot be read, or what is said of a scheduler is no object.
     """
     layers: dict[str, list[_Layer]] = {}
     for folder in scheduler_folders():
-        for path in sorted(folder.glob("*.json")):
+        for path in files_in(folder, ".json"):
             layers.setdefault(path.stem, []).append(_Layer(Where(path), read_json(path)))
     for name, content in in_site_json.items():
         where = Where(site_json).at("schedulers").at(name)
+        if not isinstance(content, dict):
+            said = json.dumps(content)[:80]
+            raise ConfigError(f"{where}: expected a JSON object {{…}}, found {said}")
         layers.setdefault(name, []).append(_Layer(where, content))
     return SchedulerFiles(layers)
 
 
-def _laid_upon(layers: Sequence[_Layer]) -> Any:
-    contents = [layer.content for layer in layers]
-    wrong = [content for content in contents if not isinstance(content, dict)]
-    return wrong[-1] if wrong else reduce(merge, contents)
+def _laid_upon(layers: Sequence[_Layer]) -> dict[str, Any]:
+    return reduce(merge, (layer.content for layer in layers))
 
 
-def _parent(content: Any) -> str | None:
-    parent = content.get("inherits") if isinstance(content, dict) else None
+def _parent(content: Mapping[str, Any]) -> str | None:
+    parent = content.get("inherits")
     return parent if isinstance(parent, str) else None
 
 

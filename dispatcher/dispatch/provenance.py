@@ -13,6 +13,7 @@ from .. import __version__
 from ..config.places import (
     code_digest,
     config_path,
+    files_in,
     scheduler_folders,
     shipped_folder,
     template_folders,
@@ -55,13 +56,13 @@ def _configuration() -> Iterator[tuple[str, dict[str, str]]]:
     shipped = shipped_folder() / "config" / "site.json"
     yield "site.json as shipped", {"path": str(shipped), "sha256": _digest(shipped.read_bytes())}
     folders = scheduler_folders()
-    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+    files = [path for folder in folders for path in files_in(folder, ".json")]
     texts = [f"{path.name} {_digest(path.read_bytes())}\n" for path in files]
     yield "schedulers", {"path": str(folders[-1]), "sha256": _digest("".join(texts).encode())}
     templates: dict[str, Path] = {}
     for folder in reversed(template_folders()):
-        kinds = (folder.rglob(kind) for kind in ("*.sh.j2", "*.sh"))
-        templates.update((str(p.relative_to(folder)), p) for kind in kinds for p in kind)
+        found = files_in(folder, ".sh.j2", ".sh", below=True)
+        templates.update((str(path.relative_to(folder)), path) for path in found)
     texts = [f"{name} {_digest(path.read_bytes())}\n" for name, path in sorted(templates.items())]
     folder = template_folders()[0]
     yield "job_template", {"path": str(folder), "sha256": _digest("".join(texts).encode())}

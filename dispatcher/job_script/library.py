@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from ..config.endings import Ending, load_endings
-from ..config.places import template_folders
+from ..config.places import files_in, own_path, shipped_folder, template_folders
+from ..errors import ConfigError
 from ..relion.submission import SUBMISSION
 
 __all__ = ["LIBRARY", "Library", "joined", "read_library", "scheduler_function", "shell_part"]
@@ -39,15 +39,13 @@ def read_library(scheduler: str) -> Library:
     """The library of a job whose directives are those of `scheduler`.
 
     Raises:
-        ConfigError: endings.json is wrong, or the site's job_template is no folder.
+        ConfigError: endings.json is wrong, or the site's job_template cannot be read.
     """
     endings = tuple(load_endings().values())
-    folders = template_folders()
-    names = {f"library/{path.name}" for folder in folders for path in folder.glob("library/*.sh")}
-    paths = [_first(folders, name) for name in sorted(names)]
-    paths.append(_first(folders, f"schedulers/{scheduler}/functions.sh"))
-    parts = [path.read_text(encoding="utf-8", errors="surrogateescape") for path in paths if path]
-    return Library(joined(parts, endings), endings)
+    paths = [path for each in template_folders() for path in files_in(each / "library", ".sh")]
+    names = [f"library/{name}" for name in sorted({path.name for path in paths})]
+    parts = [_text(name) for name in (*names, f"schedulers/{scheduler}/functions.sh")]
+    return Library(joined(filter(None, parts), endings), endings)
 
 
 def joined(parts: Iterable[str], endings: Iterable[Ending]) -> str:
@@ -60,24 +58,29 @@ def joined(parts: Iterable[str], endings: Iterable[Ending]) -> str:
 
 def shell_part(name: str) -> Markup:
     """One file of the library for a script that has it in itself, as the watcher's."""
-    path = _first(template_folders(), f"library/{name}.sh")
-    assert path is not None
-    return Markup(_functions(path.read_text(encoding="utf-8")) + "\n")
+    return Markup(_functions(_text(f"library/{name}.sh")) + "\n")
 
 
 def scheduler_function(scheduler: str, name: str) -> Markup:
     """One function that the scheduler's folder has, or the library for all schedulers."""
-    folders = template_folders()
     for part in (f"schedulers/{scheduler}/functions.sh", "library/scheduler.sh"):
-        path = _first(folders, part)
-        text = path.read_text(encoding="utf-8") if path else ""
-        if found := re.search(rf"^{name}\(\) (\{{.*\}}$|\{{\n(?s:.*?)^\}}$)", text, re.MULTILINE):
+        function = rf"^{name}\(\) (\{{.*\}}$|\{{\n(?s:.*?)^\}}$)"
+        if found := re.search(function, _text(part), re.MULTILINE):
             return Markup(found[0])
     raise AssertionError(name)
 
 
-def _first(folders: Iterable[Path], name: str) -> Path | None:
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+def _text(name: str) -> str:
+    """What stands in the site's own file of that name, else in the shipped one; "" if none is."""
+    path = own_path(f"job_template/{name}") or shipped_folder() / "job_template" / name
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): let all users read the file."
+        ) from error
 
 
 def _functions(part: str) -> str:

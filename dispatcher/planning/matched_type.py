@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.places import config_path, template_folders
+from ..config.places import config_path, has_template, template_folders
 from ..config.site import Site
 from ..errors import InputError, TemplateError
 from ..relion.submission import Submission
@@ -41,17 +41,17 @@ class MatchedType(NamedTuple):
 
         Raises:
             TemplateError: there is none.
+            ConfigError: the site's own cannot be read.
         """
-        folders = template_folders()
         named = self.nearest("template")
         wanted = [f"{name}.sh.j2" for name in ([named] if named else reversed(self.lineage))]
         for name in wanted:
             inside = not name.startswith("/") and ".." not in name.split("/")
-            if inside and any((folder / name).is_file() for folder in folders):
+            if inside and has_template(name):
                 return name
         raise TemplateError(
             f"There is no job template for {' → '.join(self.lineage)}: add one of "
-            f"{', '.join(wanted)} to {' or '.join(map(str, folders))}."
+            f"{', '.join(wanted)} to {' or '.join(map(str, template_folders()))}."
         )
 
 

@@ -18,7 +18,7 @@ import io
 import re
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -119,28 +119,34 @@ def read(path: Path) -> SiteArchive:
 
 def _members(path: Path) -> dict[str, StoredFile]:
     files: dict[str, StoredFile] = {}
+    folders: set[str] = set()
     free = LARGEST
     with tarfile.open(path, "r:") as tar:
         for member in tar:
             name = str(PurePosixPath(member.name)).removeprefix(_TOP)
             if member.isdir():
                 continue
-            if not (member.isreg() and _may_be(name, files) and 0 <= member.size <= free):
+            if not (member.isreg() and _may_be(name, files, folders) and 0 <= member.size <= free):
                 raise ConfigError(
                     f"{path} cannot be read as an export, for {member.name!r} in it has a name, "
                     "kind or size that no file of an export has: export the site again."
                 )
             free -= member.size
+            folders |= _parents(name)
             stream = tar.extractfile(member)
             content = stream.read() if stream else b""
             files[name] = StoredFile(content, bool(member.mode & 0o100))
     return files
 
 
-def _may_be(name: str, files: Mapping[str, StoredFile]) -> bool:
-    """Whether an archive with these files may also have one of this name."""
-    is_taken = files.keys() & {name, *map(str, PurePosixPath(name).parents)}
+def _may_be(name: str, files: Mapping[str, StoredFile], folders: Set[str]) -> bool:
+    """Whether an archive with these files, in these folders, may also have a file of this name."""
+    is_taken = name in folders or files.keys() & {name, *_parents(name)}
     return bool(_NAME.fullmatch(name) and _is_plain(name) and not is_taken)
+
+
+def _parents(name: str) -> set[str]:
+    return {str(folder) for folder in PurePosixPath(name).parents}
 
 
 def _is_plain(name: str) -> bool:

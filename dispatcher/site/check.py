@@ -16,7 +16,7 @@ from ..config.configuration import Configuration, check_site_against_types
 from ..config.endings import load_endings
 from ..config.job_types import DECIDING_PARAMETERS, JobType, JobTypes, load_job_types
 from ..config.json_files import nearest
-from ..config.places import config_path, template_folders
+from ..config.places import config_path, files_in, template_folders
 from ..config.site import Partition, Site, load_site
 from ..errors import DispatchError, ImageError
 from ..host import programs
@@ -69,7 +69,7 @@ def problems() -> list[str]:
             attempt(lambda: check_site_against_types(site, types))
             if len(found) == before:
                 real = catalogue if isinstance(catalogue, Catalogue) and catalogue.images else None
-                found += _job_problems(site, types, real)
+                attempt(lambda: found.extend(_job_problems(site, types, real)))
     return list(dict.fromkeys(found))
 
 
@@ -149,16 +149,20 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
             if catalogue and plan.image and plan.image.name in catalogue.images:
                 for problem in _without_image(site, plan, plan.image.name, catalogue):
                     same.setdefault(problem, []).append(name)
-            if programs.which(plan.submit_command[0]) is None:
-                found.append(
-                    f'{config_path("site.json")}: key "schedulers.{plan.scheduler}": the submit '
-                    f'command "{plan.submit_command[0]}" is not found.'
-                )
+            program = plan.submit_command[0]
+            if programs.which(program) is None:
+                says = f'the submit command "{program}" is not found: install it, or correct'
+                if plan.job_parameters.get("submit_command"):
+                    says += ' "submit_command" of the job_parameters.'
+                    same.setdefault(says, []).append(name)
+                else:
+                    found.append(f'scheduler "{plan.scheduler}": {says} its "submit_command".')
             known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
             for script in scripts:
-                read = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+                content = script.encode(errors="surrogateescape")
+                read = subprocess.run(["bash", "-n"], input=content, capture_output=True)
                 if read.returncode != 0:
-                    said = read.stderr.strip()
+                    said = read.stderr.decode(errors="replace").strip()
                     found.append(f'job type "{name}", template {plan.template}: {said}')
     # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
     found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
@@ -206,7 +210,7 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
 def _uncompiled_templates() -> Iterator[str]:
     """Templates that Jinja cannot read, also those that no job type uses."""
     env = environment(template_folders())
-    for name in env.list_templates(filter_func=lambda name: name.endswith(".j2")):
+    for name in _template_names():
         try:
             env.get_template(name)
         except Exception as error:
@@ -218,9 +222,13 @@ def _template_sources() -> str:
     env = environment(template_folders())
     loader = env.loader
     assert loader is not None
-    return "\n".join(
-        loader.get_source(env, name)[0] for name in env.list_templates() if name.endswith(".j2")
-    )
+    return "\n".join(loader.get_source(env, name)[0] for name in _template_names())
+
+
+def _template_names() -> list[str]:
+    """Of all templates, as Jinja names them."""
+    found = ((each, files_in(each, ".j2", below=True)) for each in template_folders())
+    return sorted({str(path.relative_to(each)) for each, paths in found for path in paths})
 
 
 def shadowed(types: Mapping[str, JobType]) -> Iterator[tuple[str, str]]:

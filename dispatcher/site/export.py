@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,7 @@ def files_here() -> dict[str, StoredFile]:
     places = [("site", site_folder(), _OWN), ("shipped", shipped_folder(), _SHIPPED)]
     found = {}
     for whose, folder, names in places:
-        for path in (path for name in names for path in _files(folder / name)):
+        for path in (path for name in names for path in _files(folder / name, _refuse)):
             try:
                 file = StoredFile(path.read_bytes(), bool(path.stat().st_mode & 0o100))
             except OSError as error:
@@ -103,15 +104,27 @@ def files_here() -> dict[str, StoredFile]:
     return found
 
 
-def _files(path: Path) -> list[Path]:
-    """The files at or below `path`: no images, no locks, nothing hidden."""
+def _files(path: Path, unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
+    """The files at or below `path`: no images, no locks, nothing hidden.
+
+    `unreadable` is told of each folder that cannot be listed.
+    """
+    walked = os.walk(path, onerror=unreadable) if path.is_dir() else []
+    below = sorted(Path(folder, name) for folder, _, names in walked for name in names)
     return [
         each
-        for each in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        for each in (below if path.is_dir() else [path])
         if each.is_file()
         and each.suffix not in (".sif", ".lock", ".pyc")
         and not any(part.startswith(".") for part in each.relative_to(path.parent).parts)
     ]
+
+
+def _refuse(error: OSError) -> None:
+    """An export without the files of a folder would be of another site."""
+    raise InputError(
+        f"{error.filename} cannot be read ({error.strerror}): correct its permissions."
+    ) from error
 
 
 def left_out() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
-from ..config.places import template_folders
+from ..config.places import files_in, template_folders
 
 __all__ = ["library_problems"]
 
@@ -20,8 +20,10 @@ def library_problems() -> Iterator[str]:
                 f"what the site has changed as plain bash into {folder / 'library'}, in a file "
                 f"with the name of the file in {shipped / 'library'} that it replaces."
             )
-        for pattern in ("library/*.sh", "schedulers/*/functions.sh"):
-            for path in sorted(folder.glob(pattern)):
-                read = subprocess.run(["bash", "-n", path], capture_output=True, text=True)
-                if read.returncode != 0:
-                    yield f"bash cannot read the site's {path}: {read.stderr.strip()}"
+        for path in (
+            *files_in(folder / "library", ".sh"),
+            *files_in(folder / "schedulers", "functions.sh", below=True),
+        ):
+            read = subprocess.run(["bash", "-n", path], capture_output=True, text=True)
+            if read.returncode != 0:
+                yield f"bash cannot read the site's {path}: {read.stderr.strip()}"

@@ -33,6 +33,7 @@ def test_a_scheduler_answers_the_questions_that_are_asked() -> None:
         )
     ]
 
+    assert len(names) > 1
     for answered in names[1:]:
         assert answered <= names[0]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -27,18 +26,14 @@ class Stage(NamedTuple):
     """One image of a definition.
 
     Attributes:
-        origin: what it starts from, the word after ``From:``; None if there is none.
         post: the lines of %post.
         test: whether there is a %test.
         labels: the lines of %labels.
-        files: the lines of %files by the stage that they come from, "" for the machine itself.
     """
 
-    origin: str | None
     post: tuple[str, ...]
     test: bool
     labels: tuple[str, ...]
-    files: Mapping[str, tuple[str, ...]]
 
 
 def read_stages(path: Path, text: str, scratch: Path) -> list[Stage]:
@@ -73,15 +68,9 @@ def read_stages(path: Path, text: str, scratch: Path) -> list[Stage]:
         copy.unlink(missing_ok=True)
     return [
         Stage(
-            origin=each.fromHeader,
             post=tuple(each.install),
             test=bool(each.test),
             labels=tuple(each.labels),
-            files={
-                stage: tuple(lines)
-                for stage, lines in {"": each.files, **each.layer_files}.items()
-                if lines
-            },
         )
         for each in found
     ]

@@ -54,6 +54,7 @@ def test_every_corpus_script_is_read_by_bash(corpus_job: CorpusJob, tmp_path: Pa
         name = f"{source.parent.parent.name}/{source.parent.name}"
         text = job_script(plan_script(corpus_job(name), configuration), NO_TOKEN)
         (tmp_path / f"{name.replace('/', '_')}.sh").write_text(text)
+    assert len(list(tmp_path.glob("*.sh"))) > 60
 
     read = subprocess.run(
         'for script in *.sh; do bash -n "$script"; done',

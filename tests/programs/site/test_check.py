@@ -83,7 +83,10 @@ def test_images_on_another_machine_are_not_started(images: Path, tmp_path: Path)
     for path in images.parent.glob("*.sif"):
         path.unlink()
 
-    assert all("cannot be read (No such file" in problem for problem in problems())
+    found = problems()
+
+    assert found
+    assert all("cannot be read (No such file" in problem for problem in found)
 
 
 def test_a_missing_apptainer_is_told(site: WriteSite) -> None:
@@ -281,7 +284,21 @@ def test_a_missing_submit_command_is_named(site: WriteSite) -> None:
 
     (problem,) = problems()
 
-    assert 'key "schedulers.x": the submit command "no-such" is not found' in problem
+    assert problem == (
+        'scheduler "x": the submit command "no-such" is not found: install it, or correct its '
+        '"submit_command".'
+    )
+
+
+def test_a_missing_submit_command_of_a_job_type_is_named_with_the_type(site: WriteSite) -> None:
+    site("site.json", {"job_parameters": {"postprocess": {"submit_command": "no-such -x"}}})
+
+    (problem,) = problems()
+
+    assert problem == (
+        'job type "postprocess": the submit command "no-such" is not found: install it, or correct '
+        '"submit_command" of the job_parameters.'
+    )
 
 
 def test_a_catalogue_without_a_build_for_gpus_is_named(site: WriteSite, images: Path) -> None:

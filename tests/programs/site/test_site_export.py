@@ -120,6 +120,8 @@ def test_an_export_that_cannot_be_written_says_nothing_of_jobs(
         ("site/containers/a\nwrote: b", tarfile.REGTYPE, 0),
         ("site/site.json", tarfile.REGTYPE, 0),
         ("site/site.json/below", tarfile.REGTYPE, 0),
+        ("site/containers/own", tarfile.REGTYPE, 0),
+        ("site/containers/own/own.def/below", tarfile.REGTYPE, 0),
         ("site/containers/link", tarfile.SYMTYPE, 0),
         ("site/containers/link", tarfile.LNKTYPE, 0),
         ("site/containers/null", tarfile.CHRTYPE, 0),
@@ -130,6 +132,8 @@ def test_an_export_that_cannot_be_written_says_nothing_of_jobs(
 def test_nothing_of_an_archive_with_more_than_a_site_is_written(
     name: str, kind: bytes, size: int, sites: Sites
 ) -> None:
+    (sites.here / "containers" / "own").mkdir(parents=True)
+    (sites.here / "containers" / "own" / "own.def").write_text("")
     file = sites.export()
     member = tarfile.TarInfo(name if name[0] == "/" else f"{TOP}/{name}")
     member.type, member.size, member.linkname = kind, size, "/etc/passwd"

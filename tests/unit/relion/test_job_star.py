@@ -35,7 +35,9 @@ def test_integer_types_of_relion_3_get_their_labels() -> None:
 
 
 def test_labels_of_relion_4_and_5_are_kept_as_written() -> None:
-    for path in sorted(CORPUS.glob("relion-[45]*/*/job.star")):
+    paths = sorted(CORPUS.glob("relion-[45]*/*/job.star"))
+    assert len(paths) == 47
+    for path in paths:
         job = job_star.read(path)
         assert job is not None and job.problem is None
         assert f"_rlnJobTypeLabel             {job.label}\n" in path.read_text()
@@ -90,7 +92,9 @@ def test_unreadable_file_is_a_problem(tmp_path: Path) -> None:
 def test_folder_gives_the_label_that_job_star_gives() -> None:
     """For every corpus job whose folder RELION uses for one job type only."""
     ambiguous = {"Import", "Extract", "CtfRefine", "Polish"}
-    for path in sorted(CORPUS.glob("*/*/job.star")):
+    paths = sorted(CORPUS.glob("*/*/job.star"))
+    assert len(paths) == 62
+    for path in paths:
         folder, _, number = path.parent.name.partition("_")
         guess = job_star.label_from_directory(f"{folder}/{number}/")
         job = job_star.read(path)

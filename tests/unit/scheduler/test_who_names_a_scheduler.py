@@ -29,7 +29,9 @@ OWN_FILES = ("config/schedulers/", "dispatcher/scheduler/dialects/", "job_templa
 
 def lines_that_name_one(folder: str) -> list[str]:
     found = []
-    for path in sorted((ROOT / folder).rglob("*")):
+    paths = sorted((ROOT / folder).rglob("*"))
+    assert paths
+    for path in paths:
         name = str(path.relative_to(ROOT))
         if not path.is_file() or path.suffix == ".pyc" or name.startswith(OWN_FILES):
             continue

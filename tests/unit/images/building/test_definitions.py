@@ -102,14 +102,8 @@ def test_spython_reads_every_recipe(recipe: dict[str, Any], tmp_path: Path) -> N
 
     assert len(parsed) == len(expected)
     for stage, read in zip(expected, parsed, strict=True):
-        origin = re.findall(r"^From: (.*)$", stage.header, re.MULTILINE)[0]
-        assert read.origin == filled(origin, arguments | recipe["arguments"])
         assert bool(read.post) == bool(stage.text("post"))
         assert read.test == bool(stage.all("test"))
-        for section in stage.all("files"):
-            assert [line.split() for line in section.lines if line] == [
-                line.split() for line in dict.fromkeys(read.files[section.stage])
-            ]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
