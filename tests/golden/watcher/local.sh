@@ -23,6 +23,9 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
+# Of a script that was killed while it wrote how the run went.
+trap 'rm -f "$dispatch_job/.dispatch.run.$dispatch_token.new"' EXIT
+
 # RELION knows the end already, or the folder belongs to a later run of the job (one without the queue,
 # before which RELION removes the exit file that the record tells of), or to another copy of the job.
 nothing_to_tell() {
