@@ -80,7 +80,8 @@ def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
     if not launch:
         raise ConfigError(
             "This job is to run on several nodes, and its scheduler has no launcher for that: have "
-            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler.'
+            'your admin set "nodes" of the job type to 1, or "launch" of the scheduler, or '
+            '"inherits" of the scheduler to a scheduler that has "launch".'
         )
     return launch
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
 from ..config.places import template_folders
 
 __all__ = ["library_problems"]
+
+_GONE = ("complete_record", "json_text", "record_is_ours")  # functions of 0.1.0
 
 
 def library_problems() -> Iterator[str]:
@@ -20,6 +23,15 @@ def library_problems() -> Iterator[str]:
                 f"the site has changed, as plain bash, to {folder / 'library'}, to a file with the "
                 f"name of the one in {shipped / 'library'} that it replaces."
             )
+        for path in sorted(folder.rglob("*.j2")):
+            text = path.read_text(errors="replace")
+            for name in _GONE:
+                if re.search(rf"\b{name}\b", text):
+                    yield (
+                        f"{path} calls {name}, a function of version 0.1.0 that job scripts no "
+                        f"longer have: write the file anew after {shipped / 'library'} and "
+                        f"{shipped / 'schedulers'}, or take it away to use what is shipped."
+                    )
         for pattern in ("library/*.sh", "schedulers/*/functions.sh"):
             for path in sorted(folder.glob(pattern)):
                 read = subprocess.run(["bash", "-n", path], capture_output=True, text=True)
