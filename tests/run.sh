@@ -33,7 +33,7 @@ checks_of_shell() {
     find . -name '*.sh' ! -name relion_template.sh ! -path './tests/golden/*' -print0 | xargs -0 shellcheck -x
     find tests/stand_ins -type f ! -name '*.*' -print0 | xargs -0 shellcheck
     # Job scripts set what their library uses, and call what it has; arrays of theirs hold commas.
-    find tests/golden -name '*.sh' -print0 | xargs -0 shellcheck -e SC2034,SC2154,SC2054
+    find tests/golden -name '*.sh' -print0 | xargs -0 shellcheck -e SC2034,SC2154,SC2054,SC2317
     "$python" -c 'from dispatcher.job_script.library import read_library as r; print(r("slurm").text)' |
         shellcheck -s bash -e SC2034,SC2154,SC2317 -
     shellcheck deploy/relion-dispatch .ci/run

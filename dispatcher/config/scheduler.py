@@ -61,7 +61,8 @@ class Scheduler:
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         overriding: beginnings of the names of variables that are kept from its commands, because
-            they would override the arguments, or hide jobs.
+            they would override the arguments, or hide jobs; if unset, all that the shipped
+            schedulers name.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands would need them.
         launch: starts one container for each rank on several nodes; empty if it cannot.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +35,14 @@ class _Layer(NamedTuple):
 
 
 class SchedulerFiles(NamedTuple):
-    """The layers of each scheduler; the last one has priority."""
+    """The layers of each scheduler; the last one has priority.
+
+    `overriding` is for a scheduler that does not say which variables are kept from its commands:
+    all that the shipped schedulers name.
+    """
 
     layers: Mapping[str, Sequence[_Layer]]
+    overriding: Sequence[str]
 
     def merged(self) -> dict[str, Any]:
         """The schedulers' keys by name; those that inherit come after all others.
@@ -55,7 +61,15 @@ class SchedulerFiles(NamedTuple):
             name = lineage[-1]
             base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
             found[name] = merge(base, own[name])
-        return {name: _completed(content, found) for name, content in found.items()}
+        return {name: self._completed(content, found) for name, content in found.items()}
+
+    def _completed(self, content: Any, schedulers: Mapping[str, Any]) -> Any:
+        if not isinstance(content, dict):
+            return content
+        kind = schedulers.get(str(content.get("directives")))
+        of_kind = kind if isinstance(kind, dict) else {}
+        kept = {key: of_kind[key] for key in _OF_A_KIND if key in of_kind}
+        return {"overriding": self.overriding, **kept, **content}
 
     def place(self, name: str, key: Sequence[str] = ()) -> Where:
         """The file that decides a key of a scheduler: one of its own, or of its parents'."""
@@ -79,16 +93,23 @@ def read_scheduler_files(in_site_json: Mapping[str, Any], site_json: Path) -> Sc
         ConfigError: a folder or a file cannot be read, or what is said of a scheduler is no object.
     """
     layers: dict[str, list[_Layer]] = {}
+    overriding: list[str] = []
     for folder in scheduler_folders():
         for path in files_in(folder, ".json"):
             layers.setdefault(path.stem, []).append(_Layer(Where(path), read_json(path)))
+        overriding = overriding or _all_of(layers, "overriding")  # the shipped folder comes first
     for name, content in in_site_json.items():
         where = Where(site_json).at("schedulers").at(name)
         if not isinstance(content, dict):
             said = json.dumps(content)[:80]
             raise ConfigError(f"{where}: expected a JSON object {{…}}, found {said}")
         layers.setdefault(name, []).append(_Layer(where, content))
-    return SchedulerFiles(layers)
+    return SchedulerFiles(layers, overriding)
+
+
+def _all_of(layers: Mapping[str, Sequence[_Layer]], key: str) -> list[str]:
+    """The members of a list that each scheduler may have, put together."""
+    return [each for layer in chain(*layers.values()) for each in layer.content.get(key, [])]
 
 
 def _laid_upon(layers: Sequence[_Layer]) -> dict[str, Any]:
@@ -98,13 +119,6 @@ def _laid_upon(layers: Sequence[_Layer]) -> dict[str, Any]:
 def _parent(content: Mapping[str, Any]) -> str | None:
     parent = content.get("inherits")
     return parent if isinstance(parent, str) else None
-
-
-def _completed(content: Any, schedulers: Mapping[str, Any]) -> Any:
-    kind = schedulers.get(str(content.get("directives"))) if isinstance(content, dict) else None
-    if not isinstance(kind, dict):
-        return content
-    return {**{key: kind[key] for key in _OF_A_KIND if key in kind}, **content}
 
 
 def _steps(content: Any, key: Sequence[str]) -> int:

@@ -23,9 +23,9 @@ from ..job_script.library import LIBRARY, Library, read_library
 from ..job_script.variables import job_script
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
+from ..jobs.notes import write_watcher
 from ..jobs.record import RECORD
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
-from ..jobs.watcher_file import write_watcher
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import say
@@ -69,9 +69,9 @@ def dispatch(script: Path) -> None:
             _remove_earlier_end(folder, script)
             # The script first: an older copy that waits sees by it that it was overtaken, before it
             # misses its own library. The new script cannot start yet.
-            write_atomically(plan.project / plan.script, text)
+            write_atomically(plan.project / plan.script, text, mode=0o644)
             if library.sha256 in text:  # not in a site's own template that is complete by itself
-                write_atomically(folder / LIBRARY, library.text)
+                write_atomically(folder / LIBRARY, library.text, mode=0o644)
             problem = _watcher_problem(plan, scheduler, token, library)
             write_atomically(folder / RECORD, record)
     submitted = hand_over(scheduler, argv, plan, token)
@@ -124,12 +124,18 @@ def _follow_up(
 
 def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
     """The plan, its script and the script's library, with the pin that holds for the project."""
-    plan = plan_script(script, configuration)
-    if plan.image and settle(plan.project, plan.image).version != plan.image.version:
+    rendered = _rendered(script, configuration, token)  # first: a refused job pins nothing
+    image = rendered[0].image
+    if image and settle(rendered[0].project, image).version != image.version:
         # Another first job of this project was quicker, and this one follows its pin.
-        plan = plan_script(script, configuration)
-        if plan.image:
-            settle(plan.project, plan.image)
+        rendered = _rendered(script, configuration, token)
+        if rendered[0].image:
+            settle(rendered[0].project, rendered[0].image)
+    return rendered
+
+
+def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
+    plan = plan_script(script, configuration)
     library = read_library(plan.directives)
     return plan, job_script(plan, token, library), library
 
@@ -155,9 +161,8 @@ def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str, library: Libr
     if scheduler.watcher is None:
         return None
     try:
-        write_atomically(
-            plan.project / plan.name / WATCHER, watcher_script(plan, scheduler, token, library)
-        )
+        text = watcher_script(plan, scheduler, token, library)
+        write_atomically(plan.project / plan.name / WATCHER, text, mode=0o644)
     except DispatchError as error:
         return str(error)
     return None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import WriteError
 
-__all__ = ["keep_previous", "remove_unfinished", "write_atomically"]
+__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
 
 
 def write_atomically(
-    path: Path, content: str | bytes, then: str = "and submit the job again."
+    path: Path,
+    content: str | bytes,
+    then: str = "and submit the job again.",
+    mode: int = 0o666,
 ) -> None:
     """Write `content` to a temporary file and rename it to `path`.
 
-    `then` ends the sentence of the error: what to do once the folder can be written.
+    `then` ends the sentence of the error: what to do once the folder can be written. The file gets
+    `mode`, less the process's umask.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
@@ -25,6 +30,8 @@ def write_atomically(
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        temporary.unlink(missing_ok=True)  # it may be another user's
+        temporary.touch(mode, exist_ok=False)
         temporary.write_bytes(raw)
         temporary.replace(path)
     except OSError as error:
@@ -54,6 +61,16 @@ def keep_previous(path: Path) -> None:
             f"{path} cannot be renamed to {path.name}.{number} ({error.strerror}): correct the "
             "folder's permissions, and submit the job again."
         ) from error
+
+
+def is_from_this_user_alone(path: Path) -> bool:
+    """Whether a file is this user's, and nobody else may write it: False if there is no file."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not others_write
 
 
 def remove_unfinished(folder: Path, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ returns Markup survives ``super()``, macros and includes; `finalize` alone would
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    TemplateNotFound,
     TemplateSyntaxError,
     Undefined,
     UndefinedError,
@@ -28,11 +29,53 @@ __all__ = ["environment", "render"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+# Templates of 0.1.0 that have moved: a site's own may include them. The functions of a scheduler
+# are in the library, so nothing stands in their place.
+_MOVED = re.compile(r"schedulers/([^/]+?)(_watcher|_functions)?\.sh\.j2")
+_NOW = {None: "directives.sh.j2", "_watcher": "watcher.sh.j2", "_functions": "functions.sh"}
+# What the library has in place of the templates in parts/ of 0.1.0.
+_PARTS = {
+    "run": "run_commands",
+    "on_each_node": "on_each_node",
+    **dict.fromkeys(("image_check", "scratch"), "prepare_nodes"),
+    **dict.fromkeys(("mps", "gpu_given", "gpu_node", "gpu_nodes", "gpu_ranks"), "look_after_gpus"),
+}
+
+
+class _PartIsGoneError(TemplateNotFound):
+    """A template of parts/, with a sentence on what to write instead."""
+
+
+class _Loader(FileSystemLoader):
+    """Finds templates that have moved since 0.1.0, and says what to write for those that are gone.
+
+    A file of the old name in the site's folder goes before.
+    """
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        try:
+            return super().get_source(environment, template)
+        except TemplateNotFound as error:
+            if moved := _MOVED.fullmatch(template):
+                source = super().get_source(environment, f"schedulers/{moved[1]}/{_NOW[moved[2]]}")
+                return ("", *source[1:]) if moved[2] == "_functions" else source
+            if template.startswith("parts/"):
+                name = template.removeprefix("parts/").removesuffix(".sh.j2")
+                raise _PartIsGoneError(
+                    template,
+                    f"{template} is no longer there: the library beside each job script has its "
+                    f"functions. Write {_PARTS.get(name, 'begin_job')} in place of the include, "
+                    'and let the template extend "base.sh.j2"',
+                ) from error
+            raise
+
 
 def environment(folders: Sequence[Path]) -> Environment:
     """A Jinja environment that quotes for the shell and knows our filters."""
     env = Environment(
-        loader=FileSystemLoader(folders),
+        loader=_Loader(folders),
         autoescape=True,
         finalize=_quoted,
         undefined=StrictUndefined,
@@ -123,6 +166,8 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
         ) from error
     except UndefinedError as error:
         raise TemplateError(f"Template {_place(error, name)}: {_explained(error, job)}.") from error
+    except TemplateNotFound as error:
+        raise TemplateError(f"Template {_place(error, name)}: {_missing(error)}.") from error
     except TemplateError:
         raise
     except Exception as error:  # a template may do anything: {{ job.nproc + "x" }}
@@ -130,6 +175,12 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
             f"Template {_place(error, name)}: {type(error).__name__}: {error}."
         ) from error
     return text.replace("\n\n\n", "\n\n")
+
+
+def _missing(error: TemplateNotFound) -> str:
+    if isinstance(error, _PartIsGoneError):
+        return str(error.message)
+    return f"there is no template {error.name}: correct the name, or put the file there"
 
 
 def _place(error: BaseException, name: str) -> str:
@@ -149,8 +200,9 @@ def _explained(error: UndefinedError, job: Mapping[str, Any]) -> str:
     if not found:
         return str(error)
     kind, name = found.groups()
-    known = {"dict": ("job", list(job))}
-    for key, value in job.items():  # job.site and job.gpu_fit have names of their own
+    inner = (value for value in job.values() if isinstance(value, dict))  # as job.gpu_fit is
+    known = {"dict": ("job", [*job, *(each for value in inner for each in value)])}
+    for key, value in job.items():  # job.site is a value with names of its own
         of_class = f"{type(value).__module__}.{type(value).__qualname__}"
         known[of_class] = (f"job.{key}", [each for each in dir(value) if each[0] != "_"])
     if kind not in known:

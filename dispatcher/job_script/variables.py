@@ -91,15 +91,12 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
         "gpu_kind": plan.image and plan.image.build.gpu,
-        "gpu_tool": _gpu_tool(plan),
-        "gpu_fit": plan.gpu_fit,
-        "rank_table": _rank_table(plan),
+        "gpu_fit": plan.gpu_fit._asdict(),
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
         "scratch": scratch and Markup(scratch.shell()),
         "endings": list(library.endings),
-        "library_sha256": library.sha256,
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
@@ -108,7 +105,13 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))
         ],
         "dispatcher_version": __version__,
-        "container": container,
+        # Under one name, so that these hide no parameter of a site's.
+        "dispatch": {
+            "container": container,
+            "gpu_tool": _gpu_tool(plan),
+            "rank_table": _rank_table(plan),
+            "library_sha256": library.sha256,
+        },
         "commands": [
             {
                 "program": _name(c.command),

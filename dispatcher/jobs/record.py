@@ -1,8 +1,9 @@
-"""Read a job's record, merged from the files of its three writers.
+"""Read a job's record, merged from the files of its writers.
 
-The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, and whoever submits the
-watcher ``.dispatch_watcher.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood
-in ``dispatch.json``; such records can still be read.
+The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, whoever submits the
+watcher ``.dispatch_watcher.TOKEN``, and ``status`` after a hook that was killed
+``.dispatch_id.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood in
+``dispatch.json``; such records can still be read.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any, NamedTuple
 from ..relion.submission import SUBMISSION
 from .claim import claiming_job
 from .hook_process import HookProcess
+from .notes import read_job_id, read_watcher
 from .run_file import read_run
-from .watcher_file import read_watcher
 
 __all__ = ["RECORD", "JobRun", "Record", "RecordedImage", "load_record", "read_record"]
 
@@ -160,7 +161,11 @@ def _merged(written: dict[str, Any], folder: Path) -> dict[str, Any]:
     if "run" not in merged and (run := read_run(folder, token)):
         merged["run"] = run
     if merged.get("job_id") is None:  # the hook was killed before it knew the id
-        known = (merged.get("run") or {}).get("scheduler_job_id") or claiming_job(folder, token)
+        known = (
+            (merged.get("run") or {}).get("scheduler_job_id")
+            or claiming_job(folder, token)
+            or read_job_id(folder, token)
+        )
         merged |= {"job_id": known} if known else {}
     return merged
 

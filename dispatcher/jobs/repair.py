@@ -12,18 +12,20 @@ from pathlib import Path
 from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
-from ..host.atomic_files import remove_unfinished
+from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
 from ..scheduler.calls import ask_end, try_call
 from .claim import give_up, is_claimed
+from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
+from .notes import job_id_file, watcher_file, write_job_id
 from .project_jobs import Job, look
 from .record import RECORD
+from .run_file import unfinished_run_file
 from .tell import tell
 from .watcher import WATCHER, submit_watcher
-from .watcher_file import watcher_file
 
 __all__ = ["is_lost", "mend", "refresh_and_report_lost"]
 
@@ -97,11 +99,13 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
             yield f"{job.name}: {error}"
             continue
         # No other process is left to remove the unfinished files of the job's hook and script.
-        note = watcher_file(job.folder, job.token).name
-        remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, note))
+        notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
+        with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
+            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes))
         shutil.rmtree(control_folder(job.folder, job.token), ignore_errors=True)
-        with suppress(OSError):
-            (job.folder / HOOK).unlink()
+        for left in (job.folder / HOOK, unfinished_run_file(job.folder, job.token)):
+            with suppress(OSError):
+                left.unlink()
         yield f"{job.name}: {sentence}"
 
 
@@ -126,9 +130,10 @@ def _why(job: Job, project: Path) -> str | None:
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:
-    """Submit watchers that are missing, and cancel jobs that RELION was told are over.
+    """Finish what hooks that were killed left, and cancel jobs that RELION was told are over.
 
-    What does not succeed is left to the next look.
+    Watchers that are missing are submitted, and ids of jobs are noted. What does not succeed is
+    left to the next look.
     """
     for job in jobs:
         if not (job.queue and job.queued and job.record and job.scheduler):
@@ -137,13 +142,14 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             for each in job.living if job.scheduler.cancel_command else []:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
                 try_call(job.scheduler, command, project)
-        elif (
-            job.living
-            and job.scheduler.watcher
-            and not job.record.has_watcher
-            and (job.folder / WATCHER).exists()
-            and not is_being_submitted(job.record.hook, job.folder)
-        ):
+        elif job.living and not is_being_submitted(job.record.hook, job.folder):
+            job_id = job.living[0].job_id
             with suppress(WriteError):
-                job_id = job.living[0].job_id
-                submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+                if job.record.job_id is None:
+                    write_job_id(job.folder, job.token, job_id)
+                if (
+                    job.scheduler.watcher
+                    and not job.record.has_watcher
+                    and is_from_this_user_alone(job.folder / WATCHER)
+                ):
+                    submit_watcher(project, job.name, job.scheduler, job_id, job.token)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_run", "run_file"]
+__all__ = ["read_run", "run_file", "unfinished_run_file"]
 
 _TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
 _GPU = ("node", "gpu")
@@ -29,13 +29,18 @@ def run_file(folder: Path, token: str) -> Path:
     return folder / f"dispatch.run.{token}"
 
 
+def unfinished_run_file(folder: Path, token: str) -> Path:
+    """What a script leaves of that file if it is killed while it writes."""
+    return folder / f".dispatch.run.{token}.new"
+
+
 def read_run(folder: Path, token: str) -> dict[str, Any] | None:
     """The record's ``run`` (docs/endings.md has its keys); None until the run has ended."""
     try:
         text = run_file(folder, token).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    lines = [line.partition(" ")[::2] for line in text.splitlines()]
+    lines = [line.partition(" ")[::2] for line in text.split("\n")]
     values = dict(reversed(lines))  # the first line of a key holds
     if values.get("token") != token or "ending" not in values:
         return None

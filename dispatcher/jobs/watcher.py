@@ -13,7 +13,7 @@ from ..job_script.variables import job_variables
 from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
 from ..scheduler.submit import submit_without_retry
-from .watcher_file import write_watcher
+from .notes import write_watcher
 
 __all__ = ["WATCHER", "submit_watcher", "watcher_script"]
 

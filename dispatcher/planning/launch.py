@@ -81,7 +81,7 @@ def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
         raise ConfigError(
             "This job is to run on several nodes, but its scheduler has no launcher for several "
             'nodes: ask your admin to set "nodes" of the job type to 1, or to set "launch" of the '
-            "scheduler."
+            'scheduler, or its "inherits" to a scheduler that has "launch".'
         )
     return launch
 

@@ -32,6 +32,7 @@ from ..planning.plan import Plan
 from ..relion.programs import strip_mpi
 from .library_check import library_problems
 from .sample_jobs import sample_catalogue, sample_plan
+from .scheduler_check import scheduler_problems
 
 __all__ = ["problems", "shadowed"]
 
@@ -129,8 +130,8 @@ def _first_image(catalogue: Catalogue) -> Path | None:
 
 def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
     """Plan a made-up job of every type, render its template, and let bash read the script."""
-    found = [*_uncompiled_templates(), *library_problems()]
-    known = set(DECIDING_PARAMETERS)
+    found = [*_uncompiled_templates(), *library_problems(), *scheduler_problems(site)]
+    known, ours = set(DECIDING_PARAMETERS), set[str]()
     same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
@@ -157,7 +158,11 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     same.setdefault(says, []).append(name)
                 else:
                     found.append(f'scheduler "{plan.scheduler}": {says} its "submit_command".')
-            known |= set(job_variables(plan, NO_TOKEN)) - set(plan.job_parameters)
+            variables = job_variables(plan, NO_TOKEN)
+            known |= set(variables) - set(plan.job_parameters)
+            ours |= {
+                key for key, value in plan.job_parameters.items() if variables[key] is not value
+            }
             for script in scripts:
                 content = script.encode(errors="surrogateescape")
                 read = subprocess.run(["bash", "-n"], input=content, capture_output=True)
@@ -166,6 +171,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     found.append(f'job type "{name}", template {plan.template}: {said}')
     # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
     found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
+    found += _hidden_parameters(site, types, ours - DECIDING_PARAMETERS)
     return found + list(_unused_parameters(site, types, known))
 
 
@@ -204,6 +210,17 @@ def _unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator
                 yield (
                     f'job type "{name}", key "job_parameters.{key}": no template uses it'
                     f"{nearest(key, sorted(known))}"
+                )
+
+
+def _hidden_parameters(site: Site, types: JobTypes, hidden: set[str]) -> Iterator[str]:
+    """job_parameters that have the name of a variable of ours, which templates get instead."""
+    for name, kind in types.types.items():
+        for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}:
+            if key in hidden:
+                yield (
+                    f'job type "{name}", key "job_parameters.{key}": templates get another value '
+                    f"as job.{key}, that of relion-dispatch: give the parameter another name"
                 )
 
 

@@ -12,7 +12,7 @@ finish() {
     end_processes 2>/dev/null
     tell_relion # again, because the last of them may have written a file too
     explain
-    [ -z "$dispatch_scratch_for_all" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
+    [ -z "$dispatch_uses_scratch" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
     leave_gpus
     ! declare -F epilogue >/dev/null || epilogue # of a site's own template
     write_run 2>/dev/null

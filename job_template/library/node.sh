@@ -3,7 +3,7 @@
 # What must be in order on each node before anything starts: the image, and room for scratch data.
 prepare_nodes() {
     [ -z "$dispatch_image" ] || look_at_images
-    [ -z "$dispatch_scratch_for_all" ] || prepare_scratch
+    [ -z "$dispatch_uses_scratch" ] || prepare_scratch
 }
 
 # Runs a function once on each node of the job.

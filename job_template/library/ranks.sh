@@ -11,7 +11,7 @@
 
 # Lowers dispatch_ranks for a card that is smaller than was planned with; never raises them.
 fit_ranks() {
-    local sharing rows row least ranks each bytes verdict planned=$dispatch_ranks wanted='' enough=''
+    local sharing rows row least ranks each bytes verdict='' planned=$dispatch_ranks wanted='' enough=''
     local why="the job's smallest GPU has $dispatch_memory MiB"
     [[ $dispatch_rank_table == *"$dispatch_sharing "* ]] || dispatch_sharing=shared # one rank on a GPU in any case
     while read -r sharing rows; do
@@ -24,6 +24,7 @@ fit_ranks() {
         [[ $dispatch_memory -ne 0 && $dispatch_memory -lt $least ]] || break
         enough=$least
     done
+    [ -n "$verdict" ] || return 0 # nothing could be read, as when /tmp is full: the plan holds
     if [ "$verdict" = no ] && [ -z "$enough" ]; then
         fail "The job cannot run, because a GPU in exclusive mode accepts only one process without MPS, and RELION needs $each there:" \
             "give the job more GPUs, or ask your admin to turn on MPS on the job's nodes."

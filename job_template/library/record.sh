@@ -19,8 +19,16 @@ write_run() {
         done <<<"${dispatch_gpu_usage:-}"
     )
     printf '%s\n' "$text" >"$new" && mv "$new" "$file"
-    rm -f "$new" "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]* # of a hook that was killed
+    rm -f "$new"
+    remove_unfinished
 }
+
+# What a hook that was killed has left. A hook that lives writes while it has the lock.
+remove_unfinished() (
+    lock=$dispatch_job/.dispatch.json.lock
+    [ -e "$lock" ] && exec 7>>"$lock" && flock -n 7 && ! overtaken || return
+    rm -f "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]*
+)
 
 # A key without a value is left out.
 run_value() { # KEY VALUE

@@ -3,6 +3,8 @@
 # RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node would
 # empty each other's folder. So this job has its own folder there, and removes it however it ends.
 prepare_scratch() {
+    [ -n "$dispatch_scratch_for_all" ] ||
+        fail "The job could not begin, because the scratch folder that RELION's window names is not known on $dispatch_host (a variable in the name is not set there): name another in RELION's window, or tell your admin."
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
         fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."

@@ -43,10 +43,9 @@ END_OF_REASONS
 
 # The settings of what looks after the job.
 cd /data/project || exit 1
-dispatch_job=AutoPick/job009
 dispatch_token=000000000000
-dispatch_outfile=AutoPick/job009/run.out dispatch_errfile=AutoPick/job009/run.err
-dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_scratch_for_all=''
+dispatch_job=AutoPick/job009 dispatch_outfile=AutoPick/job009/run.out dispatch_errfile=AutoPick/job009/run.err
+dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
@@ -62,16 +61,17 @@ read_library() {
 if ! read_library && sleep 3 && ! read_library; then
     # Silent if the job was submitted again, or if another copy of the job has claimed it.
     grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
-    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_job/.dispatch_claim.$dispatch_token" 2>/dev/null || exit 0
+    dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_job/RELION_JOB_EXIT_FAILURE
+    [ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_job/RELION_JOB_EXIT_ABORTED
+    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
     compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1
-    echo "relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." >>"$dispatch_errfile"
-    touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"
-    exit 1
+    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again."
+    echo "$dispatch_reason" >>"$dispatch_errfile" || echo "$dispatch_reason" >&2
+    touch "$dispatch_end" || mv "$dispatch_job/run_submit.script.run" "$dispatch_end"; exit 1
 fi
 eval "$dispatch_library"
-
-begin_job
+{ begin_job # bash reads all of this, to the last line, before the job waits
 clean_environment
 prepare_nodes
 look_after_gpus
-run_commands
+run_commands; exit; }

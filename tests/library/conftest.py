@@ -19,7 +19,8 @@ TOKEN = "0123456789ab"
 SETTINGS = f"""
 dispatch_job=Refine3D/job001 dispatch_token={TOKEN} dispatch_scheduler_job=17
 dispatch_outfile=Refine3D/job001/run.out dispatch_errfile=Refine3D/job001/run.err
-dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_scratch_for_all=''
+dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=''
+dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image='' dispatch_image_state='' dispatch_environment=()
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=2 dispatch_watch_gpus='' dispatch_mps=''
 dispatch_ranks=5 dispatch_leaders=1 dispatch_rank_table=''

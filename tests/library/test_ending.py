@@ -144,7 +144,7 @@ def test_a_job_ends_in_this_order(shell: Shell) -> None:
     ]  # fmt: skip
     functions = "".join(f"{step}() {{ echo {step}; }}\n" for step in steps)
 
-    done = shell(f"{functions}(exit 3); finish", given=["dispatch_scratch_for_all=/scratch"])
+    done = shell(f"{functions}(exit 3); finish", given=["dispatch_uses_scratch=yes"])
 
     assert done.stdout.splitlines() == steps
     assert done.returncode == 3

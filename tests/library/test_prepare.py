@@ -108,8 +108,8 @@ def test_when_a_process_began_tells_it_from_another(shell: Shell) -> None:
     [
         ([], []),
         (["dispatch_image=x.sif"], ["image"]),
-        (["dispatch_scratch_for_all=/scratch"], ["scratch"]),
-        (["dispatch_image=x.sif", "dispatch_scratch_for_all=/scratch"], ["image", "scratch"]),
+        (["dispatch_uses_scratch=yes"], ["scratch"]),
+        (["dispatch_image=x.sif", "dispatch_uses_scratch=yes"], ["image", "scratch"]),
     ],
 )
 def test_what_a_job_has_is_prepared(given: list[str], steps: list[str], shell: Shell) -> None:

@@ -23,6 +23,9 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
+# Of a script that was killed while it wrote how the run went.
+trap 'rm -f "$dispatch_job/.dispatch.run.$dispatch_token.new"' EXIT
+
 # There is nothing to tell if RELION knows the end already, or if the folder belongs to a later run of the job
 # or to another copy of it. (Before a run without the queue RELION removes the exit file of the run before.)
 nothing_to_tell() {

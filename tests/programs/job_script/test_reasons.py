@@ -135,7 +135,7 @@ def test_the_job_leaves_the_hooks_record_alone(job: Path, running_job: RunningJo
 
 def test_what_a_killed_hook_has_left_half_written_goes(job: Path, running_job: RunningJob) -> None:
     left = [".dispatch.json.17", ".run_submit.script.run.17", ".run_submit.script.lib.17"]
-    for name in left:
+    for name in [*left, ".dispatch.json.lock"]:
         (job.parent / name).touch()
 
     running_job.run(job, TOKEN)

@@ -262,3 +262,13 @@ def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Pa
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=True)
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", "-"], input=script, text=True, check=True)
+
+
+def test_a_run_file_that_was_never_finished_goes(folder: Path, tmp_path: Path) -> None:
+    unfinished = folder / f".dispatch.run.{TOKEN}.new"
+    unfinished.touch()
+    (folder / "RELION_JOB_EXIT_SUCCESS").touch()
+
+    run(watcher(folder, "slurm"), tmp_path, "exit 1")
+
+    assert not unfinished.exists()

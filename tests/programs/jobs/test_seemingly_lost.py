@@ -194,4 +194,4 @@ def test_the_watcher_that_a_killed_hook_did_not_submit(
 
     assert slurm.calls("sbatch") == [f"--after=17 Refine3D/job019/{WATCHER} 17"]
     assert record_of(folder)["watcher"] == {"job_id": "99"}
-    assert record_of(folder)["job_id"] == job_id
+    assert record_of(folder)["job_id"] == "17"

@@ -120,9 +120,9 @@ def _local(job: Path) -> str:
 def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> Iterator[str]:
     """Processes, folders and files of a job that should have gone with it."""
     yield from (f"process {words}" for words in processes_of_job(job, number, local))
-    working = (".dispatch_control.*", ".dispatch.json.run", ".dispatch_probe", ".dispatch_hook")
+    working = (".dispatch_control.*", ".dispatch.run.*.new", ".dispatch_probe", ".dispatch_hook")
     yield from (path.name for pattern in working for path in job.glob(pattern))
-    kept = (".dispatch_claim.", ".dispatch_watcher.")
+    kept = (".dispatch_claim.", ".dispatch_watcher.", ".dispatch_id.", ".dispatch.run.")
     yield from (p.name for p in job.glob(".*.[0-9]*") if not p.name.startswith(kept))
     if scratch and scratch.exists():
         yield from (str(path) for path in scratch.iterdir())

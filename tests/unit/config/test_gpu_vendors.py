@@ -93,7 +93,10 @@ def test_a_job_uses_the_cards_of_the_site(
     assert set(vendor.variables) <= set(plan.environment)
     assert plan.mps is vendor.mps
     variables = job_variables(plan, NO_TOKEN)
-    assert (variables["gpu_kind"], variables["gpu_tool"]) == (vendor.name, vendor.memory_tool)
+    assert (variables["gpu_kind"], variables["dispatch"]["gpu_tool"]) == (
+        vendor.name,
+        vendor.memory_tool,
+    )
 
 
 @every_vendor

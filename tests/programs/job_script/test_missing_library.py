@@ -1,0 +1,62 @@
+"""A job without its library ends with a sentence, whatever state its folder is in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .running_job import RunningJob, exit_files
+
+pytestmark = pytest.mark.usefixtures("images")
+
+
+@pytest.fixture
+def job(corpus_job: Callable[[str], Path]) -> Path:
+    """A job of one command."""
+    return corpus_job("relion-5.0.1/PostProcess_job016")
+
+
+@pytest.fixture
+def rendered(job: Path, running_job: RunningJob, site: Callable[..., Path]) -> Path:
+    """Its script, of a scheduler that leaves the script's output alone."""
+    site("site.json", {"scheduler": "own", "schedulers": {"own": {"submit_command": ["own"]}}})
+    site("job_template/schedulers/own.sh.j2", "dispatch_scheduler_job=5\n")
+    script = running_job.render(job)
+    (job.parent / "run_submit.script.lib").unlink()
+    return script
+
+
+def test_a_folder_that_is_gone_is_told_on_standard_error(
+    job: Path, rendered: Path, running_job: RunningJob
+) -> None:
+    shutil.rmtree(job.parent)
+
+    running = running_job.start(rendered)
+
+    assert "run_submit.script.lib is missing or was changed" in running.communicate(timeout=30)[1]
+    assert running.returncode == 1
+
+
+def test_a_job_that_was_aborted_while_it_waited_ends_as_aborted(
+    job: Path, rendered: Path, running_job: RunningJob
+) -> None:
+    (job.parent / "RELION_JOB_ABORT_NOW").touch()
+
+    assert running_job.start(rendered).wait(30) == 1
+
+    assert exit_files(job) == {"ABORTED"}
+
+
+def test_on_a_full_disk_the_script_becomes_the_exit_file(
+    job: Path, rendered: Path, running_job: RunningJob
+) -> None:
+    (job.parent / "run_submit.script.run").write_text("")
+    (running_job.programs / "touch").write_text("#!/bin/sh\nexit 1\n")
+    (running_job.programs / "touch").chmod(0o755)
+
+    assert running_job.start(rendered).wait(30) == 1
+
+    assert exit_files(job) == {"FAILURE"}

@@ -1,0 +1,23 @@
+"""A scheduler that does not say which variables override its arguments gets the usual ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dispatcher.config.site import load_site
+
+OF_0_1_0 = ["SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS"]
+
+
+def test_a_sites_own_scheduler_is_kept_from_what_0_1_0_kept_from_it(
+    site: Callable[..., Path],
+) -> None:
+    own = {"submit_command": ["/usr/bin/sbatch"]}
+    site("site.json", {"schedulers": {"own": own, "other": {**own, "overriding": ["MY_"]}}})
+
+    schedulers = load_site().schedulers
+
+    assert schedulers["own"].overriding == OF_0_1_0
+    assert schedulers["local"].overriding == OF_0_1_0
+    assert schedulers["other"].overriding == ["MY_"]
