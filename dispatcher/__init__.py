@@ -1,3 +1,3 @@
 """The queue command for RELION on clusters with containers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

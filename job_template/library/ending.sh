@@ -44,8 +44,7 @@ tell_relion() {
         [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$other"
     done
     # Only once: RELION's user may continue the job while this script still ends its processes.
-    [ -n "$dispatch_told" ] || make_exit_file "$dispatch_ending"
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_$dispatch_ending" ] || dispatch_told=yes
+    [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes
 }
 
 # MPI puts each rank in a process group of its own, so ranks outlive an mpirun that was killed; but

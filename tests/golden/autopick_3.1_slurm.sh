@@ -13,7 +13,7 @@
 #SBATCH --mem=64G
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
-# AutoPick/job009 (job type autopick), written by relion-dispatch 0.1.0
+# AutoPick/job009 (job type autopick), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -33,7 +33,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type autopick (submit → gpu → gpu_each → autopick): relion_autopick.
   The job's GPU memory is not known, so it sets no limit.
   4 GPUs x 2 ranks = 8 ranks, of at most 8.

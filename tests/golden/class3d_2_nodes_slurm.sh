@@ -11,7 +11,7 @@
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
-# Class3D/job010 (job type class3d), written by relion-dispatch 0.1.0
+# Class3D/job010 (job type class3d), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -32,7 +32,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type class3d (submit → gpu → class3d): relion_refine.
   A rank needs 9.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
   2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.

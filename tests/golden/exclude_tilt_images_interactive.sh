@@ -1,7 +1,7 @@
 #!/bin/bash
 exec </dev/null >>ExcludeTiltImages/job032/run.out 2>>ExcludeTiltImages/job032/run.err
 dispatch_scheduler_job=$$
-# ExcludeTiltImages/job032 (job type exclude_tilt_images), written by relion-dispatch 0.1.0
+# ExcludeTiltImages/job032 (job type exclude_tilt_images), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -16,7 +16,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type exclude_tilt_images (submit → interactive → exclude_tilt_images): relion_python_tomo_exclude_tilt_images.
   Image relion 5.1.0 (cpu): the site's default.
 END_OF_REASONS

@@ -1,7 +1,7 @@
 #!/bin/bash
 exec </dev/null >>External/job023/run.out 2>>External/job023/run.err
 dispatch_scheduler_job=$$
-# External/job023 (job type external), written by relion-dispatch 0.1.0
+# External/job023 (job type external), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -11,7 +11,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type external (submit → external): mytool.py.
 END_OF_REASONS
 }

@@ -13,7 +13,7 @@
 #SBATCH --mem=64G
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
-# InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.1.0
+# InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -41,7 +41,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
   A rank needs 3.4 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 25.0 GB usable of 25.8 GB.
   One process without MPI, 16 threads on 2 of 2 GPUs.

@@ -13,7 +13,7 @@
 #SBATCH --mem=149G
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
-# MultiBody/job005 (job type multibody), written by relion-dispatch 0.1.0
+# MultiBody/job005 (job type multibody), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -38,7 +38,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type multibody (submit → gpu → multibody): relion_refine.
   A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.

@@ -1,7 +1,7 @@
 #!/bin/bash
 exec </dev/null >>PostProcess/job016/run.out 2>>PostProcess/job016/run.err
 dispatch_scheduler_job=$$
-# PostProcess/job016 (job type postprocess), written by relion-dispatch 0.1.0
+# PostProcess/job016 (job type postprocess), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -16,7 +16,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type postprocess (submit → sp → postprocess): relion_postprocess.
   1 rank on CPUs, of at most 1.
   Image relion 5.1.0 (cpu): the site's default.

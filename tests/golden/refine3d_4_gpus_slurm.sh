@@ -13,7 +13,7 @@
 #SBATCH --mem=120G
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
-# Refine3D/job011 (job type refine), written by relion-dispatch 0.1.0
+# Refine3D/job011 (job type refine), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -35,7 +35,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
   A rank needs 3.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 6 fit into 25.0 GB usable of 25.8 GB.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.

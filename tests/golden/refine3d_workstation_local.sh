@@ -1,7 +1,7 @@
 #!/bin/bash
 exec </dev/null >>Refine3D/job005/run.out 2>>Refine3D/job005/run.err
 dispatch_scheduler_job=$$
-# Refine3D/job005 (job type refine), written by relion-dispatch 0.1.0
+# Refine3D/job005 (job type refine), written by relion-dispatch 0.2.0
 
 # What runs.
 commands() {
@@ -22,7 +22,7 @@ commands() {
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
-relion-dispatch 0.1.0
+relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
   No GPU: the partition has no GPUs, so the job runs on CPUs.
   1 thread instead of 6: 9 ranks share the 16 cores of a node.

@@ -94,6 +94,18 @@ def test_an_exit_file_is_what_was_kept_for_a_full_disk(shell: Shell) -> None:
     assert (shell.job / "RELION_JOB_EXIT_SUCCESS").stat().st_ino == inode
 
 
+def test_an_exit_file_that_relions_user_removes_at_once_is_not_made_again(shell: Shell) -> None:
+    (shell.job / CONTROL).mkdir()
+    (shell.job / CONTROL / "ending").touch()
+
+    told = shell.says(
+        'mv() { command mv "$@" && rm "${@: -1}"; }; dispatch_ending=SUCCESS dispatch_told=""\n'
+        'tell_relion; tell_relion; echo "$dispatch_told"'
+    )
+
+    assert (told.strip(), exit_files(shell)) == ("yes", set())
+
+
 def test_an_exit_file_is_made_without_anything_kept(shell: Shell) -> None:
     shell("make_exit_file ABORTED; make_exit_file ABORTED")
 

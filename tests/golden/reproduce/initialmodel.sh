@@ -1,8 +1,8 @@
 #!/bin/bash
 # Runs InitialModel/job009 again: the same commands and inputs in the same image.
-# Written by relion-dispatch 0.1.0; needs bash, GNU coreutils and Apptainer only.
+# Written by relion-dispatch 0.2.0; needs bash, GNU coreutils and Apptainer only.
 #
-# first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.1.0 and Apptainer 1.4.5
+# first run  dispatched 2026-11-24T10:36:24+00:00 by ada on node1, with relion-dispatch 0.2.0 and Apptainer 1.4.5
 # image      relion 5.1.0 cuda
 # note       RELION drew its random seed from the clock; --random_seed 1795516461 is the seed that RELION wrote to InitialModel/job009/run_it000_optimiser.star.
 # note       The job needs 2 GPUs per node. GPUs add numbers in no fixed order, so maps may agree closely, but not bit for bit.

@@ -7,7 +7,7 @@
 #SBATCH --account=em
 #SBATCH --qos=long
 unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or Slurm may hide jobs
-# The end of Refine3D/job011, written by relion-dispatch 0.1.0
+# The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
@@ -25,7 +25,8 @@ relion_was_told() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local file=$dispatch_job/RELION_JOB_EXIT_$1
     [ ! -e "$file" ] || return 0
-    mv "$dispatch_control/ending" "$file" 2>/dev/null
+    # The file gets its time before its name: from then on RELION, or its user, may remove the file.
+    { touch -c "$dispatch_control/ending"; mv -T "$dispatch_control/ending" "$file"; } 2>/dev/null && return
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
