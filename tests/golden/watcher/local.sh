@@ -19,8 +19,9 @@ relion_was_told() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local file=$dispatch_job/RELION_JOB_EXIT_$1
     [ ! -e "$file" ] || return 0
-    # The file gets its time before its name: from then on RELION, or its user, may remove the file.
-    { touch -c "$dispatch_control/ending"; mv -T "$dispatch_control/ending" "$file"; } 2>/dev/null && return
+    # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
+    # the status from before a trap.)
+    { touch -c "$dispatch_control/ending"; mv -T "$dispatch_control/ending" "$file"; } 2>/dev/null && return 0
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
