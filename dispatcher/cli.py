@@ -33,7 +33,8 @@ app = typer.Typer(
         "RELION calls 'relion_dispatch.py SCRIPT' (the same as 'relion-dispatch submit SCRIPT') "
         "for each job. The other commands show what would happen, check the site's configuration, "
         "and start RELION itself from its image.\n\n"
-        "The site's own files are read from $RELION_DISPATCH_SITE, else /etc/relion-dispatch."
+        "The site's own files are read from $RELION_DISPATCH_SITE, else from etc/relion-dispatch "
+        "of the installation, else from /etc/relion-dispatch."
     ),
     no_args_is_help=True,
     add_completion=False,

@@ -23,7 +23,7 @@ class DispatchError(Exception):
 
 
 class InputError(DispatchError):
-    """Something that RELION handed us is missing or damaged."""
+    """What RELION, or the user of a command, has given is missing, damaged or not possible."""
 
 
 class ConfigError(DispatchError):
@@ -31,7 +31,7 @@ class ConfigError(DispatchError):
 
 
 class DoesNotFit(DispatchError):
-    """The job needs more GPU memory than its partition's GPUs have."""
+    """The job needs more memory, on its GPUs or on the host, than its partition has."""
 
 
 class GpuError(DispatchError):
@@ -39,7 +39,7 @@ class GpuError(DispatchError):
 
 
 class ImageError(DispatchError):
-    """No container image serves the job."""
+    """A container image is missing, wrong or unsuitable, or Apptainer cannot use the image."""
 
 
 class NotInCatalogue(ImageError):
@@ -55,4 +55,4 @@ class SubmitError(DispatchError):
 
 
 class WriteError(DispatchError):
-    """A file of the project cannot be written."""
+    """A file of the project, the site or the user cannot be written or locked."""

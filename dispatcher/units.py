@@ -1,4 +1,4 @@
-"""Sizes as people write them: "32G", "1.5 TB"."""
+"""Sizes and numbers as people write and read them: "32G", "3 classes"."""
 
 from __future__ import annotations
 

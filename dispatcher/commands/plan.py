@@ -33,7 +33,10 @@ def plan(
     from ..config.configuration import load_configuration
     from ..job_script.variables import NO_TOKEN, job_script
     from ..planning.make_plan import plan_script
+    from ..relion.submission import SUBMISSION
 
+    if script.is_dir():  # a job's folder, as other commands take it
+        script = script / SUBMISSION
     planned = plan_script(script, load_configuration())
     if as_script:
         sys.stdout.write(job_script(planned, NO_TOKEN))

@@ -207,7 +207,8 @@ def _explain(
     steps = [str(step) for step in error["loc"]]
     place = f"{where}: {describe(steps)}" if where else describe(steps)
     if error["type"] == "unexpected_keyword_argument":
-        return f"{place}: unknown key{nearest(steps[-1], known)}"
+        others = [name for name in known if name != steps[-1]]  # the key may belong elsewhere
+        return f"{place}: unknown key{nearest(steps[-1], others)}"
     if error["type"] == "missing":
         return f"{place} is missing"
     expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")

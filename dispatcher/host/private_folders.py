@@ -1,7 +1,8 @@
-"""The user's cache folder: what can always be made again (checked configurations, digests).
+"""The user's private folders: the cache, and one on this machine's own disk for locks and sessions.
 
-The dispatcher believes what it reads there, so the folder must belong to the user and be closed to
-others. It holds data only, no code and no Python objects.
+The cache holds what can always be made again (checked configurations, digests): data only, no code
+and no Python objects. The dispatcher believes what it reads there, so each folder must belong to
+the user and be closed to others.
 """
 
 from __future__ import annotations
@@ -38,8 +39,12 @@ def runtime_folder() -> Path | None:
     $RELION_DISPATCH_RUNTIME, else one below /tmp; not $XDG_RUNTIME_DIR, which goes away at logout
     while jobs still run.
     """
+    return private_folder(_runtime())
+
+
+def _runtime() -> Path:
     own = os.environ.get("RELION_DISPATCH_RUNTIME")
-    return private_folder(Path(own or f"/tmp/relion-dispatch-{os.getuid()}"))
+    return Path(own or f"/tmp/relion-dispatch-{os.getuid()}")
 
 
 def local_lock() -> Path:
@@ -51,7 +56,8 @@ def local_lock() -> Path:
     folder = runtime_folder()
     if folder is None:
         raise SubmitError(
-            f"/tmp/relion-dispatch-{os.getuid()} is not a private folder of this user: remove that "
-            "folder, or name another folder in RELION_DISPATCH_RUNTIME, and submit the job again."
+            f"{_runtime()} is not a private folder of this user (the folder must belong to you, "
+            "with mode 0700): ask its owner or your admin to remove the folder, or name another "
+            "folder in RELION_DISPATCH_RUNTIME; then submit the job again."
         )
     return folder / "local.lock"

@@ -170,6 +170,11 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
         raise TemplateError(f"Template {_place(error, name)}: {_missing(error)}.") from error
     except TemplateError:
         raise
+    except RecursionError as error:
+        raise TemplateError(
+            f"Template {_place(error, name)}: the template extends or includes itself: name the "
+            'file after a job type, or set "template" of the job type (docs/templates.md).'
+        ) from error
     except Exception as error:  # a template may do anything: {{ job.nproc + "x" }}
         raise TemplateError(
             f"Template {_place(error, name)}: {type(error).__name__}: {error}."

@@ -58,12 +58,12 @@ def make_plan(
     *,
     job_type: str | None = None,
     refinement_of: Callable[..., Refinement] = read_refinement.refinement_of,
-    verified: Callable[..., ChosenImage] = integrity.usable,
+    check_file: Callable[..., ChosenImage] = integrity.usable,
 ) -> Plan:
     """Decide everything for one submission.
 
     `job_type` is taken instead of the first that matches; `refinement_of` sizes up the command,
-    `verified` looks at the image's file.
+    `check_file` looks at the image's file.
 
     Raises:
         DispatchError: as for :func:`plan_script`.
@@ -86,7 +86,7 @@ def make_plan(
     placed = place(job, configuration)
     if placed.image:
         image = check_against_pin(
-            placed.image, configuration.catalogue, request.pinned, request.pin_file, verified
+            placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
     return _plan(job, placed, chosen, site)

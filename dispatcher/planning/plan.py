@@ -52,7 +52,11 @@ class Plan(NamedTuple):
         script: the job script to be written, relative to the project.
         job_type, lineage: the type that matched, and its names from the base to the leaf.
         template: the Jinja template's name.
-        scheduler: a name in site.json's schedulers.
+        outfile, errfile: RELION's, relative to the project.
+        label: RELION's job type as job.star says it, None if not known.
+        scheduler: the scheduler's name.
+        directives: the folder of job_template/schedulers/ that serves this scheduler: its
+            directives, watcher and functions.
         submit_command: the full argument list.
         lock: the file whose lock the job script waits for; None unless jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
@@ -60,6 +64,8 @@ class Plan(NamedTuple):
         mps: whether NVIDIA's multi-process service is started around the ranks.
         gpu_fit: how GPU memory bounded the ranks, or why nothing was computed.
         job_parameters: all that templates see from the configuration.
+        environment: names of the variables that go into the container if they are set.
+        commands, original_commands: as they will run, and as RELION wrote them.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
     """

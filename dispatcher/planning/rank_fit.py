@@ -16,7 +16,7 @@ from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import Limits, threads_on_gpu, within_cores
 from .reasons import cap_reason, layout_reason, unused_reason
 
-__all__ = ["RankFit", "fit"]
+__all__ = ["RankFit", "fit_ranks"]
 
 
 class RankFit(NamedTuple):
@@ -56,7 +56,7 @@ class RankFit(NamedTuple):
 _ANY_NODE = Node()
 
 
-def fit(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _ANY_NODE) -> RankFit:
+def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _ANY_NODE) -> RankFit:
     """Fit the ranks of one command to the GPUs, the cores and the host memory of its nodes.
 
     What is wanted is never exceeded, but for ``ranks_per_gpu`` if RELION's rules ask for more. What

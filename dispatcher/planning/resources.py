@@ -12,8 +12,7 @@ from ..relion.command import Command
 from ..relion.programs import lookup
 from ..units import bytes_of, count
 from .layouts import RankRules, WantedRanks
-from .rank_fit import RankFit
-from .rank_fit import fit as fit_ranks
+from .rank_fit import RankFit, fit_ranks
 
 __all__ = ["Resources", "decide"]
 

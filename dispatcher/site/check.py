@@ -131,7 +131,7 @@ def _first_image(catalogue: Catalogue) -> Path | None:
 def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> list[str]:
     """Plan a made-up job of every type, render its template, and let bash read the script."""
     found = [*_uncompiled_templates(), *library_problems(), *scheduler_problems(site)]
-    known, ours = set(DECIDING_PARAMETERS), set[str]()
+    known, hidden = set(DECIDING_PARAMETERS), set[str]()
     same: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
@@ -160,7 +160,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     found.append(f'scheduler "{plan.scheduler}": {says} its "submit_command".')
             variables = job_variables(plan, NO_TOKEN)
             known |= set(variables) - set(plan.job_parameters)
-            ours |= {
+            hidden |= {
                 key for key, value in plan.job_parameters.items() if variables[key] is not value
             }
             for script in scripts:
@@ -171,7 +171,7 @@ def _job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> l
                     found.append(f'job type "{name}", template {plan.template}: {said}')
     # A site with images for CPUs alone lacks the same thing for each job type on GPUs: one problem.
     found += (f"{_named(names)}: {sentence}" for sentence, names in same.items())
-    found += _hidden_parameters(site, types, ours - DECIDING_PARAMETERS)
+    found += _hidden_parameters(site, types, hidden - DECIDING_PARAMETERS)
     return found + list(_unused_parameters(site, types, known))
 
 

@@ -33,7 +33,7 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
         configuration,
         job_type=job_type,
         refinement_of=lambda *_: _SAMPLE,
-        verified=_unread,
+        check_file=_unread,
     )
 
 

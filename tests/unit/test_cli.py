@@ -6,6 +6,8 @@ import pytest
 
 from dispatcher.cli import main
 
+from ..fixture_types import CorpusJob
+
 
 @pytest.mark.parametrize("group", [[], ["gpu"], ["images"], ["site"]], ids=" ".join)
 def test_no_command_is_cut_in_the_overview(
@@ -38,3 +40,15 @@ def test_each_option_of_gpu_fit_is_explained(
     for option in options:
         _, _, said = option.partition("  ")
         assert said.strip() and not said.strip().startswith("["), option
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_takes_a_jobs_folder(
+    corpus_job: CorpusJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = corpus_job("relion-5.0.1/PostProcess_job016")
+
+    assert main(["plan", str(script.parent)]) == 0
+    of_folder = capsys.readouterr().out
+    assert main(["plan", str(script)]) == 0
+    assert capsys.readouterr().out == of_folder

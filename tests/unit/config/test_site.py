@@ -44,6 +44,7 @@ def test_the_shipped_file_and_the_code_have_the_same_defaults() -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
+        ({"partition": {}}, 'key "partition": unknown key; did you mean "partitions"?'),
         ({"schedular": "slurm"}, 'key "schedular": unknown key; did you mean "scheduler"?'),
         ({"apptainer": {"binds": []}}, 'key "apptainer.binds": unknown key; did you mean "bind"?'),
         ({"partitions": {"gpu": {"gpus": "four"}}}, "partitions.gpu.gpus"),

@@ -62,3 +62,12 @@ def test_a_parameter_that_is_null_is_as_if_it_were_not_set(
 
 def test_a_plan_that_is_printed_or_recorded_does_not_repeat_the_site(planned: Planned) -> None:
     assert "site" not in planned().as_json()
+
+
+def test_a_template_that_extends_itself_is_told_so(
+    site: Callable[..., Path], planned: Planned
+) -> None:
+    site("job_template/gpu.sh.j2", '{% extends "gpu.sh.j2" %}\n')
+
+    with pytest.raises(TemplateError, match="extends or includes itself: name the file"):
+        job_script(planned(), NO_TOKEN)

@@ -9,7 +9,7 @@ from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
 from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import RankFit, fit
+from dispatcher.planning.rank_fit import RankFit, fit_ranks
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
@@ -28,7 +28,7 @@ def refine(box: int = 256, *, node: Node = ANY_NODE, **changes: object) -> RankF
     card = changed(Card(GPU, replace(REFINE, box=box)))
     node = changed(node)
     assert not changes
-    return fit(wanted, rules, card, node)
+    return fit_ranks(wanted, rules, card, node)
 
 
 def card_for(followers: float, refinement: Refinement = REFINE, threads: int = 4) -> int:

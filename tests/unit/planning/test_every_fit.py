@@ -10,7 +10,7 @@ from dispatcher.memory import gpu_memory
 from dispatcher.memory.card import Card, MemoryModel
 from dispatcher.memory.host_memory import Node, host_memory
 from dispatcher.planning.layouts import RankRules, WantedRanks, layouts, least_per_gpu
-from dispatcher.planning.rank_fit import fit
+from dispatcher.planning.rank_fit import fit_ranks
 
 from .fitted import REFINE
 
@@ -37,7 +37,7 @@ def test_every_fit_stays_within_the_node(
         RankRules(split_halves=split_halves),
     )
     try:
-        ranks = fit(most, rules, Card(gpu_bytes, model), Node(memory, model, cores=cores))
+        ranks = fit_ranks(most, rules, Card(gpu_bytes, model), Node(memory, model, cores=cores))
     except DoesNotFit as error:
         offered = layouts(most._replace(ranks_per_gpu=None), rules)
         fewest = min(layout.on_fullest_node for layout in offered)
@@ -79,7 +79,7 @@ def test_every_fit_obeys_relions_rules(
     model = replace(REFINE, box=box) if known else None
     limited = known and gpu_bytes is not None and ngpu > 0
     try:
-        ranks = fit(
+        ranks = fit_ranks(
             WantedRanks(wanted, threads, ngpu),
             RankRules(mpi, idle_leader, split_halves),
             Card(gpu_bytes, model, memory_model),

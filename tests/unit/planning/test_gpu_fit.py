@@ -7,7 +7,7 @@ from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
 from dispatcher.planning.gpu_fit import gpu_fit
 from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import RankFit, fit
+from dispatcher.planning.rank_fit import RankFit, fit_ranks
 
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
 BOX = ["box_size", "box_size_source"]
@@ -18,7 +18,7 @@ RANKS = ["ranks_per_gpu", "nproc", "total_gpus", "least"]
 def fitted(ngpu: int, refinement: Refinement | None) -> RankFit:
     wanted = WantedRanks(18, 4, ngpu=ngpu, nodes=2)
     card = Card(48_000_000_000, refinement)
-    return fit(wanted, RankRules(split_halves=True), card, Node(None, refinement))
+    return fit_ranks(wanted, RankRules(split_halves=True), card, Node(None, refinement))
 
 
 def test_a_fit_is_recorded_with_its_bytes() -> None:

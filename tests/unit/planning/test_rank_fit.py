@@ -9,7 +9,7 @@ from dispatcher.memory import gpu_memory
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node, host_memory
 from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import fit
+from dispatcher.planning.rank_fit import fit_ranks
 
 from .fitted import REFINE, card_for, least_card_for, refine
 
@@ -97,11 +97,11 @@ def test_one_gpu_must_hold_both_halves() -> None:
 
 def test_programs_without_an_idle_leader_have_as_many_ranks_as_followers() -> None:
     rules, card = RankRules(idle_leader=False), Card(None, None)
-    ranks = fit(WantedRanks(21, ngpu=4), rules, card)
+    ranks = fit_ranks(WantedRanks(21, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ranks_per_gpu, ranks.bytes_per_rank) == (20, 5, 0)
-    ranks = fit(WantedRanks(3, ngpu=4), rules, card)
+    ranks = fit_ranks(WantedRanks(3, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ngpu) == (3, 3)
-    ranks = fit(WantedRanks(1, ngpu=4), rules, card)
+    ranks = fit_ranks(WantedRanks(1, ngpu=4), rules, card)
     assert (ranks.nproc, ranks.ngpu) == (1, 1)
 
 
