@@ -80,7 +80,7 @@ def test_without_an_mps_daemon_the_rest_is_measured(library: str) -> None:
 
     assert "context_mps" not in found.constants
     assert found.constants["context"] == 400_000_000
-    assert "There is no no-such-mps-control" in found.left_out[0]
+    assert "This node has no no-such-mps-control" in found.left_out[0]
 
 
 def test_a_card_in_use_is_not_measured(tmp_path: Path, library: str) -> None:

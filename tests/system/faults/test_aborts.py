@@ -58,5 +58,12 @@ def test_while_it_runs(
 
     (job / ABORT).touch()
 
-    sees("abort while it runs", project, job, since=began, end="Aborted", says="as asked for")
+    sees(
+        "abort while it runs",
+        project,
+        job,
+        since=began,
+        end="Aborted",
+        says="The job was aborted in RELION after",
+    )
     assert "exiting with an abort" in (job / "run.out").read_text()

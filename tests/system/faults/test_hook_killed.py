@@ -152,7 +152,7 @@ def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
                 job,
                 since=began,
                 end="Failed",
-                says="run it again",
+                says="submit the job again",
                 within=60,
             )
             assert seen.recorded == "no job"

@@ -106,9 +106,9 @@ def test_any_name_of_a_file_is_taken_and_no_odd_one_of_an_image(site: Site) -> N
         done = site.images("add", "--variant", "v" + str(len(name)), "--", name)
         assert f"file          {name}" in done.stdout, done.stderr
 
-    assert '"a b" is no variant' in refused(site.add(site.base, "--variant", "a b"))
+    assert '"a b" is not a valid variant' in refused(site.add(site.base, "--variant", "a b"))
     odd = f"{site.version}/../x"
-    assert f'"{odd}" is no version' in refused(site.add(site.base, "--version", odd))
+    assert f'"{odd}" is not a valid version' in refused(site.add(site.base, "--version", odd))
 
 
 def test_an_image_for_another_architecture_is_refused(site: Site, tmp_path: Path) -> None:

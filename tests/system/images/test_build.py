@@ -74,7 +74,7 @@ Stage: build
     )
     copied = "%files from build\n    /program\n\n%post"
     site.recipe(first + second.replace("%post", copied, 1))
-    assert "starts from the local image debian, which is not there" in refused(site.build())
+    assert "starts from the local image debian, which does not exist" in refused(site.build())
     assert site.files() == set()
 
     done = site.build("--build-base", site.base)

@@ -16,14 +16,14 @@ from .conftest import environment, install, version_of
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--prefix", "{other}"], "{other} holds something else"),
+        (["--prefix", "{other}"], "{other} contains other files"),
         (["--prefix", "{other}/file"], "{other}/file is a file"),
         (["--prefix", "{tmp}/a b"], "must not contain blanks"),
         (["--prefix", "/proc/new"], "the folder /proc/new cannot be made"),
         (["--prefix", "{tmp}/new", "--rollback"], "nothing is installed in {tmp}/new"),
         (["--prefix", "{venv}", "--rollback"], "has no version before"),
         (["--prefix", "{tmp}/new", "--venv", "--appliance"], "not both"),
-        (["--prefix", "{tmp}/new", "--python", "/bin/true"], "/bin/true is no Python 3.11"),
+        (["--prefix", "{tmp}/new", "--python", "/bin/true"], "/bin/true is not Python 3.11"),
         (["--prefix", "{tmp}/new", "--images", "{other}"], "--images and --build need --from"),
         (["--prefix", "{tmp}/new", "--from", "{tmp}/none"], "{tmp}/none does not exist"),
         (["--prefix", "{tmp}/new", "--base", "{tmp}/none"], "{tmp}/none does not exist"),

@@ -157,7 +157,7 @@ def test_of_two_installations_at_once_one_waits(tmp_path: Path) -> None:
 
     assert [process.returncode for process in both] == [0, 0], "\n".join(said)
     assert sum("waiting for it" in text for text in said) == 1
-    assert sum("is there already" in text for text in said) == 1
+    assert sum("is already installed" in text for text in said) == 1
     assert_as_in_manifest(prefix)
 
 
