@@ -25,7 +25,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
 }
 
-# Of a script that was killed while it wrote how the run went.
+# A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
 trap 'rm -f "$dispatch_job/.dispatch.run.$dispatch_token.new"' EXIT
 
 # There is nothing to tell if RELION knows the end already, or if the folder belongs to a later run of the job
