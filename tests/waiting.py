@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.jobs.record import read_record
 
-__all__ = ["has_ended", "processes_of", "wait_for", "wait_for_end"]
+__all__ = ["has_ended", "processes_of", "wait_for", "wait_for_arguments", "wait_for_end"]
 
 PATIENCE = 4  # times the seconds given: a busy machine is no fault of what is tested
 
@@ -22,6 +22,12 @@ def wait_for(
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen within {seconds * PATIENCE} s"
         time.sleep(0.05)
+
+
+def wait_for_arguments(pid: int, last: str) -> None:
+    """Wait until a new process shows its arguments: it has none for a moment after its start."""
+    shown = Path(f"/proc/{pid}/cmdline")
+    wait_for(lambda: last in shown.read_text().split("\0"), what=f"{last} as an argument of {pid}")
 
 
 def wait_for_end(job: Path, end: str, seconds: float) -> None:

@@ -15,6 +15,7 @@ import pytest
 from dispatcher.jobs.hook_process import HOOK, at_work
 
 from ...fixture_types import CorpusJob, WriteSite
+from ...waiting import wait_for_arguments
 from ..hook_calls import call_hook, start_hook
 from ..stand_in_scheduler import StandIn, record_of
 
@@ -74,6 +75,7 @@ def test_a_call_that_would_fail_says_nothing_of_a_job_that_runs(
 def test_a_call_while_another_plans(slurm: StandIn, script: Path, tmp_path: Path) -> None:
     named = "/".join(script.parts[-3:])
     with subprocess.Popen(["bash", "-c", "read", named], stdin=subprocess.PIPE) as other:
+        wait_for_arguments(other.pid, named)
         note = {"host": os.uname().nodename, "pid": other.pid}
         (script.parent / HOOK).write_text(json.dumps(note))
 

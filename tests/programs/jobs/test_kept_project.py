@@ -14,6 +14,7 @@ from dispatcher.cli import main
 from dispatcher.jobs.record import load_record
 
 from ...kept_project import lay_out
+from ...waiting import wait_for_arguments
 from ..hook_calls import call_hook
 from ..stand_in_scheduler import StandIn, record_of
 from .pipeline_jobs import status
@@ -49,6 +50,7 @@ def running(project: Path) -> Iterator[None]:
     """A process that is, for whoever looks, the script of the job that runs on this machine."""
     words = ["read", f"{LOCAL}/run_submit.script.run", record_of(project / LOCAL)["token"]]
     with subprocess.Popen(["bash", "-c", *words], stdin=subprocess.PIPE) as script:
+        wait_for_arguments(script.pid, words[-1])
         yield
         script.kill()
 

@@ -10,6 +10,7 @@ import pytest
 from dispatcher.dispatch.write_record import note
 from dispatcher.jobs.record import read_record
 
+from ...waiting import wait_for_arguments
 from ..stand_in_scheduler import StandIn, record_of
 from .pipeline_jobs import (
     TOKEN,
@@ -47,8 +48,9 @@ def test_a_job_that_a_killed_hook_did_not_submit_is_told(
 def test_a_job_that_is_being_submitted_is_left_alone(
     slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["bash", "-c", "sleep 60; :", "Refine3D/job019/run_submit.script"]
-    with subprocess.Popen(command) as hook:
+    command = ["bash", "-c", "read", "Refine3D/job019/run_submit.script"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as hook:
+        wait_for_arguments(hook.pid, command[-1])
         add_job(job_id=None, pid=hook.pid)
         add_job("Refine3D/job020", job_id=None, host="elsewhere", token="1" * 12)
 

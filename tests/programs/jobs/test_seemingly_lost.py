@@ -17,6 +17,7 @@ from dispatcher.cli import main
 from dispatcher.jobs.watcher import WATCHER
 
 from ...fixture_types import WriteSite
+from ...waiting import wait_for_arguments
 from ..stand_in_scheduler import StandIn, record_of
 from .pipeline_jobs import (
     TOKEN,
@@ -162,8 +163,9 @@ def test_a_hook_that_has_no_record_yet_is_known_by_its_note(
     lives: bool, slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = add_job(record=False)
-    command = ["bash", "-c", "sleep 60; :", "Refine3D/job019/run_submit.script"]
-    with subprocess.Popen(command) as hook:
+    command = ["bash", "-c", "read", "Refine3D/job019/run_submit.script"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as hook:
+        wait_for_arguments(hook.pid, command[-1])
         note = {"host": os.uname().nodename, "pid": hook.pid if lives else 4194305}
         (folder / ".dispatch_hook").write_text(json.dumps(note))
 

@@ -16,6 +16,7 @@ from dispatcher.scheduler.answers import Queue, QueuedJob, read_answer, read_end
 from dispatcher.scheduler.calls import ask_queue
 
 from ...fixture_types import WriteSite
+from ...waiting import wait_for, wait_for_arguments
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"
 
@@ -98,18 +99,23 @@ def test_a_running_process_is_found_by_its_token_and_no_other(tmp_path: Path) ->
         start_new_session=True,
     )
     try:
-        queue = ask_queue(local, tmp_path)
-        assert queue
-        found = queue.job(token)
-        assert found
-        assert (found.job_id, queue.has_ended(found)) == (str(job.pid), False)
-        assert queue.job(other) is None
+        wait_for_arguments(job.pid, token)
+        running = found(local, token, tmp_path)
+        assert running
+        assert (running.job_id, running.state in local.ended) == (str(job.pid), False)
+        assert found(local, other, tmp_path) is None
     finally:
         subprocess.run(["pkill", "-KILL", "-s", str(job.pid)])
         job.wait()
-    queue = ask_queue(local, tmp_path)
+    # The subshell has the script's arguments too, and it may end a moment after the script.
+    wait_for(lambda: not found(local, token, tmp_path), what="the end of its subshell")
+
+
+def found(scheduler: Scheduler, token: str, project: Path) -> QueuedJob | None:
+    """The job with this token; fails if the scheduler does not answer."""
+    queue = ask_queue(scheduler, project)
     assert queue
-    assert queue.job(token) is None
+    return queue.job(token)
 
 
 @pytest.mark.parametrize(
