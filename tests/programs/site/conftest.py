@@ -1,15 +1,17 @@
-"""A site to export, and an empty one to import it into."""
+"""A site to check; one to export, and an empty one to import it into."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ...sif_file import write_sif
+from .checked_site import install_apptainer
 from .exported_site import SITE, Sites
 
 
@@ -36,3 +38,11 @@ def sites(
     (sites.here / "images.json").write_text(comments + text[1:])
     (sites.here / "site.json").write_text(json.dumps(SITE))
     return sites
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which Apptainer is installed (a stand-in that starts nothing)."""
+    (tmp_path / "bin").mkdir()
+    install_apptainer(tmp_path, "apptainer version 1.4.5")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")

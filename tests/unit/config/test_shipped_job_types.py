@@ -10,7 +10,7 @@ from dispatcher.config.job_types import JobType, lineage, match
 from dispatcher.relion import job_star
 from dispatcher.relion.command import Command, parse_command
 from dispatcher.relion.submission import parse_submission
-from dispatcher.site.check import shadowed
+from dispatcher.site.job_type_check import shadowed
 
 from ...corpus import CORPUS
 

@@ -1,0 +1,104 @@
+"""Does a job of each type get a plan, an image, a submit command, and scripts of good shell?"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..config.catalogue import Catalogue
+from ..config.configuration import Configuration
+from ..config.job_types import DECIDING_PARAMETERS, JobTypes
+from ..config.site import Partition, Site
+from ..errors import DispatchError
+from ..host import programs
+from ..images.choice import Needs, choose
+from ..images.pins import PIN_FILE
+from ..job_script.variables import NO_TOKEN, job_script, job_variables
+from ..jobs.watcher import watcher_script
+from ..planning.placement import partition_names
+from ..planning.plan import Plan
+from .job_type_check import named
+from .sample_jobs import sample_catalogue, sample_plan
+from .template_check import hidden_parameters, unused_parameters
+
+__all__ = ["job_problems"]
+
+
+def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> Iterator[str]:
+    """Plan a made-up job of every type, render its scripts, and let bash read them.
+
+    Without a catalogue nobody asks whether each job gets an image.
+
+    Yields:
+        a sentence a problem; a problem that several job types share is told once.
+    """
+    shared: dict[str, list[str]] = {}  # sentence → the job types for which it holds
+    known, hidden = set(DECIDING_PARAMETERS), set[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
+        for name, kind in types.types.items():
+            if not kind.matches_jobs:
+                continue
+            try:
+                plan = sample_plan(name, configuration, Path(folder))
+                scripts = _scripts(plan, site)
+            except DispatchError as error:
+                shared.setdefault(str(error), []).append(name)
+                continue
+            for sentence in _missing_images(site, plan, catalogue):
+                shared.setdefault(sentence, []).append(name)
+            program = plan.submit_command[0]
+            if programs.which(program) is None:
+                says = f'the submit command "{program}" is not found: install it, or correct'
+                if plan.job_parameters.get("submit_command"):
+                    says += ' "submit_command" of the job_parameters.'
+                    shared.setdefault(says, []).append(name)
+                else:
+                    yield f'scheduler "{plan.scheduler}": {says} its "submit_command".'
+            variables = job_variables(plan, NO_TOKEN)
+            known |= set(variables) - set(plan.job_parameters)
+            hidden |= {
+                key for key, value in plan.job_parameters.items() if variables[key] is not value
+            }
+            for said in filter(None, map(_bash_says, scripts)):
+                yield f'job type "{name}", template {plan.template}: {said}'
+    yield from (f"{named(names)}: {sentence}" for sentence, names in shared.items())
+    yield from hidden_parameters(site, types, hidden - DECIDING_PARAMETERS)
+    yield from unused_parameters(site, types, known)
+
+
+def _scripts(plan: Plan, site: Site) -> list[str]:
+    """What would be submitted: the job script, and the watcher's."""
+    scheduler = site.schedulers[plan.scheduler]
+    script = job_script(plan, NO_TOKEN)
+    return [script, watcher_script(plan, scheduler, NO_TOKEN)] if scheduler.watcher else [script]
+
+
+def _missing_images(site: Site, plan: Plan, catalogue: Catalogue | None) -> Iterator[str]:
+    """The partitions of a job for which the catalogue has no image that serves it."""
+    if not (catalogue and plan.image and plan.image.name in catalogue.images):
+        return
+    for partition in partition_names(plan.job_parameters, None, site):
+        shape = site.partitions.get(partition or "")
+        needs = Needs(
+            gpu=site.apptainer.gpu_kind if plan.uses_gpu and not _has_no_gpu(shape) else None,
+            partition=partition,
+            signed_by=tuple(site.apptainer.signed_by),
+        )
+        try:
+            choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
+        except DispatchError as error:
+            yield str(error)
+
+
+def _has_no_gpu(shape: Partition | None) -> bool:
+    return shape is not None and shape.gpus == 0
+
+
+def _bash_says(script: str) -> str:
+    """What bash says of a script that it cannot read; empty if it can."""
+    content = script.encode(errors="surrogateescape")
+    read = subprocess.run(["bash", "-n"], input=content, capture_output=True)
+    return read.stderr.decode(errors="replace").strip() if read.returncode != 0 else ""

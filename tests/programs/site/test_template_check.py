@@ -1,0 +1,109 @@
+"""``relion-dispatch check`` looks at templates, the library, and the parameters they print."""
+
+from __future__ import annotations
+
+import pytest
+
+from dispatcher.site.check import problems
+
+from ...fixture_types import WriteSite
+from .checked_site import TYPES
+
+pytestmark = pytest.mark.usefixtures("images", "programs")
+
+
+def test_a_misspelt_template_variable_is_named_with_its_line(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site(
+        "job_template/refine.sh.j2",
+        '{% extends "submit.sh.j2" %}\n{% block prologue %}\n'
+        "echo {{ job.nthreads }}\n{% endblock %}\n",
+    )
+
+    (problem,) = problems()
+
+    assert 'job type "refine"' in problem
+    assert "refine.sh.j2, line 3" in problem
+    assert 'did you mean "nthread"?' in problem
+
+
+def test_a_template_that_is_no_shell_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\nif true; then\n")
+
+    (problem,) = problems()
+
+    assert "refine.sh.j2" in problem
+    assert "syntax error" in problem
+
+
+def test_a_file_of_the_library_that_is_no_shell_is_named(site: WriteSite) -> None:
+    path = site("job_template/library/run.sh", "run() {\n")
+
+    assert any(f"bash cannot read the site's {path}" in problem for problem in problems())
+
+
+def test_shell_that_version_0_1_0_read_and_this_one_does_not_is_named(site: WriteSite) -> None:
+    site("job_template/parts/scratch.sh.j2", "")
+
+    (problem,) = [each for each in problems() if "parts" in each]
+
+    assert "no longer use templates of this folder: write what the site has changed" in problem
+
+
+def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\n{% if %}\n")
+
+    assert all("refine.sh.j2, line 2" in problem for problem in problems())
+    assert problems()
+
+
+def test_a_job_parameter_that_nothing_reads_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"job_parameters": {"refine": {"partitoin": "gpu"}}})
+
+    (problem,) = problems()
+
+    assert "partitoin" in problem
+    assert 'did you mean "partition"?' in problem
+
+
+def test_a_job_parameter_of_a_base_type_is_checked_too(site: WriteSite) -> None:
+    site("site.json", {"job_parameters": {"gpu": {"partitoin": "gpu"}}})
+    assert any("partitoin" in problem for problem in problems())
+
+    site("site.json", {"job_parameters": {"gpu": {"nproc": "four"}}})
+    assert any('"job_parameters.gpu.nproc": expected a whole number' in p for p in problems())
+
+    site("site.json", {"job_parameters": {"gpus": {"nproc": 4}}})
+    assert any('no job type "gpus"; did you mean "gpu"?' in problem for problem in problems())
+
+
+def test_a_job_parameter_of_the_sites_own_template_is_fine(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"job_parameters": {"refine": {"account": "cryoem"}}})
+    site(
+        "job_template/refine.sh.j2",
+        '{% extends "submit.sh.j2" %}\n{% block directives %}\n'
+        "#SBATCH --account={{ job.account }}\n{% endblock %}\n",
+    )
+
+    assert problems() == []
+
+
+def test_a_template_that_no_type_uses_is_read_too(site: WriteSite) -> None:
+    site("job_template/unused.sh.j2", "{{ job.x (")
+
+    (problem,) = problems()
+
+    assert "unused.sh.j2, line 1" in problem
+
+
+def test_a_template_that_fails_in_python_is_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", "#!/bin/bash\n{{ job.nproc + 'x' }}\n")
+
+    (problem,) = problems()
+
+    assert "refine.sh.j2, line 2: TypeError" in problem
