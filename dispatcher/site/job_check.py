@@ -48,7 +48,8 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
             except DispatchError as error:
                 shared.setdefault(str(error), []).append(name)
                 continue
-            for sentence in (*plan.warnings, *_missing_images(site, plan, catalogue)):
+            missing = _missing_images(site, plan, catalogue)
+            for sentence in (*plan.warnings, *_unused_image(plan, script), *missing):
                 shared.setdefault(sentence, []).append(name)
             program = plan.submit_command[0]
             if programs.which(program) is None:
@@ -74,6 +75,20 @@ def _watcher_scripts(plan: Plan, site: Site) -> list[str]:
     """The script of the job after the job, if the scheduler has one."""
     scheduler = site.schedulers[plan.scheduler]
     return [watcher_script(plan, scheduler, NO_TOKEN)] if scheduler.watcher else []
+
+
+def _unused_image(plan: Plan, script: str) -> Iterator[str]:
+    """A template of a site's own that runs RELION on the host, though the job has an image."""
+    main = next(planned for planned in plan.commands if planned.is_main).command
+    if not plan.image or main.base_program not in script:
+        return
+    if not any(text in script for text in (str(plan.image.path), "apptainer", "singularity")):
+        yield (
+            f"template {plan.template} runs {main.base_program} on the host, though the job has "
+            f"the image {plan.image.name}: let the template print "
+            "{{ command.line | lines }} for each command of job.commands, or set "
+            '"image" of the job type to ""'
+        )
 
 
 def _missing_images(site: Site, plan: Plan, catalogue: Catalogue | None) -> Iterator[str]:
