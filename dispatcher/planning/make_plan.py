@@ -81,7 +81,7 @@ def make_plan(
         refinement=sizes.refinement,
         particles=sizes.particles,
         gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
-        reasons=(_why_this_type(matched, submission), *sizes.reasons),
+        reasons=(*_why_this_type(matched, submission), *sizes.reasons),
     )
     placed = place(job, configuration)
     if placed.image:
@@ -121,7 +121,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
         environment=tuple(site.apptainer.let_through),
-        commands=_launched(placed, site, chosen.scheduler, job.request.project),
+        commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
@@ -158,13 +158,14 @@ def _sizes(
 
 
 def _launched(
-    placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
+    job: UnplacedJob, placed: PlacedJob, site: Site, scheduler: Scheduler
 ) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks."""
+    project, own = job.request.project, job.job_type.has_own_template
     return tuple(
         PlannedCommand(
             command,
-            launch_line(command, placed, site, scheduler, project),
+            launch_line(command, placed, site, scheduler, project, own),
             command is placed.main,
         )
         for command in placed.commands
@@ -177,9 +178,16 @@ def _shares_through_mps(site: Site, placed: PlacedJob) -> bool:
     return site.shares_through_mps and lookup(placed.main.program).idle_leader and shares
 
 
-def _why_this_type(matched: MatchedType, submission: Submission) -> str:
-    names = " → ".join(matched.lineage)
-    return f"Job type {matched.name} ({names}): {submission.main.base_program}."
+def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, ...]:
+    names, main = " → ".join(matched.lineage), submission.main
+    why = f"Job type {matched.name} ({names}): {main.base_program}."
+    if not main.launcher:
+        return (why,)
+    return (
+        why,
+        f"`{main.launcher}` before the program is left out, because relion-dispatch starts the "
+        "ranks: take it out of the template that RELION_QSUB_TEMPLATE names.",
+    )
 
 
 def _why_no_fit(command: Command, settled: Resources) -> str:
