@@ -188,6 +188,7 @@ def _card(
         free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
         relion_version=relion_version,
         mps=site.shares_through_mps and lookup(job.command.program).idle_leader,
+        one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,
     )
 
