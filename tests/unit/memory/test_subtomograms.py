@@ -1,0 +1,121 @@
+"""Subtomograms: 2D stacks of tilt series (RELION 5), pseudo-subtomograms, real ones (5.1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher.memory import gpu_pool
+from dispatcher.memory.host_memory import Particles, host_memory
+from dispatcher.memory.read_refinement import refinement_of
+from dispatcher.memory.refinement import Refinement
+from dispatcher.memory.tilt_series import USUAL
+
+from .refinement_files import MODEL, OPTICS, OPTIMISER, mrc, options
+
+STACKS = "data_general\n\n_rlnTomoSubTomosAre2DStacks {stacks}\n"
+SUBTOMOGRAMS = """
+data_particles
+
+loop_
+_rlnTomoName #1
+_rlnImageName #2
+_rlnOpticsGroup #3
+_rlnTomoVisibleFrames #4
+TS_01 Extract/job010/Subtomograms/TS_01/1_stack2d.mrcs 1 [1,1,0,1,1,1,1]
+"""
+SAMPLING = """
+data_sampling_general
+
+_rlnIs3DSampling 1
+_rlnIs3DTranslationalSampling {in_3d}
+_rlnHealpixOrder 2
+_rlnSymmetryGroup C1
+_rlnOffsetRange 5.0
+_rlnOffsetStep 2.0
+"""
+
+
+def write(project: Path, dimensions: int, stacks: int, particles: str = SUBTOMOGRAMS) -> None:
+    optics = OPTICS.format(box=96, dimensions=dimensions).replace(" 512 ", " 96 ")
+    (project / "sub.star").write_text(STACKS.format(stacks=stacks) + optics + particles)
+
+
+def started(project: Path, arguments: str = "") -> Refinement:
+    return refinement_of(options(f"--i sub.star --ref none.mrc --K 2 {arguments}"), project)
+
+
+def test_a_2d_stack_has_as_many_tilts_as_its_tilt_series(project: Path) -> None:
+    write(project, dimensions=2, stacks=1)
+
+    found = started(project)
+
+    assert (found.data_dimensions, found.tilts, found.search.shifts_in_3d) == (2, 7, True)
+    assert found.pixels == 96 * 96 * 7
+
+
+def test_a_2d_stack_without_visible_tilts_is_counted_by_its_header(project: Path) -> None:
+    particles = SUBTOMOGRAMS.replace("_rlnTomoVisibleFrames", "_rlnOther")
+    write(project, dimensions=2, stacks=1, particles=particles)
+    assert started(project).tilts == USUAL  # there is no such stack
+
+    stack = project / "Extract/job010/Subtomograms/TS_01/1_stack2d.mrcs"
+    stack.parent.mkdir(parents=True)
+    stack.write_bytes(mrc(96, 41))
+    assert started(project).tilts == 41
+
+
+def test_particles_that_are_no_stacks_have_one_image(project: Path) -> None:
+    write(project, dimensions=2, stacks=0)
+    assert started(project).tilts == 1
+    write(project, dimensions=3, stacks=0)
+    assert started(project).tilts == 1
+
+
+@pytest.mark.parametrize("stacks", [0, 1])
+def test_real_subtomograms_are_volumes_on_the_gpu_and_in_host_memory(
+    project: Path, stacks: int
+) -> None:
+    write(project, dimensions=3, stacks=stacks)
+
+    found = started(project)
+
+    assert (found.box, found.data_dimensions, found.tilts) == (96, 3, 1)
+    assert gpu_pool.image_bytes(found) == (2 * 2 + 10) * 96 * 96 * 49 * 4
+    assert found.pixels == 96**3
+    single = Refinement(box=96, source="", classes=2)
+    in_hand = host_memory(found, 5, threads=4).per_follower - host_memory(single, 5).per_follower
+    assert in_hand == 4 * 48 * 96**3
+    preread = host_memory(found, 5, Particles(1000, "every rank")).preread
+    assert preread == 5 * 1000 * 4 * 96**3
+
+
+def test_a_continued_run_of_2d_stacks_has_the_tilts_of_its_particles(project: Path) -> None:
+    write(project, dimensions=2, stacks=1)
+    folder = project / "Refine3D/job011"
+    state = OPTIMISER.format(split=1, gradient=0, auto=1, zero_mask=1).rstrip()
+    state += (
+        "\n_rlnOrientSamplingStarFile Refine3D/job011/sampling.star"
+        "\n_rlnExperimentalDataStarFile sub.star\n"
+    )
+    (folder / "run_optimiser.star").write_text(state)
+    (folder / "run_it012_half1_model.star").write_text(MODEL.format(classes=1, bodies=1))
+    command = options("--continue Refine3D/job011/run_optimiser.star")
+
+    (folder / "sampling.star").write_text(SAMPLING.format(in_3d=1))
+    assert refinement_of(command, project).tilts == 7
+    (folder / "sampling.star").write_text(SAMPLING.format(in_3d=0))
+    assert refinement_of(command, project).tilts == 1
+    (folder / "sampling.star").write_text(SAMPLING.format(in_3d=1))
+    (project / "sub.star").unlink()
+    assert refinement_of(command, project).tilts == USUAL
+
+
+def test_tilts_are_held_in_host_memory_and_read_in_beforehand() -> None:
+    one = Refinement(box=128, source="")
+    stack = Refinement(box=128, source="", tilts=41)
+
+    held = host_memory(stack, 5, threads=6).per_follower - host_memory(one, 5).per_follower
+    assert held == 6 * 48 * 128 * 128 * 41
+    assert host_memory(stack, 1, Particles(10, "leader")).preread == 10 * 4 * 128 * 128 * 41
