@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..relion import star
-from . import body_masks, input_images, tilt_series
+from . import body_masks, input_images
 from .input_images import Images, is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
 from .refinement import Refinement
+from .tilt_series import first_stack
 
 __all__ = ["refinement_of"]
 
@@ -60,7 +61,7 @@ def refinement_of(
             options, particles, images, references, tomo=bool(tomo_set), version=relion_version
         )
         if images.tomo_stacks and images.dimensions == 2:
-            found = replace(found, tilts=tilt_series.tilts(particles, project))
+            found = _of_stacks(found, particles, project)
         return found
     raise InputError(
         "relion_refine is given no particles (--i, --ios or --continue); "
@@ -174,8 +175,14 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
     found = replace(refinement, search=search)
     particles = state.first("_rlnExperimentalDataStarFile") or ""
     if search.shifts_in_3d and refinement.data_dimensions == 2:  # 2D stacks of a tilt series
-        found = replace(found, tilts=tilt_series.tilts(particles, project))
+        found = _of_stacks(found, particles, project)
     return found
+
+
+def _of_stacks(refinement: Refinement, particles: str, project: Path) -> Refinement:
+    """The refinement of 2D stacks of a tilt series."""
+    stack = first_stack(particles, project)
+    return replace(refinement, tilts=stack.tilts, sections=stack.sections)
 
 
 def _named(options: Options, name: str) -> str:

@@ -21,7 +21,7 @@ class Refinement:
     RELION's padding factor; with ``asymmetric_padding``, a hidden option, what is summed up has a
     padding larger by 1. ``gradient``: VDAM, with two pseudo half sets per class;
     ``split_gradient``: the same with split half sets, under MPI. ``tilts``: images of a particle
-    that is a 2D stack of a tilt series, else 1.
+    that is a 2D stack of a tilt series, else 1; ``sections`` of that stack's file.
     ``body_overlaps``: the projectors that overlapping bodies need beside their own.
     ``search``: the poses tried per particle, none if they are not known.
     ``zero_mask``: the images' solvent is set to zero, not to noise. ``skips_alignment``: RELION
@@ -43,6 +43,7 @@ class Refinement:
     current_size: int = 0
     image_box: int = 0
     tilts: int = 1
+    sections: int = 1
     body_overlaps: int = 0
     search: Search = field(default_factory=Search)
     zero_mask: bool = True
@@ -51,11 +52,11 @@ class Refinement:
 
     @property
     def pixels(self) -> int:
-        """Pixels (voxels) of the images of one particle, the largest of all optics groups."""
+        """Pixels (voxels) of the file of one particle, the largest of all optics groups."""
         side: int = max(self.box, self.image_box)
-        return int(side**self.data_dimensions) * self.tilts
+        return int(side**self.data_dimensions) * self.sections
 
     @property
     def subtomograms(self) -> bool:
         """Whether a particle is a volume, or several images."""
-        return self.data_dimensions == 3 or self.tilts > 1
+        return self.data_dimensions == 3 or self.sections > 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from dispatcher.memory import gpu_pool
 from dispatcher.memory.host_memory import Particles, host_memory
 from dispatcher.memory.read_refinement import refinement_of
@@ -52,7 +50,7 @@ def test_a_2d_stack_has_as_many_tilts_as_its_tilt_series(project: Path) -> None:
     found = started(project)
 
     assert (found.data_dimensions, found.tilts, found.search.shifts_in_3d) == (2, 7, True)
-    assert found.pixels == 96 * 96 * 7
+    assert (found.sections, found.pixels) == (7, 96 * 96 * 7)
 
 
 def test_a_2d_stack_without_visible_tilts_is_counted_by_its_header(project: Path) -> None:
@@ -73,22 +71,56 @@ def test_particles_that_are_no_stacks_have_one_image(project: Path) -> None:
     assert started(project).tilts == 1
 
 
-@pytest.mark.parametrize("stacks", [0, 1])
-def test_real_subtomograms_are_volumes_on_the_gpu_and_in_host_memory(
-    project: Path, stacks: int
-) -> None:
-    write(project, dimensions=3, stacks=stacks)
+# As RELION 5.1.0 writes them for `relion_tomo_subtomo --real_subtomo`.
+REAL = """
+data_particles
+
+loop_
+_rlnTomoName #1
+_rlnOpticsGroup #2
+_rlnTomoParticleName #3
+_rlnImageName #4
+_rlnCtfImage #5
+TS_01 1 TS_01/1 Extract/job010/Subtomograms/TS_01/1_subtomo.mrc Extract/1_ctf.mrc
+"""
+
+
+def test_real_subtomograms_are_volumes_on_the_gpu_and_in_host_memory(project: Path) -> None:
+    write(project, dimensions=3, stacks=0, particles=REAL)
 
     found = started(project)
 
     assert (found.box, found.data_dimensions, found.tilts) == (96, 3, 1)
     assert gpu_pool.image_bytes(found) == (2 * 2 + 10) * 96 * 96 * 49 * 4
-    assert found.pixels == 96**3
-    single = Refinement(box=96, source="", classes=2)
-    in_hand = host_memory(found, 5, threads=4).per_follower - host_memory(single, 5).per_follower
-    assert in_hand == 4 * 48 * 96**3
+    assert held_by_a_thread(found) == 48 * 96**3
     preread = host_memory(found, 5, Particles(1000, "every rank")).preread
     assert preread == 5 * 1000 * 4 * 96**3
+
+
+def test_real_subtomograms_that_are_called_2d_stacks_are_volumes_in_host_memory(
+    project: Path,
+) -> None:
+    """RELION's window gives --stack2d by default: 5.1.0 then writes volumes, and calls them so."""
+    particles = SUBTOMOGRAMS.replace("1_stack2d.mrcs", "1_subtomo.mrc")
+    write(project, dimensions=2, stacks=1, particles=particles)
+    volume = project / "Extract/job010/Subtomograms/TS_01/1_subtomo.mrc"
+    volume.parent.mkdir(parents=True)
+    volume.write_bytes(mrc(96, 96))
+
+    found = started(project)
+
+    assert (found.data_dimensions, found.tilts, found.sections) == (2, 7, 96)
+    assert held_by_a_thread(found) == 48 * 96**3
+    assert host_memory(found, 5, Particles(10, "leader")).preread == 10 * 4 * 96**3
+
+
+def held_by_a_thread(refinement: Refinement) -> int:
+    two = host_memory(refinement, 5, threads=2).per_follower
+    return two - host_memory(refinement, 5, threads=1).per_follower
+
+
+def test_images_in_2d_are_too_small_to_count_for_each_thread() -> None:
+    assert held_by_a_thread(Refinement(box=256, source="")) == 0
 
 
 def test_a_continued_run_of_2d_stacks_has_the_tilts_of_its_particles(project: Path) -> None:
@@ -113,9 +145,7 @@ def test_a_continued_run_of_2d_stacks_has_the_tilts_of_its_particles(project: Pa
 
 
 def test_tilts_are_held_in_host_memory_and_read_in_beforehand() -> None:
-    one = Refinement(box=128, source="")
-    stack = Refinement(box=128, source="", tilts=41)
+    stack = Refinement(box=128, source="", tilts=41, sections=41)
 
-    held = host_memory(stack, 5, threads=6).per_follower - host_memory(one, 5).per_follower
-    assert held == 6 * 48 * 128 * 128 * 41
+    assert held_by_a_thread(stack) == 48 * 128 * 128 * 41
     assert host_memory(stack, 1, Particles(10, "leader")).preread == 10 * 4 * 128 * 128 * 41
