@@ -26,7 +26,8 @@ class GpuFit(NamedTuple):
         free_gpu_memory: MB that each rank is told to leave free on its GPU, if more than the
             command had asked for (``--free_gpu_memory``).
         bytes_per_rank: what a rank takes on its GPU as planned; without MPS it takes
-            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs.
+            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs; with
+            ``least_bytes_sharing`` if it has to share the GPU, though planned ranks need not.
         usable_percent: the part of a GPU's memory that ranks may take.
     """
 
@@ -44,6 +45,7 @@ class GpuFit(NamedTuple):
     bytes_per_rank: int | None = None
     bytes_per_rank_without_mps: int | None = None
     least_bytes_per_rank: int | None = None
+    least_bytes_sharing: int | None = None
     usable_percent: int | None = None
     not_done: str | None = None
 
@@ -86,5 +88,6 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         bytes_per_rank=fit.bytes_per_rank,
         bytes_per_rank_without_mps=fit.bytes_per_rank_without_mps,
         least_bytes_per_rank=fit.least_bytes_per_rank,
+        least_bytes_sharing=fit.least_bytes_sharing or None,
         usable_percent=fit.usable_percent,
     )
