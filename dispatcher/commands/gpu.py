@@ -91,7 +91,7 @@ def fit(
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
         raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
-    found = sized(asked(refinement or []), box)
+    found = sized(asked(refinement or []), box, version)
     threads = threads or found.threads
     card = Card(
         gpu_bytes=gpu_bytes,
@@ -172,6 +172,9 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
             f"the same on the GPU            {gb(found.allocated_bytes_per_rank)}",
             f"working pool of {threads:3} threads    {gb(found.pool_bytes_per_rank)}",
         ]
+        if found.free_gpu_memory:
+            left = gb(round(found.free_gpu_memory * 1_000_000))
+            lines.append(f"left free (--free_gpu_memory)  {left}")
     lines.append(f"one rank by the {found.model:6} model   {gb(found.bytes_per_rank)}")
     if found.usable_bytes is None:
         return lines

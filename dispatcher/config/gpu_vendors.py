@@ -26,6 +26,7 @@ class GpuVendor(NamedTuple):
         cards: the folder in which the driver has an entry for each card; None if no folder tells.
         memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
         mps: whether ranks that share a card can do so through a multi-process service.
+        one_pool: RELION's build takes what is free on a card in one piece.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GpuVendor(NamedTuple):
     cards: Path | None = None
     memory_tool: str | None = None
     mps: bool = False
+    one_pool: bool = True
 
 
 _TABLE = (
@@ -70,6 +72,7 @@ _TABLE = (
         build="SYCL",
         variant="sycl",
         device=Path("/dev/dri"),
+        one_pool=False,
     ),
 )
 

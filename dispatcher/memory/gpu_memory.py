@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from .gpu_pool import pool_bytes
 from .sampling import Search
+from .transforms import backprojector_side, projector_side, values
 
 if TYPE_CHECKING:
     from .refinement import Refinement
@@ -24,7 +25,7 @@ __all__ = [
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
     "least_bytes_per_rank",
-    "transform_size",
+    "reserved_bytes",
     "usable_bytes",
 ]
 
@@ -32,40 +33,22 @@ THREAD_RESERVE = 200_000_000  # GPU_THREAD_MEMORY_OVERHEAD_MB, acc/cuda/cuda_set
 FILLED_MASK_RESERVE = 100_000_000  # without --zero_mask, ml_optimiser.cpp:545 (5.0.1)
 
 
-def transform_side(box: int, current_size: int, padding: float) -> int:
-    """Side in pixels of the padded transform of one reference (P).
-
-    ``r = min(current_size, box) / 2``, ``P = 2 * (round(padding * r) + 1) + 1``, in integers
-    (``Projector::initialiseData``, src/projector.cpp:59, 3.1 to 5.0). Sizes in pixels; a
-    ``current_size`` of 0 is the full box.
-    """
-    radius = min(current_size or box, box) // 2
-    return 2 * (math.floor(padding * radius + 0.5) + 1) + 1
-
-
-def transform_size(box: int, current_size: int, padding: float, dimensions: int) -> int:
-    """Values in the padded half-complex transform of one reference (V), per real component.
-
-    ``P * P * (P/2 + 1)`` in 3D and ``P * (P/2 + 1)`` in 2D; P is :func:`transform_side`.
-    """
-    side = transform_side(box, current_size, padding)
-    return (side if dimensions == 3 else 1) * side * (side // 2 + 1)
-
-
 def fixed_bytes_per_rank(refinement: Refinement) -> int:
     """Bytes of projectors and backprojectors on each GPU that a rank uses, as RELION asks for them.
 
-    ``4 * (2 * nPP + 3 * nBP) * V``: single precision, a projector has a real and an imaginary
+    ``4 * (2 * nPP * V + 3 * nBP * V')``: single precision, a projector has a real and an imaginary
     part, a backprojector a weight as well (``MlDeviceBundle::setupFixedSizedObjects``,
-    acc/cuda/cuda_ml_optimiser.cu:106). One of each per class or body; VDAM has two backprojectors
+    acc/cuda/cuda_ml_optimiser.cu:106); V and V' are the same unless padding is fractional or
+    asymmetric. One of each per class or body; VDAM has two backprojectors
     per class (pseudo half sets, ml_model.cpp, 4.0 on), overlapping bodies one projector more per
     pair (ml_model.cpp:1429). None when the alignment is skipped.
     """
     projectors, backprojectors = _objects(refinement)
-    size = transform_size(
-        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
+    projector, backprojector = projector_side(refinement), backprojector_side(refinement)
+    return 4 * (
+        2 * projectors * values(projector, refinement.dimensions)
+        + 3 * backprojectors * values(backprojector, refinement.dimensions)
     )
-    return 4 * (2 * projectors + 3 * backprojectors) * size
 
 
 def _objects(refinement: Refinement) -> tuple[int, int]:
@@ -83,16 +66,14 @@ def allocated_bytes_per_rank(refinement: Refinement, hardware: HardwareConstants
     things. The larger of the two counts: 5 % for large references, padding for small ones.
     """
     projectors, backprojectors = _objects(refinement)
-    side = transform_side(refinement.box, refinement.current_size, refinement.padding)
+    side = projector_side(refinement)
     columns = side // 2 + 1
     if refinement.dimensions == 3:
         tile = hardware.texture_tile
         texture = 4 * math.prod(map(_rounded_up, (columns, side, side), tile))
     else:
         texture = side * _rounded_up(4 * columns, hardware.texture_pitch)
-    buffer = 4 * transform_size(
-        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
-    )
+    buffer = 4 * values(backprojector_side(refinement), refinement.dimensions)
     taken = _pieces(2 * projectors, texture, hardware.allocation_step)
     taken += _pieces(3 * backprojectors, buffer, hardware.allocation_step)
     return max(taken, -(-fixed_bytes_per_rank(refinement) * hardware.margin_percent // 100))
@@ -134,12 +115,16 @@ def bytes_per_rank(
         return after
     expectation = (
         allocated_bytes_per_rank(refinement, hardware)
-        + threads * THREAD_RESERVE
+        + reserved_bytes(refinement, threads)
         + pool_bytes(refinement, threads, hardware, relion_version)
         + math.ceil(free_gpu_memory * 1_000_000)
-        + (0 if refinement.zero_mask else FILLED_MASK_RESERVE)
     )
     return context + max(expectation, after)
+
+
+def reserved_bytes(refinement: Refinement, threads: int) -> int:
+    """Bytes that a rank with ``threads`` threads on one GPU leaves free there by itself."""
+    return threads * THREAD_RESERVE + (0 if refinement.zero_mask else FILLED_MASK_RESERVE)
 
 
 def least_bytes_per_rank(
@@ -149,15 +134,26 @@ def least_bytes_per_rank(
     *,
     relion_version: tuple[int, int] | None = None,
     mps: bool = False,
+    sharing_threads: int | None = None,
 ) -> int:
     """Bytes below which a rank cannot run at all: one thread's worth, and no overlapping bodies.
 
     Above it RELION may still run, with a smaller pool than recommended and a warning
-    (ml_optimiser_mpi.cpp:1218, 5.0.1).
+    (ml_optimiser_mpi.cpp:1218, 5.0.1). ``sharing_threads``: the threads of each rank if several
+    share the GPU. Then all that they allocate and leave free counts: a rank that finds less
+    leaves nothing free, and takes 70 % of its part (ml_optimiser_mpi.cpp:1223), which overflows
+    the GPU if ranks come one after the other.
     """
-    sparse = replace(refinement, body_overlaps=0, search=Search(), image_box=0)
+    sparse = replace(refinement, search=Search(), image_box=0)
+    if sharing_threads is None:
+        sparse = replace(sparse, body_overlaps=0)
     return bytes_per_rank(
-        sparse, 1, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
+        sparse,
+        sharing_threads or 1,
+        free_gpu_memory,
+        hardware,
+        relion_version=relion_version,
+        mps=mps,
     )
 
 

@@ -23,8 +23,11 @@ class GpuFit(NamedTuple):
         nproc: ranks in all.
         least: the fewest ranks per GPU with which RELION runs.
         model: the memory model that counted the bytes.
+        free_gpu_memory: MB that each rank is told to leave free on its GPU, if more than the
+            command had asked for (``--free_gpu_memory``).
         bytes_per_rank: what a rank takes on its GPU as planned; without MPS it takes
-            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs.
+            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs; with
+            ``least_bytes_sharing`` if it has to share the GPU, though planned ranks need not.
         usable_percent: the part of a GPU's memory that ranks may take.
     """
 
@@ -37,10 +40,12 @@ class GpuFit(NamedTuple):
     nproc: int | None = None
     total_gpus: int | None = None
     least: int | None = None
+    free_gpu_memory: int | None = None
     model: MemoryModel | None = None
     bytes_per_rank: int | None = None
     bytes_per_rank_without_mps: int | None = None
     least_bytes_per_rank: int | None = None
+    least_bytes_sharing: int | None = None
     usable_percent: int | None = None
     not_done: str | None = None
 
@@ -74,6 +79,7 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         nproc=fit.nproc,
         total_gpus=fit.ngpu * fit.nodes,
         least=fit.least,
+        free_gpu_memory=fit.free_gpu_memory,
     )
     if refinement is None:
         return found._replace(not_done=why_not)
@@ -82,5 +88,6 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         bytes_per_rank=fit.bytes_per_rank,
         bytes_per_rank_without_mps=fit.bytes_per_rank_without_mps,
         least_bytes_per_rank=fit.least_bytes_per_rank,
+        least_bytes_sharing=fit.least_bytes_sharing or None,
         usable_percent=fit.usable_percent,
     )

@@ -23,12 +23,14 @@ class MatchedType(NamedTuple):
         lineage: the names of the lineage.
         levels: their entries in dispatch_config.json.
         parameters: all their job_parameters, those of site.json among them.
+        image: the type's image in the catalogue, else the site's; empty or None for the host.
     """
 
     name: str
     lineage: tuple[str, ...]
     levels: tuple[JobType, ...]
     parameters: Mapping[str, Any]
+    image: str | None
 
     def nearest(self, key: str) -> Any:
         """The value of `key` in the entry nearest to the leaf that has one, else None."""
@@ -81,7 +83,10 @@ def with_lineage(name: str, configuration: Configuration) -> MatchedType:
     types = configuration.job_types.types
     names = lineage(types, name)
     levels = tuple(types[each] for each in names)
-    return MatchedType(name, names, levels, _job_parameters(configuration.site, names, levels))
+    site = configuration.site
+    matched = MatchedType(name, names, levels, _job_parameters(site, names, levels), site.image)
+    named = matched.nearest("image")
+    return matched if named is None else matched._replace(image=named)
 
 
 def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator
     for at, row in enumerate(rows, 1):
         if at == len(rows) or rows[at].nproc != row.nproc:  # else the next one says it all
             yield row
-    smallest = _card((fit.least_bytes_per_rank or 0) * least, percent)
+    lowest = fit.least_bytes_sharing if least > 1 else None
+    smallest = _card((lowest or fit.least_bytes_per_rank or 0) * least, percent)
     if smallest < rows[-1].least_mib:
         yield rows[-1]._replace(least_mib=smallest, verdict="tight")
     if smallest:
