@@ -10,10 +10,10 @@ from typing import NamedTuple
 from ..config.configuration import Configuration
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..errors import InputError
+from ..errors import BoxUnknown, InputError
 from ..host.private_folders import local_lock
 from ..images import integrity
-from ..images.choice import ChosenImage
+from ..images.choice import ChosenImage, version_of
 from ..images.pin_check import check_against_pin
 from ..images.pins import pins
 from ..memory import particle_count, read_refinement
@@ -34,6 +34,7 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
+from .star_inputs import star_warnings
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -73,6 +74,9 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     command = rewrite(submission.main, matched.levels)
+    image = matched.nearest("image")
+    version = version_of(configuration.catalogue, image or "", request.versions)
+    warnings = star_warnings(submission.commands, request.project, image, version)
     sizes = _sizes(command, request, refinement_of)
     job = UnplacedJob(
         request=request,
@@ -89,7 +93,8 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
-    return _plan(job, placed, chosen, site)
+    plan = _plan(job, placed, chosen, site)
+    return plan._replace(warnings=(*plan.warnings, *warnings))
 
 
 def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Site) -> Plan:
@@ -148,6 +153,8 @@ def _sizes(
         return _Sizes()
     try:
         refinement = refinement_of(command, request.project, request.options)
+    except BoxUnknown as unknown:
+        return _Sizes(reasons=(str(unknown),))
     except InputError:
         inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
         if "$" not in "".join(inputs):

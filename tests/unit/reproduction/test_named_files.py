@@ -46,7 +46,8 @@ def test_micrographs_count_where_they_are_the_images(tmp_path: Path) -> None:
 def test_a_star_file_cut_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "particles.star"
     path.write_text(
-        "data_particles\n\nloop_\n_rlnImageName #1\n_rlnOpticsGroup #2\n1@a.mrcs 1\n2@a.m"
+        "data_particles\n\nloop_\n_rlnImageName #1\n_rlnX #2\n_rlnOpticsGroup #3\n"
+        "1@a.mrcs 5 1\n2@a.m"
     )
 
     with pytest.raises(InputError, match="cut short"):

@@ -1,0 +1,92 @@
+"""Does the RELION that will run read the STAR files that the job's commands name?
+
+Of each file the first 64 KB are read; files that are named by a variable are left to the node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import InputError
+from ..relion import star
+from ..relion.command import Command, is_option
+from ..relion.file_names import file_name, is_star
+from ..relion.line_ends import line_end_problem
+from ..relion.version import major_minor
+
+__all__ = ["star_warnings"]
+
+# The other STAR files that a run starts from, by their labels in an optimiser or an optimisation
+# set (RELION 3.1 to 5.0).
+_PARTS = re.compile(r"_rln\w*(StarFile2?|(Particles|Tomograms|Trajectories|Manifolds)File)")
+
+
+def star_warnings(
+    commands: Iterable[Command], project: Path, image: str | None, version: str | None
+) -> tuple[str, ...]:
+    """Sentences on what RELION may not read, if nobody knows which version will run: `image` is the
+    name of the job's image in the catalogue, and only those of RELION have versions of RELION.
+
+    Raises:
+        InputError: the version that will run does not read one of the files.
+    """
+    relion = major_minor(version) if version and (image or "").startswith("relion") else None
+    problems = tuple(dict.fromkeys(_problems(commands, project, relion)))
+    if problems and relion:
+        raise InputError(f"{problems[0]} RELION {version} would stop there.")
+    return tuple(f"{problem} RELION may stop there." for problem in problems)
+
+
+def _problems(
+    commands: Iterable[Command], project: Path, relion: tuple[int, int] | None
+) -> Iterator[str]:
+    for command in commands:
+        if command.kind != "relion" or command.base_program.startswith("relion_python_"):
+            continue  # Python programs have readers of their own
+        particles = command.value("i") or ""
+        by_name = command.base_program == "relion_refine" and "$" not in particles
+        if particles and by_name and not is_star(particles):
+            yield (
+                f"--i names {particles}, but RELION 3.1 and newer take particles from a STAR file "
+                "alone: give a STAR file that names the images."
+            )
+        for path in _star_files(command, project):
+            if problem := line_end_problem(path, relion):
+                yield problem
+
+
+def _star_files(command: Command, project: Path) -> Iterator[Path]:
+    """The STAR files that a command reads: those that it names, and their parts."""
+    for option, text in _values(command):
+        for word in text.split():  # JoinStar's --i " a.star b.star "
+            if not is_star(word):
+                continue
+            path = project / file_name(word).path
+            yield path
+            if option in ("continue", "ios"):
+                yield from _parts(path, project)
+
+
+def _parts(path: Path, project: Path) -> Iterator[Path]:
+    with suppress(InputError):  # whoever reads the file for its values says what is wrong
+        for block in star.read_blocks(path, rows=1):
+            for label in block.labels:
+                name = block.first(label) or ""  # a part may be "None"
+                if _PARTS.fullmatch(label) and is_star(name):
+                    yield project / name
+
+
+def _values(command: Command) -> Iterator[tuple[str, str]]:
+    """Each option with its value, and positional words with ''. No outputs (``--o``)."""
+    option = ""
+    for word in command.arguments:
+        text = str(word)
+        if is_option(word):
+            option, _, text = text.lstrip("-").partition("=")
+            if not text:
+                continue
+        if not re.fullmatch(r"o|out\w*|o_\w+", option):
+            yield option, text
