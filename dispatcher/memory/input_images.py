@@ -68,16 +68,11 @@ def particle_images(name: str, project: Path) -> Images:
             f"{path} holds no particles; choose another input, or repeat the job that "
             "selected the particles."
         )
-    image = particles.first("_rlnImageName")
+    image = particles.first("_rlnImageName") or ""
+    image_kind(image)  # raises if RELION takes no image of that name
     tomo_stacks = general is not None and is_true(general.first("_rlnTomoSubTomosAre2DStacks"))
     if optics is None:
-        if not image:
-            raise InputError(
-                f"{path} names no images (_rlnImageName); extract the particles first."
-            )
         return _from_header(image, project)
-    if image:
-        image_kind(image)
     stated = optics.first("_rlnImageDimensionality")
     dimensions = whole_number(stated or "2", f"_rlnImageDimensionality in {name}", (2, 3))
     size = optics.first("_rlnImageSize")

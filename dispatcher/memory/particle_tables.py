@@ -27,8 +27,11 @@ class ParticleTables(NamedTuple):
 def particle_tables(path: Path) -> ParticleTables:
     """The tables of the particle file at ``path``.
 
-    Tables behind the particles are looked for if the particles' columns ask for them. Raises
-    InputError when the file cannot be read or is damaged, or when RELION would find no particles.
+    What does not stand before the particles is looked for behind them: data_general only if the
+    particles are a tomogram's, for no other file has it, and the whole file would be searched.
+
+    Raises InputError when the file cannot be read or is damaged, or when RELION would find no
+    particles, no images or no optics.
     """
     before: dict[str, star.Block] = {}
     for block in star.read_blocks(path, rows=1, whole=("optics",)):
@@ -39,19 +42,39 @@ def particle_tables(path: Path) -> ParticleTables:
         return ParticleTables(star.Block("", (), (), 0))
     last = list(before.values())[-1]
 
-    def table(name: str, column: str) -> star.Block | None:
-        if name in before or column not in last.labels:
-            return before.get(name)
-        return star.block_behind(path, name, last.first_row[1])
+    def table(name: str) -> star.Block | None:
+        return before.get(name) or star.block_behind(path, name, last.first_row[1])
 
-    optics, general = table("optics", "_rlnOpticsGroup"), table("general", "_rlnTomoName")
+    optics = table("optics")
     if optics is None or not optics.rows:
-        return ParticleTables(next(iter(before.values())), None, general)
-    particles = table("particles", "_rlnOpticsGroup")
+        return ParticleTables(_of_relion_3_0(path, next(iter(before.values()))))
+    general = table("general") if "_rlnTomoName" in last.labels else before.get("general")
+    particles = table("particles")
     if particles is None:
         others = ", ".join(f"data_{block}" for block in before)
         raise InputError(
             f"{path} holds no particles: RELION looks for a table data_particles, and the file has "
             f"{others}; choose another input, or correct the name of the table."
         )
+    if "_rlnImageName" not in particles.labels:
+        raise _no_images(path, particles)
     return ParticleTables(particles, optics, general)
+
+
+def _of_relion_3_0(path: Path, first: star.Block) -> star.Block:
+    """The first table of a file without optics, which RELION converts (star_converter.cpp)."""
+    if "_rlnImageName" not in first.labels:
+        raise _no_images(path, first)
+    if "_rlnOpticsGroup" in first.labels and "_rlnVoltage" not in first.labels:
+        raise InputError(
+            f"{path} has no table data_optics, which describes the optics groups of its particles "
+            "(_rlnOpticsGroup), and without which RELION stops; repeat the job that made the file."
+        )
+    return first
+
+
+def _no_images(path: Path, table: star.Block) -> InputError:
+    return InputError(
+        f"{path} names no images (_rlnImageName) in its table data_{table.name}, where RELION "
+        "looks for them; extract the particles first, or correct the file."
+    )

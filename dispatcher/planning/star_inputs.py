@@ -60,13 +60,14 @@ def _problems(
 
 def _star_files(command: Command, project: Path) -> Iterator[Path]:
     """The STAR files that a command reads: those that it names, and their parts."""
+    sets = ("continue", "ios", "i" if command.base_program.startswith("relion_tomo_") else "")
     for option, text in _values(command):
         for word in text.split():  # JoinStar's --i " a.star b.star "
             if not is_star(word):
                 continue
             path = project / file_name(word).path
             yield path
-            if option in ("continue", "ios"):
+            if option and option in sets:
                 yield from _parts(path, project)
 
 

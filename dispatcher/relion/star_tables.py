@@ -153,7 +153,7 @@ def _opens(text: str, state: str, labels: Sequence[str]) -> bool:
     if state in ("outside", "data_"):
         return "data_" in text
     if state == "pairs":
-        return text.startswith(("data_", "loop_"))
+        return text.startswith("loop_") or ("data_" in text and text[0] not in "_#;")
     # In a single column it could be a row.
     return text.startswith("data_") and " " not in text and len(labels) != 1
 
