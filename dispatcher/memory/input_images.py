@@ -118,7 +118,7 @@ def reference_images(name: str, project: Path) -> Images:
     count = 0
     if is_star(name):
         path = project / file_name(name).path
-        blocks = list(star.read_blocks(path, only="model_classes"))
+        blocks = star.read_blocks(path, only="model_classes")
         classes = next((block for block in blocks if block.name == "model_classes"), None)
         maps = classes.column("_rlnReferenceImage") if classes else ()
         if not maps and (first := star.first_block(path)):
