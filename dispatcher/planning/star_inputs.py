@@ -27,17 +27,19 @@ _PARTS = re.compile(r"_rln\w*(StarFile2?|(Particles|Tomograms|Trajectories|Manif
 def star_warnings(
     commands: Iterable[Command], project: Path, image: str | None, version: str | None
 ) -> tuple[str, ...]:
-    """Sentences on what RELION may not read, if nobody knows which version will run: `image` is the
-    name of the job's image in the catalogue, and only those of RELION have versions of RELION.
+    """Sentences on what RELION may not read: if RELION 3.1 will run, which does not look and fails
+    later, or if nobody knows which version will. `image` is the name of the job's image in the
+    catalogue: only RELION's images have versions of RELION.
 
     Raises:
-        InputError: the version that will run does not read one of the files.
+        InputError: RELION 4.0 or newer will run, and refuses one of the files itself.
     """
     relion = major_minor(version) if version and (image or "").startswith("relion") else None
     problems = tuple(dict.fromkeys(_problems(commands, project, relion)))
-    if problems and relion:
+    if problems and relion and relion >= (4, 0):
         raise InputError(f"{problems[0]} RELION {version} would stop there.")
-    return tuple(f"{problem} RELION may stop there." for problem in problems)
+    name = f"RELION {version}" if relion else "RELION"
+    return tuple(f"{problem} {name} may stop there." for problem in problems)
 
 
 def _problems(
