@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InputError
+from ..memory.particle_tables import particle_tables
 from ..relion import star
 from ..relion.command import Command, is_option
-from ..relion.file_names import file_name, is_star
+from ..relion.file_names import file_name, is_star, spider_for_3_1
 from ..relion.line_ends import line_end_problem
 from ..relion.version import major_minor
 
@@ -48,16 +49,35 @@ def _problems(
     for command in commands:
         if command.kind != "relion" or command.base_program.startswith("relion_python_"):
             continue  # Python programs have readers of their own
-        particles = command.value("i") or ""
-        by_name = command.base_program == "relion_refine" and "$" not in particles
-        if particles and by_name and not is_star(particles):
-            yield (
-                f"--i names {particles}, but RELION 3.1 and newer take particles from a STAR file "
-                "alone: give a STAR file that names the images."
-            )
+        if command.base_program == "relion_refine":
+            yield from _names_problems(command, project, relion)
         for path in _star_files(command, project):
             if problem := line_end_problem(path, relion):
                 yield problem
+
+
+def _names_problems(
+    command: Command, project: Path, relion: tuple[int, int] | None
+) -> Iterator[str]:
+    """What is wrong with the names of a refinement's particles and references."""
+    particles, reference = command.value("i") or "", command.value("ref") or ""
+    if particles and "$" not in particles and not is_star(particles):
+        yield (
+            f"--i names {particles}, but RELION 3.1 and newer take particles from a STAR file "
+            "alone: give a STAR file that names the images."
+        )
+    if relion and relion < (4, 0):
+        for name in (_first_image(particles, project), reference):
+            if name and not is_star(name) and (problem := spider_for_3_1(name)):
+                yield problem
+
+
+def _first_image(particles: str, project: Path) -> str:
+    with suppress(InputError):
+        if is_star(particles):
+            found = particle_tables(project / file_name(particles).path)
+            return found.particles.first("_rlnImageName") or ""
+    return ""
 
 
 def _star_files(command: Command, project: Path) -> Iterator[Path]:

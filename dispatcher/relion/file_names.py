@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import InputError
 
-__all__ = ["FileName", "file_name", "image_kind", "is_star", "title"]
+__all__ = ["FileName", "file_name", "image_kind", "is_star", "spider_for_3_1", "title"]
 
 Kind = Literal["stack", "map", "TIFF", "SPIDER", "Imagic"]
 
@@ -65,8 +65,8 @@ def is_star(text: str) -> bool:
 def image_kind(text: str) -> Kind:
     """As what RELION reads the image or map of that name.
 
-    What RELION does not know is read as SPIDER. A format that ends in ``st``, and ``map``, are
-    MRC's from RELION 4.0 on; 3.1 reads them as SPIDER.
+    What RELION does not know is read as SPIDER. Formats with ``st`` or ``map`` are MRC's from
+    RELION 4.0 on (:func:`spider_for_3_1`).
 
     Raises:
         InputError: RELION reads no image of such a name.
@@ -93,6 +93,18 @@ def image_kind(text: str) -> Kind:
             f"maps; write {text}:mrcs, or rename the file to .mrcs."
         )
     return kind
+
+
+def spider_for_3_1(text: str) -> str | None:
+    """A sentence if RELION 3.1 reads as SPIDER what newer versions read as MRC; None if not."""
+    kind = image_kind(text)
+    if kind not in ("stack", "map") or "mrc" in file_name(text).format:
+        return None
+    suffix = "mrcs" if kind == "stack" else "mrc"
+    return (
+        f"RELION 3.1 reads {text} as a SPIDER file, and newer versions as MRC: write "
+        f"{text}:{suffix}, or rename the file to .{suffix}."
+    )
 
 
 def title(kind: Kind) -> str:

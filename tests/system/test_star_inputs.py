@@ -75,6 +75,7 @@ def variants(plain: str) -> dict[str, str]:
         "suffix.star": plain.replace("@a.mrcs", "@a.mrc:mrcs"),
         "suffix_capitals.star": plain.replace("@a.mrcs", "@a.dat:MRCS"),
         "capitals.star": plain.replace("@a.mrcs", "@a.MRCS"),
+        "st.star": plain.replace("@a.mrcs", "@a.st"),
         "percent.star": plain.replace("@a.mrcs", "@a.mrcs%x"),
         "map.star": plain.replace("@a.mrcs", "@a.mrc"),
         "hash.star": plain.replace("@a.mrcs", "@a#1.mrcs"),
@@ -116,7 +117,7 @@ def test_relion_reads_what_is_planned_and_stops_at_what_is_refused(
     files = variants(plain)
     for name, text in files.items():
         (tmp_path / name.partition(":")[0]).write_bytes(text.encode())
-    for name in ("a.mrcs", "a.mrc", "a.MRCS", "a.dat", "a#1.mrcs"):
+    for name in ("a.mrcs", "a.mrc", "a.MRCS", "a.dat", "a.st", "a#1.mrcs"):
         (tmp_path / name).write_bytes((particles / "particles.mrcs").read_bytes())
     (tmp_path / "a.spi").write_bytes(spider_stack(particles / "particles.mrcs"))
     (tmp_path / "names").write_text("".join(f"{name}\n" for name in files))

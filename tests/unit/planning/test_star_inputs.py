@@ -110,6 +110,28 @@ def test_particles_that_are_in_no_star_file_are_refused(tmp_path: Path, name: st
     assert star_warnings([other], tmp_path, "relion", "5.0") == ()
 
 
+@pytest.mark.parametrize(
+    ("image", "reference", "found"),
+    [
+        ("1@a.st", "r.mrc", ["RELION 3.1 reads 1@a.st as a SPIDER file"]),
+        ("1@a.mrcs", "r.MAP", ["RELION 3.1 reads r.MAP as a SPIDER file"]),
+        ("1@a.st:mrcs", "r.map:mrc", []),
+        ("1@a.mrcs", "r.star", []),
+        ("1@a.mrcs", "None", []),
+        ("1@a.spi", "r.vol", []),
+    ],
+)
+def test_images_that_relion_3_1_takes_for_spider_are_a_warning(
+    tmp_path: Path, image: str, reference: str, found: list[str]
+) -> None:
+    # RELION 3.1.3: "Invalid Spider file"; 5.1.0 reads both.
+    (tmp_path / "p.star").write_text(f"data_\n\nloop_\n_rlnImageName #1\n{image}\n")
+    command = parse_command(f"relion_refine --i p.star --ref {reference}")
+    warnings = star_warnings([command], tmp_path, "relion", "3.1.3")
+    assert [warning.partition(",")[0] for warning in warnings] == found
+    assert star_warnings([command], tmp_path, "relion", "5.1.0") == ()
+
+
 @pytest.mark.usefixtures("images")
 def test_a_job_without_a_box_size_is_planned_and_the_plan_says_so(
     project: Path, corpus_job: CorpusJob
