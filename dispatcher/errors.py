@@ -5,6 +5,7 @@ run.err, RELION's exit file, a non-zero status), the other commands print it.
 """
 
 __all__ = [
+    "BoxUnknown",
     "ConfigError",
     "DispatchError",
     "DoesNotFit",
@@ -24,6 +25,10 @@ class DispatchError(Exception):
 
 class InputError(DispatchError):
     """What RELION, or the user of a command, has given is missing, damaged or not possible."""
+
+
+class BoxUnknown(InputError):
+    """A refinement's box size is in no file that can be read here, though RELION may read one."""
 
 
 class ConfigError(DispatchError):

@@ -7,15 +7,16 @@ of their first stack. References may be a map, a stack or a STAR file of maps.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
 from ..relion import star
+from ..relion.file_names import file_name, image_kind, is_star, title
 from .image_header import image_header
+from .particle_tables import particle_tables
 
 __all__ = [
-    "MRC_ENDINGS",
     "Images",
     "body_angles",
     "body_masks",
@@ -27,8 +28,6 @@ __all__ = [
     "whole_number",
 ]
 
-MRC_ENDINGS = (".mrcs", ".mrc", ".st")
-
 
 @dataclass(frozen=True)
 class Images:
@@ -36,7 +35,8 @@ class Images:
 
     What the files do not say is 0 or ''. ``tomo_stacks``: RELION 5's tomography, 2D
     stacks of a tilt series that are refined against a volume. ``largest``: the largest box of all
-    optics groups. ``pixel_size``: Å.
+    optics groups. ``pixel_size``: Å. ``unread``: the file that has the box and cannot be read here,
+    as words of a sentence.
     """
 
     box: int = 0
@@ -46,6 +46,7 @@ class Images:
     tomo_stacks: bool = False
     largest: int = 0
     pixel_size: float = 0
+    unread: str = ""
 
 
 def particle_images(name: str, project: Path) -> Images:
@@ -55,77 +56,90 @@ def particle_images(name: str, project: Path) -> Images:
     or with ``--trust_ref_size`` cut to that of the first group (ml_model.cpp:1041, 5.0.1), and
     images of other groups are brought to its scale in Fourier space, one by one.
     ``count`` stays 0: only the first particle is read. Raises InputError when the file or its
-    first stack is missing or damaged, or when it has no particles or no images.
+    first stack is missing or damaged, when it has no particles or no images, or when RELION would
+    not take it.
     """
-    if name.endswith(MRC_ENDINGS):
-        return Images(image_header(project / name).nx, f"{name}, MRC header", 2)
-    optics = particles = None
-    tomo_stacks = False
-    for block in star.read_blocks(project / name, rows=1, whole=("optics",)):
-        if block.name == "optics":
-            optics = block
-        elif block.name in ("particles", "images") or "_rlnImageName" in block.labels:
-            particles = block
-            break
-        tomo_stacks = tomo_stacks or is_true(block.first("_rlnTomoSubTomosAre2DStacks"))
-    if particles is None or not particles.rows:
+    if not is_star(name):
+        return _from_header(name, project)
+    path = project / file_name(name).path
+    particles, optics, general = particle_tables(path)
+    if not particles.rows:
         raise InputError(
-            f"{project / name} holds no particles; choose another input, or repeat the job that "
+            f"{path} holds no particles; choose another input, or repeat the job that "
             "selected the particles."
         )
-    dimensions = 0
-    if optics:
-        stated = optics.first("_rlnImageDimensionality")
-        dimensions = whole_number(stated or "2", f"_rlnImageDimensionality in {name}", (2, 3))
-        if size := optics.first("_rlnImageSize"):
-            box = whole_number(size, f"_rlnImageSize in {name}")
-            group = optics.first("_rlnOpticsGroup") or "1"
-            source = f"{name}, optics group {group}"
-            sizes = optics.column("_rlnImageSize")
-            largest = max(whole_number(each, f"_rlnImageSize in {name}") for each in sizes)
-            pixel_size = number(optics.first("_rlnImagePixelSize") or "0", "_rlnImagePixelSize")
-            return Images(box, source, dimensions, 0, tomo_stacks, largest, pixel_size)
-    image = particles.first("_rlnImageName")
-    if not image:
+    image = particles.first("_rlnImageName") or ""
+    image_kind(image)  # raises if RELION takes no image of that name
+    tomo_stacks = general is not None and is_true(general.first("_rlnTomoSubTomosAre2DStacks"))
+    if optics is None:
+        return _from_header(image, project)
+    stated = optics.first("_rlnImageDimensionality")
+    dimensions = whole_number(stated or "2", f"_rlnImageDimensionality in {name}", (2, 3))
+    size = optics.first("_rlnImageSize")
+    if not size:
         raise InputError(
-            f"{project / name} names no images (_rlnImageName); extract the particles first."
+            f"{path} has no _rlnImageSize in its table data_optics, without which RELION stops; "
+            "extract the particles again."
         )
-    stack = image.rpartition("@")[2]
-    if not stack.endswith(MRC_ENDINGS):
-        return Images(dimensions=dimensions or 2, tomo_stacks=tomo_stacks)
-    header = image_header(project / stack)
-    volume = "@" not in image and not stack.endswith(".mrcs") and header.nz > 1
-    dimensions = dimensions or (3 if volume else 2)
-    return Images(header.nx, f"{stack}, MRC header", dimensions, tomo_stacks=tomo_stacks)
+    box = whole_number(size, f"_rlnImageSize in {name}")
+    group = optics.first("_rlnOpticsGroup") or "1"
+    source = f"{name}, optics group {group}"
+    sizes = optics.column("_rlnImageSize")
+    largest = max(whole_number(each, f"_rlnImageSize in {name}") for each in sizes)
+    pixel_size = number(optics.first("_rlnImagePixelSize") or "0", "_rlnImagePixelSize")
+    return Images(box, source, dimensions, 0, tomo_stacks, largest, pixel_size)
+
+
+def _from_header(name: str, project: Path) -> Images:
+    """The box of an image by its name in RELION's form (``7@a.mrc:mrcs``), from its file."""
+    kind = image_kind(name)
+    path = file_name(name).path
+    if kind in ("stack", "map"):
+        header = image_header(project / path)
+        volume = kind == "map" and header.nz > 1
+        return Images(header.nx, f"{path}, MRC header", 3 if volume else 2)
+    if not (project / path).exists():
+        raise InputError(
+            f"{project / path} does not exist; check that the image files were not moved or "
+            "deleted."
+        )
+    return Images(dimensions=2, unread=f"{path}, {title(kind)}")
 
 
 def reference_images(name: str, project: Path) -> Images:
     """The references of ``--ref``; an unreadable map counts as 3D, for RELION will report it.
 
-    ``count`` is 0 unless ``name`` is a STAR file of references, which overrides ``--K``
-    (``MlModel::initialiseFromImages``, ml_model.cpp, 3.1 to 5.0).
+    ``count`` is 0 unless ``name`` is a STAR file of references, which overrides ``--K``: its
+    table ``model_classes``, else its first (``MlModel::initialiseFromImages``, ml_model.cpp, 3.1 to
+    5.0). Raises InputError when the STAR file has none, or when RELION would not take a name.
     """
-    count = 0
-    if name.endswith(".star"):
-        for block in star.read_blocks(project / name):
-            if maps := block.column("_rlnReferenceImage"):
-                name, count = maps[0], len(maps)
-                break
     if not name:
         return Images()
-    name = name.rpartition("@")[2]
-    stack = name.endswith((".mrcs", ".st"))
+    count = 0
+    if is_star(name):
+        path = project / file_name(name).path
+        blocks = star.read_blocks(path, only="model_classes")
+        classes = next((block for block in blocks if block.name == "model_classes"), None)
+        maps = classes.column("_rlnReferenceImage") if classes else ()
+        if not maps and (first := star.first_block(path)):
+            maps = first.column("_rlnReferenceImage")
+        if not maps:
+            raise InputError(
+                f"{path} names no references: RELION looks for _rlnReferenceImage in the table "
+                "data_model_classes, else in the first table; choose another reference."
+            )
+        name, count = maps[0], len(maps)
+    flat = image_kind(name) in ("stack", "TIFF", "Imagic") or file_name(name).number is not None
     try:
-        header = image_header(project / name)
+        found = _from_header(name, project)
     except InputError:
-        return Images(dimensions=2 if stack else 3, count=count)
-    dimensions = 2 if stack or header.nz == 1 else 3
-    return Images(header.nx, f"{name}, MRC header", dimensions, count)
+        return Images(dimensions=2 if flat else 3, count=count)
+    return replace(found, dimensions=found.dimensions if found.box or flat else 3, count=count)
 
 
 def particles_of_tomo_set(name: str, project: Path) -> str:
     """The particle file that an optimisation set (``--ios``) names. InputError if none."""
-    for block in star.read_blocks(project / name, rows=1):
+    for block in star.read_blocks(project / file_name(name).path, rows=1):
         if particles := block.first("_rlnTomoParticlesFile"):
             return particles
     raise InputError(
@@ -135,22 +149,23 @@ def particles_of_tomo_set(name: str, project: Path) -> str:
 
 
 def body_masks(name: str, project: Path) -> list[Path]:
-    """The masks that a STAR file of bodies names, in order. InputError if it names none."""
-    for block in star.read_blocks(project / name):
-        if masks := block.column("_rlnBodyMaskName"):
-            return [project / mask for mask in masks]
+    """The masks that the first table of a STAR file of bodies names, in order (as RELION reads it:
+    ``MlModel::initialiseBodies``, ml_model.cpp, 3.1 to 5.0). InputError if it names none."""
+    path = project / file_name(name).path
+    bodies = star.first_block(path)
+    if bodies and (masks := bodies.column("_rlnBodyMaskName")):
+        return [project / file_name(mask).path for mask in masks]
     raise InputError(
-        f"{project / name} lists no bodies (_rlnBodyMaskName); give the file one row for each body "
-        "mask."
+        f"{path} lists no bodies (_rlnBodyMaskName) in its first table; give the table one row for "
+        "each body mask."
     )
 
 
 def body_angles(name: str, project: Path) -> list[float]:
     """Standard deviation in degrees of each body's angular search; empty if the file has none."""
-    for block in star.read_blocks(project / name):
-        if angles := block.column("_rlnBodySigmaAngles"):
-            return [number(angle, f"_rlnBodySigmaAngles in {name}") for angle in angles]
-    return []
+    bodies = star.first_block(project / file_name(name).path)
+    angles = bodies.column("_rlnBodySigmaAngles") if bodies else ()
+    return [number(angle, f"_rlnBodySigmaAngles in {name}") for angle in angles]
 
 
 def is_true(text: str | None) -> bool:

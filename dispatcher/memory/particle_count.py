@@ -1,7 +1,7 @@
 """About how many particles a refinement has, and which ranks will hold all their images.
 
 A STAR file of a million particles is 300 MB, far more than a hook can read. Its rows have almost
-the same length, so their number is the size of the table divided by the length of the first rows.
+the same length, so their number is the size of the file divided by the length of the first rows.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Literal
 
 from ..errors import InputError
 from ..relion import star
+from ..relion.file_names import file_name, image_kind, is_star
+from ..relion.star_tables import iter_blocks
 from . import input_images
 from .host_memory import Particles
 from .image_header import image_header
 from .pose_search import Options
 
-__all__ = ["WINDOW", "estimated_rows", "particles"]
+__all__ = ["SAMPLE", "estimated_rows", "particles"]
 
-WINDOW = 64 << 10  # bytes that are read: the optics table and some hundred particles
+SAMPLE = 300  # particles that are read
 
 
 def particles(options: Options, project: Path) -> Particles:
@@ -46,31 +48,26 @@ def _number(options: Options, project: Path) -> int:
         name = state.first("_rlnExperimentalDataStarFile") or ""
     elif not name and (tomo_set := options.value("ios")):
         name = input_images.particles_of_tomo_set(tomo_set, project)
-    if name.endswith(".star"):
-        return estimated_rows(project / name)
-    if name.endswith(input_images.MRC_ENDINGS):
-        return image_header(project / name).nz
+    if is_star(name):
+        return estimated_rows(project / file_name(name).path)
+    if name and image_kind(name) == "stack":
+        return image_header(project / file_name(name).path).nz
     return 0
 
 
 def estimated_rows(path: Path) -> int:
-    """Rows in the last table of the STAR file at ``path``, estimated unless the file is small.
+    """Rows of the table with the particles, estimated if there are more than SAMPLE.
 
-    Raises OSError when the file cannot be read.
+    Tables behind that one count as particles: beside a large table they are small.
+
+    Raises OSError or InputError when the file cannot be read.
     """
     with open(path, "rb") as stream:
-        head = stream.read(WINDOW)
-        size = stream.seek(0, 2)
-    lines = head.splitlines(keepends=True)
-    if size > len(head):
-        lines.pop()  # it is cut off
-    start = 0
-    for at, line in enumerate(lines):
-        if line.startswith((b"data_", b"loop_", b"_")):
-            start = at + 1
-    rows = [line for line in lines[start:] if line.strip() and not line.startswith(b"#")]
-    if size <= len(head):
-        return len(rows)
-    before = sum(map(len, lines[:start]))
-    read = sum(map(len, rows))
-    return round((size - before) * len(rows) / read) if rows else 0
+        for block in iter_blocks(stream, str(path), rows=SAMPLE):
+            if block.name == "particles" or "_rlnImageName" in block.labels:
+                _, begin = block.first_row
+                end = stream.tell()
+                if len(block.rows) < SAMPLE:
+                    return len(block.rows)
+                return round((stream.seek(0, 2) - begin) * SAMPLE / (end - begin))
+    return 0

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import BoxUnknown, InputError
 from ..relion import star
+from ..relion.file_names import is_star
 from . import body_masks, input_images
 from .input_images import Images, is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
@@ -35,7 +36,8 @@ def refinement_of(
     names none of them is looked up in job.star (``job_options``). ``stand_in`` takes the place of
     particles that cannot be read. ``relion_version``: major and minor of the RELION that will run;
     if it is not known (None), the one counts that needs most. Raises InputError, naming the file
-    and what to do, when an input is missing, damaged or holds no particles.
+    and what to do, when an input is missing, damaged or holds no particles, or when RELION would
+    not take it; BoxUnknown when RELION reads a file for the box size that cannot be read here.
     """
     optimiser, tomo_set, particles = (_named(options, name) for name in ("continue", "ios", "i"))
     reference = _named(options, "ref")
@@ -57,9 +59,7 @@ def refinement_of(
         if stand_in and not images.box:
             images = stand_in
         references = input_images.reference_images(reference, project)
-        found = _started(
-            options, particles, images, references, tomo=bool(tomo_set), version=relion_version
-        )
+        found = _started(options, images, references, tomo=bool(tomo_set), version=relion_version)
         if images.tomo_stacks and images.dimensions == 2:
             found = _of_stacks(found, particles, project)
         return found
@@ -71,7 +71,6 @@ def refinement_of(
 
 def _started(
     options: Options,
-    particles: str,
     images: Images,
     references: Images,
     *,
@@ -83,9 +82,10 @@ def _started(
     if "trust_ref_size" in options and images.box and references.box:
         sized = _trusted(images, references, version)
     if not sized.box:
-        raise InputError(
-            f"{particles} gives no box size (_rlnImageSize), its images are not MRC files, and no "
-            "reference can be read; extract the particles with RELION 3.1 or newer."
+        raise BoxUnknown(
+            f"The box size is not known here: relion-dispatch does not read {images.unread}, and "
+            "no reference tells the size. So GPU memory sets no limit to the ranks, and host "
+            "memory is not counted; extract the particles with RELION 3.1 or newer to have both."
         )
     in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo
     refinement = Refinement(
@@ -123,7 +123,7 @@ def _trusted(images: Images, references: Images, version: tuple[int, int] | None
 
 def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
     """The refinement that a run is continued from (``MlOptimiser::read``, ``MlModel::read``)."""
-    if not optimiser.endswith(".star"):
+    if not is_star(optimiser):
         raise InputError(
             f"--continue names no optimiser file ('{optimiser}'); "
             "choose a run_it..._optimiser.star to continue from."

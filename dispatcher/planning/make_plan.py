@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..config.configuration import Configuration
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..errors import InputError
+from ..errors import BoxUnknown, InputError
 from ..host.private_folders import local_lock
 from ..images import integrity
 from ..images.choice import ChosenImage, version_of
@@ -35,6 +35,7 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
+from .star_inputs import star_warnings
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -74,7 +75,8 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     command = rewrite(submission.main, matched.levels)
-    version = version_of(configuration.catalogue, matched.image or "", request.versions)
+    version = _relion_version(matched.image, request, configuration)
+    warnings = star_warnings(submission.commands, request.project, version)
     relion_version = major_minor(version or "")
     sizes = _sizes(command, request, relion_version, refinement_of)
     job = UnplacedJob(
@@ -93,7 +95,17 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
-    return _plan(job, placed, chosen, site)
+    plan = _plan(job, placed, chosen, site)
+    return plan._replace(warnings=(*plan.warnings, *warnings))
+
+
+def _relion_version(
+    image: str | None, request: JobRequest, configuration: Configuration
+) -> str | None:
+    """The version of RELION that will run; None on the host, and in an image of another name."""
+    if "relion" not in (image or "").lower():
+        return None
+    return version_of(configuration.catalogue, image or "", request.versions)
 
 
 def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Site) -> Plan:
@@ -157,6 +169,8 @@ def _sizes(
         refinement = refinement_of(
             command, request.project, request.options, relion_version=version
         )
+    except BoxUnknown as unknown:
+        return _Sizes(reasons=(str(unknown),))
     except InputError:
         inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
         if "$" not in "".join(inputs):

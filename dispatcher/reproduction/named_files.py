@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InputError
-from ..relion.star import QUOTED_OR_PLAIN, Block, read_blocks
+from ..relion.file_names import file_name
+from ..relion.star import Block, read_blocks
+from ..relion.star_tables import iter_rows
 
 __all__ = ["named_files"]
 
@@ -62,7 +63,7 @@ def _collect(path: Path, project: Path, found: dict[str, bool], seen: set[Path])
 
 
 def _values(path: Path, block: Block, labels: list[str]) -> Iterator[tuple[str, str]]:
-    """Each different name under these labels: ``000012@stack.mrcs`` → ``stack.mrcs``.
+    """Each different name under these labels: ``000012@stack.mrc:mrcs`` → ``stack.mrc``.
 
     Row by row and not by :func:`read_blocks`: a table of a million particles names some hundred
     stacks, and must not be in memory as a whole.
@@ -71,37 +72,12 @@ def _values(path: Path, block: Block, labels: list[str]) -> Iterator[tuple[str, 
         return
     places = [(label, block.labels.index(label)) for label in labels]
     seen: set[tuple[str, str]] = set()
-    for words in _rows(path, block):
-        for label, at in places:
-            value = words[at]
-            name = value.partition("@")[2] or value
-            if (label, name) not in seen:
-                seen.add((label, name))
-                if not _NUMBER.fullmatch(name):
-                    yield label, name
-
-
-def _rows(path: Path, block: Block) -> Iterator[tuple[str, ...]]:
-    """The rows of a block whose first one was read before, with its line."""
     with open(path, "rb") as stream:
-        lines = (line.decode("utf-8", "surrogateescape").strip() for line in stream)
-        if next(line for number, line in enumerate(lines, 1) if number == block.line) != "loop_":
-            yield from block.rows
-            return
-        begun = False
-        for line in lines:
-            if not line and begun:
-                return
-            if not line or line.startswith("#") or (not begun and line.startswith("_")):
-                continue
-            begun = True
-            words = tuple(line.split())
-            if len(words) != len(block.labels) or '"' in line or "'" in line:
-                parts = (match.groups() for match in QUOTED_OR_PLAIN.finditer(line))
-                words = tuple(next(part for part in each if part is not None) for each in parts)
-            if len(words) < len(block.labels):
-                raise InputError(
-                    f"{path} is cut short in the table data_{block.name} ({line[:80]}): run the "
-                    "job that made the file again."
-                )
-            yield words
+        for words in iter_rows(stream, str(path), block):
+            for label, at in places:
+                stack = words[at].rpartition("@")[2]
+                if (label, stack) not in seen:
+                    seen.add((label, stack))
+                    name = file_name(words[at]).path
+                    if not _NUMBER.fullmatch(name):
+                        yield label, name

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.catalogue import Catalogue
 from ..errors import ImageError, InputError
 from ..images.integrity import sha256_of
+from ..relion.file_names import is_star
 from ..units import count
 from .named_files import named_files
 from .recorded_job import RecordedJob
@@ -53,7 +54,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     same = [path for path, why in changes.items() if not why and path not in outputs]
     named: dict[str, None] = {}
     for path in [*same, *changed]:
-        if path.endswith(".star") and place.now_at(path).is_file():
+        if is_star(path) and place.now_at(path).is_file():
             for name, needed in named_files(place.now_at(path), place.now).items():
                 named[name] = None
                 if why := _named_change(place.now_at(name), needed, job.dispatched.timestamp()):

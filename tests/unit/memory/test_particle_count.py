@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.memory.host_memory import Particles
-from dispatcher.memory.particle_count import WINDOW, estimated_rows, particles
+from dispatcher.memory.particle_count import SAMPLE, estimated_rows, particles
 from dispatcher.relion.command import Command, parse_command
 
 OPTICS = "\n# version 30001\n\ndata_optics\n\nloop_ \n_rlnOpticsGroup #1 \n_rlnImageSize #2 \n"
@@ -30,11 +30,9 @@ def refine(options: str) -> Command:
     return parse_command(f"relion_refine_mpi {options}")
 
 
-@pytest.mark.parametrize("rows", [1, 7, 900])
+@pytest.mark.parametrize("rows", [1, 7, SAMPLE - 1])
 def test_small_files_are_counted(rows: int, tmp_path: Path) -> None:
     write_particles(tmp_path / "particles.star", rows)
-    assert (tmp_path / "particles.star").stat().st_size <= WINDOW
-
     assert estimated_rows(tmp_path / "particles.star") == rows
 
 
@@ -49,7 +47,7 @@ def test_a_file_without_rows_has_none(tmp_path: Path) -> None:
     path = tmp_path / "particles.star"
     path.write_text("data_\n\nloop_\n_rlnImageName #1\n")
     assert estimated_rows(path) == 0
-    path.write_text("")
+    path.write_text("data_")
     assert estimated_rows(path) == 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.errors import InputError
+from dispatcher.errors import BoxUnknown, InputError
 from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
@@ -103,10 +103,12 @@ def test_old_particle_file_leads_to_the_header_of_its_first_stack(project: Path)
     assert model.data_dimensions == 2
 
 
-def test_optics_table_without_box_leads_to_the_header_too(project: Path) -> None:
+def test_optics_table_without_box_is_refused_as_relion_stops_there(project: Path) -> None:
+    # RELION 3.1.3 and 5.1.0: "ObservationModel::getBoxSize: box sizes not available"
     optics = OPTICS.format(box=256, dimensions=2).replace("_rlnImageSize", "_rlnUnknown")
     (project / "p.star").write_text(optics + PARTICLES)
-    assert refinement_of(options("--i p.star"), project).box == 96
+    with pytest.raises(InputError, match=r"p\.star has no _rlnImageSize in its table data_optics"):
+        refinement_of(options("--i p.star"), project)
 
 
 def test_stack_may_be_given_itself(project: Path) -> None:
@@ -121,11 +123,12 @@ def test_absolute_paths_are_taken(project: Path) -> None:
 
 def test_images_that_are_no_mrc_files_leave_the_box_to_the_reference(project: Path) -> None:
     (project / "p.star").write_text(OLD_PARTICLES.replace("a.mrcs", "a.stk"))
+    (project / "Extract/job006/a.stk").touch()
     model = refinement_of(
         options("--i p.star --ref InitialModel/job009/initial_model.mrc"), project
     )
     assert (model.box, model.source) == (256, "InitialModel/job009/initial_model.mrc, MRC header")
-    with pytest.raises(InputError, match=r"p\.star gives no box size"):
+    with pytest.raises(BoxUnknown, match=r"does not read Extract/job006/a\.stk, a SPIDER file"):
         refinement_of(options("--i p.star --K 2"), project)
 
 

@@ -21,7 +21,7 @@ from .refinement_files import OLD_PARTICLES, OPTICS, PARTICLES, options
             "holds no particles",
         ),
         ("data_particles\n\nloop_\n_rlnCoordinateX #1\n10.0\n", "names no images"),
-        ("data_micrographs\n\nloop_\n_rlnMicrographName #1\na.mrc\n", "holds no particles"),
+        ("data_micrographs\n\nloop_\n_rlnMicrographName #1\na.mrc\n", "names no images"),
         (OLD_PARTICLES.replace("a.mrcs", "gone.mrcs"), r"gone\.mrcs cannot be read"),
         (OLD_PARTICLES.replace("a.mrcs", "short.mrcs"), r"short\.mrcs has 7 bytes"),
         (OPTICS.format(box="big", dimensions=2) + PARTICLES, "_rlnImageSize in p.star is 'big'"),

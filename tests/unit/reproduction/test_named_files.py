@@ -43,10 +43,24 @@ def test_micrographs_count_where_they_are_the_images(tmp_path: Path) -> None:
     assert named_files(tmp_path / "micrographs.star", tmp_path) == {"m1.mrc": True, "m2.mrc": True}
 
 
+def test_names_and_tables_as_other_programs_write_them(tmp_path: Path) -> None:
+    (tmp_path / "particles.star").write_text(
+        "\ufeff# written elsewhere\ndata_particles\n  loop_ # of particles\n\t_rlnImageName\n"
+        "_rlnCtfImage\t#2\n# a remark\n_rlnOpticsGroup #3\n\n"
+        "1@a.mrc:mrcs a.ctf:mrc 1\n2@a.mrc:MRCS\t'b.ctf:mrc'\t1 # the last\n\n"
+        "data_optics\nloop_\n_rlnOpticsGroup\n_rlnMtfFileName\n1 mtf.star\n"
+    )
+    for name in ("a.mrc", "a.ctf", "b.ctf", "mtf.star"):
+        (tmp_path / name).touch()
+    expected = {"a.mrc": True, "a.ctf": False, "b.ctf": False, "mtf.star": False}
+    assert named_files(tmp_path / "particles.star", tmp_path) == expected
+
+
 def test_a_star_file_cut_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "particles.star"
     path.write_text(
-        "data_particles\n\nloop_\n_rlnImageName #1\n_rlnOpticsGroup #2\n1@a.mrcs 1\n2@a.m"
+        "data_particles\n\nloop_\n_rlnImageName #1\n_rlnX #2\n_rlnOpticsGroup #3\n"
+        "1@a.mrcs 5 1\n2@a.m"
     )
 
     with pytest.raises(InputError, match="cut short"):
