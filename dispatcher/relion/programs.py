@@ -1,17 +1,32 @@
-"""In what RELION's programs differ: MPI, threads, GPUs.
+"""In what RELION's programs differ: MPI, threads, GPUs, and which other programs they start.
 
 From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_mpi.cpp).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
+__all__ = ["FILE_TOOLS", "Call", "Program", "lookup", "strip_mpi"]
 
 # What RELION itself writes beside its programs; these run on the host, outside any image.
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
+
+
+class Call(NamedTuple):
+    """A program that another one starts by itself.
+
+    Attributes:
+        program: its name.
+        when: the options of which one makes the other program start it; none: it always does.
+        unless: the options that keep the other program from it.
+        named_by: the options that may name a program in its place.
+    """
+
+    program: str
+    when: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    named_by: tuple[str, ...] = ()
 
 
 class Program(NamedTuple):
@@ -26,7 +41,7 @@ class Program(NamedTuple):
             fewer are repeated from the first (ml_optimiser_mpi.cpp:228, 5.0.1); "each rank": one
             for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program
             that takes one GPU, which its job type names.
-        calls: the programs that it starts by itself, by the option that makes it do so.
+        calls: the programs of RELION that it starts by itself.
     """
 
     mpi: bool = False
@@ -34,8 +49,18 @@ class Program(NamedTuple):
     threads: tuple[str, ...] = ()
     gpu: str | None = None
     gpu_groups: Literal["", "followers", "each rank"] = ""
-    calls: Mapping[str, str] = {}
+    calls: tuple[Call, ...] = ()
 
+
+# Every AutoPick job of RELION 5 names topaz; training and extraction alone start it
+# (pipeline_jobs.cpp:2174 and autopicker.cpp:2957, 3008, 5.0.1). 4.0 calls the option --topaz_exe.
+_TOPAZ_PICKS = Call(
+    "relion_python_topaz",
+    when=("topaz_train", "topaz_extract"),
+    named_by=("fn_topaz_exe", "topaz_exe"),
+)
+# displayer.cpp:2571, 5.0.1; 4.0 names the program in the command.
+_TOPAZ_DENOISES = Call("relion_python_topaz", when=("topaz_denoise",), named_by=("topaz_exe",))
 
 _PROGRAMS = {
     "relion_refine": Program(
@@ -44,10 +69,27 @@ _PROGRAMS = {
         threads=("--j",),
         gpu="--gpu",
         gpu_groups="followers",
-        calls={"blush": "relion_python_blush"},
+        calls=(Call("relion_python_blush", when=("blush",)),),  # backprojector.cpp:1286, 5.0.1
     ),
-    "relion_autopick": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
-    "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"),
+    "relion_autopick": Program(
+        mpi=True, gpu="--gpu", gpu_groups="each rank", calls=(_TOPAZ_PICKS,)
+    ),
+    "relion_find_amyloid": Program(
+        mpi=True,
+        threads=("--j",),
+        gpu="--gpu",
+        gpu_groups="each rank",
+        # What 5.1.0 says of its options --exe and --skip_tracing.
+        calls=(
+            Call("relion_python_trace_amyloids", unless=("skip_tracing",), named_by=("exe",)),
+        ),
+    ),
+    "relion_manualpick": Program(calls=(_TOPAZ_DENOISES,)),
+    "relion_display": Program(calls=(_TOPAZ_DENOISES,)),
+    # class_ranker.cpp:1885, 5.0.1; in 4.0 the command always names a Python instead.
+    "relion_class_ranker": Program(
+        calls=(Call("relion_python_classranker", unless=("train", "python")),)
+    ),
     "relion_run_motioncorr": Program(
         mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"
     ),
