@@ -124,7 +124,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         commands=_launched(placed, site, chosen.scheduler, job.request.project),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
-        warnings=(gui.problem,) if gui and gui.problem else (),
+        warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
     )
 
 

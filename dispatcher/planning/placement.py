@@ -20,6 +20,7 @@ from ..relion.programs import lookup
 from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
+from .foreign_gpus import ForeignProgram, foreign_program, gpus_asked_for
 from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
@@ -49,6 +50,12 @@ class UnplacedJob(NamedTuple):
     gpus_here: int | None
     reasons: tuple[str, ...]
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its main program is the user's own, of which the dispatcher knows nothing."""
+        external = (self.request.label or "").startswith("relion.external")
+        return external or self.command.kind == "shell"
+
 
 class PlacedJob(NamedTuple):
     """Partition, resources, commands and image of a job; the image's file is not yet checked.
@@ -65,6 +72,7 @@ class PlacedJob(NamedTuple):
     commands: tuple[Command, ...]
     image: ChosenImage | None
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
@@ -127,7 +135,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         bytes_of(partition.memory, "partition"),
     )
     submission = job.request.submission
-    main = with_resources(job.command, submission.main, settled)
+    main, why, warnings = _told_of_gpus(job, name, partition, settled)
     commands = tuple(
         main if each is submission.main else as_single_process(each) for each in submission.commands
     )
@@ -142,8 +150,20 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         image = choose(
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
-    reasons = (*settled.reasons, *asked, *([image.reason] if image else []))
-    return PlacedJob(name, settled, mem, main, commands, image, reasons)
+    reasons = (*settled.reasons, *why, *asked, *([image.reason] if image else []))
+    return PlacedJob(name, settled, mem, main, commands, image, reasons, warnings)
+
+
+def _told_of_gpus(
+    job: UnplacedJob, name: str | None, partition: Partition, settled: Resources
+) -> ForeignProgram:
+    """The main command with its ranks, threads and GPUs."""
+    command = with_resources(job.command, job.request.submission.main, settled)
+    if not job.is_foreign:
+        return ForeignProgram(command)
+    here = job.gpus_here is not None
+    place = f"partition {name}" if name else "this machine"
+    return foreign_program(command, place, partition, settled.ngpu, here)
 
 
 def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
@@ -153,10 +173,11 @@ def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
     thread_options = lookup(job.command.program).threads
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     return WantedRanks(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
-        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
+        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
     )

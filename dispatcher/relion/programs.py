@@ -80,9 +80,7 @@ _PROGRAMS = {
         gpu="--gpu",
         gpu_groups="each rank",
         # What 5.1.0 says of its options --exe and --skip_tracing.
-        calls=(
-            Call("relion_python_trace_amyloids", unless=("skip_tracing",), named_by=("exe",)),
-        ),
+        calls=(Call("relion_python_trace_amyloids", unless=("skip_tracing",), named_by=("exe",)),),
     ),
     "relion_manualpick": Program(calls=(_TOPAZ_DENOISES,)),
     "relion_display": Program(calls=(_TOPAZ_DENOISES,)),

@@ -31,9 +31,12 @@ def kept(site: str) -> tuple[dict[str, Any], Plans]:
 
 
 def as_intended(plan: dict[str, Any]) -> dict[str, Any]:
-    """A plan of 0.1.0 with the differences that were made on purpose since."""
+    """A plan of 0.1.0 with the differences that were made on purpose since.
+
+    A difference may hold for the jobs whose names begin with its ``job`` alone.
+    """
     for each in INTENDED:
-        if each["key"] in plan:
+        if each["key"] in plan and plan["job"].startswith(each.get("job", "")):
             text = json.dumps(plan[each["key"]], ensure_ascii=False)
             plan[each["key"]] = json.loads(re.sub(each["was"], each["is"], text))
     return plan

@@ -1,0 +1,72 @@
+"""The GPUs of a program that is not RELION's: what its command asks for, and what it is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..config.site import Partition
+from ..relion.asked_gpus import ALL, asked_gpus, with_own_devices
+from ..relion.command import Command
+from ..units import count
+
+__all__ = ["ForeignProgram", "foreign_program", "gpus_asked_for"]
+
+
+class ForeignProgram(NamedTuple):
+    """The command as it will run, a sentence for each decision, and what the user should know."""
+
+    command: Command
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def gpus_asked_for(command: Command, partition: Partition) -> int:
+    """GPUs per node that the command asks for, 0 if it says nothing; "all" are those of a node."""
+    asked = asked_gpus(command)
+    if asked is None:
+        return 0
+    return (partition.gpus or 1) if asked.number == ALL else asked.number
+
+
+def foreign_program(
+    command: Command, place: str, partition: Partition, ngpu: int, here: bool
+) -> ForeignProgram:
+    """The command on a node whose GPUs it is told by their numbers there.
+
+    `place` is the partition in words. A job that runs `here` sees every GPU of this machine, any
+    other job its own ``ngpu`` alone, and these count from 0.
+    """
+    asked = asked_gpus(command)
+    if ngpu == 0:
+        return ForeignProgram(command, warnings=_warnings(command, place, partition))
+    visible = (partition.gpus or ALL) if here else ngpu
+    told = with_own_devices(command, ngpu, visible)
+    now = asked_gpus(told)
+    reasons = []
+    if asked and now:
+        reasons.append(f"{count(ngpu, 'GPU')}: the command has {asked.text}.")
+        if now.text != asked.text:
+            reasons.append(f"{now.text} instead of {asked.text}: a job's GPUs count from 0.")
+    return ForeignProgram(told, tuple(reasons))
+
+
+def _warnings(command: Command, place: str, partition: Partition) -> tuple[str, ...]:
+    """That the program will see no GPU, if the user seems to expect one."""
+    asked = asked_gpus(command)
+    if asked and asked.number and partition.gpus == 0:
+        return (
+            f"The command asks for GPUs ({asked.text}), but {place} has none, so the program will "
+            "see no GPU: choose a queue with GPUs in RELION's window.",
+        )
+    if asked and asked.number:
+        return (
+            f"The command asks for GPUs ({asked.text}), but its job type gets none, so the program "
+            'may see no GPU: ask your admin to set "ngpu" of the job type to null.',
+        )
+    if partition.gpus:
+        return (
+            f"The job asks for no GPU, but {place} has GPUs, which the program will not see: if "
+            'the program needs GPUs, add a parameter "gpu" with their numbers ("0", or "0,1" for '
+            "two) in RELION's window; else choose a queue without GPUs.",
+        )
+    return ()
