@@ -42,6 +42,8 @@ class Program(NamedTuple):
             for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program
             that takes one GPU, which its job type names.
         calls: the programs of RELION that it starts by itself.
+        weights: the folder below ``TORCH_HOME/hub/checkpoints`` with the weights of its networks,
+            which it downloads at first use; "" for none.
     """
 
     mpi: bool = False
@@ -50,6 +52,7 @@ class Program(NamedTuple):
     gpu: str | None = None
     gpu_groups: Literal["", "followers", "each rank"] = ""
     calls: tuple[Call, ...] = ()
+    weights: str = ""
 
 
 # Every AutoPick job of RELION 5 names topaz; training and extraction alone start it
@@ -106,8 +109,11 @@ _PROGRAMS = {
     "relion_tomo_align": Program(mpi=True, threads=("--j",)),
     "relion_tomo_reconstruct_particle": Program(mpi=True, threads=("--j", "--j_out")),
     "relion_python_dynamight": Program(threads=("--n-threads",), gpu="--gpu-id"),
-    "relion_python_modelangelo": Program(gpu="-d"),
+    "relion_python_modelangelo": Program(gpu="-d", weights="model_angelo_v1.0"),
     "relion_python_tomo_denoise": Program(gpu="--gpu"),
+    "relion_python_blush": Program(weights="relion_blush"),
+    "relion_python_classranker": Program(weights="relion_class_ranker"),
+    "relion_python_trace_amyloids": Program(weights="relion_trace_amyloids"),
 }
 
 
