@@ -8,6 +8,8 @@ from ..config.site import Partition
 from ..relion.asked_gpus import ALL, asked_gpus, with_own_devices
 from ..relion.command import Command
 from ..units import count
+from .node_shape import NodeShape
+from .resources import Resources
 
 __all__ = ["ForeignProgram", "foreign_program", "gpus_asked_for"]
 
@@ -28,18 +30,16 @@ def gpus_asked_for(command: Command, partition: Partition) -> int:
     return (partition.gpus or 1) if asked.number == ALL else asked.number
 
 
-def foreign_program(
-    command: Command, place: str, partition: Partition, ngpu: int, here: bool
-) -> ForeignProgram:
+def foreign_program(command: Command, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The command on a node whose GPUs it is told by their numbers there.
 
-    `place` is the partition in words. A job that runs `here` sees every GPU of this machine, any
-    other job its own ``ngpu`` alone, and these count from 0.
+    A job that runs on this machine sees all its GPUs, any other job its own alone, and these count
+    from 0.
     """
-    asked = asked_gpus(command)
+    asked, ngpu = asked_gpus(command), settled.ngpu
     if ngpu == 0:
-        return ForeignProgram(command, warnings=_warnings(command, place, partition))
-    visible = (partition.gpus or ALL) if here else ngpu
+        return ForeignProgram(command, warnings=_warnings(command, node))
+    visible = (node.shape.gpus or ALL) if node.is_this_machine else ngpu
     told = with_own_devices(command, ngpu, visible)
     now = asked_gpus(told)
     reasons = []
@@ -50,23 +50,26 @@ def foreign_program(
     return ForeignProgram(told, tuple(reasons))
 
 
-def _warnings(command: Command, place: str, partition: Partition) -> tuple[str, ...]:
+def _warnings(command: Command, node: NodeShape) -> tuple[str, ...]:
     """That the program will see no GPU, if the user seems to expect one."""
     asked = asked_gpus(command)
-    if asked and asked.number and partition.gpus == 0:
+    expected = asked.text if asked and asked.number else ""
+    if expected and node.shape.gpus == 0:
         return (
-            f"The command asks for GPUs ({asked.text}), but {place} has none, so the program will "
-            "see no GPU: choose a queue with GPUs in RELION's window.",
+            f"The command asks for GPUs ({expected}), but {node.name} has none: choose a queue "
+            "with GPUs in RELION's window, or the program will see no GPU.",
         )
-    if asked and asked.number:
+    if node.is_this_machine:
+        return ()  # a program that runs here sees all its GPUs
+    if expected:
         return (
-            f"The command asks for GPUs ({asked.text}), but its job type gets none, so the program "
+            f"The command asks for GPUs ({expected}), but its job type gets none, so the program "
             'may see no GPU: ask your admin to set "ngpu" of the job type to null.',
         )
-    if partition.gpus:
+    if node.shape.gpus:
         return (
-            f"The job asks for no GPU, but {place} has GPUs, which the program will not see: if "
-            'the program needs GPUs, add a parameter "gpu" with their numbers ("0", or "0,1" for '
-            "two) in RELION's window; else choose a queue without GPUs.",
+            f"The job asks for no GPU, but {node.name} has GPUs, which the program will not see. "
+            'If the program needs GPUs, add a parameter "gpu" with their numbers in RELION\'s '
+            'window ("0", or "0,1" for two); else choose a queue without GPUs.',
         )
     return ()

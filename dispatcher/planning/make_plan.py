@@ -26,7 +26,6 @@ from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .gpu_fit import gpu_fit
-from .gpus_here import gpus_here
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
@@ -34,6 +33,7 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
+from .this_machine import this_machine
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -80,7 +80,7 @@ def make_plan(
         command=command,
         refinement=sizes.refinement,
         particles=sizes.particles,
-        gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
+        here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(_why_this_type(matched, submission), *sizes.reasons),
     )
     placed = place(job, configuration)

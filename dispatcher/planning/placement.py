@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -25,6 +24,7 @@ from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
 from .memory_request import memory_request
+from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 
@@ -38,7 +38,7 @@ class UnplacedJob(NamedTuple):
         job_type: the submission's, with its lineage.
         command: the main command as the job type rewrote it.
         refinement: what the command holds in memory, None if not known.
-        gpus_here: the GPUs of this machine if the job runs here; None if not, or not known.
+        here: this machine, if the job runs here.
         reasons: a sentence for each decision so far.
     """
 
@@ -47,7 +47,7 @@ class UnplacedJob(NamedTuple):
     command: Command
     refinement: Refinement | None
     particles: Particles
-    gpus_here: int | None
+    here: Partition | None
     reasons: tuple[str, ...]
 
     @property
@@ -121,21 +121,20 @@ def partition_names(
 def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """The job on the partition of that name (None: the scheduler's own choice)."""
     site = configuration.site
-    partition = site.partitions.get(name or "", Partition())
-    if partition.gpus is None:
-        partition = replace(partition, gpus=job.gpus_here)
+    node = node_shape(name, site, job.here)
+    partition = node.shape
     image_name = job.job_type.nearest("image")
     version = version_of(configuration.catalogue, image_name or "", job.request.versions)
     card = _card(job, site, partition, major_minor(version) if version else None)
     wanted = _wanted_ranks(job, partition)
-    settled = resources.decide(job.command, wanted, card, partition, job.particles)
+    settled = resources.decide(job.command, wanted, card, node, job.particles)
     mem, asked = memory_request(
         job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(partition.memory, "partition"),
+        bytes_of(site.partitions.get(name or "", Partition()).memory, "partition"),
     )
     submission = job.request.submission
-    main, why, warnings = _told_of_gpus(job, name, partition, settled)
+    main, why, warnings = _main_command(job, node, settled)
     commands = tuple(
         main if each is submission.main else as_single_process(each) for each in submission.commands
     )
@@ -151,19 +150,15 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
     reasons = (*settled.reasons, *why, *asked, *([image.reason] if image else []))
-    return PlacedJob(name, settled, mem, main, commands, image, reasons, warnings)
+    return PlacedJob(
+        name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
+    )
 
 
-def _told_of_gpus(
-    job: UnplacedJob, name: str | None, partition: Partition, settled: Resources
-) -> ForeignProgram:
+def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The main command with its ranks, threads and GPUs."""
     command = with_resources(job.command, job.request.submission.main, settled)
-    if not job.is_foreign:
-        return ForeignProgram(command)
-    here = job.gpus_here is not None
-    place = f"partition {name}" if name else "this machine"
-    return foreign_program(command, place, partition, settled.ngpu, here)
+    return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
 
 
 def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["FILE_TOOLS", "Call", "Program", "lookup", "strip_mpi"]
+__all__ = ["FILE_TOOLS", "Call", "OnGpusAlone", "Program", "lookup", "strip_mpi"]
 
 # What RELION itself writes beside its programs; these run on the host, outside any image.
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
@@ -29,6 +29,14 @@ class Call(NamedTuple):
     named_by: tuple[str, ...] = ()
 
 
+class OnGpusAlone(NamedTuple):
+    """A wrapped `program` that does not run without GPUs: its option, and what runs `instead`."""
+
+    option: str
+    program: str
+    instead: str
+
+
 class Program(NamedTuple):
     """A RELION program.
 
@@ -42,6 +50,7 @@ class Program(NamedTuple):
             for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program
             that takes one GPU, which its job type names.
         calls: the programs of RELION that it starts by itself.
+        on_gpus_alone: the programs that it wraps and that do not run without GPUs.
         weights: the folder below ``TORCH_HOME/hub/checkpoints`` with the weights of its networks,
             which it downloads at first use; "" for none.
     """
@@ -52,6 +61,7 @@ class Program(NamedTuple):
     gpu: str | None = None
     gpu_groups: Literal["", "followers", "each rank"] = ""
     calls: tuple[Call, ...] = ()
+    on_gpus_alone: tuple[OnGpusAlone, ...] = ()
     weights: str = ""
 
 
@@ -92,9 +102,18 @@ _PROGRAMS = {
         calls=(Call("relion_python_classranker", unless=("train", "python")),)
     ),
     "relion_run_motioncorr": Program(
-        mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"
+        mpi=True,
+        threads=("--j",),
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("use_motioncor2", "MotionCor2", "RELION's own implementation"),),
     ),
-    "relion_run_ctffind": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
+    "relion_run_ctffind": Program(
+        mpi=True,
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("use_gctf", "Gctf", "CTFFIND"),),
+    ),
     "relion_preprocess": Program(mpi=True),
     "relion_postprocess": Program(mpi=True),
     "relion_reconstruct": Program(mpi=True),
@@ -102,7 +121,12 @@ _PROGRAMS = {
     "relion_ctf_refine": Program(mpi=True, threads=("--j",)),
     "relion_motion_refine": Program(mpi=True, threads=("--j",)),
     "relion_mask_create": Program(threads=("--j",)),
-    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
+    "relion_align_tiltseries": Program(
+        mpi=True,
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("aretomo2", "AreTomo2", "IMOD"),),
+    ),
     "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads=("--j",)),
     "relion_tomo_subtomo": Program(mpi=True, threads=("--j",)),
     "relion_tomo_refine_ctf": Program(mpi=True, threads=("--j",)),
