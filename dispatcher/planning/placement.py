@@ -19,7 +19,7 @@ from ..relion.programs import lookup
 from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
-from .foreign_gpus import ForeignProgram, foreign_program, gpus_asked_for
+from .foreign_program import ForeignProgram, foreign_program, gpus_asked_for
 from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
@@ -165,7 +165,8 @@ def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
     """What the job type asks for, else RELION's window."""
     parameters, submission = job.job_type.parameters, job.request.submission
     options = job.request.options
-    thread_options = lookup(job.command.program).threads
+    # RELION writes --j into every External job.
+    thread_options = ("--j",) if job.is_foreign else lookup(job.command.program).threads
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0

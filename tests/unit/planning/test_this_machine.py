@@ -288,6 +288,15 @@ def test_an_external_job_keeps_the_devices_of_this_machine(
     assert planned.warnings == ()
 
 
+def test_an_external_job_has_no_more_threads_than_there_are_cores(
+    machine: type[Partition], corpus_job: CorpusJob
+) -> None:
+    for cores, threads in ((2, "2"), (16, "4")):
+        machine(cores=cores, memory=128 << 30, gpus=0)
+        planned = plan(corpus_job("relion-5.0.1/External_job023"))
+        assert planned.commands[0].command.value("j") == threads
+
+
 def test_an_external_job_that_asks_for_gpus_which_are_not_here_is_warned_of(
     machine: type[Partition], corpus_job: CorpusJob
 ) -> None:

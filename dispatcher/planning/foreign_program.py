@@ -1,10 +1,11 @@
-"""The GPUs of a program that is not RELION's: what its command asks for, and what it is told."""
+"""A program that is not RELION's: the GPUs and threads it asks for, and those that it is told."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ..config.site import Partition
+from ..host.shell_words import Word
 from ..relion.asked_gpus import ALL, asked_gpus, with_own_devices
 from ..relion.command import Command
 from ..units import count
@@ -31,11 +32,14 @@ def gpus_asked_for(command: Command, partition: Partition) -> int:
 
 
 def foreign_program(command: Command, node: NodeShape, settled: Resources) -> ForeignProgram:
-    """The command on a node whose GPUs it is told by their numbers there.
+    """The command with no more threads than its job has, and with GPUs by their numbers there.
 
     A job that runs on this machine sees all its GPUs, any other job its own alone, and these count
     from 0.
     """
+    given = command.value("j") or ""  # which RELION writes into every External job
+    if given.isdecimal() and int(given) > settled.nthread:
+        command = command.with_option("--j", (Word.literal(str(settled.nthread)),))
     asked, ngpu = asked_gpus(command), settled.ngpu
     if ngpu == 0:
         return ForeignProgram(command, warnings=_warnings(command, node))
