@@ -24,7 +24,7 @@ from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
 from .memory_request import memory_request
-from .node_shape import NodeShape, node_shape
+from .node_shape import NodeShape, node_shape, ranks_in_memory
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 
@@ -126,10 +126,12 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     image_name = job.job_type.nearest("image")
     version = version_of(configuration.catalogue, image_name or "", job.request.versions)
     card = _card(job, site, partition, major_minor(version) if version else None)
-    wanted = _wanted_ranks(job, partition)
+    wanted, mem = _wanted_ranks(job, partition), job.job_type.parameters.get("mem")
+    nproc, fewer = ranks_in_memory(node, wanted.nproc, None if job.refinement else mem)
+    wanted = wanted._replace(nproc=nproc)
     settled = resources.decide(job.command, wanted, card, node, job.particles)
     mem, asked = memory_request(
-        job.job_type.parameters.get("mem"),
+        mem,
         settled.fit and settled.fit.host_memory,
         bytes_of(site.partitions.get(name or "", Partition()).memory, "partition"),
     )
@@ -149,7 +151,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         image = choose(
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
-    reasons = (*settled.reasons, *why, *asked, *([image.reason] if image else []))
+    reasons = (*fewer, *settled.reasons, *why, *asked, *([image.reason] if image else []))
     return PlacedJob(
         name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
     )

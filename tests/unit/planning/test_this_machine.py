@@ -146,6 +146,20 @@ def test_fewer_ranks_are_planned_for_less_memory(
     assert ranks[0] > ranks[1] >= 2
 
 
+@pytest.mark.parametrize(("memory", "ranks"), [(128 << 30, 8), (32 << 30, 2), (8 << 30, 1)])
+def test_ranks_of_programs_whose_memory_is_not_computed_share_that_of_their_type(
+    memory: int, ranks: int, machine: type[Partition], corpus_job: CorpusJob
+) -> None:
+    """Eight ranks of RELION's own motion correction ask for 120G."""
+    machine(cores=64, memory=memory, gpus=0)
+
+    planned = plan(corpus_job("relion-5.0.1/MotionCorr_job002"))
+
+    assert planned.nproc == ranks
+    said = [each for each in planned.reasons if "120G of memory for 8 ranks" in each]
+    assert len(said) == (ranks < 8)
+
+
 def test_what_no_memory_of_this_machine_holds_is_refused(
     machine: type[Partition], corpus_job: CorpusJob, project: Path
 ) -> None:
