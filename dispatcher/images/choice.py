@@ -87,12 +87,11 @@ def choose(
     serving = [each for each in builds if _computes(each.build, needs)]
     if not serving:
         what = f"for {VENDORS[needs.gpu].title} GPUs" if needs.gpu else "without GPU"
-        way_out = ', or to set "ngpu" of the job type to 0' if needs.gpu else ""
         raise ImageError(
             f"{name} {version} has no variant {what}"
             f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "
-            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}. Ask "
-            f"your admin to add one{way_out}."
+            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}. Add "
+            "such a variant, or ask your admin to add one (`relion-dispatch images add`)."
         )
     complete = [each for each in serving if not _lacking(each.build, needs)]
     if not complete:

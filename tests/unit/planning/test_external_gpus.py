@@ -79,6 +79,22 @@ def test_that_the_devices_were_renumbered_is_said(external: External) -> None:
     assert "--gpu 0,1 instead of --gpu 2,3: a job's GPUs count from 0." in reasons
 
 
+def test_a_job_script_asks_the_tool_of_the_sites_cards(
+    external: External, site: WriteSite, project: Path
+) -> None:
+    assert "dispatch_gpu_tool=nvidia-smi" in job_script(external("--gpu 0"), NO_TOKEN)
+
+    site("site.json", {"scheduler": "slurm", "apptainer": {"gpu_option": "--rocm"}})
+    planned = plan(project / "External/job023/run_submit.script")
+
+    assert planned.ngpu == 1
+    assert "nvidia-smi" not in job_script(planned, NO_TOKEN)
+
+
+def test_null_in_the_configuration_is_what_the_command_says(external: External) -> None:
+    assert external("--gpu 0,1", ngpu=None).ngpu == 2
+
+
 def test_a_number_in_the_configuration_is_the_sites_choice(external: External) -> None:
     planned = external("--gpu 0,1", ngpu=1)
 
