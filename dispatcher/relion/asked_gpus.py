@@ -27,7 +27,7 @@ _DEVICES = re.compile(
 )
 _COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?gpus?|gpus?_(count|per_(node|job))")
 _DEVICE = r"(?:cuda:|gpu:)?\d{1,2}"
-_DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*", re.IGNORECASE)
+_DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*[,:]?", re.IGNORECASE)
 _NO_GPU = frozenset({"no", "false", "none", "off", "cpu", "-1"})
 _ONE_GPU = frozenset({"auto", "cuda", "gpu"})
 

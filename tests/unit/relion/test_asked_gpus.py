@@ -16,6 +16,7 @@ from dispatcher.relion.command import parse_command
         ("--gpu 0:0:1:1", 2),  # four ranks on two GPUs
         ('--gpu "0 1"', 2),
         ("--gpu=0,1", 2),
+        ("--gpu 0, 1", 2),
         ("--gpu 1", 1),  # the device 1
         ("-g 0 1", 2),  # crYOLO
         ("-gpu 3", 1),
