@@ -72,6 +72,7 @@ programs() {
 5.0     relion_python_tomo_import python
 5.0     relion_python_tomo_pick python
 5.0     relion_python_topaz python
+5.1     relion_python_trace_amyloids python
 END_OF_PROGRAMS
 }
 

@@ -116,7 +116,7 @@ def make_site(folder: Path, image: Path, version: str, apptainer: str) -> Path:
     """Write a site of this machine alone, and a command that uses it; the command's path."""
     site = folder / "site"
     site.mkdir(parents=True)
-    machine = {"cores": os.cpu_count(), "gpus": 0}  # none that a CPU image could use
+    machine = {"gpus": 0}  # none that a CPU image could use
     settings = {
         "scheduler": "local",
         "apptainer": {"program": apptainer},

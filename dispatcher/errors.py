@@ -12,6 +12,7 @@ __all__ = [
     "GpuError",
     "ImageError",
     "InputError",
+    "NeedsGpus",
     "NotInCatalogue",
     "SubmitError",
     "TemplateError",
@@ -37,6 +38,10 @@ class ConfigError(DispatchError):
 
 class DoesNotFit(DispatchError):
     """The job needs more memory, on its GPUs or on the host, than its partition has."""
+
+
+class NeedsGpus(DoesNotFit):
+    """The job's program runs on GPUs alone, and its partition has none."""
 
 
 class GpuError(DispatchError):

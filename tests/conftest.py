@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dispatcher.config.gpu_vendors import VENDORS
+from dispatcher.config.site import Partition
+from dispatcher.planning import make_plan
 
 from .corpus import copy_job, fill_project
 from .fixture_types import CorpusJob, WriteSite
@@ -28,13 +30,17 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the cache or the site of whoever runs it, or counts its GPUs."""
+    """No test reads or writes the cache or the site of whoever runs it, or counts its GPUs.
+
+    In the test's own process nothing is known of this machine: plans must not depend on it.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()
     without_driver = VENDORS["nvidia"]._replace(cards=tmp_path / "no driver")
     monkeypatch.setitem(VENDORS, "nvidia", without_driver)
+    monkeypatch.setattr(make_plan, "this_machine", lambda vendor: Partition())
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class ImageFile:
         architecture: of the processor ("amd64").
         mpi: the MPI in it ("Open MPI 4.1.4").
         programs: RELION's programs in it, and mpirun; empty if that is not known.
+        own_weights: the folders of networks' weights in the image itself.
         signed_by: the fingerprints of the keys that signed it.
     """
 
@@ -66,6 +67,7 @@ class ImageFile:
     architecture: str | None = None
     mpi: str | None = None
     programs: tuple[str, ...] = ()
+    own_weights: tuple[str, ...] = ()
     signed_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

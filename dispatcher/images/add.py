@@ -143,6 +143,7 @@ def _entry(
         "architecture": facts.header.architecture,
         "mpi": facts.mpi,
         "programs": list(facts.programs),
+        "own_weights": list(facts.weights),
         "signed_by": list(facts.signed_by),
     }
     return {key: value for key, value in found.items() if value not in (None, [])}

@@ -90,7 +90,8 @@ def choose(
         raise ImageError(
             f"{name} {version} has no variant {what}"
             f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "
-            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}."
+            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}. Add "
+            "such a variant, or ask your admin to add one (`relion-dispatch images add`)."
         )
     complete = [each for each in serving if not _lacking(each.build, needs)]
     if not complete:

@@ -17,7 +17,7 @@ from .sif import SifHeader, ours, read_header
 __all__ = ["ImageReport", "agrees", "inspect"]
 
 # A stand-in for /bin/which: the images of others may lack it.
-_QUESTIONS = """
+_QUESTIONS = r"""
 IFS=:
 for folder in $PATH; do
     for file in "$folder"/relion* "$folder"/mpirun; do
@@ -28,6 +28,13 @@ echo '== relion'
 relion_refine --version 2>&1
 echo '== mpi'
 mpirun --version 2>&1
+echo '== weights'
+wrapper=$(command -v relion_python_blush)
+for home in "${TORCH_HOME:-}" "$(sed -n 's/^torch_home="\(.*\)"$/\1/p' "${wrapper:-/dev/null}")"; do
+    for folder in "${home:-/nowhere}"/hub/checkpoints/*; do
+        if [ -d "$folder" ]; then echo "${folder##*/}"; fi
+    done
+done
 exit 0
 """
 
@@ -43,6 +50,7 @@ class ImageReport(NamedTuple):
         gpu: the kind of GPU RELION was built for.
         mpi: the MPI ("Open MPI 4.1.4").
         programs: the names of RELION's programs and mpirun.
+        weights: the folders of networks' weights in the image itself.
         signed_by: the fingerprints of the keys that signed it.
     """
 
@@ -53,6 +61,7 @@ class ImageReport(NamedTuple):
     gpu: GpuName | None
     mpi: str
     programs: tuple[str, ...]
+    weights: tuple[str, ...]
     signed_by: tuple[str, ...]
 
 
@@ -73,6 +82,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     apptainer.version(program)
     labels = apptainer.labels(program, path)
     answer = apptainer.inside(program, path, _QUESTIONS, site.apptainer.options)
+    answer, _, weights = answer.partition("== weights\n")
     programs, relion, gpu, mpi = read_answer(answer, path)
     _check_labels(path, labels, relion, gpu)
     signed_by = apptainer.signers(program, path)
@@ -82,7 +92,8 @@ def inspect(path: Path, site: Site) -> ImageReport:
             f"{path} changed while relion-dispatch read it: wait until the file is complete, then "
             "try again."
         )
-    return ImageReport(header, digest, labels, relion, gpu, mpi, programs, signed_by)
+    own_weights = tuple(sorted(set(weights.split())))
+    return ImageReport(header, digest, labels, relion, gpu, mpi, programs, own_weights, signed_by)
 
 
 def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName | None, str]:

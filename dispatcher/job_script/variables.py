@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import __version__
-from ..config.gpu_vendors import USUAL_VENDOR, VENDORS
+from ..config.gpu_vendors import VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
@@ -161,7 +161,7 @@ def _rank_table(plan: Plan) -> list[str]:
 def _gpu_tool(plan: Plan) -> str | None:
     """What tells of the job's GPUs on a node."""
     kind = plan.image.build.gpu if plan.image else None
-    return (VENDORS[kind] if kind else USUAL_VENDOR).memory_tool
+    return (VENDORS[kind] if kind else plan.site.apptainer.gpu_vendor).memory_tool
 
 
 def _gpus_used(command: Command, ngpu: int) -> int:

@@ -128,6 +128,7 @@ class Node(NamedTuple):
         leader: one of several ranks is a leader, which holds no references in the making.
         cores: that the node has.
         threads: the most that a rank has.
+        is_this_machine: its file buffers are not counted against the least that RELION needs.
     """
 
     memory: int | None = None
@@ -136,6 +137,12 @@ class Node(NamedTuple):
     leader: bool = True
     cores: int | None = None
     threads: int = 1
+    is_this_machine: bool = False
+
+    @property
+    def name(self) -> str:
+        """In sentences."""
+        return "this machine" if self.is_this_machine else "a node"
 
     def needed(self, ranks: int) -> HostMemory | None:
         """What that many ranks on it take; None if not known."""
@@ -144,21 +151,25 @@ class Node(NamedTuple):
         leader = self.leader and ranks > 1
         return host_memory(self.refinement, ranks, self.particles, leader, self.threads)
 
-    def holds(self, ranks: int) -> bool:
-        """Whether that many ranks fit, as far as is known."""
+    def holds(self, ranks: int, least: bool = False) -> bool:
+        """Whether that many ranks fit, as far as is known; `least`: RELION takes no fewer."""
         need = self.needed(ranks)
-        return need is None or self.memory is None or need.total <= self.memory
+        if need is None or self.memory is None:
+            return True
+        spared = BASE if least and self.is_this_machine else 0
+        return need.total - spared <= self.memory
 
     def refusal(self, ranks: int) -> DoesNotFit:
         """The sentence for a node that does not hold ``ranks`` ranks: numbers, and what helps."""
         need = self.needed(ranks)
         assert need is not None and self.memory is not None
         remedies = [*self._remedies(ranks)]
-        remedies.append(f"nodes of at least {math.ceil(need.total / 1e9)} GB")
+        machines = "a machine" if self.is_this_machine else "nodes"
+        remedies.append(f"{machines} of at least {math.ceil(need.total / 1e9)} GB")
         return DoesNotFit(
-            "This refinement does not fit into a node's host memory: the refinement needs at least "
-            f"{count(ranks, 'rank')} and {gigabytes(need.total)} for the ranks "
-            f"({need.described()}), but a node has {gigabytes(self.memory)}; use "
+            f"This refinement does not fit into {self.name}'s host memory: the refinement needs "
+            f"at least {count(ranks, 'rank')} and {gigabytes(need.total)} for the ranks "
+            f"({need.described()}), but {self.name} has {gigabytes(self.memory)}; use "
             f"{', or '.join(remedies)}."
         )
 

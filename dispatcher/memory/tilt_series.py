@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..relion import star
+from ..relion.file_names import file_name
 from .image_header import image_header
 
 __all__ = ["USUAL", "Stack", "first_stack"]
@@ -35,10 +36,10 @@ def first_stack(particles: str, project: Path) -> Stack:
     """
     tilts = sections = 0
     with contextlib.suppress(InputError):
-        for block in star.read_blocks(project / particles, rows=1):
+        for block in star.read_blocks(project / file_name(particles).path, rows=1):
             if stack := block.first("_rlnImageName"):
                 tilts = (block.first("_rlnTomoVisibleFrames") or "").count(",") + 1
-                sections = image_header(project / stack.rpartition("@")[2]).nz
+                sections = image_header(project / file_name(stack).path).nz
                 break
     if tilts < 2:
         tilts = sections or USUAL

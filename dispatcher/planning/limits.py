@@ -48,7 +48,7 @@ class Limits(NamedTuple):
             nthread = self._threads_within_gpu(layout, most)
             if nthread is None:
                 continue
-            if not self.node.holds(ranks):
+            if not self.node.holds(ranks, least=ranks == fewest):
                 short_of_memory = short_of_memory or layout
                 continue
             said = (

@@ -27,7 +27,6 @@ from ..relion.submission import Submission, read_submission
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .gpu_fit import gpu_fit
-from .gpus_here import gpus_here
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
@@ -36,6 +35,7 @@ from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
 from .star_inputs import star_warnings
+from .this_machine import this_machine
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -86,7 +86,7 @@ def make_plan(
         relion_version=relion_version,
         refinement=sizes.refinement,
         particles=sizes.particles,
-        gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
+        here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(*_why_this_type(matched, submission), *sizes.reasons),
     )
     placed = place(job, configuration)
@@ -140,7 +140,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
-        warnings=(gui.problem,) if gui and gui.problem else (),
+        warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
     )
 
 

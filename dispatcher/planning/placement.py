@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -19,10 +18,12 @@ from ..relion.command import Command, called_programs
 from ..relion.programs import lookup
 from ..units import bytes_of
 from . import resources
+from .foreign_program import ForeignProgram, foreign_program, gpus_asked_for
 from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
 from .memory_request import memory_request
+from .node_shape import NodeShape, node_shape, ranks_in_memory
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 
@@ -37,7 +38,7 @@ class UnplacedJob(NamedTuple):
         command: the main command as the job type rewrote it.
         relion_version: major and minor of the image that will run the job; None if not known.
         refinement: what the command holds in memory, None if not known.
-        gpus_here: the GPUs of this machine if the job runs here; None if not, or not known.
+        here: this machine, if the job runs here.
         reasons: a sentence for each decision so far.
     """
 
@@ -47,8 +48,14 @@ class UnplacedJob(NamedTuple):
     relion_version: tuple[int, int] | None
     refinement: Refinement | None
     particles: Particles
-    gpus_here: int | None
+    here: Partition | None
     reasons: tuple[str, ...]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its main program is the user's own, of which the dispatcher knows nothing."""
+        external = (self.request.label or "").startswith("relion.external")
+        return external or self.command.kind == "shell"
 
 
 class PlacedJob(NamedTuple):
@@ -66,6 +73,7 @@ class PlacedJob(NamedTuple):
     commands: tuple[Command, ...]
     image: ChosenImage | None
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
@@ -114,20 +122,21 @@ def partition_names(
 def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """The job on the partition of that name (None: the scheduler's own choice)."""
     site = configuration.site
-    partition = site.partitions.get(name or "", Partition())
-    if partition.gpus is None:
-        partition = replace(partition, gpus=job.gpus_here)
+    node = node_shape(name, site, job.here)
+    partition = node.shape
     image_name = job.job_type.image
     card = _card(job, site, partition)
-    wanted = _wanted_ranks(job, partition)
-    settled = resources.decide(job.command, wanted, card, partition, job.particles)
+    wanted, mem = _wanted_ranks(job, partition), job.job_type.parameters.get("mem")
+    nproc, fewer = ranks_in_memory(node, wanted.nproc, None if job.refinement else mem)
+    wanted = wanted._replace(nproc=nproc)
+    settled = resources.decide(job.command, wanted, card, node, job.particles)
     mem, asked = memory_request(
-        job.job_type.parameters.get("mem"),
+        mem,
         settled.fit and settled.fit.host_memory,
-        bytes_of(partition.memory, "partition"),
+        bytes_of(site.partitions.get(name or "", Partition()).memory, "partition"),
     )
     submission = job.request.submission
-    main = with_resources(job.command, submission.main, settled)
+    main, why, warnings = _main_command(job, node, settled)
     commands = tuple(
         main if each is submission.main else as_single_process(each) for each in submission.commands
     )
@@ -142,21 +151,31 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         image = choose(
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
-    reasons = (*settled.reasons, *asked, *([image.reason] if image else []))
-    return PlacedJob(name, settled, mem, main, commands, image, reasons)
+    reasons = (*fewer, *settled.reasons, *why, *asked, *([image.reason] if image else []))
+    return PlacedJob(
+        name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
+    )
+
+
+def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
+    """The main command with its ranks, threads and GPUs."""
+    command = with_resources(job.command, job.request.submission.main, settled)
+    return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
 
 
 def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
     """What the job type asks for, else RELION's window."""
     parameters, submission = job.job_type.parameters, job.request.submission
     options = job.request.options
-    thread_options = lookup(job.command.program).threads
+    # RELION writes --j into every External job.
+    thread_options = ("--j",) if job.is_foreign else lookup(job.command.program).threads
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     return WantedRanks(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
-        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
+        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
     )

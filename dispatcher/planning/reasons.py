@@ -40,7 +40,7 @@ def cores_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
     if passed_over is None or not node.cores:
         return ""
     return (
-        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}: a node has "
+        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}: {node.name} has "
         f"{count(node.cores, 'core')}."
     )
 
@@ -52,7 +52,7 @@ def host_memory_reason(layout: Layout, passed_over: Layout | None, node: Node) -
         return ""
     return (
         f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}, which would need "
-        f"{gigabytes(need.total)} of host memory: a node has {gigabytes(node.memory)}."
+        f"{gigabytes(need.total)} of host memory: {node.name} has {gigabytes(node.memory)}."
     )
 
 
@@ -60,11 +60,11 @@ def shared_cores_reason(layout: Layout, most: int, threads: int, node: Node) -> 
     """That the ranks of a node share its cores, with ``most`` threads each."""
     if most >= threads:
         return ""
-    ranks = count(layout.on_fullest_node, "rank")
-    return (
-        f"{count(most, 'thread')} instead of {threads}: {ranks} share the {node.cores} cores of "
-        "a node."
-    )
+    ranks, cores = layout.on_fullest_node, count(node.cores or 0, "core")
+    fewer = f"{count(most, 'thread')} instead of {threads}"
+    if ranks == 1:
+        return f"{fewer}: {node.name} has {cores}."
+    return f"{fewer}: {count(ranks, 'rank')} share the {cores} of {node.name}."
 
 
 def fewer_threads_reason(nthread: int, most: int) -> str:

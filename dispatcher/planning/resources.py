@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..config.site import Partition
+from ..errors import NeedsGpus
 from ..memory.card import Card
 from ..memory.host_memory import Node, Particles
 from ..memory.refinement import Refinement
@@ -12,9 +12,17 @@ from ..relion.command import Command
 from ..relion.programs import lookup
 from ..units import bytes_of, count
 from .layouts import RankRules, WantedRanks
+from .limits import within_cores
+from .node_shape import NodeShape
 from .rank_fit import RankFit, fit_ranks
 
 __all__ = ["Resources", "decide"]
+
+
+_SLOW = (
+    "This machine shows no GPU, so the job runs on its CPUs, which takes much longer. If the "
+    'machine has GPUs, ask your admin to describe them (docs/site.md, "This machine alone").'
+)
 
 
 class Resources(NamedTuple):
@@ -26,10 +34,11 @@ class Resources(NamedTuple):
     nodes: int
     fit: RankFit | None
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def decide(
-    command: Command, wanted: WantedRanks, card: Card, partition: Partition, particles: Particles
+    command: Command, wanted: WantedRanks, card: Card, node: NodeShape, particles: Particles
 ) -> Resources:
     """Settle ranks, threads and GPUs for the main command of a job.
 
@@ -38,18 +47,23 @@ def decide(
 
     Raises:
         DoesNotFit: the references fit on no GPU of the partition, or into no node's memory.
+        NeedsGpus: the program runs on GPUs alone, and the nodes have none.
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     program, refinement = lookup(command.program), card.refinement
-    ngpu, reasons = _gpus(command, wanted.ngpu, partition)
+    partition = node.shape
+    ngpu, reasons, warnings = _gpus(command, wanted.ngpu, node)
     gradient = refinement.gradient if refinement else _without_mpi(command)
     mpi = program.mpi and not gradient
     if wanted.nproc > 1 and not mpi:
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
         reasons.append(f"One process: {why} has no MPI version.")
     if not program.mpi:
-        nthread = min(wanted.nthread, partition.cores or wanted.nthread)
-        return Resources(1, nthread, ngpu, 1, None, tuple(reasons))
+        nthread = within_cores(1, wanted.nthread, partition.cores)
+        if nthread < wanted.nthread:
+            threads = f"{count(nthread, 'thread')} instead of {wanted.nthread}"
+            reasons.append(f"{threads}: {node.name} has {count(nthread, 'core')}.")
+        return Resources(1, nthread, ngpu, 1, None, tuple(reasons), warnings)
     processes = wanted.nproc if mpi else 1
     if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
         ngpu = 1
@@ -60,7 +74,15 @@ def decide(
         wanted._replace(nproc=processes, ngpu=ngpu, nodes=nodes),
         RankRules(mpi, program.idle_leader, _splits_halves(command, refinement)),
         card,
-        Node(memory, refinement, particles, program.idle_leader, partition.cores, wanted.nthread),
+        Node(
+            memory,
+            refinement,
+            particles,
+            program.idle_leader,
+            partition.cores,
+            wanted.nthread,
+            node.is_this_machine,
+        ),
     )
     return Resources(
         nproc=fit.nproc,
@@ -69,21 +91,37 @@ def decide(
         nodes=fit.nodes,
         fit=fit,
         reasons=(*reasons, *fit.reasons),
+        warnings=warnings,
     )
 
 
-def _gpus(command: Command, wanted: int, partition: Partition) -> tuple[int, list[str]]:
-    """The GPUs of each node that the job uses, and why they are fewer than wanted."""
+def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str], tuple[str, ...]]:
+    """The GPUs of each node that the job uses, why they are fewer than wanted, and a warning.
+
+    Raises:
+        NeedsGpus: there are none, and the program does not run without.
+    """
+    present = node.shape.gpus
     skips = "skip_align" in command or "skip_rotate" in command
     if wanted and skips and "blush" not in command:
-        return 0, ["No GPU: RELION uses no GPU if alignment is skipped."]
-    if wanted and partition.gpus is not None and partition.gpus < wanted:
-        if partition.gpus == 0:
-            return 0, ["No GPU: the partition has no GPUs, so the job runs on CPUs."]
-        return partition.gpus, [
-            f"{count(partition.gpus, 'GPU')} instead of {wanted}: a node does not have more."
-        ]
-    return wanted, []
+        return 0, ["No GPU: RELION uses no GPU if alignment is skipped."], ()
+    if present is None or present >= wanted:
+        return wanted, [], ()
+    if present:
+        fewer = f"{count(present, 'GPU')} instead of {wanted}"
+        return present, [f"{fewer}: a node does not have more."], ()
+    for each in lookup(command.program).on_gpus_alone:
+        if each.option in command:
+            elsewhere = "a machine" if node.is_this_machine else "a queue"
+            raise NeedsGpus(
+                f"{each.program} runs on GPUs alone, but {node.name} has no GPU: choose "
+                f"{each.instead} in RELION's window, or {elsewhere} with GPUs."
+            )
+    where = "this machine" if node.gpus_counted else "the partition"
+    reason = f"No GPU: {where} has no GPUs, so the job runs on CPUs."
+    if not node.gpus_counted or lookup(command.program).gpu is None:
+        return 0, [reason], ()
+    return 0, [reason], (_SLOW,)
 
 
 def _without_mpi(command: Command) -> bool:

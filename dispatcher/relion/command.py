@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..errors import InputError
 from ..host.shell_words import Word, split
-from .programs import FILE_TOOLS, lookup, strip_mpi
+from .programs import FILE_TOOLS, Call, lookup, strip_mpi
 
 __all__ = ["Command", "called_programs", "is_option", "parse_command"]
 
@@ -178,14 +178,25 @@ def parse_command(line: str) -> Command:
 
 
 def called_programs(commands: Iterable[Command]) -> tuple[str, ...]:
-    """The RELION programs that the commands need by name: their own, those that these start, and
-    those named as a value (``--fn_topaz_exe relion_python_topaz``). None that is given with a path.
+    """The RELION programs that the commands need by name: their own, and those that these start.
+
+    A program that is given with a path, or is none of RELION's, is left out.
     """
     names: dict[str, None] = {}
     for command in commands:
         if command.kind == "relion":
             calls = lookup(command.program).calls
-            called = [name for option, name in calls.items() if option in command]
-            values = [word for word in command.argv[1:] if word.startswith("relion_python_")]
-            names.update(dict.fromkeys([command.program, *called, *values]))
+            called = [_named(call, command) for call in calls if _is_made(call, command)]
+            names.update(dict.fromkeys([command.program, *called]))
     return tuple(name for name in names if re.fullmatch(r"relion_\w+", name))
+
+
+def _is_made(call: Call, command: Command) -> bool:
+    """Whether the command starts that program."""
+    asked = not call.when or any(option in command for option in call.when)
+    return asked and not any(option in command for option in call.unless)
+
+
+def _named(call: Call, command: Command) -> str:
+    """The program that the command names for the call, else the usual one."""
+    return next(filter(None, map(command.value, call.named_by)), call.program)

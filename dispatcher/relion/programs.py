@@ -1,17 +1,40 @@
-"""In what RELION's programs differ: MPI, threads, GPUs.
+"""In what RELION's programs differ: MPI, threads, GPUs, and which other programs they start.
 
 From RELION's source, 3.1 to 5.1 (the programs' own argument parsers and apps/*_mpi.cpp).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["FILE_TOOLS", "Program", "lookup", "strip_mpi"]
+__all__ = ["FILE_TOOLS", "Call", "OnGpusAlone", "Program", "lookup", "strip_mpi"]
 
 # What RELION itself writes beside its programs; these run on the host, outside any image.
 FILE_TOOLS = frozenset({"rm", "touch", "echo", "ln", "cp", "mv", "mkdir"})
+
+
+class Call(NamedTuple):
+    """A program that another one starts by itself.
+
+    Attributes:
+        program: its name.
+        when: the options of which one makes the other program start it; none: it always does.
+        unless: the options that keep the other program from it.
+        named_by: the options that may name a program in its place.
+    """
+
+    program: str
+    when: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    named_by: tuple[str, ...] = ()
+
+
+class OnGpusAlone(NamedTuple):
+    """A wrapped `program` that does not run without GPUs: its option, and what runs `instead`."""
+
+    option: str
+    program: str
+    instead: str
 
 
 class Program(NamedTuple):
@@ -26,7 +49,10 @@ class Program(NamedTuple):
             fewer are repeated from the first (ml_optimiser_mpi.cpp:228, 5.0.1); "each rank": one
             for every rank, and too few stop the program (autopicker_mpi.cpp:57). "" for a program
             that takes one GPU, which its job type names.
-        calls: the programs that it starts by itself, by the option that makes it do so.
+        calls: the programs of RELION that it starts by itself.
+        on_gpus_alone: the programs that it wraps and that do not run without GPUs.
+        weights: the folder below ``TORCH_HOME/hub/checkpoints`` with the weights of its networks,
+            which it downloads at first use; "" for none.
     """
 
     mpi: bool = False
@@ -34,8 +60,20 @@ class Program(NamedTuple):
     threads: tuple[str, ...] = ()
     gpu: str | None = None
     gpu_groups: Literal["", "followers", "each rank"] = ""
-    calls: Mapping[str, str] = {}
+    calls: tuple[Call, ...] = ()
+    on_gpus_alone: tuple[OnGpusAlone, ...] = ()
+    weights: str = ""
 
+
+# Every AutoPick job of RELION 5 names topaz; training and extraction alone start it
+# (pipeline_jobs.cpp:2174 and autopicker.cpp:2957, 3008, 5.0.1). 4.0 calls the option --topaz_exe.
+_TOPAZ_PICKS = Call(
+    "relion_python_topaz",
+    when=("topaz_train", "topaz_extract"),
+    named_by=("fn_topaz_exe", "topaz_exe"),
+)
+# displayer.cpp:2571, 5.0.1; 4.0 names the program in the command.
+_TOPAZ_DENOISES = Call("relion_python_topaz", when=("topaz_denoise",), named_by=("topaz_exe",))
 
 _PROGRAMS = {
     "relion_refine": Program(
@@ -44,14 +82,38 @@ _PROGRAMS = {
         threads=("--j",),
         gpu="--gpu",
         gpu_groups="followers",
-        calls={"blush": "relion_python_blush"},
+        calls=(Call("relion_python_blush", when=("blush",)),),  # backprojector.cpp:1286, 5.0.1
     ),
-    "relion_autopick": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
-    "relion_find_amyloid": Program(mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"),
+    "relion_autopick": Program(
+        mpi=True, gpu="--gpu", gpu_groups="each rank", calls=(_TOPAZ_PICKS,)
+    ),
+    "relion_find_amyloid": Program(
+        mpi=True,
+        threads=("--j",),
+        gpu="--gpu",
+        gpu_groups="each rank",
+        # What 5.1.0 says of its options --exe and --skip_tracing.
+        calls=(Call("relion_python_trace_amyloids", unless=("skip_tracing",), named_by=("exe",)),),
+    ),
+    "relion_manualpick": Program(calls=(_TOPAZ_DENOISES,)),
+    "relion_display": Program(calls=(_TOPAZ_DENOISES,)),
+    # class_ranker.cpp:1885, 5.0.1; in 4.0 the command always names a Python instead.
+    "relion_class_ranker": Program(
+        calls=(Call("relion_python_classranker", unless=("train", "python")),)
+    ),
     "relion_run_motioncorr": Program(
-        mpi=True, threads=("--j",), gpu="--gpu", gpu_groups="each rank"
+        mpi=True,
+        threads=("--j",),
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("use_motioncor2", "MotionCor2", "RELION's own implementation"),),
     ),
-    "relion_run_ctffind": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
+    "relion_run_ctffind": Program(
+        mpi=True,
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("use_gctf", "Gctf", "CTFFIND"),),
+    ),
     "relion_preprocess": Program(mpi=True),
     "relion_postprocess": Program(mpi=True),
     "relion_reconstruct": Program(mpi=True),
@@ -59,15 +121,23 @@ _PROGRAMS = {
     "relion_ctf_refine": Program(mpi=True, threads=("--j",)),
     "relion_motion_refine": Program(mpi=True, threads=("--j",)),
     "relion_mask_create": Program(threads=("--j",)),
-    "relion_align_tiltseries": Program(mpi=True, gpu="--gpu", gpu_groups="each rank"),
+    "relion_align_tiltseries": Program(
+        mpi=True,
+        gpu="--gpu",
+        gpu_groups="each rank",
+        on_gpus_alone=(OnGpusAlone("aretomo2", "AreTomo2", "IMOD"),),
+    ),
     "relion_tomo_reconstruct_tomogram": Program(mpi=True, threads=("--j",)),
     "relion_tomo_subtomo": Program(mpi=True, threads=("--j",)),
     "relion_tomo_refine_ctf": Program(mpi=True, threads=("--j",)),
     "relion_tomo_align": Program(mpi=True, threads=("--j",)),
     "relion_tomo_reconstruct_particle": Program(mpi=True, threads=("--j", "--j_out")),
     "relion_python_dynamight": Program(threads=("--n-threads",), gpu="--gpu-id"),
-    "relion_python_modelangelo": Program(gpu="-d"),
+    "relion_python_modelangelo": Program(gpu="-d", weights="model_angelo_v1.0"),
     "relion_python_tomo_denoise": Program(gpu="--gpu"),
+    "relion_python_blush": Program(weights="relion_blush"),
+    "relion_python_classranker": Program(weights="relion_class_ranker"),
+    "relion_python_trace_amyloids": Program(weights="relion_trace_amyloids"),
 }
 
 

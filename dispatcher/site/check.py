@@ -19,6 +19,7 @@ from .job_type_check import job_type_problems
 from .library_check import library_problems
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
+from .weights_check import weights_problems
 
 __all__ = ["problems"]
 
@@ -49,6 +50,7 @@ def problems() -> list[str]:
         found += image_problems(
             catalogue, types.types if types else {}, site.image if site else None
         )
+        found += weights_problems(catalogue, site.apptainer.let_through if site else ())
     if site:
         attempt(lambda: try_apptainer(site.apptainer, catalogue))
     if site and types:

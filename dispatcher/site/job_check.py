@@ -11,7 +11,7 @@ from ..config.catalogue import Catalogue
 from ..config.configuration import Configuration
 from ..config.job_types import DECIDING_PARAMETERS, JobTypes
 from ..config.site import Partition, Site
-from ..errors import DispatchError
+from ..errors import DispatchError, NeedsGpus
 from ..host import programs
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
@@ -45,6 +45,8 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
             try:
                 plan, script = settled(sample_plan(name, configuration, Path(folder)), NO_TOKEN)
                 scripts = [script, *_watcher_scripts(plan, site)]
+            except NeedsGpus:
+                continue  # a site without GPUs is in order
             except DispatchError as error:
                 shared.setdefault(str(error), []).append(name)
                 continue

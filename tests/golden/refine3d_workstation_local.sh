@@ -25,7 +25,7 @@ reasons() {
 relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
   No GPU: the partition has no GPUs, so the job runs on CPUs.
-  1 thread instead of 6: 9 ranks share the 16 cores of a node.
+  1 thread instead of 6: 9 ranks share the 16 cores of this machine.
   9 ranks on CPUs, of at most 9.
   A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
   Image relion 5.1.0 (cpu): the site's default.

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.gpu_vendors import VENDORS
+
 from ..waiting import processes_of, wait_for, wait_for_end
 from .hook_calls import submit_directly
 from .jobs import REFINE, wait_for_iterations
@@ -30,6 +32,37 @@ def test_refine3d_runs_on_this_machine(make_project: MakeProject) -> None:
     assert (record["scheduler"], record["uses_gpu"], record["nproc"]) == ("local", False, 3)
     assert "--gpu" not in record["commands"][0]["argv"]
     assert (job / "run.out").read_text().startswith("relion-dispatch ")
+
+
+@pytest.mark.parametrize("build", ["cpu", "cuda"])
+def test_a_machine_without_gpus_runs_a_job_type_on_gpus(
+    build: str, make_project: MakeProject
+) -> None:
+    """The site describes nothing: the shipped type, on the cores and memory of this machine."""
+    if VENDORS["nvidia"].device.exists():
+        pytest.skip("this machine has an NVIDIA driver")
+    project = make_project("3", scheduler="local")
+    site = Path(project.environment["RELION_DISPATCH_SITE"])
+    settings = json.loads((site / "site.json").read_text())
+    del settings["partitions"], settings["job_parameters"]
+    (site / "site.json").write_text(json.dumps(settings))
+    if build == "cuda":  # the only build: RELION with CUDA, without its driver
+        images = json.loads((site / "images.json").read_text())
+        cuda = {"variant": "cuda", "path": os.environ["RELION_TEST_IMAGE_CUDA"], "gpu": "nvidia"}
+        for version in images["relion"]["versions"]:
+            if version.startswith("3."):
+                images["relion"]["versions"][version] = [cuda]
+        (site / "images.json").write_text(json.dumps(images))
+    job = project.add_job("refine3d", **REFINE)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    record = project.record(job)
+    cores = len(os.sched_getaffinity(0))
+    assert (record["image"]["variant"], record["uses_gpu"]) == (build, False)
+    assert record["nproc"] * record["nthread"] <= max(cores, 3)
+    assert "Warning: This machine shows no GPU" in (job / "run.out").read_text()
 
 
 def test_the_pipeline_knows_when_a_program_fails(make_project: MakeProject) -> None:

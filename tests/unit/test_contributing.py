@@ -178,7 +178,7 @@ def test_a_job_uses_the_cards_of_the_new_vendor(
     site: WriteSite, images: Path, corpus_job: CorpusJob, run_with: Run
 ) -> None:
     images.write_text(images.read_text().replace("nvidia", "acme"))
-    site("site.json", {"apptainer": {"gpu_option": "--bind=/dev/acme"}})
+    site("site.json", {"scheduler": "slurm", "apptainer": {"gpu_option": "--bind=/dev/acme"}})
 
     plan = json.loads(run_with("a GPU vendor", "plan", "--json", corpus_job(JOB)))
 
@@ -192,7 +192,7 @@ def test_a_job_uses_the_cards_of_the_new_vendor(
 def test_the_new_key_of_the_site_reaches_the_job_script(
     site: WriteSite, corpus_job: CorpusJob, run_with: Run
 ) -> None:
-    site("site.json", {"watch_gpus": True, "watch_seconds": 30})
+    site("site.json", {"scheduler": "slurm", "watch_gpus": True, "watch_seconds": 30})
 
     script = run_with("a site key that reaches the job script", "plan", "--script", corpus_job(JOB))
 

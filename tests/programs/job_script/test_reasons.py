@@ -51,6 +51,29 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
             "an image or map that it reads is damaged",
         ),
         (
+            "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name "
+            "resolution>",
+            "a program could not download a file, such as the weights of its network",
+        ),
+        (
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='zenodo.org', "
+            "port=443): Max retries exceeded with url: /records/1",
+            "a program could not download a file",
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: '/opt/relion-weights/hub'",
+            "weights of a network are missing",
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/root/.cache/torch/hub/checkpoints'",
+            "weights of a network are missing",
+        ),
+        # Ranks that find no other node download nothing.
+        (
+            "ssh: Could not resolve hostname n2: Temporary failure in name resolution",
+            "relion_postprocess ended with status 1",
+        ),
+        (
             "something else",
             "relion_postprocess ended with status 1: read its last lines, above and",
         ),

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.site import Partition
+from dispatcher.planning import make_plan
 from dispatcher.site.check import problems
 
 from ...fixture_types import WriteSite
@@ -22,6 +24,15 @@ pytestmark = pytest.mark.usefixtures("images", "programs")
 
 
 def test_the_shipped_site_is_in_order() -> None:
+    assert problems() == []
+
+
+def test_the_shipped_site_is_in_order_on_a_small_machine_without_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = Partition(cores=2, memory=3 << 30, gpus=0)
+    monkeypatch.setattr(make_plan, "this_machine", lambda vendor: small)
+
     assert problems() == []
 
 

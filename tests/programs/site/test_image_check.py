@@ -75,7 +75,8 @@ def test_partitions_to_choose_from_are_all_looked_at(images: Path, site: WriteSi
     (said,) = (each for each in problems() if '"refine"' in each)
     assert said.endswith(
         f"relion 5.1.0 has no variant for NVIDIA GPUs on partition new in {images}: its variants "
-        "are cuda, cpu."
+        "are cuda, cpu. Add such a variant, or ask your admin to add one (`relion-dispatch images "
+        "add`)."
     )
 
 

@@ -16,7 +16,6 @@ from dispatcher.config.site import load_site
 from dispatcher.errors import ConfigError, ImageError
 from dispatcher.images.inspect import read_answer
 from dispatcher.job_script.variables import NO_TOKEN, job_script, job_variables
-from dispatcher.planning.gpus_here import gpus_here
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
@@ -161,11 +160,3 @@ def test_a_catalogue_may_name_these_vendors_alone(site: WriteSite) -> None:
     ) as said:
         load_catalogue(path)
     assert all(f"'{name}'" in str(said.value) for name in VENDORS)
-
-
-def test_cards_are_counted_only_where_a_folder_of_the_driver_tells(tmp_path: Path) -> None:
-    folder = tmp_path / "cards"
-    (folder / "card0").mkdir(parents=True)
-
-    assert gpus_here(VENDORS["amd"]) is None
-    assert gpus_here(VENDORS["amd"]._replace(cards=folder)) == 1

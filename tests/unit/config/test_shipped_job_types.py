@@ -95,6 +95,13 @@ FURTHER = [
      "`which relion_find_amyloid` --odir AutoPick/job003/ --pickname autopick --skip_fom  "
      '--trace_filament_length 500 --threshold 0.25 --gpu "" --i a.star',
      "autopick_amyloid_trace"),
+    ("relion.autopick.amypick",  # RELION 5.1.0's window refuses this one, other clients do not
+     "`which relion_find_amyloid_mpi` --odir AutoPick/job003/ --pickname autopick --j 6 "
+     '--trace_filament_length 500 --threshold 0.5 --gpu "0:1" --i a.star',
+     "autopick_amyloid_both"),
+    ("relion.autopick.amypick",  # nothing but the search is left out: nothing needs a GPU
+     "`which relion_find_amyloid` --odir AutoPick/job003/ --skip_fom --skip_tracing --i a.star",
+     "autopick_amyloid"),
     ("relion.autopick.continuemanual",
      "`which relion_manualpick` --i a.star --odir AutoPick/job5/ --pickname autopick --allow_save",
      "manualpick"),

@@ -56,8 +56,9 @@ def test_what_knows_no_mpi_is_one_process(types: dict[str, JobType]) -> None:
 
 def test_what_uses_no_gpu_asks_for_none(types: dict[str, JobType]) -> None:
     for name in ("autopick_log", "class2d_noalign", "class3d_noalign", "motioncorr_own",
-                 "align_tiltseries", "modelangelo_hmm", "external"):  # fmt: skip
+                 "align_tiltseries", "modelangelo_hmm"):  # fmt: skip
         assert parameters(types, name)["ngpu"] == 0
+    assert parameters(types, "external")["ngpu"] is None  # what its command asks for
 
 
 def test_memory_is_known_to_every_refinement_on_gpus(types: dict[str, JobType]) -> None:

@@ -95,6 +95,47 @@ def test_a_later_variant_with_the_program_is_taken(site: WriteSite) -> None:
             "`which relion_autopick_mpi` --topaz_extract --fn_topaz_exe relion_python_topaz",
             ("relion_autopick_mpi", "relion_python_topaz"),
         ),
+        (
+            "`which relion_autopick` --topaz_train --fn_topaz_exe /opt/topaz/bin/topaz",
+            ("relion_autopick",),
+        ),
+        ("`which relion_autopick` --topaz_extract --topaz_exe topaz", ("relion_autopick",)),
+        # RELION 5 names topaz in every AutoPick job.
+        (
+            "`which relion_autopick_mpi` --fn_topaz_exe relion_python_topaz --LoG --shrink 0",
+            ("relion_autopick_mpi",),
+        ),
+        (
+            "`which relion_autopick` --fn_topaz_exe relion_python_topaz --i a.star --ref r.star",
+            ("relion_autopick",),
+        ),
+        (
+            "`which relion_manualpick` --i a.star --topaz_denoise",
+            ("relion_manualpick", "relion_python_topaz"),
+        ),
+        (
+            "`which relion_manualpick` --i a.star --topaz_denoise --topaz_exe topaz",
+            ("relion_manualpick",),
+        ),
+        (
+            "`which relion_class_ranker` --opt o.star --auto_select",
+            ("relion_class_ranker", "relion_python_classranker"),
+        ),
+        (
+            "`which relion_class_ranker` --opt o.star --python /opt/python",  # RELION 4.0
+            ("relion_class_ranker",),
+        ),
+        ("`which relion_find_amyloid_mpi` --skip_tracing --j 4", ("relion_find_amyloid_mpi",)),
+        (
+            "`which relion_find_amyloid_mpi` --skip_fom",
+            ("relion_find_amyloid_mpi", "relion_python_trace_amyloids"),
+        ),
+        (
+            "`which relion_find_amyloid` --exe /usr/bin/relion_trace_amyloids.py",
+            ("relion_find_amyloid",),
+        ),
+        # A value that no option of the program asks for is no call.
+        ("`which relion_star_handler` --i relion_python_topaz", ("relion_star_handler",)),
         ("/opt/mine/relion_refine --i x", ()),
         ("touch Class2D/job001/RELION_JOB_EXIT_SUCCESS", ()),
     ],

@@ -59,7 +59,8 @@ def write_changes(file: str, site: str, today: Plans) -> None:
 
 
 def _replaced(plan: dict[str, Any], each: dict[str, str]) -> None:
-    if each["key"] in plan:
+    """A difference may hold for the jobs whose names begin with its ``job`` alone."""
+    if each["key"] in plan and plan["job"].startswith(each.get("job", "")):
         text = re.sub(each["was"], each["is"], _text(plan[each["key"]]))
         plan[each["key"]] = json.loads(text)
 

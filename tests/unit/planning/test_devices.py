@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from dispatcher.config.gpu_vendors import VENDORS
+from dispatcher.config.site import Partition
+from dispatcher.planning import make_plan
+from dispatcher.planning.this_machine import gpus_here
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import CLASS3D, CLASSIC, REFINE, plan
@@ -91,7 +94,7 @@ def test_mps_where_several_ranks_share_a_gpu_of_nvidias(
         (2, "2,0", 0),
         (2, "GPU-8932f937, GPU-1f2e3d4c", 2),
         (0, None, 0),
-        (None, None, 4),
+        (None, None, 0),
     ],
 )
 def test_a_job_that_runs_here_has_the_gpus_that_are_here(
@@ -100,7 +103,8 @@ def test_a_job_that_runs_here_has_the_gpus_that_are_here(
 ) -> None:  # fmt: skip
     """The driver's folder is made up; what is read from it is what a real one lists."""
     folder = tmp_path / "driver"
-    monkeypatch.setitem(VENDORS, "nvidia", VENDORS["nvidia"]._replace(cards=folder))
+    monkeypatch.setitem(VENDORS, "nvidia", VENDORS["nvidia"]._replace(cards=folder, device=folder))
+    monkeypatch.setattr(make_plan, "this_machine", lambda v: Partition(gpus=gpus_here(v)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

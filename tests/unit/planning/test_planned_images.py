@@ -119,3 +119,26 @@ def test_an_unknown_image_of_the_site_is_named_with_its_key(site: WriteSite) -> 
     site("site.json", {"image": "relio"})
 
     assert any('correct "image" in site.json' in problem for problem in problems())
+
+
+@pytest.mark.parametrize(
+    ("job", "lacking"),
+    [
+        ("relion-5.0.1/AutoPick_job004", None),  # by a Laplacian; the command names topaz as well
+        ("relion-5.0.1/AutoPick_job005", "relion_python_topaz"),
+        ("relion-5.0.1/Select_job021", "relion_python_classranker"),
+    ],
+)
+def test_an_image_is_refused_for_the_programs_that_the_job_really_starts(
+    job: str, lacking: str | None, images: Path, corpus_job: CorpusJob
+) -> None:
+    catalogue = json.loads(images.read_text())
+    for build in catalogue["relion"]["versions"]["5.1.0"]:
+        build["programs"] = ["relion_autopick_mpi", "relion_class_ranker", "relion_refine"]
+    images.write_text(json.dumps(catalogue))
+
+    if lacking is None:
+        assert plan(corpus_job(job)).image is not None
+    else:
+        with pytest.raises(ImageError, match=f"This job calls {lacking}, which the image"):
+            plan(corpus_job(job))

@@ -1,0 +1,140 @@
+"""How many GPUs the command of a user's own program asks for, and which of the node's.
+
+RELION writes the parameters of an External job as ``--NAME VALUE``, and what they mean is the
+program's affair. These spellings are in use (crYOLO and topaz and their wrappers for RELION):
+devices (``--gpu 0,1``, ``--gpu 0:1``, ``-g 0 1``, ``--device cuda:1``), a number of GPUs
+(``--num_gpus 2``, ``--gpus 2``), and a switch (``--use_gpu yes``, ``--gpu``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..host.shell_words import Word
+from .command import Command, is_option
+
+__all__ = ["ALL", "AskedGpus", "asked_gpus", "with_own_devices"]
+
+ALL = 1 << 16  # more than any node has
+
+# Option names without dashes, in lower case, with _ for -.
+_DEVICES = re.compile(
+    r"(use_)?(cuda_)?gpus?(_?(ids?|list|devices?|index|nr|num|number))?|g|(use_)?cuda"
+    r"|(cuda_)?(visible_)?devices?(_?(ids?|list))?"
+)
+_COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?gpus?|gpus?_(count|per_(node|job))")
+_DEVICE = r"(?:cuda:|gpu:)?\d{1,2}"
+_DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*[,:]?", re.IGNORECASE)
+_NO_GPU = frozenset({"no", "false", "none", "off", "cpu", "-1"})
+_ONE_GPU = frozenset({"auto", "cuda", "gpu"})
+
+
+class AskedGpus(NamedTuple):
+    """``number`` GPUs (ALL: all of a node), as ``text`` says: ``--gpu 0,1``."""
+
+    number: int
+    text: str
+
+
+class _Option(NamedTuple):
+    """An option, at argument ``at``, with the arguments behind it up to ``end`` as its values."""
+
+    name: str
+    at: int
+    end: int
+    values: tuple[str, ...]
+
+
+def asked_gpus(command: Command) -> AskedGpus | None:
+    """What the command says of GPUs; None if it says nothing. The largest of several counts."""
+    found = []
+    for option in _options(command):
+        number = _number(option)
+        if number is not None:
+            text = " ".join(map(str, command.arguments[option.at : option.end]))
+            found.append(AskedGpus(number, text))
+    return max(found, key=lambda asked: asked.number, default=None)
+
+
+def with_own_devices(command: Command, ngpu: int, visible: int) -> Command:
+    """The command with devices that the program will see: numbers below ``visible``.
+
+    A list that has others names GPUs of another machine, as RELION's window has them: its devices
+    become 0, 1, … in their order, and those beyond the job's ``ngpu`` GPUs are left out.
+    """
+    words = list(command.arguments)
+    for option in reversed(list(_options(command))):
+        listed = [device for value in option.values for device in _numbers(value)]
+        if not _is_device_list(option) or all(device < visible for device in listed):
+            continue
+        order = {device: at for at, device in enumerate(dict.fromkeys(listed))}
+        values = [_renumbered(value, order, ngpu) for value in option.values]
+        if "=" in str(words[option.at]):
+            values = [str(words[option.at]).partition("=")[0] + "=" + values[0]]
+            words[option.at : option.end] = map(Word.literal, values)
+        else:
+            words[option.at + 1 : option.end] = map(Word.literal, filter(None, values))
+    return replace(command, arguments=tuple(words))
+
+
+def _options(command: Command) -> Iterator[_Option]:
+    """The options that can mean GPUs. Behind the first value only further devices are values."""
+    words = command.arguments
+    for at, word in enumerate(words):
+        if not is_option(word):
+            continue
+        given, inline, value = str(word).lstrip("-").partition("=")
+        name = given.lower().replace("-", "_")
+        if not _DEVICES.fullmatch(name) and not _COUNT.fullmatch(name):
+            continue
+        end = at + 1
+        if not inline and end < len(words) and not is_option(words[end]):
+            end += 1
+            while end < len(words) and _DEVICE_LIST.fullmatch(str(words[end])):
+                end += 1
+        values = (value,) if inline else tuple(str(each) for each in words[at + 1 : end])
+        yield _Option(name, at, end, values)
+
+
+def _number(option: _Option) -> int | None:
+    """The GPUs that the option asks for; None if it does not speak of GPUs."""
+    text = " ".join(option.values).strip().lower()
+    if text in _NO_GPU:
+        return 0
+    if text == "all":
+        return ALL
+    if _is_device_list(option):
+        return len({device for value in option.values for device in _numbers(value)})
+    if _is_count(option) and text.isdecimal():
+        return min(int(text), ALL)
+    if "gpu" in option.name or "cuda" in option.name:
+        return 1  # a switch, or a list that only the program or the node can read
+    return 1 if "device" in option.name and text in _ONE_GPU else None  # -g may be anything
+
+
+def _is_count(option: _Option) -> bool:
+    """Whether its value is a number of GPUs; one number behind ``--gpus`` is, but for 0."""
+    one = option.values[0] if len(option.values) == 1 else ""
+    several = option.name == "gpus" and one.isdecimal() and one != "0"
+    return several or _COUNT.fullmatch(option.name) is not None
+
+
+def _is_device_list(option: _Option) -> bool:
+    listed = option.values and all(map(_DEVICE_LIST.fullmatch, option.values))
+    return bool(listed) and not _is_count(option)
+
+
+def _numbers(value: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", value)]
+
+
+def _renumbered(value: str, order: dict[int, int], ngpu: int) -> str:
+    """``2,3`` → ``0,1``; what comes behind the job's last GPU is left out."""
+    kept = ""
+    for separator, word, number in re.findall(r"(?i)([,: ]?)((?:cuda:|gpu:)?)(\d+)", value):
+        if order[int(number)] < ngpu:
+            kept += (separator if kept else "") + word + str(order[int(number)])
+    return kept

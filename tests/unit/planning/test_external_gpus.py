@@ -1,0 +1,138 @@
+"""GPUs of External jobs: what the command, the queue and the site say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.plan import Plan
+
+from ...fixture_types import WriteSite
+from .planned import plan
+
+PARTITIONS = {
+    "gpu": {"cores": 64, "gpus": 4, "gpu_memory": "48G"},
+    "cpu": {"cores": 128, "gpus": 0},
+}
+External = Callable[..., Plan]
+
+
+@pytest.fixture
+def external(site: WriteSite, project: Path) -> External:
+    """Plan an External job: ``external("--gpu 0,1", queue="gpu", ngpu=…)``."""
+
+    def planned(options: str, queue: str = "gpu", **parameters: Any) -> Plan:
+        site(
+            "site.json",
+            {
+                "scheduler": "slurm",
+                "partitions": PARTITIONS,
+                "job_parameters": {"external": parameters},
+            },
+        )
+        script = project / "External/job023/run_submit.script"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(
+            "outfile: External/job023/run.out\nerrfile: External/job023/run.err\n"
+            f"queue: {queue}\nranks: 1\nthreads: 4\n----- commands -----\n"
+            f"/opt/ext/cryolo.py --o External/job023/ --in_mics m.star {options} --j 4\n"
+            "----- end of commands -----\n"
+        )
+        return plan(script)
+
+    return planned
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "told"),
+    [
+        ("--gpu 0,1", 2, "--gpu 0,1"),
+        ("--gpu 2,3", 2, "--gpu 0,1"),
+        ("-g 0 1", 2, "-g 0 1"),
+        ("--gpus 3", 3, "--gpus 3"),
+        ("--gpu 0,1,2,3,4,5", 4, "--gpu 0,1,2,3"),  # a node has four
+        ("--gpu all", 4, "--gpu all"),
+    ],
+)
+def test_the_command_says_how_many_gpus_the_job_gets(
+    options: str, number: int, told: str, external: External
+) -> None:
+    planned = external(options)
+
+    script = job_script(planned, NO_TOKEN)
+    assert planned.ngpu == number
+    assert f"#SBATCH --gres=gpu:{number}\n" in script
+    assert f" {told} --j 4" in script
+    assert "look_after_gpus" in script
+    assert not planned.mps
+    assert not planned.warnings
+
+
+def test_that_the_devices_were_renumbered_is_said(external: External) -> None:
+    reasons = external("--gpu 2,3").reasons
+
+    assert "2 GPUs: the command has --gpu 2,3." in reasons
+    assert "--gpu 0,1 instead of --gpu 2,3: a job's GPUs count from 0." in reasons
+
+
+def test_a_job_script_asks_the_tool_of_the_sites_cards(
+    external: External, site: WriteSite, project: Path
+) -> None:
+    assert "dispatch_gpu_tool=nvidia-smi" in job_script(external("--gpu 0"), NO_TOKEN)
+
+    site("site.json", {"scheduler": "slurm", "apptainer": {"gpu_option": "--rocm"}})
+    planned = plan(project / "External/job023/run_submit.script")
+
+    assert planned.ngpu == 1
+    assert "nvidia-smi" not in job_script(planned, NO_TOKEN)
+
+
+def test_null_in_the_configuration_is_what_the_command_says(external: External) -> None:
+    assert external("--gpu 0,1", ngpu=None).ngpu == 2
+
+
+def test_a_number_in_the_configuration_is_the_sites_choice(external: External) -> None:
+    planned = external("--gpu 0,1", ngpu=1)
+
+    assert planned.ngpu == 1
+    assert planned.commands[0].command.value("gpu") == "0"
+
+
+@pytest.mark.parametrize("options", ["--foo bar", "--gpu -1", "--device cpu"])
+def test_a_job_without_gpus_on_nodes_with_gpus_is_warned_of(
+    options: str, external: External
+) -> None:
+    planned = external(options)
+
+    (warning,) = planned.warnings
+    assert planned.ngpu == 0
+    assert "but partition gpu has GPUs, which the program will not see" in warning
+    assert "--gres" not in job_script(planned, NO_TOKEN)
+
+
+def test_gpus_asked_for_on_nodes_that_have_none_are_warned_of(external: External) -> None:
+    planned = external("--gpu 0,1", queue="cpu")
+
+    assert planned.ngpu == 0
+    assert "(--gpu 0,1), but partition cpu has none" in planned.warnings[0]
+    assert planned.commands[0].command.value("gpu") == "0,1"
+
+
+def test_gpus_that_the_site_refuses_are_warned_of(external: External) -> None:
+    assert 'set "ngpu" of the job type to null' in external("--gpu 0,1", ngpu=0).warnings[0]
+
+
+def test_a_job_for_cpus_on_nodes_for_cpus_needs_no_warning(external: External) -> None:
+    assert external("--foo bar", queue="cpu").warnings == ()
+
+
+def test_a_partition_that_is_not_described_gets_what_the_command_asks_for(
+    external: External,
+) -> None:
+    planned = external("--gpu 0:1", queue="unknown")
+
+    assert (planned.ngpu, planned.warnings) == (2, ())
