@@ -11,7 +11,7 @@ folder=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch/host-$name
 mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9
-if [ ! -e "$folder/modules" ]; then
+if [ ! -e "$folder/complete" ]; then
     rm -rf "${folder:?}/usr"
     # All but the C library, which belongs to the machine's own kernel and loader.
     # shellcheck disable=SC2016 # for the bash in the container
@@ -23,15 +23,16 @@ if [ ! -e "$folder/modules" ]; then
             sed "s,^/lib/,/usr/lib/," | sort -u | grep -Ev "/(libc|libm|libdl|librt|libpthread|libresolv)\.so")
         tar -ch --ignore-failed-read "${programs[@]}" "${mpi[@]}" /usr/share/openmpi /etc/openmpi $libraries' \
         2>/dev/null | tar -x -C "$folder"
-    lib=$(cd "$folder" && echo usr/lib/*-linux-*)
-    mkdir -p "$folder/modules.new/relion"
-    cat >"$folder/modules.new/relion/host.lua" <<END
+    : >"$folder/complete"
+fi
+lib=$(cd "$folder" && echo usr/lib/*-linux-*)
+mkdir -p "$folder/modules/relion"
+cat >"$folder/modules/relion/host.lua" <<END
 prepend_path("PATH", "$folder/usr/bin")
 prepend_path("LD_LIBRARY_PATH", "$folder/$lib")
 setenv("OPAL_PREFIX", "$folder/usr")
 setenv("OPAL_LIBDIR", "$folder/$lib/openmpi/lib")
 setenv("OPAL_SYSCONFDIR", "$folder/etc/openmpi")
+setenv("OMPI_MCA_mpi_yield_when_idle", "1") -- the nodes of the test cluster share a few cores
 END
-    mv "$folder/modules.new" "$folder/modules"
-fi
 echo "$folder"
