@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from ..config.site import Site
 from ..errors import TemplateError
@@ -58,35 +58,50 @@ def settled(plan: Plan, token: str, library: Library | None = None) -> Settled:
     if not plan.uses_mpi:
         return Settled(plan, script)
     main = next(planned for planned in plan.commands if planned.is_main)
-    reading = _Reading(script, _launchers(plan.site, script))
-    ours = [str(quoted(word)) for word in in_shell(main.prefix)]
-    starts = list(reading.before(main.command.program))
-    if any(map(reading.starts_once, starts)) and not reading.has_launcher():
+    who = _who_starts(plan, main, script)
+    if who == "nobody":
         _refuse_one_rank(plan, main)
-    twice = any(reading.count(words) > reading.count(ours) > 0 for words in starts)
-    if plan.image and twice:
+    elif who == "both" and plan.image:
         raise TemplateError(
             f"Template {plan.template} has a launcher before the container, and another is in the "
             f"container, so that each of the {plan.nproc} ranks would start all of them: take the "
             "launcher out of the template, or print {{ command.words | lines }} behind it in place "
             "of command.line."
         )
-    single = list(reading.before(main.command.base_program))
-    if not starts and any(map(reading.starts_once, single)) and not reading.has_launcher():
+    elif who == "one process":
         warning = (
             f"Template {plan.template} starts {main.command.base_program} as one process, though "
             f'the job has {plan.nproc} ranks: set "nproc" of the job type to 1, or let the '
             "template start {{ job.command }}_mpi with a launcher."
         )
         plan = plan._replace(warnings=(*plan.warnings, warning))
-    elif plan.image or (not twice and any(_text(ours) in _text(words) for words in starts if ours)):
-        return Settled(plan, script)
-    else:
+    elif who != "we":
         reason = f"Template {plan.template} starts the ranks itself."
         plan = plan._replace(reasons=(*plan.reasons, reason))
+    if who == "we" or plan.image:
+        return Settled(plan, script)
     commands = tuple(each._replace(prefix=()) if each.is_main else each for each in plan.commands)
-    plan = plan if plan.image else plan._replace(commands=commands)
-    return Settled(plan, job_script(plan, token, library) if twice else script)
+    plan = plan._replace(commands=commands)  # the record says what runs
+    return Settled(plan, job_script(plan, token, library) if who == "both" else script)
+
+
+def _who_starts(
+    plan: Plan, main: PlannedCommand, script: str
+) -> Literal["we", "the template", "both", "nobody", "one process"]:
+    """Whose launcher starts the job's ranks in the script. What cannot be seen is the template's.
+
+    With "one process" the template starts the program that has no ranks.
+    """
+    reading = _Reading(script, _launchers(plan.site, script))
+    ours = [str(quoted(word)) for word in in_shell(main.prefix)]
+    starts = list(reading.before(main.command.program))
+    single = starts or list(reading.before(main.command.base_program))
+    if any(map(reading.starts_once, single)) and not reading.has_launcher():
+        return "nobody" if starts else "one process"
+    if any(reading.count(words) > reading.count(ours) > 0 for words in starts):
+        return "both"
+    printed = any(_text(ours) in _text(words) for words in starts if ours)
+    return "we" if printed or plan.image else "the template"
 
 
 def _refuse_one_rank(plan: Plan, main: PlannedCommand) -> NoReturn:
