@@ -5,6 +5,7 @@ docs/gpu.md says where each value is from. RELION's own option is the same for a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ class GpuVendor(NamedTuple):
         options: of ``apptainer exec``; each lets the cards into a container.
         variables: name the cards that a job may use, or tell the driver how to; they are passed
             into the container. The first is the one that schedulers set.
+        settings: variables that each job gets with these values, in its container and outside.
         build: the word by which ``relion_refine --version`` tells that RELION was built for them.
         variant: of an image with such a RELION, unless its admin chooses another name.
         device: is there on a machine with such cards.
@@ -35,6 +37,7 @@ class GpuVendor(NamedTuple):
     build: str
     variant: str
     device: Path
+    settings: Mapping[str, str] = {}
     cards: Path | None = None
     memory_tool: str | None = None
     mps: bool = False
@@ -49,6 +52,8 @@ _TABLE = (
         build="CUDA",
         variant="cuda",
         device=Path("/dev/nvidiactl"),
+        # Else CUDA counts the cards by their speed, and nvidia-smi and schedulers by their place.
+        settings={"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         cards=Path("/proc/driver/nvidia/gpus"),
         memory_tool="nvidia-smi",
         mps=True,

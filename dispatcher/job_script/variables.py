@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import __version__
-from ..config.gpu_vendors import USUAL_VENDOR, VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
@@ -68,6 +67,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     parameters = plan.job_parameters
     unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
     library = library or read_library(plan.directives)
+    vendor = plan.site.apptainer.gpu_vendor
     return {
         **parameters,
         **unset,
@@ -108,7 +108,10 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "container": container,
-            "gpu_tool": _gpu_tool(plan),
+            "gpu_tool": vendor.memory_tool,
+            "gpu_settings": [f"{name}={value}" for name, value in vendor.settings.items()]
+            if plan.ngpu
+            else [],
             "rank_table": _rank_table(plan),
             "library_sha256": library.sha256,
         },
@@ -156,12 +159,6 @@ def _rank_table(plan: Plan) -> list[str]:
         return []
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     return as_lines(rank_table(planned, fit, plan.mps))
-
-
-def _gpu_tool(plan: Plan) -> str | None:
-    """What tells of the job's GPUs on a node."""
-    kind = plan.image.build.gpu if plan.image else None
-    return (VENDORS[kind] if kind else USUAL_VENDOR).memory_tool
 
 
 def _gpus_used(command: Command, ngpu: int) -> int:

@@ -36,7 +36,7 @@ class Ran:
 
     @property
     def container(self) -> dict[str, str]:
-        """CUDA's variables in the container."""
+        """CUDA's and ROCm's variables in the container."""
         pairs = (line.removeprefix("APPTAINERENV_").split("=", 1) for line in self.recorded[1:])
         return dict(pairs)
 

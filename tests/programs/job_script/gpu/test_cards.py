@@ -29,7 +29,7 @@ def test_a_divided_gpu_gets_no_mps(variables: dict[str, str], run: Run) -> None:
     assert "divided (MIG)" in ran.err
     assert ran.container == (
         {"CUDA_VISIBLE_DEVICES": "MIG-1"} if "MIG" not in variables else {}
-    )  # passed through as it is
+    ) | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # passed through as it is
 
 
 def test_a_gpu_in_exclusive_mode_that_is_held_gets_no_mps_and_one_rank(run: Run) -> None:
