@@ -27,7 +27,8 @@ class GpuVendor(NamedTuple):
         device: is there on a machine with such cards.
         cards: the folder in which the driver has an entry for each card; None if no folder tells.
         memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
-        mps: whether ranks that share a card can do so through a multi-process service.
+        mps_clients: the processes that share a card through the vendor's multi-process service, at
+            most; None if the vendor has no such service.
     """
 
     name: str
@@ -40,7 +41,12 @@ class GpuVendor(NamedTuple):
     settings: Mapping[str, str] = {}
     cards: Path | None = None
     memory_tool: str | None = None
-    mps: bool = False
+    mps_clients: int | None = None
+
+    @property
+    def mps(self) -> bool:
+        """Whether ranks that share a card can do so through a multi-process service."""
+        return self.mps_clients is not None
 
 
 _TABLE = (
@@ -56,7 +62,7 @@ _TABLE = (
         settings={"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         cards=Path("/proc/driver/nvidia/gpus"),
         memory_tool="nvidia-smi",
-        mps=True,
+        mps_clients=48,  # of each server on each card, up to CUDA 13.0; later 60 (docs/mps.md)
     ),
     GpuVendor(
         name="amd",

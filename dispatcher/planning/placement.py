@@ -119,7 +119,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     image_name = job.job_type.nearest("image")
     version = version_of(configuration.catalogue, image_name or "", job.request.versions)
     card = _card(job, site, partition, major_minor(version) if version else None)
-    wanted = _wanted_ranks(job, partition)
+    wanted = _wanted_ranks(job, site, partition)
     settled = resources.decide(job.command, wanted, card, partition, job.particles)
     mem, asked = memory_request(
         job.job_type.parameters.get("mem"),
@@ -146,7 +146,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     return PlacedJob(name, settled, mem, main, commands, image, reasons)
 
 
-def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
+def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
     """What the job type asks for, else RELION's window."""
     parameters, submission = job.job_type.parameters, job.request.submission
     options = job.request.options
@@ -159,7 +159,20 @@ def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], 0),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
+        through_mps=_through_mps(job, site),
     )
+
+
+def _through_mps(job: UnplacedJob, site: Site) -> int | None:
+    """Ranks that may share a GPU through MPS, None if they do without.
+
+    Blush is a process of its own, which a rank starts on its GPU (backprojector.cpp:1286, 5.0.1).
+    """
+    if not (site.shares_through_mps and lookup(job.command.program).idle_leader):
+        return None
+    clients = site.apptainer.gpu_vendor.mps_clients
+    blush = "blush" in job.command or (job.refinement is not None and job.refinement.blush)
+    return clients // 2 if clients and blush else clients
 
 
 def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
@@ -187,7 +200,7 @@ def _card(
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
         free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
         relion_version=relion_version,
-        mps=site.shares_through_mps and lookup(job.command.program).idle_leader,
+        mps=_through_mps(job, site) is not None,
         hardware=site.gpu_constants,
     )
 
