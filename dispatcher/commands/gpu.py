@@ -172,6 +172,9 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
             f"the same on the GPU            {gb(found.allocated_bytes_per_rank)}",
             f"working pool of {threads:3} threads    {gb(found.pool_bytes_per_rank)}",
         ]
+        if found.free_gpu_memory:
+            left = gb(round(found.free_gpu_memory * 1_000_000))
+            lines.append(f"left free (--free_gpu_memory)  {left}")
     lines.append(f"one rank by the {found.model:6} model   {gb(found.bytes_per_rank)}")
     if found.usable_bytes is None:
         return lines

@@ -29,6 +29,7 @@ class GpuVendor(NamedTuple):
         memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
         mps_clients: the processes that share a card through the vendor's multi-process service, at
             most; None if the vendor has no such service.
+        one_pool: RELION's build takes what is free on a card in one piece.
     """
 
     name: str
@@ -42,6 +43,7 @@ class GpuVendor(NamedTuple):
     cards: Path | None = None
     memory_tool: str | None = None
     mps_clients: int | None = None
+    one_pool: bool = True
 
     @property
     def mps(self) -> bool:
@@ -81,6 +83,7 @@ _TABLE = (
         build="SYCL",
         variant="sycl",
         device=Path("/dev/dri"),
+        one_pool=False,
     ),
 )
 

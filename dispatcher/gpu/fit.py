@@ -16,6 +16,7 @@ __all__ = ["Answer", "answer"]
 class Answer:
     """Bytes of one rank, and how many ranks share the GPU.
 
+    ``free_gpu_memory``: MB that each of so many ranks leaves free, as the command says or more.
     ``usable_bytes`` is None if the GPU's memory is not known. ``ranks_per_gpu`` is None then, too,
     and if memory sets no limit, because alignment is skipped. With fewer than
     ``least_bytes_per_rank`` RELION cannot run. ``small_pool``: not even one rank gets as much
@@ -26,6 +27,7 @@ class Answer:
     fixed_bytes_per_rank: int
     allocated_bytes_per_rank: int
     pool_bytes_per_rank: int
+    free_gpu_memory: float
     bytes_per_rank: int
     least_bytes_per_rank: int
     usable_bytes: int | None
@@ -38,26 +40,26 @@ class Answer:
 
 
 def answer(card: Card, threads: int) -> Answer:
-    """What one rank with so many threads takes on the card, and how many fit.
+    """What a rank with so many threads takes on the card if as many as fit share it.
 
     ``card`` names a refinement. Several ranks share the card through MPS if it is on; one alone
     never needs it.
     """
     refinement, hardware = card.refinement, card.hardware
     assert refinement is not None
-    alone = card._replace(mps=False)
-    least = alone._replace(memory_model="relion").least_bytes_per_rank()
+    least = card._replace(memory_model="relion").least_bytes_per_rank()
     ranks, usable, small_pool = card.most_ranks(threads), card.usable_bytes, False
     if card.memory_model == "relion" and usable is not None and ranks is not None and ranks < 2:
-        card = alone
-        small_pool = least <= usable < card.bytes_per_rank(threads)
+        small_pool = least <= usable < card.bytes_per_rank(threads, 1)
         ranks = int(least <= usable)
+    sharing = ranks or 1
     return Answer(
         model=card.memory_model,
         fixed_bytes_per_rank=gpu_memory.fixed_bytes_per_rank(refinement),
         allocated_bytes_per_rank=gpu_memory.allocated_bytes_per_rank(refinement, hardware),
         pool_bytes_per_rank=pool_bytes(refinement, threads, hardware, card.relion_version),
-        bytes_per_rank=card.bytes_per_rank(threads),
+        free_gpu_memory=card.left_free(threads, sharing),
+        bytes_per_rank=card.bytes_per_rank(threads, sharing),
         least_bytes_per_rank=least,
         usable_bytes=usable,
         ranks_per_gpu=ranks,

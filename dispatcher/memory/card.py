@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import count as count_from
 from typing import Literal, NamedTuple
 
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from ..errors import DoesNotFit
 from ..units import count, gigabytes
 from . import gpu_memory
+from .pool_race import least_left_free
 from .refinement import Refinement
 
 __all__ = ["Card", "MemoryModel"]
@@ -23,9 +25,10 @@ class Card(NamedTuple):
     Attributes:
         gpu_bytes: the GPU's memory.
         memory_model: how bytes are counted (docs/gpu.md).
-        free_gpu_memory: MB per rank, as in RELION's option.
+        free_gpu_memory: MB per rank, as the command has it in RELION's option.
         relion_version: (major, minor).
-        mps: the ranks share the GPU through an MPS daemon.
+        mps: ranks that share the GPU do so through an MPS daemon; one alone never needs it.
+        one_pool: RELION takes a GPU's free memory in one piece, for which ranks race.
         hardware: what the card itself takes.
     """
 
@@ -35,10 +38,22 @@ class Card(NamedTuple):
     free_gpu_memory: float = 0
     relion_version: tuple[int, int] | None = None
     mps: bool = False
+    one_pool: bool = True
     hardware: HardwareConstants = HARDWARE
 
-    def bytes_per_rank(self, threads: int) -> int:
-        """Bytes that a rank with ``threads`` threads on this GPU takes there; 0 if not known."""
+    def left_free(self, threads: int, ranks: int) -> float:
+        """MB that each of ``ranks`` ranks on this GPU leaves free: what the command says, or more
+        if their race for the GPU's memory asks for it."""
+        if not self.one_pool:
+            return self.free_gpu_memory
+        least = least_left_free(self.refinement, threads, ranks, self.hardware, mps=self.mps)
+        return max(self.free_gpu_memory, least)
+
+    def bytes_per_rank(self, threads: int, ranks: int) -> int:
+        """Bytes that each of ``ranks`` ranks with ``threads`` threads on this GPU takes there.
+
+        0 if not known.
+        """
         if self.refinement is None:
             return 0
         if self.memory_model == "fmi":
@@ -46,22 +61,26 @@ class Card(NamedTuple):
         return gpu_memory.bytes_per_rank(
             self.refinement,
             threads,
-            self.free_gpu_memory,
+            self.left_free(threads, ranks),
             self.hardware,
             relion_version=self.relion_version,
-            mps=self.mps,
+            mps=self.mps and ranks > 1,
         )
 
-    def least_bytes_per_rank(self) -> int:
-        """Bytes below which RELION cannot run a rank; 0 if not known, or for the fmi model."""
+    def least_bytes_per_rank(self, threads: int = 1, ranks: int = 1) -> int:
+        """Bytes below which RELION cannot run one of ``ranks`` ranks on this GPU.
+
+        0 if not known, or for the fmi model. ``threads`` count only for ranks that share it.
+        """
         if self.refinement is None or self.memory_model == "fmi":
             return 0
         return gpu_memory.least_bytes_per_rank(
             self.refinement,
-            self.free_gpu_memory,
+            self.left_free(threads, ranks),
             self.hardware,
             relion_version=self.relion_version,
-            mps=self.mps,
+            mps=self.mps and ranks > 1,
+            sharing_threads=threads if ranks > 1 else None,
         )
 
     @property
@@ -75,19 +94,31 @@ class Card(NamedTuple):
 
     def most_ranks(self, threads: int) -> int | None:
         """Ranks with ``threads`` threads each that fit; None: no limit."""
-        usable, each = self.usable_bytes, self.bytes_per_rank(threads)
-        return usable // each if usable is not None and each else None
+        usable, alone = self.usable_bytes, self.bytes_per_rank(threads, 1)
+        if usable is None or not alone:
+            return None
+        if self.memory_model == "fmi":
+            return usable // alone
+        # One more needs as much as each of these, and has them all leave more free.
+        return next(
+            ranks
+            for ranks in count_from(0)
+            if (ranks + 1) * self.bytes_per_rank(threads, ranks + 1) > usable
+        )
 
     @property
     def usable_percent(self) -> int:
         """The part of a GPU's memory that the model counts on."""
         return 100 if self.memory_model == "fmi" else self.hardware.usable_percent
 
-    def explained(self, threads: int, least: int) -> str:
-        """The sentence that says what fits and why; ``least`` ranks stay in any case."""
+    def explained(self, threads: int, ranks: int, least: int) -> str:
+        """The sentence that says what each of ``ranks`` ranks needs, how many fit and why.
+
+        ``least`` ranks stay in any case.
+        """
         if self.refinement is None:
             return "The job's GPU memory is not known, so it sets no limit."
-        each = self.bytes_per_rank(threads)
+        each = self.bytes_per_rank(threads, ranks)
         need = (
             f"A rank needs {gigabytes(each)} on its GPU by the {self.memory_model} model "
             f"({described(self.refinement)}, {count(threads, 'thread')})"
@@ -105,18 +136,17 @@ class Card(NamedTuple):
         planned = "1 rank is" if least == 1 else f"{least} ranks are"
         return (
             f"{need}; {fit} into {self._room()}. {planned} planned with less GPU working memory "
-            f"than recommended: RELION needs at least {gigabytes(self.least_bytes_per_rank())} "
-            "per rank."
+            f"than recommended: RELION needs at least {gigabytes(self._least(ranks))} per rank."
         )
 
     def refusal(self, least: int, threads: int) -> DoesNotFit:
         """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""
         assert self.refinement is not None and self.usable_bytes is not None
-        lowest = self.least_bytes_per_rank()
+        lowest = self._least(least)
         what = "This refinement does not fit on the GPU"
         if least > 1:
             what = f"At least {least} followers are needed, and they do not fit on the GPU"
-        remedies = self._remedies(self.usable_bytes // least)
+        remedies = self._remedies(least)
         card = lowest * least * 100 / self.usable_percent
         remedies.append(f"a GPU of at least {math.ceil(card / 1e8) / 10:.1f} GB")
         return DoesNotFit(
@@ -128,14 +158,18 @@ class Card(NamedTuple):
     def _room(self) -> str:
         return f"{gigabytes(self.usable_bytes or 0)} usable of {gigabytes(self.gpu_bytes or 0)}"
 
-    def _remedies(self, room: int) -> list[str]:
-        """The single changes of the job that would bring a rank down to ``room`` bytes."""
-        refinement = self.refinement
-        assert refinement is not None
+    def _least(self, ranks: int) -> int:
+        """Bytes below which RELION cannot run one of ``ranks`` ranks, with one thread each."""
+        return self.least_bytes_per_rank(1, ranks)
+
+    def _remedies(self, ranks: int) -> list[str]:
+        """The single changes of the job with which ``ranks`` ranks would fit."""
+        refinement, room = self.refinement, self.usable_bytes
+        assert refinement is not None and room is not None
 
         def fits(changed: Refinement, free: float = self.free_gpu_memory) -> bool:
             card = self._replace(refinement=changed, free_gpu_memory=free)
-            return card.least_bytes_per_rank() <= room
+            return ranks * card._least(ranks) <= room
 
         remedies = []
         if refinement.padding > 1 and fits(replace(refinement, padding=1)):

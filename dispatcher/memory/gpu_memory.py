@@ -24,6 +24,7 @@ __all__ = [
     "fixed_bytes_per_rank",
     "fmi_bytes_per_rank",
     "least_bytes_per_rank",
+    "reserved_bytes",
     "transform_size",
     "usable_bytes",
 ]
@@ -134,12 +135,16 @@ def bytes_per_rank(
         return after
     expectation = (
         allocated_bytes_per_rank(refinement, hardware)
-        + threads * THREAD_RESERVE
+        + reserved_bytes(refinement, threads)
         + pool_bytes(refinement, threads, hardware, relion_version)
         + math.ceil(free_gpu_memory * 1_000_000)
-        + (0 if refinement.zero_mask else FILLED_MASK_RESERVE)
     )
     return context + max(expectation, after)
+
+
+def reserved_bytes(refinement: Refinement, threads: int) -> int:
+    """Bytes that a rank with ``threads`` threads on one GPU leaves free there by itself."""
+    return threads * THREAD_RESERVE + (0 if refinement.zero_mask else FILLED_MASK_RESERVE)
 
 
 def least_bytes_per_rank(
@@ -149,15 +154,26 @@ def least_bytes_per_rank(
     *,
     relion_version: tuple[int, int] | None = None,
     mps: bool = False,
+    sharing_threads: int | None = None,
 ) -> int:
     """Bytes below which a rank cannot run at all: one thread's worth, and no overlapping bodies.
 
     Above it RELION may still run, with a smaller pool than recommended and a warning
-    (ml_optimiser_mpi.cpp:1218, 5.0.1).
+    (ml_optimiser_mpi.cpp:1218, 5.0.1). ``sharing_threads``: the threads of each rank if several
+    share the GPU. Then all that they allocate and leave free counts: a rank that finds less
+    leaves nothing free, and takes 70 % of its part (ml_optimiser_mpi.cpp:1223), which overflows
+    the GPU if ranks come one after the other.
     """
-    sparse = replace(refinement, body_overlaps=0, search=Search(), image_box=0)
+    sparse = replace(refinement, search=Search(), image_box=0)
+    if sharing_threads is None:
+        sparse = replace(sparse, body_overlaps=0)
     return bytes_per_rank(
-        sparse, 1, free_gpu_memory, hardware, relion_version=relion_version, mps=mps
+        sparse,
+        sharing_threads or 1,
+        free_gpu_memory,
+        hardware,
+        relion_version=relion_version,
+        mps=mps,
     )
 
 

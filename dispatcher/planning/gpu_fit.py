@@ -23,6 +23,8 @@ class GpuFit(NamedTuple):
         nproc: ranks in all.
         least: the fewest ranks per GPU with which RELION runs.
         model: the memory model that counted the bytes.
+        free_gpu_memory: MB that each rank is told to leave free on its GPU, if more than the
+            command had asked for (``--free_gpu_memory``).
         bytes_per_rank: what a rank takes on its GPU as planned; without MPS it takes
             ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs.
         usable_percent: the part of a GPU's memory that ranks may take.
@@ -37,6 +39,7 @@ class GpuFit(NamedTuple):
     nproc: int | None = None
     total_gpus: int | None = None
     least: int | None = None
+    free_gpu_memory: int | None = None
     model: MemoryModel | None = None
     bytes_per_rank: int | None = None
     bytes_per_rank_without_mps: int | None = None
@@ -74,6 +77,7 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         nproc=fit.nproc,
         total_gpus=fit.ngpu * fit.nodes,
         least=fit.least,
+        free_gpu_memory=fit.free_gpu_memory,
     )
     if refinement is None:
         return found._replace(not_done=why_not)

@@ -68,17 +68,17 @@ class Limits(NamedTuple):
         Raises DoesNotFit when there can be no fewer.
         """
         each, usable = layout.ranks_per_gpu, self.card.usable_bytes
-        card = self.card if each > 1 else self.card._replace(mps=False)
+        card = self.card
         if not layout.gpus or usable is None:
             return threads
         for fewer in range(threads, 0, -1):
-            if each * card.bytes_per_rank(threads_on_gpu(layout, fewer)) <= usable:
+            if each * card.bytes_per_rank(threads_on_gpu(layout, fewer), each) <= usable:
                 return fewer
             if each > self.least:
                 return None  # fewer ranks are better than fewer threads
             if card.memory_model == "fmi":
                 return threads
-        if each * card.least_bytes_per_rank() <= usable:
+        if each * card.least_bytes_per_rank(1, each) <= usable:
             return 1
         raise card.refusal(each, threads_on_gpu(layout, threads))
 

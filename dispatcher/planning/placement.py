@@ -201,6 +201,7 @@ def _card(
         free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
         relion_version=relion_version,
         mps=_through_mps(job, site) is not None,
+        one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,
     )
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from ..errors import ConfigError
 from ..memory.card import Card, MemoryModel
 from ..memory.host_memory import HostMemory, Node
+from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import Limits, threads_on_gpu, within_cores
-from .reasons import cap_reason, layout_reason, unused_reason
 
 __all__ = ["RankFit", "fit_ranks"]
 
@@ -33,6 +33,8 @@ class RankFit(NamedTuple):
         usable_percent: the part of a GPU's memory that ranks may take.
         reasons: one sentence per decision.
         least: the fewest ranks per GPU that RELION takes, 0 without GPUs.
+        free_gpu_memory: MB that the command tells each rank to leave free, so that ranks that
+            share a GPU cannot overflow it; None if the command's own value is enough.
         bytes_per_rank: what one takes on its GPU; without MPS ``bytes_per_rank_without_mps``, and
             ``least_bytes_per_rank`` if RELION is to run at all; 0 if not known.
     """
@@ -48,6 +50,7 @@ class RankFit(NamedTuple):
     usable_percent: int
     reasons: tuple[str, ...]
     least: int = 0
+    free_gpu_memory: int | None = None
     bytes_per_rank: int = 0
     bytes_per_rank_without_mps: int = 0
     least_bytes_per_rank: int = 0
@@ -87,26 +90,30 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         model=card.memory_model,
         host_memory=node.needed(layout.on_fullest_node),
         usable_percent=card.usable_percent,
-        reasons=(*limits, layout_reason(layout, nthread, wanted, rules)),
+        reasons=(*limits, reasons.layout_reason(layout, nthread, wanted, rules)),
     )
     if not layout.gpus:
         return fitted
-    alone = card._replace(mps=False)
-    card = card if layout.ranks_per_gpu > 1 else alone
-    on_gpu = threads_on_gpu(layout, nthread)
+    if single:
+        card = card._replace(mps=False, one_pool=False)  # alone on its GPUs in any case
+    on_gpu, ranks = threads_on_gpu(layout, nthread), layout.ranks_per_gpu
     room = card.most_ranks(on_gpu)
-    reasons = (
-        card.explained(on_gpu, least),
-        cap_reason(layout, wanted, rules, room),
+    left_free = card.left_free(on_gpu, ranks)
+    as_written = card._replace(free_gpu_memory=left_free)
+    sentences = (
+        card.explained(on_gpu, ranks, least),
+        reasons.left_free_reason(left_free, card.free_gpu_memory),
+        reasons.cap_reason(layout, wanted, rules, room),
         *fitted.reasons,
-        unused_reason(layout, wanted, rules, room),
+        reasons.unused_reason(layout, wanted, rules, room),
     )
     return fitted._replace(
         least=least,
-        bytes_per_rank=card.bytes_per_rank(on_gpu),
-        bytes_per_rank_without_mps=alone.bytes_per_rank(on_gpu),
-        least_bytes_per_rank=card.least_bytes_per_rank(),
-        reasons=tuple(filter(None, reasons)),
+        free_gpu_memory=int(left_free) if left_free > card.free_gpu_memory else None,
+        bytes_per_rank=card.bytes_per_rank(on_gpu, ranks),
+        bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),
+        least_bytes_per_rank=as_written.least_bytes_per_rank(on_gpu, least),
+        reasons=tuple(filter(None, sentences)),
     )
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "fewer_threads_reason",
     "host_memory_reason",
     "layout_reason",
+    "left_free_reason",
     "shared_cores_reason",
     "unused_reason",
 ]
@@ -73,6 +74,17 @@ def fewer_threads_reason(nthread: int, most: int) -> str:
     return (
         f"{count(nthread, 'thread')} instead of {most}: the working memory of more threads does "
         "not fit on the GPU beside the references."
+    )
+
+
+def left_free_reason(megabytes: float, given: float) -> str:
+    """That each rank leaves more of its GPU free than the command had ``given``, and why."""
+    if megabytes <= given:
+        return ""
+    instead = f" instead of {given:g}" if given else ""
+    return (
+        f"Each rank leaves {megabytes:g} MB free{instead} (--free_gpu_memory): ranks that share a "
+        "GPU count its free memory before all of them have taken theirs."
     )
 
 

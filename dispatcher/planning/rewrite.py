@@ -31,7 +31,7 @@ def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
 
 
 def with_resources(command: Command, original: Command, settled: Resources) -> Command:
-    """The command with ``_mpi``, its threads and its GPU option in line with what was settled."""
+    """The command with ``_mpi``, its threads and its GPU options in line with what was settled."""
     program = lookup(command.program)
     if program.mpi:
         command = command.with_mpi(settled.nproc > 1)
@@ -42,6 +42,9 @@ def with_resources(command: Command, original: Command, settled: Resources) -> C
     elif program.gpu_groups and not _is_the_sites(command, original, program, settled.nproc):
         devices = gpu_devices(program, settled.nproc, settled.ngpu)
         command = command.with_option(program.gpu, (Word.literal(devices),))
+    if settled.fit and settled.fit.free_gpu_memory:
+        megabytes = Word.literal(str(settled.fit.free_gpu_memory))
+        command = command.with_option("--free_gpu_memory", (megabytes,))
     for option in program.threads:
         given = option.lstrip("-") in original
         # RELION's own programs pass over an option they do not know; its Python tools stop.

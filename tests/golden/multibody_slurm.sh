@@ -29,7 +29,7 @@ commands() {
         --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 --healpix_order 4 \
         --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 \
-        --pipeline_control "${dispatch_control}"/ --gpu 0:1:2:3 --j 6 || exit 1
+        --pipeline_control "${dispatch_control}"/ --gpu 0:1:2:3 --free_gpu_memory 1000 --j 6 || exit 1
     dispatch_program=relion_flex_analyse
     run "${dispatch_container[@]}" \
         relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
@@ -40,7 +40,8 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type multibody (submit → gpu → multibody): relion_refine.
-  A rank needs 10.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 11.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
   A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): the job asks for 149G instead of 120G.
   Image relion 5.1.0 (cuda): the site's default.
@@ -57,9 +58,9 @@ dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRU
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1
 # By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='mps 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no
-shared 20524 9 2 20874460672 ok, 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no
-exclusive 10262 5 1 10437230336 ok, 5467 5 1 10437230336 tight, 0 0 1 - no'
+dispatch_rank_table='mps 22490 9 2 22874460672 ok, 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no
+shared 22490 9 2 22874460672 ok, 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no
+exclusive 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

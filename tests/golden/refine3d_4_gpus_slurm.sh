@@ -30,14 +30,15 @@ commands() {
         --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc \
         --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
         --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control "${dispatch_control}"/ \
-        --gpu 0:1:2:3 --j 6 || exit 1
+        --gpu 0:1:2:3 --free_gpu_memory 1000 --j 6 || exit 1
 }
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
-  A rank needs 3.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 6 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 4.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 5 fit into 25.0 GB usable of 25.8 GB.
+  Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
   A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
@@ -54,9 +55,9 @@ dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRU
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1
 # By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='mps 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no
-shared 7624 9 2 7753825792 ok, 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no
-exclusive 3812 5 1 3876912896 ok, 2609 5 1 3876912896 tight, 0 0 1 - no'
+dispatch_rank_table='mps 9590 9 2 9753825792 ok, 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no
+shared 9590 9 2 9753825792 ok, 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no
+exclusive 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

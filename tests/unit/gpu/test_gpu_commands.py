@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,11 @@ def test_fit_answers_programs(fit: Callable[..., dict[str, Any]]) -> None:
     images = 9 * 400 * 201 * 4 + 100_000_000
     assert found["pool_bytes_per_rank"] == fine + 3 * fine // 2 + 4 * images
     least = 500_000_000 + 4 * 200_000_000 + found["pool_bytes_per_rank"]
-    assert found["bytes_per_rank"] == least + found["allocated_bytes_per_rank"]
-    assert found["ranks_per_gpu"] == found["usable_bytes"] // found["bytes_per_rank"] == 3
+    assert found["ranks_per_gpu"] == found["usable_bytes"] // found["bytes_per_rank"] == 2
+    allocated = found["allocated_bytes_per_rank"]
+    left_free = math.ceil(allocated / 4 / 10**6) - 4 * 200  # by two ranks
+    assert found["free_gpu_memory"] == left_free
+    assert found["bytes_per_rank"] == least + allocated + left_free * 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,8 @@ def test_fit_reads_the_files_of_a_continued_run(
 def test_more_of_anything_takes_more(fit: Callable[..., dict[str, Any]]) -> None:
     def needed(options: str, command: str = "relion_refine --ref map.mrc --zero_mask") -> int:
         own, _, ours = options.partition("|")
-        return int(fit(f"{command} {own}", f"--box 256 --gpu-memory 141G {ours}")["bytes_per_rank"])
+        one_alone = f"--box 256 --gpu-memory 1G {ours}"
+        return int(fit(f"{command} {own}", one_alone)["bytes_per_rank"])
 
     plain = needed("--j 4 | --relion 5.0")
     assert needed("--j 4 | --relion 4.0") > plain
@@ -115,7 +120,9 @@ def test_fit_answers_people(gpu: Run) -> None:
     text = gpu(f"fit --box 256 --gpu-memory 24G --relion 5.0 -- {REFINE3D} --j 4")
     assert "box 256 pixels from --box, padding 2, 1 class in 3D, 4 threads per rank" in text
     assert "fixed part, as RELION counts      1.37 GB" in text
-    assert "ranks per GPU: 5" in text
+    assert "left free (--free_gpu_memory)     1.00 GB" in text
+    assert "ranks per GPU: 4" in text
+    assert "left free" not in gpu(f"fit --box 256 --gpu-memory 6G --relion 5.0 -- {REFINE3D} --j 4")
     assert "so relion-dispatch starts one rank, with less working memory" in gpu(
         f"fit --box 400 --gpu-memory 24G -- {CLASS3D} --j 4"
     )
@@ -207,7 +214,7 @@ def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
 def test_one_rank_alone_needs_no_mps() -> None:
     hardware = HardwareConstants(context=10**9, context_mps=10**8)
     asked_for = sized(asked([]), 256).refinement
-    card = Card(GPU, asked_for, mps=True, hardware=hardware)
+    card = Card(GPU, asked_for, mps=True, one_pool=False, hardware=hardware)
     several = answer(card, 4)
     assert several.ranks_per_gpu and several.ranks_per_gpu > 1
     room = (several.bytes_per_rank + 10**8) * 100 // 97

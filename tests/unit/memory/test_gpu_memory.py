@@ -213,7 +213,7 @@ def test_mask_filled_with_noise_leaves_100_mb_free() -> None:
 
 
 def test_ranks_per_gpu_fill_97_percent_of_the_card() -> None:
-    per_rank = gpu_memory.bytes_per_rank(REFINE, 4)
+    per_rank = gpu_memory.bytes_per_rank(REFINE, 4)  # of 256 pixels: nothing more is left free
     exactly_three = math.ceil(3 * per_rank / 0.97)
     assert Card(exactly_three + 1, REFINE).most_ranks(4) == 3
     assert Card(exactly_three - 2, REFINE).most_ranks(4) == 2
@@ -290,11 +290,11 @@ def test_more_never_takes_less(model: Refinement, threads: int) -> None:
 def test_ranks_per_gpu_fit_and_one_more_does_not(
     model: Refinement, threads: int, gpu_bytes: int
 ) -> None:
-    ranks = Card(gpu_bytes, model).most_ranks(threads)
+    card = Card(gpu_bytes, model)
+    ranks = card.most_ranks(threads)
     assert ranks is not None
-    per_rank = gpu_memory.bytes_per_rank(model, threads)
-    assert ranks * per_rank * 100 <= gpu_bytes * 97
-    assert (ranks + 1) * per_rank > gpu_bytes * 97 // 100
+    assert ranks * card.bytes_per_rank(threads, ranks) * 100 <= gpu_bytes * 97
+    assert (ranks + 1) * card.bytes_per_rank(threads, ranks + 1) > gpu_bytes * 97 // 100
 
 
 def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
@@ -314,12 +314,11 @@ def test_ranks_are_never_below_the_historic_model_where_that_is_safe() -> None:
         model = Refinement(
             box, "", ndim, classes=classes, padding=pad, gradient=vdam, search=search
         )
-        card = gigabytes * 2**30
-        historic = Card(card, model, "fmi").most_ranks(threads)
-        ours = Card(card, model).most_ranks(threads)
-        assert historic is not None and ours is not None
-        needed = gpu_memory.bytes_per_rank(model, threads)
-        if historic and historic * needed <= gpu_memory.usable_bytes(card):
+        card = Card(gigabytes * 2**30, model)
+        historic = card._replace(memory_model="fmi").most_ranks(threads)
+        ours = card.most_ranks(threads)
+        assert historic is not None and ours is not None and card.usable_bytes is not None
+        if historic and historic * card.bytes_per_rank(threads, historic) <= card.usable_bytes:
             safe += 1
             more += ours > historic
             assert ours >= historic, (model, gigabytes, threads)

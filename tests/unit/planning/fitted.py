@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from typing import TypeVar
 
-from dispatcher.memory import gpu_memory
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
@@ -33,9 +32,11 @@ def refine(box: int = 256, *, node: Node = ANY_NODE, **changes: object) -> RankF
 
 def card_for(followers: float, refinement: Refinement = REFINE, threads: int = 4) -> int:
     """Bytes of a card that holds this many followers of ``refinement``."""
-    return math.ceil(followers * gpu_memory.bytes_per_rank(refinement, threads) / 0.97) + 1
+    each = Card(None, refinement).bytes_per_rank(threads, math.ceil(followers))
+    return math.ceil(followers * each / 0.97) + 1
 
 
 def least_card_for(followers: float, refinement: Refinement = REFINE) -> int:
     """Bytes of the smallest card on which this many followers may run at all."""
-    return math.ceil(followers * gpu_memory.least_bytes_per_rank(refinement) / 0.97) + 1
+    least = Card(None, refinement).least_bytes_per_rank(1, math.ceil(followers))
+    return math.ceil(followers * least / 0.97) + 1
