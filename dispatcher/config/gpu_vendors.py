@@ -21,6 +21,7 @@ class GpuVendor(NamedTuple):
         options: of ``apptainer exec``; each lets the cards into a container.
         variables: name the cards that a job may use, or tell the driver how to; they are passed
             into the container. The first is the one that schedulers set.
+        lists: those of the variables that list cards, so that a job has no more than are listed.
         settings: variables that each job gets with these values, in its container and outside.
         build: the word by which ``relion_refine --version`` tells that RELION was built for them.
         variant: of an image with such a RELION, unless its admin chooses another name.
@@ -39,6 +40,7 @@ class GpuVendor(NamedTuple):
     build: str
     variant: str
     device: Path
+    lists: tuple[str, ...] = ()
     settings: Mapping[str, str] = {}
     cards: Path | None = None
     memory_tool: str | None = None
@@ -60,6 +62,7 @@ _TABLE = (
         build="CUDA",
         variant="cuda",
         device=Path("/dev/nvidiactl"),
+        lists=("CUDA_VISIBLE_DEVICES",),
         # Else CUDA counts the cards by their speed, and nvidia-smi and schedulers by their place.
         settings={"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         cards=Path("/proc/driver/nvidia/gpus"),
@@ -74,6 +77,7 @@ _TABLE = (
         build="HIP",
         variant="rocm",
         device=Path("/dev/kfd"),
+        lists=("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
     ),
     GpuVendor(
         name="intel",

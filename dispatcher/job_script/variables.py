@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -13,13 +12,14 @@ from .. import __version__
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from ..planning.devices import gpus_named
 from ..planning.launch import LaunchWord
-from ..planning.layouts import Layout
-from ..planning.plan import Plan
-from ..planning.rank_table import as_lines, rank_table
+from ..planning.node_table import node_table
+from ..planning.plan import Plan, PlannedCommand
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
 from .library import Library, read_library
+from .node_gpus import with_gpus_of_the_node
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "job_script", "job_variables"]
@@ -84,7 +84,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "nthread": plan.nthread,
         "ngpu": plan.ngpu,
         "nodes": plan.nodes,
-        "gpus_used": _gpus_used(main.command, plan.ngpu),
+        # All up to the last that a site names, or those asked for.
+        "gpus_used": max(plan.ngpu, gpus_named(main.command)),
         "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
         "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,
@@ -109,17 +110,18 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "dispatch": {
             "container": container,
             "gpu_tool": vendor.memory_tool,
+            "gpu_lists": list(vendor.lists),
             "gpu_settings": [f"{name}={value}" for name, value in vendor.settings.items()]
             if plan.ngpu
             else [],
-            "rank_table": _rank_table(plan),
+            "rank_table": node_table(plan),
             "library_sha256": library.sha256,
         },
         "commands": [
             {
                 "program": _name(c.command),
                 "prefix": _in_shell(c.prefix),
-                "words": (words := words_in_job_script(c.command, plan.name, c is commands[-1])),
+                "words": (words := _words(plan, c)),
                 "line": _line(_in_shell(c.prefix), words, container),
                 "shell": Markup(c.command.shell()),
             }
@@ -145,26 +147,19 @@ def _shared(prefixes: Sequence[list[str]]) -> list[str]:
     return [column[0] for column in takewhile(lambda words: len(set(words)) == 1, columns)]
 
 
+def _words(plan: Plan, planned: PlannedCommand) -> list[Markup]:
+    """The words of a command, with what the job script's node settles."""
+    command = planned.command
+    if planned.is_main and plan.chooses_gpus:
+        command = with_gpus_of_the_node(command)
+    return words_in_job_script(command, plan.name, planned is plan.commands[-1])
+
+
 def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
     """All words of a command, with the script's variable for the container that it shares."""
     if not prefix or not container:
         return [*prefix, *words]
     return [Markup('"${dispatch_container[@]}"'), *prefix[len(container) :], *words]
-
-
-def _rank_table(plan: Plan) -> list[str]:
-    """The lines for smaller cards; none if nothing was fitted to the GPUs' memory."""
-    fit = plan.gpu_fit
-    if not plan.ngpu or not (plan.mps or fit.bytes_per_rank):
-        return []
-    planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
-    return as_lines(rank_table(planned, fit, plan.mps))
-
-
-def _gpus_used(command: Command, ngpu: int) -> int:
-    """How many visible GPUs count: those asked for, or all up to the last that a site names."""
-    named = re.findall(r"\d+", command.value("gpu") or "")
-    return max([ngpu, *(int(number) + 1 for number in named)])
 
 
 def _name(command: Command) -> Markup:

@@ -25,10 +25,10 @@ keep_gpus() { # FOLDER LOGS GPUS WATCH
     local gpus uuids why=''
     folder=$1 logs=$2_$(uname -n) sampler='' ending=failed
     gpus=$(visible_gpus "$3")
-    uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
+    uuids=$(awk '/^GPU-/ { print $1 }' <<<"$gpus" | paste -sd,)
     trap 'exit 143' TERM INT HUP
     trap end_keeping EXIT
-    if [ -n "$folder" ]; then
+    if [ -n "$folder" ] && [ "$gpus" != none ]; then
         mps_clean # first, because a dead job's daemon would block this one
         why=$(mps_obstacle "$uuids" "$gpus")
         [ -n "$why" ] || why=$(mps_start "$folder" "$uuids" "$logs")

@@ -27,7 +27,7 @@ commands() {
         relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
         --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
-        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control "${dispatch_control}"/ --gpu 0,1 \
+        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0,1}" \
         --j 16 || exit 1
     dispatch_program='rm'
     run rm -f "${dispatch_control}"/RELION_JOB_EXIT_SUCCESS || exit 1
@@ -58,9 +58,10 @@ dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=2 dispatch_watch_gpus=''
-dispatch_mps='' dispatch_ranks=1 dispatch_leaders=1
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='shared 3370 1 1 3427589376 ok, 1481 1 1 3427589376 tight, 0 0 1 - no'
+dispatch_mps='' dispatch_ranks=1 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='2 shared 3370 1 1 3427589376 ok 0,1; 1481 1 1 3427589376 tight 0,1; 0 0 1 - no -
+1 shared 5948 1 1 6048994560 ok 0; 1481 1 1 6048994560 tight 0; 0 0 1 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

@@ -60,7 +60,7 @@ def test_a_keeper_answers_then_waits_for_the_ending(shell: Shell) -> None:
     said = shell.says(code, SMI_LOG=shell.log, SAMPLED="sampled")
 
     first, *rest = said.splitlines()
-    assert first == f"24564 shared {NODE} "
+    assert first == f"2 24564 shared {NODE} "
     assert [line.split()[2] for line in rest] == ["GPU-aaaa-0", "GPU-bbbb-1"]
     assert "-l 5" in shell.log.read_text()
 
@@ -70,7 +70,7 @@ def test_a_keeper_that_need_not_watch_does_not(shell: Shell) -> None:
 
     said = shell.says("echo well | keep_gpus '' logs 2 ''", SMI_LOG=shell.log)
 
-    assert said == f"24564 shared {NODE} "
+    assert said == f"2 24564 shared {NODE} "
     assert "-l 5" not in shell.log.read_text()
 
 
@@ -81,7 +81,7 @@ def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -
     ends = f"until [ -s log ]; do sleep 0.05; done; echo {ending}"
     said = shell.says(f"({ends}) | keep_gpus '{folder}' logs 2 ''; end_keeping", MPS_LOG=shell.log)
 
-    assert said == f"24564 shared {NODE} "
+    assert said == f"2 24564 shared {NODE} "
     assert shell.log.read_text().splitlines() == ["start GPU-aaaa-0,GPU-bbbb-1", "quit"]
     assert not folder.exists()
     assert (shell.project / f"logs_{NODE}").exists() == (ending == "failed")
@@ -92,7 +92,7 @@ def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
 
     said = shell.says(f"echo well | keep_gpus '{folder}' logs 2 ''")
 
-    assert said == f"24564 shared {NODE} the program nvidia-cuda-mps-control is missing"
+    assert said == f"2 24564 shared {NODE} the program nvidia-cuda-mps-control is missing"
 
 
 def test_a_keeper_is_started_and_ended_by_the_script(shell: Shell) -> None:

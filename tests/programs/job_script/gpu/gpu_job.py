@@ -29,6 +29,12 @@ class Ran:
         return int(words[words.index("-n") + 1])
 
     @property
+    def devices(self) -> str:
+        """The value of RELION's option --gpu."""
+        words = self.recorded[0].split()
+        return words[words.index("--gpu") + 1]
+
+    @property
     def usage(self) -> list[str]:
         """The GPUs in what the job script has written about its run."""
         lines = (self.job / f"dispatch.run.{TOKEN}").read_text().splitlines()

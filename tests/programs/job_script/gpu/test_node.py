@@ -7,7 +7,6 @@ Apptainer.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from pathlib import Path
@@ -166,16 +165,6 @@ echo "prologue: ${dispatch_ranks} ranks, $([ -d "$dispatch_scratch" ] && echo sc
     assert "prologue: 3 ranks, scratch\n" in ran.out
     assert ran.out.endswith("epilogue: RELION_JOB_EXIT_SUCCESS\nno scratch\n0\n")
     assert ran.container["CUDA_OWN"] == "2"
-
-
-@pytest.fixture
-def amd(site: Any, tmp_path: Path) -> dict[str, Any]:
-    """What site.json says where the images are for AMD's cards."""
-    catalogue = json.loads((tmp_path / "site" / "images.json").read_text())
-    for builds in catalogue["relion"]["versions"].values():
-        builds[0]["gpu"] = "amd"
-    site("images.json", catalogue)
-    return {"apptainer": {"gpu_option": "--rocm"}}
 
 
 def test_amds_gpus_need_neither(run: Run, amd: dict[str, Any], tmp_path: Path) -> None:
