@@ -62,7 +62,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     commands = plan.commands
     at = next(index for index, planned in enumerate(commands) if planned.is_main)
     main = commands[at]
-    container = _shared([_in_shell(c.prefix) for c in commands if c.prefix])
+    container = _container(plan, main)
     scratch = scratch_folder(main.command)
     parameters = plan.job_parameters
     unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
@@ -139,6 +139,16 @@ def _in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
     return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
 
 
+def _container(plan: Plan, main: PlannedCommand) -> list[str]:
+    """What starts a container, if the script has it once: for several commands, or because the
+    keepers of MPS look from inside the ranks' container."""
+    if plan.mps and plan.image:
+        words = _in_shell(main.prefix)
+        begin = words.index(plan.site.apptainer.program)
+        return words[begin : words.index(str(plan.image.path)) + 1]
+    return _shared([_in_shell(each.prefix) for each in plan.commands if each.prefix])
+
+
 def _shared(prefixes: Sequence[list[str]]) -> list[str]:
     """The common beginning of all prefixes, if there are several: the script has it once."""
     if len(prefixes) < 2:
@@ -157,9 +167,12 @@ def _words(plan: Plan, planned: PlannedCommand) -> list[Markup]:
 
 def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
     """All words of a command, with the script's variable for the container that it shares."""
-    if not prefix or not container:
-        return [*prefix, *words]
-    return [Markup('"${dispatch_container[@]}"'), *prefix[len(container) :], *words]
+    for at in range(len(prefix)):
+        end = at + len(container)
+        if container and prefix[at:end] == container:
+            prefix = [*prefix[:at], Markup('"${dispatch_container[@]}"'), *prefix[end:]]
+            break
+    return [*prefix, *words]
 
 
 def _name(command: Command) -> Markup:

@@ -32,6 +32,7 @@ keep_gpus() { # FOLDER LOGS GPUS WATCH
         mps_clean # first, because a dead job's daemon would block this one
         why=$(mps_obstacle "$uuids" "$gpus")
         [ -n "$why" ] || why=$(mps_start "$folder" "$uuids" "$logs")
+        [ -n "$why" ] || why=$(mps_unseen "$folder")
     fi
     if [ -n "$4" ] && [ -n "$uuids" ]; then
         sample_gpus "$uuids" </dev/null &

@@ -24,7 +24,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
 functions_for_a_node() {
     unset -f known_endings commands reasons epilogue
     declare -f
-    declare -p dispatch_gpu_tool dispatch_gpu_lists 2>/dev/null || :
+    declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container 2>/dev/null || :
 }
 
 # Start time of a process, to detect that its number was used again; empty if the process has ended.

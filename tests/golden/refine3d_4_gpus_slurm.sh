@@ -16,13 +16,14 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.2.0
 
 # What runs.
-commands() {
-    dispatch_program=relion_refine_mpi
-    run apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        /data/site/relion-5.1.0-cuda.sif \
+        /data/site/relion-5.1.0-cuda.sif)
+commands() {
+    dispatch_program=relion_refine_mpi
+    run "${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
         relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 \
