@@ -91,7 +91,7 @@ def fit(
     gpu_bytes = bytes_of(gpu_memory, "--gpu-memory") if gpu_memory else None
     if gpu_bytes is None and plot is None:
         raise ConfigError("Give the memory of one GPU: --gpu-memory 24G.")
-    found = sized(asked(refinement or []), box)
+    found = sized(asked(refinement or []), box, version)
     threads = threads or found.threads
     card = Card(
         gpu_bytes=gpu_bytes,

@@ -95,11 +95,13 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def sized(wanted: Asked, box: int | None = None) -> Sized:
+def sized(
+    wanted: Asked, box: int | None = None, relion_version: tuple[int, int] | None = None
+) -> Sized:
     """Size up the refinement with the code that plans jobs.
 
     ``box`` in pixels replaces that of the files, and takes the place of particles that cannot be
-    read.
+    read. ``relion_version``: major and minor, None for the one that needs most.
 
     Raises:
         InputError: an input file is missing or damaged and there is no ``box``, or a parameter of
@@ -107,10 +109,11 @@ def sized(wanted: Asked, box: int | None = None) -> Sized:
     """
     command, project, window, assumed = wanted
     try:
-        found = refinement_of(command, project, window)
+        found = refinement_of(command, project, window, relion_version=relion_version)
     except InputError as error:
         stand_in = Images(box or A_BOX, "--box", 2, tomo_stacks="ios" in command)
-        found = refinement_of(command, project, window, stand_in)  # raises if no box helps
+        # Raises if no box helps.
+        found = refinement_of(command, project, window, stand_in, relion_version)
         if box is None:
             raise InputError(
                 f"{error} To go on without the particles, give their box size: --box {A_BOX}."

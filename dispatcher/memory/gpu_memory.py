@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from .gpu_pool import pool_bytes
 from .sampling import Search
+from .transforms import backprojector_side, projector_side, values
 
 if TYPE_CHECKING:
     from .refinement import Refinement
@@ -25,7 +26,6 @@ __all__ = [
     "fmi_bytes_per_rank",
     "least_bytes_per_rank",
     "reserved_bytes",
-    "transform_size",
     "usable_bytes",
 ]
 
@@ -33,40 +33,22 @@ THREAD_RESERVE = 200_000_000  # GPU_THREAD_MEMORY_OVERHEAD_MB, acc/cuda/cuda_set
 FILLED_MASK_RESERVE = 100_000_000  # without --zero_mask, ml_optimiser.cpp:545 (5.0.1)
 
 
-def transform_side(box: int, current_size: int, padding: float) -> int:
-    """Side in pixels of the padded transform of one reference (P).
-
-    ``r = min(current_size, box) / 2``, ``P = 2 * (round(padding * r) + 1) + 1``, in integers
-    (``Projector::initialiseData``, src/projector.cpp:59, 3.1 to 5.0). Sizes in pixels; a
-    ``current_size`` of 0 is the full box.
-    """
-    radius = min(current_size or box, box) // 2
-    return 2 * (math.floor(padding * radius + 0.5) + 1) + 1
-
-
-def transform_size(box: int, current_size: int, padding: float, dimensions: int) -> int:
-    """Values in the padded half-complex transform of one reference (V), per real component.
-
-    ``P * P * (P/2 + 1)`` in 3D and ``P * (P/2 + 1)`` in 2D; P is :func:`transform_side`.
-    """
-    side = transform_side(box, current_size, padding)
-    return (side if dimensions == 3 else 1) * side * (side // 2 + 1)
-
-
 def fixed_bytes_per_rank(refinement: Refinement) -> int:
     """Bytes of projectors and backprojectors on each GPU that a rank uses, as RELION asks for them.
 
-    ``4 * (2 * nPP + 3 * nBP) * V``: single precision, a projector has a real and an imaginary
+    ``4 * (2 * nPP * V + 3 * nBP * V')``: single precision, a projector has a real and an imaginary
     part, a backprojector a weight as well (``MlDeviceBundle::setupFixedSizedObjects``,
-    acc/cuda/cuda_ml_optimiser.cu:106). One of each per class or body; VDAM has two backprojectors
+    acc/cuda/cuda_ml_optimiser.cu:106); V and V' are the same unless padding is fractional or
+    asymmetric. One of each per class or body; VDAM has two backprojectors
     per class (pseudo half sets, ml_model.cpp, 4.0 on), overlapping bodies one projector more per
     pair (ml_model.cpp:1429). None when the alignment is skipped.
     """
     projectors, backprojectors = _objects(refinement)
-    size = transform_size(
-        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
+    projector, backprojector = projector_side(refinement), backprojector_side(refinement)
+    return 4 * (
+        2 * projectors * values(projector, refinement.dimensions)
+        + 3 * backprojectors * values(backprojector, refinement.dimensions)
     )
-    return 4 * (2 * projectors + 3 * backprojectors) * size
 
 
 def _objects(refinement: Refinement) -> tuple[int, int]:
@@ -84,16 +66,14 @@ def allocated_bytes_per_rank(refinement: Refinement, hardware: HardwareConstants
     things. The larger of the two counts: 5 % for large references, padding for small ones.
     """
     projectors, backprojectors = _objects(refinement)
-    side = transform_side(refinement.box, refinement.current_size, refinement.padding)
+    side = projector_side(refinement)
     columns = side // 2 + 1
     if refinement.dimensions == 3:
         tile = hardware.texture_tile
         texture = 4 * math.prod(map(_rounded_up, (columns, side, side), tile))
     else:
         texture = side * _rounded_up(4 * columns, hardware.texture_pitch)
-    buffer = 4 * transform_size(
-        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
-    )
+    buffer = 4 * values(backprojector_side(refinement), refinement.dimensions)
     taken = _pieces(2 * projectors, texture, hardware.allocation_step)
     taken += _pieces(3 * backprojectors, buffer, hardware.allocation_step)
     return max(taken, -(-fixed_bytes_per_rank(refinement) * hardware.margin_percent // 100))

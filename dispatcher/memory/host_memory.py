@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 from ..errors import DoesNotFit
 from ..units import count, gigabytes
-from .gpu_memory import transform_size
 from .refinement import Refinement
+from .transforms import backprojector_side, projector_side, values
 
 __all__ = ["HostMemory", "Node", "Particles", "host_memory"]
 
@@ -25,8 +25,11 @@ METADATA_PER_PARTICLE = 1_000  # in every rank: an estimate
 
 PROJECTOR = 16  # bytes per value: complex, double precision
 BACKPROJECTOR = 24  # complex and a weight
-MOMENTA = 48  # VDAM's first (of two pseudo half sets) and second moment, ml_model.cpp:96
+MOMENTUM = 16  # complex; VDAM's first (of each pseudo half set) and second, ml_model.cpp:96
 RECONSTRUCTION = 72  # RELION's own estimate of the maximization step
+# Of a particle in a thread's hands, per pixel: its transform with and without mask (2 x 8), CTF and
+# multiplicity (2 x 4), and three real images: an estimate. Small for single images in 2D.
+PARTICLE = 48
 
 
 class Particles(NamedTuple):
@@ -77,33 +80,40 @@ class HostMemory(NamedTuple):
 
 
 def host_memory(
-    refinement: Refinement, ranks: int, particles: Particles = _UNKNOWN, leader: bool = True
+    refinement: Refinement,
+    ranks: int,
+    particles: Particles = _UNKNOWN,
+    leader: bool = True,
+    threads: int = 1,
 ) -> HostMemory:
     """What ``ranks`` ranks of one node take there, the leader among them if there is one.
 
     With V values in a padded transform: 40 V per class in the expectation step of each follower
     (projector and backprojector), 72 V for each reconstruction that is made at the same time (each
     class, body and half set has one, in a follower of its own), 8 N^3 per class and rank for the
-    references. VDAM holds two backprojectors per class, and momenta.
+    references. VDAM holds two backprojectors per class, and momenta. Subtomograms, which each of
+    ``threads`` threads of a follower has in its hands, are no longer small.
     """
     followers = max(1, ranks - leader)
-    size = transform_size(
-        refinement.box, refinement.current_size, refinement.padding, refinement.dimensions
-    )
+    projector = values(projector_side(refinement), refinement.dimensions)
+    backprojector = values(backprojector_side(refinement), refinement.dimensions)
     objects = refinement.classes * refinement.bodies
     backprojectors = objects * (2 if refinement.gradient else 1)
-    values = PROJECTOR * (objects + refinement.body_overlaps) + BACKPROJECTOR * backprojectors
-    values += MOMENTA * objects if refinement.gradient else 0
+    momenta = 3 if refinement.gradient else 2 if refinement.split_gradient else 0
+    held = (PROJECTOR * (objects + refinement.body_overlaps) + MOMENTUM * momenta * objects) * (
+        projector
+    ) + BACKPROJECTOR * backprojectors * backprojector
+    if refinement.subtomograms:
+        held += PARTICLE * refinement.pixels * threads
     halves = 2 if refinement.auto_refine or refinement.bodies > 1 else 1
     voxels: int = refinement.box**refinement.dimensions
-    # Single precision, whatever the stack has.
-    image: int = 4 * max(refinement.box, refinement.image_box) ** refinement.data_dimensions
+    image = 4 * refinement.pixels  # single precision, whatever the stack has
     reading = {"none": 0, "every rank": ranks, "leader": 1}[particles.preread]
     return HostMemory(
         followers=followers,
-        per_follower=PER_FOLLOWER + values * size,
+        per_follower=PER_FOLLOWER + held,
         reconstructions=min(followers, halves * objects),
-        per_reconstruction=RECONSTRUCTION * size,
+        per_reconstruction=RECONSTRUCTION * backprojector,
         references=8 * voxels * objects * ranks,
         metadata=METADATA_PER_PARTICLE * particles.number * ranks,
         preread=image * particles.number * reading,
@@ -117,6 +127,7 @@ class Node(NamedTuple):
         memory: bytes of host memory.
         leader: one of several ranks is a leader, which holds no references in the making.
         cores: that the node has.
+        threads: the most that a rank has.
     """
 
     memory: int | None = None
@@ -124,13 +135,14 @@ class Node(NamedTuple):
     particles: Particles = _UNKNOWN
     leader: bool = True
     cores: int | None = None
+    threads: int = 1
 
     def needed(self, ranks: int) -> HostMemory | None:
         """What that many ranks on it take; None if not known."""
         if self.refinement is None:
             return None
         leader = self.leader and ranks > 1
-        return host_memory(self.refinement, ranks, self.particles, leader)
+        return host_memory(self.refinement, ranks, self.particles, leader, self.threads)
 
     def holds(self, ranks: int) -> bool:
         """Whether that many ranks fit, as far as is known."""

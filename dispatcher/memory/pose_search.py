@@ -170,7 +170,8 @@ def _widest(refinement: Refinement, sampled: _Sampling) -> Search:
         return sampling.orientations(refinement.dimensions, at, psi_step, sampled.symmetry, priors)
 
     significant = max(0, int(sampled.significant))
-    if sampled.significant <= 0 and refinement.gradient:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
+    steps = refinement.gradient or refinement.split_gradient
+    if sampled.significant <= 0 and steps:  # ml_optimiser.cpp:3327, 5.0.1; as in 4.0
         significant = (5 if refinement.dimensions == 2 else 100) * refinement.classes
     return Search(
         first=count(order, sampled.psi_step),
@@ -178,6 +179,7 @@ def _widest(refinement: Refinement, sampled: _Sampling) -> Search:
         shifts=sampled.shifts,
         rotation_factor=(8 if refinement.dimensions == 3 else 2) ** sampled.oversampling,
         shift_factor=(8 if sampled.shifts_in_3d else 4) ** sampled.oversampling,
+        shifts_in_3d=sampled.shifts_in_3d,
         significant=significant,
     )
 

@@ -17,6 +17,7 @@ from . import body_masks, input_images
 from .input_images import Images, is_true, number, whole_number
 from .pose_search import Options, continued_search, started_search
 from .refinement import Refinement
+from .tilt_series import first_stack
 
 __all__ = ["refinement_of"]
 
@@ -26,13 +27,15 @@ def refinement_of(
     project: Path,
     job_options: Mapping[str, str] | None = None,
     stand_in: Images | None = None,
+    relion_version: tuple[int, int] | None = None,
 ) -> Refinement:
     """Size up the relion_refine command with ``options``, run in the folder ``project``.
 
     ``--continue`` leads to the model file, ``--i`` or ``--ios`` to the particles; a command that
     names none of them is looked up in job.star (``job_options``). ``stand_in`` takes the place of
-    particles that cannot be read. Raises InputError, naming the file and what to do, when an input
-    is missing, damaged or holds no particles.
+    particles that cannot be read. ``relion_version``: major and minor of the RELION that will run;
+    if it is not known (None), the one counts that needs most. Raises InputError, naming the file
+    and what to do, when an input is missing, damaged or holds no particles.
     """
     optimiser, tomo_set, particles = (_named(options, name) for name in ("continue", "ios", "i"))
     reference = _named(options, "ref")
@@ -54,7 +57,12 @@ def refinement_of(
         if stand_in and not images.box:
             images = stand_in
         references = input_images.reference_images(reference, project)
-        return _started(options, particles, images, references, tomo=bool(tomo_set))
+        found = _started(
+            options, particles, images, references, tomo=bool(tomo_set), version=relion_version
+        )
+        if images.tomo_stacks and images.dimensions == 2:
+            found = _of_stacks(found, particles, project)
+        return found
     raise InputError(
         "relion_refine is given no particles (--i, --ios or --continue); "
         "choose the input images in RELION's window."
@@ -62,10 +70,18 @@ def refinement_of(
 
 
 def _started(
-    options: Options, particles: str, images: Images, references: Images, tomo: bool
+    options: Options,
+    particles: str,
+    images: Images,
+    references: Images,
+    *,
+    tomo: bool,
+    version: tuple[int, int] | None,
 ) -> Refinement:
     """The refinement of a run from scratch (``MlModel::initialiseFromImages``, ml_model.cpp)."""
     sized = images if images.box else references
+    if "trust_ref_size" in options and images.box and references.box:
+        sized = _trusted(images, references, version)
     if not sized.box:
         raise InputError(
             f"{particles} gives no box size (_rlnImageSize), its images are not MRC files, and no "
@@ -79,7 +95,9 @@ def _started(
         data_dimensions=images.dimensions,
         classes=references.count or whole_number(_named(options, "K") or "1", "--K"),
         padding=_padding(_named(options, "pad") or "2"),
+        asymmetric_padding="asymmetric_padding" in options,
         gradient="grad" in options and "split_random_halves" not in options,
+        split_gradient="grad" in options and "split_random_halves" in options,
         auto_refine="auto_refine" in options,
         image_box=max(images.largest, sized.box),
         zero_mask="zero_mask" in options,
@@ -89,6 +107,18 @@ def _started(
     shifts_in_3d = images.dimensions == 3 or images.tomo_stacks
     search = started_search(options, refinement, shifts_in_3d, images.pixel_size)
     return replace(refinement, search=search)
+
+
+def _trusted(images: Images, references: Images, version: tuple[int, int] | None) -> Images:
+    """What has the size of the model with ``--trust_ref_size``.
+
+    Up to 4.0 the references keep theirs, and images are brought to it (ml_model.cpp:859, 3.1.4;
+    1040, 4.0.2); from 5.0 on they are cut to that of the first optics group (ml_model.cpp:1041,
+    5.0.1).
+    """
+    if version is None:
+        return max(images, references, key=lambda each: each.box)
+    return images if version >= (5, 0) else references
 
 
 def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
@@ -108,7 +138,12 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
 
     bodies = count("_rlnNrBodies", default="1")
     split_halves = is_true(state.first("_rlnDoSplitRandomHalves"))
-    padding = _named(options, "pad") or _required(general, "_rlnPaddingFactor", project / name)
+    gradient = is_true(state.first("_rlnDoGradientRefine"))
+    padding = _padding(_required(general, "_rlnPaddingFactor", project / name))
+    if changed := _named(options, "pad"):
+        padding = int(
+            _padding(changed)
+        )  # 1.5 is 1 to a continued run (ml_optimiser.cpp:177, 5.0.1)
     given = _named(options, "multibody_masks")
     body_file = given or (_given(state.first("_rlnBodyStarFile")) if bodies > 1 else "")
     overlaps, angles = bodies * (bodies - 1), []
@@ -125,8 +160,10 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
         data_dimensions=count("_rlnDataDimensionality", default="2", allowed=(2, 3)),
         classes=1 if bodies > 1 else count("_rlnNrClasses"),
         bodies=bodies,
-        padding=_padding(padding),
-        gradient=is_true(state.first("_rlnDoGradientRefine")) and not split_halves,
+        padding=padding,
+        asymmetric_padding="asymmetric_padding" in options,
+        gradient=gradient and not split_halves,
+        split_gradient=gradient and split_halves,
         auto_refine=is_true(state.first("_rlnDoAutoRefine")),
         body_overlaps=overlaps,
         zero_mask=is_true(state.first("_rlnDoZeroMask") or "1"),
@@ -135,7 +172,17 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
         blush="blush" in options or is_true(state.first("_rlnDoBlush")),
     )
     search = continued_search(options, refinement, state, general, project, angles)
-    return replace(refinement, search=search)
+    found = replace(refinement, search=search)
+    particles = state.first("_rlnExperimentalDataStarFile") or ""
+    if search.shifts_in_3d and refinement.data_dimensions == 2:  # 2D stacks of a tilt series
+        found = _of_stacks(found, particles, project)
+    return found
+
+
+def _of_stacks(refinement: Refinement, particles: str, project: Path) -> Refinement:
+    """The refinement of 2D stacks of a tilt series."""
+    stack = first_stack(particles, project)
+    return replace(refinement, tilts=stack.tilts, sections=stack.sections)
 
 
 def _named(options: Options, name: str) -> str:

@@ -18,7 +18,10 @@ class Refinement:
     it (ml_optimiser.cpp:5703, 5.0.1), and any other run comes near it as its resolution improves,
     which nobody knows before. ``image_box``: the largest of all optics groups, 0 for ``box``.
     ``dimensions`` (2 or 3) of the references, ``data_dimensions`` of the images. ``padding``:
-    RELION's padding factor. ``gradient``: VDAM, with two pseudo half sets per class.
+    RELION's padding factor; with ``asymmetric_padding``, a hidden option, what is summed up has a
+    padding larger by 1. ``gradient``: VDAM, with two pseudo half sets per class;
+    ``split_gradient``: the same with split half sets, under MPI. ``tilts``: images of a particle
+    that is a 2D stack of a tilt series, else 1; ``sections`` of that stack's file.
     ``body_overlaps``: the projectors that overlapping bodies need beside their own.
     ``search``: the poses tried per particle, none if they are not known.
     ``zero_mask``: the images' solvent is set to zero, not to noise. ``skips_alignment``: RELION
@@ -33,12 +36,27 @@ class Refinement:
     classes: int = 1
     bodies: int = 1
     padding: float = 2
+    asymmetric_padding: bool = False
     gradient: bool = False
+    split_gradient: bool = False
     auto_refine: bool = False
     current_size: int = 0
     image_box: int = 0
+    tilts: int = 1
+    sections: int = 1
     body_overlaps: int = 0
     search: Search = field(default_factory=Search)
     zero_mask: bool = True
     skips_alignment: bool = False
     blush: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Pixels (voxels) of the file of one particle, the largest of all optics groups."""
+        side: int = max(self.box, self.image_box)
+        return int(side**self.data_dimensions) * self.sections
+
+    @property
+    def subtomograms(self) -> bool:
+        """Whether a particle is a volume, or several images."""
+        return self.data_dimensions == 3 or self.sections > 1

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 __all__ = ["Priors", "Search", "helical_shifts", "orientations", "shifts", "symmetry_order"]
 
+ANGLES_AT_ONCE = 32  # in-plane angles that RELION's kernels for 2D references take
 CUTOFF = 3  # standard deviations of a prior that a local search covers (sigma_cutoff)
 
 
@@ -22,7 +23,8 @@ class Search:
     ``first``: orientations of the first iteration, ``finest``: the most that any iteration tries,
     ``shifts``: of the image, all before oversampling. ``rotation_factor``, ``shift_factor``: how
     many fine ones are made of each significant orientation and of each shift in the second pass
-    (2^3n and 2^2n in 3D for ``--oversampling n``). ``significant``: the most poses of all
+    (2^3n and 2^2n in 3D for ``--oversampling n``). ``shifts_in_3d``: shifts are those of a
+    subtomogram. ``significant``: the most poses of all
     classes that the second pass takes up (``--maxsig``), 0 for no limit.
     """
 
@@ -31,6 +33,7 @@ class Search:
     shifts: int = 0
     rotation_factor: int = 8
     shift_factor: int = 4
+    shifts_in_3d: bool = False
     significant: int = 0
 
 
@@ -64,7 +67,8 @@ def orientations(
 
     HEALPix directions (12 * 4^order, divided by the symmetry; one in 2D, the number of
     ``dimensions`` of the references) times in-plane angles (``psi_step`` degrees; 0 or less:
-    RELION's default), as far as the priors allow them.
+    RELION's default), as far as the priors allow them. On a GPU, the in-plane angles of 2D
+    references are a multiple of 32 (healpix_sampling.cpp:103, 5.0.1; 3.1.4 and 4.0.2: 105).
     """
     if dimensions == 3:
         step = psi_step if psi_step > 0 else 60 / (1 << healpix_order)
@@ -79,6 +83,8 @@ def orientations(
     else:
         step, directions = psi_step if psi_step > 0 else 10.0, 1
     angles = math.ceil(360 / step)
+    if dimensions == 2:
+        angles = -(-angles // ANGLES_AT_ONCE) * ANGLES_AT_ONCE
     if priors.psi:
         width = 2 * CUTOFF * priors.psi * (2 if priors.two_ways else 1)
         angles = min(angles, math.ceil(angles * width / 360) + 1)

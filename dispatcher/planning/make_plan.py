@@ -13,7 +13,7 @@ from ..config.site import Site
 from ..errors import InputError
 from ..host.private_folders import local_lock
 from ..images import integrity
-from ..images.choice import ChosenImage
+from ..images.choice import ChosenImage, version_of
 from ..images.pin_check import check_against_pin
 from ..images.pins import pins
 from ..memory import particle_count, read_refinement
@@ -24,6 +24,7 @@ from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
 from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
+from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .devices import is_ours
 from .gpu_fit import gpu_fit
@@ -74,11 +75,14 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     command = rewrite(submission.main, matched.levels)
-    sizes = _sizes(command, request, refinement_of)
+    image = matched.nearest("image") or ""
+    version = major_minor(version_of(configuration.catalogue, image, request.versions) or "")
+    sizes = _sizes(command, request, version, refinement_of)
     job = UnplacedJob(
         request=request,
         job_type=matched,
         command=command,
+        relion_version=version,
         refinement=sizes.refinement,
         particles=sizes.particles,
         gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
@@ -139,7 +143,10 @@ class _Sizes(NamedTuple):
 
 
 def _sizes(
-    command: Command, request: JobRequest, refinement_of: Callable[..., Refinement]
+    command: Command,
+    request: JobRequest,
+    version: tuple[int, int] | None,
+    refinement_of: Callable[..., Refinement],
 ) -> _Sizes:
     """Box size, classes and number of particles of a refinement; nothing for other programs.
 
@@ -149,7 +156,9 @@ def _sizes(
     if command.base_program != "relion_refine":
         return _Sizes()
     try:
-        refinement = refinement_of(command, request.project, request.options)
+        refinement = refinement_of(
+            command, request.project, request.options, relion_version=version
+        )
     except InputError:
         inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
         if "$" not in "".join(inputs):

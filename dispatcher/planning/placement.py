@@ -11,13 +11,12 @@ from ..config.json_files import read_json
 from ..config.places import shipped_folder
 from ..config.site import Partition, Site
 from ..errors import DispatchError, DoesNotFit, ImageError
-from ..images.choice import ChosenImage, Needs, choose, version_of
+from ..images.choice import ChosenImage, Needs, choose
 from ..memory.card import Card
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
 from ..relion.command import Command, called_programs
 from ..relion.programs import lookup
-from ..relion.version import major_minor
 from ..units import bytes_of
 from . import resources
 from .job_request import JobRequest
@@ -36,6 +35,7 @@ class UnplacedJob(NamedTuple):
     Attributes:
         job_type: the submission's, with its lineage.
         command: the main command as the job type rewrote it.
+        relion_version: major and minor of the image that will run the job; None if not known.
         refinement: what the command holds in memory, None if not known.
         gpus_here: the GPUs of this machine if the job runs here; None if not, or not known.
         reasons: a sentence for each decision so far.
@@ -44,6 +44,7 @@ class UnplacedJob(NamedTuple):
     request: JobRequest
     job_type: MatchedType
     command: Command
+    relion_version: tuple[int, int] | None
     refinement: Refinement | None
     particles: Particles
     gpus_here: int | None
@@ -117,8 +118,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     if partition.gpus is None:
         partition = replace(partition, gpus=job.gpus_here)
     image_name = job.job_type.nearest("image")
-    version = version_of(configuration.catalogue, image_name or "", job.request.versions)
-    card = _card(job, site, partition, major_minor(version) if version else None)
+    card = _card(job, site, partition)
     wanted = _wanted_ranks(job, site, partition)
     settled = resources.decide(job.command, wanted, card, partition, job.particles)
     mem, asked = memory_request(
@@ -189,9 +189,7 @@ def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
     return cap
 
 
-def _card(
-    job: UnplacedJob, site: Site, partition: Partition, relion_version: tuple[int, int] | None
-) -> Card:
+def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
     """The partition's GPU, else the one that the job type names, and what the job holds there."""
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     return Card(
@@ -199,7 +197,7 @@ def _card(
         job.refinement,
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
         free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
-        relion_version=relion_version,
+        relion_version=job.relion_version,
         mps=_through_mps(job, site) is not None,
         one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,

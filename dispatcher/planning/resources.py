@@ -33,8 +33,8 @@ def decide(
 ) -> Resources:
     """Settle ranks, threads and GPUs for the main command of a job.
 
-    RELION's rules come before the site's wishes: VDAM has no MPI (ml_optimiser_mpi.cpp:107, 5.0.1),
-    --skip_align no GPU (ml_optimiser.cpp:1745, 4.0.2).
+    RELION's rules come before the site's wishes: VDAM has no MPI, unless half sets are split
+    (ml_optimiser_mpi.cpp:107, 5.0.1), --skip_align no GPU (ml_optimiser.cpp:1745, 4.0.2).
 
     Raises:
         DoesNotFit: the references fit on no GPU of the partition, or into no node's memory.
@@ -42,7 +42,7 @@ def decide(
     """
     program, refinement = lookup(command.program), card.refinement
     ngpu, reasons = _gpus(command, wanted.ngpu, partition)
-    gradient = "grad" in command or bool(refinement and refinement.gradient)
+    gradient = refinement.gradient if refinement else _without_mpi(command)
     mpi = program.mpi and not gradient
     if wanted.nproc > 1 and not mpi:
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
@@ -60,7 +60,7 @@ def decide(
         wanted._replace(nproc=processes, ngpu=ngpu, nodes=nodes),
         RankRules(mpi, program.idle_leader, _splits_halves(command, refinement)),
         card,
-        Node(memory, refinement, particles, program.idle_leader, partition.cores),
+        Node(memory, refinement, particles, program.idle_leader, partition.cores, wanted.nthread),
     )
     return Resources(
         nproc=fit.nproc,
@@ -84,6 +84,10 @@ def _gpus(command: Command, wanted: int, partition: Partition) -> tuple[int, lis
             f"{count(partition.gpus, 'GPU')} instead of {wanted}: a node does not have more."
         ]
     return wanted, []
+
+
+def _without_mpi(command: Command) -> bool:
+    return "grad" in command and "split_random_halves" not in command
 
 
 def _splits_halves(command: Command, refinement: Refinement | None) -> bool:

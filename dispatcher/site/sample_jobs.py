@@ -32,7 +32,7 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
         JobRequest(submission, project),
         configuration,
         job_type=job_type,
-        refinement_of=lambda *_: _SAMPLE,
+        refinement_of=lambda *_, **__: _SAMPLE,
         check_file=_unread,
     )
 

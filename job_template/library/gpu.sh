@@ -141,7 +141,8 @@ hear_of_gpus() {
     done
     [ -n "$dispatch_keeper_pid" ] || exec {dispatch_answers}<&-
     if [ "$answered" -lt "$dispatch_nodes" ]; then
-        echo "relion-dispatch: Not every node of the job reported its GPUs: the job continues as planned, but without MPS." >&2
-        [ "$dispatch_sharing" != mps ] || dispatch_sharing=shared
+        why=''
+        [ "$dispatch_sharing" != mps ] || dispatch_sharing=shared why=", but without MPS"
+        echo "relion-dispatch: Not every node of the job reported its GPUs: the job continues as planned$why." >&2
     fi
 }

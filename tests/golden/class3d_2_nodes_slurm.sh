@@ -34,7 +34,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 9.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 2 fit into 23.3 GB usable of 24.0 GB.
+  A rank needs 10.7 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 1 fits into 23.3 GB usable of 24.0 GB.
   2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
   A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
@@ -51,10 +51,10 @@ dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRU
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps='' dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
 # By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
-dispatch_rank_table='4 shared 9711 9 1 9877229312 ok 0:1:2:3; 6896 9 1 9877229312 tight 0:1:2:3; 0 0 1 - no -
-3 shared 9711 7 1 9877229312 ok 0:1:2; 6896 7 1 9877229312 tight 0:1:2; 0 0 1 - no -
-2 shared 9711 5 1 9877229312 ok 0:1; 6896 5 1 9877229312 tight 0:1; 0 0 1 - no -
-1 shared 9711 3 1 9877229312 ok 0; 6896 3 1 9877229312 tight 0; 0 0 1 - no -'
+dispatch_rank_table='4 shared 10543 9 1 10722742016 ok 0:1:2:3; 6896 9 1 10722742016 tight 0:1:2:3; 0 0 1 - no -
+3 shared 10543 7 1 10722742016 ok 0:1:2; 6896 7 1 10722742016 tight 0:1:2; 0 0 1 - no -
+2 shared 10543 5 1 10722742016 ok 0:1; 6896 5 1 10722742016 tight 0:1; 0 0 1 - no -
+1 shared 10543 3 1 10722742016 ok 0; 6896 3 1 10722742016 tight 0; 0 0 1 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

@@ -26,7 +26,7 @@ COMMON = (
     ("arguments", "orientations", "factors"),
     [
         ("--ref reference.mrc --ini_high 40 --K 2 --healpix_order 1 --sym C2", 24 * 12, (8, 4)),
-        ("--K 3 --psi_step 20", 18, (2, 4)),
+        ("--K 3 --psi_step 20", 32, (2, 4)),  # 18 on a CPU; a multiple of 32 on a GPU
         (
             "--ref reference.mrc --ini_high 40 --healpix_order 2 --sigma_ang 5 --maxsig 50",
             4 * 3,  # in a cone of 15 degrees

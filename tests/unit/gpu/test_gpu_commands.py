@@ -46,9 +46,9 @@ def test_fit_answers_programs(fit: Callable[..., dict[str, Any]]) -> None:
 
     assert found["model"] == "relion"
     assert found["fixed_bytes_per_rank"] == 4 * 20 * 803 * 803 * 402
-    fine = (56 * 8 * 84 + 44 * 8) * 192 * 24 * 4
+    fine = (64 * 8 * 84 + 44 * 8) * 192 * 24 * 4
     images = 9 * 400 * 201 * 4 + 100_000_000
-    assert found["pool_bytes_per_rank"] == fine + 3 * fine // 2 + 4 * images
+    assert found["pool_bytes_per_rank"] == 2 * fine + 2 * fine // 2 + 4 * images
     least = 500_000_000 + 4 * 200_000_000 + found["pool_bytes_per_rank"]
     assert found["ranks_per_gpu"] == found["usable_bytes"] // found["bytes_per_rank"] == 2
     allocated = found["allocated_bytes_per_rank"]
@@ -121,7 +121,7 @@ def test_fit_answers_people(gpu: Run) -> None:
     assert "box 256 pixels from --box, padding 2, 1 class in 3D, 4 threads per rank" in text
     assert "fixed part, as RELION counts      1.37 GB" in text
     assert "left free (--free_gpu_memory)     1.00 GB" in text
-    assert "ranks per GPU: 4" in text
+    assert "ranks per GPU: 3" in text
     assert "left free" not in gpu(f"fit --box 256 --gpu-memory 6G --relion 5.0 -- {REFINE3D} --j 4")
     assert "so relion-dispatch starts one rank, with less working memory" in gpu(
         f"fit --box 400 --gpu-memory 24G -- {CLASS3D} --j 4"

@@ -31,8 +31,10 @@ def test_mps_and_ranks_have_the_same_container(
     site: WriteSite,
     corpus_job: CorpusJob,
 ) -> None:
-    settings = {"class3d": {"nodes": nodes, "nproc": nproc}}
-    site("site.json", {"scheduler": "slurm", "job_parameters": settings})
+    partitions = {"gpu": {"gpus": 4, "gpu_memory": "80G"}}
+    settings = {"class3d": {"nodes": nodes, "nproc": nproc, "partition": "gpu"}}
+    content = {"scheduler": "slurm", "partitions": partitions, "job_parameters": settings}
+    site("site.json", content)
     plan = plan_script(corpus_job(f"relion-5.0.1/{job}"), load_configuration())
     assert plan.mps and plan.image
 

@@ -23,6 +23,7 @@ class TestContinue:
 
     def test_padding_of_the_command_overrides(self, project: Path) -> None:
         assert refinement_of(options(f"{self.COMMAND} --pad 1"), project).padding == 1
+        assert refinement_of(options(f"{self.COMMAND} --pad 1.9"), project).padding == 1
 
     def test_vdam_is_known_by_its_flag_of_relion_4(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_optimiser.star"
@@ -35,7 +36,8 @@ class TestContinue:
     def test_split_halves_of_a_continued_vdam_run_are_real_ones(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_optimiser.star"
         path.write_text(OPTIMISER.format(split=1, gradient=1, auto=1, zero_mask=1))
-        assert refinement_of(options(self.COMMAND), project).gradient is False
+        found = refinement_of(options(self.COMMAND), project)
+        assert (found.gradient, found.split_gradient) == (False, True)
 
     def test_bodies_of_a_continued_multi_body_refinement(self, project: Path) -> None:
         path = project / "Refine3D/job011/run_it012_half1_model.star"

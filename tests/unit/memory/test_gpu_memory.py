@@ -43,32 +43,6 @@ MODELS = st.builds(
 
 
 @pytest.mark.parametrize(
-    ("box", "pad", "dimensions", "size"),
-    [
-        (128, 2, 3, 259 * 259 * 130),
-        (256, 2, 3, 515 * 515 * 258),
-        (256, 1, 3, 259 * 259 * 130),
-        (400, 2, 3, 803 * 803 * 402),
-        (800, 2, 3, 1603 * 1603 * 802),
-        (256, 2, 2, 515 * 258),
-        (255, 2, 3, 511 * 511 * 256),  # 255 / 2 = 127, then 2 * (254 + 1) + 1
-        (100, 1.5, 3, 153 * 153 * 77),
-        (101, 1.25, 2, 129 * 65),  # 1.25 * 50 = 62.5 is rounded up: 2 * (63 + 1) + 1
-    ],
-)
-def test_transform_has_the_size_of_projector_initialise_data(
-    box: int, pad: float, dimensions: int, size: int
-) -> None:
-    assert gpu_memory.transform_size(box, box, pad, dimensions) == size
-    assert gpu_memory.transform_size(box, 0, pad, dimensions) == size
-
-
-def test_current_size_shrinks_the_transform_and_never_exceeds_the_box() -> None:
-    assert gpu_memory.transform_size(256, 128, 2, 3) == 259 * 259 * 130
-    assert gpu_memory.transform_size(256, 512, 2, 3) == 515 * 515 * 258
-
-
-@pytest.mark.parametrize(
     ("box", "pad_2", "pad_1", "vdam_pad_1"),
     [
         (128, 0.17, 0.02, 0.04),

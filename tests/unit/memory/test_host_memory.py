@@ -54,6 +54,19 @@ def test_vdam_has_two_backprojectors_and_momenta_in_one_process() -> None:
     assert need.per_follower == 500_000_000 + 4 * (16 + 48 + 48) * V_PAD_1
 
 
+def test_gradients_of_split_halves_have_a_backprojector_and_two_momenta_per_class() -> None:
+    need = host_memory(replace(CLASSES, padding=1, split_gradient=True), 5)
+
+    assert need.per_follower == 500_000_000 + 4 * (16 + 32 + 24) * V_PAD_1
+
+
+def test_asymmetric_padding_is_that_of_what_is_summed_up_and_reconstructed() -> None:
+    need = host_memory(replace(REFINE, padding=1, asymmetric_padding=True), 5)
+
+    assert need.per_follower == 500_000_000 + 16 * V_PAD_1 + 24 * V_PAD_2
+    assert need.per_reconstruction == 72 * V_PAD_2
+
+
 def test_bodies_have_a_projector_for_each_overlap_and_two_halves_each() -> None:
     need = host_memory(replace(REFINE, bodies=3, body_overlaps=6), 9)
 

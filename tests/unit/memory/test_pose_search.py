@@ -65,9 +65,12 @@ def test_poses_of_a_3d_search_at_15_degrees() -> None:
     assert sampling.orientations(3, 2, symmetry="I1") == 4 * 24
 
 
-def test_poses_of_a_2d_search_are_angles() -> None:
-    assert sampling.orientations(2, 2, 12) == 30
-    assert sampling.orientations(2, 2) == 36
+def test_poses_of_a_2d_search_are_angles_a_multiple_of_32_on_a_gpu() -> None:
+    assert sampling.orientations(2, 2, 12) == 32
+    assert sampling.orientations(2, 2) == 64  # 36 of 10 degrees
+    assert sampling.orientations(2, 2, 5) == 96
+    assert sampling.orientations(2, 2, 11.25) == 32
+    assert sampling.orientations(3, 2, 10) == 192 * 36
 
 
 def test_an_auto_refinement_ends_its_global_searches_one_order_before_the_local_ones(

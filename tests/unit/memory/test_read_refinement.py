@@ -39,7 +39,7 @@ def corpus_command(job: str) -> Words:
             "relion-4.0.2/Class2D_job001",
             Refinement(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=50,
-                image_box=512, search=Search(30, 30, 21, rotation_factor=2),
+                image_box=512, search=Search(32, 32, 21, rotation_factor=2),
             ),
         ),
         (
@@ -47,7 +47,7 @@ def corpus_command(job: str) -> Words:
             Refinement(
                 128, "Extract/job006/particles.star, optics group 1", dimensions=2, classes=100,
                 gradient=True, image_box=512,
-                search=Search(30, 30, 21, rotation_factor=2, significant=500),
+                search=Search(32, 32, 21, rotation_factor=2, significant=500),
             ),
         ),
         (
@@ -137,7 +137,9 @@ def test_subtomograms_are_volumes(project: Path) -> None:
     (project / "p.star").write_text(OPTICS.format(box=64, dimensions=3) + PARTICLES)
     model = refinement_of(options("--i p.star --K 5 --offset_range 2"), project)
     assert (model.dimensions, model.data_dimensions) == (3, 3)
-    assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)  # shifts in a sphere
+    assert model.search == Search(
+        192 * 24, 192 * 24, 7, shift_factor=8, shifts_in_3d=True
+    )  # shifts in a sphere
 
 
 @pytest.mark.parametrize(
@@ -176,9 +178,61 @@ def test_padding_is_2_unless_given(project: Path, arguments: str, padding: float
     assert model.padding == padding
 
 
+def test_asymmetric_padding_is_taken(project: Path) -> None:
+    found = refinement_of(options("--i Select/job007/particles.star"), project)
+    assert found.asymmetric_padding is False
+    command = options("--i Select/job007/particles.star --asymmetric_padding")
+    assert refinement_of(command, project).asymmetric_padding is True
+
+
 def test_split_halves_have_no_pseudo_half_sets(project: Path) -> None:
     command = options("--i Select/job007/particles.star --grad --auto_refine --split_random_halves")
-    assert refinement_of(command, project).gradient is False
+    found = refinement_of(command, project)
+    assert (found.gradient, found.split_gradient) == (False, True)
+    alone = refinement_of(options("--i Select/job007/particles.star --grad --K 2"), project)
+    assert (alone.gradient, alone.split_gradient) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "box", "source"),
+    [
+        ((3, 1), 512, "large.mrc, MRC header"),
+        ((4, 0), 512, "large.mrc, MRC header"),
+        ((5, 0), 256, "Select/job007/particles.star, optics group 1"),
+        ((5, 1), 256, "Select/job007/particles.star, optics group 1"),
+        (None, 512, "large.mrc, MRC header"),
+    ],
+)
+def test_a_trusted_reference_keeps_its_size_up_to_relion_4(
+    project: Path, version: tuple[int, int] | None, box: int, source: str
+) -> None:
+    (project / "large.mrc").write_bytes(mrc(512, 512))
+    command = "--i Select/job007/particles.star --auto_refine --ref large.mrc"
+
+    found = refinement_of(options(f"{command} --trust_ref_size"), project, relion_version=version)
+
+    assert (found.box, found.source) == (box, source)
+    untrusted = refinement_of(options(command), project, relion_version=version)
+    assert untrusted.box == 256  # RELION refuses to run: it will say so
+
+
+def test_a_smaller_trusted_reference_takes_less_up_to_relion_4(project: Path) -> None:
+    (project / "small.mrc").write_bytes(mrc(64, 64))
+    command = options("--i Select/job007/particles.star --ref small.mrc --trust_ref_size")
+
+    boxes = [
+        refinement_of(command, project, relion_version=version).box
+        for version in ((4, 0), (5, 0), None)
+    ]
+
+    assert boxes == [64, 256, 256]
+    found = refinement_of(command, project, relion_version=(4, 0))
+    assert found.image_box == 512  # images keep the size of their optics group
+
+
+def test_a_trusted_reference_that_cannot_be_read_leaves_the_particles_size(project: Path) -> None:
+    command = options("--i Select/job007/particles.star --ref none.mrc --trust_ref_size")
+    assert refinement_of(command, project, relion_version=(4, 0)).box == 256
 
 
 def test_optimisation_set_leads_to_its_particles(project: Path) -> None:
@@ -187,7 +241,7 @@ def test_optimisation_set_leads_to_its_particles(project: Path) -> None:
     (project / "set.star").write_text("data_\n\n_rlnTomoParticlesFile tomo.star\n")
     model = refinement_of(options("--ios set.star --K 3 --offset_range 2"), project)
     assert (model.box, model.dimensions, model.data_dimensions) == (200, 3, 2)
-    assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8)
+    assert model.search == Search(192 * 24, 192 * 24, 7, shift_factor=8, shifts_in_3d=True)
     assert model.source == "tomo.star, optics group 1"
     both = options("--ios set.star --i Select/job007/particles.star")
     assert refinement_of(both, project).box == 256

@@ -42,8 +42,12 @@ def test_devices_that_a_job_type_names_are_kept(site: WriteSite, corpus_job: Cor
 
 
 def test_several_nodes_have_the_same_devices_each(site: WriteSite, corpus_job: CorpusJob) -> None:
-    settings = {"nodes": 2, "nproc": 17}
-    site("site.json", {"scheduler": "slurm", "job_parameters": {"class3d": settings}})
+    settings = {"nodes": 2, "nproc": 17, "partition": "gpu"}
+    partitions = {"gpu": {"gpu_memory": "48G"}}
+    site(
+        "site.json",
+        {"scheduler": "slurm", "partitions": partitions, "job_parameters": {"class3d": settings}},
+    )
 
     planned = plan(corpus_job(CLASS3D))
 
