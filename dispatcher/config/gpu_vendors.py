@@ -5,6 +5,7 @@ docs/gpu.md says where each value is from. RELION's own option is the same for a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,12 +21,15 @@ class GpuVendor(NamedTuple):
         options: of ``apptainer exec``; each lets the cards into a container.
         variables: name the cards that a job may use, or tell the driver how to; they are passed
             into the container. The first is the one that schedulers set.
+        lists: those of the variables that list cards, so that a job has no more than are listed.
+        settings: variables that each job gets with these values, in its container and outside.
         build: the word by which ``relion_refine --version`` tells that RELION was built for them.
         variant: of an image with such a RELION, unless its admin chooses another name.
         device: is there on a machine with such cards.
         cards: the folder in which the driver has an entry for each card; None if no folder tells.
         memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
-        mps: whether ranks that share a card can do so through a multi-process service.
+        mps_clients: the processes that share a card through the vendor's multi-process service, at
+            most; None if the vendor has no such service.
         one_pool: RELION's build takes what is free on a card in one piece.
     """
 
@@ -36,10 +40,17 @@ class GpuVendor(NamedTuple):
     build: str
     variant: str
     device: Path
+    lists: tuple[str, ...] = ()
+    settings: Mapping[str, str] = {}
     cards: Path | None = None
     memory_tool: str | None = None
-    mps: bool = False
+    mps_clients: int | None = None
     one_pool: bool = True
+
+    @property
+    def mps(self) -> bool:
+        """Whether ranks that share a card can do so through a multi-process service."""
+        return self.mps_clients is not None
 
 
 _TABLE = (
@@ -51,9 +62,12 @@ _TABLE = (
         build="CUDA",
         variant="cuda",
         device=Path("/dev/nvidiactl"),
+        lists=("CUDA_VISIBLE_DEVICES",),
+        # Else CUDA counts the cards by their speed, and nvidia-smi and schedulers by their place.
+        settings={"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         cards=Path("/proc/driver/nvidia/gpus"),
         memory_tool="nvidia-smi",
-        mps=True,
+        mps_clients=48,  # of each server on each card, up to CUDA 13.0; later 60 (docs/mps.md)
     ),
     GpuVendor(
         name="amd",
@@ -63,6 +77,7 @@ _TABLE = (
         build="HIP",
         variant="rocm",
         device=Path("/dev/kfd"),
+        lists=("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
     ),
     GpuVendor(
         name="intel",

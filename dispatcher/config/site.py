@@ -68,7 +68,8 @@ class Apptainer:
     @property
     def let_through(self) -> list[str]:
         """The variables that the container sees: the site's, and those of its GPUs."""
-        return list(dict.fromkeys([*self.environment, *self.gpu_vendor.variables]))
+        vendor = self.gpu_vendor
+        return list(dict.fromkeys([*self.environment, *vendor.variables, *vendor.settings]))
 
 
 @strict

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..config.gpu_vendors import USUAL_VENDOR
 from ..errors import GpuError
 from .cuda_driver import LIBRARY, Context
 
@@ -65,7 +66,7 @@ def _process(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **USUAL_VENDOR.settings, **(environment or {})},
     )
     try:
         yield process

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..config.gpu_vendors import USUAL_VENDOR
 from ..errors import GpuError
 
 __all__ = ["PROGRAM", "mps_daemon"]
@@ -36,7 +37,7 @@ def mps_daemon(program: str = PROGRAM) -> Iterator[dict[str, str]]:
         "CUDA_MPS_PIPE_DIRECTORY": str(folder / "pipe"),
         "CUDA_MPS_LOG_DIRECTORY": str(folder / "log"),
     }
-    environment = {**os.environ, **folders}
+    environment = {**os.environ, **USUAL_VENDOR.settings, **folders}
 
     def control(request: str) -> bool:
         try:

@@ -25,10 +25,14 @@ _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 @dataclass(frozen=True)
 class Variable:
-    """``$NAME``, to be expanded on the node; `quoted` when it stood inside double quotes."""
+    """``$NAME``, to be expanded on the node; `quoted` when it stood inside double quotes.
+
+    `default` is there if the variable is not set, or empty: letters, digits, ``:`` and ``,``.
+    """
 
     name: str
     quoted: bool
+    default: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Word:
             if isinstance(part, str):
                 pieces.append(quote(part))
             else:
-                pieces.append(f'"${{{part.name}}}"' if part.quoted else f"${{{part.name}}}")
+                inside = f"{part.name}:-{part.default}" if part.default else part.name
+                pieces.append(f'"${{{inside}}}"' if part.quoted else f"${{{inside}}}")
         return "".join(pieces) or "''"
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -10,17 +9,17 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import __version__
-from ..config.gpu_vendors import VENDORS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from ..planning.devices import gpus_named
 from ..planning.launch import LaunchWord
-from ..planning.layouts import Layout
-from ..planning.plan import Plan
-from ..planning.rank_table import as_lines, rank_table
+from ..planning.node_table import node_table
+from ..planning.plan import Plan, PlannedCommand
 from ..relion.command import Command
 from .job_folders import scratch_folder, words_in_job_script
 from .library import Library, read_library
+from .node_gpus import with_gpus_of_the_node
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "in_shell", "job_script", "job_variables"]
@@ -63,11 +62,12 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     commands = plan.commands
     at = next(index for index, planned in enumerate(commands) if planned.is_main)
     main = commands[at]
-    container = _shared([in_shell(c.prefix) for c in commands if c.prefix])
+    container = _container(plan, main)
     scratch = scratch_folder(main.command)
     parameters = plan.job_parameters
     unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
     library = library or read_library(plan.directives)
+    vendor = plan.site.apptainer.gpu_vendor
     return {
         **parameters,
         **unset,
@@ -84,7 +84,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "nthread": plan.nthread,
         "ngpu": plan.ngpu,
         "nodes": plan.nodes,
-        "gpus_used": _gpus_used(main.command, plan.ngpu),
+        # All up to the last that a site names, or those asked for.
+        "gpus_used": max(plan.ngpu, gpus_named(main.command)),
         "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
         "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,
@@ -108,15 +109,19 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "container": container,
-            "gpu_tool": _gpu_tool(plan),
-            "rank_table": _rank_table(plan),
+            "gpu_tool": vendor.memory_tool,
+            "gpu_lists": list(vendor.lists),
+            "gpu_settings": [f"{name}={value}" for name, value in vendor.settings.items()]
+            if plan.ngpu
+            else [],
+            "rank_table": node_table(plan),
             "library_sha256": library.sha256,
         },
         "commands": [
             {
                 "program": _name(c.command),
                 "prefix": in_shell(c.prefix),
-                "words": (words := words_in_job_script(c.command, plan.name, c is commands[-1])),
+                "words": (words := _words(plan, c)),
                 "line": _line(in_shell(c.prefix), words, container),
                 "shell": Markup(c.command.shell()),
             }
@@ -134,6 +139,16 @@ def in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
     return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
 
 
+def _container(plan: Plan, main: PlannedCommand) -> list[str]:
+    """What starts a container, if the script has it once: for several commands, or because the
+    keepers of MPS look from inside the ranks' container."""
+    if plan.mps and plan.image:
+        words = in_shell(main.prefix)
+        begin = words.index(plan.site.apptainer.program)
+        return words[begin : words.index(str(plan.image.path)) + 1]
+    return _shared([in_shell(each.prefix) for each in plan.commands if each.prefix])
+
+
 def _shared(prefixes: Sequence[list[str]]) -> list[str]:
     """The common beginning of all prefixes, if there are several: the script has it once."""
     if len(prefixes) < 2:
@@ -142,32 +157,22 @@ def _shared(prefixes: Sequence[list[str]]) -> list[str]:
     return [column[0] for column in takewhile(lambda words: len(set(words)) == 1, columns)]
 
 
+def _words(plan: Plan, planned: PlannedCommand) -> list[Markup]:
+    """The words of a command, with what the job script's node settles."""
+    command = planned.command
+    if planned.is_main and plan.chooses_gpus:
+        command = with_gpus_of_the_node(command)
+    return words_in_job_script(command, plan.name, planned is plan.commands[-1])
+
+
 def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
     """All words of a command, with the script's variable for the container that it shares."""
-    if not prefix or not container:
-        return [*prefix, *words]
-    return [Markup('"${dispatch_container[@]}"'), *prefix[len(container) :], *words]
-
-
-def _rank_table(plan: Plan) -> list[str]:
-    """The lines for smaller cards; none if nothing was fitted to the GPUs' memory."""
-    fit = plan.gpu_fit
-    if not plan.ngpu or not (plan.mps or fit.bytes_per_rank):
-        return []
-    planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
-    return as_lines(rank_table(planned, fit, plan.mps))
-
-
-def _gpu_tool(plan: Plan) -> str | None:
-    """What tells of the job's GPUs on a node."""
-    kind = plan.image.build.gpu if plan.image else None
-    return (VENDORS[kind] if kind else plan.site.apptainer.gpu_vendor).memory_tool
-
-
-def _gpus_used(command: Command, ngpu: int) -> int:
-    """How many visible GPUs count: those asked for, or all up to the last that a site names."""
-    named = re.findall(r"\d+", command.value("gpu") or "")
-    return max([ngpu, *(int(number) + 1 for number in named)])
+    for at in range(len(prefix)):
+        end = at + len(container)
+        if container and prefix[at:end] == container:
+            prefix = [*prefix[:at], Markup('"${dispatch_container[@]}"'), *prefix[end:]]
+            break
+    return [*prefix, *words]
 
 
 def _name(command: Command) -> Markup:

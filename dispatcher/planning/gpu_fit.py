@@ -28,6 +28,7 @@ class GpuFit(NamedTuple):
         bytes_per_rank: what a rank takes on its GPU as planned; without MPS it takes
             ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs; with
             ``least_bytes_sharing`` if it has to share the GPU, though planned ranks need not.
+        bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
         usable_percent: the part of a GPU's memory that ranks may take.
     """
 
@@ -46,15 +47,19 @@ class GpuFit(NamedTuple):
     bytes_per_rank_without_mps: int | None = None
     least_bytes_per_rank: int | None = None
     least_bytes_sharing: int | None = None
+    bytes_on_fewer: tuple[int, ...] = ()
     usable_percent: int | None = None
     not_done: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The record's ``gpu_fit``: ``model`` (null without one), and all else that is known."""
+        """The record's ``gpu_fit``: ``model`` (null without one), and all else that is known.
+
+        What holds on fewer GPUs than planned is for the job script alone.
+        """
         return {
             name: value
             for name, value in self._asdict().items()
-            if value is not None or name == "model"
+            if name != "bytes_on_fewer" and (value is not None or name == "model")
         }
 
 
@@ -89,5 +94,6 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         bytes_per_rank_without_mps=fit.bytes_per_rank_without_mps,
         least_bytes_per_rank=fit.least_bytes_per_rank,
         least_bytes_sharing=fit.least_bytes_sharing or None,
+        bytes_on_fewer=fit.bytes_on_fewer,
         usable_percent=fit.usable_percent,
     )

@@ -36,6 +36,7 @@ class WantedRanks(NamedTuple):
         nthread: threads of each rank.
         ngpu: GPUs on each of ``nodes`` nodes, 0 for ranks on CPUs.
         ranks_per_gpu: ranks that may share a GPU, None for no such cap.
+        through_mps: ranks that MPS takes on a GPU, None without MPS.
     """
 
     nproc: int
@@ -43,6 +44,12 @@ class WantedRanks(NamedTuple):
     ngpu: int = 0
     nodes: int = 1
     ranks_per_gpu: int | None = None
+    through_mps: int | None = None
+
+    @property
+    def most_per_gpu(self) -> int | None:
+        """Ranks that a GPU may have by both caps, None for any number."""
+        return min(filter(None, (self.ranks_per_gpu, self.through_mps)), default=None)
 
 
 class Layout(NamedTuple):
@@ -66,7 +73,7 @@ def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
     """Layouts within what is wanted, MPI needed, best first, down to the least that works.
 
     All nodes before fewer, then all GPUs before fewer, then as many followers on each as
-    ``ranks_per_gpu`` allows; without GPUs simply as many ranks as possible.
+    its caps allow; without GPUs simply as many ranks as possible.
     """
     if wanted.ngpu < 1:
         for nproc in range(wanted.nproc, 2 if rules.split_halves else rules.idle_leader, -1):
@@ -77,8 +84,8 @@ def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
     for nodes in range(wanted.nodes, 0, -1):
         for gpus in range(wanted.ngpu, 0, -1):
             each = followers // (nodes * gpus)
-            if wanted.ranks_per_gpu is not None:
-                each = min(each, wanted.ranks_per_gpu)
+            if wanted.most_per_gpu is not None:
+                each = min(each, wanted.most_per_gpu)
             for on_gpu in range(each, 0, -1):
                 spread = nodes * gpus * on_gpu
                 if not rules.split_halves or spread % 2 == 0:

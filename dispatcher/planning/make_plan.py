@@ -26,6 +26,7 @@ from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
+from .devices import is_ours
 from .gpu_fit import gpu_fit
 from .job_request import JobRequest
 from .launch import launch_line
@@ -133,6 +134,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         nthread=settled.nthread,
         ngpu=settled.ngpu,
         nodes=settled.nodes,
+        chooses_gpus=settled.ngpu > 0 and is_ours(job.command, submission.main, settled.nproc),
         mps=_shares_through_mps(site, placed),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},

@@ -126,7 +126,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     partition = node.shape
     image_name = job.job_type.image
     card = _card(job, site, partition)
-    wanted, mem = _wanted_ranks(job, partition), job.job_type.parameters.get("mem")
+    wanted, mem = _wanted_ranks(job, site, partition), job.job_type.parameters.get("mem")
     nproc, fewer = ranks_in_memory(node, wanted.nproc, None if job.refinement else mem)
     wanted = wanted._replace(nproc=nproc)
     settled = resources.decide(job.command, wanted, card, node, job.particles)
@@ -163,7 +163,7 @@ def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> Fore
     return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
 
 
-def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
+def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
     """What the job type asks for, else RELION's window."""
     parameters, submission = job.job_type.parameters, job.request.submission
     options = job.request.options
@@ -178,7 +178,20 @@ def _wanted_ranks(job: UnplacedJob, partition: Partition) -> WantedRanks:
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
+        through_mps=_through_mps(job, site),
     )
+
+
+def _through_mps(job: UnplacedJob, site: Site) -> int | None:
+    """Ranks that may share a GPU through MPS, None if they do without.
+
+    Blush is a process of its own, which a rank starts on its GPU (backprojector.cpp:1286, 5.0.1).
+    """
+    if not (site.shares_through_mps and lookup(job.command.program).idle_leader):
+        return None
+    clients = site.apptainer.gpu_vendor.mps_clients
+    blush = "blush" in job.command or (job.refinement is not None and job.refinement.blush)
+    return clients // 2 if clients and blush else clients
 
 
 def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
@@ -204,7 +217,7 @@ def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
         free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
         relion_version=job.relion_version,
-        mps=site.shares_through_mps and lookup(job.command.program).idle_leader,
+        mps=_through_mps(job, site) is not None,
         one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,
     )

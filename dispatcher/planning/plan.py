@@ -61,6 +61,7 @@ class Plan(NamedTuple):
         lock: the file whose lock the job script waits for; None unless jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
         nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
+        chooses_gpus: whether the main command's devices are the plan's, not the job type's.
         mps: whether NVIDIA's multi-process service is started around the ranks.
         gpu_fit: how GPU memory bounded the ranks, or why nothing was computed.
         job_parameters: all that templates see from the configuration.
@@ -89,6 +90,7 @@ class Plan(NamedTuple):
     nthread: int
     ngpu: int
     nodes: int
+    chooses_gpus: bool
     mps: bool
     gpu_fit: GpuFit
     job_parameters: Mapping[str, Any]

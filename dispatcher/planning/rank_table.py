@@ -1,17 +1,17 @@
-"""How many ranks run on GPUs smaller than planned: a table in which the node looks up its GPU.
+"""How many ranks run on GPUs smaller than planned: a row for each size that makes a difference.
 
 The plan's ranks are the most. RELION's rules are those of :mod:`.layouts`. A pure function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from .gpu_fit import GpuFit
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 
-__all__ = ["RankRow", "Sharing", "Verdict", "as_lines", "rank_table"]
+__all__ = ["RankRow", "Sharing", "Verdict", "rank_table"]
 
 Sharing = Literal["mps", "shared", "exclusive"]
 Verdict = Literal["ok", "tight", "no"]
@@ -26,7 +26,8 @@ class RankRow(NamedTuple):
     mode takes one process without MPS. ``nproc`` ranks in all, ``ranks_per_gpu`` on each GPU, which
     take ``bytes_on_gpu`` there by the model (None if not known). ``verdict``: there is room for
     them; they have less working memory than recommended; or RELION cannot run. Then ``nproc`` is 0,
-    and ``ranks_per_gpu`` the fewest that RELION takes.
+    and ``ranks_per_gpu`` the fewest that RELION takes. ``gpus`` are those of each node that the
+    ranks use.
     """
 
     sharing: Sharing
@@ -35,6 +36,7 @@ class RankRow(NamedTuple):
     ranks_per_gpu: int
     bytes_on_gpu: int | None
     verdict: Verdict
+    gpus: int = 0
 
 
 def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
@@ -50,20 +52,6 @@ def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
     if planned.ranks_per_gpu > 1:
         rows += _rows(planned, fit, "exclusive", without)
     return tuple(rows)
-
-
-def as_lines(rows: Iterable[RankRow]) -> list[str]:
-    """The table as the job script has it: a line for each way to share, ``-`` for unknown bytes.
-
-    >>> as_lines([RankRow("mps", 4000, 5, 2, None, "ok"), RankRow("mps", 0, 0, 1, None, "no")])
-    ['mps 4000 5 2 - ok, 0 0 1 - no']
-    """
-    lines: dict[str, list[str]] = {}
-    for row in rows:
-        size = "-" if row.bytes_on_gpu is None else row.bytes_on_gpu
-        text = f"{row.least_mib} {row.nproc} {row.ranks_per_gpu} {size} {row.verdict}"
-        lines.setdefault(row.sharing, []).append(text)
-    return [f"{sharing} {', '.join(texts)}" for sharing, texts in lines.items()]
 
 
 def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator[RankRow]:
@@ -84,7 +72,7 @@ def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator
         each = layout.ranks_per_gpu
         taken = size * each if size else None
         smallest = _card(size * room, percent)
-        rows.append(RankRow(sharing, smallest, layout.nproc, each, taken, "ok"))
+        rows.append(RankRow(sharing, smallest, layout.nproc, each, taken, "ok", layout.gpus))
     if not size:
         yield rows[0]
         return

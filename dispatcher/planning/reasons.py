@@ -93,12 +93,14 @@ def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int 
 
     ``room``: the ranks for which a GPU has memory; None for any number.
     """
-    cap = wanted.ranks_per_gpu
+    cap = wanted.most_per_gpu
     more = (wanted.nproc - rules.idle_leader) // (layout.nodes * layout.gpus)
     if room is not None:
         more = min(more, room)
     if cap is None or cap >= more or layout.nproc == 1:
         return ""
+    if cap != wanted.ranks_per_gpu:
+        return f"At most {count(cap, 'rank')} may share a GPU through MPS, not {more}."
     return f"At most {count(cap, 'rank')} may share a GPU, not {more} (ranks_per_gpu)."
 
 
@@ -121,7 +123,7 @@ def unused_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: i
             )
         return f"{used} of {total} GPUs are used: {', and '.join(causes)}." if causes else ""
     each = layout.ranks_per_gpu + 1
-    bounds = [most for most in (wanted.ranks_per_gpu, room) if most is not None]
+    bounds = [most for most in (wanted.most_per_gpu, room) if most is not None]
     has_room = used * each <= followers and all(each <= most for most in bounds)
     if rules.split_halves and used * each % 2 and has_room:
         return (

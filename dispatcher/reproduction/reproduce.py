@@ -48,7 +48,8 @@ def reproduction(
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
-    today = configuration.site.apptainer.let_through
+    apptainer = configuration.site.apptainer
+    let_through = apptainer.let_through if job.environment is None else job.environment
     scheduler = configuration.site.schedulers.get(job.scheduler)
     directives = (scheduler and scheduler.directives) or job.scheduler
     text = render(
@@ -70,7 +71,12 @@ def reproduction(
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
             "one_node": job.nodes == 1 or not job.uses_mpi,
-            "environment": today if job.environment is None else job.environment,
+            "environment": let_through,
+            "settings": [
+                f"{name}={value}"
+                for name, value in apptainer.gpu_vendor.settings.items()
+                if name in let_through
+            ],
             "forget_limits": scheduler_function(directives, "forget_limits_of_the_script"),
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}

@@ -44,6 +44,7 @@ def session_variables(
             for name, value in environment.items()
             if name in let_through or name.startswith("RELION_")
         },
+        **apptainer.gpu_vendor.settings,
         # `sh`, because the folder may be on a disk mounted noexec.
         "RELION_QSUB_COMMAND": f"sh {INSIDE}/{CLIENT}",
         "RELION_QSUB_TEMPLATE": f"{INSIDE}/{TEMPLATE}",

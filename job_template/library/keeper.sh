@@ -25,13 +25,14 @@ keep_gpus() { # FOLDER LOGS GPUS WATCH
     local gpus uuids why=''
     folder=$1 logs=$2_$(uname -n) sampler='' ending=failed
     gpus=$(visible_gpus "$3")
-    uuids=$(awk '{ print $1 }' <<<"$gpus" | paste -sd,)
+    uuids=$(awk '/^GPU-/ { print $1 }' <<<"$gpus" | paste -sd,)
     trap 'exit 143' TERM INT HUP
     trap end_keeping EXIT
-    if [ -n "$folder" ]; then
+    if [ -n "$folder" ] && [ "$gpus" != none ]; then
         mps_clean # first, because a dead job's daemon would block this one
         why=$(mps_obstacle "$uuids" "$gpus")
         [ -n "$why" ] || why=$(mps_start "$folder" "$uuids" "$logs")
+        [ -n "$why" ] || why=$(mps_unseen "$folder")
     fi
     if [ -n "$4" ] && [ -n "$uuids" ]; then
         sample_gpus "$uuids" </dev/null &

@@ -62,8 +62,10 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     command -v nvidia-cuda-mps-control >/dev/null || { echo "the program nvidia-cuda-mps-control is missing"; return; }
     { mkdir -m 700 "$1" && mkdir "$1/pipe" "$1/log"; } 2>/dev/null || { echo "the folder $1 cannot be made"; return; }
     { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
-    # The ranks name the same devices by UUID, because the daemon counts its devices from 0.
+    # The ranks name the same devices by UUID, because the daemon counts its devices from 0. A site's options may
+    # keep /tmp out of the container, but not this folder.
     echo "CUDA_MPS_PIPE_DIRECTORY=$1/pipe" >"$1/clients"
+    echo "APPTAINER_BIND=$1${APPTAINER_BIND:+,$APPTAINER_BIND}" >>"$1/clients"
     [ -z "$2" ] || echo "CUDA_VISIBLE_DEVICES=$2" >>"$1/clients"
     env -u CUDA_VISIBLE_DEVICES ${2:+CUDA_VISIBLE_DEVICES="$2"} \
         CUDA_MPS_PIPE_DIRECTORY="$1/pipe" CUDA_MPS_LOG_DIRECTORY="$1/log" \
@@ -77,6 +79,32 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     done
     echo "$why"
     mps_end "$1" "$3" failed
+}
+
+# What processes need to have in common with the daemon: its pipe, and the memory that processes share. One in a
+# container may have process numbers of its own.
+mps_view() { # FOLDER
+    [ ! -S "$1/pipe/control" ] || echo pipe
+    stat -c %d /dev/shm
+    readlink /proc/self/ns/ipc
+}
+
+# Looks from inside the container of the ranks. Says why they could not use the daemon, which ends then, or
+# nothing.
+mps_unseen() { # FOLDER
+    local seen
+    [ -n "${dispatch_container[*]+set}" ] || return 0
+    seen=$(
+        while read -r line; do export "${line?}"; done <"$1/clients"
+        timeout 20 "${dispatch_container[@]}" sh -c "$(declare -f mps_view); mps_view \"\$0\"" "$1" </dev/null 2>/dev/null
+    )
+    [ "$seen" != "$(mps_view "$1")" ] || return 0
+    case $seen in
+    '') echo "the container did not start, or not within 20 s" ;;
+    pipe*) echo "the container has its own /dev/shm or IPC: take --ipc, --contain and --containall out of apptainer.options in site.json" ;;
+    *) echo "the container does not see $1: apptainer.conf must allow users to bind folders" ;;
+    esac
+    mps_stop "$1"
 }
 
 mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unless all went well
@@ -96,7 +124,8 @@ join_mps() {
         dispatch_task=(bash -c '[ ! -e "$0" ] || while read -r each; do export "${each?}"; done <"$0"; exec "$@"' "$dispatch_mps_folder/clients")
     elif [ "$dispatch_sharing" = mps ]; then
         while read -r line; do
-            export "${line?}" "APPTAINERENV_$line"
+            export "${line?}"
+            [[ $line != CUDA_* ]] || export "APPTAINERENV_$line"
         done <"$dispatch_mps_folder/clients"
     fi
 }

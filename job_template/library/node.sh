@@ -19,10 +19,12 @@ on_each_node() { # FUNCTION ARGUMENTS…
         bash -c 'eval "$dispatch_functions"; unset dispatch_functions; "$@"' bash "$@" </dev/null
 }
 
-# The library for a bash on another node, without what may be long and is not needed there.
+# The library for a bash on another node, without what may be long and is not needed there, and the settings
+# that are.
 functions_for_a_node() {
     unset -f known_endings commands reasons epilogue
     declare -f
+    declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container 2>/dev/null || :
 }
 
 # Start time of a process, to detect that its number was used again; empty if the process has ended.

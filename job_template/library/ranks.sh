@@ -1,26 +1,74 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# How many ranks run: the plan has worked that out for each size of the smallest card, and this looks it
-# up. dispatch_ranks are those that were planned. dispatch_rank_table has a line for each way to share a
-# GPU: mps, shared (without MPS), or exclusive (without MPS, and a GPU takes one process). A line has rows
-# from the largest card down, with commas between them:
+# How many ranks run, on which devices: the plan has worked that out for fewer GPUs than planned, and for each
+# size of the smallest one, and this looks it up. dispatch_ranks are those that were planned.
+# dispatch_rank_table has a line for each number of GPUs, from the most down: the number that each node shows at
+# least, and then parts with | between them, each for some ways to share a GPU, with commas between them: mps,
+# shared (without MPS), exclusive (without MPS, and a GPU takes one process). A part has rows from the largest
+# card down, with semicolons between them:
 #   LEAST      MiB of the smallest card
 #   RANKS      in all
 #   EACH       ranks on each GPU
 #   BYTES      that these take there by the plan; - if that is not known
 #   VERDICT    ok, tight (less working memory than recommended), or no (RELION cannot run)
+#   DEVICES    for RELION's option; - if the command names its own
 
-# Lowers dispatch_ranks for a card that is smaller than was planned with; never raises them.
+# Lowers dispatch_ranks, and sets dispatch_devices, for fewer or smaller GPUs than were planned with; never
+# raises them.
 fit_ranks() {
-    local sharing rows row least ranks each bytes verdict='' planned=$dispatch_ranks wanted='' enough=''
+    local planned_gpus='' least_gpus='' gpus='' rows=''
+    find_rows
+    [ -n "$planned_gpus" ] || return 0
+    [ -n "$gpus" ] || refuse_number_of_gpus "$least_gpus"
+    [ "$gpus" -eq "$planned_gpus" ] || say_fewer_gpus "$gpus" "$planned_gpus" "$rows"
+    fit_to_memory "$rows"
+}
+
+# The rows for as many GPUs as the nodes show, and for dispatch_sharing. If no part is for that, a GPU has one
+# rank in any case.
+find_rows() {
+    local line part IFS=$'\n'
+    for line in $dispatch_rank_table; do
+        least_gpus=${line%% *}
+        planned_gpus=${planned_gpus:-$least_gpus}
+        [ -z "$gpus" ] || continue
+        [ -z "$dispatch_seen" ] || [ "$least_gpus" -le "$dispatch_seen" ] || continue
+        gpus=$least_gpus
+        IFS='|'
+        for part in ${line#* }; do
+            part=${part# }
+            case ,${part%% *}, in
+            *",$dispatch_sharing,"*) rows=${part#* } ;;
+            *,shared,*) rows=${rows:-${part#* }} ;;
+            esac
+        done
+        IFS=$'\n'
+    done
+}
+
+refuse_number_of_gpus() { # LEAST
+    local shown="shows only $dispatch_seen of the job's GPUs, and the job needs at least $1"
+    [ "$dispatch_seen" -gt 0 ] || shown="shows none of the job's GPUs"
+    fail "The job cannot run, because its node $dispatch_fewest $shown: submit the job again; if that does not" \
+        "help, ask your admin to check that node, and \"gpus\" of its partition in site.json."
+}
+
+say_fewer_gpus() { # GPUS PLANNED ROWS
+    local ranks where="on $1 instead of $2 GPUs"
+    [ "$dispatch_nodes" -eq 1 ] || where+=" of each node"
+    read -r _ ranks _ <<<"$3"
+    [ "${ranks:-0}" -eq 0 ] || [ "$ranks" -eq "$dispatch_ranks" ] ||
+        where="with $ranks instead of $dispatch_ranks ranks, $where"
+    echo "relion-dispatch: The job runs $where: its node $dispatch_fewest shows no more."
+}
+
+# Looks up the smallest card.
+fit_to_memory() { # ROWS
+    local rows row least ranks each bytes verdict='' devices most='' wanted='' enough=''
     local why="the job's smallest GPU has $dispatch_memory MiB"
-    [[ $dispatch_rank_table == *"$dispatch_sharing "* ]] || dispatch_sharing=shared # one rank on a GPU in any case
-    while read -r sharing rows; do
-        [ "$sharing" != "$dispatch_sharing" ] || break
-    done <<<"$dispatch_rank_table"
-    IFS=, read -ra rows <<<"$rows"
+    IFS=";" read -ra rows <<<"$1"
     for row in "${rows[@]}"; do
-        read -r least ranks each bytes verdict <<<"$row"
-        wanted=${wanted:-$least}
+        read -r least ranks each bytes verdict devices <<<"$row"
+        most=${most:-$ranks} wanted=${wanted:-$least}
         [[ $dispatch_memory -ne 0 && $dispatch_memory -lt $least ]] || break
         enough=$least
     done
@@ -32,14 +80,12 @@ fit_ranks() {
         fail "The refinement does not fit: $why, and RELION needs at least $enough MiB; use --pad 1 or fewer" \
             "classes, or ask your admin to send the job to larger GPUs."
     fi
-    dispatch_ranks=$ranks dispatch_each=$each dispatch_predicted=$bytes
-    if [ "$ranks" -ne "$planned" ]; then
-        if [ "$sharing" = exclusive ]; then
-            echo "relion-dispatch: The job runs with $ranks instead of $planned ranks: a GPU in exclusive mode accepts only one process without MPS."
-        else
-            echo "relion-dispatch: The job runs with $ranks instead of $planned ranks: $why, and $planned ranks need $wanted MiB."
-        fi
+    if [ "$ranks" -ne "$most" ]; then
+        echo "relion-dispatch: The job runs with $ranks instead of $most ranks: $why, and $most ranks need $wanted MiB."
+    elif [ "$ranks" -ne "$dispatch_ranks" ] && [ "$dispatch_sharing" = exclusive ]; then
+        echo "relion-dispatch: The job runs with $ranks instead of $dispatch_ranks ranks: a GPU in exclusive mode accepts only one process without MPS."
     fi
     [ "$verdict" = ok ] ||
         echo "relion-dispatch: RELION will run with less GPU memory than recommended: $why, and at least $enough MiB are recommended."
+    dispatch_ranks=$ranks dispatch_each=$each dispatch_predicted=$bytes dispatch_devices=${devices#-}
 }

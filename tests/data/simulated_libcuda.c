@@ -27,6 +27,9 @@ __attribute__((destructor)) static void give_back(void) {
 
 int cuInit(unsigned flags) {
     (void)flags;
+    /* Cards must be counted as nvidia-smi counts them, or --device names another one. */
+    const char *order = getenv("CUDA_DEVICE_ORDER");
+    if (!order || strcmp(order, "PCI_BUS_ID")) return 1;
     const char *path = getenv("SIMULATED_GPU");
     int file = path ? open(path, O_RDWR) : -1;
     if (file < 0) return 999;

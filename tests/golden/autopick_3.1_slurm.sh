@@ -26,7 +26,7 @@ commands() {
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-8}" \
         relion_autopick_mpi --i CtfFind/job003/micrographs_ctf.star --odir AutoPick/job009/ --pickname autopick \
         --ref refs.star --invert --ctf --ang 5 --shrink 0 --lowpass 20 --threshold 0.05 --min_distance 100 \
-        --max_stddev_noise 1.1 --only_do_unfinished --pipeline_control "${dispatch_control}"/ --gpu 0:1:2:3:0:1:2:3 || exit 1
+        --max_stddev_noise 1.1 --only_do_unfinished --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3:0:1:2:3}" || exit 1
     dispatch_program='echo'
     run echo CtfFind/job003/micrographs_ctf.star > AutoPick/job009/coords_suffix_autopick.star || exit 1
 }
@@ -47,11 +47,14 @@ dispatch_token=000000000000
 dispatch_job=AutoPick/job009 dispatch_outfile=AutoPick/job009/run.out dispatch_errfile=AutoPick/job009/run.err
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps='' dispatch_ranks=8 dispatch_leaders=0
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table=''
+dispatch_mps='' dispatch_ranks=8 dispatch_leaders=0 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='4 shared 0 8 2 - ok 0:1:2:3:0:1:2:3 | exclusive 0 4 1 - ok 0:1:2:3
+3 shared 0 6 2 - ok 0:1:2:0:1:2 | exclusive 0 3 1 - ok 0:1:2
+2 shared 0 4 2 - ok 0:1:0:1 | exclusive 0 2 1 - ok 0:1
+1 shared 0 2 2 - ok 0:0 | exclusive 0 1 1 - ok 0'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
@@ -71,6 +74,7 @@ if ! read_library && sleep 3 && ! read_library; then
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 clean_environment
 prepare_nodes
 look_after_gpus

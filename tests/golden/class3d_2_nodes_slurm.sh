@@ -17,7 +17,7 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 commands() {
     dispatch_program=relion_refine_mpi
     run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-9}" \
-        --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES \
+        --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES,CUDA_DEVICE_ORDER \
         "${dispatch_task[@]}" apptainer --quiet exec --no-eval --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
@@ -27,7 +27,7 @@ commands() {
         --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent \
         --zero_mask --oversampling 1 --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm \
-        --scale --pipeline_control "${dispatch_control}"/ --gpu 0:1:2:3 --j 6 || exit 1
+        --scale --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" --j 6 || exit 1
 }
 # Why it runs like this.
 reasons() {
@@ -47,11 +47,14 @@ dispatch_token=000000000000
 dispatch_job=Class3D/job010 dispatch_outfile=Class3D/job010/run.out dispatch_errfile=Class3D/job010/run.err
 dispatch_nodes=2 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps='' dispatch_ranks=9 dispatch_leaders=1
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='shared 10543 9 1 10722742016 ok, 6896 9 1 10722742016 tight, 0 0 1 - no'
+dispatch_mps='' dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='4 shared 10543 9 1 10722742016 ok 0:1:2:3; 6896 9 1 10722742016 tight 0:1:2:3; 0 0 1 - no -
+3 shared 10543 7 1 10722742016 ok 0:1:2; 6896 7 1 10722742016 tight 0:1:2; 0 0 1 - no -
+2 shared 10543 5 1 10722742016 ok 0:1; 6896 5 1 10722742016 tight 0:1; 0 0 1 - no -
+1 shared 10543 3 1 10722742016 ok 0; 6896 3 1 10722742016 tight 0; 0 0 1 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
@@ -71,6 +74,7 @@ if ! read_library && sleep 3 && ! read_library; then
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 clean_environment
 prepare_nodes
 look_after_gpus

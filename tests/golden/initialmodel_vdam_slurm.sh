@@ -16,18 +16,18 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.2.0
 
 # What runs.
-commands() {
-    dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
         /data/site/relion-5.1.0-cuda.sif)
+commands() {
     dispatch_program=relion_refine
     run "${dispatch_container[@]}" \
         relion_refine --o InitialModel/job009/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
         --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
-        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control "${dispatch_control}"/ --gpu 0,1 \
+        --offset_step 2 --auto_sampling --tau2_fudge 4 --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0,1}" \
         --j 16 || exit 1
     dispatch_program='rm'
     run rm -f "${dispatch_control}"/RELION_JOB_EXIT_SUCCESS || exit 1
@@ -56,11 +56,12 @@ dispatch_token=000000000000
 dispatch_job=InitialModel/job009 dispatch_outfile=InitialModel/job009/run.out dispatch_errfile=InitialModel/job009/run.err
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=2 dispatch_watch_gpus=''
-dispatch_mps='' dispatch_ranks=1 dispatch_leaders=1
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='shared 3370 1 1 3427589376 ok, 1481 1 1 3427589376 tight, 0 0 1 - no'
+dispatch_mps='' dispatch_ranks=1 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='2 shared 3370 1 1 3427589376 ok 0,1; 1481 1 1 3427589376 tight 0,1; 0 0 1 - no -
+1 shared 5948 1 1 6048994560 ok 0; 1481 1 1 6048994560 tight 0; 0 0 1 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
@@ -80,6 +81,7 @@ if ! read_library && sleep 3 && ! read_library; then
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 clean_environment
 prepare_nodes
 look_after_gpus

@@ -16,12 +16,12 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.2.0
 
 # What runs.
-commands() {
-    dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
         /data/site/relion-5.1.0-cuda.sif)
+commands() {
     dispatch_program=relion_refine_mpi
     run "${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
@@ -29,7 +29,8 @@ commands() {
         --solvent_correct_fsc --multibody_masks bodies.star --oversampling 1 --healpix_order 4 \
         --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 \
-        --pipeline_control "${dispatch_control}"/ --gpu 0:1:2:3 --free_gpu_memory 1000 --j 6 || exit 1
+        --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" --free_gpu_memory 1000 \
+        --j 6 || exit 1
     dispatch_program=relion_flex_analyse
     run "${dispatch_container[@]}" \
         relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
@@ -54,13 +55,14 @@ dispatch_token=000000000000
 dispatch_job=MultiBody/job005 dispatch_outfile=MultiBody/job005/run.out dispatch_errfile=MultiBody/job005/run.err
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='mps 22490 9 2 22874460672 ok, 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no
-shared 22490 9 2 22874460672 ok, 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no
-exclusive 11245 5 1 11437230336 ok, 6450 5 1 11437230336 tight, 0 0 1 - no'
+dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='4 mps,shared 22490 9 2 22874460672 ok 0:1:2:3; 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no - | exclusive 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no -
+3 mps,shared 22490 7 2 22874460672 ok 0:1:2; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
+2 mps,shared 22490 5 2 22874460672 ok 0:1; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
+1 mps,shared 22490 3 2 22874460672 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
@@ -80,6 +82,7 @@ if ! read_library && sleep 3 && ! read_library; then
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 clean_environment
 prepare_nodes
 look_after_gpus

@@ -16,13 +16,14 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.2.0
 
 # What runs.
-commands() {
-    dispatch_program=relion_refine_mpi
-    run apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        /data/site/relion-5.1.0-cuda.sif \
+        /data/site/relion-5.1.0-cuda.sif)
+commands() {
+    dispatch_program=relion_refine_mpi
+    run "${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
         relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 \
@@ -30,7 +31,7 @@ commands() {
         --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc \
         --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
         --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control "${dispatch_control}"/ \
-        --gpu 0:1:2:3 --free_gpu_memory 1000 --j 6 || exit 1
+        --gpu "${dispatch_devices:-0:1:2:3}" --free_gpu_memory 1000 --j 6 || exit 1
 }
 # Why it runs like this.
 reasons() {
@@ -51,13 +52,14 @@ dispatch_token=000000000000
 dispatch_job=Refine3D/job011 dispatch_outfile=Refine3D/job011/run.out dispatch_errfile=Refine3D/job011/run.err
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1
-# By the smallest GPU: its MiB at least, ranks, ranks on each GPU and the bytes they take, whether that is enough.
-dispatch_rank_table='mps 9590 9 2 9753825792 ok, 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no
-shared 9590 9 2 9753825792 ok, 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no
-exclusive 4795 5 1 4876912896 ok, 3592 5 1 4876912896 tight, 0 0 1 - no'
+dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+# By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
+dispatch_rank_table='4 mps,shared 9590 9 2 9753825792 ok 0:1:2:3; 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no - | exclusive 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no -
+3 mps,shared 9590 7 2 9753825792 ok 0:1:2; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
+2 mps,shared 9590 5 2 9753825792 ok 0:1; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
+1 mps,shared 9590 3 2 9753825792 ok 0; 9352 3 2 9753825792 tight 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {
@@ -77,6 +79,7 @@ if ! read_library && sleep 3 && ! read_library; then
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 clean_environment
 prepare_nodes
 look_after_gpus

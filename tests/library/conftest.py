@@ -23,7 +23,8 @@ dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=''
 dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image='' dispatch_image_state='' dispatch_environment=()
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=2 dispatch_watch_gpus='' dispatch_mps=''
-dispatch_ranks=5 dispatch_leaders=1 dispatch_rank_table=''
+dispatch_ranks=5 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+dispatch_rank_table=''
 """
 # What begin_job sets before anything else.
 BEGUN = """

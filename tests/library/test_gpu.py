@@ -1,4 +1,4 @@
-"""The job's GPUs: which they are, how large, and what is refused; how many ranks they get."""
+"""The job's GPUs: which they are, how many, how large, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from .conftest import Shell
 
 SMI = "gpu/nvidia-smi"
 NODE = os.uname().nodename
-TABLE = (
-    "mps 20000 9 2 800 ok, 10000 5 1 400 ok, 5000 5 1 400 tight, 0 0 1 - no\n"
-    "shared 24000 9 2 900 ok, 12000 5 1 450 ok, 5000 5 1 450 tight, 0 0 1 - no\n"
-    "exclusive 12000 5 1 450 ok, 5000 5 1 450 tight, 0 0 1 - no"
-)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +19,7 @@ TABLE = (
         ("1", ["GPU-bbbb-1"]),
         ("1,0", ["GPU-bbbb-1", "GPU-aaaa-0"]),
         ("GPU-bbbb, 0", ["GPU-bbbb-1", "GPU-aaaa-0"]),
-        ("7", []),
-        ("", []),
+        ("1,7,0", ["GPU-bbbb-1"]),
     ],
 )
 def test_the_visible_gpus_stand_in_the_jobs_order(
@@ -37,6 +31,46 @@ def test_the_visible_gpus_stand_in_the_jobs_order(
     said = shell.says("visible_gpus 8", **variables)
 
     assert said.splitlines() == [f"{gpu} 24564 Default [N/A]" for gpu in gpus]
+
+
+@pytest.mark.parametrize("visible", ["7", "7,0", "-1", "GPU-cccc"])
+def test_a_list_that_names_none_of_the_nodes_gpus_is_told(visible: str, shell: Shell) -> None:
+    """CUDA ends its list at the first entry that it does not know."""
+    shell.stand_in(SMI)
+
+    assert shell.says("visible_gpus 8", CUDA_VISIBLE_DEVICES=visible) == "none"
+
+
+def test_a_node_without_a_gpu_is_told(shell: Shell) -> None:
+    (shell.programs / "nvidia-smi").write_text("#!/bin/bash\necho No devices were found\nexit 6\n")
+    (shell.programs / "nvidia-smi").chmod(0o755)
+
+    assert shell.says("visible_gpus 8") == "none"
+    assert shell.says("look_at_gpus 8") == f"0 0 shared {NODE}"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "variables", "seen"),
+    [
+        ("GPU-1 1 Default [N/A]\nGPU-2 1 Default [N/A]", {"CUDA_VISIBLE_DEVICES": "0"}, "2"),
+        ("none", {}, "0"),
+        ("", {}, "-"),
+        ("", {"CUDA_VISIBLE_DEVICES": "0,1, 2"}, "3"),
+        ("", {"CUDA_VISIBLE_DEVICES": "MIG-1"}, "1"),
+        ("", {"ROCR_VISIBLE_DEVICES": "0,1"}, "2"),
+        ("", {"ROCR_VISIBLE_DEVICES": "2,3", "HIP_VISIBLE_DEVICES": "0"}, "1"),
+        ("", {"HIP_VISIBLE_DEVICES": "0"}, "1"),
+    ],
+)
+def test_gpus_are_counted_by_the_tool_or_by_the_lists_of_the_scheduler(
+    gpus: str, variables: dict[str, str], seen: str, shell: Shell
+) -> None:
+    lists = ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"]
+    given = [f"dispatch_gpu_lists=({' '.join(lists)})"]
+
+    assert shell.says(f"seen_gpus '{gpus}'", given=given, **variables) == seen
+    if not gpus:
+        assert shell.says("listed_gpus", given=given, **variables) == seen
 
 
 def test_only_the_first_gpus_count(shell: Shell) -> None:
@@ -64,7 +98,7 @@ def test_the_smallest_memory_is_that_of_cards_or_slices(
 
 
 @pytest.mark.parametrize(
-    ("mode", "answer"), [("Default", "24564 shared"), ("Exclusive_Process", "24564 exclusive")]
+    ("mode", "answer"), [("Default", "2 24564 shared"), ("Exclusive_Process", "2 24564 exclusive")]
 )
 def test_a_node_tells_of_its_gpus(mode: str, answer: str, shell: Shell) -> None:
     shell.stand_in(SMI)
@@ -77,7 +111,7 @@ def test_a_silent_nvidia_smi_is_named_and_an_absent_one_is_not(shell: Shell) -> 
     shell.stand_in("gpu/silent/nvidia-smi")
     silent = shell("tell_of_gpus ''")
 
-    assert absent.stdout == silent.stdout == f"0 shared {NODE}\n"
+    assert absent.stdout == silent.stdout == f"- 0 shared {NODE}\n"
     assert "did not report the job's GPUs" in silent.stderr
     assert absent.stderr == ""
 
@@ -105,29 +139,30 @@ def test_what_is_no_gpu_is_refused(given: str, gpus: int, says: str | None, shel
     assert says is None or says in done.stdout
 
 
-HEARS = 'hear_of_gpus; echo "$dispatch_memory $dispatch_sharing"'
+HEARS = 'hear_of_gpus; echo "$dispatch_memory $dispatch_sharing $dispatch_seen $dispatch_fewest"'
 
 
 @pytest.mark.parametrize(
     ("answers", "mps", "heard"),
     [
-        (["24000 shared n1 "], "yes", "24000 mps"),
-        (["24000 shared n1 "], "", "24000 shared"),
-        (["24000 exclusive n1 "], "yes", "24000 mps"),
-        (["24000 exclusive n1 "], "", "24000 exclusive"),
-        (["24000 shared n1 there is none"], "yes", "24000 shared"),
-        (["24000 exclusive n1 it is held"], "yes", "24000 exclusive"),
-        (["24000 shared n1 ", "16000 shared n2 "], "yes", "16000 mps"),
-        (["0 shared n1 ", "16000 shared n2 "], "yes", "16000 mps"),
-        (["24000 exclusive n1 it is held", "8 shared n2 none"], "yes", "8 exclusive"),
-        (["24000 shared n1 none", "8 exclusive n2 "], "yes", "8 shared"),
+        (["4 24000 shared n1 "], "yes", "24000 mps 4 n1"),
+        (["4 24000 shared n1 "], "", "24000 shared 4 n1"),
+        (["4 24000 exclusive n1 "], "yes", "24000 mps 4 n1"),
+        (["4 24000 exclusive n1 "], "", "24000 exclusive 4 n1"),
+        (["4 24000 shared n1 there is none"], "yes", "24000 shared 4 n1"),
+        (["4 24000 exclusive n1 it is held"], "yes", "24000 exclusive 4 n1"),
+        (["4 24000 shared n1 ", "2 16000 shared n2 "], "yes", "16000 mps 2 n2"),
+        (["0 0 shared n1 ", "4 16000 shared n2 "], "yes", "16000 mps 0 n1"),
+        (["- 0 shared n1 ", "4 16000 shared n2 "], "yes", "16000 mps 4 n2"),
+        (["- 24000 exclusive n1 it is held", "- 8 shared n2 none"], "yes", "8 exclusive  "),
+        (["2 24000 shared n1 none", "4 8 exclusive n2 "], "yes", "8 shared 2 n1"),
     ],
 )
-def test_the_smallest_card_of_all_nodes_counts(
+def test_the_fewest_gpus_and_the_smallest_of_all_nodes_count(
     answers: list[str], mps: str, heard: str, shell: Shell
 ) -> None:
     lines = "".join(f"{answer}\\n" for answer in answers)
-    code = f"exec {{dispatch_answers}}< <(printf '{lines}'); dispatch_keeper_pid=1; {HEARS}"
+    code = f"exec {{dispatch_answers}}< <(printf -- '{lines}'); dispatch_keeper_pid=1; {HEARS}"
 
     done = shell(code, given=[f"dispatch_mps={mps}", f"dispatch_nodes={len(answers)}"])
 
@@ -136,11 +171,11 @@ def test_the_smallest_card_of_all_nodes_counts(
 
 
 def test_a_node_that_does_not_answer_is_said_and_goes_without_mps(shell: Shell) -> None:
-    code = f"exec {{dispatch_answers}}< <(echo '8 shared n1'); dispatch_keeper_pid=1; {HEARS}"
+    code = f"exec {{dispatch_answers}}< <(echo '1 8 shared n1'); dispatch_keeper_pid=1; {HEARS}"
 
     done = shell(code, given=["dispatch_mps=yes", "dispatch_nodes=2"])
 
-    assert done.stdout == "8 shared\n"
+    assert done.stdout == "8 shared 1 n1\n"
     assert "Not every node of the job reported its GPUs" in done.stderr
 
 
@@ -149,23 +184,18 @@ def test_without_a_keeper_the_nodes_are_asked_themselves(shell: Shell) -> None:
 
     said = shell.says(HEARS, scheduler="slurm", given=["dispatch_nodes=2"], MIB="6000")
 
-    assert said == "6000 shared"
+    assert said == f"6000 shared 2 {NODE}"
 
 
 @pytest.mark.parametrize(
     ("tool", "given", "steps"),
     [
-        ("nvidia-smi", [], "refuse"),
-        ("nvidia-smi", ["dispatch_watch_gpus=yes"], "refuse keeper"),
-        ("nvidia-smi", ["dispatch_rank_table=x"], "refuse hear fit"),
-        (
-            "nvidia-smi",
-            ["dispatch_mps=yes", "dispatch_rank_table=x"],
-            "refuse keeper hear join fit",
-        ),
-        ("nvidia-smi", ["dispatch_nodes=2"], "refuse place"),
-        ("", ["dispatch_nodes=2", "dispatch_rank_table=x"], "place"),
-        ("", ["dispatch_watch_gpus=yes"], ""),
+        ("nvidia-smi", [], "refuse hear fit"),
+        ("nvidia-smi", ["dispatch_watch_gpus=yes"], "refuse keeper hear fit"),
+        ("nvidia-smi", ["dispatch_mps=yes"], "refuse keeper hear join fit"),
+        ("nvidia-smi", ["dispatch_nodes=2"], "refuse hear fit place"),
+        ("", ["dispatch_nodes=2"], "refuse hear fit place"),
+        ("", ["dispatch_watch_gpus=yes"], "refuse hear fit"),
     ],
 )
 def test_what_is_done_for_gpus_depends_on_their_vendor_and_the_plan(
@@ -194,72 +224,3 @@ def test_gpus_are_left_though_the_job_ended_early(shell: Shell) -> None:
         "keeper",
         "places",
     ]
-
-
-FITS = 'fit_ranks; echo "$dispatch_ranks $dispatch_each $dispatch_predicted"'
-
-
-@pytest.mark.parametrize(
-    ("sharing", "memory", "fitted", "says"),
-    [
-        ("mps", 80000, "9 2 800", ""),
-        ("mps", 20000, "9 2 800", ""),
-        ("mps", 0, "9 2 800", ""),  # not known
-        (
-            "mps",
-            19999,
-            "5 1 400",
-            "5 instead of 9 ranks: the job's smallest GPU has 19999 MiB, and",
-        ),
-        ("mps", 9999, "5 1 400", "at least 10000 MiB are recommended"),
-        ("shared", 20000, "5 1 450", "and 9 ranks need 24000 MiB"),
-        ("exclusive", 80000, "5 1 450", "accepts only one process without MPS"),
-        ("exclusive", 0, "5 1 450", "accepts only one process without MPS"),
-        ("exclusive", 6000, "5 1 450", "less GPU memory than recommended"),
-    ],
-)
-def test_ranks_are_looked_up_by_the_smallest_card(
-    sharing: str, memory: int, fitted: str, says: str, shell: Shell
-) -> None:
-    said = shell.says(
-        f"dispatch_sharing={sharing} dispatch_memory={memory}; {FITS}",
-        given=[f"dispatch_rank_table='{TABLE}'", "dispatch_ranks=9"],
-    )
-
-    *told, last = said.splitlines()
-    assert last == fitted
-    assert says in "\n".join(told)
-    assert bool(told) == bool(says)
-
-
-@pytest.mark.parametrize(
-    ("sharing", "table", "says"),
-    [
-        (
-            "mps",
-            TABLE,
-            "The refinement does not fit: the job's smallest GPU has 4999 MiB, and RELION",
-        ),
-        ("exclusive", "shared 9 3 2 - ok\nexclusive 0 0 2 - no", "and RELION needs 2 there"),
-    ],
-)
-def test_a_card_on_which_relion_cannot_run_ends_the_job(
-    sharing: str, table: str, says: str, shell: Shell
-) -> None:
-    done = shell(
-        f"trap 'echo \"$dispatch_reason\"' EXIT\n"
-        f"dispatch_sharing={sharing} dispatch_memory=4999; fit_ranks",
-        given=[f"dispatch_rank_table='{table}'", "dispatch_ranks=9"],
-    )
-
-    assert done.returncode == 1
-    assert says in done.stdout
-
-
-def test_one_rank_on_a_gpu_may_run_in_exclusive_mode(shell: Shell) -> None:
-    said = shell.says(
-        f"dispatch_sharing=exclusive dispatch_memory=9; {FITS}",
-        given=["dispatch_rank_table='shared 8 5 1 7 ok, 0 0 1 - no'"],
-    )
-
-    assert said == "5 1 7"

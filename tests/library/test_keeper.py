@@ -60,7 +60,7 @@ def test_a_keeper_answers_then_waits_for_the_ending(shell: Shell) -> None:
     said = shell.says(code, SMI_LOG=shell.log, SAMPLED="sampled")
 
     first, *rest = said.splitlines()
-    assert first == f"24564 shared {NODE} "
+    assert first == f"2 24564 shared {NODE} "
     assert [line.split()[2] for line in rest] == ["GPU-aaaa-0", "GPU-bbbb-1"]
     assert "-l 5" in shell.log.read_text()
 
@@ -70,7 +70,7 @@ def test_a_keeper_that_need_not_watch_does_not(shell: Shell) -> None:
 
     said = shell.says("echo well | keep_gpus '' logs 2 ''", SMI_LOG=shell.log)
 
-    assert said == f"24564 shared {NODE} "
+    assert said == f"2 24564 shared {NODE} "
     assert "-l 5" not in shell.log.read_text()
 
 
@@ -81,7 +81,7 @@ def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -
     ends = f"until [ -s log ]; do sleep 0.05; done; echo {ending}"
     said = shell.says(f"({ends}) | keep_gpus '{folder}' logs 2 ''; end_keeping", MPS_LOG=shell.log)
 
-    assert said == f"24564 shared {NODE} "
+    assert said == f"2 24564 shared {NODE} "
     assert shell.log.read_text().splitlines() == ["start GPU-aaaa-0,GPU-bbbb-1", "quit"]
     assert not folder.exists()
     assert (shell.project / f"logs_{NODE}").exists() == (ending == "failed")
@@ -92,7 +92,7 @@ def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
 
     said = shell.says(f"echo well | keep_gpus '{folder}' logs 2 ''")
 
-    assert said == f"24564 shared {NODE} the program nvidia-cuda-mps-control is missing"
+    assert said == f"2 24564 shared {NODE} the program nvidia-cuda-mps-control is missing"
 
 
 def test_a_keeper_is_started_and_ended_by_the_script(shell: Shell) -> None:
@@ -171,6 +171,7 @@ def test_a_daemon_is_started_asked_and_stopped(shell: Shell, folder: Path) -> No
     assert said.splitlines() == [
         "it answers",
         f"CUDA_MPS_PIPE_DIRECTORY={folder}/pipe",
+        f"APPTAINER_BIND={folder}",
         "CUDA_VISIBLE_DEVICES=GPU-1,GPU-2",
     ]
     assert shell.log.read_text().splitlines() == ["start GPU-1,GPU-2", "quit"]
@@ -259,13 +260,14 @@ def test_what_dead_jobs_have_left_goes(
 
 def test_the_ranks_of_one_node_find_the_daemon(shell: Shell, folder: Path) -> None:
     folder.mkdir()
-    (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x y\n")
-    code = f"dispatch_mps_folder='{folder}'; dispatch_sharing=SHARING; join_mps; env | grep CUDA"
+    (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x y\nAPPTAINER_BIND=/x\n")
+    code = f"dispatch_mps_folder='{folder}'; dispatch_sharing=SHARING; join_mps; env | grep =/x"
 
     said = shell.says(code.replace("SHARING", "mps"))
 
     assert sorted(said.splitlines()) == [
         "APPTAINERENV_CUDA_MPS_PIPE_DIRECTORY=/x y",
+        "APPTAINER_BIND=/x",
         "CUDA_MPS_PIPE_DIRECTORY=/x y",
     ]
     assert shell.says(code.replace("SHARING", "shared")) == ""
@@ -283,3 +285,46 @@ def test_each_rank_of_several_nodes_finds_its_nodes_daemon(
     said = shell.says(code, given=["dispatch_nodes=2"])
 
     assert said == ("CUDA_MPS_PIPE_DIRECTORY=/x y" if daemon else "")
+
+
+# The look from inside the container
+
+
+LOOK = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}/pipe/control\")'"
+
+
+@pytest.mark.parametrize(
+    ("container", "says"),
+    [
+        ("env", ""),
+        ("", ""),  # a job without one
+        ("false", "the container did not start, or not within 20 s"),
+        ("sh -c 'echo 7' container", "the container does not see"),
+        ("sh -c 'echo pipe' container", "the container has its own /dev/shm or IPC"),
+    ],
+)
+def test_a_daemon_that_the_container_cannot_use_is_ended(
+    container: str, says: str, shell: Shell, folder: Path
+) -> None:
+    """tests/system/test_mps.py has real containers."""
+    (folder / "pipe").mkdir(parents=True)
+    (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x\n")
+
+    said = shell.says(
+        f"{LOOK.format(folder)}; mps_unseen '{folder}'",
+        given=[f"dispatch_container=({container})"] if container else [],
+    )
+
+    assert said.startswith(says)
+    assert bool(said) == bool(says)
+    assert folder.exists() == (not says)
+
+
+def test_what_is_seen_is_the_pipe_and_the_memory_of_the_host(shell: Shell, folder: Path) -> None:
+    (folder / "pipe").mkdir(parents=True)
+    before = shell.says(f"mps_view '{folder}'").splitlines()
+
+    after = shell.says(f"{LOOK.format(folder)}; mps_view '{folder}'").splitlines()
+
+    assert after == ["pipe", *before]
+    assert before[-1] == str(Path("/proc/self/ns/ipc").readlink())

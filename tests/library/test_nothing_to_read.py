@@ -19,9 +19,10 @@ def test_a_scratch_folder_whose_name_is_empty_on_the_node_ends_the_job(shell: Sh
 def test_the_plan_holds_if_the_table_of_ranks_cannot_be_read(shell: Shell) -> None:
     """Older versions of bash need a file in /tmp to read a text, and /tmp may be full."""
     said = shell.says(
-        "read() { return 1; }; dispatch_sharing=shared dispatch_memory=9; fit_ranks;"
+        "read() { return 1; }; dispatch_sharing=shared dispatch_memory=9 dispatch_seen='';"
+        "fit_ranks;"
         'echo "$dispatch_ranks"',
-        given=["dispatch_rank_table='shared 8 5 1 7 ok, 0 3 1 - ok'", "dispatch_ranks=9"],
+        given=["dispatch_rank_table='2 shared 8 5 1 7 ok 0; 0 3 1 - ok 0'", "dispatch_ranks=9"],
     )
 
     assert said == "9"

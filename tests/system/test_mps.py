@@ -92,7 +92,8 @@ def add_stand_in_job(project: Project, command: str = "exit 0") -> Path:
     RELION's own pipeliner, which adds the job, still runs in its container.
     """
     stand_in = project.folder / "apptainer"
-    stand_in.write_text(f'#!/bin/bash\n[[ " $* " == *" exec "* ]] || exit 1\n{command}\n')
+    looks = 'while [[ " $* " == *" sh -c "* ]]; do [ "$1" != sh ] || exec "$@"; shift; done'
+    stand_in.write_text(f'#!/bin/bash\n[[ " $* " == *" exec "* ]] || exit 1\n{looks}\n{command}\n')
     stand_in.chmod(0o755)
     site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
     content = json.loads(site.read_text())
@@ -323,3 +324,70 @@ def test_each_of_two_nodes_has_a_daemon_and_as_many_followers(
     nodes = Path(os.environ["SLURM_CONF"]).parent / "nodes"
     wait_for(lambda: not list(nodes.glob("*/tmp/relion-mps.*")), 15, "the folders' end")
     assert not list(job.glob("mps_log*"))
+
+
+# The container, with a site's own options
+
+
+def watch_the_container(project: Project, *options: str) -> Path:
+    """Let the site have these options of Apptainer; returns where a look from inside is written.
+
+    A script in Apptainer's place starts the real one: first a look, then the ranks.
+    """
+    looked = project.folder / "looked"
+    program = project.folder / "apptainer"
+    program.write_text(
+        f"""#!/bin/bash
+real={os.environ["RELION_TEST_APPTAINER"]}
+words=()
+for each in "$@"; do
+    [ "$each" != mpirun ] || break
+    words+=("$each")
+done
+if [ "${{#words[@]}}" -lt $# ]; then
+    $real "${{words[@]}}" sh -c '
+        [ ! -S "$CUDA_MPS_PIPE_DIRECTORY/control" ] || echo pipe
+        echo "$CUDA_DEVICE_ORDER"
+    ' > "{looked}"
+fi
+exec $real "$@"
+"""
+    )
+    program.chmod(0o755)
+    site = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
+    content = json.loads(site.read_text())
+    content["apptainer"] = {"program": str(program), "options": list(options)}
+    site.write_text(json.dumps(content))
+    return looked
+
+
+@pytest.mark.parametrize("options", [(), ("--no-mount=tmp",), ("--pid",)])
+def test_the_container_sees_the_daemon_also_without_tmp(
+    options: tuple[str, ...], mps_project: Callable[..., Project]
+) -> None:
+    project = mps_project()
+    looked = watch_the_container(project, *options)
+    job = project.add_job("refine3d", **REFINE)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert "MPS did not start" not in (job / "run.err").read_text()
+    assert looked.read_text().split() == ["pipe", "PCI_BUS_ID"]
+
+
+@pytest.mark.parametrize("option", ["--ipc", "--contain"])
+def test_a_container_that_does_not_share_the_hosts_memory_goes_without_mps(
+    option: str, mps_project: Callable[..., Project]
+) -> None:
+    project = mps_project()
+    looked = watch_the_container(project, option)
+    job = project.add_job("refine3d", **REFINE)
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    said = (job / "run.err").read_text()
+    assert "the container has its own /dev/shm or IPC: take --ipc, --contain" in said
+    assert "the ranks share the GPUs of that node without MPS" in said
+    assert looked.read_text().split() == ["PCI_BUS_ID"]

@@ -43,8 +43,9 @@ found=$(digest "$image")
 [ "$found" = "$sha256" ] || fail "the image $image has changed: its sha256 is $found, and was $sha256 in the first run"
 say "checking the inputs"
 
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 # A clean environment in the container, except for these variables if they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES; do
+for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do
     [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
 done
 export APPTAINERENV_PYTHONNOUSERSITE=1

@@ -244,12 +244,18 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     )
     (job.tmp_path / "site" / "site.json").write_text('{"apptainer": {"environment": ["NOW"]}}')
 
-    assert "for name in THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
+    script = job.script().read_text()
+    assert "for name in THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do" in script
+    assert "\nexport CUDA_DEVICE_ORDER=PCI_BUS_ID\n" in script
 
     record = job.record
+    record["environment"].remove("CUDA_DEVICE_ORDER")  # as before 0.3.0
+    (job.folder / "dispatch.json").write_text(json.dumps(record))
+    assert "CUDA_DEVICE_ORDER" not in job.script().read_text()
+
     del record["environment"]
     (job.folder / "dispatch.json").write_text(json.dumps(record))
-    assert "for name in NOW CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
+    assert "for name in NOW CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do" in job.script().read_text()
     assert "note: The record does not say which environment variables" in job.reproduce().stderr
 
 

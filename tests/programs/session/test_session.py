@@ -196,6 +196,7 @@ def test_relion_sees_its_queue_and_the_users_own_settings() -> None:
         "DISPLAY": ":1",
         "TORCH_HOME": "/models",
         "PYTHONPATH": "/wrong",
+        "CUDA_DEVICE_ORDER": "FASTEST_FIRST",
     }
     seen = session_variables(host, Apptainer(environment=["TORCH_HOME"]), "gpu")
     assert seen == {
@@ -208,6 +209,7 @@ def test_relion_sees_its_queue_and_the_users_own_settings() -> None:
         "RELION_SCRATCH_DIR": "/scratch/me",
         "DISPLAY": ":1",
         "TORCH_HOME": "/models",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }
     assert (
         session_variables({"RELION_QUEUE_NAME": "mine"}, Apptainer(), "gpu")["RELION_QUEUE_NAME"]

@@ -68,7 +68,9 @@ def test_the_documentation_has_a_row_for_a_vendor_with_what_the_table_says(
 ) -> None:
     (row,) = re.findall(rf"^\| {vendor.title} \|.*$", DOCUMENTED, re.MULTILINE)
 
-    words = [vendor.name, *vendor.options, *vendor.variables, f"{vendor.build}-ACC", vendor.variant]
+    settings = [f"{name}={value}" for name, value in vendor.settings.items()]
+    variables = [*vendor.variables, *settings]
+    words = [vendor.name, *vendor.options, *variables, f"{vendor.build}-ACC", vendor.variant]
     assert re.findall(r"`([^`]*)`", row) == words
 
 
@@ -118,7 +120,46 @@ def test_variables_of_other_vendors_stay_outside(planned: Callable[[GpuVendor], 
 def test_a_variable_that_the_site_lists_as_well_is_passed_once(site: WriteSite) -> None:
     site("site.json", {"apptainer": {"environment": ["CUDA_VISIBLE_DEVICES", "MINE"]}})
 
-    assert load_site().apptainer.let_through == ["CUDA_VISIBLE_DEVICES", "MINE"]
+    assert load_site().apptainer.let_through == [
+        "CUDA_VISIBLE_DEVICES",
+        "MINE",
+        "CUDA_DEVICE_ORDER",
+    ]
+
+
+@every_vendor
+def test_a_job_on_gpus_gets_the_settings_of_its_vendor_and_no_others(
+    vendor: GpuVendor, planned: Callable[[GpuVendor], Plan]
+) -> None:
+    """In the container as well, and whether or not there is one."""
+    plan = planned(vendor)
+
+    exported = [f"export {name}={value}" for name, value in vendor.settings.items()]
+    for each in (plan, plan._replace(image=None)):
+        lines = job_script(each, NO_TOKEN).splitlines()
+        assert [line for line in lines if line.startswith("export ")] == exported
+        assert all(lines.index(line) < lines.index("clean_environment") for line in exported)
+    assert set(vendor.settings) <= set(plan.environment)
+    on_cpus = plan._replace(ngpu=0, mps=False)
+    assert "\nexport " not in job_script(on_cpus, NO_TOKEN)
+
+
+@every_vendor
+def test_on_several_nodes_the_ranks_get_the_variables_and_settings_of_their_vendor(
+    vendor: GpuVendor, site: WriteSite, images: Path, corpus_job: CorpusJob
+) -> None:
+    images.write_text(images.read_text().replace("nvidia", vendor.name))
+    settings = {"apptainer": {"gpu_option": vendor.options[0]}, "scheduler": "slurm"}
+    site("site.json", {**settings, "job_parameters": {"class3d": {"nodes": 2, "nproc": 17}}})
+
+    plan = plan_script(corpus_job("relion-5.0.1/Class3D_job010"), load_configuration())
+
+    prefix = next(command.prefix for command in plan.commands if command.is_main)
+    (passed,) = [word.planned for word in prefix if word.planned.startswith("--export=")]
+    names = passed.removeprefix("--export=").split(",")
+    assert {*vendor.variables, *vendor.settings} <= set(names)
+    others = [other for name, other in VENDORS.items() if name != vendor.name]
+    assert not {name for v in others for name in (*v.variables, *v.settings)} & set(names)
 
 
 @every_vendor

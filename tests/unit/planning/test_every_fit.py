@@ -41,7 +41,8 @@ def test_every_fit_stays_within_the_node(
     except DoesNotFit as error:
         offered = layouts(most._replace(ranks_per_gpu=None), rules)
         fewest = min(layout.on_fullest_node for layout in offered)
-        least = gpu_memory.least_bytes_per_rank(model) * least_per_gpu(most, rules)
+        on_gpu = least_per_gpu(most, rules)
+        least = Card(gpu_bytes, model).least_bytes_per_rank(1, on_gpu) * on_gpu
         assert (ngpu and least > gpu_memory.usable_bytes(gpu_bytes)) or (
             memory is not None and not Node(memory, model).holds(fewest)
         ), error

@@ -270,3 +270,35 @@ def test_the_images_version_is_that_of_the_project(
     plan(script)
 
     assert [card.relion_version for card in asked] == [(5, 1), (3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("job", "mps", "per_gpu", "says"),
+    [
+        (CLASS3D, True, 48, "At most 48 ranks may share a GPU through MPS, not 60."),
+        (CLASS3D, False, 60, None),
+        (REFINE, True, 48, "At most 48 ranks may share a GPU through MPS, not 60."),
+        ("relion-5.0.1/Refine3D_job011 --blush", True, 24, "At most 24 ranks may share a GPU"),
+        ("relion-3.1.4/AutoPick_job009", True, 60, None),  # does not use MPS
+    ],
+)
+def test_a_gpu_gets_no_more_ranks_than_mps_takes(
+    job: str, mps: bool, per_gpu: int, says: str | None, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """Blush has a process of its own for each rank."""
+    job, _, option = job.partition(" ")
+    card = {"gpus": 2, "ranks_per_gpu": 60, "gpu_memory": "2000G"}
+    content = {"partitions": {"gpu": card}, "mps": mps}
+    gpu = {"partition": "gpu", "ngpu": 2, "nproc": 121, "mem": None}
+    site("site.json", {**content, "job_parameters": {"gpu": gpu, "autopick": gpu}})
+    script = corpus_job(job)
+    script.write_text(script.read_text().replace(" --i ", f" {option} --i ", 1))
+
+    planned = plan(script)
+
+    assert planned.nproc in (2 * per_gpu, 2 * per_gpu + 1)
+    assert planned.gpu_fit.ranks_per_gpu == per_gpu
+    assert planned.mps is (mps and "AutoPick" not in job)
+    said = [each for each in planned.reasons if "may share" in each]
+    assert [says in each for each in said if says] == ([True] if says else [])
+    assert bool(said) == bool(says)

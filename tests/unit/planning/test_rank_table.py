@@ -1,23 +1,16 @@
-"""The table for smaller GPUs: its first row is the plan, the others decide as 0.1.0's shell did."""
+"""The rows for smaller GPUs: the first is the plan, the others decide as 0.1.0's shell did."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.config.configuration import load_configuration
-from dispatcher.job_script.variables import NO_TOKEN, job_variables
 from dispatcher.planning.gpu_fit import GpuFit
 from dispatcher.planning.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
-from dispatcher.planning.make_plan import plan_script
-from dispatcher.planning.rank_table import RankRow, as_lines, rank_table
-
-from ...corpus import CORPUS
-from ...fixture_types import CorpusJob, WriteSite
+from dispatcher.planning.rank_table import RankRow, rank_table
 
 MIB = 1 << 20
 
@@ -49,16 +42,16 @@ def planned(
 
 def test_rows_go_from_the_largest_card_down_for_each_way_to_share() -> None:
     assert planned().rows(mps=True) == (
-        RankRow("mps", 7630, 5, 2, 8 * 10**9, "ok"),
-        RankRow("mps", 3815, 3, 1, 4 * 10**9, "ok"),
-        RankRow("mps", 954, 3, 1, 4 * 10**9, "tight"),
+        RankRow("mps", 7630, 5, 2, 8 * 10**9, "ok", 2),
+        RankRow("mps", 3815, 3, 1, 4 * 10**9, "ok", 2),
+        RankRow("mps", 954, 3, 1, 4 * 10**9, "tight", 2),
         RankRow("mps", 0, 0, 1, None, "no"),
-        RankRow("shared", 9537, 5, 2, 10 * 10**9, "ok"),
-        RankRow("shared", 4769, 3, 1, 5 * 10**9, "ok"),
-        RankRow("shared", 954, 3, 1, 5 * 10**9, "tight"),
+        RankRow("shared", 9537, 5, 2, 10 * 10**9, "ok", 2),
+        RankRow("shared", 4769, 3, 1, 5 * 10**9, "ok", 2),
+        RankRow("shared", 954, 3, 1, 5 * 10**9, "tight", 2),
         RankRow("shared", 0, 0, 1, None, "no"),
-        RankRow("exclusive", 4769, 3, 1, 5 * 10**9, "ok"),
-        RankRow("exclusive", 954, 3, 1, 5 * 10**9, "tight"),
+        RankRow("exclusive", 4769, 3, 1, 5 * 10**9, "ok", 2),
+        RankRow("exclusive", 954, 3, 1, 5 * 10**9, "tight", 2),
         RankRow("exclusive", 0, 0, 1, None, "no"),
     )
 
@@ -72,23 +65,31 @@ def test_one_rank_on_a_gpu_need_not_share_it() -> None:
 def test_bytes_that_are_not_known_set_no_limit() -> None:
     rows = planned(bytes_per_rank=0, bytes_per_rank_without_mps=0).rows(mps=True)
 
-    assert as_lines(rows) == ["mps 0 5 2 - ok", "shared 0 5 2 - ok", "exclusive 0 3 1 - ok"]
+    assert rows == (
+        RankRow("mps", 0, 5, 2, None, "ok", 2),
+        RankRow("shared", 0, 5, 2, None, "ok", 2),
+        RankRow("exclusive", 0, 3, 1, None, "ok", 2),
+    )
 
 
 def test_the_least_ranks_stay_on_any_card_if_the_model_never_goes_lower() -> None:
     rows = planned(least_bytes_per_rank=0).rows(mps=False)
 
-    assert as_lines(rows)[0] == "shared 9537 5 2 10000000000 ok, 4769 3 1 5000000000 ok, " + (
-        "0 3 1 5000000000 tight"
+    assert rows[:3] == (
+        RankRow("shared", 9537, 5, 2, 10 * 10**9, "ok", 2),
+        RankRow("shared", 4769, 3, 1, 5 * 10**9, "ok", 2),
+        RankRow("shared", 0, 3, 1, 5 * 10**9, "tight", 2),
     )
 
 
 def test_two_ranks_that_share_a_gpu_against_the_plan_need_all_that_they_leave_free() -> None:
     """Four followers on two GPUs were planned, and one GPU is left for two of them."""
-    fewer = planned(nproc=3, ngpu=1, least_bytes_sharing=2 * 10**9).rows(mps=False)
+    rows = planned(nproc=3, ngpu=1, least_bytes_sharing=2 * 10**9).rows(mps=False)
 
-    assert as_lines(fewer)[0] == "shared 9537 3 2 10000000000 ok, 3815 3 2 10000000000 tight, " + (
-        "0 0 2 - no"
+    assert rows[:3] == (
+        RankRow("shared", 9537, 3, 2, 10 * 10**9, "ok", 1),
+        RankRow("shared", 3815, 3, 2, 10 * 10**9, "tight", 1),
+        RankRow("shared", 0, 0, 2, None, "no"),
     )
 
 
@@ -96,29 +97,6 @@ def test_two_ranks_that_a_gpu_must_hold_do_not_run_in_exclusive_mode() -> None:
     rows = planned(nproc=3, ngpu=1, least=2).rows(mps=True)
 
     assert rows[-1] == RankRow("exclusive", 0, 0, 2, None, "no")
-
-
-def test_every_planned_job_of_the_corpus_is_the_first_row_of_its_table(
-    site: WriteSite, images: Path, corpus_job: CorpusJob
-) -> None:
-    partition = {"cores": 64, "gpus": 4, "gpu_memory": "24G"}
-    parameters = {"gpu": {"partition": "gpu", "ngpu": 4, "nproc": 13}}
-    site("site.json", {"partitions": {"gpu": partition}, "job_parameters": parameters})
-    configuration = load_configuration()
-    tables = 0
-
-    for source in sorted(CORPUS.glob("*/*/run_submit.script")):
-        plan = plan_script(corpus_job(str(source.parent.relative_to(CORPUS))), configuration)
-        if table := job_variables(plan, NO_TOKEN)["dispatch"]["rank_table"]:
-            sharing, least, nproc, each, taken, verdict = table[0].partition(",")[0].split()
-            fit = plan.gpu_fit
-            assert (int(nproc), int(each)) == (plan.nproc, fit.ranks_per_gpu)
-            assert sharing == ("mps" if plan.mps else "shared")
-            assert (int(taken), verdict) == ((fit.bytes_per_rank or 0) * int(each), "ok")
-            assert int(least) <= 24 * 1024
-            tables += 1
-
-    assert tables > 10
 
 
 # What the job script of 0.1.0 decided on the node (job_template/parts/gpu_ranks.sh.j2).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -69,3 +70,13 @@ def run(tmp_path: Path, project: Path, corpus_job: CorpusJob, site: Any) -> Run:
         return Ran(done.returncode, tmp_path, script)
 
     return run
+
+
+@pytest.fixture
+def amd(site: Any, tmp_path: Path) -> dict[str, Any]:
+    """What site.json says where the images are for AMD's cards."""
+    catalogue = json.loads((tmp_path / "site" / "images.json").read_text())
+    for builds in catalogue["relion"]["versions"].values():
+        builds[0]["gpu"] = "amd"
+    site("images.json", catalogue)
+    return {"apptainer": {"gpu_option": "--rocm"}}

@@ -29,6 +29,12 @@ class Ran:
         return int(words[words.index("-n") + 1])
 
     @property
+    def devices(self) -> str:
+        """The value of RELION's option --gpu."""
+        words = self.recorded[0].split()
+        return words[words.index("--gpu") + 1]
+
+    @property
     def usage(self) -> list[str]:
         """The GPUs in what the job script has written about its run."""
         lines = (self.job / f"dispatch.run.{TOKEN}").read_text().splitlines()
@@ -36,7 +42,7 @@ class Ran:
 
     @property
     def container(self) -> dict[str, str]:
-        """CUDA's variables in the container."""
+        """CUDA's and ROCm's variables in the container."""
         pairs = (line.removeprefix("APPTAINERENV_").split("=", 1) for line in self.recorded[1:])
         return dict(pairs)
 

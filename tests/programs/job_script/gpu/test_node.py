@@ -7,7 +7,6 @@ Apptainer.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from pathlib import Path
@@ -34,6 +33,19 @@ def test_ranks_find_the_daemon_and_name_the_devices_as_it_does(run: Run) -> None
     assert pipe.name == "pipe"
     assert not pipe.parent.exists()
     assert not list(ran.job.glob("mps_log*"))
+
+
+def test_ranks_and_daemon_count_the_gpus_as_nvidia_smi_does(run: Run, tmp_path: Path) -> None:
+    """Whatever the user's own variable says, outside the container as well."""
+    ran = run(
+        SMI + MPS,
+        CUDA_DEVICE_ORDER="FASTEST_FIRST",
+        ON_RUN='echo "outside: $CUDA_DEVICE_ORDER"',
+    )
+
+    assert ran.container["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "outside: PCI_BUS_ID" in ran.out
+    assert (tmp_path / "mps.log.order").read_text() == "PCI_BUS_ID\n"
 
 
 @pytest.mark.parametrize(
@@ -155,15 +167,28 @@ echo "prologue: ${dispatch_ranks} ranks, $([ -d "$dispatch_scratch" ] && echo sc
     assert ran.container["CUDA_OWN"] == "2"
 
 
-def test_amds_gpus_need_neither(run: Run, site: Any, tmp_path: Path) -> None:
-    catalogue = json.loads((tmp_path / "site" / "images.json").read_text())
-    for builds in catalogue["relion"]["versions"].values():
-        builds[0]["gpu"] = "amd"
-    site("images.json", catalogue)
-
-    ran = run([], settings={"apptainer": {"gpu_option": "--rocm"}})
+def test_amds_gpus_need_neither(run: Run, amd: dict[str, Any], tmp_path: Path) -> None:
+    ran = run([], settings=amd)
 
     assert (ran.status, ran.ranks) == (0, 5), ran.err
     text = (tmp_path / "job_script").read_text()
     assert "nvidia" not in text.lower()
     assert "--rocm" in text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ROCR_VISIBLE_DEVICES": "2,3"},
+        {"HIP_VISIBLE_DEVICES": "2,3"},
+        {"ROCR_VISIBLE_DEVICES": "2,3", "HIP_VISIBLE_DEVICES": "0,1"},
+    ],
+)
+def test_amds_variables_pass_as_the_scheduler_set_them(
+    given: dict[str, str], run: Run, amd: dict[str, Any]
+) -> None:
+    """Slurm may set CUDA's beside them, with the same numbers, which HIP would count once more."""
+    ran = run([], settings=amd, CUDA_VISIBLE_DEVICES="2,3", **given)
+
+    assert ran.status == 0, ran.err
+    assert ran.container == given

@@ -1,0 +1,49 @@
+"""Which GPUs of a node a program uses: the value of its GPU option, and who decides it."""
+
+from __future__ import annotations
+
+import re
+
+from ..relion.command import Command
+from ..relion.programs import Program, lookup
+
+__all__ = ["gpu_devices", "gpus_named", "is_ours"]
+
+
+def gpu_devices(program: Program, nproc: int, ngpu: int) -> str:
+    """The value of the program's GPU option for ``nproc`` ranks that share ``ngpu`` GPUs of a node.
+
+    Rank by rank from GPU to GPU, so that each has one GPU and none is counted twice, on every node
+    as on the first: ``0:1:2:3``, which RELION repeats for as many followers as there are, or one
+    group for each rank if a program needs that. A single process reads the first group alone
+    (ml_optimiser.cpp:1593, 5.0.1), and spreads its threads over the devices in it: ``0,1,2,3``.
+    """
+    if program.gpu_groups == "each rank":
+        return ":".join(str(rank % ngpu) for rank in range(nproc))
+    return (":" if nproc > 1 else ",").join(map(str, range(ngpu)))
+
+
+def is_ours(command: Command, original: Command, nproc: int) -> bool:
+    """Whether the plan chooses the devices of ``command``, and a node may take fewer of them.
+
+    Not if there is no GPU option, or if the job type has named devices; a tool that takes one GPU
+    gets it from there. An empty option is left to us, and one from RELION's window (that of
+    ``original``) means nothing on another node.
+    """
+    program = lookup(command.program)
+    text = _named(command)
+    if not program.gpu_groups or text is None:
+        return False
+    too_few = program.gpu_groups == "each rank" and text.count(":") + 1 < nproc
+    return text in ("", _named(original)) or too_few
+
+
+def gpus_named(command: Command) -> int:
+    """How many GPUs a node must have for the devices of ``command``: 3 for ``1:2``, 0 for none."""
+    return max((int(number) + 1 for number in re.findall(r"\d+", _named(command) or "")), default=0)
+
+
+def _named(command: Command) -> str | None:
+    """The value of the program's GPU option, None if there is none."""
+    option = lookup(command.program).gpu
+    return command.value(option.lstrip("-")) if option else None
