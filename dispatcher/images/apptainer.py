@@ -57,7 +57,7 @@ def version(program: str, timeout: float = 30) -> str:
             'name the program in site.json ("apptainer.program").'
         ) from error
     said = (finished.stdout or finished.stderr).strip()
-    if found := re.match(r"apptainer version (\S+)", said):
+    if found := re.search(r"^apptainer version (\S+)", said, re.MULTILINE):
         return found[1]
     if said.startswith("singularity"):
         raise ImageError(f"{program} is {said}, but {_SINGULARITY}")
@@ -118,13 +118,13 @@ def inside(
     # The host's home and environment must not answer for the image.
     start = [program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
     finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
+    if finished.status == 0:
+        return finished.stdout
     if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
         raise ImageError(
             f"{image} has no shell (sh), so the file cannot be a RELION image: name another file."
         )
-    if finished.status != 0:
-        _failed(f"Apptainer cannot start {image}", finished)
-    return finished.stdout
+    _failed(f"Apptainer cannot start {image}", finished)
 
 
 def signers(program: str, image: Path) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def signers(program: str, image: Path) -> tuple[str, ...]:
         ImageError: the image was changed after it was signed.
     """
     finished = _run([program, "verify", "--json", "--local", str(image)])
-    if "integrity compromised" in finished.stderr:
+    if finished.status != 0 and "integrity compromised" in finished.stderr:
         raise ImageError(
             f"{image} was changed after it was signed ({_last_words(finished.stderr)}): copy the "
             "file again, or ask someone who knows the change to sign the file again."

@@ -15,7 +15,7 @@ run() { # PROGRAM ARGUMENTS…
     dispatch_status=$?
     dispatch_command=
     # Not all of RELION's programs notice that a disk is full: then their files are cut short.
-    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_job" >/dev/null; }; then
         dispatch_status=1
     fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
