@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ..config.scheduler import Scheduler, filled
 from ..config.site import Apptainer, Site
@@ -34,56 +34,91 @@ _TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
 
 
 def launch_line(
-    command: Command, placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
+    command: Command,
+    placed: PlacedJob,
+    site: Site,
+    scheduler: Scheduler,
+    project: Path,
+    own_template: bool = False,
 ) -> tuple[LaunchWord, ...]:
-    """What comes before the program of one of the job's commands; nothing for a job on the host.
+    """What comes before the program of one of the job's commands.
 
-    That is the container, and for the main command the launcher of its ranks.
+    That is the container, if the job has an image, and for the main command the launcher of its
+    ranks. Nothing comes before RELION's own file commands, and before a single process on the host.
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
     they are linked with; over several nodes the scheduler's launcher starts one container per rank.
-    Ranks that were fitted to GPUs may get fewer on the node, where the cards are seen.
+    On the host the same launchers start the ranks themselves. Ranks that were fitted to GPUs may
+    get fewer on the node, where the cards are seen.
+
+    With `own_template` the job's template is the site's own, and may start the ranks by itself: a
+    job on the host then needs no launcher of ours.
 
     Raises:
-        ConfigError: the scheduler has no launcher for several nodes.
+        ConfigError: the site, or the scheduler for several nodes, has no launcher.
     """
-    image, settled = placed.image, placed.settled
-    if image is None or command.is_file_tool:
+    if command.is_file_tool:
         return ()
+    settled = placed.settled
     ranks = settled.nproc if command is placed.main else 1
-    gpu = settled.ngpu > 0
-    fitted = gpu and settled.fit is not None
-    apptainer = _with_weights(site.apptainer, image)
-    if ranks > 1 and settled.nodes > 1:
-        container = exec_argv(
-            apptainer, image.path, [project], project, gpu, clean_environment=False
-        )
-        kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
-        words = {"nodes": str(settled.nodes), "environment": ",".join(kept)}
-        return (
-            *_literal(_launcher(site, scheduler)),
-            *(
-                _launch_option(each, ranks, fitted)
-                for each in filled(scheduler.launch_options, **words)
-            ),
-            *([_TASKS_OF_THE_NODES] if gpu else []),
-            *_literal(container),
-        )
-    container = exec_argv(apptainer, image.path, [project], project, gpu)
+    by_scheduler = ranks > 1 and settled.nodes > 1
+    container = _container(placed, site, project, clean_environment=not by_scheduler)
     if ranks == 1:
-        return _literal(container)
-    return (*_literal([*container, *site.mpi["mpirun"], "-n"]), _rank_count("", ranks, fitted))
+        return container
+    launcher = site.launch(scheduler) if by_scheduler else site.mpi["mpirun"]
+    if not launcher:
+        if own_template and placed.image is None:
+            return ()
+        _refuse(by_scheduler)
+    fitted = settled.ngpu > 0 and settled.fit is not None
+    if not by_scheduler:
+        return (*container, *_literal([*launcher, "-n"]), _rank_count("", ranks, fitted))
+    options = _launch_options(placed, site, scheduler)
+    return (
+        *_literal(launcher),
+        *(_launch_option(each, ranks, fitted) for each in options),
+        *([_TASKS_OF_THE_NODES] if settled.ngpu else []),
+        *container,
+    )
 
 
-def _launcher(site: Site, scheduler: Scheduler) -> list[str]:
-    launch = site.launch(scheduler)
-    if not launch:
+def _refuse(by_scheduler: bool) -> NoReturn:
+    """Say that there is no launcher, and what to set."""
+    if by_scheduler:
         raise ConfigError(
             "This job is to run on several nodes, but its scheduler has no launcher for several "
             'nodes: ask your admin to set "nodes" of the job type to 1, or to set "launch" of the '
             'scheduler, or its "inherits" to a scheduler that has "launch".'
         )
-    return launch
+    raise ConfigError(
+        'This job is to run as several ranks, but "mpi.mpirun" in site.json is empty, so that '
+        'nothing starts the ranks: ask your admin to name the launcher there ("mpirun": '
+        '["mpirun"]), or to set "nproc" of the job type to 1.'
+    )
+
+
+def _container(
+    placed: PlacedJob, site: Site, project: Path, clean_environment: bool
+) -> tuple[LaunchWord, ...]:
+    """What starts the job's image; nothing for a job on the host."""
+    image = placed.image
+    if image is None:
+        return ()
+    apptainer, gpu = _with_weights(site.apptainer, image), placed.settled.ngpu > 0
+    return _literal(exec_argv(apptainer, image.path, [project], project, gpu, clean_environment))
+
+
+def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list[str]:
+    """The options of the scheduler's launcher.
+
+    The one that names variables keeps all others from a container. A program on the host needs
+    what the site's modules have set, so it gets no such option.
+    """
+    options = scheduler.launch_options
+    if placed.image is None:
+        options = [each for each in options if "{environment}" not in each]
+    kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
+    return filled(options, nodes=str(placed.settled.nodes), environment=",".join(kept))
 
 
 def _launch_option(option: str, ranks: int, fitted: bool) -> LaunchWord:

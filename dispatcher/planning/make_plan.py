@@ -121,7 +121,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
         environment=tuple(site.apptainer.let_through),
-        commands=_launched(placed, site, chosen.scheduler, job.request.project),
+        commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(gui.problem,) if gui and gui.problem else (),
@@ -158,13 +158,14 @@ def _sizes(
 
 
 def _launched(
-    placed: PlacedJob, site: Site, scheduler: Scheduler, project: Path
+    job: UnplacedJob, placed: PlacedJob, site: Site, scheduler: Scheduler
 ) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks."""
+    project, own = job.request.project, job.job_type.has_own_template
     return tuple(
         PlannedCommand(
             command,
-            launch_line(command, placed, site, scheduler, project),
+            launch_line(command, placed, site, scheduler, project, own),
             command is placed.main,
         )
         for command in placed.commands

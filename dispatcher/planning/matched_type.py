@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.places import config_path, has_template, template_folders
+from ..config.places import config_path, has_template, own_path, template_folders
 from ..config.site import Site
 from ..errors import InputError, TemplateError
 from ..relion.submission import Submission
@@ -53,6 +53,11 @@ class MatchedType(NamedTuple):
             f"There is no job template for {' → '.join(self.lineage)}: add one of "
             f"{', '.join(wanted)} to {' or '.join(map(str, template_folders()))}."
         )
+
+    @property
+    def has_own_template(self) -> bool:
+        """Whether that template is the site's own, not a shipped one."""
+        return own_path(f"job_template/{self.template}") is not None
 
 
 def matching_name(submission: Submission, label: str | None, configuration: Configuration) -> str:

@@ -7,9 +7,10 @@ forget_scheduler_options() {
     unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS
 }
 
-# srun must not inherit limits meant for the batch step.
+# srun must not inherit limits meant for the batch step, nor that the batch step began without the user's
+# environment: ranks get what the script has loaded since.
 forget_limits_of_the_script() {
-    unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE
+    unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
 }
 
 # Whether TERM came at the time limit: Slurm warns before that (--signal).
