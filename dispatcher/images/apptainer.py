@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ..config.apptainer_variables import hidden_from_apptainer
+from ..config.site import Apptainer
 from ..errors import ImageError
 from ..host.programs import Finished, run, which
+from .container import mount_option
 from .machine_lacks import machine_lacks
 
 __all__ = [
@@ -106,18 +109,24 @@ def definition(program: str, image: Path) -> str:
 
 
 def inside(
-    program: str, image: Path, script: str, options: list[str], timeout: float = _PATIENCE
+    settings: Apptainer,
+    image: Path,
+    script: str,
+    folders: Iterable[str] = (),
+    timeout: float = _PATIENCE,
 ) -> str:
     """What a shell script prints inside the image.
 
-    `options` are the site's own of ``apptainer exec``; `timeout` is in seconds.
+    `folders` are bound in; `timeout` is in seconds.
 
     Raises:
         ImageError: the image has no shell, or Apptainer cannot start it.
     """
     # The host's home and environment must not answer for the image.
-    start = [program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
-    finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
+    start = [settings.program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
+    options = [*map(mount_option, folders), *settings.options]
+    argv = [*start, *options, str(image), "sh", "-c", script]
+    finished = _run(argv, timeout, settings.environment)
     if finished.status == 0:
         return finished.stdout
     if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
@@ -176,9 +185,10 @@ def _failed(what: str, finished: Finished) -> NoReturn:
     raise ImageError(f"{what} ({words}): build or copy the image file again.")
 
 
-def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
+def _run(argv: list[str], timeout: float = _PATIENCE, listed: Sequence[str] = ()) -> Finished:
+    """Run Apptainer, which sees of the user's variables for it only those that are `listed`."""
     try:
-        return run(argv, timeout=timeout)
+        return run(argv, timeout=timeout, hidden=hidden_from_apptainer(listed))
     except subprocess.TimeoutExpired:
         raise ImageError(
             f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: check whether the "

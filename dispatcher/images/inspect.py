@@ -72,7 +72,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     program = site.apptainer.program
     apptainer.version(program)
     labels = apptainer.labels(program, path)
-    answer = apptainer.inside(program, path, _QUESTIONS, site.apptainer.options)
+    answer = apptainer.inside(site.apptainer, path, _QUESTIONS)
     programs, relion, gpu, mpi = read_answer(answer, path)
     _check_labels(path, labels, relion, gpu)
     signed_by = apptainer.signers(program, path)

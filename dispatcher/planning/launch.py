@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from ..config.apptainer_variables import LOADER, is_apptainers
 from ..config.scheduler import Scheduler, filled
 from ..config.site import Apptainer, Site
 from ..errors import ConfigError
@@ -117,7 +118,11 @@ def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list
     options = scheduler.launch_options
     if placed.image is None:
         options = [each for each in options if "{environment}" not in each]
-    kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
+    let_through = [
+        f"APPTAINERENV_{name}" if name in LOADER else name for name in site.apptainer.let_through
+    ]
+    listed = filter(is_apptainers, site.apptainer.environment)
+    kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *let_through, *listed]
     return filled(options, nodes=str(placed.settled.nodes), environment=",".join(kept))
 
 

@@ -13,7 +13,7 @@ from ..config.places import template_folders
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
 from ..images.container import mount_option
-from ..job_script.library import scheduler_function
+from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
 from ..relion.command import Command
 from .notes import notes
@@ -70,8 +70,15 @@ def reproduction(
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
             "one_node": job.nodes == 1 or not job.uses_mpi,
+            "nodes": job.nodes,
             "environment": today if job.environment is None else job.environment,
-            "forget_limits": scheduler_function(directives, "forget_limits_of_the_script"),
+            "for_apptainer": configuration.site.apptainer.for_apptainer,
+            "clean_environment": shell_function("clean_environment", "library/environment.sh"),
+            "forget_limits": shell_function(
+                "forget_limits_of_the_script",
+                f"schedulers/{directives}/functions.sh",
+                "library/scheduler.sh",
+            ),
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
                 for command, words in zip(commands, lines, strict=True)

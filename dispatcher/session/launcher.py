@@ -79,7 +79,9 @@ def run_session(
 
         argv = session_argv(site.apptainer, image, project, folder, command, gpu)
         try:
-            container = programs.start(argv, variables=for_apptainer, opened=(folder, lock))
+            container = programs.start(
+                argv, variables=for_apptainer, hidden=site.apptainer.hidden, opened=(folder, lock)
+            )
         except OSError as error:
             raise SubmitError(
                 f"{argv[0]} cannot be started ({error.strerror}): load the module of Apptainer, or "

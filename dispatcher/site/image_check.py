@@ -62,7 +62,7 @@ def try_apptainer(settings: Apptainer, catalogue: Catalogue | None) -> None:
     apptainer.version(settings.program)
     path = _first_image(catalogue) if catalogue else None
     if path:
-        apptainer.inside(settings.program, path, "exit 0", settings.options, timeout=_START)
+        apptainer.inside(settings, path, "exit 0", timeout=_START)
 
 
 def _first_image(catalogue: Catalogue) -> Path | None:

@@ -37,7 +37,56 @@ def test_over_several_nodes_the_launcher_makes_the_environment(shell: Shell) -> 
         SET="a",
     )
 
-    assert said == 'PYTHONNOUSERSITE="1"'
+    assert said.splitlines() == [
+        'APPTAINERENV_PYTHONNOUSERSITE="1"',
+        'APPTAINERENV_SET="a"',
+        'PYTHONNOUSERSITE="1"',
+    ]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_what_the_users_environment_would_add_to_a_container_is_forgotten(
+    nodes: int, shell: Shell
+) -> None:
+    user = {
+        "APPTAINER_BINDPATH": "/apps/other",
+        "SINGULARITY_BIND": "/apps/other",
+        "APPTAINER_CONTAIN": "1",
+        "APPTAINERENV_LD_PRELOAD": "x.so",
+        "SINGULARITYENV_PATH": "/x",
+        "LD_PRELOAD": "libdlfaker.so",
+        "LD_AUDIT": "libaudit.so",
+        "APPTAINER_TMPDIR": "/scratch",
+        "APPTAINER_NO_HOME": "1",
+        "OTHER_APPTAINER_X": "stays",
+    }
+
+    said = shell.says(
+        "clean_environment; export -p | grep -oE ' [A-Z_]*(APPTAINER|SINGULARITY|LD_)[A-Z_]*'",
+        given=[
+            "dispatch_image=x.sif",
+            f"dispatch_nodes={nodes}",
+            "dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_NO_HOME)",
+        ],
+        **user,
+    )
+
+    assert said.split() == [
+        *("APPTAINERENV_PYTHONNOUSERSITE", "APPTAINER_NO_HOME", "APPTAINER_TMPDIR"),
+        "OTHER_APPTAINER_X",
+    ]
+
+
+def test_a_library_that_the_site_lets_through_is_preloaded_in_the_container_alone(
+    shell: Shell,
+) -> None:
+    said = shell.says(
+        "clean_environment; export -p | grep -oE '[A-Z_]*LD_PRELOAD.*'",
+        given=["dispatch_image=x.sif", "dispatch_environment=(LD_PRELOAD)"],
+        LD_PRELOAD="libdlfaker.so",
+    )
+
+    assert said == 'APPTAINERENV_LD_PRELOAD="libdlfaker.so"'
 
 
 def test_a_job_on_the_host_keeps_its_environment(shell: Shell) -> None:

@@ -244,12 +244,14 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     )
     (job.tmp_path / "site" / "site.json").write_text('{"apptainer": {"environment": ["NOW"]}}')
 
-    assert "for name in THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
+    assert (
+        "dispatch_environment=(THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES)" in job.script().read_text()
+    )
 
     record = job.record
     del record["environment"]
     (job.folder / "dispatch.json").write_text(json.dumps(record))
-    assert "for name in NOW CUDA_VISIBLE_DEVICES; do" in job.script().read_text()
+    assert "dispatch_environment=(NOW CUDA_VISIBLE_DEVICES)" in job.script().read_text()
     assert "note: The record does not say which environment variables" in job.reproduce().stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.site import Apptainer
 from dispatcher.errors import ImageError
 from dispatcher.images import apptainer
 from dispatcher.images.inspect import read_answer
@@ -69,5 +70,5 @@ def test_an_apptainer_that_succeeds_is_believed(program: Path) -> None:
     image = Path("x.sif")
 
     assert apptainer.version(str(program)) == "1.4.5"
-    assert apptainer.inside(str(program), image, "true", []) == "answer\n"
+    assert apptainer.inside(Apptainer(program=str(program)), image, "true") == "answer\n"
     assert apptainer.signers(str(program), image) == ()
