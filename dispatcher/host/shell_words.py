@@ -49,6 +49,11 @@ class Word:
                 text += f"${{{part.name}}}"
         return text
 
+    @property
+    def variables(self) -> list[str]:
+        """The names of the variables in it."""
+        return [part.name for part in self.parts if isinstance(part, Variable)]
+
     def shell(self) -> str:
         """The word as shell text that bash reads back as the same word."""
         pieces = []

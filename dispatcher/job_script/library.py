@@ -64,7 +64,7 @@ def shell_part(name: str) -> Markup:
 def shell_function(name: str, *parts: str) -> Markup:
     """One function of the library, from the first of these parts that has it."""
     for part in parts:
-        function = rf"^{name}\(\) (\{{.*\}}$|\{{\n(?s:.*?)^\}}$)"
+        function = rf"^{name}\(\) (\{{.*\}}$|\{{(?: #.*)?\n(?s:.*?)^\}}$)"
         if found := re.search(function, _text(part), re.MULTILINE):
             return Markup(found[0])
     raise AssertionError(name)

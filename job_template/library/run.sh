@@ -8,7 +8,12 @@ run_commands() {
 # Runs the program in the background, so that the script acts on a signal at once, not after RELION's last
 # iteration.
 run() { # PROGRAM ARGUMENTS…
+    local word
     ! aborted || exit 1
+    for word in "$@"; do
+        shift
+        is_left_out "$word" || set -- "$@" "$word"
+    done
     "$@" &
     dispatch_command=$!
     wait "$dispatch_command"

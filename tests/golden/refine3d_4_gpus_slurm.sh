@@ -22,7 +22,7 @@ commands() {
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        /data/site/relion-5.1.0-cuda.sif \
+        ${dispatch_scratch_mount:+"$dispatch_scratch_mount"} /data/site/relion-5.1.0-cuda.sif \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
         relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 \
@@ -49,7 +49,7 @@ cd /data/project || exit 1
 dispatch_token=000000000000
 dispatch_job=Refine3D/job011 dispatch_outfile=Refine3D/job011/run.out dispatch_errfile=Refine3D/job011/run.err
 dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
-dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
+dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES) dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_CACHEDIR APPTAINER_CONFIGDIR APPTAINER_KEYSDIR APPTAINER_SYPGPDIR APPTAINER_NO_PRIVS SINGULARITY_TMPDIR SINGULARITY_CACHEDIR SINGULARITY_CONFIGDIR SINGULARITY_KEYSDIR SINGULARITY_SYPGPDIR SINGULARITY_NO_PRIVS)
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1

@@ -43,6 +43,11 @@ found=$(digest "$image")
 [ "$found" = "$sha256" ] || fail "the image $image has changed: its sha256 is $found, and was $sha256 in the first run"
 say "checking the inputs"
 
+# The folders that the first run saw beside the project, as far as they are here.
+bound_1=(--mount=type=bind,source=/scratch,destination=/scratch)
+[ -e /scratch ] || { bound_1=(); say 'the commands do not see /scratch, because this folder is not on this machine'; }
+
+# In the container the variables that the first run's site let through, and no others.
 dispatch_nodes=1 dispatch_image=$image
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES)
 dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_CACHEDIR APPTAINER_CONFIGDIR APPTAINER_KEYSDIR APPTAINER_SYPGPDIR APPTAINER_NO_PRIVS SINGULARITY_TMPDIR SINGULARITY_CACHEDIR SINGULARITY_CONFIGDIR SINGULARITY_KEYSDIR SINGULARITY_SYPGPDIR SINGULARITY_NO_PRIVS)
@@ -75,8 +80,7 @@ run() {
 mkdir -p -- "$output"
 say "running; RELION writes to $output/run.out and run.err"
 
-run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
-        --mount=type=bind,source=/scratch,destination=/scratch \
+run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[@]}"} \
         --pwd=/data/project \
         --mount=type=bind,source=/data/project,destination=/data/project,ro \
         --mount=type=bind,source=/data/project/Reproduced/AutoPick/job009,destination=/data/project/Reproduced/AutoPick/job009 \
