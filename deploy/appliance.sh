@@ -173,10 +173,14 @@ said=$folder/said
     trap - EXIT
     exec 3> "$folder/bell"
     [ $hook = no ] || exec 2> "$said"
-    # These would keep the site's folder and variables, or this shell, out of its sight.
-    unset APPTAINER_CLEANENV APPTAINER_CONTAIN APPTAINER_CONTAINALL APPTAINER_NO_HOME \
-        APPTAINER_NO_MOUNT APPTAINER_PID APPTAINER_IPC SINGULARITY_CLEANENV SINGULARITY_CONTAIN \
-        SINGULARITY_CONTAINALL SINGULARITY_NO_HOME SINGULARITY_NO_MOUNT SINGULARITY_PID SINGULARITY_IPC
+    # These would keep the site's folder and variables, or this shell, out of its sight, or stop it by a
+    # folder that is not here. The others are those of dispatcher/config/apptainer_variables.py.
+    for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+        case $name in
+            *_TMPDIR | *_CACHEDIR | *_CONFIGDIR | *_KEYSDIR | *_SYPGPDIR | *_NO_PRIVS) ;;
+            APPTAINER* | SINGULARITY* | LD_PRELOAD | LD_AUDIT) unset "$name" ;;
+        esac
+    done
     export APPTAINERENV_RELION_DISPATCH_HOST="$folder"
     exec "$apptainer" --quiet exec --no-eval "$@" <&5 5<&-
 ) &

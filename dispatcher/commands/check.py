@@ -9,13 +9,15 @@ def check() -> int:
     """Check the site's configuration, images and templates.
 
     Plans a sample job of every type, and lets bash read its script. The exit status is 1 if
-    something is wrong.
+    something is wrong. A line that begins with "remark:" may be right on other machines.
     """
-    from ..site.check import problems
+    from ..site.check import problems, remarks
 
     found = problems()
     for problem in found:
         print(problem)
+    for remark in remarks():
+        print(f"remark: {remark}")
     if not found:
         print("Everything is in order.")
     return 1 if found else 0

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..host.hidden_variables import Hidden
 from ..units import bytes_of
+from .apptainer_variables import hidden_from_apptainer, is_apptainers, listed_for_apptainer
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
@@ -35,7 +37,8 @@ class Apptainer:
         options: further options of ``apptainer exec``.
         gpu_option: what lets GPUs through, such as ``--nv``; it tells whose GPUs the site has.
         bind: folders bound into every container beside the project and the user's home.
-        environment: names of variables let through into the container, beside those of its GPUs.
+        environment: names of variables let through into the container, beside those of its GPUs;
+            of Apptainer's own (``APPTAINER_BINDPATH``), let through to Apptainer.
         signed_by: fingerprints of keys, one of which must have signed an image; empty for no such
             policy.
     """
@@ -69,7 +72,18 @@ class Apptainer:
     def let_through(self) -> list[str]:
         """The variables that the container sees: the site's, and those of its GPUs."""
         vendor = self.gpu_vendor
-        return list(dict.fromkeys([*self.environment, *vendor.variables, *vendor.settings]))
+        listed = [name for name in self.environment if not is_apptainers(name)]
+        return list(dict.fromkeys([*listed, *vendor.variables, *vendor.settings]))
+
+    @property
+    def for_apptainer(self) -> list[str]:
+        """The variables of Apptainer's own that it may see."""
+        return listed_for_apptainer(self.environment)
+
+    @property
+    def hidden(self) -> Hidden:
+        """The variables of the user's that Apptainer does not see."""
+        return hidden_from_apptainer(self.environment)
 
 
 @strict

@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from .hidden_variables import NOTHING, Hidden
 from .processes import is_alive
 from .shell_words import quote
 
@@ -48,6 +49,7 @@ class Channel:
         timeout: float | None = None,
         unset: Collection[str] = (),
         variables: Mapping[str, str] | None = None,
+        hidden: Hidden = NOTHING,
         opened: tuple[Path, int] | None = None,
     ) -> HostProcess:
         """Have a program run on the host.
@@ -63,6 +65,7 @@ class Channel:
             f"seconds={'' if timeout is None else timeout}",
             f"directory={quote(str(cwd or Path.cwd()))}",
             *(f"unset {variable}" for variable in unset if variable.isidentifier()),
+            *hidden.as_shell(),
             *(
                 f"export {variable}={quote(value)}"
                 for variable, value in (variables or {}).items()

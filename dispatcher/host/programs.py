@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from .hidden_variables import NOTHING, Hidden
+
 if TYPE_CHECKING:
     from .appliance import Channel, HostProcess
 
@@ -36,17 +38,18 @@ def run(
     cwd: Path | None = None,
     timeout: float | None = None,
     unset: Collection[str] = (),
+    hidden: Hidden = NOTHING,
 ) -> Finished:
     """Run a program without input and keep what it prints.
 
-    `timeout` is in seconds; `unset` names variables that it is not to see.
+    `timeout` is in seconds; `unset` names variables that it is not to see, and so does `hidden`.
 
     Raises:
         OSError: the program cannot be started.
         subprocess.TimeoutExpired: it did not end in time; it was told to end.
     """
     if outside := _outside():
-        process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset)
+        process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset, hidden=hidden)
         status = process.wait()
         found = Finished(status, *process.printed())
         process.forget()
@@ -54,7 +57,7 @@ def run(
     done = subprocess.run(
         argv,
         cwd=cwd,
-        env=_environment(unset),
+        env=_environment(unset, hidden),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=timeout,
@@ -78,12 +81,13 @@ def start(
     *,
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    hidden: Hidden = NOTHING,
     opened: tuple[Path, int] | None = None,
 ) -> Started:
     """Start a program on the user's own terminal, and go on.
 
-    `variables` are added to its environment. `opened` is a folder that is open here as that
-    descriptor; the program inherits it.
+    `variables` are added to its environment, which is without those of `hidden`. `opened` is a
+    folder that is open here as that descriptor; the program inherits it.
 
     Raises:
         OSError: the program cannot be started.
@@ -91,11 +95,13 @@ def start(
     if outside := _outside():
         if which(argv[0]) is None:
             raise FileNotFoundError(errno.ENOENT, "No such program on the host", argv[0])
-        return outside.ask("attached", argv, cwd=cwd, variables=variables, opened=opened)
+        return outside.ask(
+            "attached", argv, cwd=cwd, variables=variables, hidden=hidden, opened=opened
+        )
     return subprocess.Popen(
         argv,
         cwd=cwd,
-        env={**os.environ, **(variables or {})},
+        env={**_environment((), hidden), **(variables or {})},
         pass_fds=(opened[1],) if opened else (),
     )
 
@@ -143,5 +149,9 @@ def _outside() -> Channel | None:
     return Channel(Path(folder))
 
 
-def _environment(unset: Collection[str]) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in unset}
+def _environment(unset: Collection[str], hidden: Hidden = NOTHING) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in unset and not hidden.hides(name)
+    }

@@ -13,13 +13,17 @@ in a file name or a parameter runs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import InputError
 
 __all__ = ["Variable", "Word", "quote", "split"]
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+# What bash expands beside these: `…`, $(…), ${A:-b} and $1, also in double quotes; and outside of
+# quotes ~, patterns for file names, and braces.
+_EXPANDED = re.compile(r"`|\$[({\d@*#?$!-]")
+_EXPANDED_BARE = re.compile(r"^~|[*?]|\[.+\]|\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -37,9 +41,14 @@ class Variable:
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a command line: literal text and variables, in order."""
+    """One word of a command line: literal text and variables, in order.
+
+    Attributes:
+        stays: whether there is text in it that bash would have expanded, and that stays as it is.
+    """
 
     parts: tuple[str | Variable, ...]
+    stays: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         """The word before expansion, with variables shown as ``$NAME`` or ``${NAME}``."""
@@ -52,6 +61,11 @@ class Word:
             else:
                 text += f"${{{part.name}}}"
         return text
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of the variables in it."""
+        return [part.name for part in self.parts if isinstance(part, Variable)]
 
     def shell(self) -> str:
         """The word as shell text that bash reads back as the same word."""
@@ -88,6 +102,11 @@ def split(line: str) -> tuple[Word, ...]:
     started = False  # a word may be empty, as in --gpu ""
     quote_open = ""
     at = 0
+    bare = double = ""  # the word's text outside of quotes, and inside of double quotes
+
+    def end_word() -> Word:
+        stays = _EXPANDED.search(bare + "\0" + double) or _EXPANDED_BARE.search(bare)
+        return _word(parts, stays is not None)
 
     def add(text: str) -> None:
         if parts and isinstance(parts[-1], str):
@@ -106,10 +125,12 @@ def split(line: str) -> tuple[Word, ...]:
             continue
         if char == "$" and (found := _VARIABLE.match(line, at - 1)):
             parts.append(Variable(found[1] or found[2], quoted=bool(quote_open)))
+            bare += "\0"
             started, at = True, found.end()
         elif char == "\\":
             if at == len(line):
                 raise InputError("the line ends in a backslash")
+            bare, double = bare + "\0", double + "\0"
             keep = quote_open and line[at] not in '$`"\\'
             add(char + line[at] if keep else line[at])
             started, at = True, at + 1
@@ -118,25 +139,28 @@ def split(line: str) -> tuple[Word, ...]:
                 quote_open = ""
             else:
                 add(char)
+                double += char
         elif char in "'\"":
             quote_open, started = char, True
+            bare, double = bare + "\0", double + "\0"
             add("")
         elif char in " \t":
             if started:
-                words.append(_word(parts))
-            parts, started = [], False
+                words.append(end_word())
+            parts, started, bare, double = [], False, "", ""
         else:
             add(char)
+            bare += char
             started = True
     if quote_open:
         raise InputError(f"a {quote_open} is not closed")
     if started:
-        words.append(_word(parts))
+        words.append(end_word())
     return tuple(words)
 
 
-def _word(parts: list[str | Variable]) -> Word:
+def _word(parts: list[str | Variable], stays: bool) -> Word:
     """A word; an empty piece matters beside an unquoted variable, whose value may be empty or
     begin with a blank (``$A""``), or if it is the whole text."""
     expands = any(isinstance(part, Variable) and not part.quoted for part in parts)
-    return Word(tuple(part for part in parts if part or expands) or ("",))
+    return Word(tuple(part for part in parts if part or expands) or ("",), stays)

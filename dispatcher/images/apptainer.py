@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ..config.apptainer_variables import hidden_from_apptainer
+from ..config.site import Apptainer
 from ..errors import ImageError
 from ..host.programs import Finished, run, which
+from .container import mount_option
 from .machine_lacks import machine_lacks
 
 __all__ = [
@@ -57,7 +60,7 @@ def version(program: str, timeout: float = 30) -> str:
             'name the program in site.json ("apptainer.program").'
         ) from error
     said = (finished.stdout or finished.stderr).strip()
-    if found := re.match(r"apptainer version (\S+)", said):
+    if found := re.search(r"^apptainer version (\S+)", said, re.MULTILINE):
         return found[1]
     if said.startswith("singularity"):
         raise ImageError(f"{program} is {said}, but {_SINGULARITY}")
@@ -106,25 +109,31 @@ def definition(program: str, image: Path) -> str:
 
 
 def inside(
-    program: str, image: Path, script: str, options: list[str], timeout: float = _PATIENCE
+    settings: Apptainer,
+    image: Path,
+    script: str,
+    folders: Iterable[str] = (),
+    timeout: float = _PATIENCE,
 ) -> str:
     """What a shell script prints inside the image.
 
-    `options` are the site's own of ``apptainer exec``; `timeout` is in seconds.
+    `folders` are bound in; `timeout` is in seconds.
 
     Raises:
         ImageError: the image has no shell, or Apptainer cannot start it.
     """
     # The host's home and environment must not answer for the image.
-    start = [program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
-    finished = _run([*start, *options, str(image), "sh", "-c", script], timeout)
+    start = [settings.program, "--quiet", "exec", "--cleanenv", "--no-eval", "--no-home", "--pwd=/"]
+    options = [*map(mount_option, folders), *settings.options]
+    argv = [*start, *options, str(image), "sh", "-c", script]
+    finished = _run(argv, timeout, settings.environment)
+    if finished.status == 0:
+        return finished.stdout
     if re.search(r"executable file not found|failed to open /bin/sh", finished.stderr):
         raise ImageError(
             f"{image} has no shell (sh), so the file cannot be a RELION image: name another file."
         )
-    if finished.status != 0:
-        _failed(f"Apptainer cannot start {image}", finished)
-    return finished.stdout
+    _failed(f"Apptainer cannot start {image}", finished)
 
 
 def signers(program: str, image: Path) -> tuple[str, ...]:
@@ -134,7 +143,7 @@ def signers(program: str, image: Path) -> tuple[str, ...]:
         ImageError: the image was changed after it was signed.
     """
     finished = _run([program, "verify", "--json", "--local", str(image)])
-    if "integrity compromised" in finished.stderr:
+    if finished.status != 0 and "integrity compromised" in finished.stderr:
         raise ImageError(
             f"{image} was changed after it was signed ({_last_words(finished.stderr)}): copy the "
             "file again, or ask someone who knows the change to sign the file again."
@@ -176,9 +185,10 @@ def _failed(what: str, finished: Finished) -> NoReturn:
     raise ImageError(f"{what} ({words}): build or copy the image file again.")
 
 
-def _run(argv: list[str], timeout: float = _PATIENCE) -> Finished:
+def _run(argv: list[str], timeout: float = _PATIENCE, listed: Sequence[str] = ()) -> Finished:
+    """Run Apptainer, which sees of the user's variables for it only those that are `listed`."""
     try:
-        return run(argv, timeout=timeout)
+        return run(argv, timeout=timeout, hidden=hidden_from_apptainer(listed))
     except subprocess.TimeoutExpired:
         raise ImageError(
             f"`{' '.join(argv[:4])} …` did not end within {timeout:.0f} seconds: check whether the "

@@ -2,15 +2,71 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
+from ..config.apptainer_variables import is_apptainers
 from ..config.site import Apptainer
+from ..host import programs
 
-__all__ = ["WEIGHTS", "exec_argv", "mount_option"]
+__all__ = [
+    "WEIGHTS",
+    "Bind",
+    "binds",
+    "bound_folder",
+    "exec_argv",
+    "missing_binds",
+    "mount_option",
+    "seen_by_options",
+]
 
 # Where our definitions make TORCH_HOME point: the weights are gigabytes, and outlive images.
 WEIGHTS = "/opt/relion-weights"
+
+
+class Bind(NamedTuple):
+    """A folder that containers see beside the project: the option that binds it, and its key."""
+
+    folder: str
+    option: str
+    key: str
+
+
+def binds(apptainer: Apptainer, weights: Path | None = None) -> list[Bind]:
+    """What the site has bound into the container of an image with these weights."""
+    found = [Bind(each, mount_option(each), '"bind" in site.json') for each in apptainer.bind]
+    if weights:
+        option = mount_option(str(weights), read_only=True, destination=WEIGHTS)
+        found.append(Bind(str(weights), option, '"weights" in images.json'))
+    return found
+
+
+def seen_by_options(apptainer: Apptainer) -> list[str]:
+    """The places in a container at which the site's further options of Apptainer bind something."""
+    options = [word for each in apptainer.options for word in each.split("=", 1)]
+    listed = [name for name in apptainer.environment if is_apptainers(name) and "BIND" in name]
+    texts = [os.environ.get(name, "") for name in listed]
+    for option, value in pairwise(options):
+        if option in ("--bind", "-B"):
+            texts.append(value)
+        elif option == "--mount":
+            fields = dict(each.partition("=")[::2] for each in next(csv.reader([value])))
+            places = ("destination", "dst", "target")
+            texts += [fields[place] for place in places if place in fields]
+    specs = [spec.split(":") for text in texts for spec in text.split(",") if spec]
+    return [(spec[1:] or spec)[0] for spec in specs]
+
+
+def missing_binds(apptainer: Apptainer) -> list[str]:
+    """Folders of the site's "bind" that are not on this machine, where Apptainer would not start.
+
+    The appliance does not show all folders of the machine, so a program outside looks.
+    """
+    return [each for each in apptainer.bind if programs.run(["test", "-e", each]).status != 0]
 
 
 def mount_option(folder: str, read_only: bool = False, destination: str | None = None) -> str:
@@ -27,6 +83,20 @@ def mount_option(folder: str, read_only: bool = False, destination: str | None =
     )
 
 
+def bound_folder(option: str) -> str | None:
+    """The folder of the host that an option of :func:`mount_option` binds; None for other words.
+
+    >>> bound_folder(mount_option("/a,b"))
+    '/a,b'
+    """
+    start = "--mount=type=bind,"
+    if not option.startswith(start):
+        return None
+    fields = next(csv.reader([option.removeprefix(start)]))
+    found = (each.removeprefix("source=") for each in fields if each.startswith("source="))
+    return next(found, None)
+
+
 def exec_argv(
     apptainer: Apptainer,
     image: Path | str,
@@ -34,13 +104,16 @@ def exec_argv(
     working_folder: Path | str,
     gpu: bool,
     clean_environment: bool = True,
+    weights: Path | None = None,
 ) -> list[str]:
     """The arguments that start a container, up to and with the image; the program follows.
 
-    `folders` are bound in beside the site's own. With a clean environment only ``APPTAINERENV_*``
-    variables reach the container: a host's PYTHONPATH or CONDA_* breaks RELION 5's Python tools.
+    `folders` are bound in beside the site's own, and so are the image's `weights`. With a clean
+    environment only ``APPTAINERENV_*`` variables reach the container: a host's PYTHONPATH or
+    CONDA_* breaks RELION 5's Python tools.
     """
-    bound = dict.fromkeys(str(folder) for folder in (*folders, *apptainer.bind))
+    mounts = map(mount_option, map(str, folders))
+    named = [bind.option for bind in binds(apptainer, weights)]
     return [
         apptainer.program,
         "--quiet",  # or it names in each run.err the optional programs that it has not found
@@ -48,7 +121,7 @@ def exec_argv(
         "--no-eval",  # or $(…) in a variable's value would run
         *(["--cleanenv"] if clean_environment else []),
         *([apptainer.gpu_option] if gpu else []),
-        *(mount_option(folder) for folder in bound),
+        *dict.fromkeys([*mounts, *named]),  # twice, Apptainer would warn
         f"--pwd={working_folder}",
         *apptainer.options,
         str(image),

@@ -27,7 +27,7 @@ done
 echo '== relion'
 relion_refine --version 2>&1
 echo '== mpi'
-mpirun --version 2>&1
+mpirun --version 2>&1 && echo '== mpi runs'
 echo '== weights'
 wrapper=$(command -v relion_python_blush)
 for home in "${TORCH_HOME:-}" "$(sed -n 's/^torch_home="\(.*\)"$/\1/p' "${wrapper:-/dev/null}")"; do
@@ -81,7 +81,7 @@ def inspect(path: Path, site: Site) -> ImageReport:
     program = site.apptainer.program
     apptainer.version(program)
     labels = apptainer.labels(program, path)
-    answer = apptainer.inside(program, path, _QUESTIONS, site.apptainer.options)
+    answer = apptainer.inside(site.apptainer, path, _QUESTIONS)
     answer, _, weights = answer.partition("== weights\n")
     programs, relion, gpu, mpi = read_answer(answer, path)
     _check_labels(path, labels, relion, gpu)
@@ -121,7 +121,7 @@ def read_answer(answer: str, path: Path) -> tuple[tuple[str, ...], str, GpuName 
             f'`relion_refine --version` in {path} prints "{_last_line(relion_said)}" instead of a '
             "version: correct the image, and run its %test (`apptainer test`)."
         )
-    built_for = (each.name for each in VENDORS.values() if each.build in relion_said)
+    built_for = (each.name for each in VENDORS.values() if f"{each.build}-ACC" in relion_said)
     return programs, version[1], next(built_for, None), _mpi(mpi_said, path)
 
 
@@ -132,10 +132,11 @@ def _mpi(said: str, path: Path) -> str:
         return f"MPICH {found[1]}"  # "HYDRA build details:"
     if found := re.search(r"Intel\(R\) MPI Library.*Version (\S+)", said):
         return f"Intel MPI {found[1]}"
-    if re.search(r"\d+\.\d+", said) and "not found" not in said and "error" not in said:
-        return said.strip().splitlines()[0]
+    lines, runs, _ = said.partition("== mpi runs")
+    if runs and (found := re.search(r"^(?!.*ld\.so: ).*\d+\.\d+.*$", lines, re.MULTILINE)):
+        return found[0].strip()
     raise ImageError(
-        f'`mpirun --version` in {path} prints "{_last_line(said)}" instead of a version: correct '
+        f'`mpirun --version` in {path} prints "{_last_line(lines)}" instead of a version: correct '
         "the image, and run its %test (`apptainer test`)."
     )
 

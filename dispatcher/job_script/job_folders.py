@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 from markupsafe import Markup
 
 from ..host.shell_words import Variable, Word
-from ..relion.command import Command, is_option
+from ..planning.scratch import scratch_of, values_of
+from ..relion.command import Command
 
-__all__ = ["scratch_folder", "words_in_job_script"]
+__all__ = ["words_in_job_script"]
 
 # The job script's variable with the folder for control files. RELION looks for exit files in the
 # job's own folder only, so what lies in there tells it nothing.
@@ -18,23 +18,6 @@ _CONTROL = Variable("dispatch_control", quoted=True)
 _EXIT_FILE = "RELION_JOB_EXIT_"
 
 _OWN_SCRATCH = Word((Variable("dispatch_scratch", quoted=True),))
-# With the first two, RELION is to find, or to leave, its particles in the folder that the user
-# names; with the last it uses none (ml_optimiser.cpp:2608, 5.0.1).
-_NO_OWN_SCRATCH = ("reuse_scratch", "keep_scratch", "preread_images")
-
-
-def scratch_folder(command: Command) -> Word | None:
-    """The folder in which the job makes its own scratch folder; None if it makes none."""
-    if command.base_program != "relion_refine":
-        return None
-    if any(name in command for name in _NO_OWN_SCRATCH):
-        return None
-    values = [
-        command.arguments[at + 1]
-        for at in _options(command, "scratch_dir")
-        if str(command.arguments[at + 1])
-    ]
-    return values[-1] if values else None
 
 
 def words_in_job_script(command: Command, job: str, is_last: bool) -> list[Markup]:
@@ -51,7 +34,8 @@ def words_in_job_script(command: Command, job: str, is_last: bool) -> list[Marku
     command = _with_values(command, "pipeline_control", Word((_CONTROL, "/")))
     if command.is_file_tool:
         command = _with_exit_files_in_control(command, f"{job}/")
-    if scratch_folder(command):
+    scratch = scratch_of(command)
+    if scratch and scratch.shared:
         command = _with_values(command, "scratch_dir", _OWN_SCRATCH)
     return [Markup(word) for word in command.shell_words()]
 
@@ -66,18 +50,9 @@ def _with_exit_files_in_control(command: Command, folder: str) -> Command:
     return replace(command, arguments=words)
 
 
-def _options(command: Command, name: str) -> list[int]:
-    """Where the option `name` stands with a value behind it."""
-    return [
-        at
-        for at, (word, following) in enumerate(pairwise(command.arguments))
-        if str(word) == f"--{name}" and not is_option(following)
-    ]
-
-
 def _with_values(command: Command, name: str, value: Word) -> Command:
     """The command with the value of each option `name` replaced in its place."""
     words = list(command.arguments)
-    for at in _options(command, name):
-        words[at + 1] = value
+    for at in values_of(command, name):
+        words[at] = value
     return replace(command, arguments=tuple(words))

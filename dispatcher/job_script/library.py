@@ -18,7 +18,7 @@ from ..config.places import files_in, own_path, shipped_folder, template_folders
 from ..errors import ConfigError
 from ..relion.submission import SUBMISSION
 
-__all__ = ["LIBRARY", "Library", "joined", "read_library", "scheduler_function", "shell_part"]
+__all__ = ["LIBRARY", "Library", "joined", "read_library", "shell_function", "shell_part"]
 
 LIBRARY = f"{SUBMISSION}.lib"
 
@@ -61,10 +61,10 @@ def shell_part(name: str) -> Markup:
     return Markup(_functions(_text(f"library/{name}.sh")) + "\n")
 
 
-def scheduler_function(scheduler: str, name: str) -> Markup:
-    """One function that the scheduler's folder has, or the library for all schedulers."""
-    for part in (f"schedulers/{scheduler}/functions.sh", "library/scheduler.sh"):
-        function = rf"^{name}\(\) (\{{.*\}}$|\{{\n(?s:.*?)^\}}$)"
+def shell_function(name: str, *parts: str) -> Markup:
+    """One function of the library, from the first of these parts that has it."""
+    for part in parts:
+        function = rf"^{name}\(\) (\{{.*\}}$|\{{(?: #.*)?\n(?s:.*?)^\}}$)"
         if found := re.search(function, _text(part), re.MULTILINE):
             return Markup(found[0])
     raise AssertionError(name)

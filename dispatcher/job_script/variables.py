@@ -12,12 +12,14 @@ from .. import __version__
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
 from ..planning.launch import LaunchWord
 from ..planning.node_table import node_table
 from ..planning.plan import Plan, PlannedCommand
+from ..planning.scratch import scratch_of
 from ..relion.command import Command
-from .job_folders import scratch_folder, words_in_job_script
+from .job_folders import words_in_job_script
 from .library import Library, read_library
 from .node_gpus import with_gpus_of_the_node
 from .templates import environment, render
@@ -63,7 +65,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     at = next(index for index, planned in enumerate(commands) if planned.is_main)
     main = commands[at]
     container = _container(plan, main)
-    scratch = scratch_folder(main.command)
+    scratch = scratch_of(main.command)
+    shared = scratch.folder.shell() if scratch and scratch.shared else None
     parameters = plan.job_parameters
     unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
     library = library or read_library(plan.directives)
@@ -96,7 +99,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
-        "scratch": scratch and Markup(scratch.shell()),
+        "scratch": shared and Markup(shared),
         "endings": list(library.endings),
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
@@ -116,6 +119,10 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             else [],
             "rank_table": node_table(plan),
             "library_sha256": library.sha256,
+            "users_scratch": scratch and not shared and Markup(scratch.folder.shell()),
+            "scratch_variables": scratch.folder.variables if scratch else [],
+            "variables": _variables(plan),
+            "binds": [text for bind in _binds(plan) for text in bind],
         },
         "commands": [
             {
@@ -173,6 +180,17 @@ def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[
             prefix = [*prefix[:at], Markup('"${dispatch_container[@]}"'), *prefix[end:]]
             break
     return [*prefix, *words]
+
+
+def _variables(plan: Plan) -> list[str]:
+    """The names of the variables that the node expands in the job's commands."""
+    words = [word for each in plan.commands for word in each.command.words]
+    return list(dict.fromkeys(name for word in words for name in word.variables))
+
+
+def _binds(plan: Plan) -> list[Bind]:
+    """What the site has bound into the job's container."""
+    return binds(plan.site.apptainer, plan.image.weights) if plan.image else []
 
 
 def _name(command: Command) -> Markup:

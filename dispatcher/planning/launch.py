@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from ..config.apptainer_variables import LOADER, is_apptainers
 from ..config.scheduler import Scheduler, filled
-from ..config.site import Apptainer, Site
+from ..config.site import Site
 from ..errors import ConfigError
-from ..images.choice import ChosenImage
-from ..images.container import WEIGHTS, exec_argv, mount_option
+from ..images.container import exec_argv
 from ..relion.command import Command
 from .placement import PlacedJob
+from .scratch import scratch_of
 
 __all__ = ["LaunchWord", "launch_line"]
 
@@ -31,6 +31,7 @@ class LaunchWord(NamedTuple):
 
 
 _TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
+_SCRATCH_MOUNT = LaunchWord("", '${dispatch_scratch_mount:+"$dispatch_scratch_mount"}')
 
 
 def launch_line(
@@ -104,8 +105,12 @@ def _container(
     image = placed.image
     if image is None:
         return ()
-    apptainer, gpu = _with_weights(site.apptainer, image), placed.settled.ngpu > 0
-    return _literal(exec_argv(apptainer, image.path, [project], project, gpu, clean_environment))
+    gpu, weights = placed.settled.ngpu > 0, image.weights
+    words = exec_argv(
+        site.apptainer, image.path, [project], project, gpu, clean_environment, weights
+    )
+    *options, file = _literal(words)
+    return (*options, *([_SCRATCH_MOUNT] if scratch_of(placed.main) else []), file)
 
 
 def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list[str]:
@@ -117,7 +122,11 @@ def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list
     options = scheduler.launch_options
     if placed.image is None:
         options = [each for each in options if "{environment}" not in each]
-    kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *site.apptainer.let_through]
+    let_through = [
+        f"APPTAINERENV_{name}" if name in LOADER else name for name in site.apptainer.let_through
+    ]
+    listed = filter(is_apptainers, site.apptainer.environment)
+    kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *let_through, *listed]
     return filled(options, nodes=str(placed.settled.nodes), environment=",".join(kept))
 
 
@@ -126,14 +135,6 @@ def _launch_option(option: str, ranks: int, fitted: bool) -> LaunchWord:
     if option.endswith("{ranks}"):
         return _rank_count(option.removesuffix("{ranks}"), ranks, fitted)
     return LaunchWord(option)
-
-
-def _with_weights(apptainer: Apptainer, image: ChosenImage) -> Apptainer:
-    """The container's options with the folder of the image's weights, if the image has one."""
-    if not image.weights:
-        return apptainer
-    mount = mount_option(str(image.weights), read_only=True, destination=WEIGHTS)
-    return replace(apptainer, options=[mount, *apptainer.options])
 
 
 def _literal(words: Iterable[str]) -> tuple[LaunchWord, ...]:

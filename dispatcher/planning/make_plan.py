@@ -3,7 +3,7 @@ box size and number; writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,9 @@ from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite
+from .seen_in_container import not_seen
 from .star_inputs import star_warnings
+from .text_that_stays import text_that_stays
 from .this_machine import this_machine
 
 __all__ = ["make_plan", "plan_script"]
@@ -50,9 +52,17 @@ def plan_script(script: Path, configuration: Configuration) -> Plan:
     submission, project = read_submission(script)
     gui = job_star.read(project / submission.job / "job.star")
     plan = make_plan(JobRequest(submission, project, gui, pins(project)), configuration)
-    image = plan.image
-    warning = older_than_pipeline(project, image.version, image.name) if image else None
-    return plan._replace(warnings=(*plan.warnings, warning)) if warning else plan
+    return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    """What may go wrong on the node, as far as the project shows."""
+    commands = [each.command for each in plan.commands]
+    yield from text_that_stays(commands)
+    if image := plan.image:
+        if warning := older_than_pipeline(plan.project, image.version, image.name):
+            yield warning
+        yield from not_seen(commands, plan.project, plan.name, plan.site.apptainer)
 
 
 def make_plan(

@@ -53,6 +53,11 @@ class Command:
         return str(self.executable)
 
     @property
+    def words(self) -> tuple[Word, ...]:
+        """Program and arguments, and the file of a redirection."""
+        return (self.executable, *self.arguments, *([self.redirect[1]] if self.redirect else []))
+
+    @property
     def argv(self) -> list[str]:
         """Program and arguments before expansion on the node."""
         return [self.program, *map(str, self.arguments)]

@@ -12,10 +12,12 @@ from ..config.configuration import Configuration
 from ..config.places import template_folders
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
-from ..images.container import mount_option
-from ..job_script.library import scheduler_function
+from ..images.container import bound_folder
+from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
+from ..planning.scratch import scratch_of
 from ..relion.command import Command
+from .container_words import apptainer_of, binds, container_words
 from .notes import notes
 from .random_seed import Seed, recorded_seed
 from .recorded_inputs import Inputs, checked_inputs, same_image
@@ -43,8 +45,9 @@ def reproduction(
     target = _target(job, output)
     seeds = [recorded_seed(command, job.place.now) for command in job.commands]
     commands = [_repeated(command, seed) for command, seed in zip(job.commands, seeds, strict=True)]
+    scratch = next(filter(None, map(scratch_of, commands)), None)
     lines = [
-        [*_prefix(job, at, target), *_words(job, command, inputs)]
+        [*container_words(job, at, target, scratch is not None), *_words(job, command, inputs)]
         for at, command in enumerate(commands)
     ]
     described = notes(job, inputs, seeds)
@@ -65,19 +68,29 @@ def reproduction(
             "image": str(image),
             "sha256": job.image["sha256"],
             "output": str(target),
-            "apptainer": next(map(_apptainer, filter(None, job.prefixes))),
+            "apptainer": next(map(apptainer_of, filter(None, job.prefixes))),
             "variables": sorted(set(_variables(commands))),
             "files": [(str(job.place.within(path)), *is_) for path, is_ in inputs.files.items()],
             "named": [Markup(job.place.within(path)) for path in inputs.named],
             "dispatched": int(job.dispatched.timestamp()),
+            "binds": [(bound_folder(option), option) for option in binds(job)],
+            "scratch": scratch and Markup(scratch.folder.shell()),
+            "mount_option": shell_function("mount_option", "library/binds.sh"),
             "one_node": job.nodes == 1 or not job.uses_mpi,
+            "nodes": job.nodes,
             "environment": let_through,
             "settings": [
                 f"{name}={value}"
                 for name, value in apptainer.gpu_vendor.settings.items()
                 if name in let_through
             ],
-            "forget_limits": scheduler_function(directives, "forget_limits_of_the_script"),
+            "for_apptainer": configuration.site.apptainer.for_apptainer,
+            "clean_environment": shell_function("clean_environment", "library/environment.sh"),
+            "forget_limits": shell_function(
+                "forget_limits_of_the_script",
+                f"schedulers/{directives}/functions.sh",
+                "library/scheduler.sh",
+            ),
             "commands": [
                 {"words": words, "redirect": command.redirect is not None}
                 for command, words in zip(commands, lines, strict=True)
@@ -118,33 +131,6 @@ def _repeated(command: Command, seed: Seed | None) -> Command:
     if seed:
         command = command.with_option("--random_seed", (Word.literal(str(seed.value)),))
     return command
-
-
-def _prefix(job: RecordedJob, at: int, target: Path) -> list[str | Markup]:
-    """The words that start the container, the project read-only in it but for `target`.
-
-    The job sees the project at its path of the first run: absolute paths hold if it has moved.
-    """
-    words: list[str | Markup] = list(job.prefixes[at])
-    if not words:
-        return words
-    place = job.place
-    words[words.index(_apptainer(job.prefixes[at]))] = Markup('"$apptainer"')
-    if (project := mount_option(str(place.was))) in words:
-        words.remove(project)
-    image = words.index(job.image["path"])
-    words[image : image + 1] = [
-        mount_option(str(place.now), read_only=True, destination=str(place.was)),
-        mount_option(str(place.now / target), destination=str(place.was / target)),
-        Markup('"$image"'),
-    ]
-    return words
-
-
-def _apptainer(prefix: Sequence[str]) -> str:
-    """The program that starts the container: ``mpiexec … apptainer --quiet exec …``."""
-    options = prefix[: prefix.index("exec")]
-    return next(word for word in reversed(options) if not word.startswith("-"))
 
 
 def _words(job: RecordedJob, command: Command, inputs: Inputs) -> list[Markup]:

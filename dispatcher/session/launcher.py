@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
-from ..config.site import Site
+from ..config.site import Apptainer, Site
 from ..errors import ImageError, SubmitError
 from ..host import programs
+from ..images.container import missing_binds
 from .container import session_argv, session_variables
 from .folder import session_folder
 from .processes import pass_on, send, session_pids
@@ -77,9 +79,11 @@ def run_session(
             threads[:] = [thread for thread in threads if thread.is_alive()]
             threads.extend(answer_new(folder, project, submit))
 
-        argv = session_argv(site.apptainer, image, project, folder, command, gpu)
+        argv = session_argv(_here(site.apptainer), image, project, folder, command, gpu)
         try:
-            container = programs.start(argv, variables=for_apptainer, opened=(folder, lock))
+            container = programs.start(
+                argv, variables=for_apptainer, hidden=site.apptainer.hidden, opened=(folder, lock)
+            )
         except OSError as error:
             raise SubmitError(
                 f"{argv[0]} cannot be started ({error.strerror}): load the module of Apptainer, or "
@@ -96,6 +100,18 @@ def run_session(
         missing = f"{command[0]}, or a program that it calls, is not in {image}"
         print(f"relion-dispatch: status 127: {missing}.", file=sys.stderr)
     return status if status >= 0 else 128 - status
+
+
+def _here(apptainer: Apptainer) -> Apptainer:
+    """The settings without the folders that this machine lacks; says which."""
+    missing = missing_binds(apptainer)
+    for folder in missing:
+        print(
+            f"relion-dispatch: RELION's container does not see {folder}, because this folder is "
+            'not on this machine ("bind" in site.json names it).',
+            file=sys.stderr,
+        )
+    return replace(apptainer, bind=[each for each in apptainer.bind if each not in missing])
 
 
 def _watch(

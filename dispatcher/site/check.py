@@ -13,7 +13,7 @@ from ..config.job_types import load_job_types
 from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import DispatchError
-from .image_check import image_problems, try_apptainer
+from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
 from .job_type_check import job_type_problems
 from .library_check import library_problems
@@ -21,7 +21,7 @@ from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
 from .weights_check import weights_problems
 
-__all__ = ["problems"]
+__all__ = ["problems", "remarks"]
 
 _Loaded = TypeVar("_Loaded")
 
@@ -66,3 +66,11 @@ def problems() -> list[str]:
             )
             attempt(lambda: found.extend(looks))
     return list(dict.fromkeys(found))
+
+
+def remarks() -> list[str]:
+    """What may be right on other machines, a sentence each; none if site.json cannot be read."""
+    try:
+        return list(bind_remarks(load_site().apptainer))
+    except (DispatchError, OSError):
+        return []

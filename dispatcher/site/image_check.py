@@ -8,13 +8,15 @@ from pathlib import Path
 
 from ..config.catalogue import Catalogue, Listed
 from ..config.job_types import JobType
+from ..config.places import config_path
 from ..config.site import Apptainer
 from ..errors import ImageError
 from ..images import apptainer
+from ..images.container import missing_binds
 from ..images.sif import ours, read_header
 from .job_type_check import named
 
-__all__ = ["image_problems", "try_apptainer"]
+__all__ = ["bind_remarks", "image_problems", "try_apptainer"]
 
 _START = 60  # seconds, in which a container starts or never will
 
@@ -64,13 +66,27 @@ def _file_problems(listed: Listed) -> Iterator[str]:
 def try_apptainer(settings: Apptainer, catalogue: Catalogue | None) -> None:
     """Ask Apptainer for its version, and start the first image that is here and for this machine.
 
+    With the folders of "bind" that are here.
+
     Raises:
         ImageError: that does not work, as without user namespaces or /dev/fuse.
     """
     apptainer.version(settings.program)
     path = _first_image(catalogue) if catalogue else None
     if path:
-        apptainer.inside(settings.program, path, "exit 0", settings.options, timeout=_START)
+        missing = missing_binds(settings)
+        folders = [each for each in settings.bind if each not in missing]
+        apptainer.inside(settings, path, "exit 0", folders, timeout=_START)
+
+
+def bind_remarks(settings: Apptainer) -> Iterator[str]:
+    """A sentence for each folder of "bind" that this machine lacks; a node may have the folder."""
+    for folder in missing_binds(settings):
+        yield (
+            f'{config_path("site.json")}: key "apptainer.bind": {folder} is not on this machine. '
+            "On a node that lacks the folder too, jobs run without the folder: if no node has the "
+            "folder, remove it from the list."
+        )
 
 
 def _first_image(catalogue: Catalogue) -> Path | None:

@@ -1,19 +1,21 @@
 # shellcheck shell=bash disable=SC2154 # the job script makes the settings
 
-# A clean environment in the container, except for the variables that the site allows. On several nodes the
-# launcher of the ranks makes it.
+# The container is as the site's configuration says. What the user's own variables would add to it, or to
+# Apptainer's options, is forgotten; the container gets the variables that the site lets through. On several
+# nodes the launcher of the ranks passes these on.
 clean_environment() {
     local name
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0
-    if [ "$dispatch_nodes" -gt 1 ]; then
-        export PYTHONNOUSERSITE=1
-        return
-    fi
+    for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
+        [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
+    done
     for name in "${dispatch_environment[@]}"; do
         [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
     done
+    unset LD_PRELOAD LD_AUDIT # Apptainer's own programs would load these libraries too
     export APPTAINERENV_PYTHONNOUSERSITE=1
+    [ "$dispatch_nodes" -eq 1 ] || export PYTHONNOUSERSITE=1
 }
 
 # For a program with a window: the user's display.

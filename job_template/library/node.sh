@@ -1,9 +1,28 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
-# What must be in order on each node before anything starts: the image, and room for scratch data.
+# What must be in order on each node before anything starts: the image, the folders that the container sees,
+# and room for scratch data.
 prepare_nodes() {
+    name_unset_variables
     [ -z "$dispatch_image" ] || look_at_images
+    [ "${#dispatch_binds[@]}" -eq 0 ] || look_at_binds
     [ -z "$dispatch_uses_scratch" ] || prepare_scratch
+    [ -z "${dispatch_users_scratch:-}" ] || prepare_users_scratch
+    ! declare -F container >/dev/null || settle_container
+}
+
+# Names variables of the commands that are not set here. Without them nobody knows the scratch folder; what
+# else a variable is for only RELION's user knows.
+name_unset_variables() {
+    local name
+    for name in "${dispatch_scratch_variables[@]}"; do
+        [ -n "${!name:-}" ] ||
+            fail "The job could not begin, because $name is not set on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
+    done
+    for name in "${dispatch_variables[@]}"; do
+        [ -n "${!name+set}" ] ||
+            echo "relion-dispatch: $name is not set on $dispatch_host, so nothing stands in its place in RELION's command: if that is wrong, write a value in RELION's window." >&2
+    done
 }
 
 # Runs a function once on each node of the job.

@@ -19,10 +19,14 @@ memory_kills() {
     sed -n 's/^oom_kill //p' "/sys/fs/cgroup$own/memory.events" "/sys/fs/cgroup$own/memory.oom_control"
 } 2>/dev/null
 
-# Whether a folder can be written to: prints what the system says if not.
+# Whether a folder can be written to: prints what the system says if not. The status is the proof, because
+# the loader (LD_PRELOAD) and the shell (a locale) may warn on the standard error of any program.
 probe() { # FOLDER
-    { head -c 4096 /dev/zero >"$1/.dispatch_probe"; } 2>&1
+    local said status=0
+    said=$(export LC_ALL=C; exec 2>&1; head -c 4096 /dev/zero >"$1/.dispatch_probe") || status=$?
     rm -f "$1/.dispatch_probe"
+    [ "$status" -eq 0 ] || echo "${said:-$1 cannot be written to}"
+    return "$status"
 }
 
 # All texts that may show why the job failed: what this script has seen, then what the programs wrote.
@@ -36,10 +40,12 @@ evidence() {
     [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" "$dispatch_outfile" | tail -c 60000
 }
 
-# The cause of the first known ending whose pattern (for grep -E) is found.
+# The cause of the first known ending whose pattern (for grep -E) is found. Our own lines are no evidence, nor
+# are the lines in which the loader says what it passes over.
 cause() {
     local text pattern sentence
-    text=$(evidence 2>/dev/null | tr -d '\0' | LC_ALL=C grep -av '^relion-dispatch: ')
+    text=$(evidence 2>/dev/null | tr -d '\0' |
+        LC_ALL=C grep -avE '^relion-dispatch: |ld\.so: .*[:;] ignored\.|: no version information available')
     while IFS= read -r pattern && IFS= read -r sentence; do
         printf '%s\n' "$text" | LC_ALL=C grep -aEiq -e "$pattern" || continue
         echo "$sentence"

@@ -8,14 +8,19 @@ run_commands() {
 # Runs the program in the background, so that the script acts on a signal at once, not after RELION's last
 # iteration.
 run() { # PROGRAM ARGUMENTS…
+    local word
     ! aborted || exit 1
+    for word in "$@"; do
+        shift
+        is_left_out "$word" || set -- "$@" "$word"
+    done
     "$@" &
     dispatch_command=$!
     wait "$dispatch_command"
     dispatch_status=$?
     dispatch_command=
     # Not all of RELION's programs notice that a disk is full: then their files are cut short.
-    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || [ -n "$(probe "$dispatch_job")" ]; }; then
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_job" >/dev/null; }; then
         dispatch_status=1
     fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"

@@ -1,13 +1,21 @@
-# shellcheck shell=bash disable=SC2154 # the job script makes the settings
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
 # RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node would
 # empty each other's folder. So this job has its own folder there, and removes it however it ends.
 prepare_scratch() {
     [ -n "$dispatch_scratch_for_all" ] ||
-        fail "The job could not begin, because the scratch folder that RELION's window names is not known on $dispatch_host (a variable in the name is not set there): name another in RELION's window, or tell your admin."
+        fail "The job could not begin, because the scratch folder in RELION's window has no name on $dispatch_host: name another folder there, or tell your admin."
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
         fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
+    dispatch_scratch_mount=$(mount_option "$dispatch_scratch")
+}
+
+# A folder that is to be left as it is, as RELION's user finds data there, or wants to. RELION would make it.
+prepare_users_scratch() {
+    on_each_node mkdir -p "$dispatch_users_scratch" ||
+        fail "The job could not begin, because the scratch folder $dispatch_users_scratch on $dispatch_host cannot be made: name another folder in RELION's window, or tell your admin."
+    dispatch_scratch_mount=$(mount_option "$dispatch_users_scratch")
 }
 
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in

@@ -229,10 +229,30 @@ def test_what_the_dispatcher_itself_has_said_is_no_cause(shell: Shell) -> None:
     assert "memory" not in said
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: ld.so: object 'libdlfaker.so' from LD_PRELOAD cannot be preloaded "
+        "(cannot open shared object file): ignored.",
+        "sh: /x/libx.so.6: no version information available (required by sh): out of memory",
+    ],
+)
+def test_what_the_loader_passes_over_is_no_cause(line: str, shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+    known = "known_endings() { printf '%s\n' 'shared object|out of memory' 'it is the loader'; }"
+
+    said = shell.says(
+        f'{known}; dispatch_status=1; remember_texts; echo "$SAYS" >"$dispatch_errfile"; cause',
+        SAYS=line,
+    )
+
+    assert "ended with status 1" in said
+
+
 def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
     said = shell.says(
         "memory_kills() { echo 5; }; dispatch_kills_before=4 dispatch_status=9\n"
-        "probe() { echo 'No space left on device'; }\n"
+        "probe() { echo 'No space left on device'; return 1; }\n"
         "mkdir -p \"$dispatch_scratch\"; dispatch_facts=$'stopped by signal 15\\n'; evidence",
         given=[f"dispatch_scratch_for_all='{shell.project}/scratch'"],
     )
@@ -246,10 +266,36 @@ def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
     ]
 
 
-def test_a_folder_that_can_be_written_to_passes_the_probe(shell: Shell) -> None:
-    assert shell.says(f"probe '{shell.project}'") == ""
+@pytest.mark.parametrize("noise", [{}, {"LD_PRELOAD": "libdlfaker.so"}, {"LC_ALL": "xx_XX.UTF-8"}])
+def test_a_folder_that_can_be_written_to_passes_the_probe(
+    noise: dict[str, str], shell: Shell
+) -> None:
+    """Whatever the loader or the shell writes to the standard error of each program."""
+    assert shell.says(f"probe '{shell.project}'; echo $?", **noise) == "0"
     assert list(shell.project.glob(".dispatch_probe")) == []
-    assert "No such file" in shell.says("probe /nowhere")
+
+
+@pytest.mark.parametrize("noise", [{}, {"LD_PRELOAD": "libdlfaker.so"}, {"LC_ALL": "de_DE.UTF-8"}])
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [("/nowhere", "No such file or directory"), ("/dev/full/..", "Not a directory")],
+)
+def test_the_probe_says_what_is_wrong_with_a_folder(
+    folder: str, says: str, noise: dict[str, str], shell: Shell
+) -> None:
+    done = shell(f"probe {folder}", **noise)
+
+    assert done.returncode != 0
+    assert says in done.stdout
+
+
+def test_a_full_disk_does_not_pass_the_probe(shell: Shell) -> None:
+    (shell.project / ".dispatch_probe").symlink_to("/dev/full")
+
+    done = shell(f"probe '{shell.project}'", LD_PRELOAD="libdlfaker.so")
+
+    assert done.returncode != 0
+    assert "No space left on device" in done.stdout
 
 
 def test_memory_kills_are_counted_or_nothing_is_said(shell: Shell) -> None:

@@ -13,7 +13,7 @@ def test_a_scratch_folder_whose_name_is_empty_on_the_node_ends_the_job(shell: Sh
     )
 
     assert done.returncode == 1
-    assert "the scratch folder that RELION's window names is not known on here" in done.stdout
+    assert "the scratch folder in RELION's window has no name on here" in done.stdout
 
 
 def test_the_plan_holds_if_the_table_of_ranks_cannot_be_read(shell: Shell) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.images.container import mount_option
+
 from ..sif_file import write_sif
 from .conftest import TOKEN, Shell
 
@@ -37,7 +39,56 @@ def test_over_several_nodes_the_launcher_makes_the_environment(shell: Shell) -> 
         SET="a",
     )
 
-    assert said == 'PYTHONNOUSERSITE="1"'
+    assert said.splitlines() == [
+        'APPTAINERENV_PYTHONNOUSERSITE="1"',
+        'APPTAINERENV_SET="a"',
+        'PYTHONNOUSERSITE="1"',
+    ]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_what_the_users_environment_would_add_to_a_container_is_forgotten(
+    nodes: int, shell: Shell
+) -> None:
+    user = {
+        "APPTAINER_BINDPATH": "/apps/other",
+        "SINGULARITY_BIND": "/apps/other",
+        "APPTAINER_CONTAIN": "1",
+        "APPTAINERENV_LD_PRELOAD": "x.so",
+        "SINGULARITYENV_PATH": "/x",
+        "LD_PRELOAD": "libdlfaker.so",
+        "LD_AUDIT": "libaudit.so",
+        "APPTAINER_TMPDIR": "/scratch",
+        "APPTAINER_NO_HOME": "1",
+        "OTHER_APPTAINER_X": "stays",
+    }
+
+    said = shell.says(
+        "clean_environment; export -p | grep -oE ' [A-Z_]*(APPTAINER|SINGULARITY|LD_)[A-Z_]*'",
+        given=[
+            "dispatch_image=x.sif",
+            f"dispatch_nodes={nodes}",
+            "dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_NO_HOME)",
+        ],
+        **user,
+    )
+
+    assert said.split() == [
+        *("APPTAINERENV_PYTHONNOUSERSITE", "APPTAINER_NO_HOME", "APPTAINER_TMPDIR"),
+        "OTHER_APPTAINER_X",
+    ]
+
+
+def test_a_library_that_the_site_lets_through_is_preloaded_in_the_container_alone(
+    shell: Shell,
+) -> None:
+    said = shell.says(
+        "clean_environment; export -p | grep -oE '[A-Z_]*LD_PRELOAD.*'",
+        given=["dispatch_image=x.sif", "dispatch_environment=(LD_PRELOAD)"],
+        LD_PRELOAD="libdlfaker.so",
+    )
+
+    assert said == 'APPTAINERENV_LD_PRELOAD="libdlfaker.so"'
 
 
 def test_a_job_on_the_host_keeps_its_environment(shell: Shell) -> None:
@@ -175,6 +226,69 @@ def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> 
     assert folder.stat().st_mode & 0o077 == 0
     shell(f"remove_scratch '{folder}'")
     assert list(folder.parent.iterdir()) == []
+
+
+def test_the_container_sees_the_jobs_scratch_folder(shell: Shell, tmp_path: Path) -> None:
+    done = shell(
+        'dispatch_script_began=5; prepare_nodes; echo "$dispatch_scratch_mount"',
+        given=["dispatch_uses_scratch=yes", f"dispatch_scratch_for_all='{tmp_path}/a, b'"],
+    )
+
+    folder = f"{tmp_path}/a, b/relion-dispatch.{TOKEN}"
+    assert done.stdout == mount_option(folder) + "\n"
+
+
+def test_a_scratch_folder_of_the_users_is_made_bound_and_left(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "scratch" / "kept"
+
+    done = shell(
+        'prepare_nodes; echo "$dispatch_scratch_mount"; dispatch_uses_scratch=; finish',
+        given=[f"dispatch_users_scratch='{folder}'"],
+    )
+
+    assert done.stdout.splitlines()[0] == mount_option(str(folder))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_scratch_folder_of_the_users_that_cannot_be_made_is_told(shell: Shell) -> None:
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; prepare_users_scratch",
+        given=["dispatch_users_scratch=/dev/null/x"],
+    )
+
+    assert done.returncode == 1
+    assert "the scratch folder /dev/null/x on here cannot be made" in done.stdout
+
+
+@pytest.mark.parametrize("value", [{}, {"SLURM_TMPDIR": ""}])
+def test_a_variable_that_is_not_set_is_named_if_the_scratch_folder_has_its_name(
+    value: dict[str, str], shell: Shell
+) -> None:
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; prepare_nodes",
+        given=[
+            "dispatch_uses_scratch=yes",
+            'dispatch_scratch_for_all="${SLURM_TMPDIR}"/relion',
+            "dispatch_variables=(SLURM_TMPDIR) dispatch_scratch_variables=(SLURM_TMPDIR)",
+        ],
+        **value,
+    )
+
+    assert done.returncode == 1
+    assert "because SLURM_TMPDIR is not set on here, and the scratch folder" in done.stdout
+
+
+def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: Shell) -> None:
+    done = shell(
+        "name_unset_variables",
+        given=["dispatch_variables=(DATA EMPTY UNSET HOSTNAME)"],
+        DATA="/data",
+        EMPTY="",
+    )
+
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("relion-dispatch: UNSET is not set on here,")
 
 
 def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -> None:

@@ -6,9 +6,16 @@ import pytest
 
 from .conftest import TOKEN, Shell
 
+# The loader writes a line to the standard error of each program, and goes on.
+NO_LIBRARY = "libdlfaker.so:libvglfaker.so"
 
-def test_a_command_that_succeeds_lets_the_next_one_run(shell: Shell) -> None:
-    assert shell.says('run echo "a b"; run echo c').splitlines() == ["a b", "c"]
+
+@pytest.mark.parametrize("preload", ["", NO_LIBRARY])
+def test_a_command_that_succeeds_lets_the_next_one_run(preload: str, shell: Shell) -> None:
+    done = shell('run echo "a b"; run cat /dev/null; run echo c', LD_PRELOAD=preload)
+
+    assert done.stdout.splitlines() == ["a b", "c"]
+    assert ("libdlfaker.so" in done.stderr) == bool(preload)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +23,8 @@ def test_a_command_that_succeeds_lets_the_next_one_run(shell: Shell) -> None:
     [
         ("", "(exit 3)", 3),
         ("", 'touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"', 1),
-        ("probe() { echo 'No space left on device'; }", "true", 1),
+        ("probe() { echo 'No space left on device'; return 1; }", "true", 1),
+        ('rm -r "$dispatch_job"', "true", 1),
         ('touch "$dispatch_job/RELION_JOB_ABORT_NOW"', "echo runs", 1),
     ],
 )

@@ -99,8 +99,10 @@ def test_slurm_knows_a_job_by_its_id_and_cluster(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("says", "status", "may_live"),
     [
-        ("17 RUNNING", "0", True),
+        ("job:17", "0", True),
         ("", "0", False),
+        ("ERROR: ld.so: object 'x.so' cannot be preloaded: ignored.", "0", False),
+        ("ERROR: ld.so: object 'x.so' cannot be preloaded: ignored.\njob:17", "0", True),
         ("slurm_load_jobs error: Invalid job id specified", "1", False),
         ("slurm_load_jobs error: Unable to contact slurm controller", "1", True),
     ],

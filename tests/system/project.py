@@ -46,6 +46,17 @@ class Project:
             timeout=timeout,
         )
 
+    def relion_dispatch(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the dispatcher's commands in the project's folder."""
+        return subprocess.run(
+            [self.command, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
     def add_job(self, kind: str, **options: object) -> Path:
         """Add a job with ``do_queue Yes``; returns its folder."""
         values = {"do_queue": "Yes", "min_dedicated": 1, **options}

@@ -36,8 +36,8 @@ may_have_job() { # JOB [CLUSTER]
     local found
     [ "${2:-}" = "${SLURM_CLUSTER_NAME:-}" ] || return 0
     command -v squeue >/dev/null || return 0
-    found=$(timeout 10 squeue --noheader --jobs="$1" 2>&1) || [[ $found == *"Invalid job id"* ]] || return 0
-    [ -n "$found" ] && [[ $found != *"Invalid job id"* ]]
+    found=$(timeout 10 squeue --noheader --format="job:%A" --jobs="$1" 2>&1) || [[ $found == *"Invalid job id"* ]] || return 0
+    [[ $found == *job:* ]] # not just any text: squeue, or what loads it, may warn of something
 }
 
 # What starts a program once on each node. SLURM_HOSTFILE concerns only the ranks.

@@ -44,11 +44,33 @@ found=$(digest "$image")
 say "checking the inputs"
 
 export CUDA_DEVICE_ORDER=PCI_BUS_ID
-# A clean environment in the container, except for these variables if they are set.
-for name in RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do
-    [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
-done
-export APPTAINERENV_PYTHONNOUSERSITE=1
+# The folders that the first run saw beside the project, as far as they are here.
+bound_1=(--mount=type=bind,source=/scratch,destination=/scratch)
+[ -e /scratch ] || { bound_1=(); say 'the commands do not see /scratch, because this folder is not on this machine'; }
+
+# In the container the variables that the first run's site let through, and no others.
+dispatch_nodes=1 dispatch_image=$image
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
+dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_CACHEDIR APPTAINER_CONFIGDIR APPTAINER_KEYSDIR APPTAINER_SYPGPDIR APPTAINER_NO_PRIVS SINGULARITY_TMPDIR SINGULARITY_CACHEDIR SINGULARITY_CONFIGDIR SINGULARITY_KEYSDIR SINGULARITY_SYPGPDIR SINGULARITY_NO_PRIVS)
+# Limits that are meant for this script.
+forget_limits_of_the_script() {
+    unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
+}
+clean_environment() {
+    local name
+    [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
+    [ -n "$dispatch_image" ] || return 0
+    for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
+        [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
+    done
+    for name in "${dispatch_environment[@]}"; do
+        [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"
+    done
+    unset LD_PRELOAD LD_AUDIT # Apptainer's own programs would load these libraries too
+    export APPTAINERENV_PYTHONNOUSERSITE=1
+    [ "$dispatch_nodes" -eq 1 ] || export PYTHONNOUSERSITE=1
+}
+clean_environment
 
 # The project is read-only in the container, except for the new folder. The commands get no
 # --pipeline_control, because RELION's pipeline must not learn of this run.
@@ -59,8 +81,7 @@ run() {
 mkdir -p -- "$output"
 say "running; RELION writes to $output/run.out and run.err"
 
-run "$apptainer" --quiet exec --no-eval --cleanenv --nv \
-        --mount=type=bind,source=/scratch,destination=/scratch \
+run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[@]}"} \
         --pwd=/data/project \
         --mount=type=bind,source=/data/project,destination=/data/project,ro \
         --mount=type=bind,source=/data/project/Reproduced/AutoPick/job009,destination=/data/project/Reproduced/AutoPick/job009 \

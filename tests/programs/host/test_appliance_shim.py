@@ -112,6 +112,29 @@ def test_a_container_that_does_not_start_is_told_with_what_apptainer_said(
     assert "ended with status 255 (FATAL: no user namespaces)" in told
 
 
+def test_what_the_users_environment_would_add_to_the_container_does_not_reach_apptainer(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    program = tmp_path / "apptainer"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen; exit 255\n")
+    program.chmod(0o755)
+
+    appliance.call(
+        RELION_DISPATCH_APPTAINER=str(program),
+        APPTAINER_BINDPATH="/apps/other",
+        SINGULARITY_CONTAIN="1",
+        APPTAINERENV_PYTHONPATH="/x",
+        LD_PRELOAD="libdlfaker.so",
+        APPTAINER_TMPDIR="/large",
+        APPTAINER_NO_PRIVS="1",
+    )
+
+    lines = (tmp_path / "seen").read_text().splitlines()
+    seen = {line for line in lines if line.startswith(("APPTAINER", "SINGULARITY", "LD_"))}
+    host = next(line for line in seen if line.startswith("APPTAINERENV_RELION_DISPATCH_HOST="))
+    assert seen == {host, "APPTAINER_TMPDIR=/large", "APPTAINER_NO_PRIVS=1"}
+
+
 def test_a_container_killed_while_it_submits_is_told(
     appliance: Appliance, submitting: Callable[[str], None]
 ) -> None:

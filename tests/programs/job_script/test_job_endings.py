@@ -46,6 +46,31 @@ def test_a_middle_command_that_fails_ends_the_job(
     assert (tmp_path / "recorded").read_text().count("relion_") == 1
 
 
+@pytest.mark.parametrize("name", ["PostProcess_job016", "External_job023"])
+@pytest.mark.parametrize(("status", "ending"), [(0, "SUCCESS"), (1, "FAILURE")])
+def test_what_the_loader_says_to_each_program_decides_nothing(
+    name: str,
+    status: int,
+    ending: str,
+    corpus_job: CorpusJob,
+    running_job: RunningJob,
+    tmp_path: Path,
+) -> None:
+    """In an image and on the host, which lacks the libraries that LD_PRELOAD names."""
+    script = corpus_job(f"relion-5.0.1/{name}")
+    tool = tmp_path / "tool"
+    tool.write_text(f"#!/bin/bash\nexit {status}\n")
+    tool.chmod(0o755)
+    script.write_text(script.read_text().replace("/opt/bin/mytool.py", str(tool)))
+
+    running_job.run(script, ON_RUN=f"exit {status}", LD_PRELOAD="libdlfaker.so:libvglfaker.so")
+
+    said = (script.parent / "run.err").read_text()
+    assert "libdlfaker.so" in said
+    assert exit_files(script) == {ending}
+    assert "a library is missing" not in said
+
+
 @pytest.mark.parametrize(
     ("writes", "status", "left"),
     [

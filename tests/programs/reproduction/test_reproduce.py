@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.images.container import mount_option
+
 from ...corpus import fill_project
 from .recorded_jobs import (
     OPTIMISER,
@@ -59,7 +61,7 @@ def test_the_project_is_read_only_but_for_the_new_folder(
 
     mounts = [word for word in argv if word.startswith("--mount=")]
     output = f"{job.project}/Reproduced/Class2D/job007"
-    assert mounts == [
+    assert [mount for mount in mounts if "/scratch" not in mount] == [
         f"--mount=type=bind,source={job.project},destination={job.project},ro",
         f"--mount=type=bind,source={output},destination={output}",
     ]
@@ -238,6 +240,46 @@ def test_a_job_whose_folder_lies_on_another_disk_is_found_in_its_project(
     assert f"--mount=type=bind,source={job.project},destination={job.project},ro" in argv
 
 
+def test_a_folder_that_is_no_longer_here_is_left_out_with_a_word(
+    dispatched: Dispatched, started: Started, tmp_path: Path
+) -> None:
+    here, gone = tmp_path / "a, b", tmp_path / "gone"
+    here.mkdir()
+    gone.mkdir()
+    job = dispatched("relion-5.0.1/Class2D_job007", apptainer={"bind": [str(here), str(gone)]})
+    script = job.script()
+    (argv,) = started(script)
+    assert all(mount_option(str(each)) in argv for each in (here, gone))
+    gone.rmdir()
+    script = job.script("--output", tmp_path / "again")
+
+    (argv,) = started(script)
+
+    assert mount_option(str(here)) in argv
+    assert mount_option(str(gone)) not in argv
+    assert f"say 'the commands do not see {gone}, because" in script.read_text()
+
+
+def test_the_container_sees_the_scratch_folder_if_it_is_there(
+    dispatched: Dispatched, started: Started, tmp_path: Path
+) -> None:
+    """With its variable's value of now."""
+    job = dispatched("relion-5.0.1/Class2D_job007")
+    (command,) = job.record["commands"]
+    shell = command["shell"].replace("--scratch_dir /scratch", '--scratch_dir "${DISK}/a, b"')
+    job.change_record(commands=[command | {"shell": shell}])
+    script = job.script()
+    folder = tmp_path / "a, b"
+    folder.mkdir()
+
+    (argv,) = started(script, DISK=str(tmp_path))
+
+    assert mount_option(str(folder)) in argv
+    assert argv[argv.index("--scratch_dir") + 1] == str(folder)
+    (argv,) = started(job.script("--output", tmp_path / "other"), DISK="/gone")
+    assert not [word for word in argv if word.startswith("--mount") and "/gone" in word]
+
+
 def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     job = dispatched(
         "relion-5.0.1/Class2D_job007", apptainer={"environment": ["THEN_ONE", "THEN_TWO"]}
@@ -245,7 +287,7 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
     (job.tmp_path / "site" / "site.json").write_text('{"apptainer": {"environment": ["NOW"]}}')
 
     script = job.script().read_text()
-    assert "for name in THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do" in script
+    assert "=(THEN_ONE THEN_TWO CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)" in script
     assert "\nexport CUDA_DEVICE_ORDER=PCI_BUS_ID\n" in script
 
     record = job.record
@@ -255,7 +297,7 @@ def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
 
     del record["environment"]
     (job.folder / "dispatch.json").write_text(json.dumps(record))
-    assert "for name in NOW CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER; do" in job.script().read_text()
+    assert "=(NOW CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)" in job.script().read_text()
     assert "note: The record does not say which environment variables" in job.reproduce().stderr
 
 

@@ -19,6 +19,7 @@ import pytest
 from dispatcher import cli
 from dispatcher.config.site import Apptainer, Site, load_site
 from dispatcher.errors import ImageError, SubmitError
+from dispatcher.images.container import mount_option
 from dispatcher.images.known_projects import known_projects
 from dispatcher.images.pins import PIN_FILE
 from dispatcher.session import folder as session_folder_module
@@ -234,6 +235,24 @@ def test_display_project_and_folder_are_bound(
     ]
     assert "--nv" in options
     assert argv[-1] == "relion"
+
+
+def test_a_folder_of_bind_that_is_not_here_does_not_stop_a_session(
+    tmp_path: Path, base: Path, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "apptainer"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words; env >> {tmp_path}/words\n')
+    program.chmod(0o755)
+    (tmp_path / "x.sif").touch()
+    bind = [str(tmp_path), "/ssd_of_gpu_nodes"]
+    site = Site(apptainer=Apptainer(program=str(program), bind=bind))
+
+    run_session(site, tmp_path / "x.sif", project, ["true"], ["true"])
+
+    words = (tmp_path / "words").read_text()
+    assert mount_option(str(tmp_path)) in words
+    assert mount_option("/ssd_of_gpu_nodes") not in words
+    assert "does not see /ssd_of_gpu_nodes, because this folder is not" in capfd.readouterr().err
 
 
 def test_missing_image_and_missing_apptainer_are_said(tmp_path: Path, base: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.commands.check import check
+from dispatcher.images.container import mount_option
 from dispatcher.images.sif import read_header
 from dispatcher.site.check import problems
 
@@ -35,6 +37,27 @@ def test_a_machine_on_which_images_do_not_start_is_told(
     (problem,) = problems()
 
     assert says in problem
+
+
+def test_a_folder_of_bind_that_is_not_here_is_a_remark_and_no_problem(
+    site: WriteSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nodes differ: another may have the folder. The image is started with those that are here."""
+    (tmp_path / "bin" / "apptainer").write_text(
+        '#!/bin/sh\n[ "$1" != --version ] || { echo apptainer version 1.4.5; exit; }\n'
+        f'echo "$@" > {tmp_path}/words\n'
+    )
+    site("site.json", {"apptainer": {"bind": [str(tmp_path), "/ssd_of_gpu_nodes"]}})
+
+    assert check() == 0
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("remark: ")
+    assert 'key "apptainer.bind": /ssd_of_gpu_nodes is not on this machine' in said[0]
+    assert said[1:] == ["Everything is in order."]
+    words = (tmp_path / "words").read_text().split()
+    assert mount_option(str(tmp_path)) in words
+    assert mount_option("/ssd_of_gpu_nodes") not in words
 
 
 def test_singularity_ce_is_not_taken_for_apptainer(tmp_path: Path) -> None:

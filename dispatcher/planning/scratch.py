@@ -1,0 +1,47 @@
+"""Where does a command keep scratch data, and is that folder the job's own?"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from ..host.shell_words import Word
+from ..relion.command import Command, is_option
+
+__all__ = ["Scratch", "scratch_of", "values_of"]
+
+# With the first two, RELION is to find, or to leave, its particles in the folder that the user
+# names; with the last it uses no folder (ml_optimiser.cpp:2612, 5.0.1).
+_USERS_OWN = ("reuse_scratch", "keep_scratch")
+_NO_SCRATCH = "preread_images"
+
+
+class Scratch(NamedTuple):
+    """The folder that ``--scratch_dir`` names.
+
+    Attributes:
+        folder: before expansion on the node.
+        shared: RELION makes the same folder, relion_volatile, in it for each job: so each job makes
+            one of its own in there. Otherwise the user wants RELION's folder as it is.
+    """
+
+    folder: Word
+    shared: bool
+
+
+def scratch_of(command: Command) -> Scratch | None:
+    """The command's scratch folder; None if it uses none."""
+    if command.base_program != "relion_refine" or _NO_SCRATCH in command:
+        return None
+    found = [command.arguments[at] for at in values_of(command, "scratch_dir")]
+    named = [word for word in found if str(word)]
+    return Scratch(named[-1], not any(map(command.__contains__, _USERS_OWN))) if named else None
+
+
+def values_of(command: Command, name: str) -> list[int]:
+    """Where the values of the option `name` stand among the command's arguments."""
+    return [
+        at + 1
+        for at, (word, following) in enumerate(pairwise(command.arguments))
+        if str(word) == f"--{name}" and not is_option(following)
+    ]

@@ -1,0 +1,144 @@
+"""Which files of a job does its container not see, because they lead to a disk that is not bound?
+
+Asked before the queue: links, and paths outside of the project. Nothing large is read, and a disk
+that does not answer keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
+
+from ..config.site import Apptainer
+from ..errors import InputError
+from ..images.container import seen_by_options
+from ..relion import star
+from ..relion.command import Command, is_option
+
+__all__ = ["Named", "leads_outside", "named_paths", "not_seen"]
+
+_PATIENCE = 2.0  # seconds
+_MOST = 3  # sentences
+# What Apptainer binds by itself, if its own configuration is as shipped (apptainer.conf, 1.4).
+_BOUND_ANYWAY = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/localtime")
+_MADE_BY_THE_SCRIPT = ("pipeline_control", "pipeline-control", "scratch_dir")
+# A table's own images, and a table that is a part of another; the first that is there counts.
+_IMAGES = (
+    *("_rlnImageName", "_rlnMicrographMovieName", "_rlnMicrographName"),
+    *("_rlnTomoTiltSeriesName", "_rlnTomoTiltSeriesStarFile"),
+)
+_PARTS = ("_rlnExperimentalDataStarFile", "_rlnTomoParticlesFile")
+
+
+class Named(NamedTuple):
+    """A path as a command or a STAR file names it, and where it stands in words."""
+
+    path: str
+    where: str
+    is_program: bool = False
+
+
+def not_seen(
+    commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
+) -> tuple[str, ...]:
+    """A sentence for each place outside of what the container sees; none if a disk is silent."""
+    sentences: list[str] = []
+    listed = list(commands)
+    look = Thread(
+        target=lambda: sentences.extend(_sentences(listed, project, job, apptainer)), daemon=True
+    )
+    look.start()
+    look.join(_PATIENCE)
+    return tuple(sentences[:_MOST])
+
+
+def _sentences(
+    commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
+) -> Iterator[str]:
+    bound = [*apptainer.bind, *seen_by_options(apptainer), *_BOUND_ANYWAY]
+    roots = [project, Path.home(), *map(Path, bound)]
+    told: set[Path] = set()
+    with suppress(OSError, ValueError):
+        for named in (Named(job, "the job's folder"), *named_paths(commands, project)):
+            outside = leads_outside(project / named.path, roots)
+            # One folder is told once, whatever is in there.
+            if outside and told.isdisjoint({outside, outside.parent}):
+                told |= {outside, outside.parent}
+                yield _sentence(named, outside)
+
+
+def _sentence(named: Named, outside: Path) -> str:
+    leads = "" if str(outside) == named.path else f"leads to {outside}, which "
+    unless = ", unless the image has a program of its own there" if named.is_program else ""
+    return (
+        f"The container will not see {named.path} ({named.where}){unless}: {named.path} {leads}is "
+        'not in the project, in your home folder, or in a folder of "bind" in site.json. Ask your '
+        "admin to name its folder there, or keep a copy in the project."
+    )
+
+
+def named_paths(commands: Iterable[Command], project: Path) -> Iterator[Named]:
+    """What the commands name on this machine, and the first image of each STAR file."""
+    for command in commands:
+        if command.is_file_tool:
+            continue
+        option = ""
+        for word in command.arguments:
+            if is_option(word):
+                option, _, text = str(word).partition("=")
+            else:
+                text = str(word)
+            if not word.variables and option.lstrip("-") not in _MADE_BY_THE_SCRIPT:
+                for path in text.split():
+                    yield from _at(path, option, project)
+
+
+def _at(path: str, option: str, project: Path) -> Iterator[Named]:
+    """The path if it is here, else the folder in which it is to be made; and what it names."""
+    path = path.rpartition("@")[2]
+    full, program = project / path, option.endswith("_exe")
+    if full.exists() or full.is_symlink():
+        if "/" in path or full.is_symlink():
+            yield Named(path, option, program)
+        if path.endswith(".star"):
+            yield from _first_image(path, project)
+    elif "/" in path and not program and full.parent.exists():
+        yield Named(str(Path(path).parent), option)
+
+
+def _first_image(name: str, project: Path, follow: bool = True) -> Iterator[Named]:
+    with suppress(InputError):
+        for block in star.read_blocks(project / name, rows=1):
+            if follow and (part := next(filter(None, map(block.first, _PARTS)), None)):
+                yield Named(part, f"named in {name}")
+                yield from _first_image(part, project, follow=False)
+                return
+            if image := next(filter(None, map(block.first, _IMAGES)), None):
+                yield Named(image.rpartition("@")[2], f"the first image of {name}")
+                return
+
+
+def leads_outside(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Where a path leads that the container does not see; None if it sees the file.
+
+    The container has the roots at their own paths, whatever links are above them. Below a root each
+    link is followed as the container would.
+    """
+    here, links = Path("/"), 0
+    rest = [*path.parts[:0:-1]]
+    while rest:
+        part = rest.pop()
+        if part == "..":
+            here = here.parent
+            continue
+        here /= part
+        inside = any(root in here.parents for root in roots)
+        if inside and links < 40 and here.is_symlink():  # as many as Linux follows
+            links += 1
+            target = here.readlink()
+            rest += [part for part in reversed(target.parts) if part != "/"]
+            here = Path("/") if target.is_absolute() else here.parent
+    return None if any(here == root or root in here.parents for root in roots) else here

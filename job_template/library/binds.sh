@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# The folders of the host that the container sees beside the project. dispatch_binds has three texts for each
+# that the site names: the folder, Apptainer's option that binds it, and the key that names it.
+
+# Apptainer does not start if a folder is missing. So folders that a node of the job lacks are left out, on all
+# of its nodes, because ranks must not see different folders.
+look_at_binds() {
+    local at node folder folders=()
+    dispatch_left_out=()
+    for ((at = 0; at < ${#dispatch_binds[@]}; at += 3)); do
+        folders+=("${dispatch_binds[at]}")
+    done
+    while read -r node at; do
+        folder=${dispatch_binds[at * 3]}
+        dispatch_left_out+=("${dispatch_binds[at * 3 + 1]}")
+        echo "relion-dispatch: The container does not see $folder, because this folder is not on $node: if RELION needs the folder, tell your admin (${dispatch_binds[at * 3 + 2]} names it)." >&2
+    done < <(on_each_node missing_folders "${folders[@]}")
+}
+
+# Prints the node and the position, from 0, of each folder that this node lacks.
+missing_folders() { # FOLDERS…
+    local at=0 folder
+    for folder in "$@"; do
+        [ -e "$folder" ] || echo "$(uname -n) $at"
+        at=$((at + 1))
+    done
+}
+
+is_left_out() { # WORD
+    local word
+    for word in "${dispatch_left_out[@]}"; do
+        [ "$word" != "$1" ] || return 0
+    done
+    return 1
+}
+
+# Sets dispatch_container, when the scratch folder is known, without the folders that a node lacks.
+settle_container() {
+    local at
+    container
+    for at in "${!dispatch_container[@]}"; do
+        ! is_left_out "${dispatch_container[at]}" || unset "dispatch_container[at]"
+    done
+}
+
+# Apptainer's option that binds a folder at its own path. The option is a line of CSV.
+mount_option() { # FOLDER
+    local field word=--mount=type=bind
+    [[ $1 == /* ]] || set -- "$PWD/$1"
+    for field in "source=$1" "destination=$1"; do
+        [[ $field != *[,\"]* ]] || field="\"${field//\"/\"\"}\""
+        word+=,$field
+    done
+    echo "$word"
+}
