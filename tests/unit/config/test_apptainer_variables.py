@@ -100,7 +100,8 @@ def test_a_variable_of_apptainers_own_goes_to_apptainer_and_no_further(
     (exported,) = (word.planned for word in main.prefix if word.planned.startswith("--export"))
     # LD_PRELOAD itself would reach Apptainer's own programs.
     assert exported.split("PYTHONNOUSERSITE,")[1].split(",") == [
-        *("LICENCE", "APPTAINERENV_LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "APPTAINER_BINDPATH")
+        *("LICENCE", "APPTAINERENV_LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
+        "APPTAINER_BINDPATH",
     ]
 
 
