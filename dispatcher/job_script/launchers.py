@@ -64,9 +64,9 @@ def settled(plan: Plan, token: str, library: Library | None = None) -> Settled:
     elif who == "both" and plan.image:
         raise TemplateError(
             f"Template {plan.template} has a launcher before the container, and another is in the "
-            f"container, so that each of the {plan.nproc} ranks would start all of them: take the "
-            "launcher out of the template, or print {{ command.words | lines }} behind it in place "
-            "of command.line."
+            f"container, so that each of the {plan.nproc} ranks would start all of them: ask your "
+            "admin to take the launcher out of the template, or to print "
+            "{{ command.words | lines }} behind it in place of command.line."
         )
     elif who == "one process":
         warning = (
@@ -107,13 +107,13 @@ def _who_starts(
 def _refuse_one_rank(plan: Plan, main: PlannedCommand) -> NoReturn:
     """Say that the template starts one rank, and what to write or to set."""
     way_out = (
-        "let the template print {{ command.line | lines }} for each command of job.commands"
+        "print {{ command.line | lines }} there for each command of job.commands"
         if main.prefix
         else 'set "mpi.mpirun" in site.json, or "launch" of the scheduler for several nodes'
     )
     raise TemplateError(
         f"Template {plan.template} starts {main.command.program} without a launcher, so that only "
-        f"one of the job's {plan.nproc} ranks would run: {way_out}, or write "
+        f"one of the job's {plan.nproc} ranks would run: ask your admin to {way_out}, or to write "
         "`mpirun -n {{ job.nproc }}` before the program."
     )
 
