@@ -44,7 +44,10 @@ class Named(NamedTuple):
 def not_seen(
     commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
 ) -> tuple[str, ...]:
-    """A sentence for each place outside of what the container sees; none if a disk is silent."""
+    """A sentence for each place outside of what the container sees, of the first few.
+
+    If a disk does not answer, those that were found before.
+    """
     sentences: list[str] = []
     listed = list(commands)
     look = Thread(
@@ -92,7 +95,8 @@ def named_paths(commands: Iterable[Command], project: Path) -> Iterator[Named]:
             else:
                 text = str(word)
             if not word.variables and option.lstrip("-") not in _MADE_BY_THE_SCRIPT:
-                for path in text.split():
+                whole = "/" in text and (project / text).exists()  # else a list, or no path at all
+                for path in [text] if whole else text.split():
                     yield from _at(path, option, project)
 
 

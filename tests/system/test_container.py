@@ -68,7 +68,7 @@ def test_what_the_user_would_add_to_the_container_stops_no_job(
 ) -> None:
     """In Slurm on two nodes, where srun makes the environment."""
     types = {"nodes": 2, "ngpu": 1} if scheduler == "slurm" else {"ngpu": 0}
-    project = make_project("5", scheduler=scheduler, refine=types)
+    project = make_project("3", scheduler=scheduler, refine=types)
     job = project.add_job("refine3d", **REFINE)
     project.environment |= {
         "APPTAINER_BINDPATH": "/apps/other_site",

@@ -44,6 +44,10 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
         ("Number of MPI processes             = 1", "its ranks started as single processes"),
         ("fwrite: No space left on device", "the disk is full"),
         ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
+        (
+            "FATAL: container creation failed: mount source /ssd doesn't exist",
+            "a folder that its container should see is not on the node: show the line above",
+        ),
         ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
         ("open(run.star): Permission denied", "it has no permission to read or write"),
         (

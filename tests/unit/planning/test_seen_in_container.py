@@ -10,7 +10,8 @@ import pytest
 from dispatcher.config.configuration import load_configuration
 from dispatcher.planning import seen_in_container
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.planning.seen_in_container import leads_outside
+from dispatcher.planning.seen_in_container import leads_outside, named_paths
+from dispatcher.relion.command import parse_command
 
 from ...fixture_types import CorpusJob, WriteSite
 
@@ -112,6 +113,21 @@ def test_the_first_image_of_the_particles_is_looked_at(
     (warning,) = warnings(script)
 
     assert f"will not see Linked/a.mrcs (the first image of {particles}):" in warning
+
+
+def test_a_name_with_a_blank_and_names_in_a_list_are_looked_at(project: Path, disk: Path) -> None:
+    for name in ("a b.mrc", "c.mrc", "d.mrc"):
+        (disk / name).touch()
+    (project / "In").symlink_to(disk)
+    commands = [
+        parse_command(
+            "relion_x --i 'In/a b.mrc' --ref \"In/c.mrc 1@In/d.mrc\" --o $A/b --x In/gone"
+        )
+    ]
+
+    found = [named.path for named in named_paths(commands, project)]
+
+    assert found == ["In/a b.mrc", "In/c.mrc", "In/d.mrc", "In"]
 
 
 @pytest.mark.parametrize("here", [True, False])
