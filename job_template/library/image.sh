@@ -1,5 +1,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
+# The words that start the container, if the job script has them once: as the array dispatch_container. They may
+# depend on what the nodes have settled.
+know_container() {
+    ! declare -F container >/dev/null || container
+}
+
 # The image must be the file that was chosen, on each node.
 look_at_images() {
     if ! dispatch_reason=$(on_each_node look_at_image "$dispatch_image" "$dispatch_image_state"); then
