@@ -391,3 +391,19 @@ def test_a_container_that_does_not_share_the_hosts_memory_goes_without_mps(
     assert "the container has its own /dev/shm or IPC: take --ipc, --contain" in said
     assert "the ranks share the GPUs of that node without MPS" in said
     assert looked.read_text().split() == ["PCI_BUS_ID"]
+
+
+def test_ranks_in_a_container_run_on_the_one_gpu_that_is_listed(
+    mps_project: Callable[..., Project],
+) -> None:
+    """Two GPUs are planned. There is none: the list of a scheduler is simulated."""
+    project = mps_project(refine={"ngpu": 2, "nproc": 5})
+    project.environment["CUDA_VISIBLE_DEVICES"] = "3"
+    job = project.add_job("refine3d", **REFINE)
+
+    submit_directly(project, job)
+
+    wait_for_end(job, "SUCCESS", 120)
+    output = (job / "run.out").read_text()
+    assert "with 3 instead of 5 ranks, on 1 instead of 2 GPUs: its node " in output
+    assert len(re.findall(r"Follower\s+\d+ runs on host", output)) == 2, output[:3000]
