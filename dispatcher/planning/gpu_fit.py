@@ -26,7 +26,8 @@ class GpuFit(NamedTuple):
         free_gpu_memory: MB that each rank is told to leave free on its GPU, if more than the
             command had asked for (``--free_gpu_memory``).
         bytes_per_rank: what a rank takes on its GPU as planned; without MPS it takes
-            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs.
+            ``bytes_per_rank_without_mps``, and with ``least_bytes_per_rank`` it still runs; with
+            ``least_bytes_sharing`` if it has to share the GPU, though planned ranks need not.
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
         usable_percent: the part of a GPU's memory that ranks may take.
     """
@@ -45,6 +46,7 @@ class GpuFit(NamedTuple):
     bytes_per_rank: int | None = None
     bytes_per_rank_without_mps: int | None = None
     least_bytes_per_rank: int | None = None
+    least_bytes_sharing: int | None = None
     bytes_on_fewer: tuple[int, ...] = ()
     usable_percent: int | None = None
     not_done: str | None = None
@@ -91,6 +93,7 @@ def gpu_fit(fit: RankFit | None, refinement: Refinement | None, why_not: str) ->
         bytes_per_rank=fit.bytes_per_rank,
         bytes_per_rank_without_mps=fit.bytes_per_rank_without_mps,
         least_bytes_per_rank=fit.least_bytes_per_rank,
+        least_bytes_sharing=fit.least_bytes_sharing or None,
         bytes_on_fewer=fit.bytes_on_fewer,
         usable_percent=fit.usable_percent,
     )

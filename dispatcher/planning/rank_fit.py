@@ -36,7 +36,8 @@ class RankFit(NamedTuple):
         free_gpu_memory: MB that the command tells each rank to leave free, so that ranks that
             share a GPU cannot overflow it; None if the command's own value is enough.
         bytes_per_rank: what one takes on its GPU; without MPS ``bytes_per_rank_without_mps``, and
-            ``least_bytes_per_rank`` if RELION is to run at all; 0 if not known.
+            ``least_bytes_per_rank`` if RELION is to run at all, ``least_bytes_sharing`` if two or
+            more have to share the GPU; 0 if not known.
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
     """
 
@@ -55,6 +56,7 @@ class RankFit(NamedTuple):
     bytes_per_rank: int = 0
     bytes_per_rank_without_mps: int = 0
     least_bytes_per_rank: int = 0
+    least_bytes_sharing: int = 0
     bytes_on_fewer: tuple[int, ...] = ()
 
 
@@ -115,6 +117,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         bytes_per_rank=card.bytes_per_rank(on_gpu, ranks),
         bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),
         least_bytes_per_rank=as_written.least_bytes_per_rank(on_gpu, least),
+        least_bytes_sharing=as_written.least_bytes_per_rank(on_gpu, ranks) if ranks > 1 else 0,
         bytes_on_fewer=tuple(
             as_written.bytes_per_rank(threads_on_gpu(layout._replace(gpus=gpus), nthread), 1)
             for gpus in range(1, layout.gpus if single else 1)

@@ -79,7 +79,10 @@ def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator
     for at, row in enumerate(rows, 1):
         if at == len(rows) or rows[at].nproc != row.nproc:  # else the next one says it all
             yield row
-    smallest = _card((fit.least_bytes_per_rank or 0) * least, percent)
+    lowest = fit.least_bytes_per_rank or 0
+    if least > (fit.least or 1):  # ranks have to share a GPU, against the plan
+        lowest = fit.least_bytes_sharing or lowest
+    smallest = _card(lowest * least, percent)
     if smallest < rows[-1].least_mib:
         yield rows[-1]._replace(least_mib=smallest, verdict="tight")
     if smallest:

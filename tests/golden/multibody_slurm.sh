@@ -62,7 +62,7 @@ dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VI
 dispatch_rank_table='4 mps,shared 22490 9 2 22874460672 ok 0:1:2:3; 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no - | exclusive 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no -
 3 mps,shared 22490 7 2 22874460672 ok 0:1:2; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
 2 mps,shared 22490 5 2 22874460672 ok 0:1; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
-1 mps,shared 22490 3 2 22874460672 ok 0; 12900 3 2 22874460672 tight 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
+1 mps,shared 22490 3 2 22874460672 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

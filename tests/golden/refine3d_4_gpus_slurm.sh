@@ -59,7 +59,7 @@ dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VI
 dispatch_rank_table='4 mps,shared 9590 9 2 9753825792 ok 0:1:2:3; 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no - | exclusive 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no -
 3 mps,shared 9590 7 2 9753825792 ok 0:1:2; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
 2 mps,shared 9590 5 2 9753825792 ok 0:1; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
-1 mps,shared 9590 3 2 9753825792 ok 0; 7184 3 2 9753825792 tight 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
+1 mps,shared 9590 3 2 9753825792 ok 0; 9352 3 2 9753825792 tight 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared, so that nobody can change it while the job waits.
 read_library() {

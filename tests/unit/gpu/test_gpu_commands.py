@@ -19,6 +19,7 @@ from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.relion.submission import read_submission
 
 from ...fixture_types import CorpusJob, WriteSite
+from ..memory.refinement_files import mrc
 from .gpu_calls import REFINE3D, Run
 
 ROOT = Path(__file__).parents[3]
@@ -87,6 +88,21 @@ def test_fit_reads_the_files_of_a_continued_run(
 
     assert found["fixed_bytes_per_rank"] == projectors * 515 * 515 * 258
     assert found["assumed"] == []
+
+
+def test_the_version_decides_what_a_trusted_reference_takes(
+    fit: Callable[..., dict[str, Any]], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "large.mrc").write_bytes(mrc(512, 512))
+    command = "relion_refine --i Select/job007/particles.star --ref large.mrc --trust_ref_size"
+
+    boxes = [
+        fit(command, f"--gpu-memory 24G {relion}")["box_size"]
+        for relion in ("--relion 4.0", "--relion 5.0", "")
+    ]
+
+    assert boxes == [512, 256, 512]
 
 
 def test_more_of_anything_takes_more(fit: Callable[..., dict[str, Any]]) -> None:

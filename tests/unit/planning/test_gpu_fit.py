@@ -35,6 +35,7 @@ def test_a_fit_is_recorded_with_its_bytes() -> None:
         "bytes_per_rank",
         "bytes_per_rank_without_mps",
         "least_bytes_per_rank",
+        "least_bytes_sharing",
         "usable_percent",
     ]
     assert ranks.host_memory

@@ -82,6 +82,17 @@ def test_the_least_ranks_stay_on_any_card_if_the_model_never_goes_lower() -> Non
     )
 
 
+def test_two_ranks_that_share_a_gpu_against_the_plan_need_all_that_they_leave_free() -> None:
+    """Four followers on two GPUs were planned, and one GPU is left for two of them."""
+    fewer = planned(nproc=3, ngpu=1, least_bytes_sharing=2 * 10**9).rows(mps=False)
+
+    assert fewer[:3] == (
+        RankRow("shared", 9537, 3, 2, 10**10, "ok", 1),
+        RankRow("shared", 3815, 3, 2, 10**10, "tight", 1),
+        RankRow("shared", 0, 0, 2, None, "no"),
+    )
+
+
 def test_two_ranks_that_a_gpu_must_hold_do_not_run_in_exclusive_mode() -> None:
     rows = planned(nproc=3, ngpu=1, least=2).rows(mps=True)
 
