@@ -34,9 +34,11 @@ is_left_out() { # WORD
     return 1
 }
 
-# Sets dispatch_container, when the scratch folder is known, without the folders that a node lacks.
-settle_container() {
+# The words that start the container, if the job script has them once: as the array dispatch_container. They
+# depend on what the nodes have settled, and are without the folders that a node lacks.
+know_container() {
     local at
+    declare -F container >/dev/null || return 0
     container
     for at in "${!dispatch_container[@]}"; do
         ! is_left_out "${dispatch_container[at]}" || unset "dispatch_container[at]"

@@ -6,6 +6,7 @@
 start_keeper() {
     local dispatch_each_node=()
     words_for_each_node
+    know_container
     dispatch_mps_folder=${dispatch_mps:+/tmp/relion-mps.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')}
     dispatch_mps_logs=$dispatch_job/mps_log
     coproc dispatch_keeper {

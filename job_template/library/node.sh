@@ -8,7 +8,6 @@ prepare_nodes() {
     [ "${#dispatch_binds[@]}" -eq 0 ] || look_at_binds
     [ -z "$dispatch_uses_scratch" ] || prepare_scratch
     [ -z "${dispatch_users_scratch:-}" ] || prepare_users_scratch
-    ! declare -F container >/dev/null || settle_container
 }
 
 # Names variables of the commands that are not set here. Without them nobody knows the scratch folder; what
@@ -41,7 +40,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
 # The library for a bash on another node, without what may be long and is not needed there, and the settings
 # that are.
 functions_for_a_node() {
-    unset -f known_endings commands reasons epilogue
+    unset -f known_endings commands container reasons epilogue
     declare -f
     declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container 2>/dev/null || :
 }

@@ -2,6 +2,7 @@
 
 run_commands() {
     begin_guard # again: the guard is its own process, and now sees what the steps before have set
+    know_container
     commands
 }
 

@@ -348,3 +348,11 @@ def test_scratch_folders_of_dead_jobs_go(
 
 def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -> None:
     assert shell("remove_dead_scratch /nowhere").returncode == 0
+
+
+def test_the_container_is_known_as_the_nodes_have_settled_it(shell: Shell) -> None:
+    code = "container() { dispatch_container=(apptainer $settled image); }; settled=here; "
+    known = 'know_container; echo "${dispatch_container[*]-none}"'
+
+    assert shell.says(f"{code} {known}") == "apptainer here image"
+    assert shell.says(known) == "none"

@@ -361,17 +361,17 @@ exec $real "$@"
     return looked
 
 
-@pytest.mark.parametrize("options", [(), ("--no-mount=tmp",), ("--pid",)])
-def test_the_container_sees_the_daemon_also_without_tmp(
+@pytest.mark.parametrize("options", [(), ("--no-mount=tmp", "--scratch=/tmp"), ("--pid",)])
+def test_the_container_sees_the_daemon_also_without_the_hosts_tmp(
     options: tuple[str, ...], mps_project: Callable[..., Project]
 ) -> None:
     project = mps_project()
-    looked = watch_the_container(project, *options)
     job = project.add_job("refine3d", **REFINE)
+    looked = watch_the_container(project, *options)
 
-    project.run_job(job)
+    submit_directly(project, job)
 
-    project.assert_succeeded(job)
+    wait_for_end(job, "SUCCESS", 120)
     assert "MPS did not start" not in (job / "run.err").read_text()
     assert looked.read_text().split() == ["pipe", "PCI_BUS_ID"]
 
@@ -381,13 +381,29 @@ def test_a_container_that_does_not_share_the_hosts_memory_goes_without_mps(
     option: str, mps_project: Callable[..., Project]
 ) -> None:
     project = mps_project()
-    looked = watch_the_container(project, option)
     job = project.add_job("refine3d", **REFINE)
+    looked = watch_the_container(project, option)
 
-    project.run_job(job)
+    submit_directly(project, job)
 
-    project.assert_succeeded(job)
+    wait_for_end(job, "SUCCESS", 120)
     said = (job / "run.err").read_text()
     assert "the container has its own /dev/shm or IPC: take --ipc, --contain" in said
     assert "the ranks share the GPUs of that node without MPS" in said
     assert looked.read_text().split() == ["PCI_BUS_ID"]
+
+
+def test_ranks_in_a_container_run_on_the_one_gpu_that_is_listed(
+    mps_project: Callable[..., Project],
+) -> None:
+    """Two GPUs are planned. There is none: the list of a scheduler is simulated."""
+    project = mps_project(refine={"ngpu": 2, "nproc": 5})
+    project.environment["CUDA_VISIBLE_DEVICES"] = "3"
+    job = project.add_job("refine3d", **REFINE)
+
+    submit_directly(project, job)
+
+    wait_for_end(job, "SUCCESS", 120)
+    output = (job / "run.out").read_text()
+    assert "with 3 instead of 5 ranks, on 1 instead of 2 GPUs: its node " in output
+    assert len(re.findall(r"Follower\s+\d+ runs on host", output)) == 2, output[:3000]
