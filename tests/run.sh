@@ -101,6 +101,8 @@ eval "$slurm"
 export SLURM_CONF
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
+RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELION_TEST_IMAGE_3")
+export RELION_TEST_HOST_RELION
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 system_tests() { # ARGUMENTS…
     (cd "$work" && "$work/$as_user" "$user_python" "${pytest[@]}" -v --durations 25 --basetemp "$work/tmp" "$@")

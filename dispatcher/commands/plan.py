@@ -31,19 +31,20 @@ def plan(
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
     from ..config.configuration import load_configuration
-    from ..job_script.variables import NO_TOKEN, job_script
+    from ..job_script.launchers import settled
+    from ..job_script.variables import NO_TOKEN
     from ..planning.make_plan import plan_script
     from ..relion.submission import SUBMISSION
 
     if script.is_dir():  # a job's folder, as other commands take it
         script = script / SUBMISSION
-    planned = plan_script(script, load_configuration())
+    # A template's mistake belongs to the answer, whatever is asked for.
+    planned, text = settled(plan_script(script, load_configuration()), NO_TOKEN)
     if as_script:
-        sys.stdout.write(job_script(planned, NO_TOKEN))
+        sys.stdout.write(text)
     elif as_json:
         print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
     else:
-        job_script(planned, NO_TOKEN)  # a template's mistake belongs to the answer
         print("\n".join(planned.summary))
         print(f"scheduler {planned.scheduler}, template {planned.template}\n")
         print("\n".join(planned.reasons))

@@ -116,6 +116,7 @@ class Site:
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
         watch_gpus: note in each job's record how its GPUs were used.
         gpu_constants: what a card takes, if not as shipped; `gpu calibrate` measures it.
+        image: the image of all job types that name none; empty or None for the host.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
     """
@@ -131,6 +132,7 @@ class Site:
     mps: bool = True
     watch_gpus: bool = False
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
+    image: str | None = None
     projects: str = "projects"
 
     @property

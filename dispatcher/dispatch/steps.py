@@ -19,8 +19,8 @@ from ..errors import DispatchError
 from ..host.atomic_files import keep_previous, write_atomically
 from ..images.known_projects import remember
 from ..images.pins import settle
+from ..job_script.launchers import settled
 from ..job_script.library import LIBRARY, Library, read_library
-from ..job_script.variables import job_script
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
 from ..jobs.notes import write_watcher
@@ -137,7 +137,7 @@ def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Pl
 def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
     plan = plan_script(script, configuration)
     library = read_library(plan.directives)
-    return plan, job_script(plan, token, library), library
+    return *settled(plan, token, library), library
 
 
 def _record(

@@ -7,7 +7,7 @@ returns Markup survives ``super()``, macros and includes; `finalize` alone would
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,13 @@ from jinja2 import (
     StrictUndefined,
     TemplateNotFound,
     TemplateSyntaxError,
-    Undefined,
     UndefinedError,
 )
-from markupsafe import Markup
 
 from ..errors import TemplateError
-from ..host.shell_words import quote
+from .filters import FILTERS, quoted
 
 __all__ = ["environment", "render"]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # Templates of 0.1.0 that have moved: a site's own may include them. The functions of a scheduler
 # are in the library, so nothing stands in their place.
@@ -77,79 +73,15 @@ def environment(folders: Sequence[Path]) -> Environment:
     env = Environment(
         loader=_Loader(folders),
         autoescape=True,
-        finalize=_quoted,
+        finalize=quoted,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         optimized=False,  # each template is rendered once: optimising takes longer than it saves
     )
-    env.filters.update(words=_words, lines=_lines, comment=_comment, directive=_directive)
+    env.filters.update(FILTERS)
     return env
-
-
-def _quoted(value: Any) -> Any:
-    if isinstance(value, (Markup, Undefined)):
-        return value
-    return Markup(quote(_printable(value)))
-
-
-def _printable(value: Any) -> str:
-    text = str(value)
-    if _CONTROL.search(text):
-        raise TemplateError(
-            f"The value {text!r} contains a line break or another control character, which a job "
-            "script cannot contain: remove that character from the name, the parameter or the "
-            "configuration."
-        )
-    return text
-
-
-def _words(values: Iterable[Any]) -> Markup:
-    """Several words, each quoted, on one line."""
-    return Markup(" ".join(_quoted(value) for value in values))
-
-
-def _lines(values: Sequence[Any]) -> Markup:
-    """An argument list for people to read: options stay with their values on lines of about 100
-    characters, and a program begins a line of its own."""
-    lines: list[str] = []
-    line, previous = "", ""
-    for value in values:
-        word = str(_quoted(value))
-        option = word.startswith(("-", "'-"))
-        program = word.startswith(("mpirun", "relion_")) and not previous.startswith("-")
-        full = len(line) + len(word) > 100 and (option or "=" in previous)
-        if line and (program or full):
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-        previous = word
-    return Markup(" \\\n        ".join([*lines, line]))
-
-
-def _comment(value: Any) -> Markup:
-    """Text for a comment line: on one line, whatever is in it."""
-    return Markup(_CONTROL.sub("?", str(value)))
-
-
-def _directive(value: Any) -> Markup:
-    """A value in a scheduler's directive. Its readers know double quotes, but no `'"'"'`.
-
-    Raises:
-        TemplateError: a line break (it would end the directive), or a quote that cannot be
-            written.
-    """
-    text = _printable(value)
-    if re.fullmatch(r"[\w@%+=:,./\[\]-]+", text):
-        return Markup(text)
-    if set(text) & set("\"'`$\\"):
-        raise TemplateError(
-            f"The value {text!r} cannot be written into a scheduler's directive: use no quotes, "
-            "backslashes, backticks or dollar signs."
-        )
-    return Markup(f'"{text}"')
 
 
 def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from .job_folders import words_in_job_script
 from .library import Library, read_library
 from .templates import environment, render
 
-__all__ = ["NO_TOKEN", "job_script", "job_variables"]
+__all__ = ["NO_TOKEN", "in_shell", "job_script", "job_variables"]
 
 NO_TOKEN = "0" * 12  # of a script that is only shown
 
@@ -65,7 +65,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     commands = plan.commands
     at = next(index for index, planned in enumerate(commands) if planned.is_main)
     main = commands[at]
-    container = _shared([_in_shell(c.prefix) for c in commands if c.prefix])
+    container = _shared([in_shell(c.prefix) for c in commands if c.prefix])
     scratch = scratch_of(main.command)
     shared = scratch.folder.shell() if scratch and scratch.shared else None
     parameters = plan.job_parameters
@@ -122,9 +122,9 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "commands": [
             {
                 "program": _name(c.command),
-                "prefix": _in_shell(c.prefix),
+                "prefix": in_shell(c.prefix),
                 "words": (words := words_in_job_script(c.command, plan.name, c is commands[-1])),
-                "line": _line(_in_shell(c.prefix), words, container),
+                "line": _line(in_shell(c.prefix), words, container),
                 "shell": Markup(c.command.shell()),
             }
             for c in commands
@@ -136,7 +136,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     }
 
 
-def _in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
+def in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
     """The prefix with what the job script settles on the node."""
     return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
 

@@ -13,6 +13,8 @@ from ..host.shell_words import split
 
 __all__ = ["ChosenScheduler", "chosen_scheduler"]
 
+_SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh")
+
 
 class ChosenScheduler(NamedTuple):
     """A scheduler of the site by its name, and the command that submits the job."""
@@ -34,9 +36,7 @@ def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenSchedul
     command = tuple(str(word) for word in split(str(own))) if own else ()
     name = parameters.get("scheduler")
     if name is None and command:
-        program = Path(command[0]).name
-        users = [n for n, s in site.schedulers.items() if Path(s.submit_command[0]).name == program]
-        name = users[0] if users else None
+        name = _with_command(site, Path(command[0]).name)
     name = str(name or site.scheduler)
     if name not in site.schedulers:
         raise ConfigError(
@@ -45,3 +45,15 @@ def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenSchedul
         )
     scheduler = site.schedulers[name]
     return ChosenScheduler(name, scheduler, command or tuple(scheduler.submit_command))
+
+
+def _with_command(site: Site, program: str) -> str | None:
+    """The name of the scheduler that submits with the program. A shell that none names starts the
+    job at once, so it is one whose jobs wait for no turn."""
+    for name, scheduler in site.schedulers.items():
+        if Path(scheduler.submit_command[0]).name == program:
+            return name
+    for name, scheduler in site.schedulers.items():
+        if program in _SHELLS and scheduler.detached and not scheduler.one_at_a_time:
+            return name
+    return None

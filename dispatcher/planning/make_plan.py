@@ -91,7 +91,7 @@ def make_plan(
         refinement=sizes.refinement,
         particles=sizes.particles,
         gpus_here=gpus_here(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
-        reasons=(_why_this_type(matched, submission), *sizes.reasons),
+        reasons=(*_why_this_type(matched, submission), *sizes.reasons),
     )
     placed = place(job, configuration)
     if placed.image:
@@ -188,9 +188,16 @@ def _shares_through_mps(site: Site, placed: PlacedJob) -> bool:
     return site.shares_through_mps and lookup(placed.main.program).idle_leader and shares
 
 
-def _why_this_type(matched: MatchedType, submission: Submission) -> str:
-    names = " → ".join(matched.lineage)
-    return f"Job type {matched.name} ({names}): {submission.main.base_program}."
+def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, ...]:
+    names, main = " → ".join(matched.lineage), submission.main
+    why = f"Job type {matched.name} ({names}): {main.base_program}."
+    if not main.launcher:
+        return (why,)
+    return (
+        why,
+        f"`{main.launcher}` before the program is left out, because relion-dispatch starts the "
+        "ranks: take it out of the template that RELION_QSUB_TEMPLATE names.",
+    )
 
 
 def _why_no_fit(command: Command, settled: Resources) -> str:

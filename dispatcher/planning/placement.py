@@ -116,7 +116,8 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     partition = site.partitions.get(name or "", Partition())
     if partition.gpus is None:
         partition = replace(partition, gpus=job.gpus_here)
-    image_name = job.job_type.nearest("image")
+    named = job.job_type.nearest("image")
+    image_name = site.image if named is None else named
     version = version_of(configuration.catalogue, image_name or "", job.request.versions)
     card = _card(job, site, partition, major_minor(version) if version else None)
     wanted = _wanted_ranks(job, partition)

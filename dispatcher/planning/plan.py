@@ -118,8 +118,14 @@ class Plan(NamedTuple):
         image = self.image
         return (
             f"{self.name}: {self.job_type}, {ranks}{threads} on {where}",
-            f"image {image.name} {image.version} ({image.variant})" if image else "on the host",
+            f"image {image.name} {image.version} ({image.variant})" if image else self._on_the_host,
         )
+
+    @property
+    def _on_the_host(self) -> str:
+        main = next(command for command in self.commands if command.is_main)
+        starts = f"{main.prefix[0].planned} starts its ranks" if main.prefix else ""
+        return f"on the host{starts and ', where '}{starts}"
 
     def as_json(self) -> dict[str, Any]:
         """The plan as one JSON object."""

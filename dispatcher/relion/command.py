@@ -19,6 +19,10 @@ from .programs import FILE_TOOLS, lookup, strip_mpi
 __all__ = ["Command", "called_programs", "is_option", "parse_command"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
+# A launcher that RELION's template has before XXXcommandXXX: mpirun -n 5 `which relion_refine_mpi`
+_LAUNCHER = re.compile(
+    r"(?:\S*/)?(?:mpirun|mpiexec|[a-z_]+run)[\w.-]*(?:\s[^`;&|<>]*)?\s(?=`\s*which\s+relion_)"
+)
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)
 _REDIRECT = re.compile(r"\s(>>?)\s*([^\s>'\"]+)\s*$")
 
@@ -33,6 +37,7 @@ class Command:
         arguments: the words behind it.
         text: the line as RELION wrote it.
         redirect: (">" or ">>", file) for a shell line that writes a file.
+        launcher: what RELION's own template has put before the program, and nobody runs.
     """
 
     kind: Literal["relion", "shell"]
@@ -40,6 +45,7 @@ class Command:
     arguments: tuple[Word, ...]
     text: str
     redirect: tuple[str, Word] | None = None
+    launcher: str = ""
 
     @property
     def program(self) -> str:
@@ -156,6 +162,8 @@ def parse_command(line: str) -> Command:
     text = line.strip()
     line = line.lstrip()  # a blank at the end may be part of a word (``a\ ``)
     redirect = None
+    before = _LAUNCHER.match(line)
+    line = line[before.end() :] if before else line
     which = _WHICH.match(line)
     if which:
         executable, words = Word.literal(which[1]), split(line[which.end() :])
@@ -166,7 +174,8 @@ def parse_command(line: str) -> Command:
         words = tuple(rest)
     program = str(executable)
     if which or program.rpartition("/")[2].startswith("relion_"):
-        return Command("relion", executable, words, text)
+        launcher = before[0].strip() if before else ""
+        return Command("relion", executable, words, text, launcher=launcher)
     if program in FILE_TOOLS and (found := _REDIRECT.search(line)):
         words = split(line[: found.start()])[1:]
         redirect = (found[1], split(found[2])[0])

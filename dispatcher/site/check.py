@@ -46,7 +46,9 @@ def problems() -> list[str]:
     if types:
         found += job_type_problems(types.types)
     if catalogue:
-        found += image_problems(catalogue, types.types if types else {})
+        found += image_problems(
+            catalogue, types.types if types else {}, site.image if site else None
+        )
     if site:
         attempt(lambda: try_apptainer(site.apptainer, catalogue))
     if site and types:

@@ -21,13 +21,21 @@ __all__ = ["bind_remarks", "image_problems", "try_apptainer"]
 _START = 60  # seconds, in which a container starts or never will
 
 
-def image_problems(catalogue: Catalogue, types: Mapping[str, JobType]) -> Iterator[str]:
-    """A sentence for each file that is not as it was added, and for each image that is missing."""
+def image_problems(
+    catalogue: Catalogue, types: Mapping[str, JobType], of_site: str | None = None
+) -> Iterator[str]:
+    """A sentence for each file that is not as it was added, and for each image that is missing.
+
+    `of_site` is the image that the site gives to all job types that name none.
+    """
     for listed in catalogue.builds():
         yield from (f"{catalogue.path}: {listed}: {each}" for each in _file_problems(listed))
+    named_in = {of_site: 'site.json: key "image"'} if of_site else {}
     for name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
         users = [each for each, kind in types.items() if kind.image == name]
-        then = f'Add the image, or correct "image" in dispatch_config.json: {named(users)}.'
+        named_in.setdefault(name, f"dispatch_config.json: {named(users)}")
+    for name, place in named_in.items():
+        then = f'Add the image, or correct "image" in {place}.'
         try:
             catalogue.find(name, then=then)
         except ImageError as error:

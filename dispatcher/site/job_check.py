@@ -15,7 +15,8 @@ from ..errors import DispatchError
 from ..host import programs
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
-from ..job_script.variables import NO_TOKEN, job_script, job_variables
+from ..job_script.launchers import settled
+from ..job_script.variables import NO_TOKEN, job_variables
 from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
@@ -42,12 +43,13 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
             if not kind.matches_jobs:
                 continue
             try:
-                plan = sample_plan(name, configuration, Path(folder))
-                scripts = _scripts(plan, site)
+                plan, script = settled(sample_plan(name, configuration, Path(folder)), NO_TOKEN)
+                scripts = [script, *_watcher_scripts(plan, site)]
             except DispatchError as error:
                 shared.setdefault(str(error), []).append(name)
                 continue
-            for sentence in _missing_images(site, plan, catalogue):
+            missing = _missing_images(site, plan, catalogue)
+            for sentence in (*plan.warnings, *_unused_image(plan, script), *missing):
                 shared.setdefault(sentence, []).append(name)
             program = plan.submit_command[0]
             if programs.which(program) is None:
@@ -69,11 +71,24 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
     yield from unused_parameters(site, types, known)
 
 
-def _scripts(plan: Plan, site: Site) -> list[str]:
-    """What would be submitted: the job script, and the watcher's."""
+def _watcher_scripts(plan: Plan, site: Site) -> list[str]:
+    """The script of the job after the job, if the scheduler has one."""
     scheduler = site.schedulers[plan.scheduler]
-    script = job_script(plan, NO_TOKEN)
-    return [script, watcher_script(plan, scheduler, NO_TOKEN)] if scheduler.watcher else [script]
+    return [watcher_script(plan, scheduler, NO_TOKEN)] if scheduler.watcher else []
+
+
+def _unused_image(plan: Plan, script: str) -> Iterator[str]:
+    """A template of a site's own that runs RELION on the host, though the job has an image."""
+    main = next(planned for planned in plan.commands if planned.is_main).command
+    if not plan.image or main.base_program not in script:
+        return
+    if not any(text in script for text in (str(plan.image.path), "apptainer", "singularity")):
+        yield (
+            f"template {plan.template} runs {main.base_program} on the host, though the job has "
+            f"the image {plan.image.name}: let the template print "
+            "{{ command.line | lines }} for each command of job.commands, or set "
+            '"image" of the job type to ""'
+        )
 
 
 def _missing_images(site: Site, plan: Plan, catalogue: Catalogue | None) -> Iterator[str]:

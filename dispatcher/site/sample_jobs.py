@@ -38,14 +38,15 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
 
 
 def sample_catalogue(folder: Path, types: JobTypes, site: Site) -> Catalogue:
-    """A catalogue in which each image that a job type names has builds for GPUs and for CPUs."""
+    """A catalogue in which each image that the site or a job type names has builds for GPUs and for
+    CPUs."""
     gpu, signed = site.apptainer.gpu_kind, tuple(site.apptainer.signed_by)
     # A signature counts for a digest alone.
     builds = [
         ImageFile(variant="gpu", path="sample.sif", gpu=gpu, signed_by=signed, sha256="0" * 64),
         ImageFile(variant="cpu", path="sample.sif", signed_by=signed, sha256="0" * 64),
     ]
-    names = {kind.image for kind in types.types.values() if kind.image}
+    names = filter(None, [site.image, *(kind.image for kind in types.types.values())])
     image = Image(default="1", versions={"1": builds})
     return Catalogue(images=dict.fromkeys(names, image), path=folder)
 

@@ -17,7 +17,7 @@ __all__ = ["COMMAND", "ROOT", "MakeProject", "Project"]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "deploy" / "relion-dispatch"
-LABELS_3 = {"class2d": 8, "refine3d": 10, "maskcreate": 12}
+LABELS_3 = {"autopick": 4, "class2d": 8, "refine3d": 10, "maskcreate": 12}
 
 
 @dataclass
@@ -80,6 +80,11 @@ class Project:
 
     def run_job(self, job: Path, timeout: float = 300) -> None:
         """Let RELION's pipeliner run the job as its GUI would, and wait for its end."""
+        self.let_pipeliner_run(job, timeout)
+        wait_for(lambda: has_ended(job), 30, f"the last word of {job.name}'s script")
+
+    def let_pipeliner_run(self, job: Path, timeout: float = 300) -> None:
+        """Let RELION's pipeliner run the job until the job has ended for RELION."""
         name = f"{job.parent.name}/{job.name}/"
         done = self.relion(
             "relion_pipeliner",
@@ -92,7 +97,6 @@ class Project:
             timeout=timeout,
         )
         (job / "pipeliner.out").write_text(done.stdout + done.stderr)
-        wait_for(lambda: has_ended(job), 30, f"the last word of {job.name}'s script")
 
     def status(self, job: Path) -> str:
         """The job's status in RELION's own pipeline."""

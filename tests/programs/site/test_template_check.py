@@ -107,3 +107,16 @@ def test_a_template_that_fails_in_python_is_named(site: WriteSite) -> None:
     (problem,) = problems()
 
     assert "refine.sh.j2, line 2: TypeError" in problem
+
+
+def test_a_template_that_runs_relion_beside_its_image_is_told_of(site: WriteSite) -> None:
+    types = {name: {k: v for k, v in kind.items() if k != "image"} for name, kind in TYPES.items()}
+    site("dispatch_config.json", types)
+    own = "#!/bin/bash\nmpirun -n {{ job.nproc }} {{ job.command }}_mpi {{ job.arguments }}\n"
+    site("job_template/refine.sh.j2", own)
+    assert problems() == []
+
+    site("site.json", {"image": "relion"})
+
+    (problem,) = problems()
+    assert "refine.sh.j2 runs relion_refine on the host, though the job has the image" in problem

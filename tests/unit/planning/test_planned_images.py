@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import ConfigError, ImageError
+from dispatcher.site.check import problems
 
 from ...fixture_types import CorpusJob, WriteSite
-from .planned import launched, plan
+from .planned import CLASSIC, REFINE, launched, plan
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -84,3 +85,37 @@ def test_an_image_missing_from_the_catalogue_is_named(
 
     with pytest.raises(ImageError, match='"relion" is not in the catalogue'):
         plan(corpus_job("relion-5.0.1/Refine3D_job011"))
+
+
+def test_one_line_of_site_json_gives_all_types_an_image(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    host = {name: {**kind, "image": ""} for name, kind in CLASSIC.items() if name == "refine"}  # type: ignore[dict-item]
+    types = {name: kind for name, kind in CLASSIC.items() if name != "__comment__"}
+    types = {n: {k: v for k, v in t.items() if k != "image"} for n, t in types.items()}  # type: ignore[attr-defined]
+    site("dispatch_config.json", types)
+    assert plan(corpus_job(REFINE)).image is None
+
+    site("site.json", {"image": "relion"})
+    planned = plan(corpus_job(REFINE))
+    assert planned.image is not None
+    assert (planned.image.name, planned.image.variant) == ("relion", "cuda")
+    assert launched(planned)[0] == "apptainer"
+
+    site("dispatch_config.json", {**types, **host})
+    assert plan(corpus_job(REFINE)).image is None
+
+
+def test_a_users_own_program_stays_on_the_host(site: WriteSite, corpus_job: CorpusJob) -> None:
+    site("site.json", {"image": "relion"})
+
+    planned = plan(corpus_job("relion-5.0.1/External_job023"))
+
+    assert planned.image is None
+    assert launched(planned) == []
+
+
+def test_an_unknown_image_of_the_site_is_named_with_its_key(site: WriteSite) -> None:
+    site("site.json", {"image": "relio"})
+
+    assert any('correct "image" in site.json' in problem for problem in problems())

@@ -117,3 +117,35 @@ def test_every_job_of_the_corpus_has_a_launcher_on_the_host_exactly_if_it_has_ra
     started = ["mpirun" in launched(planned, at) for at in range(len(planned.commands))]
     assert planned.image is None
     assert started == [planned.nproc > 1 and each.is_main for each in planned.commands]
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize("where", ["image", "host"])
+def test_a_launcher_in_relions_own_template_is_not_a_second_one(
+    where: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    if where == "host":
+        site("dispatch_config.json", NOT_IN_AN_IMAGE)
+    script = corpus_job(REFINE)
+    usual = plan(script).as_json()
+    script.write_text(script.read_text().replace("`which", "mpirun -n 5 `which"))
+
+    planned = plan(script).as_json()
+
+    assert planned["commands"] == usual["commands"]
+    (reason,) = set(planned["reasons"]) - set(usual["reasons"])
+    assert reason.startswith("`mpirun -n 5` before the program is left out")
+
+
+def test_a_submit_command_that_is_a_shell_starts_the_job_at_once(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """As the FMI format's types for programs with a window do, on a site that has a scheduler."""
+    interactive = {"match_command": "relion_refine", "job_parameters": {"submit_command": "sh"}}
+    site("dispatch_config.json", {"interactive": interactive})
+    site("site.json", {"scheduler": "slurm"})
+
+    planned = plan(corpus_job(REFINE))
+
+    assert planned.scheduler == "interactive"
+    assert planned.submit_command[0] == "sh"

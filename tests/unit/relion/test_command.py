@@ -268,3 +268,40 @@ def test_relions_redirect_writes_the_file(tmp_path: Path) -> None:
 
     written = (tmp_path / "coords_suffix_autopick.star").read_text()
     assert written == "CtfFind/job003/micrographs_ctf.star\n"
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "mpirun -n 5",
+        "/opt/openmpi/bin/mpirun --bind-to none -np 5",
+        "mpiexec.hydra -n 5",
+        "srun --mpi=pmix",
+        "srun",
+        'mpirun -x "A B" -n $N',
+    ],
+)
+def test_a_launcher_that_relions_template_has_before_the_program_is_known(launcher: str) -> None:
+    alone = parse_command("`which relion_refine_mpi` --o Refine3D/job011/run --j 4")
+
+    command = parse_command(f" {launcher} {alone.text}")
+
+    assert command.launcher == launcher
+    assert (command.kind, command.argv) == (alone.kind, alone.argv)
+    assert command.shell() == alone.shell()
+    assert alone.launcher == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mpirun -n 4 /opt/bin/mytool.py --o External/job023/ --j 4",
+        "/opt/bin/mytool.py --exe `which relion_refine` --o External/job023/",
+        "mpirun -n 2 hostname; `which relion_refine_mpi` --o x",
+    ],
+)
+def test_a_command_of_the_users_own_keeps_all_of_its_words(line: str) -> None:
+    command = parse_command(line)
+
+    assert (command.kind, command.launcher) == ("shell", "")
+    assert len(command.argv) == len(line.split())
