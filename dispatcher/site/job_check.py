@@ -43,7 +43,8 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
             if not kind.matches_jobs:
                 continue
             try:
-                plan, script = settled(sample_plan(name, configuration, Path(folder)), NO_TOKEN)
+                sample = sample_plan(name, configuration, Path(folder))
+                plan, script = settled(sample, NO_TOKEN)
                 scripts = [script, *_watcher_scripts(plan, site)]
             except NeedsGpus:
                 continue  # a site without GPUs is in order
@@ -51,7 +52,8 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
                 shared.setdefault(str(error), []).append(name)
                 continue
             missing = _missing_images(site, plan, catalogue)
-            for sentence in (*plan.warnings, *_unused_image(plan, script), *missing):
+            of_template = plan.warnings[len(sample.warnings) :]
+            for sentence in (*of_template, *_unused_image(plan, script), *missing):
                 shared.setdefault(sentence, []).append(name)
             program = plan.submit_command[0]
             if programs.which(program) is None:

@@ -142,6 +142,7 @@ def test_apptainer_gets_nothing_of_the_users_that_the_site_does_not_list(
     lines = (tmp_path / "environment").read_text().split("\0")
     seen = {line for line in lines if line.startswith(("APPTAINER", "SINGULARITY", "LD_"))}
     assert seen == {
+        "APPTAINERENV_CUDA_DEVICE_ORDER=PCI_BUS_ID",
         "APPTAINERENV_LD_PRELOAD=libdlfaker.so",
         "APPTAINERENV_LICENCE=17",
         "APPTAINERENV_PYTHONNOUSERSITE=1",

@@ -80,6 +80,15 @@ def test_a_program_that_needs_a_device_for_each_rank_gets_them(
     assert (ran.status, ran.ranks, ran.devices) == (0, ranks, devices), ran.err
 
 
+def test_a_gpu_in_exclusive_mode_gets_one_rank_of_such_a_program(run: Run) -> None:
+    four = {"autopick": {"partition": "gpu", "ngpu": 2, "nproc": 4}}
+
+    ran = run(SMI, job=AUTOPICK, settings={"job_parameters": four}, MODE="Exclusive_Process")
+
+    assert (ran.status, ran.ranks, ran.devices) == (0, 2, "0:1"), ran.err
+    assert "2 instead of 4 ranks: a GPU in exclusive mode accepts only one process" in ran.out
+
+
 def test_a_single_process_spreads_its_threads_over_those_that_are_there(run: Run) -> None:
     two = {"gpu": {"partition": "gpu", "ngpu": 2}}
     job = "relion-5.0.1/InitialModel_job009"
