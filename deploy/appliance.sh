@@ -177,7 +177,12 @@ said=$folder/said
     # folder that is not here. The others are those of dispatcher/config/apptainer_variables.py.
     for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
         case $name in
-            *_TMPDIR | *_CACHEDIR | *_CONFIGDIR | *_KEYSDIR | *_SYPGPDIR | *_NO_PRIVS) ;;
+            APPTAINER_* | SINGULARITY_*)
+                case ${name#*_} in
+                    TMPDIR | CACHEDIR | CONFIGDIR | KEYSDIR | SYPGPDIR | NO_PRIVS) continue ;;
+                esac
+                unset "$name"
+                ;;
             APPTAINER* | SINGULARITY* | LD_PRELOAD | LD_AUDIT) unset "$name" ;;
         esac
     done

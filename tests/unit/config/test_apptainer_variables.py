@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from dispatcher.config.apptainer_variables import hidden_from_apptainer
+from dispatcher.config.apptainer_variables import hidden_from_apptainer, listed_for_apptainer
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.site import load_site
 from dispatcher.host import programs
@@ -17,6 +18,8 @@ from dispatcher.planning.make_plan import plan_script
 from dispatcher.session.container import session_variables
 
 from ...fixture_types import CorpusJob, WriteSite
+
+REPOSITORY = Path(__file__).parents[3]
 
 USERS = {
     "APPTAINER_BINDPATH": "/apps/other",
@@ -102,6 +105,17 @@ def test_a_variable_of_apptainers_own_goes_to_apptainer_and_no_further(
     assert exported.split("PYTHONNOUSERSITE,")[1].split(",") == [
         *("LICENCE", "APPTAINERENV_LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
         "APPTAINER_BINDPATH",
+    ]
+
+
+def test_the_appliances_shell_lets_the_same_variables_through() -> None:
+    shell = (REPOSITORY / "deploy" / "appliance.sh").read_text()
+    (names,) = re.findall(r"^ *(TMPDIR \|.*?)\) continue", shell, re.MULTILINE)
+
+    each = names.split(" | ")
+    assert listed_for_apptainer([]) == [
+        *(f"APPTAINER_{name}" for name in each),
+        *(f"SINGULARITY_{name}" for name in each),
     ]
 
 
