@@ -406,4 +406,4 @@ def test_ranks_in_a_container_run_on_the_one_gpu_that_is_listed(
     wait_for_end(job, "SUCCESS", 120)
     output = (job / "run.out").read_text()
     assert "with 3 instead of 5 ranks, on 1 instead of 2 GPUs: its node " in output
-    assert len(re.findall(r"Follower\s+\d+ runs on host", output)) == 2, output[:3000]
+    assert len(re.findall(r"Follower\s+\d+\s+runs on host", output)) == 2, output[:3000]
