@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -120,20 +121,35 @@ def _lacking(build: ImageFile, needs: Needs) -> list[str]:
 
 
 def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
-    fitting = [
+    """The sentence for a version without a program: which versions are known to have it.
+
+    A file whose programs nobody has recorded may be tried where it is asked for, but is no advice.
+    """
+    missing = _lacking(lacking.build, needs)
+    it = "it" if len(missing) == 1 else "them"
+    offering = [
         each.version
         for each in others
-        if _computes(each.build, needs) and not _lacking(each.build, needs)
+        if each.build.programs
+        and _computes(each.build, needs)
+        and each.build.is_signed(needs.signed_by)
+        and not _lacking(each.build, needs)
     ]
-    offering = list(dict.fromkeys(fitting))
+    versions = list(dict.fromkeys(offering))
+    newest = max(versions, key=_numbers, default="")
     way_out = (
-        f"{', '.join(offering)} {'offers' if len(offering) == 1 else 'offer'} it: move the project "
-        f"to another version with `relion-dispatch pin {lacking.name} {offering[-1]}`, or choose "
+        f"{', '.join(versions)} {'offers' if len(versions) == 1 else 'offer'} {it}: move the "
+        f"project to another version with `relion-dispatch pin {lacking.name} {newest}`, or choose "
         "another kind of job."
-        if offering
-        else "no version in the catalogue offers it: ask your admin for a version that does."
+        if versions
+        else f"no version in the catalogue is known to offer {it}: ask your admin for a version "
+        "that does."
     )
     return (
-        f"This job calls {' and '.join(_lacking(lacking.build, needs))}, which the image {lacking} "
-        f"does not offer; {way_out}"
+        f"This job calls {' and '.join(missing)}, which the image {lacking} does not offer; "
+        f"{way_out}"
     )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]

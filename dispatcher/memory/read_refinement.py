@@ -85,7 +85,7 @@ def _started(
         raise BoxUnknown(
             f"The box size is not known here: relion-dispatch does not read {images.unread}, and "
             "no reference tells the size. So GPU memory sets no limit to the ranks, and host "
-            "memory is not counted. If you want both, extract the particles with RELION 3.1 or "
+            "memory is not computed. If you want both, extract the particles with RELION 3.1 or "
             "newer."
         )
     in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo

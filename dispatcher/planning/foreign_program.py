@@ -47,7 +47,7 @@ def foreign_program(command: Command, node: NodeShape, settled: Resources) -> Fo
     told = with_own_devices(command, ngpu, visible)
     now = asked_gpus(told)
     reasons = []
-    if asked and now:
+    if asked and asked.number and now:
         reasons.append(f"{count(ngpu, 'GPU')}: the command has {asked.text}.")
         if now.text != asked.text:
             reasons.append(f"{now.text} instead of {asked.text}: a job's GPUs count from 0.")

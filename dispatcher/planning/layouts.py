@@ -37,6 +37,7 @@ class WantedRanks(NamedTuple):
         ngpu: GPUs on each of ``nodes`` nodes, 0 for ranks on CPUs.
         ranks_per_gpu: ranks that may share a GPU, None for no such cap.
         through_mps: ranks that MPS takes on a GPU, None without MPS.
+        mem: the host memory that the job type has for ``nproc`` ranks ("64G"), None if not known.
     """
 
     nproc: int
@@ -45,6 +46,7 @@ class WantedRanks(NamedTuple):
     nodes: int = 1
     ranks_per_gpu: int | None = None
     through_mps: int | None = None
+    mem: str | None = None
 
     @property
     def most_per_gpu(self) -> int | None:

@@ -23,7 +23,7 @@ from .job_request import JobRequest
 from .layouts import WantedRanks
 from .matched_type import MatchedType
 from .memory_request import memory_request
-from .node_shape import NodeShape, node_shape, ranks_in_memory
+from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 
@@ -126,12 +126,10 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     partition = node.shape
     image_name = job.job_type.image
     card = _card(job, site, partition)
-    wanted, mem = _wanted_ranks(job, site, partition), job.job_type.parameters.get("mem")
-    nproc, fewer = ranks_in_memory(node, wanted.nproc, None if job.refinement else mem)
-    wanted = wanted._replace(nproc=nproc)
+    wanted = _wanted_ranks(job, site, partition)
     settled = resources.decide(job.command, wanted, card, node, job.particles)
     mem, asked = memory_request(
-        mem,
+        job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
         bytes_of(site.partitions.get(name or "", Partition()).memory, "partition"),
     )
@@ -151,7 +149,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         image = choose(
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
-    reasons = (*fewer, *settled.reasons, *why, *asked, *([image.reason] if image else []))
+    reasons = (*settled.reasons, *why, *asked, *([image.reason] if image else []))
     return PlacedJob(
         name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
     )
@@ -172,6 +170,7 @@ def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedR
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
+    mem = parameters.get("mem")
     return WantedRanks(
         nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
@@ -179,6 +178,7 @@ def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedR
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=_through_mps(job, site),
+        mem=mem if isinstance(mem, str) else None,
     )
 
 

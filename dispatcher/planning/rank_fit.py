@@ -15,6 +15,7 @@ from ..memory.host_memory import HostMemory, Node
 from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import Limits, threads_on_gpu, within_cores
+from .type_memory import ranks_in_type_memory
 
 __all__ = ["RankFit", "fit_ranks"]
 
@@ -78,10 +79,12 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
             f"have {wanted.nproc if rules.mpi else 1}; set nproc of its job type to an odd number "
             "from 3 up."
         )
-    single = not rules.mpi or wanted.nproc < 1 + rules.idle_leader
-    least = 1 if single else least_per_gpu(wanted, rules)
+    least = least_per_gpu(wanted, rules)
     if wanted.ranks_per_gpu:
         wanted = wanted._replace(ranks_per_gpu=max(least, wanted.ranks_per_gpu))
+    nproc, fewer = ranks_in_type_memory(wanted, rules, node)
+    wanted = wanted._replace(nproc=nproc)
+    single = not rules.mpi or wanted.nproc < 1 + rules.idle_leader
     possible = [_one_process(wanted, node)] if single else list(layouts(wanted, rules))
     layout, nthread, limits = Limits(card, node, wanted.nthread, least).first_that_fits(possible)
     fitted = RankFit(
@@ -94,7 +97,9 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         model=card.memory_model,
         host_memory=node.needed(layout.on_fullest_node),
         usable_percent=card.usable_percent,
-        reasons=(*limits, reasons.layout_reason(layout, nthread, wanted, rules)),
+        reasons=tuple(
+            filter(None, (fewer, *limits, reasons.layout_reason(layout, nthread, wanted, rules)))
+        ),
     )
     if not layout.gpus:
         return fitted

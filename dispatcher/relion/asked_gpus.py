@@ -1,9 +1,10 @@
 """How many GPUs the command of a user's own program asks for, and which of the node's.
 
 RELION writes the parameters of an External job as ``--NAME VALUE``, and what they mean is the
-program's affair. These spellings are in use (crYOLO and topaz and their wrappers for RELION):
-devices (``--gpu 0,1``, ``--gpu 0:1``, ``-g 0 1``, ``--device cuda:1``), a number of GPUs
-(``--num_gpus 2``, ``--gpus 2``), and a switch (``--use_gpu yes``, ``--gpu``).
+program's affair. These spellings are in use (crYOLO and topaz, their wrappers for RELION, and
+programs on PyTorch Lightning): devices (``--gpu 0,1``, ``--gpu 0:1``, ``-g 0 1``, ``--device
+cuda:1``), a number of GPUs (``--num_gpus 2``, ``--gpus 2``, ``--devices 2``), and a switch
+(``--use_gpu 1``, ``--use_gpu yes``, ``--gpu``). A value that may be anything but devices stays.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ ALL = 1 << 16  # more than any node has
 
 # Option names without dashes, in lower case, with _ for -.
 _DEVICES = re.compile(
-    r"(use_)?(cuda_)?gpus?(_?(ids?|list|devices?|index|nr|num|number))?|g|(use_)?cuda"
-    r"|(cuda_)?(visible_)?devices?(_?(ids?|list))?"
+    r"(cuda_)?gpus?|(use_)?(cuda_)?gpus?_?(ids?|idx|index|list|devices?)|g|cuda"
+    r"|((use_)?cuda_)?(visible_)?devices?(_?(ids?|list))?"
 )
-_COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?gpus?|gpus?_(count|per_(node|job))")
+_SWITCH = re.compile(r"(use|with|enable)_?(gpus?|cuda)|accelerator")
+_COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?(gpus?|devices)|gpus?_(count|per_(node|job))")
+_COUNT_OR_DEVICES = re.compile(r"gpus|devices|gpus?_?(nr|num|number)")
+_DEVICES_OR_SWITCH = frozenset({"cuda"})
 _DEVICE = r"(?:cuda:|gpu:)?\d{1,2}"
 _DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*[,:]?", re.IGNORECASE)
 _NO_GPU = frozenset({"no", "false", "none", "off", "cpu", "-1"})
@@ -47,15 +51,26 @@ class _Option(NamedTuple):
     end: int
     values: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """The values as one text in lower case."""
+        return " ".join(self.values).strip().lower()
+
 
 def asked_gpus(command: Command) -> AskedGpus | None:
-    """What the command says of GPUs; None if it says nothing. The largest of several counts."""
+    """What the command says of GPUs; None if it says nothing.
+
+    The largest of several numbers, but a switch that is off goes before them all.
+    """
     found = []
     for option in _options(command):
         number = _number(option)
-        if number is not None:
-            text = " ".join(map(str, command.arguments[option.at : option.end]))
-            found.append(AskedGpus(number, text))
+        if number is None:
+            continue
+        text = " ".join(map(str, command.arguments[option.at : option.end]))
+        if number == 0 and (_SWITCH.fullmatch(option.name) or option.text == "cpu"):
+            return AskedGpus(0, text)
+        found.append(AskedGpus(number, text))
     return max(found, key=lambda asked: asked.number, default=None)
 
 
@@ -81,19 +96,24 @@ def with_own_devices(command: Command, ngpu: int, visible: int) -> Command:
 
 
 def _options(command: Command) -> Iterator[_Option]:
-    """The options that can mean GPUs. Behind the first value only further devices are values."""
+    """The options that can mean GPUs. Behind the first value only further devices are values.
+
+    ``-g`` is crYOLO's; ``--g`` is a parameter of RELION's window that somebody has named so.
+    """
     words = command.arguments
     for at, word in enumerate(words):
         if not is_option(word):
             continue
         given, inline, value = str(word).lstrip("-").partition("=")
         name = given.lower().replace("-", "_")
-        if not _DEVICES.fullmatch(name) and not _COUNT.fullmatch(name):
+        one_value = _SWITCH.fullmatch(name) or _COUNT.fullmatch(name)
+        several = _DEVICES.fullmatch(name) or _COUNT_OR_DEVICES.fullmatch(name)
+        if not (one_value or several) or (name == "g" and str(word).startswith("--")):
             continue
         end = at + 1
         if not inline and end < len(words) and not is_option(words[end]):
             end += 1
-            while end < len(words) and _DEVICE_LIST.fullmatch(str(words[end])):
+            while several and end < len(words) and _DEVICE_LIST.fullmatch(str(words[end])):
                 end += 1
         values = (value,) if inline else tuple(str(each) for each in words[at + 1 : end])
         yield _Option(name, at, end, values)
@@ -101,7 +121,7 @@ def _options(command: Command) -> Iterator[_Option]:
 
 def _number(option: _Option) -> int | None:
     """The GPUs that the option asks for; None if it does not speak of GPUs."""
-    text = " ".join(option.values).strip().lower()
+    text = option.text
     if text in _NO_GPU:
         return 0
     if text == "all":
@@ -112,17 +132,24 @@ def _number(option: _Option) -> int | None:
         return min(int(text), ALL)
     if "gpu" in option.name or "cuda" in option.name:
         return 1  # a switch, or a list that only the program or the node can read
-    return 1 if "device" in option.name and text in _ONE_GPU else None  # -g may be anything
+    # -g may be anything
+    return 1 if option.name != "g" and text in _ONE_GPU else None
 
 
 def _is_count(option: _Option) -> bool:
-    """Whether its value is a number of GPUs; one number behind ``--gpus`` is, but for 0."""
-    one = option.values[0] if len(option.values) == 1 else ""
-    several = option.name == "gpus" and one.isdecimal() and one != "0"
-    return several or _COUNT.fullmatch(option.name) is not None
+    """Whether its value is a number of GPUs: one number behind ``--gpus`` is, but for 0; behind a
+    switch, 0 is no and 1 is yes."""
+    if len(option.values) != 1 or not option.values[0].isdecimal():
+        return False
+    if _SWITCH.fullmatch(option.name) or _COUNT.fullmatch(option.name):
+        return True
+    return _COUNT_OR_DEVICES.fullmatch(option.name) is not None and int(option.values[0]) > 0
 
 
 def _is_device_list(option: _Option) -> bool:
+    """Whether the values can be nothing but devices."""
+    if option.name in _DEVICES_OR_SWITCH and option.text.isdecimal():
+        return False
     listed = option.values and all(map(_DEVICE_LIST.fullmatch, option.values))
     return bool(listed) and not _is_count(option)
 

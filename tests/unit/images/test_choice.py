@@ -77,6 +77,54 @@ def test_a_program_that_no_variant_offers_is_named_with_the_versions_that_do(
     ) in str(caught.value)
 
 
+def refusal(catalogue: Catalogue, *programs: str, **needs: Any) -> str:
+    with pytest.raises(ImageError) as caught:
+        chosen(catalogue, programs=programs, **needs)
+    return str(caught.value)
+
+
+def test_a_version_whose_programs_are_not_known_is_no_advice(site: WriteSite) -> None:
+    plain = {**CPU, "programs": ["relion_refine"]}
+    full = {**CPU, "programs": ["relion_refine", "relion_python_blush"]}
+    blush = ("relion_refine", "relion_python_blush")
+
+    unknown = {"4.0.2": [CPU], "3.1.4": [CPU]}
+    assert refusal(catalogue_of(site, plain, **unknown), *blush).endswith(
+        "does not offer; no version in the catalogue is known to offer it: ask your admin for a "
+        "version that does."
+    )
+    one_known = {"4.0.2": [CPU], "5.0.1": [full]}
+    assert "; 5.0.1 offers it: move" in refusal(catalogue_of(site, plain, **one_known), *blush)
+
+
+def test_a_version_whose_programs_are_not_known_is_tried_where_it_is_the_jobs(
+    site: WriteSite,
+) -> None:
+    assert chosen(catalogue_of(site, CPU), programs=("relion_python_blush",)).version == "5.1.0"
+
+
+def test_the_newest_version_with_all_programs_is_advised(site: WriteSite) -> None:
+    plain = {**CPU, "programs": ["relion_refine"]}
+    full = {**CPU, "programs": ["relion_refine", "relion_python_blush", "relion_python_topaz"]}
+    others = {"5.0.10": [full], "5.0.9": [full], "4.0.2": [plain]}
+
+    said = refusal(catalogue_of(site, plain, **others), *full["programs"])
+
+    assert "relion_python_blush and relion_python_topaz, which the image" in said
+    assert "; 5.0.10, 5.0.9 offer them: move" in said
+    assert "`relion-dispatch pin relion 5.0.10`" in said
+
+
+def test_a_version_that_the_site_would_refuse_is_no_advice(site: WriteSite) -> None:
+    plain = {**CPU, "programs": ["relion_refine"]}
+    full = {**CPU, "programs": ["relion_refine", "relion_python_blush"]}
+    catalogue = catalogue_of(site, plain, **{"5.0.1": [full]})
+
+    said = refusal(catalogue, "relion_refine", "relion_python_blush", signed_by=("AB12",))
+
+    assert "no version in the catalogue is known to offer it" in said
+
+
 def test_a_later_variant_with_the_program_is_taken(site: WriteSite) -> None:
     plain = {**CUDA, "programs": ["relion_refine"]}
     full = {**CUDA, "variant": "cuda-python", "programs": ["relion_refine", "relion_python_blush"]}

@@ -54,6 +54,8 @@ def external(site: WriteSite, project: Path) -> External:
         ("--gpu 2,3", 2, "--gpu 0,1"),
         ("-g 0 1", 2, "-g 0 1"),
         ("--gpus 3", 3, "--gpus 3"),
+        ("--devices 2", 2, "--devices 2"),
+        ("--use_gpu 1", 1, "--use_gpu 1"),
         ("--gpu 0,1,2,3,4,5", 4, "--gpu 0,1,2,3"),  # a node has four
         ("--gpu all", 4, "--gpu all"),
     ],
@@ -102,7 +104,9 @@ def test_a_number_in_the_configuration_is_the_sites_choice(external: External) -
     assert planned.commands[0].command.value("gpu") == "0"
 
 
-@pytest.mark.parametrize("options", ["--foo bar", "--gpu -1", "--device cpu"])
+@pytest.mark.parametrize(
+    "options", ["--foo bar", "--gpu -1", "--device cpu", "--use_gpu 0", "--g 5"]
+)
 def test_a_job_without_gpus_on_nodes_with_gpus_is_warned_of(
     options: str, external: External
 ) -> None:
@@ -126,8 +130,21 @@ def test_gpus_that_the_site_refuses_are_warned_of(external: External) -> None:
     assert 'set "ngpu" of the job type to null' in external("--gpu 0,1", ngpu=0).warnings[0]
 
 
-def test_a_job_for_cpus_on_nodes_for_cpus_needs_no_warning(external: External) -> None:
-    assert external("--foo bar", queue="cpu").warnings == ()
+@pytest.mark.parametrize("options", ["--foo bar", "--g 5", "--use_gpu 0"])
+def test_a_job_for_cpus_on_nodes_for_cpus_needs_no_warning(
+    options: str, external: External
+) -> None:
+    planned = external(options, queue="cpu")
+
+    assert planned.warnings == ()
+    assert f" {options} --j 4" in job_script(planned, NO_TOKEN)
+
+
+def test_a_switch_that_is_off_is_no_reason_for_the_gpus_of_the_site(external: External) -> None:
+    planned = external("--use_gpu 0", ngpu=1)
+
+    assert planned.ngpu == 1
+    assert not any("the command has" in each for each in planned.reasons)
 
 
 def test_a_partition_that_is_not_described_gets_what_the_command_asks_for(

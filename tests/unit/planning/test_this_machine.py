@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,43 @@ def test_ranks_of_programs_whose_memory_is_not_computed_share_that_of_their_type
     assert planned.nproc == ranks
     said = [each for each in planned.reasons if "120G of memory for 8 ranks" in each]
     assert len(said) == (ranks < 8)
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_a_refinement_of_unknown_box_keeps_the_least_that_relion_needs(
+    gpus: int, machine: type[Partition], corpus_job: CorpusJob
+) -> None:
+    machine(cores=64, memory=8 << 30, gpus=gpus)
+    script = corpus_job(REFINE)
+    particles = re.search(r" --i (\S+)", script.read_text())
+    assert particles
+    script.write_text(script.read_text().replace(particles[1], "$HERE/particles.star"))
+
+    planned = plan(script)
+
+    assert (planned.nproc, planned.ngpu) == (3, gpus)
+    assert planned.commands[0].command.program.endswith("_mpi")
+    assert any("so the job may run out of memory" in each for each in planned.reasons)
+
+
+def test_every_gpu_keeps_a_rank_where_memory_is_short(
+    machine: type[Partition], corpus_job: CorpusJob
+) -> None:
+    machine(cores=64, memory=16 << 30, gpus=4)
+
+    planned = plan(corpus_job(AUTOPICK))
+
+    assert (planned.nproc, planned.ngpu) == (4, 4)
+
+
+def test_one_process_is_not_told_of_ranks_that_it_cannot_have(
+    machine: type[Partition], corpus_job: CorpusJob
+) -> None:
+    machine(cores=64, memory=1 << 30, gpus=0)
+
+    planned = plan(corpus_job("relion-5.0.1/Polish_job019"))
+
+    assert not any("of memory for" in each for each in planned.reasons)
 
 
 def test_what_no_memory_of_this_machine_holds_is_refused(
