@@ -31,7 +31,8 @@ def node_table(plan: Plan) -> list[str]:
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     if not plan.chooses_gpus:
         rows = rank_table(planned, fit, plan.mps)
-        return [_line(max(1, gpus_named(main)), ((row, "-") for row in rows))]
+        gpus = gpus_named(main, plan.nproc)
+        return [_line(max(1, gpus), ((row, "-") for row in rows))]
     program = lookup(main.program)
     lines: list[str] = []
     for gpus in range(plan.ngpu, 0, -1):
