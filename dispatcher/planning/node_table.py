@@ -22,7 +22,8 @@ def node_table(plan: Plan) -> list[str]:
 
     Each is for that many GPUs on the node that shows fewest:
     ``GPUS SHARING,SHARING LEAST_MIB RANKS EACH BYTES VERDICT DEVICES; … | SHARING …``. DEVICES are
-    the value of the GPU option; ``-`` where a job type has named its own, which all must be there.
+    the value of the GPU option; ``-`` where the node cannot change it, because a job type has named
+    devices or the script's template has settled them. These must all be there.
     """
     if not plan.ngpu:
         return []
@@ -30,7 +31,7 @@ def node_table(plan: Plan) -> list[str]:
     fit = plan.gpu_fit
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     if not plan.chooses_gpus:
-        rows = rank_table(planned, fit, plan.mps)
+        rows = rank_table(planned, fit, plan.mps, plan.ranks_stay)
         gpus = gpus_named(main, plan.nproc)
         return [_line(max(1, gpus), ((row, "-") for row in rows))]
     program = lookup(main.program)
