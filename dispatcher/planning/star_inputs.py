@@ -20,6 +20,11 @@ from ..relion.version import major_minor
 
 __all__ = ["star_warnings"]
 
+# Programs that copy or list what they are given, and read it only with this option (import.cpp, 3.1
+# to 5.0).
+_READS_ONLY_WITH = {"relion_import": "do_particles"}
+# Options of relion_refine that name a map.
+_MAPS = ("ref", "solvent_mask", "solvent_mask2")
 # The other STAR files that a run starts from, by their labels in an optimiser or an optimisation
 # set (RELION 3.1 to 5.0).
 _PARTS = re.compile(r"_rln\w*(StarFile2?|(Particles|Tomograms|Trajectories|Manifolds)File)")
@@ -48,6 +53,9 @@ def _problems(
     for command in commands:
         if command.kind != "relion" or command.base_program.startswith("relion_python_"):
             continue  # Python programs have readers of their own
+        reads_with = _READS_ONLY_WITH.get(command.base_program)
+        if reads_with and reads_with not in command:
+            continue
         if command.base_program == "relion_refine":
             yield from _names_problems(command, project, relion)
         for path in _star_files(command, project):
