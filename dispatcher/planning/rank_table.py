@@ -25,10 +25,9 @@ class RankRow(NamedTuple):
     ``sharing``: ranks share a GPU through MPS, without MPS, or not at all, as a GPU in exclusive
     mode takes one process without MPS. ``nproc`` ranks in all, ``ranks_per_gpu`` on each GPU, which
     take ``bytes_on_gpu`` there by the model (None if not known). ``verdict``: there is room for
-    them; they have less working memory than recommended; or the job cannot run. Then
-    ``ranks_per_gpu`` are the fewest possible, and ``nproc`` is 0 if RELION takes no fewer, else the
-    number of ranks that the job's template starts. ``gpus`` are those of each node that the ranks
-    use.
+    them; they have less working memory than recommended; or RELION cannot run. Then ``nproc`` is 0,
+    and ``ranks_per_gpu`` the fewest that RELION takes. ``gpus`` are those of each node that the
+    ranks use.
     """
 
     sharing: Sharing
@@ -40,39 +39,30 @@ class RankRow(NamedTuple):
     gpus: int = 0
 
 
-def rank_table(
-    planned: Layout, fit: GpuFit, mps: bool, ranks_stay: bool = False
-) -> tuple[RankRow, ...]:
+def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
     """The rows of each way to share a GPU, from the largest card down; `mps`: MPS is planned.
 
-    With `ranks_stay` no card has fewer ranks than planned.
     The first row is the plan itself. For a card whose memory is not known, the first row of its way
     to share holds. ``exclusive`` is left out if no GPU has more than one rank.
     """
     size = fit.bytes_per_rank or 0
-    stay = planned.nproc if ranks_stay else 0
-    rows = list(_rows(planned, fit, "mps", size, stay)) if mps else []
+    rows = list(_rows(planned, fit, "mps", size)) if mps else []
     without = fit.bytes_per_rank_without_mps or size
-    rows += _rows(planned, fit, "shared", without, stay)
+    rows += _rows(planned, fit, "shared", without)
     if planned.ranks_per_gpu > 1:
-        rows += _rows(planned, fit, "exclusive", without, stay)
+        rows += _rows(planned, fit, "exclusive", without)
     return tuple(rows)
 
 
-def _rows(
-    planned: Layout, fit: GpuFit, sharing: Sharing, size: int, stay: int
-) -> Iterator[RankRow]:
-    """The rows of one way to share; a rank takes `size` bytes, 0 if not known.
-
-    `stay`: the ranks that start on any card, 0 if a smaller card may have fewer.
-    """
+def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator[RankRow]:
+    """The rows of one way to share; a rank takes `size` bytes, 0 if not known."""
     rules = RankRules(idle_leader=bool(fit.idle_leader), split_halves=bool(fit.split_halves))
     wanted = WantedRanks(planned.nproc, ngpu=planned.gpus, nodes=planned.nodes)
-    least = max(fit.least or 1, planned.ranks_per_gpu if stay else least_per_gpu(wanted, rules))
+    least = max(fit.least or 1, least_per_gpu(wanted, rules))
     most = 1 if sharing == "exclusive" else planned.ranks_per_gpu
     percent = fit.usable_percent or 100
     if most < least:
-        yield RankRow(sharing, 0, stay, least, None, "no")
+        yield RankRow(sharing, 0, 0, least, None, "no")
         return
     rows = []
     for room in range(most, least - 1, -1):
@@ -96,7 +86,7 @@ def _rows(
     if smallest < rows[-1].least_mib:
         yield rows[-1]._replace(least_mib=smallest, verdict="tight")
     if smallest:
-        yield RankRow(sharing, 0, stay, least, None, "no")
+        yield RankRow(sharing, 0, 0, least, None, "no")
 
 
 def _card(usable: int, percent: int) -> int:

@@ -162,6 +162,26 @@ def test_groups_of_devices_that_no_rank_reads_need_not_be_there(
     assert {row.gpus for row in read(node_table(planned))} == {gpus}
 
 
+def test_ranks_that_stay_run_as_planned_or_not_at_all(
+    corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    planned = gpu_plan(REFINE, corpus_job, site, nproc=9, ngpu=4)
+    gib = 1 << 30
+    fit = planned.gpu_fit._replace(
+        bytes_per_rank=4 * gib, bytes_per_rank_without_mps=5 * gib, least=1, usable_percent=100,
+        least_bytes_per_rank=gib, least_bytes_sharing=2 * gib,
+    )  # fmt: skip
+
+    stays = planned._replace(gpu_fit=fit, chooses_gpus=False, ranks_stay=True, mps=True)
+    (line,) = node_table(stays)
+
+    assert line == (
+        f"4 mps 8192 9 2 {8 * gib} ok -; 4096 9 2 {8 * gib} tight -; 0 9 2 - no -"
+        f" | shared 10240 9 2 {10 * gib} ok -; 4096 9 2 {10 * gib} tight -; 0 9 2 - no -"
+        " | exclusive 0 9 2 - no -"
+    )
+
+
 def test_a_tool_for_one_gpu_needs_the_gpu_that_its_job_type_names(corpus_job: CorpusJob) -> None:
     planned = plan(corpus_job("relion-5.0.1/DynaMight_job024"))
 

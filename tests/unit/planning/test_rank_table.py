@@ -21,8 +21,8 @@ class Planned(NamedTuple):
     layout: Layout
     fit: GpuFit
 
-    def rows(self, mps: bool, ranks_stay: bool = False) -> tuple[RankRow, ...]:
-        return rank_table(self.layout, self.fit, mps, ranks_stay)
+    def rows(self, mps: bool) -> tuple[RankRow, ...]:
+        return rank_table(self.layout, self.fit, mps)
 
 
 def planned(
@@ -53,20 +53,6 @@ def test_rows_go_from_the_largest_card_down_for_each_way_to_share() -> None:
         RankRow("exclusive", 4769, 3, 1, 5 * 10**9, "ok", 2),
         RankRow("exclusive", 954, 3, 1, 5 * 10**9, "tight", 2),
         RankRow("exclusive", 0, 0, 1, None, "no"),
-    )
-
-
-def test_ranks_that_stay_run_as_planned_or_not_at_all() -> None:
-    rows = planned(least_bytes_sharing=2 * 10**9).rows(mps=True, ranks_stay=True)
-
-    assert rows == (
-        RankRow("mps", 7630, 5, 2, 8 * 10**9, "ok", 2),
-        RankRow("mps", 3815, 5, 2, 8 * 10**9, "tight", 2),
-        RankRow("mps", 0, 5, 2, None, "no"),
-        RankRow("shared", 9537, 5, 2, 10 * 10**9, "ok", 2),
-        RankRow("shared", 3815, 5, 2, 10 * 10**9, "tight", 2),
-        RankRow("shared", 0, 5, 2, None, "no"),
-        RankRow("exclusive", 0, 5, 2, None, "no"),
     )
 
 
