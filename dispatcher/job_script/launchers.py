@@ -16,6 +16,7 @@ from ..errors import TemplateError
 from ..planning.plan import Plan, PlannedCommand
 from .filters import quoted
 from .library import Library
+from .node_gpus import with_what_stays
 from .variables import in_shell, job_script
 
 __all__ = ["Settled", "settled"]
@@ -47,12 +48,22 @@ class Settled(NamedTuple):
 def settled(plan: Plan, token: str, library: Library | None = None) -> Settled:
     """Render the plan's script, and see to it that the ranks are started, and not twice.
 
-    If the template of a job on the host brings its own launcher, ours is left out.
+    What the script does not take from its node is the same on every node.
 
     Raises:
         TemplateError: nothing starts the ranks, or a launcher stands before the container, in
             which ours is; or as for :func:`job_script`.
         ConfigError: as for :func:`job_script`.
+    """
+    started, script = _started_once(plan, token, library)
+    plan = with_what_stays(started, script)
+    return Settled(plan, script if plan is started else job_script(plan, token, library))
+
+
+def _started_once(plan: Plan, token: str, library: Library | None) -> Settled:
+    """Plan and script with one launcher.
+
+    If the template of a job on the host brings its own launcher, ours is left out.
     """
     script = job_script(plan, token, library)
     if not plan.uses_mpi:

@@ -88,7 +88,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "ngpu": plan.ngpu,
         "nodes": plan.nodes,
         # All up to the last that a site names, or those asked for.
-        "gpus_used": max(plan.ngpu, gpus_named(main.command)),
+        "gpus_used": max(plan.ngpu, gpus_named(main.command, plan.nproc)),
         "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
         "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..relion import star
-from ..relion.file_names import file_name, image_kind, is_star, title
+from ..relion.file_names import file_name, files_opened, image_kind, is_star, title
 from .image_header import image_header
 from .particle_tables import particle_tables
 
@@ -49,8 +49,10 @@ class Images:
     unread: str = ""
 
 
-def particle_images(name: str, project: Path) -> Images:
+def particle_images(name: str, project: Path, relion: tuple[int, int] | None = None) -> Images:
     """The images of ``--i``: a particle STAR file or an image stack, relative to ``project``.
+
+    ``relion`` is the RELION that will run, None for the newest.
 
     The first optics group counts: RELION refuses references of another box or pixel size unless
     ``--trust_ref_size`` is given (:mod:`.read_refinement` has what happens then), and brings images
@@ -60,7 +62,7 @@ def particle_images(name: str, project: Path) -> Images:
     not take it.
     """
     if not is_star(name):
-        return _from_header(name, project)
+        return _from_header(name, project, relion)
     path = project / file_name(name).path
     particles, optics, general = particle_tables(path)
     if not particles.rows:
@@ -69,10 +71,10 @@ def particle_images(name: str, project: Path) -> Images:
             "selected the particles."
         )
     image = particles.first("_rlnImageName") or ""
-    image_kind(image)  # raises if RELION takes no image of that name
+    image_kind(image, relion)  # raises if RELION takes no image of that name
     tomo_stacks = general is not None and is_true(general.first("_rlnTomoSubTomosAre2DStacks"))
     if optics is None:
-        return _from_header(image, project)
+        return _from_header(image, project, relion)
     stated = optics.first("_rlnImageDimensionality")
     dimensions = whole_number(stated or "2", f"_rlnImageDimensionality in {name}", (2, 3))
     size = optics.first("_rlnImageSize")
@@ -90,24 +92,28 @@ def particle_images(name: str, project: Path) -> Images:
     return Images(box, source, dimensions, 0, tomo_stacks, largest, pixel_size)
 
 
-def _from_header(name: str, project: Path) -> Images:
+def _from_header(name: str, project: Path, relion: tuple[int, int] | None) -> Images:
     """The box of an image by its name in RELION's form (``7@a.mrc:mrcs``), from its file."""
-    kind = image_kind(name)
+    kind = image_kind(name, relion)
     path = file_name(name).path
     if kind in ("stack", "map"):
         header = image_header(project / path)
         volume = kind == "map" and header.nz > 1
         return Images(header.nx, f"{path}, MRC header", 3 if volume else 2)
-    if not (project / path).exists():
-        raise InputError(
-            f"{project / path} does not exist; check that the image files were not moved or "
-            "deleted."
-        )
+    for file in files_opened(file_name(name)):
+        if not (project / file).exists():
+            opened = "" if file == path else f", and RELION opens this file as well for {name}"
+            raise InputError(
+                f"{project / file} does not exist{opened}; check that the image files were not "
+                "moved, renamed or deleted."
+            )
     return Images(dimensions=2, unread=f"{path}, {title(kind)}")
 
 
-def reference_images(name: str, project: Path) -> Images:
+def reference_images(name: str, project: Path, relion: tuple[int, int] | None = None) -> Images:
     """The references of ``--ref``; an unreadable map counts as 3D, for RELION will report it.
+
+    ``relion`` is the RELION that will run, None for the newest.
 
     ``count`` is 0 unless ``name`` is a STAR file of references, which overrides ``--K``: its
     table ``model_classes``, else its first (``MlModel::initialiseFromImages``, ml_model.cpp, 3.1 to
@@ -129,9 +135,10 @@ def reference_images(name: str, project: Path) -> Images:
                 "data_model_classes, else in the first table; choose another reference."
             )
         name, count = maps[0], len(maps)
-    flat = image_kind(name) in ("stack", "TIFF", "Imagic") or file_name(name).number is not None
+    kind = image_kind(name, relion)
+    flat = kind in ("stack", "TIFF", "Imagic") or file_name(name).number is not None
     try:
-        found = _from_header(name, project)
+        found = _from_header(name, project, relion)
     except InputError:
         return Images(dimensions=2 if flat else 3, count=count)
     return replace(found, dimensions=found.dimensions if found.box or flat else 3, count=count)

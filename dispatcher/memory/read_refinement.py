@@ -52,13 +52,13 @@ def refinement_of(
         images = Images()
         try:
             particles = particles or input_images.particles_of_tomo_set(tomo_set, project)
-            images = input_images.particle_images(particles, project)
+            images = input_images.particle_images(particles, project, relion_version)
         except InputError:
             if stand_in is None:
                 raise
         if stand_in and not images.box:
             images = stand_in
-        references = input_images.reference_images(reference, project)
+        references = input_images.reference_images(reference, project, relion_version)
         found = _started(options, images, references, tomo=bool(tomo_set), version=relion_version)
         if images.tomo_stacks and images.dimensions == 2:
             found = _of_stacks(found, particles, project)

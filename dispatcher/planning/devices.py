@@ -38,9 +38,16 @@ def is_ours(command: Command, original: Command, nproc: int) -> bool:
     return text in ("", _named(original)) or too_few
 
 
-def gpus_named(command: Command) -> int:
-    """How many GPUs a node must have for the devices of ``command``: 3 for ``1:2``, 0 for none."""
-    return max((int(number) + 1 for number in re.findall(r"\d+", _named(command) or "")), default=0)
+def gpus_named(command: Command, nproc: int) -> int:
+    """How many GPUs a node must have for the devices of ``command``: 3 for ``1:2``, 0 for none.
+
+    Of more groups than ranks that use GPUs, the first count: RELION reads one for each such rank
+    (ml_optimiser_mpi.cpp:251, autopicker_mpi.cpp:60), and the first for a single process.
+    """
+    leader = nproc > 1 and lookup(command.program).idle_leader
+    groups = (_named(command) or "").split(":")[: nproc - leader]
+    numbers = re.findall(r"\d+", ":".join(groups))
+    return max((int(number) + 1 for number in numbers), default=0)
 
 
 def _named(command: Command) -> str | None:

@@ -22,7 +22,9 @@ def node_table(plan: Plan) -> list[str]:
 
     Each is for that many GPUs on the node that shows fewest:
     ``GPUS SHARING,SHARING LEAST_MIB RANKS EACH BYTES VERDICT DEVICES; … | SHARING …``. DEVICES are
-    the value of the GPU option; ``-`` where a job type has named its own, which all must be there.
+    the value of the GPU option; ``-`` where the node cannot change it, because a job type has named
+    devices or the script's template has settled them. These must all be there. RANKS are 0 with the
+    verdict ``no``, or the ranks that the template starts on any node.
     """
     if not plan.ngpu:
         return []
@@ -30,8 +32,11 @@ def node_table(plan: Plan) -> list[str]:
     fit = plan.gpu_fit
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     if not plan.chooses_gpus:
-        rows = rank_table(planned, fit, plan.mps)
-        return [_line(max(1, gpus_named(main)), ((row, "-") for row in rows))]
+        rows = rank_table(planned, _that_stays(fit) if plan.ranks_stay else fit, plan.mps)
+        if plan.ranks_stay:
+            rows = tuple(row._replace(nproc=plan.nproc) for row in rows)
+        gpus = gpus_named(main, plan.nproc)
+        return [_line(max(1, gpus), ((row, "-") for row in rows))]
     program = lookup(main.program)
     lines: list[str] = []
     for gpus in range(plan.ngpu, 0, -1):
@@ -58,6 +63,15 @@ def _on_fewer(gpus: int, planned: Layout, fit: GpuFit) -> Layout | None:
     )
     layout = next(layouts(wanted, rules), None)
     return layout if layout and layout.gpus == gpus else None
+
+
+def _that_stays(fit: GpuFit) -> GpuFit:
+    """The fit of ranks that start on any card: the planned ones on each GPU are the fewest."""
+    each, least = fit.ranks_per_gpu or 1, fit.least or 1
+    if each <= least:
+        return fit
+    lowest = fit.least_bytes_sharing or fit.least_bytes_per_rank
+    return fit._replace(least=each, least_bytes_per_rank=lowest)
 
 
 def _fit_on(layout: Layout, planned: Layout, fit: GpuFit) -> GpuFit:

@@ -61,7 +61,8 @@ class Plan(NamedTuple):
         lock: the file whose lock the job script waits for; None unless jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
         nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
-        chooses_gpus: whether the main command's devices are the plan's, not the job type's.
+        chooses_gpus: whether the main command's devices are the plan's, and a node may take fewer;
+            not if the job type or the script's template has settled them.
         mps: whether NVIDIA's multi-process service is started around the ranks.
         gpu_fit: how GPU memory bounded the ranks, or why nothing was computed.
         job_parameters: all that templates see from the configuration.
@@ -69,6 +70,8 @@ class Plan(NamedTuple):
         commands, original_commands: as they will run, and as RELION wrote them.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
+        ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
+            node are.
     """
 
     site: Site
@@ -99,6 +102,7 @@ class Plan(NamedTuple):
     original_commands: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    ranks_stay: bool = False
 
     @property
     def uses_gpu(self) -> bool:

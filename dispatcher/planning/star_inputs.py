@@ -14,12 +14,18 @@ from ..errors import InputError
 from ..memory.particle_tables import particle_tables
 from ..relion import star
 from ..relion.command import Command, is_option
-from ..relion.file_names import file_name, is_star, spider_for_3_1
+from ..relion.file_names import file_name, is_star, spider_until_now
 from ..relion.line_ends import line_end_problem
+from ..relion.spider_header import is_spider
 from ..relion.version import major_minor
 
 __all__ = ["star_warnings"]
 
+# Programs that copy or list what they are given, and read it only with this option (import.cpp, 3.1
+# to 5.0).
+_READS_ONLY_WITH = {"relion_import": "do_particles"}
+# Options of relion_refine that name a map.
+_MAPS = ("ref", "solvent_mask", "solvent_mask2")
 # The other STAR files that a run starts from, by their labels in an optimiser or an optimisation
 # set (RELION 3.1 to 5.0).
 _PARTS = re.compile(r"_rln\w*(StarFile2?|(Particles|Tomograms|Trajectories|Manifolds)File)")
@@ -48,6 +54,9 @@ def _problems(
     for command in commands:
         if command.kind != "relion" or command.base_program.startswith("relion_python_"):
             continue  # Python programs have readers of their own
+        reads_with = _READS_ONLY_WITH.get(command.base_program)
+        if reads_with and reads_with not in command:
+            continue
         if command.base_program == "relion_refine":
             yield from _names_problems(command, project, relion)
         for path in _star_files(command, project):
@@ -59,15 +68,17 @@ def _names_problems(
     command: Command, project: Path, relion: tuple[int, int] | None
 ) -> Iterator[str]:
     """What is wrong with the names of a refinement's particles and references."""
-    particles, reference = command.value("i") or "", command.value("ref") or ""
+    particles = command.value("i") or ""
     if particles and "$" not in particles and not is_star(particles):
         yield (
             f"--i names {particles}, but RELION 3.1 and newer take particles from a STAR file "
             "alone: give a STAR file that names the images."
         )
-    if relion and relion < (4, 0):
-        for name in (_first_image(particles, project), reference):
-            if name and not is_star(name) and (problem := spider_for_3_1(name)):
+    if relion:
+        maps = (command.value(option) or "" for option in _MAPS)
+        for name in (_first_image(particles, project), *maps):
+            problem = None if is_star(name) or "$" in name else spider_until_now(name, relion)
+            if problem and not is_spider(project / file_name(name).path):
                 yield problem
 
 

@@ -11,20 +11,44 @@ from typing import Literal, NamedTuple
 
 from ..errors import InputError
 
-__all__ = ["FileName", "file_name", "image_kind", "is_star", "spider_for_3_1", "title"]
+__all__ = [
+    "FileName",
+    "file_name",
+    "files_opened",
+    "image_kind",
+    "is_star",
+    "spider_until_now",
+    "title",
+]
 
 Kind = Literal["stack", "map", "TIFF", "SPIDER", "Imagic"]
 
-# What RELION asks of the format, in its order: does the format contain one of these?
-_KINDS: tuple[tuple[tuple[str, ...], Kind | None], ...] = (
-    (("spi", "xmp", "stk", "vol"), "SPIDER"),
-    (("bz2", "xz", "zst"), None),
-    (("mrcs", "st"), "stack"),
-    (("tif",), "TIFF"),
-    (("mrc", "map"), "map"),
-    (("img", "hed"), "Imagic"),
-    (("dm", "eer", "ecc"), None),
+
+class _Known(NamedTuple):
+    """Formats that RELION reads in one way: those that contain one of ``parts``.
+
+    ``kind`` is None for formats of which RELION reads no particles and no references. RELION has
+    known the formats ``since`` that version (major, minor).
+    """
+
+    parts: tuple[str, ...]
+    kind: Kind | None
+    since: tuple[int, int] = (3, 1)
+
+
+# In the order in which RELION asks (Image::_read, image.h of 3.1.4, 4.0.2 and 5.0.1).
+_KNOWN = (
+    _Known(("spi", "xmp", "stk", "vol"), "SPIDER"),
+    _Known(("bz2", "xz", "zst"), None, (4, 0)),
+    _Known(("mrcs",), "stack"),
+    _Known(("st",), "stack", (4, 0)),
+    _Known(("tif",), "TIFF"),
+    _Known(("mrc",), "map"),
+    _Known(("map",), "map", (5, 0)),
+    _Known(("img", "hed"), "Imagic"),
+    _Known(("dm", "eer", "ecc"), None),
 )
+_UNKNOWN = _Known((), "SPIDER")
 
 
 class FileName(NamedTuple):
@@ -62,11 +86,35 @@ def is_star(text: str) -> bool:
     return file_name(text).format == "star" and "@" not in text and "#" not in text
 
 
-def image_kind(text: str) -> Kind:
-    """As what RELION reads the image or map of that name.
+def files_opened(name: FileName) -> tuple[str, ...]:
+    """The files that must be there for RELION to open an image of that name.
 
-    What RELION does not know is read as SPIDER. Formats with ``st`` or ``map`` are MRC's from
-    RELION 4.0 on (:func:`spider_for_3_1`).
+    The file itself is asked for in any case; then RELION opens the two files of Imagic, and for a
+    name without an ending the one with ``.spi`` (``fImageHandler::openFile``, image.h, 3.1 to 5.0).
+    """
+    others: tuple[str, ...] = ()
+    if "img" in name.format or "hed" in name.format:
+        stem, dot, _ = name.path.rpartition(".")
+        stem = stem if dot else name.path
+        others = (f"{stem}.hed", f"{stem}.img")
+    elif not name.format:
+        others = (f"{name.path}.spi",)
+    return tuple(dict.fromkeys((name.path, *others)))
+
+
+def _known(name: FileName, relion: tuple[int, int] | None) -> _Known:
+    """The formats among which that RELION counts the name's; None is the newest RELION."""
+    for known in _KNOWN:
+        new_enough = relion is None or relion >= known.since
+        if new_enough and any(part in name.format for part in known.parts):
+            return known
+    return _UNKNOWN
+
+
+def image_kind(text: str, relion: tuple[int, int] | None = None) -> Kind:
+    """As what RELION reads the image or map of that name; what it does not know is SPIDER.
+
+    `relion`: major and minor of the RELION that will run, None for the newest.
 
     Raises:
         InputError: RELION reads no image of such a name.
@@ -77,11 +125,7 @@ def image_kind(text: str) -> Kind:
             f"{text} has a # in its name, which RELION takes for a mark of raw data and does not "
             "read; rename the file."
         )
-    kind: Kind | None = "SPIDER"
-    for parts, its_kind in _KINDS:
-        if any(part in name.format for part in parts):
-            kind = its_kind
-            break
+    kind = _known(name, relion).kind
     if kind is None:
         raise InputError(
             f"{text} is of the format {name.format}, which RELION does not read as particles or "
@@ -95,14 +139,16 @@ def image_kind(text: str) -> Kind:
     return kind
 
 
-def spider_for_3_1(text: str) -> str | None:
-    """A sentence if RELION 3.1 reads as SPIDER what newer versions read as MRC; None if not."""
-    kind = image_kind(text)
-    if kind not in ("stack", "map") or "mrc" in file_name(text).format:
+def spider_until_now(text: str, relion: tuple[int, int]) -> str | None:
+    """A sentence if that RELION reads as SPIDER what a newer one reads as MRC; None if not."""
+    name = file_name(text)
+    newest = _known(name, None)
+    if _known(name, relion).kind != "SPIDER" or newest.kind not in ("stack", "map"):
         return None
-    suffix = "mrcs" if kind == "stack" else "mrc"
+    suffix = "mrc" if newest.kind == "map" and name.number is None else "mrcs"
+    this, new = (".".join(map(str, version)) for version in (relion, newest.since))
     return (
-        f"RELION 3.1 reads {text} as a SPIDER file, and newer versions as MRC: write "
+        f"RELION {this} reads {text} as a SPIDER file, and RELION {new} and newer as MRC: write "
         f"{text}:{suffix}, or rename the file to .{suffix}."
     )
 

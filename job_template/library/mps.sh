@@ -82,28 +82,38 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
 }
 
 # What processes need to have in common with the daemon: its pipe, and the memory that processes share. One in a
-# container may have process numbers of its own.
+# container may have process numbers of its own. Lines of other programs may stand around these.
 mps_view() { # FOLDER
-    [ ! -S "$1/pipe/control" ] || echo pipe
-    stat -c %d /dev/shm
-    readlink /proc/self/ns/ipc
+    echo # ends a line that another program has begun
+    echo dispatch_sees pipe "$([ ! -S "$1/pipe/control" ] || echo yes)"
+    echo dispatch_sees /dev/shm "$(stat -c %d /dev/shm)"
+    echo dispatch_sees IPC "$(readlink /proc/self/ns/ipc)"
 }
 
 # Looks from inside the container of the ranks. Says why they could not use the daemon, which ends then, or
 # nothing.
 mps_unseen() { # FOLDER
-    local seen
+    local line fact value why=''
+    local -A seen=()
     [ -n "${dispatch_container[*]+set}" ] || return 0
-    seen=$(
+    while read -r line fact value; do
+        [ "$line" != dispatch_sees ] || seen[$fact]=$value
+    done < <(
         while read -r line; do export "${line?}"; done <"$1/clients"
         timeout 20 "${dispatch_container[@]}" sh -c "$(declare -f mps_view); mps_view \"\$0\"" "$1" </dev/null 2>/dev/null
     )
-    [ "$seen" != "$(mps_view "$1")" ] || return 0
-    case $seen in
-    '') echo "the container did not start, or not within 20 s" ;;
-    pipe*) echo "the container has its own /dev/shm or IPC: take --ipc, --contain and --containall out of apptainer.options in site.json" ;;
-    *) echo "the container does not see $1: apptainer.conf must allow users to bind folders" ;;
-    esac
+    while read -r line fact value; do
+        [[ $line == dispatch_sees && ${seen[$fact]-} != "$value" && -z $why ]] || continue
+        case ${#seen[@]},$fact,${seen[$fact]-} in
+        0,*) why="the container did not start, or not within 20 s" ;;
+        *,pipe,*) why="the container does not see $1: apptainer.conf must allow users to bind folders" ;;
+        *,/dev/shm,*) why="the container does not have the /dev/shm of its node: take --contain, --containall and --no-mount=dev out of apptainer.options in site.json" ;;
+        *,IPC,) why="the container has no /proc, without which its IPC is not known: take --no-mount=proc out of apptainer.options in site.json" ;;
+        *) why="the container has its own IPC: take --ipc and --containall out of apptainer.options in site.json" ;;
+        esac
+    done < <(mps_view "$1")
+    [ -n "$why" ] || return 0
+    echo "$why"
     mps_stop "$1"
 }
 

@@ -7,11 +7,11 @@
 # without MPS; exclusive: without MPS, and a GPU takes one process), and has rows from the largest card down, with
 # semicolons between them:
 #   LEAST      MiB of the smallest card
-#   RANKS      in all
+#   RANKS      in all; with the verdict no, those that the job's template starts on any node, or 0
 #   EACH       ranks on each GPU
 #   BYTES      that these take there by the plan; - if that is not known
-#   VERDICT    ok, tight (less working memory than recommended), or no (RELION cannot run)
-#   DEVICES    for RELION's option; - if the command names its own
+#   VERDICT    ok, tight (less working memory than recommended), or no (the job cannot run)
+#   DEVICES    for RELION's option; - if the node cannot change them
 
 # Lowers dispatch_ranks, and sets dispatch_devices, for fewer or smaller GPUs than were planned with; never
 # raises them.
@@ -65,7 +65,7 @@ say_fewer_gpus() { # GPUS PLANNED ROWS
 # Takes the row for the job's smallest card, says what is less than planned, or fails the job.
 fit_to_memory() { # ROWS
     local rows row least ranks each bytes verdict='' devices most='' wanted='' enough=''
-    local why="the job's smallest GPU has $dispatch_memory MiB"
+    local why="the job's smallest GPU has $dispatch_memory MiB" who=RELION
     IFS=";" read -ra rows <<<"$1"
     for row in "${rows[@]}"; do
         read -r least ranks each bytes verdict devices <<<"$row"
@@ -74,11 +74,12 @@ fit_to_memory() { # ROWS
         enough=$least
     done
     [ -n "$verdict" ] || return 0 # nothing could be read, as when /tmp is full: the plan holds
+    [ "$ranks" -eq 0 ] || who="the job's template, which starts $ranks ranks,"
     if [ "$verdict" = no ] && [ -z "$enough" ]; then
-        fail "The job cannot run, because a GPU in exclusive mode accepts only one process without MPS, and RELION needs $each there:" \
+        fail "The job cannot run, because a GPU in exclusive mode accepts only one process without MPS, and $who needs $each there:" \
             "give the job more GPUs, or ask your admin to turn on MPS on the job's nodes."
     elif [ "$verdict" = no ]; then
-        fail "The refinement does not fit: $why, and RELION needs at least $enough MiB; use --pad 1 or fewer" \
+        fail "The refinement does not fit: $why, and $who needs at least $enough MiB; use --pad 1 or fewer" \
             "classes, or ask your admin to send the job to larger GPUs."
     fi
     if [ "$ranks" -ne "$most" ]; then

@@ -290,6 +290,16 @@ def test_each_rank_of_several_nodes_finds_its_nodes_daemon(
 # The look from inside the container
 
 
+NOT_OF = "the container does not have the /dev/shm of its node: take --contain, --containall and"
+
+
+def sees(*facts: str) -> str:
+    """A container that sees something else than the daemon's node."""
+    words = " ".join(f"'{fact}'" for fact in facts)
+    return f"sh -c \"printf 'dispatch_sees %s\\\\n' {words}\" container"
+
+
+MEMORY = "/dev/shm $(stat -c %d /dev/shm)"
 LOOK = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}/pipe/control\")'"
 
 
@@ -299,8 +309,14 @@ LOOK = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}/pipe
         ("env", ""),
         ("", ""),  # a job without one
         ("false", "the container did not start, or not within 20 s"),
-        ("sh -c 'echo 7' container", "the container does not see"),
-        ("sh -c 'echo pipe' container", "the container has its own /dev/shm or IPC"),
+        ("sh -c 'echo Welcome' container", "the container did not start"),
+        ("sh -c 'printf Loading; shift; exec \"$@\"' container env", ""),
+        ("sh -c 'echo dispatch_seen; env \"$@\"; echo Goodbye' container", ""),
+        (sees("pipe ", "/dev/shm 1", "IPC x"), "the container does not see"),
+        (sees("pipe yes", "/dev/shm 1", "IPC x"), NOT_OF),
+        (sees("pipe yes", "/dev/shm ", "IPC x"), NOT_OF),
+        (sees("pipe yes", MEMORY, "IPC x"), "the container has its own IPC"),
+        (sees("pipe yes", MEMORY, "IPC "), "the container has no /proc"),
     ],
 )
 def test_a_daemon_that_the_container_cannot_use_is_ended(
@@ -326,5 +342,9 @@ def test_what_is_seen_is_the_pipe_and_the_memory_of_the_host(shell: Shell, folde
 
     after = shell.says(f"{LOOK.format(folder)}; mps_view '{folder}'").splitlines()
 
-    assert after == ["pipe", *before]
-    assert before[-1] == str(Path("/proc/self/ns/ipc").readlink())
+    memory = [
+        f"dispatch_sees /dev/shm {Path('/dev/shm').stat().st_dev}",
+        f"dispatch_sees IPC {Path('/proc/self/ns/ipc').readlink()}",
+    ]
+    assert before[-3:] == ["dispatch_sees pipe ", *memory]
+    assert after[-3:] == ["dispatch_sees pipe yes", *memory]

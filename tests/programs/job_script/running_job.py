@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.job_script.launchers import settled
 from dispatcher.job_script.library import LIBRARY, read_library
-from dispatcher.job_script.variables import job_script
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
@@ -21,7 +21,7 @@ def write_job_script(plan: Plan, token: str, path: Path) -> None:
     """Write a plan's job script to `path`, and its library beside the job, as the hook does."""
     library = read_library(plan.directives)
     (plan.project / plan.name / LIBRARY).write_text(library.text)
-    path.write_text(job_script(plan, token, library))
+    path.write_text(settled(plan, token, library).script)
 
 
 class RunningJob:

@@ -12,6 +12,7 @@ from dispatcher.memory.input_images import body_masks, reference_images
 from dispatcher.memory.particle_count import particles
 from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.relion.command import parse_command
+from dispatcher.relion.file_names import file_name, files_opened
 
 from .refinement_files import BODIES, OLD_PARTICLES, OPTICS, PARTICLES, mrc, options
 
@@ -40,6 +41,7 @@ def test_first_stack_of_an_old_file_by_any_name(project: Path, name: str, file: 
 @pytest.mark.parametrize(
     ("file", "title"),
     [
+        ("a", "a SPIDER file"),
         ("a.spi", "a SPIDER file"),
         ("a.STK", "a SPIDER file"),
         ("a.dat", "a SPIDER file"),
@@ -54,7 +56,12 @@ def test_box_in_a_file_that_cannot_be_read_here_is_not_known(
     (project / "p.star").write_text(OLD_PARTICLES.replace("a.mrcs", file))
     with pytest.raises(InputError, match=f"{file} does not exist"):
         refinement_of(options("--i p.star --K 2"), project)
-    (project / "Extract/job006" / file).touch()
+    first, *others = files_opened(file_name(f"Extract/job006/{file}"))
+    (project / first).touch()
+    for other in others:
+        with pytest.raises(InputError, match=f"{other} does not exist, and RELION opens"):
+            refinement_of(options("--i p.star --K 2"), project)
+        (project / other).touch()
     with pytest.raises(BoxUnknown, match=f"does not read Extract/job006/{file}, {title}, and no"):
         refinement_of(options("--i p.star --K 2"), project)
     given = options("--i p.star --ref InitialModel/job009/initial_model.mrc")
@@ -64,6 +71,23 @@ def test_box_in_a_file_that_cannot_be_read_here_is_not_known(
     text = OPTICS.format(box=64, dimensions=2) + PARTICLES.replace("a.mrcs", file)
     (project / "p.star").write_text(text)
     assert refinement_of(options("--i p.star --K 2"), project).box == 64
+
+
+@pytest.mark.parametrize(
+    ("file", "relion", "known"),
+    [("a.st", (3, 1), False), ("a.st", (4, 0), True), ("a.mrcs", (3, 1), True)],
+)
+def test_the_version_that_will_run_decides_what_is_read_as_mrc(
+    project: Path, file: str, relion: tuple[int, int], known: bool
+) -> None:
+    (project / "p.star").write_text(OLD_PARTICLES.replace("a.mrcs", file))
+    (project / "Extract/job006" / file).write_bytes(mrc(48, 9))
+    asked = options("--i p.star --K 2")
+    if known:
+        assert refinement_of(asked, project, relion_version=relion).box == 48
+    else:
+        with pytest.raises(BoxUnknown, match="a SPIDER file"):
+            refinement_of(asked, project, relion_version=relion)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,52 @@ def test_devices_that_a_job_type_names_must_all_be_there(
     assert "1:2" in command["words"]
 
 
+@pytest.mark.parametrize(
+    ("job", "nproc", "named", "gpus"),
+    [
+        (VDAM, 1, "0:1", 1),  # a single process reads the first group alone
+        (VDAM, 1, "0,1:3", 2),
+        (VDAM, 1, "2", 3),
+        (REFINE, 3, "0:1:2:3", 2),  # two followers
+        (REFINE, 5, "1:2", 3),  # four, which RELION gives both groups in turn
+        (AUTOPICK, 2, "0:1:2", 2),  # no leader that is idle
+    ],
+)
+def test_groups_of_devices_that_no_rank_reads_need_not_be_there(
+    job: str, nproc: int, named: str, gpus: int, corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    gpu: Any = {**CLASSIC["gpu"], "relion_add_parameter": {"gpu": named}}  # type: ignore[dict-item]
+    gpu["job_parameters"] = {"ngpu": 2, "nproc": nproc}
+    programs = ("relion_refine", "relion_autopick")
+    types = {name: {"inherits": "gpu", "match_command": name} for name in programs}
+    site("dispatch_config.json", {"submit": CLASSIC["submit"], "gpu": gpu, **types})
+
+    planned = plan(corpus_job(job))
+
+    assert planned.nproc == nproc
+    assert {row.gpus for row in read(node_table(planned))} == {gpus}
+
+
+def test_ranks_that_stay_run_as_planned_or_not_at_all(
+    corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    planned = gpu_plan(REFINE, corpus_job, site, nproc=9, ngpu=4)
+    gib = 1 << 30
+    fit = planned.gpu_fit._replace(
+        bytes_per_rank=4 * gib, bytes_per_rank_without_mps=5 * gib, least=1, usable_percent=100,
+        least_bytes_per_rank=gib, least_bytes_sharing=2 * gib,
+    )  # fmt: skip
+
+    stays = planned._replace(gpu_fit=fit, chooses_gpus=False, ranks_stay=True, mps=True)
+    (line,) = node_table(stays)
+
+    assert line == (
+        f"4 mps 8192 9 2 {8 * gib} ok -; 4096 9 2 {8 * gib} tight -; 0 9 2 - no -"
+        f" | shared 10240 9 2 {10 * gib} ok -; 4096 9 2 {10 * gib} tight -; 0 9 2 - no -"
+        " | exclusive 0 9 2 - no -"
+    )
+
+
 def test_a_tool_for_one_gpu_needs_the_gpu_that_its_job_type_names(corpus_job: CorpusJob) -> None:
     planned = plan(corpus_job("relion-5.0.1/DynaMight_job024"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dispatcher.planning.star_inputs import star_warnings
 from dispatcher.relion.command import parse_command
 
 from ...fixture_types import CorpusJob, WriteSite
+from ..memory.refinement_files import mrc
 from .planned import CLASSIC, REFINE, plan
 
 PIN = '{"images": {"relion": {"version": "3.1.3"}}}'
@@ -79,6 +81,11 @@ def test_without_a_known_version_there_is_a_warning(
         ("relion_ctf_refine_mpi --i=u.star --f w.STAR:star", True),
         ("relion_tomo_subtomo --i set.star", True),
         ("relion_refine --ios set.star", True),
+        ("relion_import --do_particles --i w.star --odir I/ --ofile w.star", True),
+        ("relion_import --do_coordinates --i w.star --odir I/ --ofile c.star", False),
+        ("relion_import --do_other --i w.star --odir I/ --ofile w.star", False),
+        ("relion_import --do_halfmaps --i w.star --odir I/ --ofile w.star", False),
+        ("relion_import --do_movies --i m.tif --optics_group_mtf w.star --odir I/", False),
         ("relion_star_handler --i u.star --o w.star", False),
         ("relion_refine --i u.star --ref none.star", False),
         ("relion_refine --i $DATA/w.star", False),
@@ -118,6 +125,8 @@ def test_particles_that_are_in_no_star_file_are_refused(tmp_path: Path, name: st
         ("1@a.mrcs", "r.star", []),
         ("1@a.mrcs", "None", []),
         ("1@a.spi", "r.vol", []),
+        ("1@a.map", "r.mrc", ["RELION 3.1 reads 1@a.map as a SPIDER file"]),
+        ("1@a.mrcs", "r.mrc --solvent_mask m.map", ["RELION 3.1 reads m.map as a SPIDER file"]),
     ],
 )
 def test_images_that_relion_3_1_takes_for_spider_are_a_warning(
@@ -129,6 +138,34 @@ def test_images_that_relion_3_1_takes_for_spider_are_a_warning(
     warnings = star_warnings([command], tmp_path, "3.1.3")
     assert [warning.partition(",")[0] for warning in warnings] == found
     assert star_warnings([command], tmp_path, "5.1.0") == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "reference", "version", "refused"),
+    [
+        ("1@a.mrcs", "r.map", "4.0.2", "RELION 4.0 reads r.map as a SPIDER file, and RELION 5.0"),
+        ("1@a.map", "r.mrc", "4.0.2", "write 1@a.map:mrcs, or rename the file to .mrcs"),
+        ("1@a.st", "r.map:mrc", "4.0.2", ""),
+        ("1@a.st", "spider.map", "4.0.2", ""),
+        ("1@a.st", "$MAPS/r.map", "4.0.2", ""),
+        ("1@a.st", "r.map", "5.0.1", ""),
+    ],
+)
+def test_maps_that_relion_4_0_takes_for_spider_are_refused(
+    image: str, reference: str, version: str, refused: str, tmp_path: Path
+) -> None:
+    (tmp_path / "r.map").write_bytes(mrc(64, 64))
+    header = {0: 64, 1: 64, 4: 3, 11: 64, 12: 4, 21: 1024, 22: 256}  # a volume of 64 pixels
+    words = struct.pack("<256f", *(header.get(at, 0) for at in range(256)))
+    (tmp_path / "spider.map").write_bytes(words)
+    (tmp_path / "p.star").write_text(f"data_\n\nloop_\n_rlnImageName #1\n{image}\n")
+    command = parse_command(f"relion_refine --i p.star --ref {reference}")
+    if refused:
+        with pytest.raises(InputError, match=refused) as caught:
+            star_warnings([command], tmp_path, version)
+        assert str(caught.value).endswith(f"RELION {version} would stop there.")
+    else:
+        assert star_warnings([command], tmp_path, version) == ()
 
 
 @pytest.mark.usefixtures("images")

@@ -3,7 +3,13 @@
 import pytest
 
 from dispatcher.errors import InputError
-from dispatcher.relion.file_names import FileName, file_name, image_kind, is_star
+from dispatcher.relion.file_names import (
+    FileName,
+    file_name,
+    files_opened,
+    image_kind,
+    is_star,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,42 @@ def test_which_names_are_star_files(text: str, star: bool) -> None:
 )
 def test_as_what_relion_reads_an_image(text: str, kind: str) -> None:
     assert image_kind(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        # 3.1, 4.0, 5.0
+        ("1@a.mrcs", "stack stack stack"),
+        ("1@a.st", "SPIDER stack stack"),
+        ("a.mrc", "map map map"),
+        ("a.map", "SPIDER SPIDER map"),
+        ("a.map:mrc", "map map map"),
+        ("1@a.stk", "SPIDER SPIDER SPIDER"),
+    ],
+)
+def test_a_format_is_mrcs_from_a_version_on(text: str, kinds: str) -> None:
+    versions = ((3, 1), (4, 0), (5, 0))
+    assert [image_kind(text, version) for version in versions] == kinds.split()
+    assert image_kind(text) == image_kind(text, (5, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("1@Extract/a", ["Extract/a", "Extract/a.spi"]),
+        ("1@a.img", ["a.img", "a.hed"]),
+        ("1@b.x/a.hed", ["b.x/a.hed", "b.x/a.img"]),
+        ("1@a.dat:img", ["a.dat", "a.hed", "a.img"]),
+        ("1@a:img", ["a", "a.hed", "a.img"]),
+        ("1@a.spi", ["a.spi"]),
+        ("1@b.x/a", ["b.x/a"]),  # the ending is x/a
+        ("1@a.dat:mrcs", ["a.dat"]),
+    ],
+)
+def test_files_that_relion_opens_for_an_image(text: str, files: list[str]) -> None:
+    # RELION 5.1.0: `a` with a.spi alone "does not exist", and alone it "cannot open".
+    assert list(files_opened(file_name(text))) == files
 
 
 @pytest.mark.parametrize(

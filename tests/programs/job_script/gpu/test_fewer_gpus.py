@@ -26,6 +26,40 @@ def assert_refused(ran: Ran, says: str) -> None:
     assert (ran.job / "RELION_JOB_EXIT_FAILURE").exists()
 
 
+OWN_RANKS = (
+    '{% extends "gpu.sh.j2" %}\n{% block command %}\n'
+    "    run {{ job.site.apptainer.program }} exec {{ job.image }} mpirun -n {{ job.nproc }} "
+    "{{ command.words | lines }} || exit 1\n{% endblock %}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"CARDS": "1"}, "shows only 1 of the job's GPUs, and the job needs at least 2"),
+        ({"MIB": "1000"}, "and the job's template, which starts 5 ranks, needs at least"),
+        ({"MODE": "Exclusive_Process"}, "the job's template, which starts 5 ranks, needs 2 there"),
+        ({"CARDS": "4"}, ""),
+    ],
+)
+def test_ranks_that_a_template_starts_itself_cannot_be_fewer(
+    given: dict[str, str], says: str, run: Run, site: Any
+) -> None:
+    site("job_template/gpu_own.sh.j2", OWN_RANKS)
+    shipped = Path(__file__).parents[4] / "config" / "dispatch_config.json"
+    types = json.loads(shipped.read_text())
+    types["gpu"]["template"] = "gpu_own"
+    site("dispatch_config.json", types)
+
+    ran = run(SMI, settings={"mps": False}, **given)
+
+    if says:
+        assert_refused(ran, says)
+    else:
+        assert (ran.status, ran.ranks, ran.devices) == (0, 5, "0:1"), ran.err
+    assert "instead of" not in ran.out
+
+
 @pytest.mark.parametrize("mps", [True, False])
 @pytest.mark.parametrize("given", [{"CARDS": "1"}, {"CUDA_VISIBLE_DEVICES": "1"}])
 def test_ranks_run_on_the_gpus_that_are_there(mps: bool, given: dict[str, str], run: Run) -> None:
