@@ -22,6 +22,8 @@ from jinja2 import (
 
 from ..errors import TemplateError
 from .filters import FILTERS, quoted
+from .shell_commands import Commands
+from .shell_tokens import bare
 
 __all__ = ["environment", "render"]
 
@@ -36,6 +38,9 @@ _PARTS = {
     **dict.fromkeys(("image_check", "scratch"), "prepare_nodes"),
     **dict.fromkeys(("mps", "gpu_given", "gpu_node", "gpu_nodes", "gpu_ranks"), "look_after_gpus"),
 }
+
+# Not where a line goes on.
+_EMPTY_LINE = re.compile(r"(?<!&&\n)(?<!\|\n)(?<!\\\n)^[ \t]*''[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 class _PartIsGoneError(TemplateNotFound):
@@ -111,7 +116,26 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
         raise TemplateError(
             f"Template {_place(error, name)}: {type(error).__name__}: {error}."
         ) from error
-    return text.replace("\n\n\n", "\n\n")
+    return _without_empty_commands(text).replace("\n\n\n", "\n\n")
+
+
+def _without_empty_commands(text: str) -> str:
+    """Leave out lines that would run an empty word: what a template prints of an empty text on a
+    line by itself. Such a word stays where it is an argument, an element, or text."""
+    marks: list[str] = []
+
+    def mark(_line: re.Match[str]) -> str:
+        marks.append(f"empty_command_{len(marks)}")
+        return marks[-1] + "\n"
+
+    marked = _EMPTY_LINE.sub(mark, text)
+    if not marks:
+        return text
+    read = Commands(marked)
+    commands = (command for calls in (read.outside, *read.functions.values()) for command in calls)
+    run = {bare(command[0]) for command in commands if len(command) == 1}
+    each = iter(marks)
+    return _EMPTY_LINE.sub(lambda line: "" if next(each) in run else line[0], text)
 
 
 def _missing(error: TemplateNotFound) -> str:

@@ -50,6 +50,45 @@ def test_a_script_ends_with_the_status_of_its_command_if_nothing_comes_after_it(
     assert (ran.returncode, ran.stderr) == (3, "")
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'job.none | join("\\n") if job.none else ""',
+        'job.none | first | default("")',
+        'job.none | first | default("") | trim',
+        '"%s" | format(job.none | join)',
+        '(job.none | join(" ")) ~ ""',
+        '"" if job.none else job.none | join',
+        "job.empty",
+    ],
+)
+def test_an_empty_text_on_a_line_by_itself_runs_nothing(expression: str, tmp_path: Path) -> None:
+    line = f"{{{{ {expression} }}}}"
+    template = f"if true; then\n  {line}\n  sh -c 'exit 3'\nfi\n{line}\nexit $?\n{line}"
+
+    script = printed(template, tmp_path, none=[], empty="")
+
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("template", "prints"),
+    [
+        ("A=(\n  {{ job.empty }}\n  b\n)\nprintf '<%s>' \"${A[@]}\"", "<><b>"),
+        ("printf '<%s>' \\\n  {{ job.empty }} \\\n{{ job.empty }}", "<><>"),
+        ("cat <<END\n{{ job.empty }}\nEND\n", "''\n"),
+        ('printf "\n{{ job.empty }}\n"', "\n''\n"),
+        ("A={{ job.none | first | default('') }} B={{ job.empty }}; printf \"<$A$B>\"", "<>"),
+        ("true ||\n{{ job.empty }}\nprintf x", "x"),
+    ],
+)
+def test_an_empty_text_elsewhere_is_a_word(template: str, prints: str, tmp_path: Path) -> None:
+    script = printed(template, tmp_path, none=[], empty="")
+
+    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout == prints
+
+
 def test_an_empty_value_is_still_a_word(tmp_path: Path) -> None:
     assert printed("{{ job.empty }} {{ [job.empty] | join }}", tmp_path, empty="") == "'' ''"
 

@@ -41,13 +41,8 @@ OWN = {
     "by the scheduler's": WHOLE.format(
         "cd . && srun --mpi=pmix {{ job.command }}_mpi {{ job.arguments }}"
     ),
-    "by a wrapper": WHOLE.format("/opt/start_ranks {{ job.command }}_mpi {{ job.arguments }}"),
     "from a variable": WHOLE.format(
         'start=(mpirun -n {{ job.nproc }})\n"${start[@]}" {{ job.command }}_mpi {{ job.arguments }}'
-    ),
-    "in a file that mpirun gets": WHOLE.format(
-        "cat > ranks.sh <<END\nexec {{ job.command }}_mpi {{ job.arguments }}\nEND\n"
-        "mpirun -n {{ job.nproc }} bash ranks.sh"
     ),
     "before the words": LINE.format(
         "    run mpirun -n {{ job.nproc }} {{ command.words | lines }} || exit 1"
@@ -71,15 +66,41 @@ OWN = {
         "    launch {{ command.line | lines }} || exit 1"
     ),
 }
+UNSEEN = {
+    "by a wrapper": WHOLE.format("/opt/start_ranks {{ job.command }}_mpi {{ job.arguments }}"),
+    "by a wrapper, beside the program's version": WHOLE.format(
+        "{{ job.command }}_mpi --version\nP={{ job.command }}_mpi\n"
+        "/opt/start_ranks $P {{ job.arguments }}"
+    ),
+    "in a file that mpirun gets": WHOLE.format(
+        "cat > ranks.sh <<END\nexec {{ job.command }}_mpi {{ job.arguments }}\nEND\n"
+        "mpirun -n {{ job.nproc }} bash ranks.sh"
+    ),
+}
 OURS = {
     "our line": LINE.format("    run {{ command.line | lines }} || exit 1"),
     "our line, timed": LINE.format("    run env X=1 time {{ command.line | words }} || exit 1"),
+    "our line, behind a wrapper": LINE.format(
+        "    run /opt/wrapper --log /var/log/mpirun {{ command.line | words }} || exit 1"
+    ),
+    "our line, in one task": LINE.format(
+        "    run srun -N 1 -n 1 {{ command.line | words }} || exit 1"
+    ),
+    "our line, told of": LINE.format(
+        '    say() { echo "mpirun gets $*"; "$@"; }\n    say {{ command.line | words }} || exit 1'
+    ),
     "our prefix": LINE.format(
         "    run {{ command.prefix | words }} \\\n        {{ command.words | words }} || exit 1"
     ),
 }
 NEITHER = {
     "as in the FMI format": WHOLE.format("{{ job.command }}_mpi {{ job.arguments }}"),
+    "beside the name of a launcher": WHOLE.format(
+        "which mpirun # mpirun\n$(which {{ job.command }}_mpi) {{ job.arguments }}"
+    ),
+    "by a launcher of one rank": WHOLE.format(
+        "srun -n 1 {{ job.command }}_mpi {{ job.arguments }}"
+    ),
     "the words alone": LINE.format("    run {{ command.words | lines }} || exit 1"),
     "the text alone": LINE.format("    if ! time {{ command.shell }}; then exit 1; fi"),
     "in a container": WHOLE.format(
@@ -95,7 +116,8 @@ def started(script: Path) -> Settled:
 def launchers(script: str) -> int:
     """How many launchers are in what runs."""
     text = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("#"))
-    return len(re.findall(r"\b(?:mpirun|mpiexec\.hydra|srun|start_ranks) ", text))
+    names = r"(?<!/log/)\b(?:mpirun|mpiexec\.hydra|srun|start_ranks) (?!gets|-N 1 -n 1|\])"
+    return len(re.findall(names, text))
 
 
 @pytest.mark.parametrize("template", OWN.values(), ids=OWN)
@@ -114,6 +136,24 @@ def test_a_launcher_of_the_templates_own_is_the_only_one(
     assert problems() == []
 
 
+@pytest.mark.parametrize("template", UNSEEN.values(), ids=UNSEEN)
+def test_a_template_that_may_have_a_launcher_has_to_start_the_ranks(
+    template: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("dispatch_config.json", TYPES)
+    site("job_template/refine.sh.j2", template)
+
+    plan, script = started(corpus_job(REFINE))
+
+    assert launchers(script) == 1
+    assert plan.as_json()["commands"][0]["prefix"] == [], "the record says what runs"
+    assert plan.reasons[-1] == (
+        "Template refine.sh.j2 has to start the 5 ranks itself: "
+        "the dispatcher's launcher is not in the job script."
+    )
+    assert problems() == []
+
+
 @pytest.mark.parametrize("template", OURS.values(), ids=OURS)
 def test_a_template_without_a_launcher_has_ours(
     template: str, site: WriteSite, corpus_job: CorpusJob
@@ -125,7 +165,56 @@ def test_a_template_without_a_launcher_has_ours(
 
     assert launchers(script) == 1
     assert plan.as_json()["commands"][0]["prefix"][0] == "mpirun"
+    assert not any("itself" in reason for reason in plan.reasons)
     assert problems() == []
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize("template", OURS.values(), ids=OURS)
+def test_a_template_without_a_launcher_has_ours_in_the_container(
+    template: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("dispatch_config.json", IN_IMAGE)
+    site("job_template/refine.sh.j2", template)
+
+    plan, script = started(corpus_job(REFINE))
+
+    assert launchers(script) == 1
+    assert {"apptainer", "mpirun"} < set(plan.as_json()["commands"][0]["prefix"])
+    assert not any("itself" in reason for reason in plan.reasons)
+
+
+def test_a_launcher_before_ours_in_one_place_of_two_is_told_of(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("dispatch_config.json", TYPES)
+    line = "{{ command.line | words }}"
+    either = (
+        f"    if [ -x /usr/bin/srun ]; then\n        srun {line}\n    else\n        {line}\n    fi"
+    )
+    site("job_template/refine.sh.j2", LINE.format(either))
+
+    plan, script = started(corpus_job(REFINE))
+
+    assert launchers(script) == 3, "as the template prints them"
+    assert "so that each rank may start all ranks" in plan.warnings[-1]
+    assert problems() == [f'job type "refine": {plan.warnings[-1]}']
+
+
+def test_a_launcher_of_the_site_may_begin_with_another_program(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"mpi": {"mpirun": ["env", "OMPI_MCA_btl=self", "mpirun"]}})
+    site("job_template/refine.sh.j2", OURS["our line, timed"])
+
+    plan, script = started(corpus_job(REFINE))
+
+    assert launchers(script) == 1
+    assert plan.as_json()["commands"][0]["prefix"][0] == "env"
+    site("job_template/refine.sh.j2", LINE.format("    run env X=1 {{ command.words | words }}"))
+    with pytest.raises(TemplateError, match="only one of the job's 5 ranks would run"):
+        started(corpus_job(REFINE))
 
 
 @pytest.mark.parametrize("template", NEITHER.values(), ids=NEITHER)
