@@ -34,7 +34,7 @@ from .matched_type import MatchedType, matching_name, with_lineage
 from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
-from .rewrite import rewrite
+from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
 from .star_inputs import star_warnings
 from .text_that_stays import text_that_stays
@@ -98,7 +98,11 @@ def make_plan(
         refinement=sizes.refinement,
         particles=sizes.particles,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
-        reasons=(*_why_this_type(matched, submission), *sizes.reasons),
+        reasons=(
+            *_why_this_type(matched, submission),
+            *rewrite_reasons(submission.main, matched.levels),
+            *sizes.reasons,
+        ),
     )
     placed = place(job, configuration)
     if placed.image:
