@@ -49,6 +49,10 @@ class Card(NamedTuple):
         least = least_left_free(self.refinement, threads, ranks, self.hardware, mps=self.mps)
         return max(self.free_gpu_memory, least)
 
+    def leaving_free(self, threads: int, ranks: int) -> Card:
+        """The card with that value in the command."""
+        return self._replace(free_gpu_memory=self.left_free(threads, ranks))
+
     def bytes_per_rank(self, threads: int, ranks: int) -> int:
         """Bytes that each of ``ranks`` ranks with ``threads`` threads on this GPU takes there.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..relion.programs import lookup
-from .devices import gpu_devices, gpus_named
+from .devices import devices_named, gpu_devices, gpus_named
 from .gpu_fit import GpuFit
 from .layouts import Layout, RankRules, WantedRanks, layouts
 from .plan import Plan
@@ -30,7 +30,8 @@ def node_table(plan: Plan) -> list[str]:
     fit = plan.gpu_fit
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     if not plan.chooses_gpus:
-        rows = rank_table(planned, fit, plan.mps)
+        planned = planned._replace(devices=devices_named(main) if plan.nproc > 1 else ())
+        rows = rank_table(planned, fit, plan.mps, plan.nthread)
         return [_line(max(1, gpus_named(main)), ((row, "-") for row in rows))]
     program = lookup(main.program)
     lines: list[str] = []

@@ -18,6 +18,7 @@ from ..relion.command import Command, called_programs
 from ..relion.programs import lookup
 from ..units import bytes_of
 from . import left_free, resources
+from .devices import devices_named, is_ours
 from .foreign_program import ForeignProgram, foreign_program, gpus_asked_for
 from .job_request import JobRequest
 from .layouts import WantedRanks
@@ -178,13 +179,16 @@ def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedR
     given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
+    nproc = _first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
+    ours = is_ours(job.command, submission.main, nproc)
     return WantedRanks(
-        nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
+        nproc=nproc,
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=_through_mps(job, site),
+        devices=() if ours else devices_named(job.command),
     )
 
 

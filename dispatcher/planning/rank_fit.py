@@ -14,7 +14,7 @@ from ..memory.card import Card, MemoryModel
 from ..memory.host_memory import HostMemory, Node
 from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
-from .limits import Limits, threads_on_gpu, within_cores
+from .limits import Limits, sharing, within_cores
 
 __all__ = ["RankFit", "fit_ranks"]
 
@@ -26,7 +26,8 @@ class RankFit(NamedTuple):
         nproc: ranks in all; 1 means the program without MPI.
         nthread: threads of each rank.
         ngpu: GPUs used on each of ``nodes`` nodes.
-        ranks_per_gpu: the ranks (followers) that use a GPU, 0 without GPUs.
+        ranks_per_gpu: the ranks (followers) that use a GPU, the fullest if a job type has named the
+            devices; 0 without GPUs.
         rules: what RELION asks of the ranks.
         model: the memory model that counted the bytes.
         host_memory: that of the fullest node, None if not known.
@@ -100,26 +101,29 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         return fitted
     if single:
         card = card._replace(mps=False, one_pool=False)  # alone on its GPUs in any case
-    on_gpu, ranks = threads_on_gpu(layout, nthread), layout.ranks_per_gpu
+    shared = sharing(layout, nthread)
+    on_gpu, ranks, given = shared.threads, shared.ranks, card.free_gpu_memory
+    as_written = card.leaving_free(shared.fewest_threads, ranks)
+    left_free, least = as_written.free_gpu_memory, min(least, ranks)
+    if shared.fewest_threads < on_gpu:
+        card = as_written  # else its own arithmetic has the same value for each number of ranks
     room = card.most_ranks(on_gpu)
-    left_free = card.left_free(on_gpu, ranks)
-    as_written = card._replace(free_gpu_memory=left_free)
     sentences = (
         card.explained(on_gpu, ranks, least),
-        reasons.left_free_reason(left_free, card.free_gpu_memory),
+        reasons.left_free_reason(left_free, given),
         reasons.cap_reason(layout, wanted, rules, room),
         *fitted.reasons,
         reasons.unused_reason(layout, wanted, rules, room),
     )
     return fitted._replace(
         least=least,
-        free_gpu_memory=int(left_free) if left_free > card.free_gpu_memory else None,
-        bytes_per_rank=card.bytes_per_rank(on_gpu, ranks),
+        free_gpu_memory=int(left_free) if left_free > given else None,
+        bytes_per_rank=as_written.bytes_per_rank(on_gpu, ranks),
         bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),
         least_bytes_per_rank=as_written.least_bytes_per_rank(on_gpu, least),
         least_bytes_sharing=as_written.least_bytes_per_rank(on_gpu, ranks) if ranks > 1 else 0,
         bytes_on_fewer=tuple(
-            as_written.bytes_per_rank(threads_on_gpu(layout._replace(gpus=gpus), nthread), 1)
+            as_written.bytes_per_rank(sharing(layout._replace(gpus=gpus), nthread).threads, 1)
             for gpus in range(1, layout.gpus if single else 1)
         ),
         reasons=tuple(filter(None, sentences)),
@@ -127,6 +131,6 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
 
 
 def _one_process(wanted: WantedRanks, node: Node) -> Layout:
-    """A single process on as many GPUs as it has threads for."""
+    """A single process on as many GPUs as it has threads for, or on those of the first group."""
     gpus = min(wanted.ngpu, within_cores(1, wanted.nthread, node.cores))
-    return Layout(1, 1, gpus, min(gpus, 1))
+    return Layout(1, 1, gpus, min(gpus, 1), wanted.devices[:1] if gpus else ())
