@@ -22,7 +22,6 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
-from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
@@ -149,7 +148,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         ngpu=settled.ngpu,
         nodes=settled.nodes,
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, submission.main, settled.nproc),
-        mps=_shares_through_mps(site, placed),
+        mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
         environment=tuple(site.apptainer.let_through),
@@ -211,10 +210,9 @@ def _launched(
     )
 
 
-def _shares_through_mps(site: Site, placed: PlacedJob) -> bool:
-    fit = placed.settled.fit
-    shares = fit is not None and fit.ranks_per_gpu > 1
-    return site.shares_through_mps and lookup(placed.main.program).idle_leader and shares
+def _shares_through_mps(settled: Resources) -> bool:
+    fit = settled.fit
+    return fit is not None and fit.mps and fit.ranks_per_gpu > 1
 
 
 def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, ...]:

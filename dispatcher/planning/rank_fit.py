@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DoesNotFit
 from ..memory.card import Card, MemoryModel
 from ..memory.host_memory import HostMemory, Node
 from . import reasons
@@ -40,6 +40,7 @@ class RankFit(NamedTuple):
             ``least_bytes_per_rank`` if RELION is to run at all, ``least_bytes_sharing`` if two or
             more have to share the GPU; 0 if not known.
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
+        mps: ranks that share a GPU do so through MPS.
     """
 
     nproc: int
@@ -59,6 +60,7 @@ class RankFit(NamedTuple):
     least_bytes_per_rank: int = 0
     least_bytes_sharing: int = 0
     bytes_on_fewer: tuple[int, ...] = ()
+    mps: bool = False
 
 
 _ANY_NODE = Node()
@@ -69,6 +71,9 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
 
     What is wanted is never exceeded, but for ``ranks_per_gpu`` if RELION's rules ask for more. What
     the card and the node leave open sets no limit.
+
+    If the fewest ranks fit only without MPS, through which each would leave more of its GPU free,
+    they do without.
 
     Raises DoesNotFit when the least number of followers fits on no GPU (``relion`` model only) or
     into no node's host memory, and ConfigError when fewer ranks are wanted than RELION needs.
@@ -84,7 +89,15 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     if wanted.ranks_per_gpu:
         wanted = wanted._replace(ranks_per_gpu=max(least, wanted.ranks_per_gpu))
     possible = [_one_process(wanted, node)] if single else list(layouts(wanted, rules))
-    layout, nthread, limits = Limits(card, node, wanted.nthread, least).first_that_fits(possible)
+    limits = Limits(card, node, wanted.nthread, least)
+    try:
+        layout, nthread, said = limits.first_that_fits(possible)
+    except DoesNotFit:
+        if not card.mps:
+            raise
+        through_mps, card = card, card._replace(mps=False)
+        layout, nthread, said = limits._replace(card=card).first_that_fits(possible)
+        said = (reasons.without_mps_reason(through_mps, layout.ranks_per_gpu), *said)
     fitted = RankFit(
         nproc=layout.nproc,
         nthread=nthread,
@@ -95,7 +108,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         model=card.memory_model,
         host_memory=node.needed(layout.on_fullest_node),
         usable_percent=card.usable_percent,
-        reasons=(*limits, reasons.layout_reason(layout, nthread, wanted, rules)),
+        reasons=(*said, reasons.layout_reason(layout, nthread, wanted, rules)),
     )
     if not layout.gpus:
         return fitted
@@ -117,6 +130,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     )
     return fitted._replace(
         least=least,
+        mps=card.mps,
         free_gpu_memory=int(left_free) if left_free > given else None,
         bytes_per_rank=as_written.bytes_per_rank(on_gpu, ranks),
         bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),

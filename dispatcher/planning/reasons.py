@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..memory.card import Card
 from ..memory.host_memory import Node
 from ..units import count, gigabytes
 from .layouts import Layout, RankRules, WantedRanks, layouts
@@ -16,6 +17,7 @@ __all__ = [
     "left_free_reason",
     "shared_cores_reason",
     "unused_reason",
+    "without_mps_reason",
 ]
 
 
@@ -100,6 +102,17 @@ def left_free_reason(megabytes: float, given: float) -> str:
     return (
         f"Each rank leaves {megabytes:g} MB free{instead} (--free_gpu_memory): ranks that share a "
         "GPU count its free memory before all of them have taken theirs."
+    )
+
+
+def without_mps_reason(card: Card, ranks: int) -> str:
+    """That ``ranks`` ranks share a GPU without MPS, as they need more there through MPS."""
+    through = card.leaving_free(1, ranks)
+    need = gigabytes(through.least_bytes_per_rank(1, ranks))
+    return (
+        f"{count(ranks, 'rank')} share a GPU without MPS: through MPS, each would need at "
+        f"least {need} there, with {through.free_gpu_memory:g} MB left free (--free_gpu_memory), "
+        "and they would not fit."
     )
 
 
