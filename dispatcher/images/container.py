@@ -62,9 +62,9 @@ def seen_by_options(apptainer: Apptainer) -> list[str]:
 
 
 def missing_binds(apptainer: Apptainer) -> list[str]:
-    """Folders of the site's "bind" that are not on this machine, where Apptainer would not start.
+    """Folders of the site's "bind" that this machine lacks; with one of them Apptainer would stop.
 
-    The appliance does not show all folders of the machine, so a program outside looks.
+    Inside the appliance not all folders of the machine are seen, so a program outside looks.
     """
     return [each for each in apptainer.bind if programs.run(["test", "-e", each]).status != 0]
 

@@ -44,9 +44,9 @@ class Named(NamedTuple):
 def not_seen(
     commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
 ) -> tuple[str, ...]:
-    """A sentence for each place outside of what the container sees, of the first few.
+    """A sentence for each of the first three places outside of what the container sees.
 
-    If a disk does not answer, those that were found before.
+    A disk that does not answer within two seconds ends the search; what was found before is told.
     """
     sentences: list[str] = []
     listed = list(commands)
@@ -79,7 +79,7 @@ def _sentence(named: Named, outside: Path) -> str:
     return (
         f"The container will not see {named.path} ({named.where}){unless}: {named.path} {leads}is "
         'not in the project, in your home folder, or in a folder of "bind" in site.json. Ask your '
-        "admin to name its folder there, or keep a copy in the project."
+        "admin to add the folder to that list, or keep a copy in the project."
     )
 
 
