@@ -179,8 +179,9 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
     if found.usable_bytes is None:
         return lines
     lines.append(f"usable of the GPU              {gb(found.usable_bytes)}")
-    most = "no limit" if found.ranks_per_gpu is None else str(found.ranks_per_gpu)
-    lines.append(f"ranks per GPU: {most}")
+    most = found.ranks_per_gpu
+    why = card.why_no_more(threads, most, most) if most else ""
+    lines.append(f"ranks per GPU: {'no limit' if most is None else most}{why}")
     least = gb(found.least_bytes_per_rank).strip()
     if found.small_pool:
         lines.append(

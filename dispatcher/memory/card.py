@@ -49,6 +49,10 @@ class Card(NamedTuple):
         least = least_left_free(self.refinement, threads, ranks, self.hardware, mps=self.mps)
         return max(self.free_gpu_memory, least)
 
+    def leaving_free(self, threads: int, ranks: int) -> Card:
+        """The card with that value in the command."""
+        return self._replace(free_gpu_memory=self.left_free(threads, ranks))
+
     def bytes_per_rank(self, threads: int, ranks: int) -> int:
         """Bytes that each of ``ranks`` ranks with ``threads`` threads on this GPU takes there.
 
@@ -132,12 +136,22 @@ class Card(NamedTuple):
             kept = f", but this model never plans fewer than {least}" if most < least else ""
             return f"{need}; {fit} into {room}{kept}."
         if most >= least:
-            return f"{need}; {fit} into {self._room()}."
+            return f"{need}; {fit} into {self._room()}{self.why_no_more(threads, ranks, most)}."
         planned = "1 rank is" if least == 1 else f"{least} ranks are"
         return (
             f"{need}; {fit} into {self._room()}. {planned} planned with less GPU working memory "
             f"than recommended: RELION needs at least {gigabytes(self._least(ranks))} per rank."
         )
+
+    def why_no_more(self, threads: int, ranks: int, most: int) -> str:
+        """What each rank would need if one more than ``most`` shared the GPU.
+
+        '' if the figure of ``ranks`` ranks, as people read it, tells already that it does not fit.
+        """
+        each, more = (self.bytes_per_rank(threads, number) for number in (ranks, most + 1))
+        if more == each or (most + 1) * round(each / 1e8) > round((self.usable_bytes or 0) / 1e8):
+            return ""
+        return f", as each of {most + 1} would need {gigabytes(more)}"
 
     def refusal(self, least: int, threads: int) -> DoesNotFit:
         """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""

@@ -6,8 +6,10 @@ import re
 
 from ..relion.command import Command
 from ..relion.programs import Program, lookup
+from . import named_devices
+from .named_devices import Devices
 
-__all__ = ["gpu_devices", "gpus_named", "is_ours"]
+__all__ = ["devices_named", "gpu_devices", "gpus_named", "is_ours"]
 
 
 def gpu_devices(program: Program, nproc: int, ngpu: int) -> str:
@@ -36,6 +38,13 @@ def is_ours(command: Command, original: Command, nproc: int) -> bool:
         return False
     too_few = program.gpu_groups == "each rank" and text.count(":") + 1 < nproc
     return text in ("", _named(original)) or too_few
+
+
+def devices_named(command: Command) -> Devices:
+    """The devices of ``command`` that count in the fit: those of groups for followers."""
+    if lookup(command.program).gpu_groups != "followers":
+        return ()
+    return named_devices.named(_named(command) or "")
 
 
 def gpus_named(command: Command, nproc: int) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .named_devices import Devices, sharing
+
 __all__ = ["Layout", "RankRules", "WantedRanks", "layouts", "least_per_gpu"]
 
 
@@ -38,6 +40,7 @@ class WantedRanks(NamedTuple):
         ranks_per_gpu: ranks that may share a GPU, None for no such cap.
         through_mps: ranks that MPS takes on a GPU, None without MPS.
         mem: the host memory that the job type has for ``nproc`` ranks ("64G"), None if not known.
+        devices: the GPUs that the job type has named, none if the plan chooses them.
     """
 
     nproc: int
@@ -47,6 +50,7 @@ class WantedRanks(NamedTuple):
     ranks_per_gpu: int | None = None
     through_mps: int | None = None
     mem: str | None = None
+    devices: Devices = ()
 
     @property
     def most_per_gpu(self) -> int | None:
@@ -58,12 +62,14 @@ class Layout(NamedTuple):
     """``nproc`` ranks on ``nodes`` nodes, ``ranks_per_gpu`` on each of ``gpus`` GPUs per node.
 
     ``gpus`` and ``ranks_per_gpu`` are 0 for ranks on CPUs; the idle leader is in ``nproc`` only.
+    On ``devices`` that a job type has named, ``ranks_per_gpu`` are those on the fullest.
     """
 
     nproc: int
     nodes: int
     gpus: int
     ranks_per_gpu: int
+    devices: Devices = ()
 
     @property
     def on_fullest_node(self) -> int:
@@ -75,12 +81,16 @@ def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
     """Layouts within what is wanted, MPI needed, best first, down to the least that works.
 
     All nodes before fewer, then all GPUs before fewer, then as many followers on each as
-    its caps allow; without GPUs simply as many ranks as possible.
+    its caps allow; without GPUs simply as many ranks as possible. On named devices each group has
+    the same number of followers, or, if that is not possible, as many followers as possible.
     """
     if wanted.ngpu < 1:
         for nproc in range(wanted.nproc, 2 if rules.split_halves else rules.idle_leader, -1):
             if not rules.split_halves or nproc % 2:
                 yield Layout(nproc, min(wanted.nodes, nproc), 0, 0)
+        return
+    if wanted.devices:
+        yield from _on_named(wanted, rules)
         return
     followers = wanted.nproc - rules.idle_leader
     for nodes in range(wanted.nodes, 0, -1):
@@ -94,9 +104,28 @@ def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
                     yield Layout(spread + rules.idle_leader, nodes, gpus, on_gpu)
 
 
+def _on_named(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
+    """As :func:`layouts`, on the devices that the job type has named."""
+    followers, groups = wanted.nproc - rules.idle_leader, len(wanted.devices)
+    for nodes in range(wanted.nodes, 0, -1):
+        rounds = range(followers // (nodes * groups), 0, -1)
+        spreads = [nodes * groups * each for each in rounds]
+        if nodes == 1:
+            spreads += range(followers, 0, -1)
+        for spread in spreads:
+            nproc = spread + rules.idle_leader
+            shared = sharing(wanted.devices, nproc, nodes, wanted.nthread)
+            within = wanted.most_per_gpu is None or shared.ranks <= wanted.most_per_gpu
+            if within and not (rules.split_halves and spread % 2):
+                yield Layout(nproc, nodes, shared.gpus, shared.ranks, wanted.devices)
+
+
 def least_per_gpu(wanted: WantedRanks, rules: RankRules) -> int:
     """The fewest followers on a GPU with which all of RELION's rules can be kept.
 
-    A single GPU has to hold both half sets.
+    A single GPU has to hold both half sets, and so have devices that a job type has named for both.
     """
+    if wanted.ngpu and wanted.devices:
+        free = wanted._replace(ranks_per_gpu=None, through_mps=None)
+        return min((each.ranks_per_gpu for each in layouts(free, rules)), default=1)
     return 2 if rules.split_halves and wanted.nodes * wanted.ngpu == 1 else 1

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from ..memory.card import Card
 from ..memory.host_memory import Node
-from . import reasons
+from . import named_devices, reasons
 from .layouts import Layout
+from .named_devices import Sharing
 
-__all__ = ["FoundLayout", "Limits", "threads_on_gpu", "within_cores"]
+__all__ = ["FoundLayout", "Limits", "sharing", "within_cores"]
 
 
 class FoundLayout(NamedTuple):
@@ -57,8 +58,9 @@ class Limits(NamedTuple):
                 reasons.shared_cores_reason(layout, most, self.threads, self.node),
                 reasons.fewer_threads_reason(nthread, most),
             )
-            if layout.nproc == 1 and layout.gpus:
-                layout = layout._replace(gpus=min(layout.gpus, nthread))
+            if layout.gpus:
+                shared = sharing(layout, nthread)
+                layout = layout._replace(gpus=shared.gpus, ranks_per_gpu=shared.ranks)
             return FoundLayout(layout, nthread, tuple(filter(None, said)))
         raise self.node.refusal(fewest)
 
@@ -67,12 +69,13 @@ class Limits(NamedTuple):
 
         Raises DoesNotFit when there can be no fewer.
         """
-        each, usable = layout.ranks_per_gpu, self.card.usable_bytes
-        card = self.card
+        usable = self.card.usable_bytes
         if not layout.gpus or usable is None:
             return threads
         for fewer in range(threads, 0, -1):
-            if each * card.bytes_per_rank(threads_on_gpu(layout, fewer), each) <= usable:
+            shared = sharing(layout, fewer)
+            each, card = shared.ranks, self.card.leaving_free(shared.fewest_threads, shared.ranks)
+            if each * card.bytes_per_rank(shared.threads, each) <= usable:
                 return fewer
             if each > self.least:
                 return None  # fewer ranks are better than fewer threads
@@ -80,7 +83,7 @@ class Limits(NamedTuple):
                 return threads
         if each * card.least_bytes_per_rank(1, each) <= usable:
             return 1
-        raise card.refusal(each, threads_on_gpu(layout, threads))
+        raise self.card.refusal(each, sharing(layout, threads).threads)
 
 
 def within_cores(ranks: int, threads: int, cores: int | None) -> int:
@@ -88,6 +91,15 @@ def within_cores(ranks: int, threads: int, cores: int | None) -> int:
     return threads if not cores else max(1, min(threads, cores // ranks))
 
 
-def threads_on_gpu(layout: Layout, threads: int) -> int:
-    """Threads of one rank on one GPU: all of them, but a single process spreads its own."""
-    return threads if layout.nproc > 1 or not layout.gpus else -(-threads // layout.gpus)
+def sharing(layout: Layout, threads: int) -> Sharing:
+    """How ranks of so many threads share the layout's GPUs.
+
+    A rank has all its threads on one GPU, but a single process spreads its own over all, and ranks
+    on named devices over those of their group.
+    """
+    if layout.devices:
+        return named_devices.sharing(layout.devices, layout.nproc, layout.nodes, threads)
+    if layout.nproc > 1 or not layout.gpus:
+        return Sharing(layout.gpus, layout.ranks_per_gpu, threads, threads)
+    gpus = min(layout.gpus, threads)
+    return Sharing(gpus, layout.ranks_per_gpu, -(-threads // gpus), threads // gpus)

@@ -22,7 +22,6 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
-from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
@@ -34,7 +33,7 @@ from .matched_type import MatchedType, matching_name, with_lineage
 from .placement import PlacedJob, UnplacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
-from .rewrite import rewrite
+from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
 from .star_inputs import star_warnings
 from .text_that_stays import text_that_stays
@@ -98,7 +97,11 @@ def make_plan(
         refinement=sizes.refinement,
         particles=sizes.particles,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
-        reasons=(*_why_this_type(matched, submission), *sizes.reasons),
+        reasons=(
+            *_why_this_type(matched, submission),
+            *rewrite_reasons(submission.main, matched.levels),
+            *sizes.reasons,
+        ),
     )
     placed = place(job, configuration)
     if placed.image:
@@ -145,7 +148,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         ngpu=settled.ngpu,
         nodes=settled.nodes,
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, submission.main, settled.nproc),
-        mps=_shares_through_mps(site, placed),
+        mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
         environment=tuple(site.apptainer.let_through),
@@ -207,10 +210,9 @@ def _launched(
     )
 
 
-def _shares_through_mps(site: Site, placed: PlacedJob) -> bool:
-    fit = placed.settled.fit
-    shares = fit is not None and fit.ranks_per_gpu > 1
-    return site.shares_through_mps and lookup(placed.main.program).idle_leader and shares
+def _shares_through_mps(settled: Resources) -> bool:
+    fit = settled.fit
+    return fit is not None and fit.mps and fit.ranks_per_gpu > 1
 
 
 def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, ...]:

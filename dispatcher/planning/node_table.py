@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..relion.programs import lookup
-from .devices import gpu_devices, gpus_named
+from .devices import devices_named, gpu_devices, gpus_named
 from .gpu_fit import GpuFit
 from .layouts import Layout, RankRules, WantedRanks, layouts
 from .plan import Plan
@@ -32,7 +32,9 @@ def node_table(plan: Plan) -> list[str]:
     fit = plan.gpu_fit
     planned = Layout(plan.nproc, plan.nodes, plan.ngpu, fit.ranks_per_gpu or 1)
     if not plan.chooses_gpus:
-        rows = rank_table(planned, _that_stays(fit) if plan.ranks_stay else fit, plan.mps)
+        planned = planned._replace(devices=devices_named(main) if plan.nproc > 1 else ())
+        stays = _that_stays(fit) if plan.ranks_stay else fit
+        rows = rank_table(planned, stays, plan.mps, plan.nthread)
         if plan.ranks_stay:
             rows = tuple(row._replace(nproc=plan.nproc) for row in rows)
         gpus = gpus_named(main, plan.nproc)

@@ -17,7 +17,8 @@ from ..memory.refinement import Refinement
 from ..relion.command import Command, called_programs
 from ..relion.programs import lookup
 from ..units import bytes_of
-from . import resources
+from . import left_free, resources
+from .devices import devices_named, is_ours
 from .foreign_program import ForeignProgram, foreign_program, gpus_asked_for
 from .job_request import JobRequest
 from .layouts import WantedRanks
@@ -149,7 +150,13 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         image = choose(
             configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
         )
-    reasons = (*settled.reasons, *why, *asked, *([image.reason] if image else []))
+    uncounted = (
+        left_free.not_counted(job.command, settled.fit.free_gpu_memory)
+        if settled.fit and settled.ngpu
+        else ()
+    )
+    chosen = (image.reason,) if image else ()
+    reasons = (*settled.reasons, *uncounted, *why, *asked, *chosen)
     return PlacedJob(
         name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
     )
@@ -171,14 +178,17 @@ def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedR
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
+    nproc = _first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
+    ours = is_ours(job.command, submission.main, nproc)
     return WantedRanks(
-        nproc=_first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi")),
+        nproc=nproc,
         nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
         ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=_first_number(parameters.get("nodes")),
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=_through_mps(job, site),
         mem=mem if isinstance(mem, str) else None,
+        devices=() if ours else devices_named(job.command),
     )
 
 
@@ -215,7 +225,7 @@ def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
         bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
         job.refinement,
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
-        free_gpu_memory=_megabytes(job.command.value("free_gpu_memory")),
+        free_gpu_memory=left_free.megabytes(job.command.value(left_free.OPTION)) or 0,
         relion_version=job.relion_version,
         mps=_through_mps(job, site) is not None,
         one_pool=site.apptainer.gpu_vendor.one_pool,
@@ -229,10 +239,3 @@ def _first_number(*candidates: int | str | None) -> int:
         if candidate is not None and str(candidate).isdigit():
             return int(candidate)
     return 1
-
-
-def _megabytes(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0

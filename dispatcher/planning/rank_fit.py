@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DoesNotFit
 from ..memory.card import Card, MemoryModel
 from ..memory.host_memory import HostMemory, Node
 from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
-from .limits import Limits, threads_on_gpu, within_cores
+from .limits import Limits, sharing, within_cores
 from .type_memory import ranks_in_type_memory
 
 __all__ = ["RankFit", "fit_ranks"]
@@ -27,7 +27,8 @@ class RankFit(NamedTuple):
         nproc: ranks in all; 1 means the program without MPI.
         nthread: threads of each rank.
         ngpu: GPUs used on each of ``nodes`` nodes.
-        ranks_per_gpu: the ranks (followers) that use a GPU, 0 without GPUs.
+        ranks_per_gpu: the ranks (followers) that use a GPU, the fullest if a job type has named the
+            devices; 0 without GPUs.
         rules: what RELION asks of the ranks.
         model: the memory model that counted the bytes.
         host_memory: that of the fullest node, None if not known.
@@ -40,6 +41,7 @@ class RankFit(NamedTuple):
             ``least_bytes_per_rank`` if RELION is to run at all, ``least_bytes_sharing`` if two or
             more have to share the GPU; 0 if not known.
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
+        mps: ranks that share a GPU do so through MPS.
     """
 
     nproc: int
@@ -59,6 +61,7 @@ class RankFit(NamedTuple):
     least_bytes_per_rank: int = 0
     least_bytes_sharing: int = 0
     bytes_on_fewer: tuple[int, ...] = ()
+    mps: bool = False
 
 
 _ANY_NODE = Node()
@@ -69,6 +72,9 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
 
     What is wanted is never exceeded, but for ``ranks_per_gpu`` if RELION's rules ask for more. What
     the card and the node leave open sets no limit.
+
+    If the fewest ranks fit only without MPS, through which each would leave more of its GPU free,
+    they do without.
 
     Raises DoesNotFit when the least number of followers fits on no GPU (``relion`` model only) or
     into no node's host memory, and ConfigError when fewer ranks are wanted than RELION needs.
@@ -86,7 +92,15 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     wanted = wanted._replace(nproc=nproc)
     single = not rules.mpi or wanted.nproc < 1 + rules.idle_leader
     possible = [_one_process(wanted, node)] if single else list(layouts(wanted, rules))
-    layout, nthread, limits = Limits(card, node, wanted.nthread, least).first_that_fits(possible)
+    limits = Limits(card, node, wanted.nthread, least)
+    try:
+        layout, nthread, said = limits.first_that_fits(possible)
+    except DoesNotFit:
+        if not card.mps:
+            raise
+        through_mps, card = card, card._replace(mps=False)
+        layout, nthread, said = limits._replace(card=card).first_that_fits(possible)
+        said = (reasons.without_mps_reason(through_mps, layout.ranks_per_gpu), *said)
     fitted = RankFit(
         nproc=layout.nproc,
         nthread=nthread,
@@ -98,33 +112,37 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         host_memory=node.needed(layout.on_fullest_node),
         usable_percent=card.usable_percent,
         reasons=tuple(
-            filter(None, (fewer, *limits, reasons.layout_reason(layout, nthread, wanted, rules)))
+            filter(None, (fewer, *said, reasons.layout_reason(layout, nthread, wanted, rules)))
         ),
     )
     if not layout.gpus:
         return fitted
     if single:
         card = card._replace(mps=False, one_pool=False)  # alone on its GPUs in any case
-    on_gpu, ranks = threads_on_gpu(layout, nthread), layout.ranks_per_gpu
+    shared = sharing(layout, nthread)
+    on_gpu, ranks, given = shared.threads, shared.ranks, card.free_gpu_memory
+    as_written = card.leaving_free(shared.fewest_threads, ranks)
+    left_free, least = as_written.free_gpu_memory, min(least, ranks)
+    if shared.fewest_threads < on_gpu:
+        card = as_written  # else its own arithmetic has the same value for each number of ranks
     room = card.most_ranks(on_gpu)
-    left_free = card.left_free(on_gpu, ranks)
-    as_written = card._replace(free_gpu_memory=left_free)
     sentences = (
         card.explained(on_gpu, ranks, least),
-        reasons.left_free_reason(left_free, card.free_gpu_memory),
+        reasons.left_free_reason(left_free, given),
         reasons.cap_reason(layout, wanted, rules, room),
         *fitted.reasons,
         reasons.unused_reason(layout, wanted, rules, room),
     )
     return fitted._replace(
         least=least,
-        free_gpu_memory=int(left_free) if left_free > card.free_gpu_memory else None,
-        bytes_per_rank=card.bytes_per_rank(on_gpu, ranks),
+        mps=card.mps,
+        free_gpu_memory=int(left_free) if left_free > given else None,
+        bytes_per_rank=as_written.bytes_per_rank(on_gpu, ranks),
         bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),
         least_bytes_per_rank=as_written.least_bytes_per_rank(on_gpu, least),
         least_bytes_sharing=as_written.least_bytes_per_rank(on_gpu, ranks) if ranks > 1 else 0,
         bytes_on_fewer=tuple(
-            as_written.bytes_per_rank(threads_on_gpu(layout._replace(gpus=gpus), nthread), 1)
+            as_written.bytes_per_rank(sharing(layout._replace(gpus=gpus), nthread).threads, 1)
             for gpus in range(1, layout.gpus if single else 1)
         ),
         reasons=tuple(filter(None, sentences)),
@@ -132,6 +150,6 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
 
 
 def _one_process(wanted: WantedRanks, node: Node) -> Layout:
-    """A single process on as many GPUs as it has threads for."""
+    """A single process on as many GPUs as it has threads for, or on those of the first group."""
     gpus = min(wanted.ngpu, within_cores(1, wanted.nthread, node.cores))
-    return Layout(1, 1, gpus, min(gpus, 1))
+    return Layout(1, 1, gpus, min(gpus, 1), wanted.devices[:1] if gpus else ())

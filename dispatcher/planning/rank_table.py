@@ -39,25 +39,31 @@ class RankRow(NamedTuple):
     gpus: int = 0
 
 
-def rank_table(planned: Layout, fit: GpuFit, mps: bool) -> tuple[RankRow, ...]:
+def rank_table(planned: Layout, fit: GpuFit, mps: bool, threads: int = 1) -> tuple[RankRow, ...]:
     """The rows of each way to share a GPU, from the largest card down; `mps`: MPS is planned.
+
+    ``threads`` of each rank count where they go round devices that a job type has named.
 
     The first row is the plan itself. For a card whose memory is not known, the first row of its way
     to share holds. ``exclusive`` is left out if no GPU has more than one rank.
     """
     size = fit.bytes_per_rank or 0
-    rows = list(_rows(planned, fit, "mps", size)) if mps else []
+    rows = list(_rows(planned, fit, "mps", size, threads)) if mps else []
     without = fit.bytes_per_rank_without_mps or size
-    rows += _rows(planned, fit, "shared", without)
+    rows += _rows(planned, fit, "shared", without, threads)
     if planned.ranks_per_gpu > 1:
-        rows += _rows(planned, fit, "exclusive", without)
+        rows += _rows(planned, fit, "exclusive", without, threads)
     return tuple(rows)
 
 
-def _rows(planned: Layout, fit: GpuFit, sharing: Sharing, size: int) -> Iterator[RankRow]:
+def _rows(
+    planned: Layout, fit: GpuFit, sharing: Sharing, size: int, threads: int
+) -> Iterator[RankRow]:
     """The rows of one way to share; a rank takes `size` bytes, 0 if not known."""
     rules = RankRules(idle_leader=bool(fit.idle_leader), split_halves=bool(fit.split_halves))
-    wanted = WantedRanks(planned.nproc, ngpu=planned.gpus, nodes=planned.nodes)
+    wanted = WantedRanks(
+        planned.nproc, threads, planned.gpus, planned.nodes, devices=planned.devices
+    )
     least = max(fit.least or 1, least_per_gpu(wanted, rules))
     most = 1 if sharing == "exclusive" else planned.ranks_per_gpu
     percent = fit.usable_percent or 100

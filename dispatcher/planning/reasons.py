@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..memory.card import Card
 from ..memory.host_memory import Node
 from ..units import count, gigabytes
-from .layouts import Layout, RankRules, WantedRanks
+from .layouts import Layout, RankRules, WantedRanks, layouts
+from .named_devices import in_words
 
 __all__ = [
     "cap_reason",
@@ -15,6 +17,7 @@ __all__ = [
     "left_free_reason",
     "shared_cores_reason",
     "unused_reason",
+    "without_mps_reason",
 ]
 
 
@@ -27,12 +30,26 @@ def layout_reason(layout: Layout, threads: int, wanted: WantedRanks, rules: Rank
         return f"{nproc} on CPUs, of at most {wanted.nproc}{why}."
     if layout.nproc == 1:
         spread = f"{count(threads, 'thread')} on {layout.gpus} of {count(wanted.ngpu, 'GPU')}"
+        if layout.devices:
+            spread = f"{count(threads, 'thread')} on {_named(layout)}"
         return f"One process without MPI, {spread}."
+    if layout.devices:
+        followers = count(layout.nproc - rules.idle_leader, "follower")
+        shared = f"up to {count(layout.ranks_per_gpu, 'follower')} on each"
+        over = f" of each of {layout.nodes} nodes" if layout.nodes > 1 else ""
+        return (
+            f"{followers} + 1 leader = {nproc}, of at most {wanted.nproc}, on {_named(layout)}"
+            f"{over}, {shared}."
+        )
     over = f"{layout.nodes} nodes x " if layout.nodes > 1 else ""
     each = count(layout.ranks_per_gpu, "follower" if rules.idle_leader else "rank")
     leader = " + 1 leader" if rules.idle_leader else ""
     gpus = count(layout.gpus, "GPU")
     return f"{over}{gpus} x {each}{leader} = {nproc}, of at most {wanted.nproc}."
+
+
+def _named(layout: Layout) -> str:
+    return f"{count(layout.gpus, 'GPU')} that the job type names ({in_words(layout.devices)})"
 
 
 def cores_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
@@ -88,6 +105,17 @@ def left_free_reason(megabytes: float, given: float) -> str:
     )
 
 
+def without_mps_reason(card: Card, ranks: int) -> str:
+    """That ``ranks`` ranks share a GPU without MPS, as they need more there through MPS."""
+    through = card.leaving_free(1, ranks)
+    need = gigabytes(through.least_bytes_per_rank(1, ranks))
+    return (
+        f"{count(ranks, 'rank')} share a GPU without MPS: through MPS, each would need at "
+        f"least {need} there, with {through.free_gpu_memory:g} MB left free (--free_gpu_memory), "
+        "and they would not fit."
+    )
+
+
 def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int | None) -> str:
     """That a cap keeps ranks from a GPU which has room and use for more.
 
@@ -95,6 +123,9 @@ def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int 
     """
     cap = wanted.most_per_gpu
     more = (wanted.nproc - rules.idle_leader) // (layout.nodes * layout.gpus)
+    if layout.devices:
+        free = wanted._replace(ranks_per_gpu=None, through_mps=None)
+        more = next(layouts(free, rules), layout).ranks_per_gpu
     if room is not None:
         more = min(more, room)
     if cap is None or cap >= more or layout.nproc == 1:
@@ -111,7 +142,7 @@ def unused_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: i
     """
     used, total = layout.nodes * layout.gpus, wanted.nodes * wanted.ngpu
     followers = wanted.nproc - rules.idle_leader
-    if layout.nproc == 1:
+    if layout.nproc == 1 or layout.devices:
         return ""
     if used < total:
         causes = []

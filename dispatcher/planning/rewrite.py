@@ -8,10 +8,11 @@ from ..config.job_types import JobType
 from ..host.shell_words import Word, split
 from ..relion.command import Command
 from ..relion.programs import lookup
+from . import left_free
 from .devices import gpu_devices, is_ours
 from .resources import Resources
 
-__all__ = ["as_single_process", "rewrite", "with_resources"]
+__all__ = ["as_single_process", "rewrite", "rewrite_reasons", "with_resources"]
 
 
 def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
@@ -19,8 +20,22 @@ def rewrite(command: Command, levels: Sequence[JobType]) -> Command:
 
     A name that begins with a dash is used as written (``-d``), any other gets two. A value is
     shell text: ``"\\"\\""`` is an empty argument, ``""`` (or true) a flag without a value;
-    false adds nothing.
+    false adds nothing. Of two values of ``--free_gpu_memory`` the larger holds.
     """
+    changed = _by_levels(command, levels)
+    users = left_free.larger(command, changed, levels).users
+    if users is None:
+        return changed
+    return changed.with_option(f"--{left_free.OPTION}", (Word.literal(users),))
+
+
+def rewrite_reasons(command: Command, levels: Sequence[JobType]) -> tuple[str, ...]:
+    """Why the user's value of an option stays, or does not, where the job type has another."""
+    reason = left_free.larger(command, _by_levels(command, levels), levels).reason
+    return (reason,) if reason else ()
+
+
+def _by_levels(command: Command, levels: Sequence[JobType]) -> Command:
     for level in levels:
         for name in level.relion_remove_parameter:
             command = command.without(name)
@@ -45,7 +60,7 @@ def with_resources(command: Command, original: Command, settled: Resources) -> C
         command = command.with_option(program.gpu, (Word.literal(devices),))
     if settled.fit and settled.fit.free_gpu_memory:
         megabytes = Word.literal(str(settled.fit.free_gpu_memory))
-        command = command.with_option("--free_gpu_memory", (megabytes,))
+        command = command.with_option(f"--{left_free.OPTION}", (megabytes,))
     for option in program.threads:
         given = option.lstrip("-") in original
         # RELION's own programs pass over an option they do not know; its Python tools stop.

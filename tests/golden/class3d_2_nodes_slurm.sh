@@ -34,7 +34,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 10.7 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 1 fits into 23.3 GB usable of 24.0 GB.
+  A rank needs 10.7 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 1 fits into 23.3 GB usable of 24.0 GB, as each of 2 would need 11.7 GB.
   2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
   A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.

@@ -115,7 +115,7 @@ REFUSED = Outcome(0, 0)
 
 def old_rules(planned: Planned, mib: int, sharing: str) -> Outcome:
     """The shell's arithmetic, line by line; `mib` 0 stands for memory that is not known."""
-    (nproc, nodes, gpus, each), fit = planned
+    (nproc, nodes, gpus, each, _), fit = planned
     least, least_bytes = fit.least or 0, fit.least_bytes_per_rank or 0
     total, most_allowed = gpus * nodes, 1 if sharing == "exclusive" else each
     if most_allowed < least:

@@ -1,0 +1,63 @@
+"""How ranks of relion_refine share the GPUs that a job type has named: ``--gpu 0,1:2,3``.
+
+``:`` separates groups for followers, which are repeated from the first (ml_optimiser_mpi.cpp:228,
+5.0.1); ``,`` devices over which a follower's threads go round (line 282). Each device that a thread
+of a rank touches holds all that the rank allocates, and RELION counts a rank once on each of them
+(line 333). A single process has the first group alone (ml_optimiser.cpp:1593). Pure arithmetic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+__all__ = ["Devices", "Sharing", "in_words", "named", "sharing"]
+
+Devices = tuple[tuple[int, ...], ...]  # group by group
+
+
+class Sharing(NamedTuple):
+    """What a node's ``gpus`` GPUs hold.
+
+    Attributes:
+        ranks: those that share the GPU with most.
+        threads: the most that one rank has on one GPU.
+        fewest_threads: the fewest there, on a GPU that it uses.
+    """
+
+    gpus: int
+    ranks: int
+    threads: int
+    fewest_threads: int
+
+
+def named(text: str) -> Devices:
+    """The groups of a GPU option's value; none for one by which RELION chooses the devices."""
+    if not re.fullmatch(r"\d+([,:]\d+)*", text):
+        return ()
+    return tuple(tuple(map(int, group.split(","))) for group in text.split(":"))
+
+
+def in_words(devices: Devices) -> str:
+    """The groups as RELION's option has them: '0,1:2,3'."""
+    return ":".join(",".join(map(str, group)) for group in devices)
+
+
+def sharing(devices: Devices, nproc: int, nodes: int, threads: int) -> Sharing:
+    """How ``nproc`` ranks of so many threads, the idle leader included, share these devices.
+
+    Each of ``nodes`` nodes has the same number of followers, the first ones on the first node.
+    """
+    on = [
+        Counter(group[thread % len(group)] for thread in range(max(1, threads)))
+        for group in devices
+    ]
+    followers = max(1, nproc - 1)
+    ranks: Counter[tuple[int, int]] = Counter()  # by node and device
+    used = [on[follower % len(on)] for follower in range(followers)]
+    for follower, counted in enumerate(used):
+        ranks.update((follower * nodes // followers, device) for device in counted)
+    each = [number for counted in used[: len(on)] for number in counted.values()]
+    gpus = len({device for _, device in ranks})
+    return Sharing(gpus, max(ranks.values()), max(each), min(each))
