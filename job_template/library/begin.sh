@@ -31,7 +31,7 @@ begin_job() {
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
-    dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mount=''
+    dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
     claim_job
     find_session
     dispatch_kills_before=$(memory_kills)

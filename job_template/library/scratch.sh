@@ -8,14 +8,22 @@ prepare_scratch() {
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
         fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
-    dispatch_scratch_mount=$(mount_option "$dispatch_scratch")
+    see_scratch "$dispatch_scratch"
 }
 
 # A folder that is to be left as it is, as RELION's user finds data there, or wants to. RELION would make it.
 prepare_users_scratch() {
     on_each_node mkdir -p "$dispatch_users_scratch" ||
         fail "The job could not begin, because the scratch folder $dispatch_users_scratch on $dispatch_host cannot be made: name another folder in RELION's window, or tell your admin."
-    dispatch_scratch_mount=$(mount_option "$dispatch_users_scratch")
+    see_scratch "$dispatch_users_scratch"
+}
+
+# Settles the options with which the container sees the scratch folder: those that all nodes have.
+see_scratch() { # FOLDER
+    mapfile -t dispatch_scratch_mounts < <(
+        on_each_node mount_options "$1" | awk -v nodes="$dispatch_nodes" '++seen[$0] == nodes'
+    )
+    [ "${#dispatch_scratch_mounts[@]}" -ne 0 ] || dispatch_scratch_mounts=("$(mount_option "$1")")
 }
 
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in

@@ -20,7 +20,7 @@ container() { dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        ${dispatch_scratch_mount:+"$dispatch_scratch_mount"} /data/site/relion-5.1.0-cuda.sif); }
+        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif); }
 commands() {
     dispatch_program=relion_refine_mpi
     run "${dispatch_container[@]}" \
