@@ -20,8 +20,10 @@
 #   dispatch_binds             an array: what the container sees beside the project, see binds.sh
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
 #   dispatch_abort_grace       seconds that programs get to end by themselves after the user aborts the job
-# Functions of the job script: commands, reasons, container if commands share what starts theirs, and epilogue
-# if a site's own template has one. The comments in scheduler.sh say what a scheduler's functions are for.
+# Functions of the job script: commands and reasons; dispatch_know_container if commands share what starts their
+# container, and dispatch_epilogue if a site's own template has one: a user may export functions, so those that
+# not every script has bear names that no user gives. The comments in scheduler.sh say what a scheduler's
+# functions are for.
 
 # The steps with which a job begins. `finish` tells RELION of a failure, so its trap is set early.
 begin_job() {

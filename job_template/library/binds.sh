@@ -38,8 +38,8 @@ is_left_out() { # WORD
 # depend on what the nodes have settled, and are without the folders that a node lacks.
 know_container() {
     local at
-    declare -F container >/dev/null || return 0
-    container
+    declare -F dispatch_know_container >/dev/null || return 0
+    dispatch_know_container
     for at in "${!dispatch_container[@]}"; do
         ! is_left_out "${dispatch_container[at]}" || unset "dispatch_container[at]"
     done

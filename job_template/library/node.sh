@@ -40,7 +40,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
 # The library for a bash on another node, without what may be long and is not needed there, and the settings
 # that are.
 functions_for_a_node() {
-    unset -f known_endings commands container reasons epilogue
+    unset -f known_endings commands reasons dispatch_know_container dispatch_epilogue
     declare -f
     declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container 2>/dev/null || :
 }

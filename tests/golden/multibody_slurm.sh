@@ -16,7 +16,7 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.2.0
 
 # What runs.
-container() { dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
