@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ..errors import InputError
 
@@ -66,6 +67,12 @@ class Word:
     def variables(self) -> list[str]:
         """The names of the variables in it."""
         return [part.name for part in self.parts if isinstance(part, Variable)]
+
+    @property
+    def leading(self) -> list[str]:
+        """The names of the variables before its first text."""
+        begin = takewhile(lambda part: isinstance(part, Variable) or not part, self.parts)
+        return [part.name for part in begin if isinstance(part, Variable)]
 
     def shell(self) -> str:
         """The word as shell text that bash reads back as the same word."""

@@ -15,8 +15,9 @@
 #   dispatch_uses_scratch      yes if the job has scratch data; else empty
 #   dispatch_scratch_for_all   the folder in which the job makes one for its scratch data
 #   dispatch_users_scratch     a scratch folder that is to be left as it is
-#   dispatch_variables, dispatch_scratch_variables   arrays: the variables that the commands name, and those
-#                              of them that are in the name of the scratch folder
+#   dispatch_variables, dispatch_scratch_variables, dispatch_scratch_begins   arrays: the variables that the
+#                              commands name, those of them that are in the name of the scratch folder, and
+#                              those that this name begins with
 #   dispatch_binds             an array: what the container sees beside the project, see binds.sh
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
 #   dispatch_abort_grace       seconds that programs get to end by themselves after the user aborts the job

@@ -10,18 +10,26 @@ prepare_nodes() {
     [ -z "${dispatch_users_scratch:-}" ] || prepare_users_scratch
 }
 
-# Names variables of the commands that are not set here. Without them nobody knows the scratch folder; what
-# else a variable is for only RELION's user knows.
+# Names variables of the commands that are not set here. Without them nobody knows the scratch folder, and one
+# whose name begins with nothing would be at the root of the file system; what else a variable is for only
+# RELION's user knows.
 name_unset_variables() {
-    local name
+    local name begins=''
     for name in "${dispatch_scratch_variables[@]}"; do
-        [ -n "${!name:-}" ] ||
-            fail "The job could not begin, because $name is not set on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
+        [ -n "${!name+set}" ] || refuse_scratch_variable "$name" "not set"
     done
+    for name in "${dispatch_scratch_begins[@]}"; do
+        begins+=${!name}
+    done
+    [ "${#dispatch_scratch_begins[@]}" -eq 0 ] || [ -n "$begins" ] || refuse_scratch_variable "$name" empty
     for name in "${dispatch_variables[@]}"; do
         [ -n "${!name+set}" ] ||
             echo "relion-dispatch: $name is not set on $dispatch_host, so nothing stands in its place in RELION's command: if that is wrong, write a value in RELION's window." >&2
     done
+}
+
+refuse_scratch_variable() { # NAME IS
+    fail "The job could not begin, because $1 is $2 on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
 }
 
 # Runs a function once on each node of the job.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.host.shell_words import split
 from dispatcher.images.container import mount_option
 
 from ..sif_file import write_sif
@@ -309,22 +310,40 @@ def test_a_scratch_folder_of_the_users_that_cannot_be_made_is_told(shell: Shell)
     assert "the scratch folder /dev/null/x on here cannot be made" in done.stdout
 
 
-@pytest.mark.parametrize("value", [{}, {"SLURM_TMPDIR": ""}])
-def test_a_variable_that_is_not_set_is_named_if_the_scratch_folder_has_its_name(
-    value: dict[str, str], shell: Shell
+@pytest.mark.parametrize(
+    ("folder", "value", "is_"),
+    [
+        ("$SLURM_TMPDIR/relion", {}, "not set"),
+        ("$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, "empty"),
+        ("$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, "empty"),
+        ("/s/$SLURM_TMPDIR", {}, "not set"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": ""}, "empty"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": "/s"}, None),
+        ("/s$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, None),
+        ("/s$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, None),
+    ],
+)
+def test_a_variable_without_value_is_named_if_nobody_knows_the_scratch_folder(
+    folder: str, value: dict[str, str], is_: str | None, shell: Shell
 ) -> None:
+    """A part of the name that is empty is as the site, or the user, has it."""
+    (word,) = split(folder)
+
     done = shell(
-        "trap 'echo \"$dispatch_reason\"' EXIT; prepare_nodes",
+        'trap \'echo "$dispatch_reason"\' EXIT; name_unset_variables; echo "=$dispatch_scratch"',
         given=[
-            "dispatch_uses_scratch=yes",
-            'dispatch_scratch_for_all="${SLURM_TMPDIR}"/relion',
-            "dispatch_variables=(SLURM_TMPDIR) dispatch_scratch_variables=(SLURM_TMPDIR)",
+            f"dispatch_uses_scratch=yes dispatch_scratch_for_all={word.shell()}",
+            f"dispatch_scratch_variables=({' '.join(word.variables)})",
+            f"dispatch_scratch_begins=({' '.join(word.leading)})",
         ],
         **value,
     )
 
-    assert done.returncode == 1
-    assert "because SLURM_TMPDIR is not set on here, and the scratch folder" in done.stdout
+    if is_:
+        assert done.returncode == 1
+        assert f"because SLURM_TMPDIR is {is_} on here, and the scratch folder" in done.stdout
+    else:
+        assert re.match(r"=/s(/relion)?/relion-dispatch\.", done.stdout)
 
 
 def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: Shell) -> None:
