@@ -16,7 +16,7 @@ prepare_nodes() {
 name_unset_variables() {
     local name begins=''
     for name in "${dispatch_scratch_variables[@]}"; do
-        [ -n "${!name+set}" ] || refuse_scratch_variable "$name" "not set"
+        [ -n "${!name+set}" ] || refuse_scratch_variable "$name" not set
     done
     for name in "${dispatch_scratch_begins[@]}"; do
         begins+=${!name}
@@ -28,8 +28,8 @@ name_unset_variables() {
     done
 }
 
-refuse_scratch_variable() { # NAME IS
-    fail "The job could not begin, because $1 is $2 on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
+refuse_scratch_variable() { # NAME IS…
+    fail "The job could not begin, because $1 is ${*:2} on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
 }
 
 # Runs a function once on each node of the job.

@@ -81,6 +81,21 @@ def test_what_the_users_environment_would_add_to_a_container_is_forgotten(
     ]
 
 
+def test_a_script_that_does_not_know_what_the_site_lists_leaves_apptainers_variables(
+    shell: Shell,
+) -> None:
+    """As that of a site's own base.sh.j2 of 0.1.0, which has no such setting."""
+    said = shell.says(
+        "clean_environment; export -p | grep -oE ' (APPTAINER|SINGULARITY)_[A-Z]*'",
+        given=["dispatch_image=x.sif"],
+        APPTAINER_TMPDIR="/large",
+        APPTAINER_BINDPATH="/data",
+        SINGULARITY_CACHEDIR="/large",
+    )
+
+    assert said.split() == ["APPTAINER_BINDPATH", "APPTAINER_TMPDIR", "SINGULARITY_CACHEDIR"]
+
+
 def test_a_library_that_the_site_lets_through_is_preloaded_in_the_container_alone(
     shell: Shell,
 ) -> None:
