@@ -67,13 +67,15 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def attached(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+def attached(argv: Sequence[str], *, cwd: Path | None = None, hidden: Hidden = NOTHING) -> int:
     """Run a program on the user's own terminal; its exit status.
+
+    It does not see the variables of `hidden`.
 
     Raises:
         OSError: the program cannot be started.
     """
-    return start(argv, cwd=cwd).wait()
+    return start(argv, cwd=cwd, hidden=hidden).wait()
 
 
 def start(
