@@ -434,7 +434,9 @@ def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -
 
 
 def test_the_container_is_known_as_the_nodes_have_settled_it(shell: Shell) -> None:
-    code = "dispatch_know_container() { dispatch_container=(apptainer $settled --mount=/gone x); }; "
+    code = (
+        "dispatch_know_container() { dispatch_container=(apptainer $settled --mount=/gone x); }; "
+    )
     code += "settled=here dispatch_left_out=(--mount=/gone); "
     known = 'know_container; echo "${dispatch_container[*]-none}"'
 

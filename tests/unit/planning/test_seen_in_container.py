@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.images import container_view
 from dispatcher.planning import seen_in_container
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.seen_in_container import leads_outside, named_paths
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("images", "only_what_is_named")
 @pytest.fixture
 def only_what_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The test's folders are in /tmp, which every container sees: here it does not."""
-    monkeypatch.setattr(seen_in_container, "_BOUND_ANYWAY", ("/dev",))
+    monkeypatch.setattr(container_view, "_TMP", ())
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
@@ -85,7 +86,13 @@ def test_a_folder_of_bind_is_seen(corpus_job: CorpusJob, disk: Path, site: Write
 
 @pytest.mark.parametrize(
     "options",
-    [["--bind=DISK"], ["-B", "/x:/y,DISK"], ["--mount=type=bind,source=DISK,destination=DISK"]],
+    [
+        ["--bind=DISK"],
+        ["-B", "/x:/y,DISK"],
+        ["-BDISK"],
+        ["--mount=type=bind,source=DISK,destination=DISK"],
+        ["--mount", "type=bind,source=DISK,dst=DISK"],
+    ],
 )
 def test_what_the_sites_own_options_bind_is_seen(
     options: list[str], corpus_job: CorpusJob, disk: Path, site: WriteSite
@@ -96,6 +103,42 @@ def test_what_the_sites_own_options_bind_is_seen(
     site("site.json", {"apptainer": {"options": words}})
 
     assert warnings(script) == []
+
+
+def test_what_apptainers_configuration_binds_is_seen(
+    corpus_job: CorpusJob, disk: Path, site: WriteSite, tmp_path: Path
+) -> None:
+    script = corpus_job(JOB)
+    move(script.parent, disk)
+    program = tmp_path / "apptainer" / "bin" / "apptainer"
+    conf = tmp_path / "apptainer" / "etc" / "apptainer" / "apptainer.conf"
+    for path in (program, conf):
+        path.parent.mkdir(parents=True)
+        path.touch(0o755)
+    site("site.json", {"apptainer": {"program": str(program)}})
+    (before,) = warnings(script)
+    conf.write_text(f"bind path = {disk}\n")
+
+    assert "will not see Refine3D/job011" in before
+    assert warnings(script) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--containall"], ["--no-home"], ["--no-mount=tmp,home"]])
+def test_a_home_that_the_site_keeps_out_is_not_seen(
+    options: list[str], corpus_job: CorpusJob, site: WriteSite, tmp_path: Path
+) -> None:
+    script = corpus_job(JOB)
+    (tmp_path / "home").mkdir()
+    move(script.parent, tmp_path / "home")
+    site("site.json", {"apptainer": {"options": options}})
+
+    found = warnings(script)
+
+    if options:
+        (warning,) = found
+        assert f"leads to {tmp_path}/home/job011, which is not in the project or in" in warning
+    else:
+        assert found == []
 
 
 def test_the_first_image_of_the_particles_is_looked_at(
