@@ -16,7 +16,8 @@ __all__ = ["Answer", "answer"]
 class Answer:
     """Bytes of one rank, and how many ranks share the GPU.
 
-    ``free_gpu_memory``: MB that each of so many ranks leaves free, as the command says or more.
+    ``free_gpu_memory``: MB that each of ``ranks_per_gpu`` ranks leaves free: what the command says,
+    or more if their race for the pool asks for it.
     ``usable_bytes`` is None if the GPU's memory is not known. ``ranks_per_gpu`` is None then, too,
     and if memory sets no limit, because alignment is skipped. With fewer than
     ``least_bytes_per_rank`` RELION cannot run. ``small_pool``: not even one rank gets as much

@@ -42,9 +42,9 @@ def binds(apptainer: Apptainer, weights: Path | None = None) -> list[Bind]:
 
 
 def missing_binds(apptainer: Apptainer) -> list[str]:
-    """Folders of the site's "bind" that are not on this machine, where Apptainer would not start.
+    """Folders of the site's "bind" that this machine lacks; with one of them Apptainer would stop.
 
-    The appliance does not show all folders of the machine, so a program outside looks.
+    Inside the appliance not all folders of the machine are seen, so a program outside looks.
     """
     return [each for each in apptainer.bind if programs.run(["test", "-e", each]).status != 0]
 

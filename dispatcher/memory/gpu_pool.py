@@ -43,9 +43,8 @@ def fine_bytes(
 ) -> int:
     """Bytes of one thread in the second pass, with so many significant orientations.
 
-    52 for each pose, 64 up to RELION 4.0.
-    ``orientations``: of one class, before oversampling. Every one is tried with every shift. A
-    version that is not known counts as 4.0 or older, which needs more.
+    52 for each pose, 64 up to RELION 4.0. ``orientations``: of one class, before oversampling. Each
+    is tried with every shift. A version that is not known counts as 4.0 or older, which needs more.
     """
     search = refinement.search
     significant = refinement.classes * orientations

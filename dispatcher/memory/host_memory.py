@@ -91,8 +91,8 @@ def host_memory(
     With V values in a padded transform: 40 V per class in the expectation step of each follower
     (projector and backprojector), 72 V for each reconstruction that is made at the same time (each
     class, body and half set has one, in a follower of its own), 8 N^3 per class and rank for the
-    references. VDAM holds two backprojectors per class, and momenta. Subtomograms, which each of
-    ``threads`` threads of a follower has in its hands, are no longer small.
+    references. VDAM holds two backprojectors per class, and momenta. Each of a follower's
+    ``threads`` threads has a particle in its hands, which counts if it is a subtomogram.
     """
     followers = max(1, ranks - leader)
     projector = values(projector_side(refinement), refinement.dimensions)

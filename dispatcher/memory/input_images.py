@@ -52,9 +52,9 @@ class Images:
 def particle_images(name: str, project: Path) -> Images:
     """The images of ``--i``: a particle STAR file or an image stack, relative to ``project``.
 
-    The first optics group counts: references of another box or pixel size are refused by RELION,
-    or with ``--trust_ref_size`` cut to that of the first group (ml_model.cpp:1041, 5.0.1), and
-    images of other groups are brought to its scale in Fourier space, one by one.
+    The first optics group counts: RELION refuses references of another box or pixel size unless
+    ``--trust_ref_size`` is given (:mod:`.read_refinement` has what happens then), and brings images
+    of other groups to the scale of the first in Fourier space, one by one.
     ``count`` stays 0: only the first particle is read. Raises InputError when the file or its
     first stack is missing or damaged, when it has no particles or no images, or when RELION would
     not take it.

@@ -7,10 +7,10 @@ after a second barrier each takes its part in one piece, and a failure ends the 
 barrier stands between the allocations and the question. So a fast rank counts memory that slower
 ranks are about to take.
 
-At worst the ranks come one after the other. Then rank *i* of R sees M - i X bytes, where X is what
-each allocates, and the parts of all are M - (R + 1) X / 2 together, less what RELION leaves free in
-each: R X and these parts are more than M unless each rank leaves (R - 1) X / (2 R) free. Pure
-arithmetic.
+At worst the ranks come one after the other. The GPU has M bytes, each of R ranks allocates X, and
+rank *i* (from 1) then sees M - i X bytes. The parts of all ranks are M - (R + 1) X / 2 bytes
+together. With the R X bytes that are allocated this is more than M, unless each rank leaves
+(R - 1) X / (2 R) bytes free. Pure arithmetic.
 """
 
 from __future__ import annotations

@@ -85,7 +85,8 @@ def _started(
         raise BoxUnknown(
             f"The box size is not known here: relion-dispatch does not read {images.unread}, and "
             "no reference tells the size. So GPU memory sets no limit to the ranks, and host "
-            "memory is not counted; extract the particles with RELION 3.1 or newer to have both."
+            "memory is not counted. If you want both, extract the particles with RELION 3.1 or "
+            "newer."
         )
     in_3d = "denovo_3dref" in options or images.dimensions == 3 or images.tomo_stacks or tomo
     refinement = Refinement(
@@ -141,9 +142,8 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
     gradient = is_true(state.first("_rlnDoGradientRefine"))
     padding = _padding(_required(general, "_rlnPaddingFactor", project / name))
     if changed := _named(options, "pad"):
-        padding = int(
-            _padding(changed)
-        )  # 1.5 is 1 to a continued run (ml_optimiser.cpp:177, 5.0.1)
+        # 1.5 is 1 to a continued run (ml_optimiser.cpp:177, 5.0.1).
+        padding = int(_padding(changed))
     given = _named(options, "multibody_masks")
     body_file = given or (_given(state.first("_rlnBodyStarFile")) if bodies > 1 else "")
     overlaps, angles = bodies * (bodies - 1), []

@@ -48,8 +48,11 @@ def chosen_scheduler(site: Site, parameters: Mapping[str, Any]) -> ChosenSchedul
 
 
 def _with_command(site: Site, program: str) -> str | None:
-    """The name of the scheduler that submits with the program. A shell that none names starts the
-    job at once, so it is one whose jobs wait for no turn."""
+    """The name of the scheduler that submits with the program.
+
+    A shell starts the job at once. If no scheduler names that shell, the scheduler is one whose
+    jobs do not wait for a turn.
+    """
     for name, scheduler in site.schedulers.items():
         if Path(scheduler.submit_command[0]).name == program:
             return name

@@ -32,10 +32,10 @@ def gpus_asked_for(command: Command, partition: Partition) -> int:
 
 
 def foreign_program(command: Command, node: NodeShape, settled: Resources) -> ForeignProgram:
-    """The command with no more threads than its job has, and with GPUs by their numbers there.
+    """The command with no more threads than its job has, and with the numbers of its job's GPUs.
 
-    A job that runs on this machine sees all its GPUs, any other job its own alone, and these count
-    from 0.
+    A job that runs on this machine sees all GPUs of the machine. Any other job sees its own GPUs
+    alone, which count from 0.
     """
     given = command.value("j") or ""  # which RELION writes into every External job
     if given.isdecimal() and int(given) > settled.nthread:

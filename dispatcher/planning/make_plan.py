@@ -221,7 +221,7 @@ def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, .
     return (
         why,
         f"`{main.launcher}` before the program is left out, because relion-dispatch starts the "
-        "ranks: take it out of the template that RELION_QSUB_TEMPLATE names.",
+        "ranks: take this launcher out of the template that RELION_QSUB_TEMPLATE names.",
     )
 
 

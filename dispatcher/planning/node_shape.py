@@ -50,8 +50,8 @@ def ranks_in_memory(node: NodeShape, nproc: int, mem: Any) -> tuple[int, list[st
     """How many of a program's ranks this machine's memory holds, and a sentence if not all.
 
     For programs whose memory is not computed: `mem` is what their job type asks for with ``nproc``
-    ranks, which is taken to be the same for each; None sets no limit. On other machines the
-    scheduler sees to that.
+    ranks, and each rank is taken to need an equal part of it; None sets no limit. On a cluster the
+    scheduler sees to memory.
     """
     size = read_size(mem) if isinstance(mem, str) else None
     memory = bytes_of(node.shape.memory, "partition")

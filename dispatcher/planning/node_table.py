@@ -45,10 +45,10 @@ def node_table(plan: Plan) -> list[str]:
 
 
 def _on_fewer(gpus: int, planned: Layout, fit: GpuFit) -> Layout | None:
-    """The planned ranks on fewer GPUs of each node, as many on each as planned at the most.
+    """The planned ranks on fewer GPUs of each node, at most as many on each as planned.
 
-    None if RELION has no use for that many. More on each would need an option that is not in the
-    command: what each leaves free for the others (:mod:`.rank_fit`).
+    None if RELION has no use for that many GPUs. With more ranks on each GPU, each would have to
+    leave more of it free than the command says (:mod:`..memory.pool_race`).
     """
     if planned.nproc == 1:
         return planned._replace(gpus=gpus)

@@ -42,9 +42,9 @@ class Named(NamedTuple):
 def not_seen(
     commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
 ) -> tuple[str, ...]:
-    """A sentence for each place outside of what the container sees, of the first few.
+    """A sentence for each of the first three places outside of what the container sees.
 
-    If a disk does not answer, those that were found before.
+    A disk that does not answer within two seconds ends the search; what was found before is told.
     """
     sentences: list[str] = []
     listed = list(commands)
@@ -81,8 +81,8 @@ def _sentence(named: Named, outside: Path, home: bool) -> str:
     unless = ", unless the image has a program of its own there" if named.is_program else ""
     return (
         f"The container will not see {named.path} ({named.where}){unless}: {named.path} {leads}is "
-        f'not in {places} or in a folder of "bind" in site.json. Ask your admin to name its folder '
-        "there, or keep a copy in the project."
+        f'not in {places} or in a folder of "bind" in site.json. Ask your admin to add the folder '
+        "to that list, or keep a copy in the project."
     )
 
 

@@ -35,9 +35,9 @@ def row(
         return (tuple(found),)
     if not found or found[0].startswith(("data_", "loop_")):
         raise InputError(
-            f"{path}, line {number}: RELION takes '{text[:40]}' for a row of data_{name}, because "
-            "only a blank line ends the rows of a table, and stops; put a blank line before line "
-            f"{number} if the rows end there, else take the line out."
+            f"{path}, line {number}: RELION takes '{text[:40]}' for a row of data_{name} and "
+            "stops, because only a blank line ends the rows of a table; put a blank line before "
+            f"line {number} if the rows end there, else take line {number} out."
         )
     wrong = f"{len(found)} values for the {len(labels)} labels of data_{name}"
     raise damaged(path, number, wrong)

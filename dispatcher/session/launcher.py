@@ -108,7 +108,8 @@ def _here(apptainer: Apptainer) -> Apptainer:
     for folder in missing:
         print(
             f"relion-dispatch: RELION's container does not see {folder}, because this folder is "
-            'not on this machine ("bind" in site.json names it).',
+            'not on this machine: if RELION needs the folder, tell your admin ("bind" in site.json '
+            "names it).",
             file=sys.stderr,
         )
     return replace(apptainer, bind=[each for each in apptainer.bind if each not in missing])

@@ -66,7 +66,7 @@ def _file_problems(listed: Listed) -> Iterator[str]:
 def try_apptainer(settings: Apptainer, catalogue: Catalogue | None) -> None:
     """Ask Apptainer for its version, and start the first image that is here and for this machine.
 
-    With the folders of "bind" that are here.
+    The container gets those folders of "bind" that are here.
 
     Raises:
         ImageError: that does not work, as without user namespaces or /dev/fuse.

@@ -91,7 +91,7 @@ def _unused_image(plan: Plan, script: str) -> Iterator[str]:
             f"template {plan.template} runs {main.base_program} on the host, though the job has "
             f"the image {plan.image.name}: let the template print "
             "{{ command.line | lines }} for each command of job.commands, or set "
-            '"image" of the job type to ""'
+            '"image" of the job type to "".'
         )
 
 

@@ -101,7 +101,7 @@ seen_gpus() { # GPUS
 }
 
 # What a node answers: how many GPUs it shows (-: not known), the memory of its smallest card in MiB (0: not
-# known), mode, name.
+# known), the compute mode (shared or exclusive), and its name.
 tell_of_gpus() { # GPUS
     local mode=shared
     [ -n "$1" ] || [ "$dispatch_gpu_tool" != nvidia-smi ] || [[ ${CUDA_VISIBLE_DEVICES:-} == *MIG-* ]] || ! command -v nvidia-smi >/dev/null ||
@@ -128,7 +128,7 @@ hear_of_gpus() {
         read -r -t 60 -u "$dispatch_answers" seen memory mode node why; do
         answered=$((answered + 1))
         if [ -n "$why" ]; then
-            echo "relion-dispatch: MPS did not start on $node ($why); the ranks share the GPUs of that node without MPS." >&2
+            echo "relion-dispatch: The ranks on $node run without MPS ($why)." >&2
             [ "$dispatch_sharing" = exclusive ] || dispatch_sharing=shared
         fi
         [[ $mode != exclusive || ( -n $dispatch_mps && -z $why ) ]] || dispatch_sharing=exclusive

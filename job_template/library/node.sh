@@ -10,9 +10,9 @@ prepare_nodes() {
     [ -z "${dispatch_users_scratch:-}" ] || prepare_users_scratch
 }
 
-# Names variables of the commands that are not set here. Without them nobody knows the scratch folder, and one
-# whose name begins with nothing would be at the root of the file system; what else a variable is for only
-# RELION's user knows.
+# Names variables of the commands that are not set here. The job fails if the scratch folder is named after one, as
+# nobody would know the folder, or if its name begins with empty ones, as the folder would be at the root of the file
+# system. What else a variable is for only RELION's user knows.
 name_unset_variables() {
     local name begins=''
     for name in "${dispatch_scratch_variables[@]}"; do
@@ -45,8 +45,8 @@ on_each_node() { # FUNCTION ARGUMENTS…
         bash -c 'eval "$dispatch_functions"; unset dispatch_functions; "$@"' bash "$@" </dev/null
 }
 
-# The library for a bash on another node, without what may be long and is not needed there, and the settings
-# that are.
+# The library for a bash on another node, without functions that may be long and are not needed there, and with the
+# settings that are needed there.
 functions_for_a_node() {
     unset -f known_endings commands reasons dispatch_know_container dispatch_epilogue
     declare -f

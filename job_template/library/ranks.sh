@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# How many ranks run, on which devices: the plan has worked that out for fewer GPUs than planned, and for each
-# size of the smallest one, and this looks it up. dispatch_ranks are those that were planned.
-# dispatch_rank_table has a line for each number of GPUs, from the most down: the number that each node shows at
-# least, and then parts with | between them, each for some ways to share a GPU, with commas between them: mps,
-# shared (without MPS), exclusive (without MPS, and a GPU takes one process). A part has rows from the largest
-# card down, with semicolons between them:
+# How many ranks run, and on which devices. The plan has worked that out for each number of GPUs and for each size
+# of the smallest one; this looks it up. dispatch_ranks are the ranks that were planned.
+#
+# dispatch_rank_table has a line for each number of GPUs that every node shows at least, from the most down: the
+# number, then parts with | between them. A part is for the ways to share a GPU that it begins with (mps; shared:
+# without MPS; exclusive: without MPS, and a GPU takes one process), and has rows from the largest card down, with
+# semicolons between them:
 #   LEAST      MiB of the smallest card
 #   RANKS      in all
 #   EACH       ranks on each GPU
@@ -23,9 +24,9 @@ fit_ranks() {
     fit_to_memory "$rows"
 }
 
-# The rows for as many GPUs as the nodes show, and for dispatch_sharing. If no part is for that, a GPU has one
-# rank in any case.
-find_rows() {
+# Sets gpus and rows to those for as many GPUs as the nodes show, and for dispatch_sharing. A line without a part
+# for exclusive has one rank on each GPU, so that its part for shared holds.
+find_rows() { # sets the variables of fit_ranks
     local line part IFS=$'\n'
     for line in $dispatch_rank_table; do
         least_gpus=${line%% *}
@@ -61,7 +62,7 @@ say_fewer_gpus() { # GPUS PLANNED ROWS
     echo "relion-dispatch: The job runs $where: its node $dispatch_fewest shows no more."
 }
 
-# Looks up the smallest card.
+# Takes the row for the job's smallest card, says what is less than planned, or fails the job.
 fit_to_memory() { # ROWS
     local rows row least ranks each bytes verdict='' devices most='' wanted='' enough=''
     local why="the job's smallest GPU has $dispatch_memory MiB"

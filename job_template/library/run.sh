@@ -7,7 +7,7 @@ run_commands() {
 }
 
 # Runs the program in the background, so that the script acts on a signal at once, not after RELION's last
-# iteration.
+# iteration. Options that bind a folder which a node lacks are left out (binds.sh).
 run() { # PROGRAM ARGUMENTS…
     local word
     ! aborted || exit 1

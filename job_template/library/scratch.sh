@@ -11,7 +11,8 @@ prepare_scratch() {
     see_scratch "$dispatch_scratch"
 }
 
-# A folder that is to be left as it is, as RELION's user finds data there, or wants to. RELION would make it.
+# A folder that stays when the job ends, because RELION's user has data there, or wants to have them there. It is
+# made beforehand, because only a folder that exists can be bound into the container.
 prepare_users_scratch() {
     on_each_node mkdir -p "$dispatch_users_scratch" ||
         fail "The job could not begin, because the scratch folder $dispatch_users_scratch on $dispatch_host cannot be made: name another folder in RELION's window, or tell your admin."
