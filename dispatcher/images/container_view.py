@@ -84,7 +84,8 @@ def _asked(options: Iterable[tuple[str, str]]) -> _Asked:
         if name == "bind":
             bound += [(spec.split(":")[1:] or [spec])[0] for spec in value.split(",") if spec]
         elif name == "mount":
-            fields = dict(each.partition("=")[::2] for each in next(csv.reader(value.splitlines()), []))
+            words = next(csv.reader(value.splitlines()), [])
+            fields = dict(each.partition("=")[::2] for each in words)
             bound += [fields[place] for place in _PLACES if place in fields]
         elif name == "home":
             home = value

@@ -17,18 +17,18 @@ from ..errors import InputError
 from ..images.container_view import View, view_of_container
 from ..relion import star
 from ..relion.command import Command, is_option
+from .star_inputs import named_tables
 
 __all__ = ["Named", "leads_outside", "named_paths", "not_seen"]
 
 _PATIENCE = 2.0  # seconds
 _MOST = 3  # sentences
 _MADE_BY_THE_SCRIPT = ("pipeline_control", "pipeline-control", "scratch_dir")
-# A table's own images, and a table that is a part of another; the first that is there counts.
+# A table's images; the first that is there counts, and what movies have become goes before them.
 _IMAGES = (
-    *("_rlnImageName", "_rlnMicrographMovieName", "_rlnMicrographName"),
-    *("_rlnTomoTiltSeriesName", "_rlnTomoTiltSeriesStarFile"),
+    *("_rlnImageName", "_rlnMicrographName", "_rlnMicrographMovieName", "_rlnTomoTiltSeriesName"),
+    *("_rlnTomoReconstructedTomogram", "_rlnTomoReconstructedTomogramHalf1"),
 )
-_PARTS = ("_rlnExperimentalDataStarFile", "_rlnTomoParticlesFile")
 
 
 class Named(NamedTuple):
@@ -116,15 +116,19 @@ def _at(path: str, option: str, project: Path) -> Iterator[Named]:
         yield Named(str(Path(path).parent), option)
 
 
-def _first_image(name: str, project: Path, follow: bool = True) -> Iterator[Named]:
+def _first_image(name: str, project: Path, levels: int = 2) -> Iterator[Named]:
+    """The first image of a STAR file, and what the tables that its first row names have in turn:
+    particles of an optimisation set, tilt series of its tomograms."""
     with suppress(InputError):
         for block in star.read_blocks(project / name, rows=1):
-            if follow and (part := next(filter(None, map(block.first, _PARTS)), None)):
+            parts = list(named_tables(block)) if levels else []
+            for part in parts:
                 yield Named(part, f"named in {name}")
-                yield from _first_image(part, project, follow=False)
-                return
-            if image := next(filter(None, map(block.first, _IMAGES)), None):
+                yield from _first_image(part, project, levels - 1)
+            image = next(filter(None, map(block.first, _IMAGES)), None)
+            if image:
                 yield Named(image.rpartition("@")[2], f"the first image of {name}")
+            if parts or image:
                 return
 
 

@@ -18,7 +18,7 @@ from ..relion.file_names import file_name, is_star, spider_for_3_1
 from ..relion.line_ends import line_end_problem
 from ..relion.version import major_minor
 
-__all__ = ["star_warnings"]
+__all__ = ["named_tables", "star_warnings"]
 
 # The other STAR files that a run starts from, by their labels in an optimiser or an optimisation
 # set (RELION 3.1 to 5.0).
@@ -95,10 +95,15 @@ def _star_files(command: Command, project: Path) -> Iterator[Path]:
 def _parts(path: Path, project: Path) -> Iterator[Path]:
     with suppress(InputError):  # whoever reads the file for its values says what is wrong
         for block in star.read_blocks(path, rows=1):
-            for label in block.labels:
-                name = block.first(label) or ""  # a part may be "None"
-                if _PARTS.fullmatch(label) and is_star(name):
-                    yield project / name
+            yield from (project / name for name in named_tables(block))
+
+
+def named_tables(block: star.Block) -> Iterator[str]:
+    """The other STAR files that the first row of a table names, which a run starts from as well."""
+    for label in block.labels:
+        name = block.first(label) or ""  # a part may be "None"
+        if _PARTS.fullmatch(label) and is_star(name):
+            yield name
 
 
 def _values(command: Command) -> Iterator[tuple[str, str]]:

@@ -158,6 +158,60 @@ def test_the_first_image_of_the_particles_is_looked_at(
     assert f"will not see Linked/a.mrcs (the first image of {particles}):" in warning
 
 
+TILTS = "data_T1\n\nloop_\n_rlnMicrographMovieName\n_rlnMicrographName\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "named"),
+    [
+        ("AlignTiltSeries_job027", "CtfFind/job1/tilt_series_ctf.star"),
+        ("Tomograms_job029", "A/job1/aligned.star"),
+    ],
+)
+def test_the_first_image_of_a_tilt_series_is_looked_at(
+    job: str, named: str, corpus_job: CorpusJob, project: Path, disk: Path
+) -> None:
+    """The images that the movies have become: these are gone, or elsewhere."""
+    script = corpus_job(f"relion-5.0.1/{job}")
+    (project / "Linked").symlink_to(disk)
+    series = f"{Path(named).parent}/tilt_series/T1.star"
+    (project / series).parent.mkdir(parents=True)
+    (project / series).write_text(f"{TILTS}raw/T1.eer Linked/T1.mrc\n")
+    (project / named).write_text(
+        f"data_global\n\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nT1 {series}\n"
+    )
+
+    (warning,) = (each for each in warnings(script) if "not see Linked" in each)
+
+    assert f"will not see Linked/T1.mrc (the first image of {series}):" in warning
+
+
+def test_each_table_of_an_optimisation_set_is_looked_at(project: Path, disk: Path) -> None:
+    tables = {
+        "set.star": "data_\n\n_rlnTomoParticlesFile a.star\n_rlnTomoTomogramsFile b.star\n"
+        "_rlnTomoTrajectoriesFile None\n",
+        "a.star": "data_particles\n\nloop_\n_rlnImageName\n1@In/a.mrcs\n",
+        "b.star": "data_global\n\nloop_\n_rlnTomoTiltSeriesStarFile\n"
+        "_rlnTomoReconstructedTomogram\nc.star In/b.mrc\n",
+        "c.star": f"{TILTS}raw/c.eer In/c.mrc\n",
+    }
+    for name, text in tables.items():
+        (project / name).write_text(text)
+
+    found = list(named_paths([parse_command("relion_tomo_subtomo --i set.star")], project))
+
+    paths = ["a.star", "In/a.mrcs", "b.star", "c.star", "In/c.mrc", "In/b.mrc"]
+    assert [each.path for each in found] == paths
+
+
+def test_a_table_that_names_itself_ends(project: Path) -> None:
+    (project / "a.star").write_text("data_\n\n_rlnTomoParticlesFile a.star\n")
+
+    found = list(named_paths([parse_command("relion_x --i a.star")], project))
+
+    assert {each.path for each in found} == {"a.star"}
+
+
 def test_a_name_with_a_blank_and_names_in_a_list_are_looked_at(project: Path, disk: Path) -> None:
     for name in ("a b.mrc", "c.mrc", "d.mrc"):
         (disk / name).touch()
