@@ -47,12 +47,14 @@ know_container() {
 
 # The options with which the container sees a folder at its own path, a line each. If a link is in that path, and
 # the container sees the link, then it must see the folder where the link leads as well: of a place that it
-# cannot reach Apptainer says nothing, and goes on without the folder.
+# cannot reach Apptainer says nothing, and goes on without the folder. Nothing is bound below /dev: the container
+# has the node's own, or (with --contain) one of its own in which Apptainer can bind nothing.
 mount_options() { # FOLDER
-    local real
-    mount_option "$1"
-    real=$(realpath -e -- "$1" 2>/dev/null) || return 0
-    [ "$real" = "$(realpath -ms -- "$1")" ] || mount_option "$real"
+    local own real
+    own=$(realpath -ms -- "$1")
+    real=$(realpath -e -- "$1" 2>/dev/null) || real=$own
+    [[ $own == /dev/* ]] || mount_option "$1"
+    [[ $real == "$own" || $real == /dev/* ]] || mount_option "$real"
 }
 
 # Apptainer's option that binds a folder at its own path. The option is a line of CSV.

@@ -24,7 +24,7 @@ see_scratch() { # FOLDER
     mapfile -t dispatch_scratch_mounts < <(
         on_each_node mount_options "$1" | awk -v nodes="$dispatch_nodes" '++seen[$0] == nodes'
     )
-    [ "${#dispatch_scratch_mounts[@]}" -ne 0 ] || dispatch_scratch_mounts=("$(mount_option "$1")")
+    [ "${#dispatch_scratch_mounts[@]}" -ne 0 ] || mapfile -tn 1 dispatch_scratch_mounts < <(mount_options "$1")
 }
 
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in

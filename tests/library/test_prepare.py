@@ -297,6 +297,22 @@ def test_scratch_that_is_elsewhere_on_each_node_is_bound_at_its_own_path_alone(
     assert said == mount_option("/s")
 
 
+@pytest.mark.parametrize("own", ["/dev/shm/x", "/dev//shm/x", "/dev/shm/../shm/x"])
+def test_nothing_is_bound_below_dev(own: str, shell: Shell) -> None:
+    """With --contain, Apptainer does not start with a folder in the container's own /dev."""
+    said = shell.says(f'see_scratch {own}; echo "${{#dispatch_scratch_mounts[@]}}"')
+
+    assert said == "0"
+
+
+def test_a_link_to_dev_is_bound_at_its_own_path_alone(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/shm")
+
+    said = shell.says(f"see_scratch {tmp_path}/link; {MOUNTS}")
+
+    assert said == mount_option(f"{tmp_path}/link")
+
+
 def test_scratch_is_bound_if_the_nodes_do_not_answer(shell: Shell) -> None:
     said = shell.says(f"on_each_node() {{ return 1; }}; see_scratch /s; {MOUNTS}")
 

@@ -70,10 +70,11 @@ mount_option() { # FOLDER
     echo "$word"
 }
 mount_options() { # FOLDER
-    local real
-    mount_option "$1"
-    real=$(realpath -e -- "$1" 2>/dev/null) || return 0
-    [ "$real" = "$(realpath -ms -- "$1")" ] || mount_option "$real"
+    local own real
+    own=$(realpath -ms -- "$1")
+    real=$(realpath -e -- "$1" 2>/dev/null) || real=$own
+    [[ $own == /dev/* ]] || mount_option "$1"
+    [[ $real == "$own" || $real == /dev/* ]] || mount_option "$real"
 }
 scratch=/scratch
 scratch_mounts=()
