@@ -303,6 +303,7 @@ def test_nothing_is_bound_below_dev(own: str, shell: Shell) -> None:
     said = shell.says(f'see_scratch {own}; echo "${{#dispatch_scratch_mounts[@]}}"')
 
     assert said == "0"
+    assert shell.says(f"mount_options {own}") == ""
 
 
 def test_a_link_to_dev_is_bound_at_its_own_path_alone(shell: Shell, tmp_path: Path) -> None:
@@ -375,6 +376,13 @@ def test_a_variable_without_value_is_named_if_nobody_knows_the_scratch_folder(
         assert f"because SLURM_TMPDIR is {is_} on here, and the scratch folder" in done.stdout
     else:
         assert re.match(r"=/s(/relion)?/relion-dispatch\.", done.stdout)
+
+
+def test_a_variable_of_the_scratch_folder_is_refused_with_what_is_wrong(shell: Shell) -> None:
+    done = shell("trap 'echo \"$dispatch_reason\"' EXIT; refuse_scratch_variable TMPDIR not set")
+
+    assert done.returncode == 1
+    assert "because TMPDIR is not set on here" in done.stdout
 
 
 def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: Shell) -> None:
