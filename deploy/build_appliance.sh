@@ -16,6 +16,9 @@ deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$deploy")
 as_user=$deploy/ordinary_user.sh
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
+# As dispatcher/config/apptainer_variables.py has it for builds.
+unset LD_PRELOAD LD_AUDIT "${!APPTAINER_BIND@}" "${!APPTAINER_MOUNT@}" "${!APPTAINERENV_@}" \
+    "${!SINGULARITY_BIND@}" "${!SINGULARITY_MOUNT@}" "${!SINGULARITYENV_@}"
 
 say() { echo "build_appliance.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }

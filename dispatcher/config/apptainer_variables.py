@@ -11,7 +11,13 @@ from collections.abc import Iterable
 
 from ..host.hidden_variables import Hidden
 
-__all__ = ["LOADER", "hidden_from_apptainer", "is_apptainers", "listed_for_apptainer"]
+__all__ = [
+    "LOADER",
+    "hidden_from_apptainer",
+    "hidden_from_builds",
+    "is_apptainers",
+    "listed_for_apptainer",
+]
 
 LOADER = ("LD_PRELOAD", "LD_AUDIT")
 
@@ -20,6 +26,9 @@ _BEGINNINGS = ("APPTAINER", "SINGULARITY")
 # to do without root's privileges (as deploy/install/version.sh wants it). deploy/appliance.sh has
 # the same names.
 _HARMLESS = ("TMPDIR", "CACHEDIR", "CONFIGDIR", "KEYSDIR", "SYPGPDIR", "NO_PRIVS")
+
+# These add folders and variables to the container in which an image is built.
+_IN_BUILDS = ("_BIND", "_MOUNT", "ENV_")
 
 
 def is_apptainers(name: str) -> bool:
@@ -36,3 +45,12 @@ def listed_for_apptainer(environment: Iterable[str]) -> list[str]:
 def hidden_from_apptainer(environment: Iterable[str] = ()) -> Hidden:
     """What Apptainer is not to see; `environment` is what the site lists."""
     return Hidden((*_BEGINNINGS, *LOADER), tuple(listed_for_apptainer(environment)))
+
+
+def hidden_from_builds(environment: Iterable[str] = ()) -> Hidden:
+    """What Apptainer is not to see when it builds an image.
+
+    A build needs more of the user's: the passwords and settings of the registry that it asks.
+    """
+    names = [f"{each}{kind}" for each in _BEGINNINGS for kind in _IN_BUILDS]
+    return Hidden((*names, *LOADER), tuple(listed_for_apptainer(environment)))

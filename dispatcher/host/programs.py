@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -18,7 +18,7 @@ from .hidden_variables import NOTHING, Hidden
 if TYPE_CHECKING:
     from .appliance import Channel, HostProcess
 
-__all__ = ["Finished", "Started", "attached", "detached", "run", "start", "which"]
+__all__ = ["Finished", "Started", "attached", "detached", "run", "start", "variables", "which"]
 
 
 Started: TypeAlias = "subprocess.Popen[bytes] | HostProcess"
@@ -67,13 +67,15 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def attached(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+def attached(argv: Sequence[str], *, cwd: Path | None = None, hidden: Hidden = NOTHING) -> int:
     """Run a program on the user's own terminal; its exit status.
+
+    It does not see the variables of `hidden`.
 
     Raises:
         OSError: the program cannot be started.
     """
-    return start(argv, cwd=cwd).wait()
+    return start(argv, cwd=cwd, hidden=hidden).wait()
 
 
 def start(
@@ -137,6 +139,17 @@ def which(program: str) -> str | None:
         process.forget()
         return found or None
     return shutil.which(program)
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """Those of the variables that are set, and their values.
+
+    In the appliance there are some, Apptainer's own, that nobody inside sees.
+    """
+    if _outside():
+        asked = {name: run(["printenv", name]) for name in names}
+        return {name: said.stdout[:-1] for name, said in asked.items() if said.status == 0}
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _outside() -> Channel | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ..errors import InputError
 
@@ -21,9 +22,13 @@ __all__ = ["Variable", "Word", "quote", "split"]
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 # What bash expands beside these: `…`, $(…), ${A:-b} and $1, also in double quotes; and outside of
-# quotes ~, patterns for file names, and braces.
+# quotes ~, patterns for file names, braces, and a dollar sign before a quote, which is here \x01.
 _EXPANDED = re.compile(r"`|\$[({\d@*#?$!-]")
-_EXPANDED_BARE = re.compile(r"^~|[*?]|\[.+\]|\{[^{}]*(?:,|\.\.)[^{}]*\}")
+_EXPANDED_BARE = re.compile(
+    r"^~|[*?]|\[.+\]|\{[^{}]*(?:,|\.\.)[^{}]*\}|\$\x01"
+    # What begins a comment, ends a command, or redirects what a command reads and writes.
+    r"|^#|[;|&<>]"
+)
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -44,7 +49,7 @@ class Word:
     """One word of a command line: literal text and variables, in order.
 
     Attributes:
-        stays: whether there is text in it that bash would have expanded, and that stays as it is.
+        stays: whether there is text in it that bash would have acted on, and that stays as it is.
     """
 
     parts: tuple[str | Variable, ...]
@@ -66,6 +71,12 @@ class Word:
     def variables(self) -> list[str]:
         """The names of the variables in it."""
         return [part.name for part in self.parts if isinstance(part, Variable)]
+
+    @property
+    def leading(self) -> list[str]:
+        """The names of the variables before its first text."""
+        begin = takewhile(lambda part: isinstance(part, Variable) or not part, self.parts)
+        return [part.name for part in begin if isinstance(part, Variable)]
 
     def shell(self) -> str:
         """The word as shell text that bash reads back as the same word."""
@@ -142,7 +153,7 @@ def split(line: str) -> tuple[Word, ...]:
                 double += char
         elif char in "'\"":
             quote_open, started = char, True
-            bare, double = bare + "\0", double + "\0"
+            bare, double = bare + "\1", double + "\0"
             add("")
         elif char in " \t":
             if started:

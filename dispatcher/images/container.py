@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.apptainer_variables import is_apptainers
 from ..config.site import Apptainer
 from ..host import programs
 
@@ -21,7 +18,6 @@ __all__ = [
     "exec_argv",
     "missing_binds",
     "mount_option",
-    "seen_by_options",
 ]
 
 # Where our definitions make TORCH_HOME point: the weights are gigabytes, and outlive images.
@@ -43,22 +39,6 @@ def binds(apptainer: Apptainer, weights: Path | None = None) -> list[Bind]:
         option = mount_option(str(weights), read_only=True, destination=WEIGHTS)
         found.append(Bind(str(weights), option, '"weights" in images.json'))
     return found
-
-
-def seen_by_options(apptainer: Apptainer) -> list[str]:
-    """The places in a container at which the site's further options of Apptainer bind something."""
-    options = [word for each in apptainer.options for word in each.split("=", 1)]
-    listed = [name for name in apptainer.environment if is_apptainers(name) and "BIND" in name]
-    texts = [os.environ.get(name, "") for name in listed]
-    for option, value in pairwise(options):
-        if option in ("--bind", "-B"):
-            texts.append(value)
-        elif option == "--mount":
-            fields = dict(each.partition("=")[::2] for each in next(csv.reader([value])))
-            places = ("destination", "dst", "target")
-            texts += [fields[place] for place in places if place in fields]
-    specs = [spec.split(":") for text in texts for spec in text.split(",") if spec]
-    return [(spec[1:] or spec)[0] for spec in specs]
 
 
 def missing_binds(apptainer: Apptainer) -> list[str]:

@@ -121,6 +121,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "library_sha256": library.sha256,
             "users_scratch": scratch and not shared and Markup(scratch.folder.shell()),
             "scratch_variables": scratch.folder.variables if scratch else [],
+            "scratch_begins": scratch.folder.leading if scratch else [],
             "variables": _variables(plan),
             "binds": [text for bind in _binds(plan) for text in bind],
         },

@@ -31,7 +31,7 @@ class LaunchWord(NamedTuple):
 
 
 _TASKS_OF_THE_NODES = LaunchWord("", '"${dispatch_task[@]}"')
-_SCRATCH_MOUNT = LaunchWord("", '${dispatch_scratch_mount:+"$dispatch_scratch_mount"}')
+_SCRATCH_MOUNTS = LaunchWord("", '"${dispatch_scratch_mounts[@]}"')
 
 
 def launch_line(
@@ -110,7 +110,7 @@ def _container(
         site.apptainer, image.path, [project], project, gpu, clean_environment, weights
     )
     *options, file = _literal(words)
-    return (*options, *([_SCRATCH_MOUNT] if scratch_of(placed.main) else []), file)
+    return (*options, *([_SCRATCH_MOUNTS] if scratch_of(placed.main) else []), file)
 
 
 def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list[str]:

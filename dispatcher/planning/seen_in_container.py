@@ -14,23 +14,21 @@ from typing import NamedTuple
 
 from ..config.site import Apptainer
 from ..errors import InputError
-from ..images.container import seen_by_options
+from ..images.container_view import View, view_of_container
 from ..relion import star
 from ..relion.command import Command, is_option
+from .star_inputs import named_tables
 
 __all__ = ["Named", "leads_outside", "named_paths", "not_seen"]
 
 _PATIENCE = 2.0  # seconds
 _MOST = 3  # sentences
-# What Apptainer binds by itself, if its own configuration is as shipped (apptainer.conf, 1.4).
-_BOUND_ANYWAY = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/localtime")
 _MADE_BY_THE_SCRIPT = ("pipeline_control", "pipeline-control", "scratch_dir")
-# A table's own images, and a table that is a part of another; the first that is there counts.
+# A table's images; the first that is there counts, and what movies have become goes before them.
 _IMAGES = (
-    *("_rlnImageName", "_rlnMicrographMovieName", "_rlnMicrographName"),
-    *("_rlnTomoTiltSeriesName", "_rlnTomoTiltSeriesStarFile"),
+    *("_rlnImageName", "_rlnMicrographName", "_rlnMicrographMovieName", "_rlnTomoTiltSeriesName"),
+    *("_rlnTomoReconstructedTomogram", "_rlnTomoReconstructedTomogramHalf1"),
 )
-_PARTS = ("_rlnExperimentalDataStarFile", "_rlnTomoParticlesFile")
 
 
 class Named(NamedTuple):
@@ -61,25 +59,30 @@ def not_seen(
 def _sentences(
     commands: Iterable[Command], project: Path, job: str, apptainer: Apptainer
 ) -> Iterator[str]:
-    bound = [*apptainer.bind, *seen_by_options(apptainer), *_BOUND_ANYWAY]
-    roots = [project, Path.home(), *map(Path, bound)]
+    near = [project, *map(Path, apptainer.bind)]
+    view: View | None = None
     told: set[Path] = set()
     with suppress(OSError, ValueError):
         for named in (Named(job, "the job's folder"), *named_paths(commands, project)):
-            outside = leads_outside(project / named.path, roots)
+            path = project / named.path
+            if not leads_outside(path, near):
+                continue
+            view = view or view_of_container(apptainer)  # seldom needed, and asks other programs
+            outside = leads_outside(path, [*near, *view.folders])
             # One folder is told once, whatever is in there.
             if outside and told.isdisjoint({outside, outside.parent}):
                 told |= {outside, outside.parent}
-                yield _sentence(named, outside)
+                yield _sentence(named, outside, view.home)
 
 
-def _sentence(named: Named, outside: Path) -> str:
+def _sentence(named: Named, outside: Path, home: bool) -> str:
     leads = "" if str(outside) == named.path else f"leads to {outside}, which "
+    places = "the project, in your home folder," if home else "the project"
     unless = ", unless the image has a program of its own there" if named.is_program else ""
     return (
         f"The container will not see {named.path} ({named.where}){unless}: {named.path} {leads}is "
-        'not in the project, in your home folder, or in a folder of "bind" in site.json. Ask your '
-        "admin to add the folder to that list, or keep a copy in the project."
+        f'not in {places} or in a folder of "bind" in site.json. Ask your admin to add the folder '
+        "to that list, or keep a copy in the project."
     )
 
 
@@ -113,15 +116,19 @@ def _at(path: str, option: str, project: Path) -> Iterator[Named]:
         yield Named(str(Path(path).parent), option)
 
 
-def _first_image(name: str, project: Path, follow: bool = True) -> Iterator[Named]:
+def _first_image(name: str, project: Path, levels: int = 2) -> Iterator[Named]:
+    """The first image of a STAR file, and what the tables that its first row names have in turn:
+    particles of an optimisation set, tilt series of its tomograms."""
     with suppress(InputError):
         for block in star.read_blocks(project / name, rows=1):
-            if follow and (part := next(filter(None, map(block.first, _PARTS)), None)):
+            parts = list(named_tables(block)) if levels else []
+            for part in parts:
                 yield Named(part, f"named in {name}")
-                yield from _first_image(part, project, follow=False)
-                return
-            if image := next(filter(None, map(block.first, _IMAGES)), None):
+                yield from _first_image(part, project, levels - 1)
+            image = next(filter(None, map(block.first, _IMAGES)), None)
+            if image:
                 yield Named(image.rpartition("@")[2], f"the first image of {name}")
+            if parts or image:
                 return
 
 

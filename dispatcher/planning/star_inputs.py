@@ -19,7 +19,7 @@ from ..relion.line_ends import line_end_problem
 from ..relion.spider_header import is_spider
 from ..relion.version import major_minor
 
-__all__ = ["star_warnings"]
+__all__ = ["named_tables", "star_warnings"]
 
 # Programs that copy or list what they are given, and read it only with this option (import.cpp, 3.1
 # to 5.0).
@@ -106,10 +106,15 @@ def _star_files(command: Command, project: Path) -> Iterator[Path]:
 def _parts(path: Path, project: Path) -> Iterator[Path]:
     with suppress(InputError):  # whoever reads the file for its values says what is wrong
         for block in star.read_blocks(path, rows=1):
-            for label in block.labels:
-                name = block.first(label) or ""  # a part may be "None"
-                if _PARTS.fullmatch(label) and is_star(name):
-                    yield project / name
+            yield from (project / name for name in named_tables(block))
+
+
+def named_tables(block: star.Block) -> Iterator[str]:
+    """The other STAR files that the first row of a table names, which a run starts from as well."""
+    for label in block.labels:
+        name = block.first(label) or ""  # a part may be "None"
+        if _PARTS.fullmatch(label) and is_star(name):
+            yield name
 
 
 def _values(command: Command) -> Iterator[tuple[str, str]]:

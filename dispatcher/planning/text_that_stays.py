@@ -1,4 +1,4 @@
-"""Which text of a command would bash have expanded in RELION's own script, and stays as it is?"""
+"""Which text of a command would bash have acted on in RELION's own script, and stays as it is?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def text_that_stays(commands: Iterable[Command]) -> Iterator[str]:
             if word.stays:
                 yield (
                     f"The text {word} of {option} is passed on as it is, although bash would "
-                    "expand it in RELION's own script: relion-dispatch expands only $NAME and "
+                    "act on it in RELION's own script: relion-dispatch only expands $NAME and "
                     "${NAME}. Write such a variable, or the text that you mean."
                 )
             if is_option(word):

@@ -39,7 +39,7 @@ def container_words(job: RecordedJob, at: int, target: Path, scratch: bool) -> l
     words[image : image + 1] = [
         mount_option(str(place.now), read_only=True, destination=str(place.was)),
         mount_option(str(place.now / target), destination=str(place.was / target)),
-        *([Markup('${scratch_mount:+"$scratch_mount"}')] if scratch else []),
+        *([Markup('${scratch_mounts[@]+"${scratch_mounts[@]}"}')] if scratch else []),
         Markup('"$image"'),
     ]
     return words

@@ -76,6 +76,7 @@ def reproduction(
             "binds": [(bound_folder(option), option) for option in binds(job)],
             "scratch": scratch and Markup(scratch.folder.shell()),
             "mount_option": shell_function("mount_option", "library/binds.sh"),
+            "mount_options": shell_function("mount_options", "library/binds.sh"),
             "one_node": job.nodes == 1 or not job.uses_mpi,
             "nodes": job.nodes,
             "environment": let_through,

@@ -15,13 +15,16 @@
 #   dispatch_uses_scratch      yes if the job has scratch data; else empty
 #   dispatch_scratch_for_all   the folder in which the job makes one for its scratch data
 #   dispatch_users_scratch     a scratch folder that is to be left as it is
-#   dispatch_variables, dispatch_scratch_variables   arrays: the variables that the commands name, and those
-#                              of them that are in the name of the scratch folder
+#   dispatch_variables, dispatch_scratch_variables, dispatch_scratch_begins   arrays: the variables that the
+#                              commands name, those of them that are in the name of the scratch folder, and
+#                              those that this name begins with
 #   dispatch_binds             an array: what the container sees beside the project, see binds.sh
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
 #   dispatch_abort_grace       seconds that programs get to end by themselves after the user aborts the job
-# Functions of the job script: commands, reasons, container if commands share what starts theirs, and epilogue
-# if a site's own template has one. The comments in scheduler.sh say what a scheduler's functions are for.
+# Functions of the job script: commands and reasons; dispatch_know_container if commands share what starts their
+# container, and dispatch_epilogue if a site's own template has one: a user may export functions, so those that
+# not every script has bear names that no user gives. The comments in scheduler.sh say what a scheduler's
+# functions are for.
 
 # The steps with which a job begins. `finish` tells RELION of a failure, so its trap is set early.
 begin_job() {
@@ -31,7 +34,7 @@ begin_job() {
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
-    dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mount=''
+    dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
     claim_job
     find_session
     dispatch_kills_before=$(memory_kills)

@@ -38,11 +38,23 @@ is_left_out() { # WORD
 # depend on what the nodes have settled, and are without the folders that a node lacks.
 know_container() {
     local at
-    declare -F container >/dev/null || return 0
-    container
+    declare -F dispatch_know_container >/dev/null || return 0
+    dispatch_know_container
     for at in "${!dispatch_container[@]}"; do
         ! is_left_out "${dispatch_container[at]}" || unset "dispatch_container[at]"
     done
+}
+
+# The options with which the container sees a folder at its own path, a line each. If a link is in that path, and
+# the container sees the link, then it must see the folder where the link leads as well: of a place that it
+# cannot reach Apptainer says nothing, and goes on without the folder. Nothing is bound below /dev: the container
+# has the node's own, or (with --contain) one of its own in which Apptainer can bind nothing.
+mount_options() { # FOLDER
+    local own real
+    own=$(realpath -ms -- "$1")
+    real=$(realpath -e -- "$1" 2>/dev/null) || real=$own
+    [[ $own == /dev/* ]] || mount_option "$1"
+    [[ $real == "$own" || $real == /dev/* ]] || mount_option "$real"
 }
 
 # Apptainer's option that binds a folder at its own path. The option is a line of CSV.

@@ -14,7 +14,7 @@ finish() {
     explain
     [ -z "$dispatch_uses_scratch" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
     leave_gpus
-    ! declare -F epilogue >/dev/null || epilogue # of a site's own template
+    ! declare -F dispatch_epilogue >/dev/null || dispatch_epilogue # of a site's own template
     write_run 2>/dev/null
     dismiss_watcher 2>/dev/null
     exit "$dispatch_status"

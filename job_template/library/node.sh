@@ -11,17 +11,25 @@ prepare_nodes() {
 }
 
 # Names variables of the commands that are not set here. The job fails if the scratch folder is named after one, as
-# nobody would know the folder; what else a variable is for only RELION's user knows.
+# nobody would know the folder, or if its name begins with empty ones, as the folder would be at the root of the file
+# system. What else a variable is for only RELION's user knows.
 name_unset_variables() {
-    local name
+    local name begins=''
     for name in "${dispatch_scratch_variables[@]}"; do
-        [ -n "${!name:-}" ] ||
-            fail "The job could not begin, because $name is not set on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
+        [ -n "${!name+set}" ] || refuse_scratch_variable "$name" not set
     done
+    for name in "${dispatch_scratch_begins[@]}"; do
+        begins+=${!name}
+    done
+    [ "${#dispatch_scratch_begins[@]}" -eq 0 ] || [ -n "$begins" ] || refuse_scratch_variable "$name" empty
     for name in "${dispatch_variables[@]}"; do
         [ -n "${!name+set}" ] ||
             echo "relion-dispatch: $name is not set on $dispatch_host, so nothing stands in its place in RELION's command: if that is wrong, write a value in RELION's window." >&2
     done
+}
+
+refuse_scratch_variable() { # NAME IS…
+    fail "The job could not begin, because $1 is ${*:2} on $dispatch_host, and the scratch folder in RELION's window is named after this variable: name another folder there, or tell your admin."
 }
 
 # Runs a function once on each node of the job.
@@ -40,7 +48,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
 # The library for a bash on another node, without functions that may be long and are not needed there, and with the
 # settings that are needed there.
 functions_for_a_node() {
-    unset -f known_endings commands container reasons epilogue
+    unset -f known_endings commands reasons dispatch_know_container dispatch_epilogue
     declare -f
     declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container 2>/dev/null || :
 }

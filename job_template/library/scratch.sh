@@ -8,7 +8,7 @@ prepare_scratch() {
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
         fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
-    dispatch_scratch_mount=$(mount_option "$dispatch_scratch")
+    see_scratch "$dispatch_scratch"
 }
 
 # A folder that stays when the job ends, because RELION's user has data there, or wants to have them there. It is
@@ -16,7 +16,15 @@ prepare_scratch() {
 prepare_users_scratch() {
     on_each_node mkdir -p "$dispatch_users_scratch" ||
         fail "The job could not begin, because the scratch folder $dispatch_users_scratch on $dispatch_host cannot be made: name another folder in RELION's window, or tell your admin."
-    dispatch_scratch_mount=$(mount_option "$dispatch_users_scratch")
+    see_scratch "$dispatch_users_scratch"
+}
+
+# Settles the options with which the container sees the scratch folder: those that all nodes have.
+see_scratch() { # FOLDER
+    mapfile -t dispatch_scratch_mounts < <(
+        on_each_node mount_options "$1" | awk -v nodes="$dispatch_nodes" '++seen[$0] == nodes'
+    )
+    [ "${#dispatch_scratch_mounts[@]}" -ne 0 ] || mapfile -tn 1 dispatch_scratch_mounts < <(mount_options "$1")
 }
 
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in

@@ -22,7 +22,7 @@ commands() {
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        ${dispatch_scratch_mount:+"$dispatch_scratch_mount"} /data/site/relion-5.1.0-cuda.sif \
+        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif \
         relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
         --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent \

@@ -16,11 +16,11 @@ dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.2.0
 
 # What runs.
-container() { dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
+dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval --cleanenv --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        ${dispatch_scratch_mount:+"$dispatch_scratch_mount"} /data/site/relion-5.1.0-cuda.sif); }
+        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif); }
 commands() {
     dispatch_program=relion_refine_mpi
     run "${dispatch_container[@]}" \

@@ -9,7 +9,7 @@ commands() {
     run apptainer --quiet exec --no-eval --cleanenv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --pwd=/data/project \
-        ${dispatch_scratch_mount:+"$dispatch_scratch_mount"} /data/site/relion-5.1.0-cpu.sif \
+        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cpu.sif \
         mpirun --bind-to none --oversubscribe -n 9 \
         relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 \

@@ -152,7 +152,7 @@ def test_without_a_session_of_its_own_a_job_ends_nothing(shell: Shell) -> None:
 def test_a_job_ends_in_this_order(shell: Shell) -> None:
     steps = [
         "end_guard", "tell_relion", "end_processes", "tell_relion", "explain", "on_each_node",
-        "leave_gpus", "epilogue", "write_run", "dismiss_watcher",
+        "leave_gpus", "dispatch_epilogue", "write_run", "dismiss_watcher",
     ]  # fmt: skip
     functions = "".join(f"{step}() {{ echo {step}; }}\n" for step in steps)
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.host.shell_words import split
 from dispatcher.images.container import mount_option
 
 from ..sif_file import write_sif
 from .conftest import TOKEN, Shell
 
+MOUNTS = "printf '%s\\n' \"${dispatch_scratch_mounts[@]}\""
 EXPORTED = "export -p | grep -oE '(APPTAINERENV_|PYTHONNOUSERSITE).*'"
 
 
@@ -77,6 +79,21 @@ def test_what_the_users_environment_would_add_to_a_container_is_forgotten(
         *("APPTAINERENV_PYTHONNOUSERSITE", "APPTAINER_NO_HOME", "APPTAINER_TMPDIR"),
         "OTHER_APPTAINER_X",
     ]
+
+
+def test_a_script_that_does_not_know_what_the_site_lists_leaves_apptainers_variables(
+    shell: Shell,
+) -> None:
+    """As that of a site's own base.sh.j2 of 0.1.0, which has no such setting."""
+    said = shell.says(
+        "clean_environment; export -p | grep -oE ' (APPTAINER|SINGULARITY)_[A-Z]*'",
+        given=["dispatch_image=x.sif"],
+        APPTAINER_TMPDIR="/large",
+        APPTAINER_BINDPATH="/data",
+        SINGULARITY_CACHEDIR="/large",
+    )
+
+    assert said.split() == ["APPTAINER_BINDPATH", "APPTAINER_TMPDIR", "SINGULARITY_CACHEDIR"]
 
 
 def test_a_library_that_the_site_lets_through_is_preloaded_in_the_container_alone(
@@ -230,7 +247,7 @@ def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> 
 
 def test_the_container_sees_the_jobs_scratch_folder(shell: Shell, tmp_path: Path) -> None:
     done = shell(
-        'dispatch_script_began=5; prepare_nodes; echo "$dispatch_scratch_mount"',
+        f"dispatch_script_began=5; prepare_nodes; {MOUNTS}",
         given=["dispatch_uses_scratch=yes", f"dispatch_scratch_for_all='{tmp_path}/a, b'"],
     )
 
@@ -238,11 +255,76 @@ def test_the_container_sees_the_jobs_scratch_folder(shell: Shell, tmp_path: Path
     assert done.stdout == mount_option(folder) + "\n"
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("name", ["project/link", "project/link/", "project/link//deeper", "rel"])
+def test_the_container_sees_scratch_where_a_link_leads_as_well(
+    name: str, nodes: int, shell: Shell, tmp_path: Path
+) -> None:
+    """A mount at a path that leads through a link is left out if the container sees the link, but
+    not where it leads."""
+    shell.stand_in("srun")
+    disk, own = tmp_path / "a disk", name if name == "rel" else f"{tmp_path}/{name}"
+    (disk / "deeper").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "link").symlink_to(disk)
+    (shell.project / "rel").symlink_to(disk)
+
+    said = shell.says(
+        f"prepare_users_scratch; {MOUNTS}",
+        scheduler="slurm",
+        given=[f"dispatch_users_scratch='{own}'", f"dispatch_nodes={nodes}"],
+    )
+
+    real = disk / "deeper" if name.endswith("deeper") else disk
+    full = str(tmp_path / "rel") if name == "rel" else own
+    assert said.splitlines() == [mount_option(full), mount_option(str(real))]
+
+
+def test_scratch_that_is_elsewhere_on_each_node_is_bound_at_its_own_path_alone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Apptainer does not start where a folder is missing."""
+    shell.stand_in("srun")
+
+    realpath = 'realpath() { [ "$1" = -ms ] && echo /s || echo "/disk of $NODE"; }'
+
+    said = shell.says(
+        f"{realpath}; see_scratch /s; {MOUNTS}",
+        scheduler="slurm",
+        given=["dispatch_nodes=2"],
+    )
+
+    assert said == mount_option("/s")
+
+
+@pytest.mark.parametrize("own", ["/dev/shm/x", "/dev//shm/x", "/dev/shm/../shm/x"])
+def test_nothing_is_bound_below_dev(own: str, shell: Shell) -> None:
+    """With --contain, Apptainer does not start with a folder in the container's own /dev."""
+    said = shell.says(f'see_scratch {own}; echo "${{#dispatch_scratch_mounts[@]}}"')
+
+    assert said == "0"
+    assert shell.says(f"mount_options {own}") == ""
+
+
+def test_a_link_to_dev_is_bound_at_its_own_path_alone(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/shm")
+
+    said = shell.says(f"see_scratch {tmp_path}/link; {MOUNTS}")
+
+    assert said == mount_option(f"{tmp_path}/link")
+
+
+def test_scratch_is_bound_if_the_nodes_do_not_answer(shell: Shell) -> None:
+    said = shell.says(f"on_each_node() {{ return 1; }}; see_scratch /s; {MOUNTS}")
+
+    assert said == mount_option("/s")
+
+
 def test_a_scratch_folder_of_the_users_is_made_bound_and_left(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "scratch" / "kept"
 
     done = shell(
-        'prepare_nodes; echo "$dispatch_scratch_mount"; dispatch_uses_scratch=; finish',
+        f"prepare_nodes; {MOUNTS}; dispatch_uses_scratch=; finish",
         given=[f"dispatch_users_scratch='{folder}'"],
     )
 
@@ -260,22 +342,47 @@ def test_a_scratch_folder_of_the_users_that_cannot_be_made_is_told(shell: Shell)
     assert "the scratch folder /dev/null/x on here cannot be made" in done.stdout
 
 
-@pytest.mark.parametrize("value", [{}, {"SLURM_TMPDIR": ""}])
-def test_a_variable_that_is_not_set_is_named_if_the_scratch_folder_has_its_name(
-    value: dict[str, str], shell: Shell
+@pytest.mark.parametrize(
+    ("folder", "value", "is_"),
+    [
+        ("$SLURM_TMPDIR/relion", {}, "not set"),
+        ("$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, "empty"),
+        ("$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, "empty"),
+        ("/s/$SLURM_TMPDIR", {}, "not set"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": ""}, "empty"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": "/s"}, None),
+        ("/s$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, None),
+        ("/s$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, None),
+    ],
+)
+def test_a_variable_without_value_is_named_if_nobody_knows_the_scratch_folder(
+    folder: str, value: dict[str, str], is_: str | None, shell: Shell
 ) -> None:
+    """A part of the name that is empty is as the site, or the user, has it."""
+    (word,) = split(folder)
+
     done = shell(
-        "trap 'echo \"$dispatch_reason\"' EXIT; prepare_nodes",
+        'trap \'echo "$dispatch_reason"\' EXIT; name_unset_variables; echo "=$dispatch_scratch"',
         given=[
-            "dispatch_uses_scratch=yes",
-            'dispatch_scratch_for_all="${SLURM_TMPDIR}"/relion',
-            "dispatch_variables=(SLURM_TMPDIR) dispatch_scratch_variables=(SLURM_TMPDIR)",
+            f"dispatch_uses_scratch=yes dispatch_scratch_for_all={word.shell()}",
+            f"dispatch_scratch_variables=({' '.join(word.variables)})",
+            f"dispatch_scratch_begins=({' '.join(word.leading)})",
         ],
         **value,
     )
 
+    if is_:
+        assert done.returncode == 1
+        assert f"because SLURM_TMPDIR is {is_} on here, and the scratch folder" in done.stdout
+    else:
+        assert re.match(r"=/s(/relion)?/relion-dispatch\.", done.stdout)
+
+
+def test_a_variable_of_the_scratch_folder_is_refused_with_what_is_wrong(shell: Shell) -> None:
+    done = shell("trap 'echo \"$dispatch_reason\"' EXIT; refuse_scratch_variable TMPDIR not set")
+
     assert done.returncode == 1
-    assert "because SLURM_TMPDIR is not set on here, and the scratch folder" in done.stdout
+    assert "because TMPDIR is not set on here" in done.stdout
 
 
 def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: Shell) -> None:
@@ -351,9 +458,11 @@ def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -
 
 
 def test_the_container_is_known_as_the_nodes_have_settled_it(shell: Shell) -> None:
-    code = "container() { dispatch_container=(apptainer $settled --mount=/gone image); }; "
+    code = (
+        "dispatch_know_container() { dispatch_container=(apptainer $settled --mount=/gone x); }; "
+    )
     code += "settled=here dispatch_left_out=(--mount=/gone); "
     known = 'know_container; echo "${dispatch_container[*]-none}"'
 
-    assert shell.says(f"{code} {known}") == "apptainer here image"
+    assert shell.says(f"{code} {known}") == "apptainer here x"
     assert shell.says(known) == "none"

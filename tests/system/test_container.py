@@ -49,6 +49,21 @@ def test_relion_copies_its_particles_to_a_disk_that_nobody_has_bound(
     assert list(disk.rglob("relion-dispatch.*")) == []
 
 
+def test_a_scratch_folder_in_the_project_may_be_a_link_to_another_disk(
+    disk: Path, make_project: MakeProject
+) -> None:
+    """Apptainer leaves out a folder whose path leads through a link to where it sees nothing."""
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    (project.folder / "scratch").symlink_to(disk)
+    job = project.add_job("refine3d", **REFINE, scratch_dir=f"{project.folder}/scratch")
+
+    project.run_job(job)
+
+    project.assert_succeeded(job)
+    assert "/scratch/relion-dispatch." in (job / "run.out").read_text()
+    assert list(disk.iterdir()) == []
+
+
 def test_a_scratch_folder_that_is_kept_has_relions_particles_afterwards(
     disk: Path, make_project: MakeProject
 ) -> None:

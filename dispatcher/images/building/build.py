@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ...config.apptainer_variables import hidden_from_builds
 from ...config.site import Site
 from ...errors import ImageError, WriteError
 from ...host.file_lock import locked
@@ -105,7 +106,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
 
     _say(f"building {what} from {definition}")
     argv = apptainer.build_argv(program, "image.sif", definition.name, arguments, work)
-    built = streamed(argv, work)
+    built = streamed(argv, work, hidden_from_builds(site.apptainer.environment))
     if built.status != 0:
         _refuse_full(built.output, work)
         failure = Finished(built.status, "", built.output)
@@ -116,7 +117,7 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
             "that and build again. Nothing was changed."
         )
     _say("testing it")
-    tested = streamed(apptainer.test_argv(program, "image.sif"), work)
+    tested = streamed(apptainer.test_argv(program, "image.sif"), work, site.apptainer.hidden)
     if tested.status != 0:
         if reason := machine_lacks(Finished(tested.status, "", tested.output)):
             raise ImageError(f"{what} was built, but cannot be tested: {reason}.")

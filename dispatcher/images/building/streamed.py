@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from ...host.hidden_variables import NOTHING, Hidden
 from ...host.programs import attached
 
 __all__ = ["Streamed", "ended_by_signals", "streamed"]
@@ -36,17 +37,18 @@ class Streamed(NamedTuple):
     output: str
 
 
-def streamed(argv: Sequence[str], folder: Path) -> Streamed:
+def streamed(argv: Sequence[str], folder: Path, hidden: Hidden = NOTHING) -> Streamed:
     """Run a program in `folder`, where a log is kept, its output going to stderr as it comes.
 
-    When this is interrupted, the program and what it started are ended.
+    It does not see the variables of `hidden`. When this is interrupted, the program and what it
+    started are ended.
 
     Raises:
         OSError: the shell cannot be started.
     """
     log = folder / ".output"
     try:
-        attached(["sh", "-c", _SCRIPT, "sh", str(log), *argv], cwd=folder)
+        attached(["sh", "-c", _SCRIPT, "sh", str(log), *argv], cwd=folder, hidden=hidden)
     except BaseException:
         _end(log.with_name(".output.pid"))
         raise

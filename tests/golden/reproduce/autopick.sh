@@ -60,7 +60,8 @@ clean_environment() {
     local name
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0
-    for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
+    # A site's own base.sh.j2 of before does not tell what the site lists, so all of Apptainer's stays there.
+    [ -z "${dispatch_for_apptainer+set}" ] || for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
         [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
     done
     for name in "${dispatch_environment[@]}"; do

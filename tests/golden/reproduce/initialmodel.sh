@@ -69,9 +69,16 @@ mount_option() { # FOLDER
     done
     echo "$word"
 }
+mount_options() { # FOLDER
+    local own real
+    own=$(realpath -ms -- "$1")
+    real=$(realpath -e -- "$1" 2>/dev/null) || real=$own
+    [[ $own == /dev/* ]] || mount_option "$1"
+    [[ $real == "$own" || $real == /dev/* ]] || mount_option "$real"
+}
 scratch=/scratch
-scratch_mount=''
-[ ! -d "$scratch" ] || scratch_mount=$(mount_option "$scratch")
+scratch_mounts=()
+[ ! -d "$scratch" ] || mapfile -t scratch_mounts < <(mount_options "$scratch")
 
 # In the container the variables that the first run's site let through, and no others.
 dispatch_nodes=1 dispatch_image=$image
@@ -85,7 +92,8 @@ clean_environment() {
     local name
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0
-    for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
+    # A site's own base.sh.j2 of before does not tell what the site lists, so all of Apptainer's stays there.
+    [ -z "${dispatch_for_apptainer+set}" ] || for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
         [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
     done
     for name in "${dispatch_environment[@]}"; do
@@ -110,7 +118,7 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[
         --pwd=/data/project \
         --mount=type=bind,source=/data/project,destination=/data/project,ro \
         --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
-        ${scratch_mount:+"$scratch_mount"} "$image" \
+        ${scratch_mounts[@]+"${scratch_mounts[@]}"} "$image" \
         relion_refine --o "$output"/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
         --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir /scratch \
         --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
@@ -122,7 +130,7 @@ run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[
         --pwd=/data/project \
         --mount=type=bind,source=/data/project,destination=/data/project,ro \
         --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
-        ${scratch_mount:+"$scratch_mount"} "$image" \
+        ${scratch_mounts[@]+"${scratch_mounts[@]}"} "$image" \
         relion_align_symmetry --i "$output"/run_it200_model.star --o "$output"/initial_model.mrc --sym D2 \
         --apply_sym --select_largest_class
 

@@ -135,6 +135,25 @@ def test_what_the_users_environment_would_add_to_the_container_does_not_reach_ap
     assert seen == {host, "APPTAINER_TMPDIR=/large", "APPTAINER_NO_PRIVS=1"}
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_variable_of_apptainers_that_only_the_shell_outside_sees_counts(
+    bound: bool, appliance: Appliance, site: WriteSite, tmp_path: Path
+) -> None:
+    """The plan warns of what the job's container does not see."""
+    settings = {"environment": ["APPTAINER_BINDPATH"], "options": ["--contain"]}
+    site("site.json", {"apptainer": settings})
+    appliance.job.rename(tmp_path / "job011")
+    appliance.job.symlink_to(tmp_path / "job011")
+    appliance.command = appliance.command.with_name("relion-dispatch")
+    folder = str(tmp_path) if bound else "/elsewhere"
+
+    process = appliance.start("plan", str(appliance.project / SCRIPT), APPTAINER_BINDPATH=folder)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 0, err
+    assert ("The container will not see Refine3D/job011" in " ".join(out.split())) != bound
+
+
 def test_a_container_killed_while_it_submits_is_told(
     appliance: Appliance, submitting: Callable[[str], None]
 ) -> None:

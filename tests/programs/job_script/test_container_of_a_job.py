@@ -93,16 +93,28 @@ def test_without_scratch_data_nothing_more_is_bound(
     assert not (tmp_path / "scratch").exists()
 
 
+@pytest.mark.parametrize(("value", "is_"), [({}, "not set"), ({"NO_SUCH_TMPDIR": ""}, "empty")])
 def test_a_scratch_folder_named_after_a_variable_without_value_ends_the_job(
-    refinement: Callable[..., Path], running_job: RunningJob
+    value: dict[str, str],
+    is_: str,
+    refinement: Callable[..., Path],
+    running_job: RunningJob,
 ) -> None:
     script = refinement("$NO_SUCH_TMPDIR/relion")
 
-    running_job.run(script)
+    running_job.run(script, **value)
 
     assert exit_files(script) == {"FAILURE"}
-    assert "because NO_SUCH_TMPDIR is not set on " in last_line(script)
+    assert f"because NO_SUCH_TMPDIR is {is_} on " in last_line(script)
     assert not Path("/relion").exists()
+
+
+def test_an_empty_part_of_the_name_of_a_scratch_folder_stops_no_job(
+    words: Callable[..., list[str]], refinement: Callable[..., Path], tmp_path: Path
+) -> None:
+    found = words(refinement(f"{tmp_path}/scratch$SUB"), SUB="")
+
+    assert mount_option(f"{tmp_path}/scratch/relion-dispatch.{TOKEN}") in found
 
 
 def test_a_folder_of_bind_that_the_node_lacks_is_left_out_with_a_word(

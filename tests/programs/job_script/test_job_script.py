@@ -177,6 +177,20 @@ def test_a_job_stopped_before_its_first_command_cleans_up(
     assert (project / "cleaned").exists()
 
 
+def test_functions_that_the_user_exports_are_not_taken_for_the_scripts_own(
+    corpus_job: CorpusJob, project: Path, running_job: RunningJob
+) -> None:
+    """bash has them from the environment, as Slurm passes them on."""
+    script = corpus_job("relion-3.1.4/AutoPick_job009")
+    names = ("container", "epilogue", "commands", "reasons", "run", "known_endings", "finish")
+    exported = {f"BASH_FUNC_{name}%%": "() { touch users; exit 3; }" for name in names}
+
+    assert running_job.run(script, **exported).returncode == 0
+
+    assert exit_files(script) == {"SUCCESS"}
+    assert not (project / "users").exists()
+
+
 def test_a_redirected_echo_writes_its_file(
     corpus_job: CorpusJob, run_script: RunScript, project: Path
 ) -> None:

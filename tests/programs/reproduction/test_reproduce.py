@@ -269,12 +269,16 @@ def test_the_container_sees_the_scratch_folder_if_it_is_there(
     shell = command["shell"].replace("--scratch_dir /scratch", '--scratch_dir "${DISK}/a, b"')
     job.change_record(commands=[command | {"shell": shell}])
     script = job.script()
-    folder = tmp_path / "a, b"
-    folder.mkdir()
+    folder, disk = tmp_path / "a, b", tmp_path / "disk"
+    disk.mkdir()
+    folder.symlink_to(disk)
 
     (argv,) = started(script, DISK=str(tmp_path))
 
-    assert mount_option(str(folder)) in argv
+    assert [each for each in argv if each in map(mount_option, (str(folder), str(disk)))] == [
+        mount_option(str(folder)),
+        mount_option(str(disk)),
+    ]
     assert argv[argv.index("--scratch_dir") + 1] == str(folder)
     (argv,) = started(job.script("--output", tmp_path / "other"), DISK="/gone")
     assert not [word for word in argv if word.startswith("--mount") and "/gone" in word]

@@ -38,6 +38,8 @@ def end(command: str) -> None:
 
 
 def test_an_image_is_built_tested_and_added(site: Site) -> None:
+    """Whatever its builder's environment would add to containers."""
+    site.environment |= {"APPTAINER_BINDPATH": "/apps/other_site", "APPTAINER_MOUNT": "x"}
     site.recipe(definition(), word="first")
 
     done = site.build("--build-arg", "word=second")

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config.apptainer_variables import hidden_from_apptainer, listed_for_apptainer
+from dispatcher.config.apptainer_variables import (
+    hidden_from_apptainer,
+    hidden_from_builds,
+    listed_for_apptainer,
+)
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.site import load_site
 from dispatcher.host import programs
 from dispatcher.images.apptainer import labels
+from dispatcher.images.building.streamed import streamed
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.session.container import session_variables
 
@@ -80,6 +85,22 @@ def test_apptainers_other_commands_do_not_see_them_either(tmp_path: Path) -> Non
     seen = (tmp_path / "seen").read_text()
     assert "APPTAINER_TMPDIR=/scratch" in seen
     assert "BINDPATH" not in seen
+
+
+@pytest.mark.usefixtures("users")
+@pytest.mark.parametrize(("listed", "more"), [([], []), (["APPTAINER_BINDPATH"], ["BINDPATH"])])
+def test_a_build_sees_what_a_registry_wants_and_nothing_that_changes_its_container(
+    listed: list[str], more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DOCKER_PASSWORD", "BIND", "MOUNT"):
+        monkeypatch.setenv(f"APPTAINER_{name}", "x")
+    program = [sys.executable, "-c", "import os; print('\\n'.join(os.environ))"]
+
+    seen = streamed(program, tmp_path, hidden_from_builds(listed)).output.split()
+
+    assert {each for each in seen if each.startswith(("APPTAINER", "LD_"))} == {
+        f"APPTAINER_{each}" for each in ("DOCKER_PASSWORD", "TMPDIR", *more)
+    }
 
 
 def test_a_variable_of_apptainers_own_goes_to_apptainer_and_no_further(

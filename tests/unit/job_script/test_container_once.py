@@ -48,7 +48,7 @@ def test_mps_and_ranks_have_the_same_container(
     assert command["line"][at + 1] == after[0]
     text = job_script(plan, NO_TOKEN)
     assert text.count(str(plan.image.path)) == 2  # and in the settings, for the look at the file
-    assert text.count("container() { dispatch_container=(apptainer ") == 1
+    assert text.count("dispatch_know_container() { dispatch_container=(apptainer ") == 1
 
 
 def test_one_command_without_mps_has_its_container_in_place(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.images import container_view
 from dispatcher.planning import seen_in_container
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.seen_in_container import leads_outside, named_paths
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("images", "only_what_is_named")
 @pytest.fixture
 def only_what_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The test's folders are in /tmp, which every container sees: here it does not."""
-    monkeypatch.setattr(seen_in_container, "_BOUND_ANYWAY", ("/dev",))
+    monkeypatch.setattr(container_view, "_TMP", ())
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
@@ -85,7 +86,13 @@ def test_a_folder_of_bind_is_seen(corpus_job: CorpusJob, disk: Path, site: Write
 
 @pytest.mark.parametrize(
     "options",
-    [["--bind=DISK"], ["-B", "/x:/y,DISK"], ["--mount=type=bind,source=DISK,destination=DISK"]],
+    [
+        ["--bind=DISK"],
+        ["-B", "/x:/y,DISK"],
+        ["-BDISK"],
+        ["--mount=type=bind,source=DISK,destination=DISK"],
+        ["--mount", "type=bind,source=DISK,dst=DISK"],
+    ],
 )
 def test_what_the_sites_own_options_bind_is_seen(
     options: list[str], corpus_job: CorpusJob, disk: Path, site: WriteSite
@@ -96,6 +103,42 @@ def test_what_the_sites_own_options_bind_is_seen(
     site("site.json", {"apptainer": {"options": words}})
 
     assert warnings(script) == []
+
+
+def test_what_apptainers_configuration_binds_is_seen(
+    corpus_job: CorpusJob, disk: Path, site: WriteSite, tmp_path: Path
+) -> None:
+    script = corpus_job(JOB)
+    move(script.parent, disk)
+    program = tmp_path / "apptainer" / "bin" / "apptainer"
+    conf = tmp_path / "apptainer" / "etc" / "apptainer" / "apptainer.conf"
+    for path in (program, conf):
+        path.parent.mkdir(parents=True)
+        path.touch(0o755)
+    site("site.json", {"apptainer": {"program": str(program)}})
+    (before,) = warnings(script)
+    conf.write_text(f"bind path = {disk}\n")
+
+    assert "will not see Refine3D/job011" in before
+    assert warnings(script) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--containall"], ["--no-home"], ["--no-mount=tmp,home"]])
+def test_a_home_that_the_site_keeps_out_is_not_seen(
+    options: list[str], corpus_job: CorpusJob, site: WriteSite, tmp_path: Path
+) -> None:
+    script = corpus_job(JOB)
+    (tmp_path / "home").mkdir()
+    move(script.parent, tmp_path / "home")
+    site("site.json", {"apptainer": {"options": options}})
+
+    found = warnings(script)
+
+    if options:
+        (warning,) = found
+        assert f"leads to {tmp_path}/home/job011, which is not in the project or in" in warning
+    else:
+        assert found == []
 
 
 def test_the_first_image_of_the_particles_is_looked_at(
@@ -113,6 +156,60 @@ def test_the_first_image_of_the_particles_is_looked_at(
     (warning,) = warnings(script)
 
     assert f"will not see Linked/a.mrcs (the first image of {particles}):" in warning
+
+
+TILTS = "data_T1\n\nloop_\n_rlnMicrographMovieName\n_rlnMicrographName\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "named"),
+    [
+        ("AlignTiltSeries_job027", "CtfFind/job1/tilt_series_ctf.star"),
+        ("Tomograms_job029", "A/job1/aligned.star"),
+    ],
+)
+def test_the_first_image_of_a_tilt_series_is_looked_at(
+    job: str, named: str, corpus_job: CorpusJob, project: Path, disk: Path
+) -> None:
+    """The images that the movies have become: these are gone, or elsewhere."""
+    script = corpus_job(f"relion-5.0.1/{job}")
+    (project / "Linked").symlink_to(disk)
+    series = f"{Path(named).parent}/tilt_series/T1.star"
+    (project / series).parent.mkdir(parents=True)
+    (project / series).write_text(f"{TILTS}raw/T1.eer Linked/T1.mrc\n")
+    (project / named).write_text(
+        f"data_global\n\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nT1 {series}\n"
+    )
+
+    (warning,) = (each for each in warnings(script) if "not see Linked" in each)
+
+    assert f"will not see Linked/T1.mrc (the first image of {series}):" in warning
+
+
+def test_each_table_of_an_optimisation_set_is_looked_at(project: Path, disk: Path) -> None:
+    tables = {
+        "set.star": "data_\n\n_rlnTomoParticlesFile a.star\n_rlnTomoTomogramsFile b.star\n"
+        "_rlnTomoTrajectoriesFile None\n",
+        "a.star": "data_particles\n\nloop_\n_rlnImageName\n1@In/a.mrcs\n",
+        "b.star": "data_global\n\nloop_\n_rlnTomoTiltSeriesStarFile\n"
+        "_rlnTomoReconstructedTomogram\nc.star In/b.mrc\n",
+        "c.star": f"{TILTS}raw/c.eer In/c.mrc\n",
+    }
+    for name, text in tables.items():
+        (project / name).write_text(text)
+
+    found = list(named_paths([parse_command("relion_tomo_subtomo --i set.star")], project))
+
+    paths = ["a.star", "In/a.mrcs", "b.star", "c.star", "In/c.mrc", "In/b.mrc"]
+    assert [each.path for each in found] == paths
+
+
+def test_a_table_that_names_itself_ends(project: Path) -> None:
+    (project / "a.star").write_text("data_\n\n_rlnTomoParticlesFile a.star\n")
+
+    found = list(named_paths([parse_command("relion_x --i a.star")], project))
+
+    assert {each.path for each in found} == {"a.star"}
 
 
 def test_a_name_with_a_blank_and_names_in_a_list_are_looked_at(project: Path, disk: Path) -> None:

@@ -1,4 +1,4 @@
-"""Text that bash would have expanded in RELION's own script stays, and the plan says so."""
+"""Text that bash would have acted on in RELION's own script stays, and the plan says so."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.usefixtures("images")
             '"${A:-b}"',
         ),
         *("*.mrc", "~/x", "a?.mrc", "a[12].mrc", "{a,b}", "{1..3}", "$1", "$$", "$?", "'a'`b`"),
+        *("$'a b'", '$"a"', "a$'b'", "a;", ";", "a;b", "|", "a|b", "&", "a&&b", "2>&1", ">x", "<y"),
+        *("#", "#a"),
     ],
 )
 def test_what_bash_would_expand_is_known(text: str) -> None:
@@ -40,6 +42,7 @@ def test_what_bash_would_expand_is_known(text: str) -> None:
     [
         *("$A/b", "${A}b", '"$A"', "'`id`'", "'$(id)'", r"\`id\`", r'"\$(id)"', '"*.mrc"', '"~/x"'),
         *("a~b", "0:1", r"\*", "a[b", "{a}", "a$", "plain", "''", "'a'\"b\""),
+        *("'a;b'", '"a|b"', r"a\;b", "a#b", '"#"', r"\#", "'>'", "\"$'a'\"", r"\$'a'"),
     ],
 )
 def test_what_stays_in_bash_too_is_nothing_to_speak_of(text: str) -> None:
@@ -48,13 +51,17 @@ def test_what_stays_in_bash_too_is_nothing_to_speak_of(text: str) -> None:
     assert not word.stays
 
 
-@pytest.mark.parametrize("text", ["/scratch/`whoami`", "${TMPDIR:-/tmp}/relion", "~/scratch"])
+@pytest.mark.parametrize(
+    "text",
+    ["/scratch/`whoami`", "${TMPDIR:-/tmp}/relion", "~/scratch", "/s;ls", "/s>log", "$'/s'"],
+)
 def test_the_plan_names_the_text_and_the_parameter(text: str, corpus_job: CorpusJob) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     script.write_text(script.read_text().replace("_dir /scratch ", f"_dir {text} "))
 
     (warning,) = plan_script(script, load_configuration()).warnings
 
+    text = text.replace("'", "")  # the quotes are no part of the word
     assert warning.startswith(f"The text {text} of --scratch_dir is passed on as it is,")
 
 
