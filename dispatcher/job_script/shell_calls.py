@@ -17,6 +17,7 @@ __all__ = ["Fields", "ShellScript"]
 Fields = tuple[str, ...]
 
 _DEEPEST = 8  # functions that call functions
+_LONGEST_CHAIN = 20  # variables whose values are variables
 _MOST_STEPS = 20_000  # a script with more values in values is not understood
 _PRINTS_ITS_LAST_WORD = frozenset({"which", "command", "type", "echo"})
 _CALLS_FUNCTIONS = frozenset({"run", "eval"})
@@ -86,10 +87,15 @@ class ShellScript:
             if possible:
                 yield possible
 
-    def _ways(self, command: Command, frame: _Frame) -> list[Fields]:
-        """The words that a command may have: each value of each word is in one way at least."""
+    def _ways(
+        self, command: Command, frame: _Frame, within: tuple[Assignment, ...] = ()
+    ) -> list[Fields]:
+        """The words that a command may have: each value of each word is in one way at least.
+
+        ``within`` are the assignments whose values are being looked up.
+        """
         words = [each for each in command if not isinstance(each, Assignment)]
-        return _side_by_side([self._word(word, frame) for word in words])
+        return _side_by_side([self._word(word, frame, within) for word in words])
 
     def _word(self, word: Word, frame: _Frame, within: tuple[Assignment, ...] = ()) -> list[Fields]:
         parts = [self._part(part, frame, within) for part in word]
@@ -109,7 +115,8 @@ class ShellScript:
         if isinstance(part, Text):
             return [(part.text,)]
         if isinstance(part, Output):
-            return self._printed(part, frame) if self._steps < _MOST_STEPS else [("$()",)]
+            known = self._steps < _MOST_STEPS and len(within) < _LONGEST_CHAIN
+            return self._printed(part, frame, within) if known else [("$()",)]
         unknown: list[Fields] = [(f"${part.name}",)]
         if part.name in "@*" or part.name.isdigit():
             if frame.now is None:
@@ -118,7 +125,7 @@ class ShellScript:
                 return [frame.now]
             return [_split(frame.now[int(part.name) - 1 : int(part.name)])]
         settled = part.name.startswith("dispatch_") and part.name not in _SET_BY_THE_SCRIPT
-        if settled or self._steps > _MOST_STEPS:
+        if settled or self._steps > _MOST_STEPS or len(within) > _LONGEST_CHAIN:
             return unknown
         other = [_split(way) for way in self._word(part.other, frame, within)]
         if part.operator == "+":
@@ -141,10 +148,12 @@ class ShellScript:
             ways += map(_split, _side_by_side(words))
         return list(dict.fromkeys(ways))
 
-    def _printed(self, output: Output, frame: _Frame) -> list[Fields]:
+    def _printed(
+        self, output: Output, frame: _Frame, within: tuple[Assignment, ...]
+    ) -> list[Fields]:
         """What a command prints, if it prints its last word; else a word that nobody knows."""
         commands = Commands(output.tokens).outside
-        ways = [way for command in commands for way in self._ways(command, frame)]
+        ways = [way for command in commands for way in self._ways(command, frame, within)]
         return [way[-1:] for way in ways if way[:1] and way[0] in _PRINTS_ITS_LAST_WORD] or [
             ("$()",)
         ]

@@ -13,7 +13,7 @@ __all__ = ["Start", "launcher_names", "starts"]
 # "unknown" is behind words of which nobody here knows what they start.
 Start = Literal["ours", "both", "another", "alone", "unknown"]
 
-_USUAL = re.compile(r"(mpirun|mpiexec)([._-].*)?|orterun|prterun|prun|srun|aprun|jsrun|ibrun")
+_USUAL = re.compile(r"(mpirun|mpiexec)([._-].*)?|orterun|prterun|prun|aprun|jsrun|ibrun")
 # Start what stands behind them, once, behind options and numbers; the container also its image.
 _PASS_ON = frozenset(
     {"run", "exec", "eval", "command", "time", "env", "nice", "ionice", "nohup", "setsid", "stdbuf",

@@ -89,6 +89,13 @@ def test_values_in_values_of_values_end() -> None:
     assert len(called(script)) == 1
 
 
+def test_chains_and_circles_of_variables_end() -> None:
+    chain = "\n".join(f"A{n}=$A{n + 1}" for n in range(500))
+    circle = "\n".join(f"B{n}=$(echo $B{(n + 1) % 30} $B{(n + 7) % 30})" for n in range(30))
+
+    assert called(f"{chain}\n{circle}\nrun $A0 $B0")[-1].startswith("run ")
+
+
 @pytest.mark.parametrize("nested", ["$(", "${a:-", "<(", '"$(', "("])
 def test_what_is_nested_deeply_is_read(nested: str) -> None:
     assert called("a; " + nested * 500)[0] == "a"
