@@ -30,7 +30,7 @@ from .gpu_fit import gpu_fit
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
-from .placement import PlacedJob, UnplacedJob, place
+from .placement import PlacedJob, place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
@@ -38,6 +38,7 @@ from .seen_in_container import not_seen
 from .star_inputs import star_warnings
 from .text_that_stays import text_that_stays
 from .this_machine import this_machine
+from .unplaced_job import UnplacedJob
 
 __all__ = ["make_plan", "plan_script"]
 

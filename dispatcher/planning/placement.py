@@ -6,57 +6,22 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
-from ..config.json_files import read_json
-from ..config.places import shipped_folder
 from ..config.site import Partition, Site
 from ..errors import DispatchError, DoesNotFit, ImageError
 from ..images.choice import ChosenImage, Needs, choose
 from ..memory.card import Card
-from ..memory.host_memory import Particles
-from ..memory.refinement import Refinement
 from ..relion.command import Command, called_programs
-from ..relion.programs import lookup
 from ..units import bytes_of
 from . import left_free, resources
-from .devices import devices_named, is_ours
-from .foreign_program import ForeignProgram, foreign_program, gpus_asked_for
-from .job_request import JobRequest
-from .layouts import WantedRanks
-from .matched_type import MatchedType
+from .foreign_program import ForeignProgram, foreign_program
 from .memory_request import memory_request
 from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
+from .unplaced_job import UnplacedJob
+from .wanted_ranks import through_mps, wanted_ranks
 
-__all__ = ["PlacedJob", "UnplacedJob", "partition_names", "place"]
-
-
-class UnplacedJob(NamedTuple):
-    """What is known of a job before its partition, resources and image are chosen.
-
-    Attributes:
-        job_type: the submission's, with its lineage.
-        command: the main command as the job type rewrote it.
-        relion_version: major and minor of the image that will run the job; None if not known.
-        refinement: what the command holds in memory, None if not known.
-        here: this machine, if the job runs here.
-        reasons: a sentence for each decision so far.
-    """
-
-    request: JobRequest
-    job_type: MatchedType
-    command: Command
-    relion_version: tuple[int, int] | None
-    refinement: Refinement | None
-    particles: Particles
-    here: Partition | None
-    reasons: tuple[str, ...]
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether its main program is the user's own, of which the dispatcher knows nothing."""
-        external = (self.request.label or "").startswith("relion.external")
-        return external or self.command.kind == "shell"
+__all__ = ["PlacedJob", "partition_names", "place"]
 
 
 class PlacedJob(NamedTuple):
@@ -127,7 +92,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     partition = node.shape
     image_name = job.job_type.image
     card = _card(job, site, partition)
-    wanted = _wanted_ranks(job, site, partition)
+    wanted = wanted_ranks(job, site, partition)
     settled = resources.decide(job.command, wanted, card, node, job.particles)
     mem, asked = memory_request(
         job.job_type.parameters.get("mem"),
@@ -168,56 +133,6 @@ def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> Fore
     return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
 
 
-def _wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
-    """What the job type asks for, else RELION's window."""
-    parameters, submission = job.job_type.parameters, job.request.submission
-    options = job.request.options
-    # RELION writes --j into every External job.
-    thread_options = ("--j",) if job.is_foreign else lookup(job.command.program).threads
-    given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
-    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
-    asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
-    mem = parameters.get("mem")
-    nproc = _first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    ours = is_ours(job.command, submission.main, nproc)
-    return WantedRanks(
-        nproc=nproc,
-        nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
-        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
-        nodes=_first_number(parameters.get("nodes")),
-        ranks_per_gpu=_ranks_per_gpu(job, partition),
-        through_mps=_through_mps(job, site),
-        mem=mem if isinstance(mem, str) else None,
-        devices=() if ours else devices_named(job.command),
-    )
-
-
-def _through_mps(job: UnplacedJob, site: Site) -> int | None:
-    """Ranks that may share a GPU through MPS, None if they do without.
-
-    Blush is a process of its own, which a rank starts on its GPU (backprojector.cpp:1286, 5.0.1).
-    """
-    if not (site.shares_through_mps and lookup(job.command.program).idle_leader):
-        return None
-    clients = site.apptainer.gpu_vendor.mps_clients
-    blush = "blush" in job.command or (job.refinement is not None and job.refinement.blush)
-    return clients // 2 if clients and blush else clients
-
-
-def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
-    """The most ranks that may share a GPU: the partition's number, the job type's, the shipped one.
-
-    A file in the FMI format has chosen nproc for the card that adjust_GPU_nproc_to_mem names, so
-    it has no cap unless it says so.
-    """
-    cap: int | None = partition.ranks_per_gpu or job.job_type.parameters.get("ranks_per_gpu")
-    chosen = job.job_type.nearest("adjust_GPU_nproc_to_mem") is not None
-    if cap is None and not chosen and lookup(job.command.program).idle_leader:
-        shipped = read_json(shipped_folder() / "config" / "dispatch_config.json")
-        cap = shipped["gpu"]["job_parameters"]["ranks_per_gpu"]
-    return cap
-
-
 def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
     """The partition's GPU, else the one that the job type names, and what the job holds there."""
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
@@ -227,15 +142,7 @@ def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
         free_gpu_memory=left_free.megabytes(job.command.value(left_free.OPTION)) or 0,
         relion_version=job.relion_version,
-        mps=_through_mps(job, site) is not None,
+        mps=through_mps(job, site) is not None,
         one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,
     )
-
-
-def _first_number(*candidates: int | str | None) -> int:
-    """The first of the candidates that is a whole number, else 1."""
-    for candidate in candidates:
-        if candidate is not None and str(candidate).isdigit():
-            return int(candidate)
-    return 1

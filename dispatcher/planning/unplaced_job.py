@@ -1,0 +1,42 @@
+"""A job whose partition, resources and image are still to be chosen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..config.site import Partition
+from ..memory.host_memory import Particles
+from ..memory.refinement import Refinement
+from ..relion.command import Command
+from .job_request import JobRequest
+from .matched_type import MatchedType
+
+__all__ = ["UnplacedJob"]
+
+
+class UnplacedJob(NamedTuple):
+    """What is known of a job before its partition, resources and image are chosen.
+
+    Attributes:
+        job_type: the submission's, with its lineage.
+        command: the main command as the job type rewrote it.
+        relion_version: major and minor of the image that will run the job; None if not known.
+        refinement: what the command holds in memory, None if not known.
+        here: this machine, if the job runs here.
+        reasons: a sentence for each decision so far.
+    """
+
+    request: JobRequest
+    job_type: MatchedType
+    command: Command
+    relion_version: tuple[int, int] | None
+    refinement: Refinement | None
+    particles: Particles
+    here: Partition | None
+    reasons: tuple[str, ...]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its main program is the user's own, of which the dispatcher knows nothing."""
+        external = (self.request.label or "").startswith("relion.external")
+        return external or self.command.kind == "shell"
