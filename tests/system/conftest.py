@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +17,6 @@ from typing import Any
 import pytest
 
 from .project import COMMAND, ROOT, MakeProject, Project
-
-# A shell that runs the tests in its background has them ignore SIGINT, and programs inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
