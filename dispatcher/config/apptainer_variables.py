@@ -23,8 +23,8 @@ LOADER = ("LD_PRELOAD", "LD_AUDIT")
 
 _BEGINNINGS = ("APPTAINER", "SINGULARITY")
 # These change nothing that a container sees: where Apptainer has files of its own, and that it is
-# to do without root's privileges (as deploy/install/version.sh wants it). deploy/appliance.sh has
-# the same names.
+# to do without root's privileges (as deploy/install/version.sh wants it). deploy/appliance.sh and
+# job_template/library/environment.sh have the same names.
 _HARMLESS = ("TMPDIR", "CACHEDIR", "CONFIGDIR", "KEYSDIR", "SYPGPDIR", "NO_PRIVS")
 
 # These add folders and variables to the container in which an image is built.

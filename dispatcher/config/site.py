@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..host.hidden_variables import Hidden
 from ..units import bytes_of
-from .apptainer_variables import hidden_from_apptainer, is_apptainers, listed_for_apptainer
+from .apptainer_variables import hidden_from_apptainer, is_apptainers
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
@@ -77,8 +77,8 @@ class Apptainer:
 
     @property
     def for_apptainer(self) -> list[str]:
-        """The variables of Apptainer's own that it may see."""
-        return listed_for_apptainer(self.environment)
+        """Of Apptainer's own variables those that the site lets through to it."""
+        return list(filter(is_apptainers, self.environment))
 
     @property
     def hidden(self) -> Hidden:

@@ -11,7 +11,7 @@
 #   dispatch_image             the image's file; empty for a job that runs on the host
 #   dispatch_image_state       size in bytes and SIF id of the image that was chosen
 #   dispatch_environment       an array: the variables that go into the container if they are set
-#   dispatch_for_apptainer     an array: the variables of Apptainer's own that it may see
+#   dispatch_for_apptainer     names of the variables of Apptainer's own that the site lets through to it
 #   dispatch_uses_scratch      yes if the job has scratch data; else empty
 #   dispatch_scratch_for_all   the folder in which the job makes one for its scratch data
 #   dispatch_users_scratch     a scratch folder that is to be left as it is

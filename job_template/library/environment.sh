@@ -4,12 +4,12 @@
 # Apptainer's options, is forgotten; the container gets the variables that the site lets through. On several
 # nodes the launcher of the ranks passes these on.
 clean_environment() {
-    local name
+    local name harmless='^(APPTAINER|SINGULARITY)_(TMPDIR|CACHEDIR|CONFIGDIR|KEYSDIR|SYPGPDIR|NO_PRIVS)$'
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0
     # A site's own base.sh.j2 of before does not tell what the site lists, so all of Apptainer's stays there.
     [ -z "${dispatch_for_apptainer+set}" ] || for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
-        [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
+        [[ " $dispatch_for_apptainer " == *" $name "* || $name =~ $harmless ]] || unset "$name"
     done
     for name in "${dispatch_environment[@]}"; do
         [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"

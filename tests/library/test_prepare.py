@@ -70,7 +70,7 @@ def test_what_the_users_environment_would_add_to_a_container_is_forgotten(
         given=[
             "dispatch_image=x.sif",
             f"dispatch_nodes={nodes}",
-            "dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_NO_HOME)",
+            "dispatch_for_apptainer=APPTAINER_NO_HOME",
         ],
         **user,
     )

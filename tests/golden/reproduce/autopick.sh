@@ -51,18 +51,14 @@ bound_1=(--mount=type=bind,source=/scratch,destination=/scratch)
 # In the container the variables that the first run's site let through, and no others.
 dispatch_nodes=1 dispatch_image=$image
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
-dispatch_for_apptainer=(APPTAINER_TMPDIR APPTAINER_CACHEDIR APPTAINER_CONFIGDIR APPTAINER_KEYSDIR APPTAINER_SYPGPDIR APPTAINER_NO_PRIVS SINGULARITY_TMPDIR SINGULARITY_CACHEDIR SINGULARITY_CONFIGDIR SINGULARITY_KEYSDIR SINGULARITY_SYPGPDIR SINGULARITY_NO_PRIVS)
-# Limits that are meant for this script.
-forget_limits_of_the_script() {
-    unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
-}
+dispatch_for_apptainer=
 clean_environment() {
-    local name
+    local name harmless='^(APPTAINER|SINGULARITY)_(TMPDIR|CACHEDIR|CONFIGDIR|KEYSDIR|SYPGPDIR|NO_PRIVS)$'
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0
     # A site's own base.sh.j2 of before does not tell what the site lists, so all of Apptainer's stays there.
     [ -z "${dispatch_for_apptainer+set}" ] || for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
-        [[ " ${dispatch_for_apptainer[*]} " == *" $name "* ]] || unset "$name"
+        [[ " $dispatch_for_apptainer " == *" $name "* || $name =~ $harmless ]] || unset "$name"
     done
     for name in "${dispatch_environment[@]}"; do
         [ -z "${!name+set}" ] || export "APPTAINERENV_$name=${!name}"

@@ -129,11 +129,11 @@ def test_a_variable_of_apptainers_own_goes_to_apptainer_and_no_further(
     ]
 
 
-def test_the_appliances_shell_lets_the_same_variables_through() -> None:
-    shell = (REPOSITORY / "deploy" / "appliance.sh").read_text()
-    (names,) = re.findall(r"^ *(TMPDIR \|.*?)\) continue", shell, re.MULTILINE)
+@pytest.mark.parametrize("file", ["deploy/appliance.sh", "job_template/library/environment.sh"])
+def test_the_shell_lets_the_same_variables_through(file: str) -> None:
+    (names,) = re.findall(r"TMPDIR ?\|[^)]*", (REPOSITORY / file).read_text())
 
-    each = names.split(" | ")
+    each = re.findall(r"\w+", names)
     assert listed_for_apptainer([]) == [
         *(f"APPTAINER_{name}" for name in each),
         *(f"SINGULARITY_{name}" for name in each),
