@@ -100,9 +100,8 @@ def host_memory(
     objects = refinement.classes * refinement.bodies
     backprojectors = objects * (2 if refinement.gradient else 1)
     momenta = 3 if refinement.gradient else 2 if refinement.split_gradient else 0
-    held = (PROJECTOR * (objects + refinement.body_overlaps) + MOMENTUM * momenta * objects) * (
-        projector
-    ) + BACKPROJECTOR * backprojectors * backprojector
+    projected = PROJECTOR * (objects + refinement.body_overlaps) + MOMENTUM * momenta * objects
+    held = projected * projector + BACKPROJECTOR * backprojectors * backprojector
     if refinement.subtomograms:
         held += PARTICLE * refinement.pixels * threads
     halves = 2 if refinement.auto_refine or refinement.bodies > 1 else 1

@@ -130,8 +130,9 @@ class Plan(NamedTuple):
     @property
     def _on_the_host(self) -> str:
         main = next(command for command in self.commands if command.is_main)
-        starts = f"{main.prefix[0].planned} starts its ranks" if main.prefix else ""
-        return f"on the host{starts and ', where '}{starts}"
+        if not main.prefix:
+            return "on the host"
+        return f"on the host, where {main.prefix[0].planned} starts its ranks"
 
     def as_json(self) -> dict[str, Any]:
         """The plan as one JSON object."""

@@ -78,10 +78,10 @@ def decide(
             memory,
             refinement,
             particles,
-            program.idle_leader,
-            partition.cores,
-            wanted.nthread,
-            node.is_this_machine,
+            leader=program.idle_leader,
+            cores=partition.cores,
+            threads=wanted.nthread,
+            is_this_machine=node.is_this_machine,
         ),
     )
     return Resources(
