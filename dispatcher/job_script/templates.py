@@ -41,6 +41,7 @@ _PARTS = {
 
 # Not where a line goes on.
 _EMPTY_LINE = re.compile(r"(?<!&&\n)(?<!\|\n)(?<!\\\n)^[ \t]*''[ \t]*(?:\n|\Z)", re.MULTILINE)
+_NOTHING = "(exit $?)\n"
 
 
 class _PartIsGoneError(TemplateNotFound):
@@ -120,8 +121,12 @@ def render(env: Environment, name: str, job: Mapping[str, Any]) -> str:
 
 
 def _without_empty_commands(text: str) -> str:
-    """Leave out lines that would run an empty word: what a template prints of an empty text on a
-    line by itself. Such a word stays where it is an argument, an element, or text."""
+    """Replace lines that would run an empty word: what a template prints of an empty text on a
+    line by itself. Such a word stays where it is an argument, an element, or text.
+
+    The line in its place does nothing and keeps the status of the command before it: a body of
+    `if` or of a function may not be empty, and the next line may ask for ``$?``.
+    """
     marks: list[str] = []
 
     def mark(_line: re.Match[str]) -> str:
@@ -135,7 +140,7 @@ def _without_empty_commands(text: str) -> str:
     commands = (command for calls in (read.outside, *read.functions.values()) for command in calls)
     run = {bare(command[0]) for command in commands if len(command) == 1}
     each = iter(marks)
-    return _EMPTY_LINE.sub(lambda line: "" if next(each) in run else line[0], text)
+    return _EMPTY_LINE.sub(lambda line: _NOTHING if next(each) in run else line[0], text)
 
 
 def _missing(error: TemplateNotFound) -> str:

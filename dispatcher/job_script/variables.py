@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -52,7 +53,16 @@ def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
             f"The project's path {str(plan.project)!r} contains a line break: rename the folder."
         )
     variables = job_variables(plan, token, library)
-    return render(environment(template_folders()), plan.template, variables)
+    return _with_epilogue(render(environment(template_folders()), plan.template, variables))
+
+
+def _with_epilogue(script: str) -> str:
+    """The script with the name under which the library calls its epilogue: a site's own base.sh.j2
+    of 0.2.0 has another."""
+    if "dispatch_epilogue()" in script:
+        return script
+    calls = r"dispatch_epilogue() { epilogue; }\n\g<0>"
+    return re.sub(r"^epilogue\(\) \{", calls, script, flags=re.MULTILINE)
 
 
 def job_variables(plan: Plan, token: str, library: Library | None = None) -> dict[str, Any]:

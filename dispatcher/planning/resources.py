@@ -11,6 +11,7 @@ from ..memory.refinement import Refinement
 from ..relion.command import Command
 from ..relion.programs import lookup
 from ..units import bytes_of, count
+from .devices import gpus_named
 from .layouts import RankRules, WantedRanks
 from .limits import within_cores
 from .node_shape import NodeShape
@@ -84,10 +85,12 @@ def decide(
             is_this_machine=node.is_this_machine,
         ),
     )
+    named = bool(wanted.devices) and fit.ngpu > 0
     return Resources(
         nproc=fit.nproc,
         nthread=fit.nthread,
-        ngpu=fit.ngpu,
+        # Devices that a job type names need not count up from 0: 2:3 are there if a node has four.
+        ngpu=max(fit.ngpu, min(ngpu, gpus_named(command, fit.nproc))) if named else fit.ngpu,
         nodes=fit.nodes,
         fit=fit,
         reasons=(*reasons, *fit.reasons),

@@ -73,6 +73,21 @@ def test_an_empty_text_on_a_line_by_itself_runs_nothing(expression: str, tmp_pat
 
 
 @pytest.mark.parametrize(
+    "body",
+    ["if true; then\n%s\nfi", "if false; then :; else\n%s\nfi", "f() {\n%s\n}; f", "(\n%s\n)"],
+)
+def test_an_empty_text_may_be_all_of_a_body_and_leaves_the_status(
+    body: str, tmp_path: Path
+) -> None:
+    template = body % "{{ job.empty }}" + "\nsh -c 'exit 3'\n{{ job.empty }}\nexit $?"
+
+    script = printed(template, tmp_path, empty="")
+
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(
     ("template", "prints"),
     [
         ("A=(\n  {{ job.empty }}\n  b\n)\nprintf '<%s>' \"${A[@]}\"", "<><b>"),

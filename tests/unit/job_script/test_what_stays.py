@@ -132,3 +132,17 @@ def test_a_script_that_does_not_look_at_its_node_is_left_as_it_is(
 
     assert not plan.ranks_stay
     assert not any("stops the job" in reason for reason in plan.reasons)
+
+
+def test_a_base_template_of_before_has_its_epilogue_called(
+    corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    """The library calls it by another name than in 0.2.0."""
+    site(
+        "job_template/refine.sh.j2",
+        "#!/bin/bash\nepilogue() {\n    echo x\n}\nrun {{ job.commands[0].line | lines }}\n",
+    )
+
+    _, script = started(REFINE, True, corpus_job, site)
+
+    assert "\ndispatch_epilogue() { epilogue; }\nepilogue() {\n" in script

@@ -207,3 +207,22 @@ def test_on_smaller_cards_fewer_ranks_share_the_named_devices(
     assert [f"{ranks} {each}" for ranks, each, *_ in fitting] == found
     each = planned.gpu_fit.bytes_per_rank or 0
     assert all(int(taken) == int(ranks) * each for _, ranks, taken, *_ in fitting)
+
+
+@pytest.mark.parametrize(("devices", "asked"), [("2:3", 4), ("0:1", 2), ("3", 4), ("0:1:2:3", 4)])
+def test_the_scheduler_is_asked_for_all_gpus_up_to_the_last_that_is_named(
+    devices: str, asked: int, site: WriteSite, images: Path, corpus_job: CorpusJob
+) -> None:
+    shipped = Path(__file__).parents[3] / "config" / "dispatch_config.json"
+    types = json.loads(shipped.read_text())
+    types["gpu"]["relion_add_parameter"] = {"gpu": devices}
+    site("dispatch_config.json", json.dumps(types))
+    big = {"gpus": 4, "gpu_memory": "141G"}
+    parameters = {"gpu": {"partition": "big"}}
+    site("site.json", {"partitions": {"big": big}, "job_parameters": parameters})
+
+    planned = plan(corpus_job(REFINE))
+    (line,) = node_table(planned)
+
+    assert planned.ngpu == asked
+    assert line.split()[0] == str(asked)
