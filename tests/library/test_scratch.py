@@ -1,0 +1,241 @@
+"""The folder for scratch data: made, seen by the container, and removed."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from dispatcher.host.shell_words import split
+from dispatcher.images.container import mount_option
+
+from .conftest import TOKEN, Shell
+
+MOUNTS = "printf '%s\\n' \"${dispatch_scratch_mounts[@]}\""
+
+
+def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> None:
+    scratch = f"dispatch_scratch_for_all='{tmp_path}/scratch'"
+    code = "dispatch_script_began=5; words_of_job() { echo 17 cluster; }; prepare_scratch; echo $$"
+
+    process = shell.says(code, given=[scratch])
+
+    folder = tmp_path / "scratch" / f"relion-dispatch.{TOKEN}"
+    assert (folder / "owner").read_text() == f"here {process} 5 17 cluster\n"
+    assert folder.stat().st_mode & 0o077 == 0
+    shell(f"remove_scratch '{folder}'")
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_the_container_sees_the_jobs_scratch_folder(shell: Shell, tmp_path: Path) -> None:
+    done = shell(
+        f"dispatch_script_began=5; prepare_nodes; {MOUNTS}",
+        given=["dispatch_uses_scratch=yes", f"dispatch_scratch_for_all='{tmp_path}/a, b'"],
+    )
+
+    folder = f"{tmp_path}/a, b/relion-dispatch.{TOKEN}"
+    assert done.stdout == mount_option(folder) + "\n"
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("name", ["project/link", "project/link/", "project/link//deeper", "rel"])
+def test_the_container_sees_scratch_where_a_link_leads_as_well(
+    name: str, nodes: int, shell: Shell, tmp_path: Path
+) -> None:
+    """A mount at a path that leads through a link is left out if the container sees the link, but
+    not where it leads."""
+    shell.stand_in("srun")
+    disk, own = tmp_path / "a disk", name if name == "rel" else f"{tmp_path}/{name}"
+    (disk / "deeper").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "link").symlink_to(disk)
+    (shell.project / "rel").symlink_to(disk)
+
+    said = shell.says(
+        f"prepare_users_scratch; {MOUNTS}",
+        scheduler="slurm",
+        given=[f"dispatch_users_scratch='{own}'", f"dispatch_nodes={nodes}"],
+    )
+
+    real = disk / "deeper" if name.endswith("deeper") else disk
+    full = str(tmp_path / "rel") if name == "rel" else own
+    assert said.splitlines() == [mount_option(full), mount_option(str(real))]
+
+
+def test_scratch_that_is_elsewhere_on_each_node_is_bound_at_its_own_path_alone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Apptainer does not start where a folder is missing."""
+    shell.stand_in("srun")
+
+    realpath = 'realpath() { [ "$1" = -ms ] && echo /s || echo "/disk of $NODE"; }'
+
+    said = shell.says(
+        f"{realpath}; see_scratch /s; {MOUNTS}",
+        scheduler="slurm",
+        given=["dispatch_nodes=2"],
+    )
+
+    assert said == mount_option("/s")
+
+
+@pytest.mark.parametrize("own", ["/dev/shm/x", "/dev//shm/x", "/dev/shm/../shm/x"])
+def test_nothing_is_bound_below_dev(own: str, shell: Shell) -> None:
+    """With --contain, Apptainer does not start with a folder in the container's own /dev."""
+    said = shell.says(f'see_scratch {own}; echo "${{#dispatch_scratch_mounts[@]}}"')
+
+    assert said == "0"
+    assert shell.says(f"mount_options {own}") == ""
+
+
+def test_a_link_to_dev_is_bound_at_its_own_path_alone(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/shm")
+
+    said = shell.says(f"see_scratch {tmp_path}/link; {MOUNTS}")
+
+    assert said == mount_option(f"{tmp_path}/link")
+
+
+def test_scratch_is_bound_if_the_nodes_do_not_answer(shell: Shell) -> None:
+    said = shell.says(f"on_each_node() {{ return 1; }}; see_scratch /s; {MOUNTS}")
+
+    assert said == mount_option("/s")
+
+
+def test_a_scratch_folder_of_the_users_is_made_bound_and_left(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "scratch" / "kept"
+
+    done = shell(
+        f"prepare_nodes; {MOUNTS}; dispatch_uses_scratch=; finish",
+        given=[f"dispatch_users_scratch='{folder}'"],
+    )
+
+    assert done.stdout.splitlines()[0] == mount_option(str(folder))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_scratch_folder_of_the_users_that_cannot_be_made_is_told(shell: Shell) -> None:
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; prepare_users_scratch",
+        given=["dispatch_users_scratch=/dev/null/x"],
+    )
+
+    assert done.returncode == 1
+    assert "the scratch folder /dev/null/x on here cannot be made" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("folder", "value", "is_"),
+    [
+        ("$SLURM_TMPDIR/relion", {}, "not set"),
+        ("$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, "empty"),
+        ("$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, "empty"),
+        ("/s/$SLURM_TMPDIR", {}, "not set"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": ""}, "empty"),
+        ("$TOP$SLURM_TMPDIR/relion", {"TOP": "", "SLURM_TMPDIR": "/s"}, None),
+        ("/s$SLURM_TMPDIR/relion", {"SLURM_TMPDIR": ""}, None),
+        ("/s$SLURM_TMPDIR", {"SLURM_TMPDIR": ""}, None),
+    ],
+)
+def test_a_variable_without_value_is_named_if_nobody_knows_the_scratch_folder(
+    folder: str, value: dict[str, str], is_: str | None, shell: Shell
+) -> None:
+    """A part of the name that is empty is as the site, or the user, has it."""
+    (word,) = split(folder)
+
+    done = shell(
+        'trap \'echo "$dispatch_reason"\' EXIT; name_unset_variables; echo "=$dispatch_scratch"',
+        given=[
+            f"dispatch_uses_scratch=yes dispatch_scratch_for_all={word.shell()}",
+            f"dispatch_scratch_variables=({' '.join(word.variables)})",
+            f"dispatch_scratch_begins=({' '.join(word.leading)})",
+        ],
+        **value,
+    )
+
+    if is_:
+        assert done.returncode == 1
+        assert f"because SLURM_TMPDIR is {is_} on here, and the scratch folder" in done.stdout
+    else:
+        assert re.match(r"=/s(/relion)?/relion-dispatch\.", done.stdout)
+
+
+def test_a_variable_of_the_scratch_folder_is_refused_with_what_is_wrong(shell: Shell) -> None:
+    done = shell("trap 'echo \"$dispatch_reason\"' EXIT; refuse_scratch_variable TMPDIR not set")
+
+    assert done.returncode == 1
+    assert "because TMPDIR is not set on here" in done.stdout
+
+
+def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: Shell) -> None:
+    done = shell(
+        "name_unset_variables",
+        given=["dispatch_variables=(DATA EMPTY UNSET HOSTNAME)"],
+        DATA="/data",
+        EMPTY="",
+    )
+
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("relion-dispatch: UNSET is not set on here,")
+
+
+def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -> None:
+    shell(f"make_scratch '{tmp_path}/a/b' me")
+
+    assert (tmp_path / "a" / "b" / "owner").read_text() == "me\n"
+
+
+def test_no_scratch_folder_ends_the_job(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("a file")
+
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; dispatch_script_began=5; prepare_scratch",
+        given=[f"dispatch_scratch_for_all='{tmp_path}/scratch'"],
+    )
+
+    assert done.returncode == 1
+    assert re.search(r"the scratch folder .*/scratch on here cannot be written", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("owner", "gone"),
+    [
+        ("HOST PID BEGAN", False),
+        ("HOST PID 1", True),
+        ("HOST PID 1 17 cluster", "asked"),
+        ("HOST PID BEGAN 17 cluster", False),
+        ("another-host 1 1", False),
+        ("another-host 1 1 17 cluster", "asked"),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("may_live", [True, False])
+def test_scratch_folders_of_dead_jobs_go(
+    owner: str, gone: bool | str, may_live: bool, shell: Shell, tmp_path: Path
+) -> None:
+    began = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
+    values = {"HOST": os.uname().nodename, "PID": str(os.getpid()), "BEGAN": began}
+    folder = tmp_path / "scratch" / "relion-dispatch.ffffffffffff"
+    folder.mkdir(parents=True)
+    (folder / "owner").write_text(
+        " ".join(values.get(word, word) for word in owner.split()) + "\n" if owner else ""
+    )
+    (folder.parent / "data").mkdir()
+
+    done = shell(
+        f'may_have_job() {{ echo "$@" >"$HOME/asked"; return {0 if may_live else 1}; }}\n'
+        f"remove_dead_scratch '{folder.parent}'"
+    )
+
+    assert done.returncode == 0
+    assert folder.exists() == (may_live if gone == "asked" else not gone)
+    assert (folder.parent / "data").exists()
+    if gone == "asked":
+        assert (tmp_path / "asked").read_text() == "17 cluster\n"
+
+
+def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -> None:
+    assert shell("remove_dead_scratch /nowhere").returncode == 0
