@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, NoReturn
 
+from ..config.places import own_path
 from ..errors import TemplateError
 from ..planning.plan import Plan, PlannedCommand
 from .filters import quoted
 from .library import Library
 from .node_gpus import with_what_stays
-from .shell_calls import ShellScript
-from .starts import launcher_names, starts
 from .variables import in_shell, job_script
 
 __all__ = ["Settled", "settled"]
@@ -53,8 +52,8 @@ def _started_once(plan: Plan, token: str, library: Library | None) -> Settled:
     If the template of a job on the host brings its own launcher, ours is left out.
     """
     script = job_script(plan, token, library)
-    if not plan.uses_mpi:
-        return Settled(plan, script)
+    if not (plan.uses_mpi and own_path("job_template", folder=True)):
+        return Settled(plan, script)  # shipped templates print our launcher once
     main = next(planned for planned in plan.commands if planned.is_main)
     who = _who_starts(plan, main, script)
     if who == "nobody":
@@ -77,6 +76,9 @@ def _started_once(plan: Plan, token: str, library: Library | None) -> Settled:
 
 def _who_starts(plan: Plan, main: PlannedCommand, script: str) -> _Who:
     """Whose launcher starts the job's ranks in the script."""
+    from .shell_calls import ShellScript  # only sites with templates of their own wait for these
+    from .starts import launcher_names, starts
+
     reading = ShellScript(script)
     text = " ".join(str(quoted(word)) for word in in_shell(main.prefix))
     ours = reading.words(text)

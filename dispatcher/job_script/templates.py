@@ -22,8 +22,6 @@ from jinja2 import (
 
 from ..errors import TemplateError
 from .filters import FILTERS, quoted
-from .shell_commands import Commands
-from .shell_tokens import bare
 
 __all__ = ["environment", "render"]
 
@@ -136,6 +134,9 @@ def _without_empty_commands(text: str) -> str:
     marked = _EMPTY_LINE.sub(mark, text)
     if not marks:
         return text
+    from .shell_commands import Commands  # seldom needed
+    from .shell_tokens import bare
+
     read = Commands(marked)
     commands = (command for calls in (read.outside, *read.functions.values()) for command in calls)
     run = {bare(command[0]) for command in commands if len(command) == 1}

@@ -45,7 +45,8 @@ def particle_tables(path: Path) -> ParticleTables:
     def table(name: str) -> star.Block | None:
         return before.get(name) or star.block_behind(path, name, last.first_row[1])
 
-    optics = table("optics")
+    # RELION 3.0 has no optics groups, and a file of its particles would be searched to its end.
+    optics = table("optics") if "_rlnOpticsGroup" in last.labels else before.get("optics")
     if optics is None or not optics.rows:
         return ParticleTables(_of_relion_3_0(path, next(iter(before.values()))))
     general = table("general") if "_rlnTomoName" in last.labels else before.get("general")
