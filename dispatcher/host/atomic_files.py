@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from ..errors import WriteError
+from .shared_files import is_unfinished, shared_folder
 
 __all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
 
@@ -18,25 +20,22 @@ def write_atomically(
     content: str | bytes,
     then: str = "and submit the job again.",
     mode: int = 0o666,
+    *,
+    shared: bool = False,
 ) -> None:
-    """Write `content` to a temporary file and rename it to `path`.
+    """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
-    `mode`, less the process's umask.
+    `mode`, less the process's umask. Those who may change the folder may change a `shared` file.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.unlink(missing_ok=True)  # it may be another user's
-        temporary.touch(mode, exist_ok=False)
-        temporary.write_bytes(raw)
-        temporary.replace(path)
+        with shared_folder(path.parent) as folder:
+            folder.replace(path.name, raw, mode, shared=shared)
     except OSError as error:
-        with contextlib.suppress(OSError):  # a file system that became read-only keeps it
-            temporary.unlink(missing_ok=True)
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
             f"folder's permissions, {then}"
@@ -49,17 +48,17 @@ def keep_previous(path: Path) -> None:
     Raises:
         WriteError: it cannot be renamed.
     """
-    if not path.exists():
-        return
-    number = 1
-    while path.with_name(f"{path.name}.{number}").exists():
-        number += 1
+    name = path.name
     try:
-        path.rename(path.with_name(f"{path.name}.{number}"))
+        with shared_folder(path.parent) as folder:
+            if not folder.holds(name):
+                return
+            kept = next(each for n in count(1) if not folder.holds(each := f"{name}.{n}"))
+            folder.rename(name, kept)
     except OSError as error:
         raise WriteError(
-            f"{path} cannot be renamed to {path.name}.{number} ({error.strerror}): correct the "
-            "folder's permissions, and submit the job again."
+            f"{path} cannot be renamed ({error.strerror}): correct the folder's permissions, and "
+            "submit the job again."
         ) from error
 
 
@@ -75,8 +74,8 @@ def is_from_this_user_alone(path: Path) -> bool:
 
 def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
     """Remove what processes that were killed while they wrote these files have left of them."""
-    for name in names:
-        for path in folder.glob(f".{name}.*"):
-            if path.name.removeprefix(f".{name}.").isdigit():
-                with contextlib.suppress(OSError):
-                    path.unlink()
+    with suppress(OSError), shared_folder(folder) as opened:
+        for left in opened.names():
+            if any(is_unfinished(left, name) for name in names):
+                with suppress(OSError):
+                    opened.remove(left)

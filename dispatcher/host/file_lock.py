@@ -5,53 +5,54 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import WriteError
+from .shared_files import shared_folder
 from .users import user_name
 
 __all__ = ["locked"]
 
+_LONGEST = 300  # bytes that a lock file holds: who has the lock
+
 
 @contextmanager
-def locked(
-    path: Path, what: str, seconds: float = 30, shared: bool = False, doing: str = "changing"
-) -> Iterator[None]:
+def locked(path: Path, what: str, seconds: float = 30, doing: str = "changing") -> Iterator[None]:
     """Hold the lock file `path` (made if missing, kept afterwards) while the block runs.
 
     `what` names the thing that is guarded and `doing` what the holder does with that thing: both
-    are for the sentence if another process holds the lock for longer than `seconds`. `shared`:
-    users of other groups take the lock as well. The lock goes when the process ends, however that
-    ends. The process that holds the lock may remove the file.
+    are for the sentence if another process holds the lock for longer than `seconds`. Those who may
+    change the folder may take the lock. The lock goes when the process ends, however that ends. The
+    process that holds the lock may remove the file.
 
     Raises:
         WriteError: the file cannot be made, or another holds the lock and does not let go.
     """
-    descriptor = _held(path, what, seconds, shared, doing)
+    descriptor = _held(path, what, seconds, doing)
     try:
+        # A file that is too long for a lock is something else, which somebody put there.
         with suppress(OSError):  # a full disk: the lock holds without its owner's name
-            os.ftruncate(descriptor, 0)
-            holder = f"{os.environ.get('USER', os.getuid())} (process {os.getpid()} on "
-            os.pwrite(descriptor, f"{holder}{os.uname().nodename})\n".encode(), 0)
+            if os.fstat(descriptor).st_size <= _LONGEST:
+                os.ftruncate(descriptor, 0)
+                holder = f"{os.environ.get('USER', os.getuid())} (process {os.getpid()} on "
+                os.pwrite(descriptor, f"{holder}{os.uname().nodename})\n"[:_LONGEST].encode(), 0)
         yield
         with suppress(OSError):
-            os.ftruncate(descriptor, 0)
+            if os.fstat(descriptor).st_size <= _LONGEST:
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
 
-def _held(path: Path, what: str, seconds: float, shared: bool, doing: str) -> int:
+def _held(path: Path, what: str, seconds: float, doing: str) -> int:
     """A descriptor of the file at `path`, with its lock."""
     end = time.monotonic() + seconds
     while True:
         descriptor = _opened(path, what)
         try:
-            with suppress(OSError):  # another user's already
-                _open_to_others(descriptor, path, shared)
             _wait(descriptor, path, what, end, doing)
             if _is_at(descriptor, path):
                 return descriptor
@@ -63,10 +64,8 @@ def _held(path: Path, what: str, seconds: float, shared: bool, doing: str) -> in
 
 def _opened(path: Path, what: str) -> int:
     try:
-        try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except PermissionError:  # another user made it
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with shared_folder(path.parent) as folder:
+            return folder.opened_lock(path.name)
     except OSError as error:
         raise WriteError(
             f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): correct "
@@ -74,21 +73,10 @@ def _opened(path: Path, what: str) -> int:
         ) from error
 
 
-def _open_to_others(descriptor: int, path: Path, shared: bool) -> None:
-    """Let those write the file who may write its folder: a lock on NFS needs that."""
-    if shared:
-        os.fchmod(descriptor, 0o666)
-        return
-    folder = path.parent.stat()
-    if folder.st_mode & stat.S_IWGRP:
-        os.fchown(descriptor, -1, folder.st_gid)
-        os.fchmod(descriptor, os.fstat(descriptor).st_mode & 0o777 | 0o060)
-
-
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
         return False
 
 

@@ -57,7 +57,7 @@ def settle(project: Path, choice: ChosenImage) -> Pin:
     if found and not _adds(found, choice):
         return found
     path = project / PIN_FILE
-    with locked(project / LOCK_FILE, f"The pin file {path}", shared=True):
+    with locked(project / LOCK_FILE, f"The pin file {path}"):
         content = _read(path)
         found = pins(project).get(choice.name, Pin(choice.version))
         if not _adds(found, choice) and choice.name in content["images"]:
@@ -83,7 +83,7 @@ def move(project: Path, name: str, version: str) -> Pin | None:
         WriteError: the project's folder cannot be written.
     """
     path = project / PIN_FILE
-    with locked(project / LOCK_FILE, f"The pin file {path}", shared=True):
+    with locked(project / LOCK_FILE, f"The pin file {path}"):
         content = _read(path)
         before = pins(project).get(name)
         _write(path, content, name, Pin(version))
@@ -93,7 +93,7 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 def _write(path: Path, content: dict[str, Any], name: str, pin: Pin) -> None:
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text, "and try again.")
+    write_atomically(path, text, "and try again.", shared=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ write_run() {
 remove_unfinished() (
     lock=$dispatch_job/.dispatch.json.lock
     [ -e "$lock" ] && exec 7>>"$lock" && flock -n 7 && ! overtaken || return
-    rm -f "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9]*
+    rm -f "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9a-f]*
 )
 
 # A key without a value is left out.

@@ -20,7 +20,7 @@ def test_only_what_no_hook_writes_is_removed(
     hook: str, newest: str, stays: bool, shell: Shell
 ) -> None:
     (shell.job / "run_submit.script.run").write_text(f"dispatch_token={newest}\n")
-    unfinished = shell.job / ".run_submit.script.run.4711"
+    unfinished = shell.job / ".run_submit.script.run.0123456789abcdef.new"
     unfinished.touch()
     (shell.job / ".dispatch.json.lock").touch()
 

@@ -123,7 +123,7 @@ def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> It
     working = (".dispatch_control.*", ".dispatch.run.*.new", ".dispatch_probe", ".dispatch_hook")
     yield from (path.name for pattern in working for path in job.glob(pattern))
     kept = (".dispatch_claim.", ".dispatch_watcher.", ".dispatch_id.", ".dispatch.run.")
-    yield from (p.name for p in job.glob(".*.[0-9]*") if not p.name.startswith(kept))
+    yield from (p.name for p in job.glob(".*.[0-9a-f]*") if not p.name.startswith(kept))
     if scratch and scratch.exists():
         yield from (str(path) for path in scratch.iterdir())
     folders = [Path("/tmp"), *Path(os.environ["SLURM_CONF"]).parent.glob("nodes/*/tmp")]
