@@ -17,22 +17,12 @@ PATH=$PATH:/usr/local/bin
 
 say() { echo "setup_apptainer.sh: $*" >&2; }
 
-open_fuse_device() {
-    # Without udev, /dev/fuse is root's alone and images cannot be mounted.
-    if [[ ! -e /dev/fuse ]]; then
-        say "warning: no /dev/fuse, so every start will unpack its image (try: modprobe fuse)"
-    elif [[ -z $(find /dev/fuse -perm -o=rw) ]]; then
-        say "opening /dev/fuse to all users (chmod a+rw), until the next start of the machine"
-        "$as_root" chmod a+rw /dev/fuse || say "warning: not opened; ordinary users will unpack images at every start"
-    fi
-}
-
 report_if_working() {
     local found version
     found=$(command -v apptainer) && version=$("$found" --version 2> /dev/null) || return 1
     say "$version works already: $found"
     # Where apptainer is the site's own, so are its devices.
-    [[ $(readlink "$found") != "$prefixes"/* ]] || open_fuse_device
+    [[ $(readlink "$found") != "$prefixes"/* ]] || "$here/debian/fuse_device.sh"
     echo "$found"
 }
 
@@ -117,7 +107,7 @@ fi
 "$as_root" mkdir -p "$prefix"
 "$as_root" cp -r --preserve=mode,links tree/. "$prefix/"
 "$prefix/bin/apptainer" --version >&2
-open_fuse_device
+"$here/debian/fuse_device.sh"
 warn_without_namespaces
 "$as_root" ln -sfn "$prefix/bin/apptainer" "$link"
 echo "$link"
