@@ -43,18 +43,24 @@ if [[ -e $base ]]; then
     exit 0
 fi
 
-"$deploy/debian/install_packages.sh" debootstrap squashfs-tools uidmap
+"$deploy/debian/install_packages.sh" debootstrap debian-archive-keyring gpgv squashfs-tools uidmap
 # In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses.
 work=$("$as_user" mktemp -d /var/tmp/debian-base.XXXXXX)
 log=$(mktemp)
 trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
 start=$SECONDS
 say "building a bare Debian $suite, as root ..."
-"$as_root" env APPTAINER_TMPDIR="$work" "$apptainer" build \
+"$as_root" env LC_ALL=C APPTAINER_TMPDIR="$work" "$apptainer" build \
     --build-arg suite="$suite" --build-arg mirror="$("$deploy/debian/mirror.sh")" \
     "$work/base.sif" "$here/debian-base.def" > "$log" 2>&1 || {
     tail -n 40 "$log" >&2
     fail "the bare Debian $suite could not be built, see above"
+}
+# Without Debian's keys debootstrap only warns, and takes what the mirror says.
+grep -q '^I: Valid Release signature' "$log" || {
+    tail -n 40 "$log" >&2
+    fail "debootstrap has not checked Debian's signature of $suite, so its base is not kept: install" \
+        "debian-archive-keyring and gpgv, and try again"
 }
 "$as_user" install -m 644 "$work/base.sif" "$base.$$"
 "$as_user" mv "$base.$$" "$base"

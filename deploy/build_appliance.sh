@@ -5,9 +5,9 @@
 # built again.
 # No Python is needed here, and root only for the default base on a Debian.
 #
-#   --base      a Debian 12 image (SIF), or "docker" for debian:bookworm-slim from Docker Hub;
-#               default: one made with debootstrap where this machine is a Debian and the caller is
-#               root or may be by sudo; else one that is in the cache already, else "docker"
+#   --base      a Debian 12 image (SIF), or "docker" for the one on Docker Hub that Apptainer.def names
+#               by its digest; default: one made with debootstrap where this machine is a Debian and the
+#               caller is root or may be by sudo; else one that is in the cache already, else "docker"
 #   --wheels    take Python's packages, those of deploy/build_requirements.txt too, from this folder
 #   --output    default: relion-dispatch/images in the cache folder of the user who runs containers
 set -euo pipefail
@@ -65,7 +65,7 @@ if [[ -z $base ]]; then
         say "base: $base (choose with --base)"
     fi
 fi
-[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read: correct its path or its permissions: correct its path or its permissions"
+[[ $base == docker || -r $base ]] || fail "the base image $base cannot be read: correct its path or its permissions"
 
 cd "$root"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
@@ -149,8 +149,9 @@ else
 fi
 if [[ $base == docker ]]; then
     advice="if Docker Hub cannot be reached, name a Debian 12 image with --base, or build on another machine"
-    step "fetching debian:bookworm-slim from Docker Hub, as $user" \
-        "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build base.sif docker://debian:bookworm-slim
+    origin=$(sed -n 's/^ *from=\(.*@sha256:[0-9a-f]\{64\}\)$/\1/p' Apptainer.def)
+    step "fetching Debian 12 ($origin) from Docker Hub, as $user" \
+        "$as_user" env APPTAINER_TMPDIR="$work" "$apptainer" build base.sif "docker://$origin"
 else
     "$as_user" ln -s "$(realpath "$base")" "$work/base.sif"
 fi

@@ -20,7 +20,8 @@ most of it for the time of the build), later 1 or 2.
 
 It installs, where missing (what works here already is left as it is):
   - Debian packages of this machine's own suite: python3-venv, squashfs-tools,
-    squashfuse, fuse3, uidmap, patchelf, debootstrap, ca-certificates
+    squashfuse, fuse3, uidmap, patchelf, debootstrap, ca-certificates,
+    debian-archive-keyring, gpgv
   - Apptainer, from Debian unstable, in /usr/local/lib/apptainer-debian, with
     libraries of its own beside it and a link in /usr/local/bin
   - a RELION image from Debian's packages, and a Python environment, in
@@ -72,7 +73,7 @@ if [[ $EUID -eq 0 ]]; then
     tar -c -C "$root" --exclude=__pycache__ dispatcher config job_template deploy pyproject.toml |
         "$as_user" tar -x -C "$checkout"
 fi
-python=$("$as_user" "$checkout/deploy/python_environment.sh" demo)
+python=$("$as_user" "$checkout/deploy/python_environment.sh")
 
 cd /
 # -E, -s: whatever Python settings the user has; -X utf8: whatever language.

@@ -1,11 +1,13 @@
 #!/bin/bash
-# Prints the path of a Python that has the dispatcher's dependencies: a virtual environment in the
-# user's cache, made on first use and keyed by what it was made from.
-# Usage: python_environment.sh [EXTRA]      EXTRA: an optional group of pyproject.toml (test, demo)
+# Prints the path of a Python that has the dispatcher's dependencies, by digest: a virtual environment in
+# the user's cache, made on first use and keyed by what it was made from.
+# Usage: python_environment.sh [test|docs]      what else it has; without it, what an installation has
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 extra=${1:-}
+[ -z "$extra" ] || [ -e "$root/deploy/${extra}_requirements.txt" ] ||
+    { echo "usage: python_environment.sh [test|docs]" >&2; exit 2; }
 
 # Debian's own Python starts faster than most others.
 for python in /usr/bin/python3 python3; do
@@ -17,15 +19,8 @@ done
 "$python" -I -c 'import ensurepip, venv' 2>/dev/null ||
     "$root/deploy/debian/install_packages.sh" python3-venv
 
-requirements=$("$python" -I - "$root/pyproject.toml" "$extra" <<'END'
-import re, sys
-text = open(sys.argv[1]).read()
-for name in ("dependencies", sys.argv[2]):
-    found = name and re.search(rf"^{name} = \[(.*?)\]", text, re.DOTALL | re.MULTILINE)
-    print("\n".join(re.findall(r'"([^"]+)"', found[1]) if found else []))
-END
-)
-key=$({ echo "$requirements"; "$python" -VV; } | sha256sum | cut -c1-12)
+requirements=$root/deploy/${extra:+${extra}_}requirements.txt
+key=$({ grep -v '^#' "$requirements"; "$python" -VV; } | sha256sum | cut -c1-12)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
 folder=$cache/python-$key
 mkdir -p "$cache"
@@ -35,8 +30,9 @@ if [ ! -e "$folder/complete" ]; then
     echo "Making a Python environment in $folder." >&2
     rm -rf "$folder"
     "$python" -I -m venv "$folder"
-    "$folder/bin/python" -I -m pip install -qq --disable-pip-version-check \
-        -r <(echo "$requirements") >&2
+    # A source would be built by tools from the index, which have no digest here.
+    "$folder/bin/python" -I -m pip install -qq --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r "$requirements" >&2
     touch "$folder/complete"
 fi
 echo "$folder/bin/python"

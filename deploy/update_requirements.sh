@@ -1,14 +1,14 @@
 #!/bin/bash
-# Makes deploy/requirements.txt and build_requirements.txt anew from the pins in pyproject.toml (the
-# extra "plot" included): all that they need in turn, with the digests of every file of it. Review the
-# difference before you commit it.
+# Makes the requirements in deploy/ anew from the pins in pyproject.toml: all that these need in turn, with
+# the digests of every file of it. Review the difference before you commit it.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -I -m venv "$work/venv"
-"$work/venv/bin/python" -I -m pip install -qq --disable-pip-version-check uv==0.13.9
+"$work/venv/bin/python" -I -m pip install -qq --disable-pip-version-check --require-hashes \
+    --only-binary :all: -r "$root/deploy/lock_requirements.txt"
 # uv does not read pip's settings.
 settings=$("$work/venv/bin/python" -I -m pip config list)
 way=("$work/venv/bin/python" -I "$root/deploy/pip_settings.py")
@@ -31,4 +31,10 @@ lock() { # INPUT FILE [OPTION...]    "-" is standard input
 }
 
 lock "$root/pyproject.toml" requirements.txt --extra plot
+# Tests and documentation get the libraries that an installation gets.
+for extra in test docs; do
+    lock "$root/pyproject.toml" "${extra}_requirements.txt" --extra "$extra" \
+        --constraint "$root/deploy/requirements.txt"
+done
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' "$root/pyproject.toml" | lock - build_requirements.txt
+sed -n 's/^lock = \["\(.*\)"\].*/\1/p' "$root/pyproject.toml" | lock - lock_requirements.txt

@@ -22,6 +22,7 @@ echo "deb [arch=$(dpkg --print-architecture) $signed_by] $mirror $suite ${COMPON
     > "$folder/sources.list"
 
 # Check-Valid-Until: sid's release file is often past its date on a mirror.
+# Insecure, Unauthenticated: lists and packages are signed, whatever this machine's own settings allow.
 # Sandbox::User: FOLDER is rarely open to apt's own user.
 exec env LC_ALL=C "$program" \
     -o Dir::Etc::sourcelist="$folder/sources.list" \
@@ -34,4 +35,6 @@ exec env LC_ALL=C "$program" \
     -o APT::Default-Release= \
     -o APT::Sandbox::User="$(id -un)" \
     -o Acquire::Check-Valid-Until=false \
+    -o Acquire::AllowInsecureRepositories=false \
+    -o APT::Get::AllowUnauthenticated=false \
     "$@"

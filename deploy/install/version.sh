@@ -42,18 +42,33 @@ quietly() { # SENTENCE COMMAND [ARGUMENT...]
     }
 }
 
-pip() {
+pip() { # PYTHON install|wheel ARGUMENT...
+    env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_USER "$1" -I -m pip \
+        "$2" --disable-pip-version-check --no-input "${@:3}"
+}
+
+# Never a source: it would be built by tools from the index, which have no digest here.
+install_locked() { # PYTHON FILE
     local from=()
     [[ -z $wheels ]] || from=(--no-index --find-links "$wheels")
-    env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_USER "$new/venv/bin/python" -I -m pip \
-        install --disable-pip-version-check --no-input "${from[@]}" "$@"
+    pip "$1" install --require-hashes --only-binary :all: "${from[@]}" -r "$work/source/deploy/$2"
+}
+
+# What makes the wheel stays out of the installation.
+make_wheel() {
+    local python_of_build=$work/build-venv/bin/python
+    "$python" -I -m venv "$work/build-venv" || return
+    install_locked "$python_of_build" build_requirements.txt || return
+    pip "$python_of_build" wheel --no-deps --no-index --no-build-isolation --wheel-dir "$work" "$work/source"
 }
 
 make_venv() {
     quietly "making a Python environment with $python" "$python" -I -m venv "$new/venv"
     quietly "installing the libraries, with the digests of deploy/requirements.txt" \
-        pip --require-hashes -r "$work/source/deploy/requirements.txt"
-    quietly "installing relion-dispatch $number" pip --no-deps "$work/source"
+        install_locked "$new/venv/bin/python" requirements.txt
+    quietly "making the wheel of relion-dispatch $number, by what deploy/build_requirements.txt names" make_wheel
+    quietly "installing relion-dispatch $number" \
+        pip "$new/venv/bin/python" install --no-deps --no-index "$work"/relion_dispatch-*.whl
     programs=$new/venv/bin
 }
 

@@ -26,8 +26,8 @@ def draw(path: Path, title: str, boxes: Sequence[int], ranks: Mapping[str, Seque
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
-            "--plot needs the library matplotlib, which is not installed here: install the extra "
-            "'plot' of relion-dispatch (pip install matplotlib in its Python environment)."
+            "--plot needs the library matplotlib, which is not installed here: run `pip install "
+            "--require-hashes -r deploy/requirements.txt` in relion-dispatch's Python environment."
         ) from error
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.add_subplot()

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = ("requirements.txt", "build_requirements.txt")
+FILES = {
+    "requirements.txt": 11,
+    "build_requirements.txt": 4,
+    "test_requirements.txt": 30,
+    "docs_requirements.txt": 20,
+    "lock_requirements.txt": 1,
+}
 LOCKED = {name: (ROOT / "deploy" / name).read_text() for name in FILES}
 PINS = {
     name: dict(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE)) for name, text in LOCKED.items()
@@ -23,18 +29,29 @@ PINS = {
 def test_the_pins_are_those_of_pyproject() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
-    libraries = project["dependencies"] + project["optional-dependencies"]["plot"]
-    wanted = (libraries, pyproject["build-system"]["requires"])
+    extras, libraries = project["optional-dependencies"], project["dependencies"]
+    wanted = {
+        "requirements.txt": libraries + extras["plot"],
+        "build_requirements.txt": pyproject["build-system"]["requires"],
+        "test_requirements.txt": libraries + extras["test"],
+        "docs_requirements.txt": libraries + extras["docs"],
+        "lock_requirements.txt": extras["lock"],
+    }
 
-    for file, requirements in zip(FILES, wanted, strict=True):
+    assert set(FILES) == set(wanted) == {path.name for path in (ROOT / "deploy").glob("*.txt")}
+    for file, requirements in wanted.items():
         for requirement in requirements:
             name, _, version = requirement.partition("==")
             assert PINS[file][name] == version, "run deploy/update_requirements.sh"
 
 
-@pytest.mark.parametrize(
-    ("file", "least"), [("requirements.txt", 11), ("build_requirements.txt", 4)]
-)
+def test_tests_and_documentation_get_the_libraries_of_an_installation() -> None:
+    for file in ("test_requirements.txt", "docs_requirements.txt"):
+        for name in set(PINS[file]) & set(PINS["requirements.txt"]):
+            assert PINS[file][name] == PINS["requirements.txt"][name]
+
+
+@pytest.mark.parametrize(("file", "least"), FILES.items())
 def test_each_library_has_digests_and_no_address(file: str, least: int) -> None:
     locked = re.sub(r"\A(#.*\n)+", "", LOCKED[file])
     entries = re.split(r"\n(?=[a-z])", locked.strip())

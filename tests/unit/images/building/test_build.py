@@ -60,7 +60,7 @@ def test_a_stage_left_without_its_local_base_is_named_before_anything_starts(
     with pytest.raises(ImageError) as caught:
         check(definition, {**LOCAL, **given}, tmp_path, given.values())
 
-    assert f"The stage {stage} of {definition} starts from the local image {origin}" in str(
+    assert f"The stage {stage} of {definition} starts from the local image {origin}@sha256:" in str(
         caught.value
     )
     assert "--build-base" in str(caught.value)

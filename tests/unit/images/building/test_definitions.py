@@ -132,7 +132,8 @@ def test_architectures_are_those_that_cuda_knows(recipe: dict[str, Any]) -> None
     arguments = stages(TEXTS["relion-source.def"])[0].arguments
     arguments |= {"from": stages(TEXTS["relion-source.def"])[1].arguments["from"]}
     arguments |= recipe["arguments"]
-    assert arguments["build_from"].replace("-devel-", "-runtime-") == arguments["from"]
+    bases = [arguments[key].partition("@")[0] for key in ("build_from", "from")]
+    assert bases[0].replace("-devel-", "-runtime-") == bases[1]
     cuda = re.search(r"cuda:(\d+)\.(\d+)", arguments["from"])
     assert cuda
     release = (int(cuda[1]), int(cuda[2]))
