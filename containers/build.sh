@@ -47,7 +47,7 @@ esac
 apptainer=$(command -v apptainer) || fail "no apptainer here: run deploy/setup_apptainer.sh first"
 
 user=$("$as_user")
-own_cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
+own_cache=$("$deploy/cache_folder.sh")
 if [[ -n $output ]]; then
     mkdir -p "$output"
 elif [[ $EUID -ne 0 ]]; then
@@ -134,14 +134,15 @@ start=$SECONDS
 }
 say "... built and tested in $((SECONDS - start)) s"
 
-labels=$("$apptainer" inspect --labels "$work/relion.sif")
+labels=$("$as_user" "$apptainer" inspect --labels "$work/relion.sif")
 [[ $labels == *"package $relion $package"* ]] ||
     fail "the mirror changed its $relion package during the build: run this again"
 
-# Files in the user's folder are the user's, also when root builds them.
+# Files in the user's folder are the user's, also when root builds them; and what the user has built is
+# read as the user, who could have put a link there.
 writer=("$as_user")
 "$as_user" test -w "$output" || writer=()
-partial=$output/.$(basename "$sif").$$
-"${writer[@]}" install -m 644 "$work/relion.sif" "$partial"
-"${writer[@]}" mv "$partial" "$sif"
+# shellcheck disable=SC2016 # for that shell
+"$as_user" cat "$work/relion.sif" |
+    "${writer[@]}" sh -c 'umask 022; cat > "$1/.$2.$$" && mv "$1/.$2.$$" "$1/$2"' sh "$output" "$(basename "$sif")"
 answer

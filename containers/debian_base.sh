@@ -19,7 +19,7 @@ suite=$1
 apptainer=$(command -v apptainer) || fail "no apptainer here: run deploy/setup_apptainer.sh first"
 user=$("$as_user")
 
-own_cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
+own_cache=$("$deploy/cache_folder.sh")
 lists=$own_cache/apt/base-$suite
 mkdir -p "$lists"
 exec 9>> "$lists/lock"
@@ -44,8 +44,9 @@ if [[ -e $base ]]; then
 fi
 
 "$deploy/debian/install_packages.sh" debootstrap debian-archive-keyring gpgv squashfs-tools uidmap
-# In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses.
-work=$("$as_user" mktemp -d /var/tmp/debian-base.XXXXXX)
+# In /var/tmp, as /tmp may be small, or mounted nodev, which debootstrap refuses. A folder of the caller's:
+# root writes nothing where a user who runs containers could put a link.
+work=$(mktemp -d /var/tmp/debian-base.XXXXXX)
 log=$(mktemp)
 trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
 start=$SECONDS
@@ -62,8 +63,8 @@ grep -q '^I: Valid Release signature' "$log" || {
     fail "debootstrap has not checked Debian's signature of $suite, so its base is not kept: install" \
         "debian-archive-keyring and gpgv, and try again"
 }
-"$as_user" install -m 644 "$work/base.sif" "$base.$$"
-"$as_user" mv "$base.$$" "$base"
+# shellcheck disable=SC2016 # for that shell
+"$as_user" sh -c 'umask 022; cat > "$1.$$" && mv "$1.$$" "$1"' sh "$base" < "$work/base.sif"
 # Bases of earlier states; young ones may still be somebody's.
 "$as_user" find "$bases" -name "debian-$suite-*" ! -path "$base" -mtime +1 -delete
 say "... done in $((SECONDS - start)) s"

@@ -43,7 +43,7 @@ user=$(id -un)
 ! is_root || user=$("$as_user")
 [[ $EUID -eq 0 ]] || as_user='env'
 cache=$(getent passwd "$user" | cut -d: -f6)/.cache/relion-dispatch
-[[ $EUID -eq 0 ]] || cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
+[[ $EUID -eq 0 ]] || cache=$("$deploy/cache_folder.sh")
 
 can_start_containers() {
     local libexec
@@ -163,9 +163,11 @@ step "building the image, as $user" \
 step "testing it, as $user" \
     "$as_user" "$apptainer" test --cleanenv dispatcher.sif
 
-# Files in the user's folder are the user's, also when root builds them.
+# Files in the user's folder are the user's, also when root builds them; and what the user has built is
+# read as the user, who could have put a link there.
 writer=("$as_user")
 "$as_user" test -w "$(dirname "$output")" || writer=()
-"${writer[@]}" install -m 755 "$work/dispatcher.sif" "$output.$$"
-"${writer[@]}" mv "$output.$$" "$output"
+# shellcheck disable=SC2016 # for that shell
+"$as_user" cat "$work/dispatcher.sif" | "${writer[@]}" sh -c '
+    umask 022; cat > "$1.$$" && chmod 755 "$1.$$" && mv "$1.$$" "$1"' sh "$output"
 echo "$output"

@@ -21,14 +21,14 @@ done
 
 requirements=$root/deploy/${extra:+${extra}_}requirements.txt
 key=$({ grep -v '^#' "$requirements"; "$python" -VV; } | sha256sum | cut -c1-12)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch
+cache=$("$root/deploy/cache_folder.sh")
 folder=$cache/python-$key
-mkdir -p "$cache"
 exec 9>"$cache/python.lock"
 flock 9
 if [ ! -e "$folder/complete" ]; then
     echo "Making a Python environment in $folder." >&2
     rm -rf "$folder"
+    umask 022 # it is run, so nobody else may write it
     "$python" -I -m venv "$folder"
     # A source would be built by tools from the index, which have no digest here.
     "$folder/bin/python" -I -m pip install -qq --disable-pip-version-check --require-hashes \

@@ -43,7 +43,7 @@ quietly() { # SENTENCE COMMAND [ARGUMENT...]
 }
 
 pip() { # PYTHON install|wheel ARGUMENT...
-    env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_USER "$1" -I -m pip \
+    env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_USER -u PYTHONPATH -u PYTHONHOME "$1" -I -m pip \
         "$2" --disable-pip-version-check --no-input "${@:3}"
 }
 

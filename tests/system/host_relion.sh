@@ -7,7 +7,7 @@ set -euo pipefail
 
 image=$1
 name=$(basename "$image" .sif)
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch/host-$name
+folder=$("$(dirname "${BASH_SOURCE[0]}")/../../deploy/cache_folder.sh")/host-$name
 mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/relion-dispatch/mps-bookworm
+folder=$("$root/deploy/cache_folder.sh")/mps-bookworm
 mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9
