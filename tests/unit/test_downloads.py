@@ -145,7 +145,7 @@ def test_a_base_by_debootstrap_is_kept_only_with_a_valid_signature() -> None:
 
     assert [path.name for path in callers] == ["debian_base.sh"]
     script = callers[0].read_text()
-    assert script.index("Valid Release signature") < script.index('install -m 644 "$work/base.sif"')
+    assert script.index("Valid Release signature") < script.index('< "$work/base.sif"')
 
 
 def test_one_name_on_docker_hub_has_one_digest() -> None:

@@ -1,4 +1,4 @@
-"""The cache that scripts run things from is the caller's own: nobody else can exchange what is there."""
+"""The cache that scripts run things from is the caller's own: others can exchange nothing there."""
 
 from __future__ import annotations
 
