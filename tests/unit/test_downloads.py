@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ SECURITY = (ROOT / "SECURITY.md").read_text()
 READ = {".sh", ".def", ".yml", ".yaml", ".py", ".md", ".json", ".toml", ""}
 NOT_READ = (
     ".git/",
+    ".venv/",
     "tests/data/",
     "tests/golden/",
     "tests/unit/test_downloads.py",
@@ -74,13 +76,18 @@ NOT_PINNED = {
 }
 
 
-def sources() -> Iterator[Path]:
-    for path in sorted(ROOT.rglob("*")):
-        name = str(path.relative_to(ROOT))
-        if path.suffix in READ and path.is_file() and not name.startswith(NOT_READ):
-            yield path
+@cache
+def sources() -> list[Path]:
+    return [
+        path
+        for path in sorted(ROOT.rglob("*"))
+        if path.suffix in READ
+        and not str(path.relative_to(ROOT)).startswith(NOT_READ)
+        and path.is_file()
+    ]
 
 
+@cache
 def commands(path: Path) -> list[str]:
     """The file's commands, one a line: continued lines are joined, comments and quotes left out."""
     try:
@@ -96,8 +103,13 @@ def commands(path: Path) -> list[str]:
     return lines
 
 
-def found() -> Iterator[tuple[str, str, bool]]:
+@cache
+def found() -> list[tuple[str, str, bool]]:
     """File, command, and whether what it fetches is known."""
+    return list(_look_everywhere())
+
+
+def _look_everywhere() -> Iterator[tuple[str, str, bool]]:
     for path in sources():
         name, lines = str(path.relative_to(ROOT)), commands(path)
         for number, line in enumerate(lines):
