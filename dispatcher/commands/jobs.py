@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +31,7 @@ def status(
     command tells RELION that the job failed, and writes the reason to the job's run.err.
     """
     from ..config.site import load_site
+    from ..host.shown_streams import to_terminal
     from ..jobs.repair import refresh_and_report_lost
     from ..relion.pipeline import project_folder
 
@@ -40,7 +40,7 @@ def status(
         jobs, told = refresh_and_report_lost(project, site)
         shown = _as_json(jobs, watch) if as_json else _as_table(jobs)
         if watch and not as_json and sys.stdout.isatty():
-            print("\x1b[H\x1b[2J", end="")
+            to_terminal("\x1b[H\x1b[2J", sys.stdout)
         print(shown, flush=True)
         for sentence in told:
             print(sentence, file=sys.stderr)
@@ -50,10 +50,10 @@ def status(
 
 
 def _as_json(jobs: list[Job], one_line: bool) -> str:
+    from ..host.json_text import json_text
     from ..jobs.status import job_status
 
-    rows = [job_status(job) for job in jobs]
-    return json.dumps(rows, indent=None if one_line else 2, ensure_ascii=False)
+    return json_text([job_status(job) for job in jobs], None if one_line else 2)
 
 
 def _as_table(jobs: list[Job]) -> str:

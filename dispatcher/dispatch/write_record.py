@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import WriteError
 from ..host.atomic_files import write_atomically
+from ..host.json_text import json_text
 from ..jobs.folder_lock import folder_locked
 from ..jobs.record import RECORD, read_record
 from ..refusal import say
@@ -33,4 +33,4 @@ def note(folder: Path, token: str, **changes: object) -> None:
 
 def record_text(record: Mapping[str, Any]) -> str:
     """The record as its file has it: each key of the object on a line of its own."""
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    return json_text(record) + "\n"

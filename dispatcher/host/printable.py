@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["printable"]
+__all__ = ["HIDDEN", "printable"]
 
 # Control characters, line breaks that are none to a file, what turns the direction of writing
 # round (UAX 9), and halves of characters, by which Python writes bytes that are no UTF-8.
-_HIDDEN = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+HIDDEN = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
@@ -20,7 +20,7 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return re.sub(_HIDDEN, lambda found: _SHORT.get(found[0]) or _escape(ord(found[0])), text)
+    return re.sub(HIDDEN, lambda found: _SHORT.get(found[0]) or _escape(ord(found[0])), text)
 
 
 def _escape(code: int) -> str:
