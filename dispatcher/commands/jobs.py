@@ -113,6 +113,7 @@ def watch(
     from ..relion.pipeline import project_folder
 
     project = project_folder()
+    said: set[str] = set()
     while True:
         failed = False
         try:
@@ -122,6 +123,10 @@ def watch(
                 print(sentence, flush=True)
             for sentence in cancel_aborted(project, site, jobs):
                 print(sentence, flush=True)
+            problems = dict.fromkeys(f"{job.name}: {job.problem}" for job in jobs if job.problem)
+            for sentence in [each for each in problems if each not in said]:
+                print(f"warning: {sentence}", file=sys.stderr, flush=True)
+            said.update(problems)
         except DispatchError as error:
             failed = True
             print(f"relion-dispatch: {error}", file=sys.stderr, flush=True)

@@ -52,10 +52,8 @@ def pin(
     project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
     history = read_history(project)
-    for path in history.unreadable:
-        print(
-            f"warning: {path} cannot be read: the job of this file is not counted.", file=sys.stderr
-        )
+    for why in history.unreadable:
+        print(f"warning: {why}: the job of this file is not counted.", file=sys.stderr)
     if name is not None and version is not None:
         if check or full or as_json:
             raise InputError(

@@ -78,7 +78,7 @@ def _is_in_no_queue(job: Job) -> bool:
     record cannot be read may run: then the answer is no.
     """
     if job.last_record is None:
-        return not os.access(job.folder / RECORD, os.F_OK)
+        return not os.path.lexists(job.folder / RECORD)
     if job.queue is None:
         return not (job.scheduler and job.scheduler.queue_command)
     return not job.living
@@ -139,11 +139,11 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
         if not (job.queue and job.queued and job.record and job.scheduler):
             continue
         if job.record.refused is not None:
-            for each in job.living if job.scheduler.cancel_command else []:
+            for each in job.to_cancel:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
                 try_call(job.scheduler, command, project)
-        elif job.living and not is_being_submitted(job.record.hook, job.folder):
-            job_id = job.living[0].job_id
+        elif job.marked and not is_being_submitted(job.record.hook, job.folder):
+            job_id = job.marked[0].job_id
             with suppress(WriteError):
                 if job.record.job_id is None:
                     write_job_id(job.folder, job.token, job_id)

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from ..config.scheduler import Scheduler
 from ..errors import ConfigError
 from ..host.programs import Finished
+from .job_ids import is_job_id
 
 __all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_end", "read_jobs"]
 
@@ -35,7 +36,7 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> SubmitAns
     everything = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
     printed = everything[:400]
     found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
-    if done.status == 0 and found:
+    if done.status == 0 and found and is_job_id(found[1]):
         return SubmitAnswer("taken", found[1], f'"{program}" named job {found[1]}')
     if done.status == 0:
         what = f'the submit command "{program}" named no job id (it printed: "{printed}")'
