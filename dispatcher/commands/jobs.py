@@ -33,7 +33,7 @@ def status(
     from ..config.site import load_site
     from ..host.shown_streams import to_terminal
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder
+    from ..relion.pipeline import project_folder, read_pipeline
 
     project, site = project_folder(), load_site()
     while True:
@@ -44,6 +44,8 @@ def status(
         print(shown, flush=True)
         for sentence in told:
             print(sentence, file=sys.stderr)
+        if problem := read_pipeline(project).problem:
+            print(f"warning: {problem}", file=sys.stderr)
         if not watch:
             return 0
         time.sleep(interval)
@@ -110,7 +112,7 @@ def watch(
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder
+    from ..relion.pipeline import project_folder, read_pipeline
 
     project = project_folder()
     said: set[str] = set()
@@ -123,9 +125,11 @@ def watch(
                 print(sentence, flush=True)
             for sentence in cancel_aborted(project, site, jobs):
                 print(sentence, flush=True)
-            problems = dict.fromkeys(f"{job.name}: {job.problem}" for job in jobs if job.problem)
-            for sentence in [each for each in problems if each not in said]:
-                print(f"warning: {sentence}", file=sys.stderr, flush=True)
+            problems = [f"{job.name}: {job.problem}" for job in jobs if job.problem]
+            problems += filter(None, [read_pipeline(project).problem])
+            for sentence in problems:
+                if sentence not in said:
+                    print(f"warning: {sentence}", file=sys.stderr, flush=True)
             said.update(problems)
         except DispatchError as error:
             failed = True

@@ -117,6 +117,49 @@ def assert_named_and_the_other_shown(
     assert not list(folder.glob("RELION_JOB_EXIT_*"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../outside", "/tmp/job001", "../Class2D/job001", "Class2D/../../x/job001", ".."),
+        *(".hidden/job001", "./job001", "Class2D", "Class2D/job1", "Class2D/job001/sub"),
+        *(f"{ESCAPES}/job001", f"{'x' * 300}/job001"),
+    ],
+)
+def test_what_cannot_be_a_job_of_the_project_is_named_and_not_looked_into(
+    name: str, two_jobs: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "default_pipeline.star").open("a") as stream:
+        stream.write(f"'{name}/' None relion.class2d Running\n" * 1000)
+
+    assert [row["job"] for row in status(capsys)] == ["Refine3D/job019", "Class2D/job020"]
+    assert main(["status"]) == 0
+    printed = capsys.readouterr()
+    (warning,) = printed.err.splitlines()
+    assert "lists 1 that cannot be jobs of this project" in warning
+    assert "\x1b" not in printed.out + printed.err
+    assert main(["watch", "--once"]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_job_that_is_listed_many_times_is_one(
+    two_jobs: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "default_pipeline.star").open("a") as stream:
+        stream.write("Refine3D/job019/ None relion.refine3d Failed\n" * 100_000)
+
+    assert [row["relion"] for row in status(capsys)] == ["Running", "Running"]
+
+
+def test_a_pipeline_without_names_is_said(
+    two_jobs: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (project / "default_pipeline.star").read_text()
+    (project / "default_pipeline.star").write_text(text.replace("ProcessName", "Elsewise"))
+
+    assert main(["status"]) == 1
+    assert "does not give a name and a status" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", list(WRONG))
 def test_a_file_that_is_no_record_is_named(
     wrong: str, two_jobs: Path, capsys: pytest.CaptureFixture[str]
