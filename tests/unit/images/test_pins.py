@@ -111,7 +111,7 @@ def test_text_of_others_in_a_pin_file_is_kept_as_plain_utf_8(tmp_path: Path) -> 
     [
         '{"images": ' * 100_000,
         '{"images": {}, "images": {}}',
-        '{"images": {"relion": {"version": "' + "\\u0000" + '", "sha256": []}}}',
+        '{"images": {"relion": {"version": "' + "\\u0000" + '", "sha256": [1]}}}',
         '{"images": {"relion": {"version": ' + "1" * 5000 + "}}}",
         "\ufeff{}",
         "null",
