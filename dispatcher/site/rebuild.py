@@ -157,8 +157,8 @@ def build_missing(
                 image,
                 InputError(
                     f'site.json names its own Apptainer ("apptainer.program": '
-                    f'"{site.apptainer.program}"), and an import runs no program of the site: look at '
-                    f"that program, and then run `relion-dispatch images build {name} {version} "
+                    f'"{site.apptainer.program}"), and an import runs no program of the site: look '
+                    f"at that program, and then run `relion-dispatch images build {name} {version} "
                     f"--variant {variant}`."
                 ),
             )
