@@ -87,9 +87,9 @@ shown() {
 # The arguments of apptainer, from the last to the first.
 if [ $hook = yes ]; then
     start='import sys; from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))'
-    set -- "$python" -I -c "$start" "$@"
+    set -- "$python" -I -X utf8 -c "$start" "$@"
 else
-    set -- "$python" -I -m dispatcher "$@"
+    set -- "$python" -I -X utf8 -m dispatcher "$@"
 fi
 set -- "--pwd=$PWD" "$image" "$@"
 shown > "$folder/shown"

@@ -48,6 +48,10 @@ relion-dispatch $version is installed in $prefix. For its users:
   csh, tcsh:   source $prefix/share/relion-dispatch.csh
   modules:     module use $prefix/share/modulefiles; module load relion-dispatch
 END
+    if [[ -n $site_file ]]; then
+        say "the site is from elsewhere, and none of its programs was run. Look at it, then run \`relion-dispatch check\`."
+        return
+    fi
     local problems count
     if ! problems=$(installed check 2>&1); then
         count=$(wc -l <<< "$problems")

@@ -7,9 +7,9 @@
 file=$(readlink -f "$0")
 here=${file%/*}
 for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
-    [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
+    [ -x "$python" ] && exec "$python" -I -X utf8 "$here/relion_dispatch.py" "$@"
 done
-exec python3 -I "$here/relion_dispatch.py" "$@"
+exec python3 -I -X utf8 "$here/relion_dispatch.py" "$@"
 '''
 
 import re

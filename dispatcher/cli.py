@@ -23,6 +23,7 @@ from .commands.reproduce import reproduce
 from .commands.site import site_app
 from .commands.template import template
 from .errors import DispatchError
+from .host.shown_streams import shown_streams
 
 __all__ = ["app", "main"]
 
@@ -45,6 +46,11 @@ app = typer.Typer(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; errors meant for people are printed, not raised."""
+    with shown_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         return int(app(args=arguments, prog_name="relion-dispatch", standalone_mode=False) or 0)
     except DispatchError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,6 +80,7 @@ def fit(
     from ..errors import ConfigError
     from ..gpu.asked import asked, sized
     from ..gpu.fit import answer
+    from ..host.json_text import json_text
     from ..memory.card import Card
     from ..relion.version import major_minor
     from ..units import bytes_of
@@ -112,7 +112,7 @@ def fit(
             "threads": threads,
             "assumed": list(found.assumed),
         }
-        print(json.dumps({**asked_for, **answered.as_json()}, indent=2))
+        print(json_text({**asked_for, **answered.as_json()}))
     else:
         print("\n".join([*found.assumed, *_sentences(card, threads, answered)]))
         if plot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -32,28 +31,31 @@ def status(
     command tells RELION that the job failed, and writes the reason to the job's run.err.
     """
     from ..config.site import load_site
+    from ..host.shown_streams import to_terminal
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder
+    from ..relion.pipeline import project_folder, read_pipeline
 
     project, site = project_folder(), load_site()
     while True:
         jobs, told = refresh_and_report_lost(project, site)
         shown = _as_json(jobs, watch) if as_json else _as_table(jobs)
         if watch and not as_json and sys.stdout.isatty():
-            print("\x1b[H\x1b[2J", end="")
+            to_terminal("\x1b[H\x1b[2J", sys.stdout)
         print(shown, flush=True)
         for sentence in told:
             print(sentence, file=sys.stderr)
+        if problem := read_pipeline(project).problem:
+            print(f"warning: {problem}", file=sys.stderr)
         if not watch:
             return 0
         time.sleep(interval)
 
 
 def _as_json(jobs: list[Job], one_line: bool) -> str:
+    from ..host.json_text import json_text
     from ..jobs.status import job_status
 
-    rows = [job_status(job) for job in jobs]
-    return json.dumps(rows, indent=None if one_line else 2, ensure_ascii=False)
+    return json_text([job_status(job) for job in jobs], None if one_line else 2)
 
 
 def _as_table(jobs: list[Job]) -> str:
@@ -110,9 +112,10 @@ def watch(
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder
+    from ..relion.pipeline import project_folder, read_pipeline
 
     project = project_folder()
+    said: set[str] = set()
     while True:
         failed = False
         try:
@@ -122,6 +125,12 @@ def watch(
                 print(sentence, flush=True)
             for sentence in cancel_aborted(project, site, jobs):
                 print(sentence, flush=True)
+            problems = [f"{job.name}: {job.problem}" for job in jobs if job.problem]
+            problems += filter(None, [read_pipeline(project).problem])
+            for sentence in problems:
+                if sentence not in said:
+                    print(f"warning: {sentence}", file=sys.stderr, flush=True)
+            said.update(problems)
         except DispatchError as error:
             failed = True
             print(f"relion-dispatch: {error}", file=sys.stderr, flush=True)

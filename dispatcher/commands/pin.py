@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +41,7 @@ def pin(
     from ..config.catalogue import load_catalogue
     from ..config.json_files import nearest
     from ..config.places import config_path
+    from ..host.json_text import json_text
     from ..images.pin_check import differences
     from ..images.pins import pins
     from ..jobs.history import jobs_with, read_history
@@ -52,10 +52,8 @@ def pin(
     project = project_folder()
     catalogue = load_catalogue(config_path("images.json"))
     history = read_history(project)
-    for path in history.unreadable:
-        print(
-            f"warning: {path} cannot be read: the job of this file is not counted.", file=sys.stderr
-        )
+    for why in history.unreadable:
+        print(f"warning: {why}: the job of this file is not counted.", file=sys.stderr)
     if name is not None and version is not None:
         if check or full or as_json:
             raise InputError(
@@ -79,7 +77,7 @@ def pin(
     table = pin_table(shown, catalogue, history)
     if as_json:
         content: dict[str, Any] = {"project": str(project), "pins": table, "warnings": warnings}
-        print(json.dumps(content | ({} if found is None else {"differences": found}), indent=2))
+        print(json_text(content | ({} if found is None else {"differences": found})))
         return 1 if found else 0
     print(pin_text(table) if table else _nothing_pinned(project, catalogue))
     if name is not None:

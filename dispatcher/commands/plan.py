@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +29,8 @@ def plan(
 ) -> int:
     """Show what would be submitted, and why. Writes nothing and submits nothing."""
     from ..config.configuration import load_configuration
+    from ..host.json_text import json_text
+    from ..host.shown_streams import write_exactly
     from ..job_script.launchers import settled
     from ..job_script.variables import NO_TOKEN
     from ..planning.make_plan import plan_script
@@ -41,9 +41,9 @@ def plan(
     # A template's mistake belongs to the answer, whatever is asked for.
     planned, text = settled(plan_script(script, load_configuration()), NO_TOKEN)
     if as_script:
-        sys.stdout.write(text)
+        write_exactly(text)
     elif as_json:
-        print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False))
+        print(json_text(planned.as_json()))
     else:
         print("\n".join(planned.summary))
         print(f"scheduler {planned.scheduler}, template {planned.template}\n")

@@ -50,4 +50,12 @@ def hook_argv() -> list[str]:
         "import sys; sys.path.insert(0, sys.argv.pop(1)); "
         "from dispatcher.hook import main; sys.exit(main(sys.argv[1:]))"
     )
-    return [sys.executable, "-I", "-c", start, str(Path(__file__).resolve().parents[2])]
+    return [
+        sys.executable,
+        "-I",
+        "-X",
+        "utf8",
+        "-c",
+        start,
+        str(Path(__file__).resolve().parents[2]),
+    ]

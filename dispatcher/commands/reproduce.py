@@ -41,12 +41,13 @@ def reproduce(
     image or an input is not the same, the command says why, and writes nothing.
     """
     from ..config.configuration import load_configuration
+    from ..host.shown_streams import write_exactly
     from ..reproduction.reproduce import reproduction
 
     accepted = [str(path) for path in accept_changed or []]
     text, notes = reproduction(job, output, accepted, load_configuration())
     if write is None:
-        sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
+        write_exactly(text)
     else:
         from ..host.atomic_files import write_atomically
 

@@ -61,24 +61,32 @@ def import_(
 ) -> int:
     """Set up an exported site in this site's folder.
 
-    At the end a table shows what is equal to the exported site.
+    At the end a table shows what is equal to the exported site. No program that the site names is
+    run: `relion-dispatch check` runs them.
     """
     from ..config.site import load_site
     from ..site.archive import read
+    from ..site.named_programs import is_default_apptainer, named_programs
     from ..site.rebuild import build_missing, place_images, write_files
 
     exported = read(file)
     # deploy/install.sh lists the files of these lines in its manifest.
     for path in write_files(exported):
         print(f"wrote: {path}", flush=True)
-    missing = place_images(exported, images or [])
-    for image, built in build_missing(missing, load_site()) if build else ():
+    missing, site = place_images(exported, images or []), load_site()
+    for image, built in build_missing(missing, site) if build else ():
         if isinstance(built, Path):
             print(f"{image} was built again, as {built}.")
             print(f"wrote: {built}", flush=True)
         else:
             print(f"{image} was not built: {built}", flush=True)
-    return _print_comparison(exported)
+    status = _print_comparison(exported, is_default_apptainer(site))
+    print(
+        f"The site names these programs: {', '.join(named_programs(site))}. The import has run "
+        "none that is the site's own: look at them and at the templates, and then run "
+        "`relion-dispatch check`, which runs them."
+    )
+    return status
 
 
 @site_app.command("compare")
@@ -89,11 +97,11 @@ def compare(file: File) -> int:
     return _print_comparison(read(file))
 
 
-def _print_comparison(exported: SiteArchive) -> int:
+def _print_comparison(exported: SiteArchive, ask_apptainer: bool = True) -> int:
     from ..site.comparison import compare
     from .text_table import text_table
 
-    rows = compare(exported)
+    rows = compare(exported, ask_apptainer)
     unequal = [row for row in rows if row.state != "equal"]
     # What needs attention comes last.
     ordered = [row for row in rows if row.state == "equal"] + unequal

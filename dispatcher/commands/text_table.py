@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
+from ..host.printable import printable
+
 __all__ = ["text_table"]
 
 
@@ -17,7 +19,7 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    lines = [["; ".join(cell.expandtabs().splitlines()) for cell in row] for row in rows]
+    lines = [[printable("; ".join(cell.expandtabs().splitlines())) for cell in row] for row in rows]
     heads, *others = [map(Text, row) for row in lines]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in heads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..errors import ImageError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.private_folders import cache_folder
 from ..host.programs import which
+from ..host.shared_files import opened_input
 from ..images.apptainer import version
 from ..planning.plan import Plan
 
@@ -72,13 +74,13 @@ def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
     words = [word for planned in plan.commands for word in planned.command.argv[1:]]
     # RELION names some inputs with a column or a weight behind (``a.star:rlnX``): not these.
     for word in dict.fromkeys(words):
-        path = plan.project / word
+        if not word:
+            continue
         try:
-            if not word or not path.is_file():
-                continue
-            found = path.stat()
-            small = found.st_size <= LARGEST_HASHED
-            digest = _digest(path.read_bytes()) if small else None
+            with opened_input(plan.project / word) as stream:
+                found = os.fstat(stream.fileno())
+                small = found.st_size <= LARGEST_HASHED
+                digest = _digest(stream.read(LARGEST_HASHED)) if small else None
         except (OSError, ValueError):
             continue  # not ours to judge: RELION says it when it cannot read its input
         yield {"path": word, "size": found.st_size, "mtime": found.st_mtime_ns, "sha256": digest}

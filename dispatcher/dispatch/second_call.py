@@ -11,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import read_record
+from ..jobs.record import is_of_this_run, read_record, why_unreadable
 from ..jobs.tell import tell
 from ..planning.plan import Plan
 from ..refusal import say
 from ..relion.exit_files import ABORT_NOW, end_of, exit_file
+from ..relion.submission import SUBMISSION
 from .write_record import note
 
 __all__ = ["give_way", "submitted_before"]
@@ -30,8 +31,9 @@ def submitted_before(folder: Path, name: str) -> str | None:
     record = read_record(folder)
     if record is None:
         hook = hook_at_work(folder)
-        others = hook is not None and hook != HookProcess.own()
-        return _being_submitted(name, hook, folder) if hook and others else None
+        if hook is not None and hook != HookProcess.own():
+            return _being_submitted(name, hook, folder)
+        return _may_be_submitted(name, folder)
     if record.run or record.refused is not None or end_of(folder):
         return None
     if record.job_id:
@@ -41,6 +43,21 @@ def submitted_before(folder: Path, name: str) -> str | None:
             "exists, `relion-dispatch status` tells RELION so."
         )
     return _being_submitted(name, record.hook, folder)
+
+
+def _may_be_submitted(name: str, folder: Path) -> str | None:
+    """A sentence if nobody can tell whether this run was submitted.
+
+    Its record cannot be read, and a job script was written since RELION wrote its own: hooks write
+    both, in this order.
+    """
+    if not is_of_this_run(folder, f"{SUBMISSION}.run"):
+        return None
+    why = why_unreadable(folder)
+    return why and (
+        f"{why}, so nobody can tell whether {name} was submitted: this call does nothing. If no "
+        "queue has the job, remove that file, and run the job again in RELION."
+    )
 
 
 def _being_submitted(name: str, hook: HookProcess, folder: Path) -> str | None:

@@ -38,6 +38,8 @@ from .write_record import note, record_text
 
 __all__ = ["dispatch"]
 
+_LONGEST_OUTPUT = 4096  # characters of what the submit command printed
+
 
 def dispatch(script: Path) -> None:
     """Plan, render, record and submit.
@@ -105,7 +107,7 @@ def _follow_up(
         folder,
         token,
         job_id=submitted.job_id,
-        submit_output=submitted.output,
+        submit_output=submitted.output[:_LONGEST_OUTPUT],
         attempts=list(submitted.attempts),
     )
     if plan.image:

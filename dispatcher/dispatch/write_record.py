@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import WriteError
 from ..host.atomic_files import write_atomically
+from ..host.json_text import json_text
 from ..jobs.folder_lock import folder_locked
-from ..jobs.record import RECORD, read_record
+from ..jobs.record import LONGEST, RECORD, read_record
 from ..refusal import say
 
 __all__ = ["note", "record_text"]
@@ -32,5 +32,15 @@ def note(folder: Path, token: str, **changes: object) -> None:
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """The record as its file has it: each key of the object on a line of its own."""
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    """The record as its file has it: each key of the object on a line of its own.
+
+    Raises:
+        WriteError: nobody could read a record of this length.
+    """
+    text = json_text(record) + "\n"
+    if len(text.encode()) > LONGEST:
+        raise WriteError(
+            f"The record of {record.get('job')} would be longer than {LONGEST >> 20} MB: name "
+            "fewer files in the job's parameters, such as by a pattern or in a STAR file."
+        )
+    return text

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,10 @@ def remember(project: Path, site: Site) -> None:
     with contextlib.suppress(OSError, ValueError):  # no folder, or one that is closed to this user
         note = projects_folder(site) / hashlib.sha256(path).hexdigest()[:16]
         if os.path.lexists(note):
-            return
+            if _noted(note) == project or any(map(project.__eq__, _others(note))):
+                return
+            # Somebody else took the name, as if to have the project forgotten.
+            note = note.with_name(f"{note.name}.{secrets.token_hex(8)}")
         opened = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.fchmod(opened, 0o644)  # whatever the umask: the admin may be any user
@@ -66,10 +70,14 @@ def known_projects(site: Site) -> Iterator[Path]:
             f"The folder {folder}, which holds a note of each project of this site, cannot be read "
             f"({error.strerror}): run `chmod 1777` on that folder."
         ) from error
-    for note in notes:
-        project = _noted(note)
+    for project in dict.fromkeys(map(_noted, notes)):
         if project and project.is_absolute() and not _has_gone(project):
             yield project
+
+
+def _others(note: Path) -> Iterator[Path | None]:
+    """What the notes say that were made although somebody else's has the name."""
+    return map(_noted, note.parent.glob(f"{note.name}.*"))
 
 
 def _noted(note: Path) -> Path | None:

@@ -8,21 +8,22 @@ the digests are those of the variants that the project has used:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.json_files import read_json
 from ..errors import ConfigError
 from ..host.atomic_files import write_atomically
 from ..host.file_lock import locked
+from ..host.json_text import json_object, json_text
+from ..host.shared_files import read_file
 from .choice import ChosenImage
 
 __all__ = ["PIN_FILE", "Pin", "move", "pins", "settle"]
 
 PIN_FILE = ".relion_dispatch.json"
 LOCK_FILE = ".relion_dispatch.lock"
+_LONGEST = 1 << 20  # bytes of a pin file
 
 
 class Pin(NamedTuple):
@@ -92,14 +93,24 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 
 def _write(path: Path, content: dict[str, Any], name: str, pin: Pin) -> None:
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text, "and try again.", shared=True)
+    write_atomically(path, json_text(content) + "\n", "and try again.", shared=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.exists() and not path.is_symlink():
+    try:
+        content = json_object(read_file(path, _LONGEST))
+    except FileNotFoundError:
         return {"images": {}}
-    content = read_json(path)
+    except OSError as error:
+        raise ConfigError(
+            f"The pin file {path} cannot be read ({error.strerror}): put a file there that you may "
+            "read, or remove it to pin the site's default versions again."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(
+            f"The pin file {path} is damaged ({error}): correct the file, or remove it to pin the "
+            "site's default versions again."
+        ) from error
     images = content.get("images")
     if not (isinstance(images, dict) and all(_is_pin(entry) for entry in images.values())):
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.catalogue import Catalogue, Listed
@@ -13,6 +14,8 @@ from .pinned_projects import Pinned, pinned_projects
 from .pins import PIN_FILE
 
 __all__ = ["delete", "remove"]
+
+_MOST = 20  # projects that a sentence names
 
 
 def remove(
@@ -58,11 +61,11 @@ def _files_of(gone: list[Listed], catalogue: Catalogue) -> list[Path]:
 def _who_pins(site: Site, name: str, version: str, pinned: Pinned) -> str:
     said = [f"{name} {version} stays in the catalogue."]
     if pinned.projects:
-        said.append(f"These projects are pinned to it: {', '.join(map(str, pinned.projects))}.")
+        said.append(f"These projects are pinned to it: {_listed(pinned.projects)}.")
     if pinned.unreadable:
         said.append(
             "These projects could not be checked (no permission, not mounted, or damaged pin "
-            f"file): {', '.join(map(str, pinned.unreadable))}. If a project no longer exists, "
+            f"file): {_listed(pinned.unreadable)}. If a project no longer exists, "
             f"remove its note from the folder {projects_folder(site)}."
         )
     said.append(
@@ -71,6 +74,11 @@ def _who_pins(site: Site, name: str, version: str, pinned: Pinned) -> str:
         f"then refused, with a sentence that names {PIN_FILE}."
     )
     return " ".join(said)
+
+
+def _listed(projects: Sequence[Path]) -> str:
+    more = f" and {len(projects) - _MOST} more" if len(projects) > _MOST else ""
+    return ", ".join(map(str, projects[:_MOST])) + more
 
 
 def delete(file: Path) -> None:

@@ -48,9 +48,10 @@ def job_script(plan: Plan, token: str, library: Library | None = None) -> str:
         TemplateError: the template is wrong, or a script cannot contain a value.
         ConfigError: endings.json is wrong.
     """
-    if set(str(plan.project)) & set("\n\r"):
+    if any(ord(character) < 0x20 or character == "\x7f" for character in str(plan.project)):
         raise TemplateError(
-            f"The project's path {str(plan.project)!r} contains a line break: rename the folder."
+            f"The project's path {str(plan.project)!r} contains a line break or another control "
+            "character: rename the folder."
         )
     variables = job_variables(plan, token, library)
     return _with_epilogue(render(environment(template_folders()), plan.template, variables))

@@ -32,6 +32,8 @@ def cancel(project: Path, site: Site, name: str) -> str:
     (job,) = look(project, site, [name])
     if job.status != "Running":
         raise InputError(f"{name} is not running (RELION's status of the job: {job.status}).")
+    if job.record is None and job.problem:
+        raise InputError(f"{name} cannot be cancelled here: {job.problem}")
     if job.record is None or job.scheduler is None:
         raise InputError(
             f"This site's relion-dispatch did not submit {name}: end the job where it runs."
@@ -49,6 +51,12 @@ def cancel(project: Path, site: Site, name: str) -> str:
             f'{name} cannot be cancelled, because site.json has no "cancel_command" for its '
             "scheduler: use the scheduler's own command, or abort the job in RELION."
         )
+    if job.living and not job.to_cancel:
+        raise SubmitError(
+            f"{name} was not cancelled, because job {job.living[0].job_id} in the queue does not "
+            "bear the mark of relion-dispatch and may be another job: if it is this one, end it "
+            "with the scheduler's own command."
+        )
     (job.folder / ABORT_NOW).touch()
     return _cancel(project, site, job)
 
@@ -60,8 +68,7 @@ def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:
     """
     for job in jobs:
         waits = job.queue and job.queued and job.queue.is_pending(job.queued)
-        can_be = job.scheduler and job.scheduler.cancel_command
-        if waits and can_be and job.status == "Running" and job.wants_abort:
+        if waits and job.to_cancel and job.status == "Running" and job.wants_abort:
             try:
                 yield _cancel(project, site, job)
             except DispatchError as error:
@@ -77,10 +84,9 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
             "later. RELION's abort file is in place, so the job also ends by itself once it runs."
         )
     waited = bool(queued and job.queue.is_pending(queued))
-    living = job.living
-    for each in living:
+    for each in job.to_cancel:
         _scheduler_cancels(job, each.job_id, project)
-    if living:
+    if job.to_cancel:
         job = _ended(project, site, job)
     if job.status == "Running":
         before = " before it started" if waited else ""

@@ -11,6 +11,8 @@ import os
 import time
 from pathlib import Path
 
+from . import entries
+
 __all__ = ["claiming_job", "give_up", "is_claimed"]
 
 _GIVEN_UP = ", and gave the submission up"
@@ -39,9 +41,16 @@ def is_claimed(folder: Path, token: str) -> bool:
 
 
 def claiming_job(folder: Path, token: str) -> str | None:
-    """The scheduler's id of the job that has the claim; None if no job has it."""
-    _, _, job_id = (_owner(folder, token) or "").partition(", job ")
-    return job_id or None
+    """The scheduler's id of the job that has the claim; None if no job has it.
+
+    Raises:
+        ValueError: the claim names something else; the text says so.
+    """
+    _, _, found = (_owner(folder, token) or "").partition(", job ")
+    try:
+        return entries.job_id(found or None)
+    except ValueError as error:
+        raise ValueError(f"the claim {_link(folder, token)} is not used: {error}") from error
 
 
 def _owner(folder: Path, token: str) -> str | None:

@@ -11,7 +11,7 @@ from .record import load_record
 
 __all__ = ["History", "ImageUse", "jobs_with", "read_history"]
 
-_RECORD = re.compile(r"dispatch\.json(\.\d+)?")
+_RECORD = re.compile(r"dispatch\.json(\.[0-9]+)?")
 
 
 class ImageUse(NamedTuple):
@@ -33,10 +33,10 @@ class ImageUse(NamedTuple):
 
 
 class History(NamedTuple):
-    """All dispatches that used an image, oldest first, and the records that cannot be read."""
+    """All dispatches that used an image, oldest first, and a clause on each unreadable record."""
 
     runs: tuple[ImageUse, ...]
-    unreadable: tuple[Path, ...]
+    unreadable: tuple[str, ...]
 
 
 def read_history(project: Path) -> History:
@@ -50,8 +50,9 @@ def read_history(project: Path) -> History:
             continue
         try:
             record = load_record(path)
-        except (OSError, ValueError):
-            unreadable.append(path)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            unreadable.append(f"{path} cannot be read ({why})")
             continue
         if record.image:
             job = f"{path.parent.parent.name}/{path.parent.name}"

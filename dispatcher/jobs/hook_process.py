@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..host.json_text import json_object
+from ..host.shared_files import read_file
 from ..relion.submission import SUBMISSION
+from . import entries
 
 __all__ = ["HOOK", "HookProcess", "at_work", "hook_at_work", "is_being_submitted"]
 
 HOOK = ".dispatch_hook"  # the note of the process that works on a job which has no record yet
 _LONGEST_SUBMISSION = 600  # seconds, for a process of another machine, which cannot be seen
+_LONGEST_NOTE = 4096  # bytes
+_LARGEST_PID = (1 << 31) - 1
 
 
 class HookProcess(NamedTuple):
@@ -28,6 +33,15 @@ class HookProcess(NamedTuple):
     def own(cls) -> HookProcess:
         """This process."""
         return cls(os.uname().nodename, os.getpid())
+
+    @classmethod
+    def recorded(cls, found: Mapping[str, Any]) -> HookProcess:
+        """The process that a record or a note names.
+
+        Raises:
+            ValueError: machine or process id are not what they should be.
+        """
+        return cls(entries.text(found, "host"), entries.number(found, "pid", _LARGEST_PID))
 
 
 @contextmanager
@@ -47,15 +61,17 @@ def at_work(folder: Path) -> Iterator[None]:
 
 
 def hook_at_work(folder: Path) -> HookProcess | None:
-    """The process that a note beside the current run names; None without such a note."""
+    """The process that a note beside the current run names; None without such a note.
+
+    What is no note, or no file, names no process.
+    """
     try:
         note = folder / HOOK
-        if note.stat().st_mtime < (folder / SUBMISSION).stat().st_mtime:
+        if note.lstat().st_mtime < (folder / SUBMISSION).stat().st_mtime:
             return None
-        found = json.loads(note.read_bytes())
+        return HookProcess.recorded(json_object(read_file(note, _LONGEST_NOTE)))
     except (OSError, ValueError):
         return None
-    return HookProcess(found.get("host"), found.get("pid")) if isinstance(found, dict) else None
 
 
 def is_being_submitted(hook: HookProcess, folder: Path) -> bool:

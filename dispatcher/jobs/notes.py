@@ -11,10 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..host.atomic_files import write_atomically
+from ..host.shared_files import read_file
+from . import entries
 from .folder_lock import folder_locked
 
 __all__ = ["job_id_file", "read_job_id", "read_watcher", "watcher_file", "write_job_id",
            "write_watcher"]  # fmt: skip
+
+
+_LONGEST = 1 << 16  # bytes of a note
 
 
 def watcher_file(folder: Path, token: str) -> Path:
@@ -47,7 +52,11 @@ def write_job_id(folder: Path, token: str, job_id: str) -> None:
 
 
 def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
-    """The record's ``watcher``: its job id and its warning, if any; None without a note."""
+    """The record's ``watcher``: its job id and its warning, if any; None without a note.
+
+    Raises:
+        ValueError: the note is not what it should be; the text says so.
+    """
     lines = _lines(watcher_file(folder, token))
     if not lines:
         return None
@@ -56,7 +65,11 @@ def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
 
 
 def read_job_id(folder: Path, token: str) -> str | None:
-    """The job's id; None without a note."""
+    """The job's id; None without a note.
+
+    Raises:
+        ValueError: the note is not what it should be; the text says so.
+    """
     return next(iter(_lines(job_id_file(folder, token))), None)
 
 
@@ -67,9 +80,16 @@ def _write_once(file: Path, lines: list[str]) -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    """The lines of a note; none if it cannot be read, or is empty."""
+    """The lines of a note, the first of which is an id or ``-``; none if there is no note."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_file(file, _LONGEST).decode(errors="surrogateescape")
+        lines = text.rstrip("\n").split("\n") if text else []
+        if lines and lines[0] != "-":
+            entries.job_id(lines[0])
+    except FileNotFoundError:
         return []
-    return text.rstrip("\n").split("\n") if text else []
+    except OSError as error:
+        raise ValueError(f"{file} is not used: it cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(f"{file} is not used: {error}") from error
+    return lines

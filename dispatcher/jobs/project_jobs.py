@@ -18,7 +18,7 @@ from ..relion.submission import SUBMISSION, is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
-from .record import RECORD, Record, read_record
+from .record import RECORD, Record, is_of_this_run, read_record, why_unreadable
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -33,6 +33,7 @@ class Job(NamedTuple):
         folder: the job's folder.
         status: RELION's, as RELION will have it once it has seen the job's exit file.
         record: the record of the current submission, if it has one.
+        problem: a sentence if its record, or what others noted beside it, cannot be read.
         last_record: the newest record that can be read, even if an earlier submission's.
         is_this_users: whether this user submitted it, or would have.
         scheduler: the site's scheduler that the last record names, if the site has it.
@@ -43,6 +44,7 @@ class Job(NamedTuple):
     folder: Path
     status: str
     record: Record | None
+    problem: str | None
     last_record: Record | None
     is_this_users: bool
     scheduler: Scheduler | None
@@ -61,6 +63,21 @@ class Job(NamedTuple):
         if self.queue is None or self.last_record is None:
             return []
         return self.queue.living(self.last_record.token, self.last_record.job_id)
+
+    @property
+    def marked(self) -> list[QueuedJob]:
+        """Those of `living` for which the queue shows the record's token.
+
+        The id alone could be that of any job of this user: a record may be of a stranger's making.
+        """
+        return [job for job in self.living if job.token]
+
+    @property
+    def to_cancel(self) -> list[QueuedJob]:
+        """The living jobs that may be cancelled: the marked ones, or all if there are no marks."""
+        if self.scheduler is None or not self.scheduler.cancel_command:
+            return []
+        return self.marked if self.scheduler.mark or self.scheduler.detached else self.living
 
     @property
     def other_host(self) -> str | None:
@@ -86,7 +103,7 @@ class Job(NamedTuple):
     @property
     def wants_abort(self) -> bool:
         """Whether RELION's user has pressed Abort."""
-        return (self.folder / ABORT_NOW).exists()
+        return os.path.lexists(self.folder / ABORT_NOW)
 
 
 def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
@@ -124,11 +141,11 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     folder = project / name
     last = read_record(folder, of_any_run=True)
     # The record of a job that is over holds in any case: a copied project has new times.
-    record = read_record(folder) if status == "Running" else last
+    record = last if status != "Running" or is_of_this_run(folder, RECORD) else None
     end = end_of(folder) if status == "Running" else None
     own = False
     with suppress(OSError):
-        own = (folder / (RECORD if record else SUBMISSION)).stat().st_uid == os.getuid()
+        own = (folder / (RECORD if record else SUBMISSION)).lstat().st_uid == os.getuid()
     if status == "Running" and not end and _runs_elsewhere(project, folder, record, last):
         record, own = None, False
     return Job(
@@ -136,10 +153,21 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
         folder=folder,
         status=_ENDED[end] if end else status,
         record=record,
+        problem=_problem(folder, last),
         last_record=last,
         is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
         scheduler=site.schedulers.get(str(last.scheduler)) if last else None,
         queue=None,
+    )
+
+
+def _problem(folder: Path, last: Record | None) -> str | None:
+    if last is not None:
+        return "; ".join(last.problems) or None
+    why = why_unreadable(folder)
+    return why and (
+        f"{why}, so relion-dispatch does not know this job: if no queue has the job, remove that "
+        "file, and run the job again in RELION."
     )
 
 

@@ -4,25 +4,37 @@ The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, whoeve
 watcher ``.dispatch_watcher.TOKEN``, and ``status`` after a hook that was killed
 ``.dispatch_id.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood in
 ``dispatch.json``; such records can still be read.
+
+Whoever shares the project can write these files. So each is a plain file of a bounded size, and
+each of its entries that is used has the form that its writer gives it: a token is a part of files'
+names, an id an argument of the scheduler's commands.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from ..host.json_text import json_object
+from ..host.shared_files import read_file
 from ..relion.submission import SUBMISSION
+from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
 from .notes import read_job_id, read_watcher
 from .run_file import read_run
 
-__all__ = ["RECORD", "JobRun", "Record", "RecordedImage", "load_record", "read_record"]
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "is_of_this_run",
+           "load_record", "read_record", "why_unreadable"]  # fmt: skip
 
 RECORD = "dispatch.json"
+LONGEST = 8 << 20  # bytes of a record
+_MOST = 10**9  # ranks or GPUs
+
+T = TypeVar("T")
 
 
 class RecordedImage(NamedTuple):
@@ -66,6 +78,8 @@ class Record:
         refused: why the job was not submitted.
         has_watcher: whether somebody has submitted the job's watcher, or found that this fails.
         run: how the run went; None until it has ended.
+        problems: a sentence for each file of the other writers that is not what it should be, and
+            of which nothing was taken.
         merged: the whole record, with the keys of docs/provenance.md.
         written: what the record's own file holds of it.
     """
@@ -83,6 +97,7 @@ class Record:
     refused: str | None
     has_watcher: bool
     run: JobRun | None
+    problems: tuple[str, ...]
     merged: Mapping[str, Any]
     written: Mapping[str, Any]
 
@@ -93,31 +108,52 @@ def read_record(folder: Path, *, of_any_run: bool = False) -> Record | None:
     None if there is none, if it cannot be read, or if RELION has written the job's submission
     script since. In that last case the record is an earlier run's; `of_any_run` takes it as well.
     """
-    file = folder / RECORD
     try:
-        written = file.stat().st_mtime
-        record = load_record(file)
-        submitted = (folder / SUBMISSION).stat().st_mtime
-    except FileNotFoundError:
-        if not file.exists():
-            return None
-        submitted = written
+        record = load_record(folder / RECORD)
     except (OSError, ValueError):
         return None
-    return record if of_any_run or written >= submitted else None
+    return record if of_any_run or is_of_this_run(folder, RECORD) else None
+
+
+def why_unreadable(folder: Path) -> str | None:
+    """A clause that names the job's record and says what is wrong with it.
+
+    None if there is no record, or if it can be read.
+    """
+    file = folder / RECORD
+    try:
+        load_record(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{file} cannot be read ({error.strerror})"
+    except ValueError as error:
+        return f"{file} is not a record of relion-dispatch ({error})"
+    return None
+
+
+def is_of_this_run(folder: Path, name: str) -> bool:
+    """Whether RELION has not written the job's submission script since this file was written.
+
+    True also if there is no such script any more.
+    """
+    try:
+        written = (folder / name).lstat().st_mtime
+    except OSError:
+        return False
+    with suppress(OSError):
+        return written >= (folder / SUBMISSION).stat().st_mtime
+    return True
 
 
 def load_record(file: Path) -> Record:
     """Read a record, given its ``dispatch.json`` or one of the earlier ``dispatch.json.N``.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: the file does not hold a record.
+        OSError: the file cannot be read, or is something else than a file.
+        ValueError: the file does not hold a record; a clause that says why.
     """
-    found = json.loads(file.read_bytes())
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    return _record(found, file.parent)
+    return _record(json_object(read_file(file, LONGEST)), file.parent)
 
 
 def _record(written: dict[str, Any], folder: Path) -> Record:
@@ -126,55 +162,57 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
     Raises:
         ValueError: an entry has another form than its writer gives it.
     """
-    try:
-        merged = _merged(written, folder)
-        image, run = merged.get("image"), merged.get("run")
-        return Record(
-            token=str(merged.get("token", "")),
-            job_id=_text(merged, "job_id"),
-            scheduler=_text(merged, "scheduler"),
-            hook=HookProcess(merged.get("host"), merged.get("pid")),
-            user=_text(merged, "user"),
-            project=Path(merged["project"]) if "project" in merged else None,
-            dispatched=_text(merged, "dispatched"),
-            image=None if image is None else _image(image),
-            nproc=merged.get("nproc"),
-            ngpu=merged.get("ngpu"),
-            refused=_text(merged, "refused"),
-            has_watcher="watcher" in merged,
-            run=None if run is None else JobRun(*(_text(run, key) for key in JobRun._fields)),
-            merged=merged,
-            written=written,
-        )
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    merged, problems = _merged(written, folder)
+    image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
+    entries.object_of(merged, "watcher")
+    return Record(
+        token=entries.token(merged),
+        job_id=entries.job_id(entries.text(merged, "job_id")),
+        scheduler=entries.text(merged, "scheduler"),
+        hook=HookProcess.recorded(merged),
+        user=entries.text(merged, "user"),
+        project=entries.path(merged, "project"),
+        dispatched=entries.text(merged, "dispatched"),
+        image=None if image is None else _image(image),
+        nproc=entries.number(merged, "nproc", _MOST),
+        ngpu=entries.number(merged, "ngpu", _MOST),
+        refused=entries.text(merged, "refused"),
+        has_watcher="watcher" in merged,
+        run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
+        problems=problems,
+        merged=merged,
+        written=written,
+    )
 
 
-def _merged(written: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The hook's part of the record with what the other writers know."""
+def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The hook's part of the record with what the other writers know, and what is wrong there."""
     merged = dict(written)
-    token = _text(written, "token")
+    problems: list[str] = []
+
+    def found(read: Callable[[Path, str], T | None]) -> T | None:
+        try:
+            return read(folder, token)
+        except ValueError as error:
+            problems.append(str(error))
+            return None
+
+    token = entries.token(written)
     if not token:
-        return merged
-    if "watcher" not in merged and (watcher := read_watcher(folder, token)):
+        return merged, ()
+    if "watcher" not in merged and (watcher := found(read_watcher)):
         merged["watcher"] = watcher
-    if "run" not in merged and (run := read_run(folder, token)):
+    if "run" not in merged and (run := found(read_run)):
         merged["run"] = run
     if merged.get("job_id") is None:  # the hook was killed before it knew the id
-        known = (
-            (merged.get("run") or {}).get("scheduler_job_id")
-            or claiming_job(folder, token)
-            or read_job_id(folder, token)
-        )
+        run = entries.object_of(merged, "run") or {}
+        known = run.get("scheduler_job_id") or found(claiming_job) or found(read_job_id)
         merged |= {"job_id": known} if known else {}
-    return merged
+    return merged, tuple(problems)
 
 
 def _image(image: Mapping[str, Any]) -> RecordedImage:
-    name, version, variant = (str(image.get(key, "")) for key in ("name", "version", "variant"))
-    return RecordedImage(name, version, variant, _text(image, "sha256"))
-
-
-def _text(entries: Mapping[str, Any], key: str) -> str | None:
-    value = entries.get(key)
-    return None if value is None else str(value)
+    name, version, variant = (
+        entries.text(image, key) or "" for key in ("name", "version", "variant")
+    )
+    return RecordedImage(name, version, variant, entries.text(image, "sha256"))

@@ -13,6 +13,7 @@ from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
+from ..host.printable import printable
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
@@ -78,7 +79,7 @@ def _is_in_no_queue(job: Job) -> bool:
     record cannot be read may run: then the answer is no.
     """
     if job.last_record is None:
-        return not os.access(job.folder / RECORD, os.F_OK)
+        return not os.path.lexists(job.folder / RECORD)
     if job.queue is None:
         return not (job.scheduler and job.scheduler.queue_command)
     return not job.living
@@ -117,7 +118,7 @@ def _why(job: Job, project: Path) -> str | None:
             "submit the job again."
         )
     if job.record.refused is not None:
-        return job.record.refused
+        return printable(job.record.refused)
     job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (
@@ -139,11 +140,11 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
         if not (job.queue and job.queued and job.record and job.scheduler):
             continue
         if job.record.refused is not None:
-            for each in job.living if job.scheduler.cancel_command else []:
+            for each in job.to_cancel:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
                 try_call(job.scheduler, command, project)
-        elif job.living and not is_being_submitted(job.record.hook, job.folder):
-            job_id = job.living[0].job_id
+        elif job.marked and not is_being_submitted(job.record.hook, job.folder):
+            job_id = job.marked[0].job_id
             with suppress(WriteError):
                 if job.record.job_id is None:
                     write_job_id(job.folder, job.token, job_id)

@@ -10,6 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..host.shared_files import read_file
+from . import entries
+
 __all__ = ["read_run", "run_file", "unfinished_run_file"]
 
 _TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
@@ -22,6 +25,7 @@ _GPU_NUMBERS = (
     "predicted_bytes",
 )
 _ONLY_IF_PREDICTED = ("ranks", "predicted_bytes")
+_LONGEST = 1 << 20  # bytes: a line of 100 bytes for each of 10,000 GPUs
 
 
 def run_file(folder: Path, token: str) -> Path:
@@ -35,18 +39,29 @@ def unfinished_run_file(folder: Path, token: str) -> Path:
 
 
 def read_run(folder: Path, token: str) -> dict[str, Any] | None:
-    """The record's ``run`` (docs/endings.md has its keys); None until the run has ended."""
+    """The record's ``run`` (docs/endings.md has its keys); None until the run has ended.
+
+    Raises:
+        ValueError: what has the file's name is no such file; the text says so.
+    """
+    file = run_file(folder, token)
     try:
-        text = run_file(folder, token).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_file(file, _LONGEST).decode(errors="surrogateescape")
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ValueError(f"{file} is not used: it cannot be read ({error.strerror})") from error
     lines = [line.partition(" ")[::2] for line in text.split("\n")]
     values = dict(reversed(lines))  # the first line of a key holds
     if values.get("token") != token or "ending" not in values:
         return None
     gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
     run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
-    return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
+    try:
+        entries.job_id(run["scheduler_job_id"])
+    except ValueError as error:
+        raise ValueError(f"{file} is not used: {error}") from error
+    return {**run, "exit_status": entries.bounded_number(run["exit_status"]), "gpus": gpus or None}
 
 
 def _gpu(words: list[str]) -> dict[str, Any] | None:
@@ -56,9 +71,5 @@ def _gpu(words: list[str]) -> dict[str, Any] | None:
     entry: dict[str, Any] = dict(zip(_GPU, words, strict=False))
     for key, word in zip(_GPU_NUMBERS, words[len(_GPU) :], strict=True):
         if word != "-" or key not in _ONLY_IF_PREDICTED:
-            entry[key] = _number(word)
+            entry[key] = entries.bounded_number(word)
     return entry
-
-
-def _number(word: str | None) -> int | None:
-    return int(word) if word and word.removeprefix("-").isdecimal() else None

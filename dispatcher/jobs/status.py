@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 
+from ..host.shared_files import opened_input
 from ..relion.exit_files import end_of, exit_file
 from .project_jobs import Job
 from .record import Record
@@ -17,8 +19,9 @@ HEADS = (
     "job", "RELION", "state", "id", "node", "ranks x GPUs", "image", "iteration", "time",
     "reason",
 )  # fmt: skip
-_ITERATION = re.compile(r"run(?:_ct\d+)?_it(\d{3,})_.*\.star")
+_ITERATION = re.compile(r"run(?:_ct[0-9]+)?_it([0-9]{3,9})_.*\.star")
 _TAIL = 1 << 14  # bytes of run.err in which the last sentence is looked for
+_LONGEST = 10**9  # seconds that a job may have run, by clocks that are right
 
 
 class JobStatus(TypedDict):
@@ -65,7 +68,7 @@ def job_status(job: Job) -> JobStatus:
         dispatched=record.dispatched if record else None,
         run_time=(queued.time or None) if queued else None,
         seconds=_seconds(job.folder, record) if record else None,
-        reason=reason,
+        reason=reason or job.problem,
     )
 
 
@@ -81,9 +84,9 @@ def _seconds(folder: Path, record: Record) -> int | None:
             until = exit_file(folder, end).stat().st_mtime
         else:
             return None
-    except (ValueError, OSError):
+    except (ValueError, OSError, OverflowError):
         return None
-    return max(0, round(until - begin))
+    return max(0, round(until - begin)) if until - begin < _LONGEST else None
 
 
 def _time(text: str | None) -> float:
@@ -102,9 +105,9 @@ def iteration_reached(folder: Path) -> int | None:
 def last_sentence(errfile: Path) -> str | None:
     """The last line that the dispatcher wrote to a job's error file."""
     try:
-        with errfile.open("rb") as stream:
-            stream.seek(max(0, errfile.stat().st_size - _TAIL))
-            lines = stream.read().decode(errors="replace").splitlines()
+        with opened_input(errfile) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
+            lines = stream.read(_TAIL).decode(errors="surrogateescape").split("\n")
     except OSError:
         return None
     said = [line for line in lines if line.startswith("relion-dispatch: ")]

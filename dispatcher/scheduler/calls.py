@@ -16,6 +16,7 @@ from ..config.scheduler import Scheduler, filled
 from ..host import programs
 from .answers import Queue
 from .dialect import dialect
+from .job_ids import is_job_id
 
 __all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
 
@@ -70,7 +71,8 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
         or any(re.search(each, done.stderr) for each in scheduler.transient)
     ):
         return None
-    return Queue(scheduler, tuple(dialect(scheduler).read_jobs(scheduler, done.stdout)))
+    jobs = dialect(scheduler).read_jobs(scheduler, done.stdout)
+    return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)))
 
 
 def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:

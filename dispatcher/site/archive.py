@@ -13,16 +13,20 @@ is read into memory, and only names that a site's own files may have are taken o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import re
 import tarfile
 import time
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..errors import ConfigError, InputError
+from ..host.shared_files import NotAFile, opened_input
 
 __all__ = ["LARGEST", "OWN_FILES", "OWN_FOLDERS", "SiteArchive", "StoredFile", "pack", "read"]
 
@@ -30,6 +34,8 @@ __all__ = ["LARGEST", "OWN_FILES", "OWN_FOLDERS", "SiteArchive", "StoredFile", "
 OWN_FILES = ("site.json", "dispatch_config.json", "images.json", "endings.json")
 OWN_FOLDERS = ("schedulers", "job_template", "containers")
 LARGEST = 256 << 20  # bytes of all files together: they are held in memory
+MOST = 10_000  # files; a site has some dozens
+_PACKED = LARGEST + MOST * 4096  # bytes of an archive of such files
 
 _TOP, _MANIFEST = "relion-dispatch-site/", "MANIFEST"
 _FORMAT = "# relion-dispatch site, format 2"
@@ -97,14 +103,15 @@ def read(path: Path) -> SiteArchive:
             has, or was changed since: each file must have the digest that is listed.
     """
     try:
-        is_other = path.exists() and not path.is_file()  # a pipe would never answer
-        files = {} if is_other else _members(path)
+        files = _members(path)
+    except NotAFile:
+        files = {}
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): name a file that you may read."
         ) from error
-    except (tarfile.TarError, ValueError):
-        files = {}
+    except (tarfile.TarError, ArithmeticError, EOFError, LookupError, RuntimeError, ValueError):
+        files = {}  # headers of all kinds, and in each other to any depth
     manifest = files.pop(_MANIFEST, StoredFile(b"")).content.decode(errors="replace")
     if not manifest.startswith(_FORMAT):
         raise _no_export(path)
@@ -121,22 +128,30 @@ def _members(path: Path) -> dict[str, StoredFile]:
     files: dict[str, StoredFile] = {}
     folders: set[str] = set()
     free = LARGEST
-    with tarfile.open(path, "r:") as tar:
-        for member in tar:
+    with opened_input(path) as stream, tarfile.open(fileobj=_bounded(stream), mode="r:") as tar:
+        for number, member in enumerate(tar):
             name = str(PurePosixPath(member.name)).removeprefix(_TOP)
-            if member.isdir():
+            if member.isdir() and number <= MOST:
                 continue
-            if not (member.isreg() and _may_be(name, files, folders) and 0 <= member.size <= free):
+            is_plain = member.isreg() and not member.issparse() and 0 <= member.size <= free
+            if not (is_plain and number <= MOST and _may_be(name, files, folders)):
                 raise ConfigError(
                     f"{path} cannot be read as an export, for {member.name!r} in it has a name, "
                     "kind or size that no file of an export has: export the site again."
                 )
             free -= member.size
             folders |= _parents(name)
-            stream = tar.extractfile(member)
-            content = stream.read() if stream else b""
+            file = tar.extractfile(member)
+            content = file.read() if file else b""
             files[name] = StoredFile(content, bool(member.mode & 0o100))
     return files
+
+
+def _bounded(stream: BinaryIO) -> BinaryIO:
+    """The archive, unless it is too long: a header may announce any length for itself."""
+    if os.fstat(stream.fileno()).st_size > _PACKED:
+        raise OSError(errno.EFBIG, f"it is longer than {_PACKED >> 20} MiB")
+    return stream
 
 
 def _may_be(name: str, files: Mapping[str, StoredFile], folders: Set[str]) -> bool:
@@ -159,9 +174,8 @@ def _digests(files: Mapping[str, StoredFile]) -> dict[str, str]:
 
 def _no_export(path: Path) -> ConfigError:
     start = b""
-    if path.is_file():
-        with open(path, "rb") as stream:
-            start = stream.read(100)
+    with suppress(OSError), opened_input(path) as stream:
+        start = stream.read(100)
     if _FORMAT_OF_0_1_0 in start:
         return ConfigError(
             f"{path} is an export of version 0.1.0, which this version cannot read: export the "

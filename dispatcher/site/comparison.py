@@ -12,7 +12,7 @@ from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import ConfigError
 from .archive import SiteArchive, StoredFile
-from .export import Item, files_here, image_items, software_items
+from .export import APPTAINER, Item, files_here, image_items, software_items
 
 __all__ = ["Row", "compare", "without_places"]
 
@@ -27,20 +27,24 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def compare(exported: SiteArchive) -> list[Row]:
+def compare(exported: SiteArchive, ask_apptainer: bool = True) -> list[Row]:
     """Every thing of the exported site and of the site here; of images.json counts what it lists.
+
+    The version of the site's Apptainer is left out if the program is not to be asked.
 
     Raises:
         ConfigError: the site.json here is wrong.
         InputError: a file of the site here cannot be read.
     """
     there = {**exported.values, **_digests(exported.files)}
-    here = software_items(load_site().apptainer.program)
+    here = software_items(load_site().apptainer.program if ask_apptainer else None)
     here |= {name: Item(digest) for name, digest in _digests(files_here()).items()}
     try:
         here |= image_items(load_catalogue(config_path("images.json")))
     except ConfigError as error:
         here["images"] = Item("", str(error))
+    if not ask_apptainer:
+        there.pop(APPTAINER, None)
     return [_row(what, here.get(what, Item("")), there.get(what)) for what in there | here]
 
 

@@ -20,6 +20,7 @@ from ..images.sif import read_header
 from .archive import OWN_FILES, OWN_FOLDERS, SiteArchive, StoredFile
 
 __all__ = [
+    "APPTAINER",
     "Item",
     "export_site",
     "files_here",
@@ -29,6 +30,7 @@ __all__ = [
     "software_items",
 ]
 
+APPTAINER = "Apptainer"  # the item that is its version
 _OWN = (*OWN_FILES, *OWN_FOLDERS)
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
@@ -71,17 +73,22 @@ def export_site() -> tuple[SiteArchive, list[str]]:
     return SiteArchive({what: item.value for what, item in items.items()}, files), warnings
 
 
-def software_items(program: str) -> dict[str, Item]:
-    """The dispatcher, and the Apptainer that is called `program` here ("none" if there is none)."""
-    try:
-        version = apptainer.version(program)
-    except ImageError:
-        version = "none"
-    return {
+def software_items(program: str | None) -> dict[str, Item]:
+    """The dispatcher, and the Apptainer that is called `program` here ("none" if there is none).
+
+    Without `program` no Apptainer is asked.
+    """
+    items = {
         "relion-dispatch": Item(__version__, __version__),
         "relion-dispatch's code": Item(code_digest()),
-        "Apptainer": Item(version, version),
     }
+    if program is not None:
+        try:
+            version = apptainer.version(program)
+        except ImageError:
+            version = "none"
+        items[APPTAINER] = Item(version, version)
+    return items
 
 
 def files_here() -> dict[str, StoredFile]:

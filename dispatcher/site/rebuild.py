@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from ..images.building.recipes import find
 from ..images.edit_catalogue import edit, entry, own_catalogue
 from ..images.integrity import digest_now
 from ..images.sif import read_header
-from .archive import SiteArchive
+from .archive import LARGEST, SiteArchive
 from .comparison import without_places
 from .export import folder_digest
+from .named_programs import is_default_apptainer
 
 __all__ = ["build_missing", "place_images", "write_files"]
 
@@ -45,9 +46,10 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
             needed = [name for name in own if _is_needed(paths[name], name, exported)]
             for name in needed:
                 path, (content, executable) = paths[name], exported.files[name]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, content, "and set the site up again.")
-                path.chmod(0o755 if executable else 0o644)
+                mode = 0o755 if executable else 0o644
+                with _read_by_all():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(path, content, "and set the site up again.", mode)
                 yield path
     except OSError as error:
         raise WriteError(
@@ -56,11 +58,21 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
         ) from error
 
 
+@contextmanager
+def _read_by_all() -> Iterator[None]:
+    """What is made in this block can be read by all users, whatever this user's umask is."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
     there = next(each for each in (path, *path.parents) if os.path.lexists(each))
     if there != path and there.is_dir():
         return True
-    found = there.read_bytes() if there.is_file() else b""
+    found = there.read_bytes() if there.is_file() and there.stat().st_size <= LARGEST else b""
     if there == path:
         if without_places(name, found) == without_places(name, exported.files[name].content):
             return False
@@ -133,11 +145,24 @@ def build_missing(
 ) -> Iterator[tuple[Listed, Path | DispatchError]]:
     """Build these images from their recipes: the file of each, or why there is none.
 
+    Nothing is built by an Apptainer that the site itself names: the site may be a stranger's.
+
     What is built has another digest than the exported file: jobs of projects pinned to that are
     refused until the pin is moved.
     """
     for image in images:
         name, version, variant = image.name, image.version, image.build.variant
+        if not is_default_apptainer(site):
+            yield (
+                image,
+                InputError(
+                    f'site.json names its own Apptainer ("apptainer.program": '
+                    f'"{site.apptainer.program}"), and an import runs no program of the site: look '
+                    f"at that program, and then run `relion-dispatch images build {name} {version} "
+                    f"--variant {variant}`."
+                ),
+            )
+            continue
         output = site_folder() / "images" / f"{name}-{version}-{variant}.sif"
         try:
             recipe = find(name, version, variant)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,12 +20,13 @@ def list_images(
     """List versions and variants, and the state of their files."""
     from ...config.catalogue import load_catalogue
     from ...config.places import config_path
+    from ...host.json_text import json_text
     from ..text_table import text_table
 
     catalogue = load_catalogue(config_path("images.json"))
     images = list(catalogue.builds())
     if as_json:
-        print(json.dumps([_as_json(image) for image in images], indent=2))
+        print(json_text([_as_json(image) for image in images]))
     elif images:
         print(text_table([_HEADS, *map(_row, images)]))
     else:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...host.shown_streams import to_terminal
+
 if TYPE_CHECKING:
     from ...config.catalogue import Listed
 
@@ -43,7 +45,7 @@ def verify(
     progress = _progress if sys.stderr.isatty() else None
     for found in verify_images(images, load_site(), progress):
         if progress:
-            print(_CLEARED, end="", file=sys.stderr, flush=True)
+            to_terminal(_CLEARED, sys.stderr)
         print(found, flush=True)
         wrong += found.problem is not None
     return 1 if wrong else 0
@@ -53,4 +55,5 @@ def _progress(image: Listed, done: int) -> None:
     """One line on the terminal, written over and over."""
     size = image.path.stat().st_size
     if done % (64 << 20) == 0 or done == size:
-        print(f"{_CLEARED}{image}: {done / size:.0%}", end="", file=sys.stderr, flush=True)
+        to_terminal(_CLEARED, sys.stderr)
+        print(f"{image}: {done / size:.0%}", end="", file=sys.stderr, flush=True)

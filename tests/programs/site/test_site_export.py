@@ -148,6 +148,48 @@ def test_nothing_of_an_archive_with_more_than_a_site_is_written(
     assert list(folder.iterdir()) == []
 
 
+def test_an_archive_of_very_many_files_is_refused(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = sites.export()
+    monkeypatch.setattr(archive, "MOST", 10)
+    folder = sites.go_there()
+
+    assert "or size that no file" in sites.run("site", "import", file)[1]
+    assert list(folder.iterdir()) == []
+
+
+def test_an_archive_without_end_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    os.truncate(file, 3 << 30)
+
+    with pytest.raises(ConfigError, match="it is longer than"):
+        read(file)
+
+
+def test_a_sparse_file_in_an_archive_is_refused(tmp_path: Path) -> None:
+    """Some bytes of an archive that would be many in memory."""
+    (tmp_path / TOP / "site" / "containers").mkdir(parents=True)
+    (tmp_path / TOP / "site" / "containers" / "zeros").touch()
+    os.truncate(tmp_path / TOP / "site" / "containers" / "zeros", 200 << 20)
+    file = tmp_path / "file"
+    subprocess.run(["tar", "-c", "-S", "-f", file, TOP], cwd=tmp_path, check=True)
+
+    with pytest.raises(ConfigError, match="or size that no file"):
+        read(file)
+
+
+def test_headers_that_announce_headers_are_no_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 0
+    file.write_bytes(header.tobuf() * 5000)
+
+    with pytest.raises(ConfigError, match="is not an export"):
+        read(file)
+
+
 @pytest.mark.parametrize("name", ["gpu.sh.j2", "added", None])
 def test_an_export_that_was_changed_is_refused(
     name: str | None, sites: Sites, tmp_path: Path

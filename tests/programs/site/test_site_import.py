@@ -95,6 +95,43 @@ def test_images_in_the_sites_folder_keep_their_relative_path(sites: Sites) -> No
     assert (folder / "images.json").read_bytes() == (sites.here / "images.json").read_bytes()
 
 
+@pytest.mark.parametrize("build", [(), ("--build",)])
+def test_no_program_that_the_site_names_is_run(
+    build: tuple[str, ...], sites: Sites, tmp_path: Path
+) -> None:
+    program = tmp_path / "apptainer"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/canary\n")
+    own = {"apptainer": {"program": str(program)}, "scheduler": "odd"}
+    commands = ("submit_command", "queue_command", "cancel_command", "end_command")
+    odd = {"inherits": "slurm", **{key: [str(program), "x"] for key in commands}}
+    (sites.here / "site.json").write_text(json.dumps({**own, "schedulers": {"odd": odd}}))
+    file = sites.export()
+    program.chmod(0o755)
+    shutil.rmtree(sites.store)
+    folder = sites.go_there()
+
+    status, text = sites.run("site", "import", file, *build)
+
+    assert status == 3
+    assert (folder / "site.json").exists()
+    assert not (tmp_path / "canary").exists()
+    assert f"names these programs: {program}, " in text
+    assert ("images build relion 5.1.0 --variant cpu" in text) == bool(build)
+
+
+def test_what_an_import_writes_is_read_by_all(sites: Sites) -> None:
+    file = sites.export()
+    folder = sites.go_there()
+    before = os.umask(0o077)
+    try:
+        assert sites.run("site", "import", file)[0] == 0
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+
+    assert (folder / "site.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_images_that_are_other_or_missing_are_told(sites: Sites) -> None:
     file = sites.export()
     swapped = sites.store / "relion-5.1.0-cuda.sif"

@@ -143,3 +143,28 @@ def test_a_known_project_costs_next_to_nothing(project: Path) -> None:
         took.append(time.perf_counter() - start)
 
     assert min(took) < 0.002, "seconds"
+
+
+def test_a_note_in_the_place_of_ours_does_not_have_the_project_forgotten(
+    notes: Path, project: Path, tmp_path: Path
+) -> None:
+    """Whoever may write the folder knows under which name a project is noted."""
+    remember(project, load_site())
+    (ours,) = notes.iterdir()
+    ours.unlink()
+    ours.write_bytes(b"/nowhere")
+
+    for _ in range(3):
+        remember(project, load_site())
+
+    assert known() == [project]
+    assert len(list(notes.iterdir())) == 2
+
+
+def test_a_project_whose_path_is_no_utf_8_is_known(notes: Path, tmp_path: Path) -> None:
+    project = tmp_path / os.fsdecode(b"caf\xe9")
+    project.mkdir()
+
+    remember(project, load_site())
+
+    assert known() == [project]

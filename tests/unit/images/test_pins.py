@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -77,9 +78,43 @@ def test_first_jobs_at_once_agree_on_one_version(tmp_path: Path) -> None:
     assert pins(tmp_path)["relion"].version == versions[0]
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "a folder", "3 GB without content"])
+def test_what_is_no_pin_file_is_named(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / PIN_FILE
+    if kind == "a pipe":
+        os.mkfifo(file)
+    elif kind == "a link":
+        (tmp_path / "elsewhere").write_text('{"images": {}}')
+        file.symlink_to("elsewhere")
+    elif kind == "a folder":
+        file.mkdir()
+    else:
+        file.touch()
+        os.truncate(file, 3 << 30)
+
+    for call in (lambda: pins(tmp_path), lambda: settle(tmp_path, choice())):
+        with pytest.raises(ConfigError, match=PIN_FILE):
+            call()
+
+
+def test_text_of_others_in_a_pin_file_is_kept_as_plain_utf_8(tmp_path: Path) -> None:
+    (tmp_path / PIN_FILE).write_bytes(b'{"note": "caf\xe9 \xc2\x9b", "images": {}}')
+
+    settle(tmp_path, choice())
+
+    written = json.loads((tmp_path / PIN_FILE).read_text(encoding="utf-8"))
+    assert written["note"] == "caf\udce9 \x9b"
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        '{"images": ' * 100_000,
+        '{"images": {}, "images": {}}',
+        '{"images": {"relion": {"version": "' + "\\u0000" + '", "sha256": [1]}}}',
+        '{"images": {"relion": {"version": ' + "1" * 5000 + "}}}",
+        "\ufeff{}",
+        "null",
         '{"images": []}',
         '{"images": {"relion": "5.1.0"}}',
         '{"images": {"relion": {"version": 5}}}',

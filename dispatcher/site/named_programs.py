@@ -1,0 +1,22 @@
+"""Which programs does a site name? A site from elsewhere may name any, and an import runs none."""
+
+from __future__ import annotations
+
+from ..config.site import Apptainer, Site
+
+__all__ = ["is_default_apptainer", "named_programs"]
+
+
+def named_programs(site: Site) -> list[str]:
+    """The programs that the site's commands start, each once; sites may add more in templates."""
+    commands = [[site.apptainer.program]]
+    for scheduler in site.schedulers.values():
+        commands += [scheduler.submit_command, scheduler.queue_command, scheduler.end_command]
+        commands += [scheduler.cancel_command, scheduler.launch]
+        commands += [scheduler.watcher.submit_command] if scheduler.watcher else []
+    return list(dict.fromkeys(command[0] for command in commands if command))
+
+
+def is_default_apptainer(site: Site) -> bool:
+    """Whether the site leaves it to this machine what Apptainer is."""
+    return site.apptainer.program == Apptainer().program
