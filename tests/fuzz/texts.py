@@ -43,8 +43,8 @@ ODD = [
     "", " ", "\t", "\r", "\r\n", "\n", "\0", "\x1b[2J", "\x1b]0;x\x07", "\x9b31m", "\x7f", "\u202e",
     "\ud800", "\udce9", "\ufeff", "\u2028", "\x85", "\x0b", "\x0c", "'", '"', "\\", "`", "$",
     "$HOME", "${HOME}", "$1", "#", "=", "--=", "[x]", "str", "int", "null", "true", "[]", "{}",
-    "data_", "loop_", "_rln", "_rlnX #0", "data_\nloop_\n_a #1\n", "----- commands -----", "é", "ä" * 40,
-    "\xa0", "x" * 70000, "( " * 500, "[" * 3000, "__comment__", "inherits", "None",
+    "data_", "loop_", "_rln", "_rlnX #0", "data_\nloop_\n_a #1\n", "----- commands -----",
+    "é", "ä" * 40, "\xa0", "x" * 70000, "( " * 500, "[" * 3000, "__comment__", "inherits", "None",
 ]  # fmt: skip
 
 hostile = st.one_of(
