@@ -112,7 +112,7 @@ def run_again(world: World, things: Things) -> None:
         said = world.says("reproduce", "Class3D/job010", "--output", f"{folder}/results")
         if said.status == 0:
             runs: Any = {"cwd": folder, "env": world.with_stand_ins(), "capture_output": True}
-            subprocess.run(["bash", "-s"], input=said.out.encode(), timeout=60, **runs)
+            subprocess.run(["bash", "-s"], input=said.out, timeout=60, **runs)
             assert not list(world.folder.rglob("canary")) + list(Path(folder).rglob("canary"))
 
 
@@ -123,7 +123,8 @@ def project_name(world: World, name: bytes) -> None:
         return
     world.project.rename(moved)
     try:
-        for call in (("plan", "--json"), ("plan", "--script")):
-            world.says(*call, moved / "Class3D/job010/run_submit.script")
+        for form in ("--json", "--script"):
+            said = world.says("plan", form, moved / "Class3D/job010/run_submit.script")
+            assert said.status or form == "--script" or json.loads(said.out)
     finally:
         moved.rename(world.project)

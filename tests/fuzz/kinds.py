@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ..corpus import CORPUS
 from . import checks
-from .texts import damaged, damaged_json, damaged_mrc, hostile, names, quoted_line
+from .texts import damaged, damaged_json, damaged_mrc, hostile, in_one_line, names, quoted_line
 from .through_the_hook import dispatched, submissions
 from .world import CLASS3D, REFINE, World
 
@@ -125,7 +125,7 @@ KINDS = {
         lambda _: quoted_line(), checks.passed_as_by_bash, 300, 100_000
     ),
     "lines of any text, as commands": Kind(
-        lambda _: st.lists(hostile, min_size=1, max_size=4).map(" ".join),
+        lambda _: st.lists(in_one_line, min_size=1, max_size=4).map(" ".join),
         checks.runs_nothing, 300, 100_000,
     ),
     "submission scripts": Kind(submission_scripts, checks.submission, 300, 100_000),

@@ -58,7 +58,7 @@ class Said(NamedTuple):
     """The exit status of a command, and what it printed."""
 
     status: int
-    out: str
+    out: bytes
     err: str
 
     def checked(self) -> Said:
@@ -207,14 +207,14 @@ class World:
         """Call ``relion-dispatch`` in the project's folder, in this process."""
         out, err = io.BytesIO(), io.BytesIO()
         with (
-            io.TextIOWrapper(out, "utf-8", write_through=True) as stdout,
+            io.TextIOWrapper(out, "utf-8", "surrogateescape", write_through=True) as stdout,
             io.TextIOWrapper(err, "utf-8", "backslashreplace", write_through=True) as stderr,
             contextlib.redirect_stdout(stdout),
             contextlib.redirect_stderr(stderr),
         ):
             status = cli.main([str(each) for each in arguments])
             printed = (out.getvalue(), err.getvalue())
-        return Said(status, *(text.decode() for text in printed)).checked()
+        return Said(status, printed[0], printed[1].decode()).checked()
 
 
 def _remove(path: Path) -> None:
