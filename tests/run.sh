@@ -4,7 +4,8 @@
 # Usage: tests/run.sh [unit|system|long] [PYTEST ARGUMENTS…]
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
-#   long      only what need not run each time: the whole table of faults, which becomes docs/faults.md
+#   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, and the
+#             whole table of faults, which becomes docs/faults.md; -k selects among both
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -62,6 +63,11 @@ build_images() {
 
 [ "$part" = system ] || [ "$part" = long ] || quick_checks "$@"
 [ "$part" != unit ] || exit 0
+if [ "$part" = long ]; then
+    # Status 5: none was selected.
+    UPDATE_FUZZING=docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
+    "$python" "${pytest[@]}" -q --collect-only tests/system/faults "$@" >/dev/null || exit 0
+fi
 
 deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod # gcc for a simulated libcuda
 tests/system/slurm_cluster.sh install
@@ -74,7 +80,7 @@ build_images >"$settings" &
 images=$!
 if [ "$part" = all ]; then
     checks_of_shell
-    "$python" "${pytest[@]}" -q -n 4 tests/library tests/programs "$@" || {
+    "$python" "${pytest[@]}" -q -n 4 -m "not long" tests/library tests/programs tests/fuzz "$@" || {
         kill "$images"
         exit 1
     }
