@@ -18,7 +18,8 @@ from ..config.places import files_in, own_path, shipped_folder, template_folders
 from ..errors import ConfigError
 from ..relion.submission import SUBMISSION
 
-__all__ = ["LIBRARY", "Library", "joined", "read_library", "shell_function", "shell_part"]
+__all__ = ["LIBRARY", "Library", "joined", "read_library", "shell_function", "shell_functions",
+           "shell_part"]  # fmt: skip
 
 LIBRARY = f"{SUBMISSION}.lib"
 
@@ -68,6 +69,11 @@ def shell_function(name: str, *parts: str) -> Markup:
         if found := re.search(function, _text(part), re.MULTILINE):
             return Markup(found[0])
     raise AssertionError(name)
+
+
+def shell_functions(part: str, *names: str) -> Markup:
+    """Some functions of one file of the library, for a script that has them in itself."""
+    return Markup("\n").join(shell_function(name, f"library/{part}.sh") for name in names)
 
 
 def _text(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import __version__
+from ..config.inherited import SHELL_FUNCTIONS
 from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
@@ -21,7 +22,7 @@ from ..planning.plan import Plan, PlannedCommand
 from ..planning.scratch import scratch_of
 from ..relion.command import Command
 from .job_folders import words_in_job_script
-from .library import Library, read_library
+from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
 from .templates import environment, render
 
@@ -130,6 +131,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             else [],
             "rank_table": node_table(plan),
             "library_sha256": library.sha256,
+            "shell_functions": list(SHELL_FUNCTIONS),
+            "text_functions": shell_functions("files", "new_file", "open_file", "open_text"),
             "users_scratch": scratch and not shared and Markup(scratch.folder.shell()),
             "scratch_variables": scratch.folder.variables if scratch else [],
             "scratch_begins": scratch.folder.leading if scratch else [],

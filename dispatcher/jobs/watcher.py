@@ -7,7 +7,7 @@ from pathlib import Path
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler, filled
 from ..errors import DispatchError
-from ..job_script.library import Library, shell_part
+from ..job_script.library import Library, shell_functions, shell_part
 from ..job_script.templates import environment, render
 from ..job_script.variables import job_variables
 from ..planning.plan import Plan
@@ -40,7 +40,10 @@ def watcher_script(
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
-        "relion_functions": shell_part("relion"),
+        "relion_functions": shell_part("files") + shell_part("relion"),
+        "scratch_functions": shell_functions(
+            "scratch", "open_scratch", "empty_scratch", "remove_scratch"
+        ),
     }
     return render(environment(template_folders()), "watcher.sh.j2", variables)
 

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..config.inherited import not_inherited
 from ..config.scheduler import Scheduler, filled
 from ..host import programs
 from .answers import Queue
@@ -28,7 +29,7 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
-    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_overriding(scheduler))
+    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler))
 
 
 def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished | None:
@@ -45,16 +46,16 @@ def start_detached(scheduler: Scheduler, argv: Sequence[str], project: Path) -> 
     Raises:
         OSError: it cannot be started.
     """
-    return programs.detached(argv, cwd=project, unset=_overriding(scheduler))
+    return programs.detached(argv, cwd=project, unset=_not_inherited(scheduler))
 
 
-def _overriding(scheduler: Scheduler) -> list[str]:
-    """Variables of the environment that would override, or add to, a command's arguments.
+def _not_inherited(scheduler: Scheduler) -> list[str]:
+    """Variables of the environment that are kept from a command, and from the job.
 
     Some override the job script's directives; some hide jobs, which then seem lost; some apply to a
-    part of the commands only.
+    part of the commands only; some belong to the job from which this one is submitted.
     """
-    return [name for name in os.environ if name.startswith(tuple(scheduler.overriding))]
+    return list(not_inherited(os.environ, scheduler.overriding, here=scheduler.detached))
 
 
 def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:

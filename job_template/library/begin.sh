@@ -3,7 +3,8 @@
 # this text, and calls begin_job, clean_environment, prepare_nodes, look_after_gpus and run_commands.
 #
 # Settings of every job (those of a job on GPUs are in gpu.sh):
-#   dispatch_job               RELION's name of the job, Refine3D/job019, seen from the project's folder
+#   dispatch_job               RELION's name of the job, Refine3D/job019, seen from the project's folder; begin_job
+#                              opens it as dispatch_folder (files.sh)
 #   dispatch_token             12 digits that tell this submission from every other
 #   dispatch_scheduler_job     the scheduler's id of the job
 #   dispatch_outfile, dispatch_errfile   RELION's run.out and run.err
@@ -28,10 +29,15 @@
 
 # The steps with which a job begins. `finish` tells RELION of a failure, so its trap is set early.
 begin_job() {
+    forget_shell_settings
     forget_scheduler_options
+    [ -n "${dispatch_folder:-}" ] || enter_job # a script of a site's own base.sh.j2 has not opened the folder
+    dispatch_folder_number=$(stat -Lc %i "$dispatch_folder/." 2>/dev/null)
+    dispatch_outfile=${dispatch_outfile/#"$dispatch_job/"/"$dispatch_folder/"}
+    dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
     dispatch_host=$(uname -n) # HOSTNAME may name the machine that submitted the job
-    dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
-    dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
+    dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token dispatch_kept=/dev/null
+    dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
     dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
@@ -47,7 +53,7 @@ begin_job() {
     remember_texts
 }
 
-aborted() { [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_ABORTED" ]; }
+aborted() { [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_folder/RELION_JOB_EXIT_ABORTED" ]; }
 
 abort_before_start() {
     dispatch_ending=ABORTED
@@ -58,21 +64,36 @@ abort_before_start() {
 # The job begins, unless RELION was already told that the job is over.
 begin_unless_over() {
     ! aborted || abort_before_start
-    [ ! -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ] ||
+    [ ! -e "$dispatch_folder/RELION_JOB_EXIT_FAILURE" ] ||
         fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
-    rm -rf "$dispatch_job"/.dispatch_control.* "$dispatch_job/RELION_JOB_EXIT_SUCCESS"
-    if ! mkdir "$dispatch_control" || ! : >"$dispatch_control/ending" ||
-        ! head -c 65536 /dev/zero >"$dispatch_control/reserve"; then
-        exit 1
-    fi
+    rm -rf "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
+    make_control
     dispatch_began=$SECONDS
     begin_guard
 }
 
+# Makes the folder for RELION's control files, the file that becomes the exit file, and room for the last sentence.
+make_control() {
+    local old name=.dispatch_control.$dispatch_token
+    for old in "$dispatch_folder"/.dispatch_control.*; do
+        remove_control "${old##*/}"
+    done
+    if dispatch_facts=$(LC_ALL=C mkdir -m 700 "$dispatch_folder/$name" 2>&1) && open_control &&
+        : >"$dispatch_kept/ending" && head -c 65536 /dev/zero >"$dispatch_kept/reserve"; then
+        dispatch_facts=''
+        return
+    fi
+    dispatch_facts+=$'\n'
+    [[ $dispatch_facts != *"File exists"* ]] ||
+        fail "The job could not begin, because $dispatch_control is there and is not this job's: remove it, and submit the job again."
+    exit 1
+}
+
 # One job of this user at a time on this machine; the lock goes with the last of its processes.
 wait_for_lock() {
-    exec 9>>"$dispatch_lock"
-    until flock -w 2 -E 75 9; do
+    [ -e "$dispatch_lock" ] || new_file "$dispatch_lock" </dev/null
+    open_file "$dispatch_lock" && exec 9<>"$dispatch_opened"
+    until flock -w 2 -E 75 9 2>/dev/null; do
         [ $? -eq 75 ] ||
             fail "The job could not begin, because the lock $dispatch_lock cannot be taken: show this line to your admin."
         ! aborted || abort_before_start

@@ -3,7 +3,7 @@
 # A submission runs once: the first copy that can make this link has the job, and the link stays.
 claim_job() {
     local owner found
-    dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
+    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
     owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
     if ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; then
         found=$(readlink "$dispatch_claim")
@@ -27,7 +27,7 @@ claim_job() {
         rm -f "$dispatch_claim"
         exit 0
     fi
-    for found in "$dispatch_job"/.dispatch_claim.*; do
+    for found in "$dispatch_folder"/.dispatch_claim.*; do
         [ "$found" = "$dispatch_claim" ] || rm -f "$found"
     done
 }
@@ -36,6 +36,6 @@ claim_job() {
 # run reports to RELION, and the files in the folder belong to the newer run.
 overtaken() {
     local newest
-    newest=$(grep -m 1 '^dispatch_token=' "$dispatch_job/run_submit.script.run" 2>/dev/null)
+    newest=$(read_file "$dispatch_folder/run_submit.script.run" | grep -a -m 1 '^dispatch_token=')
     [ -n "$newest" ] && [ "$newest" != "dispatch_token=$dispatch_token" ]
 }

@@ -12,7 +12,7 @@ finish() {
     end_processes 2>/dev/null
     tell_relion # again, because the last of them may have written a file too
     explain
-    [ -z "$dispatch_uses_scratch" ] || on_each_node remove_scratch "$dispatch_scratch" 2>/dev/null
+    [ -z "$dispatch_uses_scratch" ] || on_each_node remove_scratch 2>/dev/null
     leave_gpus
     ! declare -F dispatch_epilogue >/dev/null || dispatch_epilogue # of a site's own template
     write_run 2>/dev/null
@@ -20,11 +20,11 @@ finish() {
     exit "$dispatch_status"
 }
 
-said() { [ -e "$dispatch_control/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_job/RELION_JOB_EXIT_$1" ]; }
+said() { [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_folder/RELION_JOB_EXIT_$1" ]; }
 
 decide_ending() {
-    if said ABORTED || [ -e "$dispatch_control/RELION_JOB_ABORTED" ] ||
-        { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; }; then
+    if said ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
+        { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ]; }; then
         dispatch_ending=ABORTED
     elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
         [ "$dispatch_status" -ne 0 ] || dispatch_status=1
@@ -37,11 +37,11 @@ decide_ending() {
 # RELION waits for exactly one of three files, and believes SUCCESS before the others.
 tell_relion() {
     local other
-    ls "$dispatch_job" >/dev/null # makes a network file system look again
+    ls "$dispatch_folder/" >/dev/null # makes a network file system look again
     ! overtaken || return 0
     [ -n "$dispatch_ending" ] || decide_ending
     for other in SUCCESS FAILURE ABORTED; do
-        [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_job/RELION_JOB_EXIT_$other"
+        [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_folder/RELION_JOB_EXIT_$other"
     done
     # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes

@@ -8,7 +8,7 @@ start_keeper() {
     words_for_each_node
     know_container
     dispatch_mps_folder=${dispatch_mps:+/tmp/relion-mps.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')}
-    dispatch_mps_logs=$dispatch_job/mps_log
+    dispatch_mps_logs=mps_log
     coproc dispatch_keeper {
         exec 9>&- # the lock of local jobs
         # shellcheck disable=SC2016 # for the bash that is started here, which gets the functions
@@ -24,6 +24,7 @@ start_keeper() {
 # without MPS; WATCH is empty if the GPUs are not watched.
 keep_gpus() { # FOLDER LOGS GPUS WATCH
     local gpus uuids why=''
+    enter_job
     folder=$1 logs=$2_$(uname -n) sampler='' ending=failed
     gpus=$(visible_gpus "$3")
     uuids=$(awk '/^GPU-/ { print $1 }' <<<"$gpus" | paste -sd,)

@@ -117,13 +117,19 @@ mps_unseen() { # FOLDER
     mps_stop "$1"
 }
 
-mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the folder LOGS unless all went well
+mps_end() { # FOLDER LOGS ENDING: the daemon's logs become the job's folder LOGS unless all went well
     if [ "$3" = well ] && ! mps_ask "$1" get_server_list; then
-        echo "relion-dispatch: MPS on $(uname -n) ended before the job: read $2." >&2
+        echo "relion-dispatch: MPS on $(uname -n) ended before the job: read $dispatch_job/$2." >&2
         set -- "$1" "$2" failed
     fi
-    [ "$3" = well ] || cp -rT "$1/log" "$2"
+    [ "$3" = well ] || keep_logs "$1" "$2"
     mps_stop "$1"
+}
+
+# Whatever bears the name of a log in the job's folder is removed first, so that nothing is written through a link.
+keep_logs() { # FOLDER LOGS
+    mkdir "$dispatch_folder/$2" 2>/dev/null
+    ! open_folder "$dispatch_folder" "$2" || cp -r --remove-destination "$1/log/." "$dispatch_opened/"
 }
 
 # Lets the ranks find the daemon of their node, if the node has one.

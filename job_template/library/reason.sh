@@ -34,10 +34,18 @@ evidence() {
     printf '%s' "$dispatch_facts"
     echo "exit status $dispatch_status"
     [ "$(memory_kills)" = "$dispatch_kills_before" ] || echo "oom-kill"
-    probe "$dispatch_job"
-    [ ! -d "$dispatch_scratch" ] || probe "$dispatch_scratch" | sed 's/^/scratch: /'
-    [ -z "${dispatch_err_before:-}" ] || tail -c "+$((dispatch_err_before + 1))" "$dispatch_errfile" | tail -c 60000
-    [ -z "${dispatch_out_before:-}" ] || tail -c "+$((dispatch_out_before + 1))" "$dispatch_outfile" | tail -c 60000
+    [ "$dispatch_kept" = /dev/null ] || probe "$dispatch_kept"
+    ! open_scratch "$dispatch_scratch" || probe "$dispatch_opened" | sed 's/^/scratch: /'
+    [ -z "${dispatch_err_before:-}" ] || since "$dispatch_err_before" "$dispatch_errfile"
+    [ -z "${dispatch_out_before:-}" ] || since "$dispatch_out_before" "$dispatch_outfile"
+}
+
+# The last 60 kB of what was written to a file since it had so many bytes.
+since() { # BYTES FILE
+    local size
+    open_file "$2" || return 0
+    size=$(stat -Lc %s "$dispatch_opened")
+    tail -c "+$((($1 > size - 60000 ? $1 : size - 60000) + 1))" "$dispatch_opened"
 }
 
 # The cause of the first known ending whose pattern (for grep -E) is found. Our own lines are no evidence, nor
@@ -59,7 +67,7 @@ explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
     if overtaken; then
-        rm -rf "$dispatch_control"
+        remove_control ".dispatch_control.$dispatch_token"
         echo "relion-dispatch: this job stops, because it was submitted again."
         return
     fi
@@ -70,7 +78,7 @@ explain() {
     elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
-    rm -f "$dispatch_control/reserve"
+    rm -f "$dispatch_kept/reserve"
     [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
-    rm -rf "$dispatch_control" # last: while it is there, the sentence may be missing
+    remove_control ".dispatch_control.$dispatch_token" # last: while it is there, the sentence may be missing
 }

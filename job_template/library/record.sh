@@ -3,8 +3,8 @@
 # Writes how the run went to this run's own file; readers of dispatch.json read both files. Lines
 # "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_run() {
-    local file=$dispatch_job/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
-    new=$dispatch_job/.dispatch.run.$dispatch_token.new
+    local file=$dispatch_folder/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
+    new=$dispatch_folder/.dispatch.run.$dispatch_token.new
     text=$(
         run_value token "$dispatch_token"
         run_value started "${dispatch_started:-}"
@@ -18,16 +18,17 @@ write_run() {
             [[ ! $line =~ $gpu ]] || run_value gpu "$line"
         done <<<"${dispatch_gpu_usage:-}"
     )
-    printf '%s\n' "$text" >"$new" && mv "$new" "$file"
+    rm -f "$new"
+    printf '%s\n' "$text" | new_file "$new" && mv -fT "$new" "$file"
     rm -f "$new"
     remove_unfinished
 }
 
 # What a hook that was killed has left. A hook that lives writes while it has the lock.
 remove_unfinished() (
-    lock=$dispatch_job/.dispatch.json.lock
-    [ -e "$lock" ] && exec 7>>"$lock" && flock -n 7 && ! overtaken || return
-    rm -f "$dispatch_job"/.{dispatch.json,run_submit.script.*}.[0-9a-f]*
+    open_file "$dispatch_folder/.dispatch.json.lock" || return
+    exec 7<"$dispatch_opened" && flock -n 7 && ! overtaken || return
+    rm -f "$dispatch_folder"/.{dispatch.json,run_submit.script.*}.[0-9a-f]*
 )
 
 # A key without a value is left out.

@@ -1,18 +1,35 @@
 # shellcheck shell=bash disable=SC2154 # the job script makes the settings
+# How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
 # One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
-    ls "$dispatch_job" >/dev/null # makes a network file system look again
-    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
+    local folder=${dispatch_folder:-$dispatch_job}
+    ls "$folder/" >/dev/null # makes a network file system look again
+    compgen -G "$folder/RELION_JOB_EXIT_*" >/dev/null
 }
 
 # Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
-    local file=$dispatch_job/RELION_JOB_EXIT_$1
+    local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
+    local file=$folder/RELION_JOB_EXIT_$1
     [ ! -e "$file" ] || return 0
     # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
     # the status from before a trap.)
-    { touch -c "$dispatch_control/ending"; mv -T "$dispatch_control/ending" "$file"; } 2>/dev/null && return 0
-    touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
+    { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
+    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
 }
+
+# Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
+open_control() {
+    dispatch_kept=/dev/null
+    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
+}
+
+# Removes such a folder with what a job has in it, and nothing else.
+remove_control() { # NAME
+    if open_folder "$dispatch_folder" "$1"; then
+        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
+    fi
+    rmdir "$dispatch_folder/$1" || rm -f "$dispatch_folder/$1"
+} 2>/dev/null

@@ -21,7 +21,7 @@ run() { # PROGRAM ARGUMENTS…
     dispatch_status=$?
     dispatch_command=
     # Not all of RELION's programs notice that a disk is full: then their files are cut short.
-    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_job" >/dev/null; }; then
+    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_kept" >/dev/null; }; then
         dispatch_status=1
     fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
@@ -66,13 +66,13 @@ guard() {
     trap '' TERM INT HUP USR1 USR2
     exec 8<> <(:) # nothing is ever read here: a pause without a process
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
-        if [ -e "$dispatch_job/RELION_JOB_ABORT_NOW" ]; then
-            [ "$asked" -ne 0 ] || touch "$dispatch_control/RELION_JOB_ABORT_NOW"
+        if [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ]; then
+            [ "$asked" -ne 0 ] || touch "$dispatch_kept/RELION_JOB_ABORT_NOW"
             [ "$asked" -lt "$dispatch_abort_grace" ] || kill -USR1 $$ 2>/dev/null
             asked=$((asked + 2))
         fi
         ! overtaken || kill -USR2 $$ 2>/dev/null
-        if [ -e "$dispatch_job/RELION_JOB_EXIT_FAILURE" ]; then
+        if [ -e "$dispatch_folder/RELION_JOB_EXIT_FAILURE" ]; then
             [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
             failed=$((failed + 2))
         fi

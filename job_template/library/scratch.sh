@@ -3,11 +3,13 @@
 # RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node would
 # empty each other's folder. So this job has its own folder there, and removes it however it ends.
 prepare_scratch() {
+    local why
     [ -n "$dispatch_scratch_for_all" ] ||
         fail "The job could not begin, because the scratch folder in RELION's window has no name on $dispatch_host: name another folder there, or tell your admin."
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
-    on_each_node make_scratch "$dispatch_scratch" "$dispatch_host $$ $dispatch_script_began $(words_of_job)" ||
-        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
+    # The name is in the environment of these, not among their arguments, which all users see.
+    why=$(on_each_node make_scratch "$dispatch_host $$ $dispatch_script_began $(words_of_job)") ||
+        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on ${why:-$dispatch_host cannot be written}: name another folder in RELION's window, or tell your admin."
     see_scratch "$dispatch_scratch"
 }
 
@@ -27,14 +29,56 @@ see_scratch() { # FOLDER
     [ "${#dispatch_scratch_mounts[@]}" -ne 0 ] || mapfile -tn 1 dispatch_scratch_mounts < <(mount_options "$1")
 }
 
+# Makes the job's folder $dispatch_scratch, which this user alone may use. Nobody else knows the name before, so a folder
+# that is there is of another node of this job. Says why not.
+make_scratch() { # OWNER
+    local mode
+    umask 077
+    mkdir -p "$dispatch_scratch_for_all" || return
+    mkdir "$dispatch_scratch" 2>/dev/null
+    open_scratch "$dispatch_scratch" || return
+    mode=$(stat -Lc %a "$dispatch_opened")
+    if [ "${mode: -3}" != 700 ]; then
+        rmdir "$dispatch_scratch"
+        echo "$(uname -n) lets other users into the folders of a job (mode $mode)"
+        return 1
+    fi
+    printf '%s\n' "$1" "token $dispatch_token" >"$dispatch_opened/owner"
+}
+
+# Opens a folder as make_scratch makes them, whose files no other user has changed. Version 0.2.0 named them by the token.
+open_scratch() { # FOLDER
+    [[ ${1##*/} =~ ^relion-dispatch\.([0-9a-f]{12}|[0-9a-f]{16})$ && ! -L $1 ]] || return 1
+    open_folder "${1%/*}" "${1##*/}" || return 1
+    [ $((0$(stat -Lc %a "$dispatch_opened") & 022)) -eq 0 ]
+}
+
+# Removes the folder that open_scratch has opened. Its file `owner` goes last: what is left of a folder is still known.
+empty_scratch() { # FOLDER
+    find "$dispatch_opened/" -mindepth 1 ! -path "$dispatch_opened/owner" -delete
+    rm -f "$dispatch_opened/owner"
+    rmdir "$1"
+}
+
+# Removes this job's folders on a node, by the token that is in them or in their name.
+remove_scratch() {
+    local folder
+    for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
+        if open_scratch "$folder" && {
+            [ "${folder##*.}" = "$dispatch_token" ] || grep -qsx "token $dispatch_token" "$dispatch_opened/owner"
+        }; then
+            empty_scratch "$folder"
+        fi
+    done
+}
+
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in
 # each says host, process and its start time, and the words by which the scheduler knows the job.
 remove_dead_scratch() { # FOLDER
     local folder host process began job
-    cd "$1" 2>/dev/null || return 0
-    for folder in relion-dispatch.*; do
-        [[ -O $folder && ! -L $folder && -s $folder/owner ]] || continue
-        read -r host process began job <"$folder/owner"
+    for folder in "$1"/relion-dispatch.*; do
+        open_scratch "$folder" && [ -s "$dispatch_opened/owner" ] || continue
+        read -r host process began job <"$dispatch_opened/owner"
         if [ "$host" = "$(uname -n)" ]; then
             [ "$(process_began "$process")" != "$began" ] || continue
         elif [ -z "$job" ]; then
@@ -42,15 +86,6 @@ remove_dead_scratch() { # FOLDER
         fi
         # shellcheck disable=SC2086 # words
         [ -z "$job" ] || ! may_have_job $job || continue
-        rm -rf "$folder"
+        empty_scratch "$folder"
     done
-}
-
-make_scratch() { # FOLDER OWNER
-    umask 077
-    mkdir -p "$1" && echo "$2" >"$1/owner"
-}
-
-remove_scratch() { # FOLDER
-    rm -rf "$1"
 }

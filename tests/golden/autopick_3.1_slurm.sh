@@ -13,6 +13,9 @@
 #SBATCH --mem=64G
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
+# Nothing that its user has set or exported changes this script; functions of environment modules stay.
+POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix; while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
+for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # AutoPick/job009 (job type autopick), written by relion-dispatch 0.2.0
 
 # What runs.
@@ -44,8 +47,7 @@ END_OF_REASONS
 # The settings of what looks after the job.
 cd /data/project || exit 1
 dispatch_token=000000000000
-dispatch_job=AutoPick/job009 dispatch_outfile=AutoPick/job009/run.out dispatch_errfile=AutoPick/job009/run.err
-dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch='' dispatch_scratch_for_all=''
+dispatch_job=AutoPick/job009 dispatch_outfile=AutoPick/job009/run.out dispatch_errfile=AutoPick/job009/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
@@ -56,21 +58,20 @@ dispatch_rank_table='4 shared 0 8 2 - ok 0:1:2:3:0:1:2:3 | exclusive 0 4 1 - ok 
 2 shared 0 4 2 - ok 0:1:0:1 | exclusive 0 2 1 - ok 0:1
 1 shared 0 2 2 - ok 0:0 | exclusive 0 1 1 - ok 0'
 
-# What looks after the job: read once and compared, so that nobody can change it while the job waits.
-read_library() {
-    { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
-    [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
-}
+# What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
+{ exec {dispatch_folder}<"$dispatch_job/."; } 2>/dev/null; dispatch_folder=/proc/self/fd/$dispatch_folder
+read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
+read_library() { dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
 if ! read_library && sleep 3 && ! read_library; then
     # Silent if the job was submitted again, or if another copy of the job has claimed it.
-    grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
-    dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_job/RELION_JOB_EXIT_FAILURE
-    [ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_job/RELION_JOB_EXIT_ABORTED
+    read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
+    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
-    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1
-    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again."
-    echo "$dispatch_reason" >>"$dispatch_errfile" || echo "$dispatch_reason" >&2
-    touch "$dispatch_end" || mv "$dispatch_job/run_submit.script.run" "$dispatch_end"; exit 1
+    compgen -G "$dispatch_folder/RELION_JOB_EXIT_*" >/dev/null && exit 1
+    dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"
+    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
+    [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" |
+        dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none || echo "$dispatch_reason" >&2; exit 1
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits

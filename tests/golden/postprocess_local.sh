@@ -1,6 +1,26 @@
 #!/bin/bash
-exec </dev/null >>PostProcess/job016/run.out 2>>PostProcess/job016/run.err
+new_file() { # FILE
+    dd of="$1" conv=excl status=none 2>/dev/null
+}
+open_file() { # FILE
+    local found kept
+    [ -f "$1" ] && [ ! -L "$1" ] && { exec {found}<>"$1"; } 2>/dev/null || return 1
+    dispatch_opened=/proc/self/fd/$found
+    kept=$(stat -Lc %f:%h:%d:%i "$dispatch_opened")
+    [[ $kept == 8???:1:* && $kept == "$(stat -c %f:%h:%d:%i "$1")" ]] && return 0
+    exec {found}<&-
+    return 1
+}
+open_text() { # FILE
+    open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
+}
+exec </dev/null
+open_text PostProcess/job016/run.out && exec >>"$dispatch_opened"
+open_text PostProcess/job016/run.err && exec 2>>"$dispatch_opened"
 dispatch_scheduler_job=$$
+# Nothing that its user has set or exported changes this script; functions of environment modules stay.
+POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix; while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
+for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # PostProcess/job016 (job type postprocess), written by relion-dispatch 0.2.0
 
 # What runs.
@@ -26,26 +46,24 @@ END_OF_REASONS
 # The settings of what looks after the job.
 cd /data/project || exit 1
 dispatch_token=000000000000
-dispatch_job=PostProcess/job016 dispatch_outfile=PostProcess/job016/run.out dispatch_errfile=PostProcess/job016/run.err
-dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch='' dispatch_scratch_for_all=''
+dispatch_job=PostProcess/job016 dispatch_outfile=PostProcess/job016/run.out dispatch_errfile=PostProcess/job016/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image=/data/site/relion-5.1.0-cpu.sif dispatch_image_state='141 7bd8c2cc7e74564e9c3786f45b6092ba' dispatch_binds=()
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 
-# What looks after the job: read once and compared, so that nobody can change it while the job waits.
-read_library() {
-    { dispatch_library=$(<"$dispatch_job/run_submit.script.lib"); } 2>/dev/null
-    [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
-}
+# What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
+{ exec {dispatch_folder}<"$dispatch_job/."; } 2>/dev/null; dispatch_folder=/proc/self/fd/$dispatch_folder
+read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
+read_library() { dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
 if ! read_library && sleep 3 && ! read_library; then
     # Silent if the job was submitted again, or if another copy of the job has claimed it.
-    grep -s '^dispatch_token=' "$dispatch_job/run_submit.script.run" | grep -qvx "dispatch_token=$dispatch_token" && exit 0
-    dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_job/RELION_JOB_EXIT_FAILURE
-    [ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_job/RELION_JOB_EXIT_ABORTED
+    read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
+    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
-    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null && exit 1
-    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again."
-    echo "$dispatch_reason" >>"$dispatch_errfile" || echo "$dispatch_reason" >&2
-    touch "$dispatch_end" || mv "$dispatch_job/run_submit.script.run" "$dispatch_end"; exit 1
+    compgen -G "$dispatch_folder/RELION_JOB_EXIT_*" >/dev/null && exit 1
+    dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"
+    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
+    [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" |
+        dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none || echo "$dispatch_reason" >&2; exit 1
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits

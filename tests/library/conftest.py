@@ -11,10 +11,11 @@ import pytest
 
 from ..stand_in_programs import link_stand_in
 
-__all__ = ["JOB_TEMPLATE", "TOKEN", "Shell"]
+__all__ = ["JOB_TEMPLATE", "SCRATCH", "TOKEN", "Shell"]
 
 JOB_TEMPLATE = Path(__file__).parents[2] / "job_template"
 TOKEN = "0123456789ab"
+SCRATCH = "0123456789abcdef"  # what nobody knows of the name of the scratch folder
 
 SETTINGS = f"""
 dispatch_job=Refine3D/job001 dispatch_token={TOKEN} dispatch_scheduler_job=17
@@ -27,13 +28,14 @@ dispatch_ranks=5 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
 dispatch_rank_table=''
 """
 # What begin_job sets before anything else.
-BEGUN = """
+BEGUN = f"""
 dispatch_host=here dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
-dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$dispatch_token
+enter_job; open_control || dispatch_kept=$dispatch_folder
+dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.{SCRATCH}
 dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
 dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_keeper_pid=''
 dispatch_gpu_usage='' dispatch_places='' dispatch_task=() dispatch_kills_before=$(memory_kills)
-known_endings() { printf '%s\\n' 'out of memory' 'its memory was used up: ask for more'; }
+known_endings() {{ printf '%s\\n' 'out of memory' 'its memory was used up: ask for more'; }}
 """
 
 

@@ -115,7 +115,7 @@ def test_an_exit_file_is_made_without_anything_kept(shell: Shell) -> None:
 def test_if_all_else_fails_the_job_script_becomes_the_exit_file(shell: Shell) -> None:
     (shell.job / "run_submit.script.run").write_text("x")
 
-    shell("touch() { return 1; }; make_exit_file FAILURE")
+    shell("new_file() { return 1; }; make_exit_file FAILURE")
 
     assert (shell.job / "RELION_JOB_EXIT_FAILURE").read_text() == "x"
 
@@ -252,8 +252,8 @@ def test_what_the_loader_passes_over_is_no_cause(line: str, shell: Shell) -> Non
 def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
     said = shell.says(
         "memory_kills() { echo 5; }; dispatch_kills_before=4 dispatch_status=9\n"
-        "probe() { echo 'No space left on device'; return 1; }\n"
-        "mkdir -p \"$dispatch_scratch\"; dispatch_facts=$'stopped by signal 15\\n'; evidence",
+        "dispatch_kept=$dispatch_folder; probe() { echo 'No space left on device'; return 1; }\n"
+        "mkdir -p -m 700 \"$dispatch_scratch\"; dispatch_facts=$'stopped by signal 15\\n'; evidence",
         given=[f"dispatch_scratch_for_all='{shell.project}/scratch'"],
     )
 
@@ -333,7 +333,7 @@ def test_how_it_went_is_a_file_of_lines_without_empty_values(shell: Shell) -> No
 
 
 def test_no_part_of_the_file_stays_if_the_disk_is_full(shell: Shell) -> None:
-    shell("dispatch_ending=SUCCESS; printf() { return 1; }; write_run")
+    shell('dispatch_ending=SUCCESS; new_file() { echo part >"$1"; return 1; }; write_run')
 
     assert list(shell.job.iterdir()) == []
 

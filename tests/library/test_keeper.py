@@ -84,7 +84,7 @@ def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -
     assert said == f"2 24564 shared {NODE} "
     assert shell.log.read_text().splitlines() == ["start GPU-aaaa-0,GPU-bbbb-1", "quit"]
     assert not folder.exists()
-    assert (shell.project / f"logs_{NODE}").exists() == (ending == "failed")
+    assert (shell.job / f"logs_{NODE}").exists() == (ending == "failed")
 
 
 def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_daemon_that_does_not_come_up_leaves_its_logs(
     shell.stand_in(MPS)
 
     assert shell.says(f"mps_start '{folder}' '' logs", MPS_LOG=shell.log, **variables) == says
-    assert (shell.project / "logs" / "daemon.log").exists()
+    assert (shell.job / "logs" / "daemon.log").exists()
     assert not folder.exists()
 
 
@@ -203,7 +203,7 @@ def test_a_daemon_that_ended_before_the_job_is_said(shell: Shell, folder: Path) 
     done = shell(f"mps_end '{folder}' logs well", MPS_LOG=shell.log)
 
     assert " ended before the job: read " in done.stderr
-    assert (shell.project / "logs").is_dir()
+    assert (shell.job / "logs").is_dir()
 
 
 def test_a_daemon_that_does_not_quit_is_killed(shell: Shell, folder: Path) -> None:

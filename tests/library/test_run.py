@@ -88,7 +88,7 @@ def test_a_stop_at_the_time_limit_is_named(shell: Shell) -> None:
 GUARDED = """
 finish() { :; }
 dispatch_script_began=$(process_began $$)
-mkdir "$dispatch_control"
+mkdir "$dispatch_control"; open_control
 trap 'echo overdue; exit 5' USR1
 trap 'echo overtaken; exit 6' USR2
 trap 'echo failed; exit 7' TERM

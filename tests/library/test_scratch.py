@@ -11,7 +11,7 @@ import pytest
 from dispatcher.host.shell_words import split
 from dispatcher.images.container import mount_option
 
-from .conftest import TOKEN, Shell
+from .conftest import SCRATCH, TOKEN, Shell
 
 MOUNTS = "printf '%s\\n' \"${dispatch_scratch_mounts[@]}\""
 
@@ -22,10 +22,11 @@ def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> 
 
     process = shell.says(code, given=[scratch])
 
-    folder = tmp_path / "scratch" / f"relion-dispatch.{TOKEN}"
-    assert (folder / "owner").read_text() == f"here {process} 5 17 cluster\n"
-    assert folder.stat().st_mode & 0o077 == 0
-    shell(f"remove_scratch '{folder}'")
+    folder = tmp_path / "scratch" / f"relion-dispatch.{SCRATCH}"
+    owner = f"here {process} 5 17 cluster\ntoken {TOKEN}\n"
+    assert (folder / "owner").read_text() == owner
+    assert folder.stat().st_mode & 0o777 == 0o700
+    shell("remove_scratch", given=[scratch])
     assert list(folder.parent.iterdir()) == []
 
 
@@ -35,7 +36,7 @@ def test_the_container_sees_the_jobs_scratch_folder(shell: Shell, tmp_path: Path
         given=["dispatch_uses_scratch=yes", f"dispatch_scratch_for_all='{tmp_path}/a, b'"],
     )
 
-    folder = f"{tmp_path}/a, b/relion-dispatch.{TOKEN}"
+    folder = f"{tmp_path}/a, b/relion-dispatch.{SCRATCH}"
     assert done.stdout == mount_option(folder) + "\n"
 
 
@@ -183,9 +184,10 @@ def test_other_variables_that_are_not_set_are_named_and_the_job_goes_on(shell: S
 
 
 def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -> None:
-    shell(f"make_scratch '{tmp_path}/a/b' me")
+    shell("make_scratch me", given=[f"dispatch_scratch_for_all='{tmp_path}/a/b'"])
 
-    assert (tmp_path / "a" / "b" / "owner").read_text() == "me\n"
+    folder = tmp_path / "a" / "b" / f"relion-dispatch.{SCRATCH}"
+    assert (folder / "owner").read_text() == f"me\ntoken {TOKEN}\n"
 
 
 def test_no_scratch_folder_ends_the_job(shell: Shell, tmp_path: Path) -> None:
@@ -239,3 +241,106 @@ def test_scratch_folders_of_dead_jobs_go(
 
 def test_a_scratch_folder_that_is_not_there_has_nothing_to_clean(shell: Shell) -> None:
     assert shell("remove_dead_scratch /nowhere").returncode == 0
+
+
+# What others can do with the disk
+
+
+@pytest.mark.parametrize("what", ["link", "file", "other name", "open to the group"])
+def test_only_a_folder_that_a_job_made_is_opened(what: str, shell: Shell, tmp_path: Path) -> None:
+    """The disk may be one in which others can rename."""
+    folder = tmp_path / "relion-dispatch.0123456789abcdef"
+    if what == "link":
+        (tmp_path / "data").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "data")
+    elif what == "file":
+        folder.touch()
+    elif what == "other name":
+        folder = tmp_path / "relion-dispatch.mine"
+        folder.mkdir(mode=0o700)
+    else:
+        folder.mkdir()
+        folder.chmod(0o770)
+
+    assert shell(f"open_scratch '{folder}'").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "goes"),
+    [
+        (f"relion-dispatch.{SCRATCH}", f"here 1 1\ntoken {TOKEN}\n", True),
+        ("relion-dispatch.ffffffffffffffff", f"here 1 1\ntoken {TOKEN}\n", True),
+        (f"relion-dispatch.{SCRATCH}", "here 1 1\ntoken ffffffffffff\n", False),
+        (f"relion-dispatch.{SCRATCH}", None, False),
+        (f"relion-dispatch.{TOKEN}", "here 1 1\n", True),  # as of version 0.2.0
+    ],
+)
+def test_what_has_the_jobs_token_in_it_is_removed(
+    name: str, owner: str | None, goes: bool, shell: Shell, tmp_path: Path
+) -> None:
+    """Another folder of the user's may have been given the name of the job's."""
+    folder = tmp_path / "s" / name
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "relion_volatile").mkdir()
+    (folder / "relion_volatile" / "particles").write_text("mine")
+    if owner:
+        (folder / "owner").write_text(owner)
+
+    done = shell("remove_scratch", given=[f"dispatch_scratch_for_all='{tmp_path}/s'"])
+
+    assert (done.stdout, done.stderr) == ("", "")
+    assert folder.exists() != goes
+
+
+def test_the_owner_of_a_folder_goes_last(shell: Shell, tmp_path: Path) -> None:
+    """What is left after a kill is still known to be a job's."""
+    folder = tmp_path / f"relion-dispatch.{SCRATCH}"
+    folder.mkdir(mode=0o700)
+    (folder / "owner").touch()
+    (folder / "data").touch()
+
+    shell(f"open_scratch '{folder}'; rm() {{ ls '{folder}'; }}; empty_scratch '{folder}' >log")
+
+    assert (tmp_path / "log").read_text() == "owner\n"
+
+
+def test_a_disk_whose_folders_are_open_to_others_is_refused(shell: Shell, tmp_path: Path) -> None:
+    """As a mount without modes of its own."""
+    done = shell(
+        "trap 'echo \"$dispatch_reason\"' EXIT; dispatch_script_began=5\n"
+        "mkdir() { command mkdir \"$@\" && chmod 755 \"${@: -1}\"; }; prepare_scratch",
+        given=[f"dispatch_scratch_for_all='{tmp_path}/s'"],
+    )
+
+    assert done.returncode == 1
+    assert "lets other users into the folders of a job (mode 755): name another" in done.stdout
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_what_bears_the_name_of_a_jobs_folder_is_no_folder_of_the_job(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / f"relion-dispatch.{SCRATCH}").symlink_to(tmp_path / "data")
+
+    done = shell("make_scratch me", given=[f"dispatch_scratch_for_all='{tmp_path}'"])
+
+    assert done.returncode != 0
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_the_name_is_no_argument_of_a_program_before_the_folder_is_made(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """All users see the arguments of each other's programs."""
+    shell.stand_in("srun")
+    code = (
+        "dispatch_script_began=5; see_scratch() { :; }\n"
+        "timeout() { printf '%s\\n' \"$*\" >>arguments; shift; \"$@\"; }; prepare_scratch"
+    )
+
+    shell(code, scheduler="slurm", given=["dispatch_nodes=2 dispatch_scratch_for_all=s"])
+
+    assert (shell.project / "s" / f"relion-dispatch.{SCRATCH}" / "owner").exists()
+    assert "make_scratch" in (shell.project / "arguments").read_text()
+    assert SCRATCH not in (shell.project / "arguments").read_text()

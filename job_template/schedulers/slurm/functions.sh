@@ -67,8 +67,9 @@ forget_places() {
 
 # The job after the job would wait in the queue and find nothing to tell.
 dismiss_watcher() {
-    local watcher note=$dispatch_job/.dispatch_watcher.$dispatch_token
-    relion_was_told && [ -O "$note" ] || return 0 # a number that another user wrote is not ours to cancel
-    read -r watcher <"$note" || return 0
+    local watcher
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
+    [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to cancel
+    read -r watcher <"$dispatch_opened" || return 0
     [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 scancel "$watcher"
 }

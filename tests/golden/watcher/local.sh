@@ -1,52 +1,134 @@
 #!/bin/bash
 exec </dev/null >/dev/null 2>&1
 while kill -0 "$1"; do tail --pid="$1" -f /dev/null || sleep 1; done
+# Nothing that its user has set or exported changes this script; functions of environment modules stay.
+POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix; while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
+for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
-dispatch_claim=$dispatch_job/.dispatch_claim.$dispatch_token
-dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+# Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
+# name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
+# later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
+
+# Opens the job's folder: from now on it is $dispatch_folder. On another node, the folder must be the one that the
+# script has opened.
+enter_job() {
+    local found
+    dispatch_folder=/dev/null
+    { exec {found}<"$dispatch_job/."; } 2>/dev/null || return 1
+    if [ "${dispatch_folder_number:-}" ] && [ "$(stat -Lc %i "/proc/self/fd/$found")" != "$dispatch_folder_number" ]; then
+        exec {found}<&-
+        return 1
+    fi
+    dispatch_folder=/proc/self/fd/$found
+}
+
+# Opens a folder that this user has made in PARENT, and sets dispatch_opened. What a link leads to is not in PARENT.
+open_folder() { # PARENT NAME
+    local found
+    { exec {found}<"$1/$2/."; } 2>/dev/null || return 1
+    dispatch_opened=/proc/self/fd/$found
+    [ -O "$dispatch_opened/." ] && [ "$dispatch_opened/.." -ef "$1/." ] && return 0
+    exec {found}<&-
+    return 1
+}
+
+# What a regular file holds, at most 4 MiB of it; of anything else nothing.
+read_file() { # FILE
+    dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none 2>/dev/null
+}
+
+# Makes a file of what it reads, unless anything has that name.
+new_file() { # FILE
+    dd of="$1" conv=excl status=none 2>/dev/null
+}
+
+# Opens a regular file of one name, for reading and writing, and sets dispatch_opened. Any other name of a file may be
+# anywhere. Opening is not writing: a link that is put there at this moment is seen afterwards.
+open_file() { # FILE
+    local found kept
+    [ -f "$1" ] && [ ! -L "$1" ] && { exec {found}<>"$1"; } 2>/dev/null || return 1
+    dispatch_opened=/proc/self/fd/$found
+    kept=$(stat -Lc %f:%h:%d:%i "$dispatch_opened")
+    [[ $kept == 8???:1:* && $kept == "$(stat -c %f:%h:%d:%i "$1")" ]] && return 0
+    exec {found}<&-
+    return 1
+}
+
+# The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
+open_text() { # FILE
+    open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
+}
+
+add_line() { # FILE LINE
+    open_text "$1" || return 1
+    echo "$2" >>"$dispatch_opened"
+}
+# How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
+
 # One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
-    ls "$dispatch_job" >/dev/null # makes a network file system look again
-    compgen -G "$dispatch_job/RELION_JOB_EXIT_*" >/dev/null
+    local folder=${dispatch_folder:-$dispatch_job}
+    ls "$folder/" >/dev/null # makes a network file system look again
+    compgen -G "$folder/RELION_JOB_EXIT_*" >/dev/null
 }
 
 # Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
-    local file=$dispatch_job/RELION_JOB_EXIT_$1
+    local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
+    local file=$folder/RELION_JOB_EXIT_$1
     [ ! -e "$file" ] || return 0
     # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
     # the status from before a trap.)
-    { touch -c "$dispatch_control/ending"; mv -T "$dispatch_control/ending" "$file"; } 2>/dev/null && return 0
-    touch "$file" || [ -e "$file" ] || mv "$dispatch_job/run_submit.script.run" "$file"
+    { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
+    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
 }
 
+# Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
+open_control() {
+    dispatch_kept=/dev/null
+    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
+}
+
+# Removes such a folder with what a job has in it, and nothing else.
+remove_control() { # NAME
+    if open_folder "$dispatch_folder" "$1"; then
+        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
+    fi
+    rmdir "$dispatch_folder/$1" || rm -f "$dispatch_folder/$1"
+} 2>/dev/null
+
+enter_job || exit 0 # the folder is gone
+open_control
+dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
+
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_job/.dispatch.run.$dispatch_token.new"' EXIT
+trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
 
 # There is nothing to tell if RELION knows the end already, or if the folder belongs to a later run of the job
 # or to another copy of it. (Before a run without the queue RELION removes the exit file of the run before.)
 nothing_to_tell() {
-    [ -d "$dispatch_job" ] || return 0
     ! relion_was_told || return 0
-    [ ! "$dispatch_job/run_submit.script" -nt "$dispatch_job/dispatch.json" ] || return 0
-    [ ! -e "$dispatch_job/dispatch.run.$dispatch_token" ] || return 0
-    ! grep -q '^  "run": {' "$dispatch_job/dispatch.json" || return 0 # as version 0.1.0 wrote it
-    ! grep -Eqs '^[[:space:]]*do_queue[[:space:]]+No' "$dispatch_job/job.star" || return 0
+    [ ! "$dispatch_folder/run_submit.script" -nt "$dispatch_folder/dispatch.json" ] || return 0
+    [ ! -e "$dispatch_folder/dispatch.run.$dispatch_token" ] || return 0
+    ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
+    ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
     *", job $1" | *", job $1."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
-    ! grep -q '^  "token": "0123456789ab"' "$dispatch_job/dispatch.json"
+    ! holds dispatch.json '^  "token": "0123456789ab"'
 }
+
+holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE PATTERN
 
 # The script was killed after it told RELION, and before it had written its sentence.
 was_killed_at_the_end() {
-    [ -d "$dispatch_control" ] && relion_was_told || return 1
+    open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
     *", job $1" | *", job $1."*) ;;
     *) return 1 ;;
@@ -64,18 +146,40 @@ pkill -KILL -u "$(id -u)" -s "$1"
 dispatch_why='it was killed: continue the job, or submit it again' dispatch_facts=
 
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
-exec 9>>"$dispatch_job/.dispatch.json.lock" && flock -w 10 9
+[ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
+open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
 ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
 was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
 dispatch_end=FAILURE
-[ ! -e "$dispatch_job/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
+[ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
-rm -f "$dispatch_control/reserve"
-[ -e "$dispatch_job/RELION_JOB_EXIT_SUCCESS" ] ||
-    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
-    >>Refine3D/job011/run.err
+rm -f "$dispatch_kept/reserve"
+dispatch_text=Refine3D/job011/run.err
+[ -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ] ||
+    add_line "${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}" \
+        "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.
-rm -rf "$dispatch_control"
+remove_control ".dispatch_control.$dispatch_token"
 dispatch_scratch_for_all=/scratch
-rm -rf "$dispatch_scratch_for_all/relion-dispatch.0123456789ab"
+open_scratch() { # FOLDER
+    [[ ${1##*/} =~ ^relion-dispatch\.([0-9a-f]{12}|[0-9a-f]{16})$ && ! -L $1 ]] || return 1
+    open_folder "${1%/*}" "${1##*/}" || return 1
+    [ $((0$(stat -Lc %a "$dispatch_opened") & 022)) -eq 0 ]
+}
+empty_scratch() { # FOLDER
+    find "$dispatch_opened/" -mindepth 1 ! -path "$dispatch_opened/owner" -delete
+    rm -f "$dispatch_opened/owner"
+    rmdir "$1"
+}
+remove_scratch() {
+    local folder
+    for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
+        if open_scratch "$folder" && {
+            [ "${folder##*.}" = "$dispatch_token" ] || grep -qsx "token $dispatch_token" "$dispatch_opened/owner"
+        }; then
+            empty_scratch "$folder"
+        fi
+    done
+}
+remove_scratch
