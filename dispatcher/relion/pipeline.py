@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
+from ..host.shared_files import opened_input
 from .star import read_blocks
 from .version import major_version
 
@@ -47,24 +48,43 @@ def read_processes(project: Path) -> tuple[Process, ...]:
     Raises:
         InputError: there is no pipeline, or it is damaged.
     """
-    for attempt in range(10):
+    for waiting in range(10, -1, -1):
+        before = _identity(project / PIPELINE)
         try:
             return _read(project)
         except InputError:
-            if attempt == 9 or not (project / PIPELINE).exists():
+            # What does not change while we wait need not be read again.
+            while _identity(project / PIPELINE) == before and waiting and before:
+                waiting -= 1
+                time.sleep(0.1)
+            if not waiting or not before:
                 raise
-            time.sleep(0.1)
     raise AssertionError
 
 
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes if another file takes the place of this one, or is written; () without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _read(project: Path) -> tuple[Process, ...]:
-    for block in read_blocks(project / PIPELINE):
+    path = project / PIPELINE
+    for block in read_blocks(path, only="pipeline_processes"):
         if block.name == "pipeline_processes":
             names = block.column("_rlnPipeLineProcessName")
             words = block.column("_rlnPipeLineProcessStatusLabel")
             status = words or [
                 _NUMBERS.get(number, number) for number in block.column("_rlnPipeLineProcessStatus")
             ]
+            if len(names) != len(status):
+                raise InputError(
+                    f"{path}, line {block.line}: data_pipeline_processes does not give each job a "
+                    "name and a status, so the file is damaged; start RELION in the project once."
+                )
             return tuple(
                 Process(name.rstrip("/"), each) for name, each in zip(names, status, strict=True)
             )
@@ -105,7 +125,7 @@ def pipeline_major(project: Path) -> int | None:
     """
     path = project / PIPELINE
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             header = _HEADER.search(stream.read(200))
         if header is None:
             return None
