@@ -12,7 +12,11 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-__all__ = ["Devices", "Sharing", "in_words", "named", "sharing"]
+from ..config.largest import MOST_GPUS, MOST_RANKS
+from ..errors import InputError
+from ..units import whole_number
+
+__all__ = ["Devices", "Sharing", "in_words", "named", "numbers", "sharing"]
 
 Devices = tuple[tuple[int, ...], ...]  # group by group
 
@@ -33,10 +37,34 @@ class Sharing(NamedTuple):
 
 
 def named(text: str) -> Devices:
-    """The groups of a GPU option's value; none for one by which RELION chooses the devices."""
-    if not re.fullmatch(r"\d+([,:]\d+)*", text):
+    """The groups of a GPU option's value; none for one by which RELION chooses the devices.
+
+    Raises:
+        InputError: no node has so many GPUs.
+    """
+    if not re.fullmatch(r"[0-9]+([,:][0-9]+)*", text):
         return ()
-    return tuple(tuple(map(int, group.split(","))) for group in text.split(":"))
+    if text.count(":") + text.count(",") >= MOST_RANKS:
+        raise InputError(
+            f"A GPU option lists more than {MOST_RANKS} devices ({text[:20]}…): give one group of "
+            "devices for each GPU, which RELION repeats for all ranks."
+        )
+    return tuple(tuple(numbers(group)) for group in text.split(":"))
+
+
+def numbers(text: str) -> list[int]:
+    """All numbers of devices in the value of a GPU option.
+
+    Raises:
+        InputError: no node has so many GPUs.
+    """
+    found = [whole_number(digits) or 0 for digits in re.findall("[0-9]+", text)]
+    if found and max(found) >= MOST_GPUS:
+        raise InputError(
+            f"A GPU option names the device {max(found)}, and no node has more than {MOST_GPUS} "
+            "GPUs, which count from 0: correct the list of GPUs."
+        )
+    return found
 
 
 def in_words(devices: Devices) -> str:
