@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
 from .errors import ConfigError
 
-__all__ = ["Size", "bytes_of", "count", "gigabytes", "read_size"]
+__all__ = [
+    "MOST_BYTES",
+    "Size",
+    "bytes_of",
+    "count",
+    "gigabytes",
+    "read_size",
+    "real_number",
+    "whole_number",
+]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(([KMGT]?)(?:i?B)?)", re.IGNORECASE)
+MOST_BYTES = 2**60  # an exabyte; job scripts count bytes in 64 bits
+
+_SIZE = re.compile(
+    r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*(([KMGT]?)(?:i?B)?)", re.IGNORECASE | re.ASCII
+)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_WHOLE = re.compile(r"([+-]?)([0-9]+)(?:\.0*)?", re.ASCII)
+_REAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_BLANKS = " \t\n\r\f\v"
+_MOST_DIGITS = 18
+# Of the numbers of single precision, in which RELION holds what its options say.
+_LARGEST, _SMALLEST = 3.4e38, 1.2e-38
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that the text is: "5", "+5", "5.00"; None for any other text.
+
+    RELION takes digits from 0 to 9 up to the first other character (``textToInteger``, strings.cpp,
+    3.1 to 5.0), so that 1e3, 0x10 and 1_000 are other numbers to RELION than to their writer: None.
+    A number of more than 18 digits is 10^18, or -10^18: more than anything here may be.
+    """
+    found = _WHOLE.fullmatch(text.strip(_BLANKS))
+    if found is None:
+        return None
+    digits = found[2].lstrip("0") or "0"
+    number = int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    return -number if found[1] == "-" else number
+
+
+def real_number(text: str) -> float | None:
+    """The number that the text is: "1.5", "-2e3"; None for any other text, for inf and nan.
+
+    None as well for what is infinite in single precision; what is nothing there is 0
+    (``textToFloat``, strings.cpp, 3.1 to 5.0).
+    """
+    if not _REAL.fullmatch(text.strip(_BLANKS)):
+        return None
+    number = float(text)
+    if abs(number) > _LARGEST:
+        return None
+    return number if abs(number) >= _SMALLEST else 0.0
 
 
 class Size(NamedTuple):
@@ -22,23 +71,29 @@ class Size(NamedTuple):
 
 
 def read_size(text: str) -> Size | None:
-    """The size that the text is; None for any other text."""
+    """The size that the text is, at most ``MOST_BYTES``; None for any other text."""
     found = _SIZE.fullmatch(text.strip())
-    return Size(float(found[1]), _UNITS[found[3].upper()], found[2]) if found else None
+    if found is None:
+        return None
+    size = Size(float(found[1]), _UNITS[found[3].upper()], found[2])
+    return size if size.number * size.unit <= MOST_BYTES else None
 
 
 def bytes_of(size: int | str | None, where: str) -> int | None:
     """``"32G"`` → 34359738368; a number is bytes already.
 
     Raises:
-        ConfigError: naming `where`, for anything else.
+        ConfigError: naming `where`, for anything else, and for more than ``MOST_BYTES``.
     """
-    if size is None or isinstance(size, int):
-        return size
-    found = read_size(size)
+    if size is None:
+        return None
+    found = read_size(str(size))
     if found is None:
-        raise ConfigError(f'{where}: expected bytes or a size like "32G", found "{size}"')
-    return int(found.number * found.unit)
+        raise ConfigError(
+            f'{where}: expected bytes or a size like "32G", at most "{MOST_BYTES >> 40}T", found '
+            f"{json.dumps(size)[:80]}"
+        )
+    return size if isinstance(size, int) else int(found.number * found.unit)
 
 
 def count(number: int, noun: str) -> str:

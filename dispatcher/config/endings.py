@@ -85,7 +85,7 @@ def _check(ending: Ending, where: Where) -> None:
         )
     try:
         matches_anything = re.search(ending.pattern, "") is not None
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(f"{pattern}: {error}: {ending.pattern!r}") from error
     if matches_anything:
         raise ConfigError(

@@ -59,18 +59,18 @@ class HardwareConstants:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least, most = _BOUNDS.get(name, (0, None))
+            least, most = _BOUNDS.get(name, (0, _LARGEST_CARD))
             numbers = value if isinstance(value, tuple) else (value,)
-            if min(numbers) < least or (most and max(numbers) > most):
-                bounds = f"from {least} to {most}" if most else f"{least} or more"
-                raise ValueError(f"{name} must be {bounds}")
+            if min(numbers) < least or max(numbers) > most:
+                raise ValueError(f"{name} must be from {least} to {most}")
 
 
-_BOUNDS: dict[str, tuple[int, int | None]] = {
-    "texture_tile": (1, None),
-    "texture_pitch": (1, None),
-    "allocation_step": (1, None),
-    "margin_percent": (100, None),
+_LARGEST_CARD = 2**50  # bytes, more than any card has
+_BOUNDS = {
+    "texture_tile": (1, 2**20),
+    "texture_pitch": (1, 2**40),
+    "allocation_step": (1, 2**40),
+    "margin_percent": (100, 10_000),
     "significant_percent": (0, 100),
     "usable_percent": (1, 100),
 }

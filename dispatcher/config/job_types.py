@@ -17,8 +17,10 @@ from ..errors import ConfigError, InputError
 from ..host.shell_words import split
 from ..relion.command import Command
 from ..relion.programs import strip_mpi
+from ..units import MOST_BYTES
 from .inheritance import lineage_of
 from .json_files import load, read_json, strict
+from .largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from .where import Where
 
 __all__ = [
@@ -38,21 +40,21 @@ _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label"
           "relion_remove_parameter")  # fmt: skip
 
 
-# The job_parameters that are numbers, and the least that each may be.
-_LEAST = {
-    "nproc": 1,
-    "nthread": 1,
-    "ngpu": 0,
-    "nodes": 1,
-    "nproc_slurm": 1,
-    "nthread_slurm": 1,
-    "ranks_per_gpu": 1,
-    "abort_grace": 0,
+# The job_parameters that are numbers, with the least and the most that each may be.
+_BOUNDS = {
+    "nproc": (1, MOST_RANKS),
+    "nthread": (1, MOST_THREADS),
+    "ngpu": (0, MOST_GPUS),
+    "nodes": (1, MOST_NODES),
+    "nproc_slurm": (1, MOST_RANKS),
+    "nthread_slurm": (1, MOST_THREADS),
+    "ranks_per_gpu": (1, MOST_RANKS),
+    "abort_grace": (0, 10**6),  # seconds
 }
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
-    {*_LEAST, "mem", "partition", "partitions", "scheduler", "submit_command"}
+    {*_BOUNDS, "mem", "partition", "partitions", "scheduler", "submit_command"}
 )
 
 
@@ -149,11 +151,13 @@ def _describe(steps: Sequence[str]) -> str:
 
 def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Where) -> None:
     lineage(types, name, where.file)
-    if job_type.adjust_GPU_nproc_to_mem and min(job_type.adjust_GPU_nproc_to_mem) < 1:
-        raise ConfigError(
-            f"{where.at('adjust_GPU_nproc_to_mem')}: expected [number of GPUs, bytes per GPU], "
-            f"both above 0, found {job_type.adjust_GPU_nproc_to_mem}"
-        )
+    if adjust := job_type.adjust_GPU_nproc_to_mem:
+        gpus, size = adjust
+        if not (1 <= gpus <= MOST_GPUS and 1 <= size <= MOST_BYTES):
+            raise ConfigError(
+                f"{where.at('adjust_GPU_nproc_to_mem')}: expected [number of GPUs, bytes per GPU], "
+                f"both above 0, at most {MOST_GPUS} GPUs, found {list(adjust)}"
+            )
     check_job_parameters(job_type.job_parameters, where.at("job_parameters"))
     for option, value in job_type.relion_add_parameter.items():
         try:
@@ -170,12 +174,12 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     Raises:
         ConfigError: one of them is not what is expected, or is too small.
     """
-    for name, least in _LEAST.items():
+    for name, (least, most) in _BOUNDS.items():
         value = parameters.get(name)
-        if value is not None and (type(value) is not int or value < least):
+        if value is not None and (type(value) is not int or not least <= value <= most):
             raise ConfigError(
-                f"{where.at(name)}: expected a whole number, at least {least}, "
-                f"found {json.dumps(value)}"
+                f"{where.at(name)}: expected a whole number from {least} to {most}, found "
+                f"{json.dumps(value)[:80]}"
             )
     for name, wanted, fits in (
         ("submit_command", "one text, quoted as in a shell", _is_command),
@@ -184,7 +188,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
             raise ConfigError(
-                f"{where.at(name)}: expected {wanted}, found {json.dumps(parameters[name])}"
+                f"{where.at(name)}: expected {wanted}, found {json.dumps(parameters[name])[:80]}"
             )
 
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import Any, TypeVar, dataclass_transform
 
 from ..errors import ConfigError
+from ..host.shared_files import NotAFile, opened_input
+from .explained import Describe, explained, nearest, switch_for_number
 from .kept_configs import kept_or_checked
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from .odd_values import first_oddity, in_words, may_be_odd
 
 __all__ = ["load", "merge", "nearest", "read_json", "strict"]
 
 T = TypeVar("T")
 
+_LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
+_LONGEST_KEY = 1000  # characters
+_MOST_VALUES = 200_000  # of a file, in all
 _DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 _TOO_DEEP = "its objects or lists are nested too deeply: correct the file."
 
@@ -41,8 +42,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
 
     Raises:
-        ConfigError: the file cannot be read, is no file or no JSON, no object, nested too deeply,
-            repeats another key, or has half of a character, which no script can have.
+        ConfigError: the file cannot be read, is no file or no JSON, no object, too long, nested too
+            deeply, repeats another key, or has what no script can have: half of a character, a zero
+            byte, a key with a line break, a number that is not finite or of more than 64 bits.
     """
 
     repeated: list[tuple[dict[str, Any], str]] = []
@@ -50,6 +52,11 @@ def read_json(path: Path) -> dict[str, Any]:
     def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for key, value in pairs:
+            if len(key) > _LONGEST_KEY:
+                raise ConfigError(
+                    f'{path}: the key "{in_words([key[:80]])}…" has more than {_LONGEST_KEY} '
+                    "characters: write a shorter one."
+                )
             if key in kept:
                 repeated.append((kept, key))
             elif key != "__comment__":
@@ -57,10 +64,17 @@ def read_json(path: Path) -> dict[str, Any]:
         return kept
 
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never answer
-            raise ConfigError(f"{path} is not a file: put the file of that name back.")
-        content = path.read_bytes()
-        found = json.loads(content, object_pairs_hook=without_comments)
+        with opened_input(path) as stream:
+            content = stream.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise ConfigError(
+                f"{path} is longer than {_LONGEST >> 20} MB, which no such file is: put the right "
+                "file there."
+            )
+        text = content.decode(json.detect_encoding(content))
+        found = json.loads(text, object_pairs_hook=without_comments)
+    except NotAFile as error:
+        raise ConfigError(f"{path} is not a file: put the file of that name back.") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -75,45 +89,29 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {_TOO_DEEP}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
-    if _depth(found) > _DEEPEST:
-        raise ConfigError(f"{path}: {_TOO_DEEP}")
-    if b"\\ud" in content.lower():
-        _refuse_half_characters(found, path)
+    try:
+        values = _values(found)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
+    if values > _MOST_VALUES:
+        raise ConfigError(
+            f"{path} has {values} values, and may have {_MOST_VALUES}: take some out of the file."
+        )
+    if may_be_odd(text) and (what := first_oddity(found)):
+        raise ConfigError(f"{path}: {what}.")
     for parent, key in repeated:
-        name = ".".join([*_steps_to(parent, found), key])
+        name = in_words([*_steps_to(parent, found), key])
         raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
     return found
 
 
-def _refuse_half_characters(found: Any, path: Path) -> None:
-    for key, text in _texts(found):
-        try:
-            text.encode(errors="surrogateescape")  # bytes of paths that are not UTF-8 may pass
-        except UnicodeEncodeError as error:
-            raise ConfigError(
-                f"{path}: key {json.dumps(key)}: {json.dumps(text)} has half of a character in it: "
-                "write the whole character."
-            ) from error
-
-
-def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each text, names of keys among them, and the key at which the text stands."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict | list):
-        for step, inside in value.items() if isinstance(value, dict) else enumerate(value):
-            below = f"{key}.{step}" if key else str(step)
-            if isinstance(step, str):
-                yield below, step
-            yield from _texts(inside, below)
-
-
-def _depth(value: Any, above: int = 0) -> int:
-    """How deeply objects and lists are nested, as far as it matters."""
-    if above > _DEEPEST or not isinstance(value, dict | list):
-        return above
+def _values(value: dict[str, Any] | list[Any], above: int = 0) -> int:
+    """How many values an object or list has; RecursionError if they are nested too deeply."""
+    if above >= _DEEPEST:
+        raise RecursionError
     inside = value.values() if isinstance(value, dict) else value
-    return max((_depth(each, above + 1) for each in inside), default=above + 1)
+    nested = (each for each in inside if isinstance(each, dict | list))
+    return len(inside) + sum(_values(each, above + 1) for each in nested)
 
 
 def _steps_to(inner: dict[str, Any], outer: dict[str, Any]) -> list[str]:
@@ -141,7 +139,7 @@ def load(
     kind: type[T],
     content: dict[str, Any],
     where: str,
-    describe: Callable[[Sequence[str]], str] = " → ".join,
+    describe: Describe = " → ".join,
     check: Callable[[T], None] = lambda _: None,
 ) -> T:
     """Check `content` against the dataclass `kind` and return it as one.
@@ -160,57 +158,10 @@ def load(
         try:
             found = TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
-            known = sorted(_field_names(kind))
-            lines = (_explain(found, where, describe, known) for found in _merged(error.errors()))
-            raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+            raise ConfigError(explained(error, kind, where, describe)) from None
+        if wrong := switch_for_number(kind, content, where, describe):
+            raise ConfigError(wrong)
         check(found)
         return found
 
     return kept_or_checked(kind, content, checked)
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """``'; did you mean "nproc"?'``, or nothing if no known name is similar."""
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _field_names(kind: Any) -> set[str]:
-    """All keys that `kind` and the dataclasses inside it know."""
-    if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
-        fields = [field.name for field in dataclasses.fields(kind)]
-        return {*fields, *(name for key in fields for name in _field_names(hints[key]))}
-    return {name for inner in get_args(kind) for name in _field_names(inner)}
-
-
-def _merged(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """One error for each key: pydantic has one for every member of a union, named in its place."""
-    merged: dict[tuple[int | str, ...], ErrorDetails] = {}
-    for error in errors:
-        *steps, last = error["loc"]
-        is_member = last in ("bool", "int", "float", "str") or "[" in str(last)
-        place = tuple(steps) if is_member else error["loc"]
-        if place in merged:
-            expected = error["msg"].removeprefix("Input should be a valid ")
-            merged[place]["msg"] += f" or {expected}"
-        else:
-            merged[place] = {**error, "loc": place}
-    yield from merged.values()
-
-
-def _explain(
-    error: ErrorDetails, where: str, describe: Callable[[Sequence[str]], str], known: list[str]
-) -> str:
-    steps = [str(step) for step in error["loc"]]
-    place = f"{where}: {describe(steps)}" if where else describe(steps)
-    if error["type"] == "unexpected_keyword_argument":
-        others = [name for name in known if name != steps[-1]]  # the key may belong elsewhere
-        return f"{place}: unknown key{nearest(steps[-1], others)}"
-    if error["type"] == "missing":
-        return f"{place} is missing"
-    expected = error["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
-    return f"{place}: {expected}, found {json.dumps(error['input'], default=str)[:80]}"

@@ -16,6 +16,8 @@ from .places import has_dialect
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
+_LONGEST = 7 * 24 * 3600  # seconds
+
 
 @strict
 class Watcher:
@@ -122,8 +124,12 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     for key, pattern in patterns.items():
         try:
             groups[key] = re.compile("()" if pattern is None else pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             yield key, f": {error}"
+    for key in ("timeout", "retry"):
+        seconds = getattr(scheduler, key)
+        if not 0 <= seconds <= _LONGEST:
+            yield key, f": expected seconds, at most {_LONGEST}, found {seconds}"
     for at, option in enumerate(scheduler.launch_options):
         if "{ranks}" in option.removesuffix("{ranks}"):
             yield f"launch_options.{at}", ": {ranks} must be at the end"

@@ -80,7 +80,7 @@ class SchedulerFiles(NamedTuple):
         """The scheduler's layers and those of its parents; the first one has priority."""
         lineage: list[str] = []
         parent: str | None = name
-        while parent and parent in self.layers and parent not in lineage:
+        while parent is not None and parent in self.layers and parent not in lineage:
             lineage.append(parent)
             yield from reversed(self.layers[parent])
             parent = _parent(_laid_upon(self.layers[parent]))

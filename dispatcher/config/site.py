@@ -20,6 +20,7 @@ from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
+from .largest import MOST_GPUS, MOST_RANKS
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
 from .scheduler_files import read_scheduler_files
@@ -217,9 +218,14 @@ def _check(site: Site, where: Where) -> None:
         place = where.at("partitions").at(name)
         for key in ("memory", "gpu_memory"):
             bytes_of(getattr(partition, key), str(place.at(key)))
-        for key, least in (("cores", 1), ("gpus", 0), ("ranks_per_gpu", 1)):
+        for key, least, most in (
+            ("cores", 1, 10**6),
+            ("gpus", 0, MOST_GPUS),
+            ("ranks_per_gpu", 1, MOST_RANKS),
+        ):
             number = getattr(partition, key)
-            if number is not None and number < least:
+            if number is not None and not least <= number <= most:
                 raise ConfigError(
-                    f"{place.at(key)}: expected a whole number, at least {least}, found {number}"
+                    f"{place.at(key)}: expected a whole number from {least} to {most}, found "
+                    f"{number}"
                 )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..config.catalogue import Catalogue, ImageFile, Listed
 from ..config.gpu_vendors import VENDORS
 from ..errors import ImageError
+from ..units import whole_number
 
 __all__ = ["ChosenImage", "Needs", "choose", "version_of"]
 
@@ -152,4 +153,4 @@ def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+    return [whole_number(number) or 0 for number in re.findall("[0-9]+", version)]

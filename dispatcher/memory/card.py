@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import count as count_from
 from typing import Literal, NamedTuple
 
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from ..errors import DoesNotFit
 from ..units import count, gigabytes
 from . import gpu_memory
+from .largest_number import largest
 from .pool_race import least_left_free
 from .refinement import Refinement
 
@@ -103,12 +103,13 @@ class Card(NamedTuple):
             return None
         if self.memory_model == "fmi":
             return usable // alone
+        room = usable
+
         # One more needs as much as each of these, and has them all leave more free.
-        return next(
-            ranks
-            for ranks in count_from(0)
-            if (ranks + 1) * self.bytes_per_rank(threads, ranks + 1) > usable
-        )
+        def fit(ranks: int) -> bool:
+            return ranks * self.bytes_per_rank(threads, ranks) <= room
+
+        return largest(fit, room)
 
     @property
     def usable_percent(self) -> int:
@@ -188,10 +189,9 @@ class Card(NamedTuple):
         remedies = []
         if refinement.padding > 1 and fits(replace(refinement, padding=1)):
             remedies.append("--pad 1")
-        for classes in range(refinement.classes - 1, 0, -1):
-            if fits(replace(refinement, classes=classes)):
-                remedies.append(f"fewer classes (at most {classes})")
-                break
+        classes = largest(lambda n: fits(replace(refinement, classes=n)), refinement.classes - 1)
+        if classes:
+            remedies.append(f"fewer classes (at most {classes})")
         if self.free_gpu_memory and fits(refinement, free=0):
             remedies.append("a lower --free_gpu_memory")
         return remedies

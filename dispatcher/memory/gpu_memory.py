@@ -29,6 +29,7 @@ __all__ = [
     "usable_bytes",
 ]
 
+MORE_THAN_ANY = 2**50  # bytes; no GPU comes near, and job scripts count in 64 bits
 THREAD_RESERVE = 200_000_000  # GPU_THREAD_MEMORY_OVERHEAD_MB, acc/cuda/cuda_settings.h:153
 FILLED_MASK_RESERVE = 100_000_000  # without --zero_mask, ml_optimiser.cpp:545 (5.0.1)
 
@@ -76,7 +77,8 @@ def allocated_bytes_per_rank(refinement: Refinement, hardware: HardwareConstants
     buffer = 4 * values(backprojector_side(refinement), refinement.dimensions)
     taken = _pieces(2 * projectors, texture, hardware.allocation_step)
     taken += _pieces(3 * backprojectors, buffer, hardware.allocation_step)
-    return max(taken, -(-fixed_bytes_per_rank(refinement) * hardware.margin_percent // 100))
+    margin = -(-fixed_bytes_per_rank(refinement) * hardware.margin_percent // 100)
+    return min(max(taken, margin), MORE_THAN_ANY)
 
 
 def _rounded_up(size: int, step: int) -> int:
@@ -119,7 +121,7 @@ def bytes_per_rank(
         + pool_bytes(refinement, threads, hardware, relion_version)
         + math.ceil(free_gpu_memory * 1_000_000)
     )
-    return context + max(expectation, after)
+    return min(context + max(expectation, after), MORE_THAN_ANY)
 
 
 def reserved_bytes(refinement: Refinement, threads: int) -> int:
@@ -169,4 +171,4 @@ def fmi_bytes_per_rank(refinement: Refinement) -> int:
     times (padding 1) what RELION allocates in 3D; it knows no context, threads, bodies or VDAM.
     """
     voxels: int = refinement.box**refinement.dimensions
-    return math.ceil(84 * voxels * refinement.classes * refinement.padding)
+    return min(math.ceil(84 * voxels * refinement.classes * refinement.padding), MORE_THAN_ANY)

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import DoesNotFit
 from ..units import count, gigabytes
+from .largest_number import largest
 from .refinement import Refinement
 from .transforms import backprojector_side, projector_side, values
 
@@ -183,8 +184,10 @@ class Node(NamedTuple):
         thin = replace(refinement, padding=1)
         if refinement.padding > 1 and self._replace(refinement=thin).holds(ranks):
             remedies.append("--pad 1")
-        for classes in range(refinement.classes - 1, 0, -1):
-            if self._replace(refinement=replace(refinement, classes=classes)).holds(ranks):
-                remedies.append(f"fewer classes (at most {classes})")
-                break
+
+        def fits(classes: int) -> bool:
+            return self._replace(refinement=replace(refinement, classes=classes)).holds(ranks)
+
+        if classes := largest(fits, refinement.classes - 1):
+            remedies.append(f"fewer classes (at most {classes})")
         return remedies

@@ -13,6 +13,7 @@ from os import PathLike
 from typing import NamedTuple
 
 from ..errors import InputError
+from ..host.shared_files import opened_input
 
 __all__ = ["ImageHeader", "image_header"]
 
@@ -47,7 +48,7 @@ def image_header(path: str | PathLike[str]) -> ImageHeader:
     opened, is shorter than a header, or holds no sensible sizes in either byte order.
     """
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             raw = bytearray(stream.read(HEADER_BYTES))
     except OSError as error:
         reason = error.strerror or str(error)

@@ -6,13 +6,17 @@ of their first stack. References may be a map, a stack or a STAR file of maps.
 
 from __future__ import annotations
 
-import math
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..host.printable import printable
 from ..relion import star
 from ..relion.file_names import file_name, files_opened, image_kind, is_star, title
+from ..units import real_number
+from ..units import whole_number as read_whole_number
 from .image_header import image_header
 from .particle_tables import particle_tables
 
@@ -27,6 +31,8 @@ __all__ = [
     "reference_images",
     "whole_number",
 ]
+
+LARGEST = 1e9  # of pixels, degrees, Å and numbers of poses
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def _from_header(name: str, project: Path, relion: tuple[int, int] | None) -> Im
         volume = kind == "map" and header.nz > 1
         return Images(header.nx, f"{path}, MRC header", 3 if volume else 2)
     for file in files_opened(file_name(name)):
-        if not (project / file).exists():
+        if not os.access(project / file, os.F_OK):  # exists() raises for names that are too long
             opened = "" if file == path else f", and RELION opens this file as well for {name}"
             raise InputError(
                 f"{project / file} does not exist{opened}; check that the image files were not "
@@ -124,17 +130,14 @@ def reference_images(name: str, project: Path, relion: tuple[int, int] | None = 
     count = 0
     if is_star(name):
         path = project / file_name(name).path
-        blocks = star.read_blocks(path, only="model_classes")
-        classes = next((block for block in blocks if block.name == "model_classes"), None)
-        maps = classes.column("_rlnReferenceImage") if classes else ()
-        if not maps and (first := star.first_block(path)):
-            maps = first.column("_rlnReferenceImage")
-        if not maps:
+        maps = _counted(star.column(path, "_rlnReferenceImage", "model_classes"))
+        maps = maps or _counted(star.column(path, "_rlnReferenceImage"))
+        if maps is None:
             raise InputError(
                 f"{path} names no references: RELION looks for _rlnReferenceImage in the table "
                 "data_model_classes, else in the first table; choose another reference."
             )
-        name, count = maps[0], len(maps)
+        name, count = maps
     kind = image_kind(name, relion)
     flat = kind in ("stack", "TIFF", "Imagic") or file_name(name).number is not None
     try:
@@ -142,6 +145,12 @@ def reference_images(name: str, project: Path, relion: tuple[int, int] | None = 
     except InputError:
         return Images(dimensions=2 if flat else 3, count=count)
     return replace(found, dimensions=found.dimensions if found.box or flat else 3, count=count)
+
+
+def _counted(values: Iterator[str]) -> tuple[str, int] | None:
+    """The first value, and how many there are; None without any."""
+    first = next(values, None)
+    return None if first is None else (first, 1 + sum(1 for _ in values))
 
 
 def particles_of_tomo_set(name: str, project: Path) -> str:
@@ -180,24 +189,34 @@ def is_true(text: str | None) -> bool:
     return (text or "").lower() in ("1", "true", "yes")
 
 
-def number(text: str, where: str) -> float:
-    """``text`` as a finite number; InputError naming ``where`` the text is, if not a number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{where} is '{text}', which is not a number; correct the value.")
+def number(text: str, where: str, least: float = -LARGEST) -> float:
+    """``text`` as a number from ``least`` to a thousand million; InputError naming ``where`` the
+    text is, for any other."""
+    value = real_number(text)
+    if value is None:
+        raise InputError(
+            f"{where} is '{_short(text)}', which is not a number to RELION; write the number in "
+            "the digits 0 to 9."
+        )
+    if not least <= value <= LARGEST:
+        raise InputError(
+            f"{where} is '{_short(text)}', which is not from {least:g} to {LARGEST:g}; correct the "
+            "value."
+        )
     return value
 
 
 def whole_number(text: str, where: str, allowed: tuple[int, int] = (1, 10**6)) -> int:
     """``text`` as a whole number between two bounds, both allowed; InputError otherwise."""
-    value = number(text, where)
+    value = read_whole_number(text)
     low, high = allowed
-    if value != int(value) or not low <= value <= high:
+    if value is None or not low <= value <= high:
         raise InputError(
-            f"{where} is '{text}', which is not a whole number from {low} to {high}; correct the "
-            "value."
+            f"{where} is '{_short(text)}', which is not a whole number from {low} to {high}; write "
+            "such a number in the digits 0 to 9."
         )
-    return int(value)
+    return value
+
+
+def _short(text: str) -> str:
+    return printable(text if len(text) <= 40 else f"{text[:40]}…")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
+from ..host.shared_files import opened_input
 from ..relion import star
 from ..relion.file_names import file_name, image_kind, is_star
 from ..relion.star_tables import iter_blocks
@@ -62,7 +63,7 @@ def estimated_rows(path: Path) -> int:
 
     Raises OSError or InputError when the file cannot be read.
     """
-    with open(path, "rb") as stream:
+    with opened_input(path) as stream:
         for block in iter_blocks(stream, str(path), rows=SAMPLE):
             if block.name == "particles" or "_rlnImageName" in block.labels:
                 _, begin = block.first_row

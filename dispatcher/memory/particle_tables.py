@@ -7,6 +7,7 @@ file is one of RELION 3.0, and its first table counts, whatever its name
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from ..errors import InputError
 from ..relion import star
 
 __all__ = ["ParticleTables", "particle_tables"]
+
+_MOST_TABLES = 100  # before the particles; RELION writes two
 
 
 class ParticleTables(NamedTuple):
@@ -34,7 +37,8 @@ def particle_tables(path: Path) -> ParticleTables:
     particles, no images or no optics.
     """
     before: dict[str, star.Block] = {}
-    for block in star.read_blocks(path, rows=1, whole=("optics",)):
+    blocks = star.read_blocks(path, rows=1, whole=("optics",))
+    for block in islice(blocks, _MOST_TABLES):
         before.setdefault(block.name, block)
         if block.name == "particles" or "_rlnImageName" in block.labels:
             break
@@ -43,7 +47,8 @@ def particle_tables(path: Path) -> ParticleTables:
     last = list(before.values())[-1]
 
     def table(name: str) -> star.Block | None:
-        return before.get(name) or star.block_behind(path, name, last.first_row[1])
+        rows = None if name == "optics" else 1
+        return before.get(name) or star.block_behind(path, name, last.first_row[1], rows)
 
     # RELION 3.0 has no optics groups, and a file of its particles would be searched to its end.
     optics = table("optics") if "_rlnOpticsGroup" in last.labels else before.get("optics")
@@ -52,7 +57,7 @@ def particle_tables(path: Path) -> ParticleTables:
     general = table("general") if "_rlnTomoName" in last.labels else before.get("general")
     particles = table("particles")
     if particles is None:
-        others = ", ".join(f"data_{block}" for block in before)
+        others = ", ".join(f"data_{block[:40]}" for block in islice(before, 20))
         raise InputError(
             f"{path} holds no particles: RELION looks for a table data_particles, and the file has "
             f"{others}; choose another input, or correct the name of the table."

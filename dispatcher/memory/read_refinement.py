@@ -206,5 +206,5 @@ def _padding(text: str) -> float:
     """'2.000000' -> 2, '1.5' -> 1.5; RELION reads a real number (ml_optimiser.cpp:987, 5.0.1)."""
     factor = number(text, "The padding factor (--pad)")
     if not 1 <= factor <= 8:
-        raise InputError(f"The padding factor (--pad) is '{text}'; give 1 or 2.")
+        raise InputError(f"The padding factor (--pad) is '{text[:20]}'; give 1 or 2.")
     return int(factor) if factor == int(factor) else factor

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..units import whole_number
+
 __all__ = ["Priors", "Search", "helical_shifts", "orientations", "shifts", "symmetry_order"]
 
 ANGLES_AT_ONCE = 32  # in-plane angles that RELION's kernels for 2D references take
@@ -120,9 +122,9 @@ def helical_shifts(
 
 def symmetry_order(group: str) -> int:
     """Rotations in a point group by RELION's name: 'C1' -> 1, 'D2' -> 4, 'O' -> 24, 'I1' -> 60."""
-    match = re.fullmatch(r"([CDTOI])(\d*)[HV]?", group.upper())
+    match = re.fullmatch(r"([CDTOI])([0-9]*)[HV]?", group.upper())
     if match is None:
         return 1
     kind, number = match.groups()
-    fold = int(number or 1) or 1
+    fold = whole_number(number or "1") or 1
     return {"C": fold, "D": 2 * fold, "T": 12, "O": 24, "I": 60}[kind]

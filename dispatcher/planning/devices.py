@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ..relion.command import Command
 from ..relion.programs import Program, lookup
 from . import named_devices
@@ -55,8 +53,7 @@ def gpus_named(command: Command, nproc: int) -> int:
     """
     leader = nproc > 1 and lookup(command.program).idle_leader
     groups = (_named(command) or "").split(":")[: nproc - leader]
-    numbers = re.findall(r"\d+", ":".join(groups))
-    return max((int(number) + 1 for number in numbers), default=0)
+    return max(named_devices.numbers(":".join(groups)), default=-1) + 1
 
 
 def _named(command: Command) -> str | None:

@@ -8,7 +8,7 @@ from ..config.site import Partition
 from ..host.shell_words import Word
 from ..relion.asked_gpus import ALL, asked_gpus, with_own_devices
 from ..relion.command import Command
-from ..units import count
+from ..units import count, whole_number
 from .node_shape import NodeShape
 from .resources import Resources
 
@@ -37,8 +37,8 @@ def foreign_program(command: Command, node: NodeShape, settled: Resources) -> Fo
     A job that runs on this machine sees all GPUs of the machine. Any other job sees its own GPUs
     alone, which count from 0.
     """
-    given = command.value("j") or ""  # which RELION writes into every External job
-    if given.isdecimal() and int(given) > settled.nthread:
+    given = whole_number(command.value("j") or "")  # RELION writes --j into every External job
+    if given is not None and given > settled.nthread:
         command = command.with_option("--j", (Word.literal(str(settled.nthread)),))
     asked, ngpu = asked_gpus(command), settled.ngpu
     if ngpu == 0:

@@ -107,11 +107,13 @@ def layouts(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
 def _on_named(wanted: WantedRanks, rules: RankRules) -> Iterator[Layout]:
     """As :func:`layouts`, on the devices that the job type has named."""
     followers, groups = wanted.nproc - rules.idle_leader, len(wanted.devices)
+    cap = followers if wanted.most_per_gpu is None else wanted.most_per_gpu
     for nodes in range(wanted.nodes, 0, -1):
-        rounds = range(followers // (nodes * groups), 0, -1)
+        # On a group's devices there are at least its followers.
+        rounds = range(min(followers // (nodes * groups), cap), 0, -1)
         spreads = [nodes * groups * each for each in rounds]
         if nodes == 1:
-            spreads += range(followers, 0, -1)
+            spreads += range(min(followers, cap * groups), 0, -1)
         for spread in spreads:
             nproc = spread + rules.idle_leader
             shared = sharing(wanted.devices, nproc, nodes, wanted.nthread)

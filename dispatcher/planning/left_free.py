@@ -6,16 +6,17 @@ node expands, can be compared with nothing: any number goes before it, and a sen
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..config.job_types import JobType
 from ..relion.command import Command
+from ..units import real_number
 
 __all__ = ["OPTION", "Larger", "larger", "megabytes", "not_counted"]
 
 OPTION = "free_gpu_memory"
+_MOST = 10**9  # MB
 
 
 class Larger(NamedTuple):
@@ -26,12 +27,12 @@ class Larger(NamedTuple):
 
 
 def megabytes(text: str | None) -> float | None:
-    """The option's value in MB of 10^6 bytes, 0 for none; None if it is no number as it stands."""
-    try:
-        found = float(text or 0)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
+    """The option's value in MB of 10^6 bytes, 0 for none; None if it is no number as it stands.
+
+    RELION takes none below 0 (ml_optimiser.cpp:980, 5.0.1). More than any GPU has is that.
+    """
+    found = real_number(text or "0")
+    return None if found is None or found < 0 else min(found, _MOST)
 
 
 def larger(original: Command, changed: Command, levels: Sequence[JobType]) -> Larger:

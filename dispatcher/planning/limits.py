@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from ..memory.card import Card
@@ -38,6 +39,9 @@ class Limits(NamedTuple):
 
         Raises DoesNotFit when there is room for none.
         """
+        # The answers are those of few numbers, though there may be a hundred thousand layouts.
+        holds = cache(lambda ranks, least: self.node.holds(ranks, least=least))
+        threads_within_gpu = cache(self._threads_within_gpu)
         short_of_cores = short_of_memory = None
         cores, fewest = self.node.cores, min(layout.on_fullest_node for layout in possible)
         for layout in possible:
@@ -46,10 +50,15 @@ class Limits(NamedTuple):
                 short_of_cores = short_of_cores or layout
                 continue
             most = within_cores(ranks, self.threads, cores)
-            nthread = self._threads_within_gpu(layout, most)
+            on_gpu = (
+                layout
+                if layout.devices or ranks == 1
+                else layout._replace(nproc=2, nodes=1, gpus=min(layout.gpus, 1))
+            )
+            nthread = threads_within_gpu(on_gpu, most)
             if nthread is None:
                 continue
-            if not self.node.holds(ranks, least=ranks == fewest):
+            if not holds(ranks, ranks == fewest):
                 short_of_memory = short_of_memory or layout
                 continue
             said = (

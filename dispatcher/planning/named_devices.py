@@ -12,7 +12,11 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-__all__ = ["Devices", "Sharing", "in_words", "named", "sharing"]
+from ..config.largest import MOST_GPUS, MOST_RANKS
+from ..errors import InputError
+from ..units import whole_number
+
+__all__ = ["Devices", "Sharing", "in_words", "named", "numbers", "sharing"]
 
 Devices = tuple[tuple[int, ...], ...]  # group by group
 
@@ -33,10 +37,34 @@ class Sharing(NamedTuple):
 
 
 def named(text: str) -> Devices:
-    """The groups of a GPU option's value; none for one by which RELION chooses the devices."""
-    if not re.fullmatch(r"\d+([,:]\d+)*", text):
+    """The groups of a GPU option's value; none for one by which RELION chooses the devices.
+
+    Raises:
+        InputError: no node has so many GPUs.
+    """
+    if not re.fullmatch(r"[0-9]+([,:][0-9]+)*", text):
         return ()
-    return tuple(tuple(map(int, group.split(","))) for group in text.split(":"))
+    if text.count(":") + text.count(",") >= MOST_RANKS:
+        raise InputError(
+            f"A GPU option lists more than {MOST_RANKS} devices ({text[:20]}…): give one group of "
+            "devices for each GPU, which RELION repeats for all ranks."
+        )
+    return tuple(tuple(numbers(group)) for group in text.split(":"))
+
+
+def numbers(text: str) -> list[int]:
+    """All numbers of devices in the value of a GPU option.
+
+    Raises:
+        InputError: no node has so many GPUs.
+    """
+    found = [whole_number(digits) or 0 for digits in re.findall("[0-9]+", text)]
+    if found and max(found) >= MOST_GPUS:
+        raise InputError(
+            f"A GPU option names the device {max(found)}, and no node has more than {MOST_GPUS} "
+            "GPUs, which count from 0: correct the list of GPUs."
+        )
+    return found
 
 
 def in_words(devices: Devices) -> str:
@@ -49,15 +77,25 @@ def sharing(devices: Devices, nproc: int, nodes: int, threads: int) -> Sharing:
 
     Each of ``nodes`` nodes has the same number of followers, the first ones on the first node.
     """
-    on = [
-        Counter(group[thread % len(group)] for thread in range(max(1, threads)))
-        for group in devices
-    ]
-    followers = max(1, nproc - 1)
-    ranks: Counter[tuple[int, int]] = Counter()  # by node and device
-    used = [on[follower % len(on)] for follower in range(followers)]
-    for follower, counted in enumerate(used):
-        ranks.update((follower * nodes // followers, device) for device in counted)
-    each = [number for counted in used[: len(on)] for number in counted.values()]
-    gpus = len({device for _, device in ranks})
-    return Sharing(gpus, max(ranks.values()), max(each), min(each))
+    followers, groups = max(1, nproc - 1), len(devices)
+    on = [_threads_on(group, max(1, threads)) for group in devices[:followers]]
+    each_node_has_the_same = followers % (nodes * groups) == 0
+    most = 0
+    for node in range(1 if each_node_has_the_same else nodes):
+        first, last = -(-node * followers // nodes), -(-(node + 1) * followers // nodes)
+        ranks: Counter[int] = Counter()
+        for group, counted in enumerate(on):
+            here = (last - group - 1) // groups - (first - group - 1) // groups
+            ranks.update(dict.fromkeys(counted, here))
+        most = max(most, *ranks.values())
+    each = [number for counted in on for number in counted.values()]
+    gpus = len({device for counted in on for device in counted})
+    return Sharing(gpus, most, max(each), min(each))
+
+
+def _threads_on(group: tuple[int, ...], threads: int) -> Counter[int]:
+    """How many of a rank's threads go to each device of its group that has any."""
+    found: Counter[int] = Counter()
+    for at, device in enumerate(group[:threads]):
+        found[device] += (threads - at - 1) // len(group) + 1
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..config.gpu_vendors import GpuVendor
 from ..config.site import Partition
+from ..units import whole_number
 
 __all__ = ["gpus_here", "memory_here", "this_machine"]
 
@@ -51,8 +52,8 @@ def _limits(cgroups: Path, membership: Path) -> Iterator[int]:
         group = top / path.lstrip("/")
         for folder in (group, *group.parents):
             limit = _text(folder / file).strip()
-            if limit.isdecimal():
-                yield int(limit)
+            if (number := whole_number(limit)) is not None:
+                yield number
             if folder == top:
                 break
 
@@ -80,7 +81,8 @@ def _is_gpu(present: int, device: str) -> bool:
     """Whether an entry can be a GPU: a number below that of the GPUs, or a UUID."""
     if device.startswith(("GPU-", "MIG-")):
         return True
-    return device.isdecimal() and int(device) < present
+    number = whole_number(device) if device.isdecimal() else None
+    return number is not None and number < present
 
 
 def _text(path: Path) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..config.json_files import read_json
+from ..config.largest import MOST_GPUS, MOST_RANKS, MOST_THREADS
 from ..config.places import shipped_folder
 from ..config.site import Partition, Site
+from ..errors import InputError
 from ..relion.programs import lookup
+from ..units import whole_number
 from .devices import devices_named, is_ours
 from .foreign_program import gpus_asked_for
 from .layouts import WantedRanks
@@ -24,13 +29,15 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
-    nproc = _first_number(parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
+    nproc = _first_number(_RANKS, parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
     ours = is_ours(job.command, submission.main, nproc)
     return WantedRanks(
         nproc=nproc,
-        nthread=_first_number(parameters.get("nthread"), given_threads, submission.threads),
-        ngpu=_first_number(parameters.get("ngpu"), adjust and adjust[0], asked),
-        nodes=_first_number(parameters.get("nodes")),
+        nthread=_first_number(
+            _THREADS, parameters.get("nthread"), given_threads, submission.threads
+        ),
+        ngpu=_first_number(_GPUS, parameters.get("ngpu"), adjust and adjust[0], asked),
+        nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),
         mem=mem if isinstance(mem, str) else None,
@@ -64,9 +71,33 @@ def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
     return cap
 
 
-def _first_number(*candidates: int | str | None) -> int:
-    """The first of the candidates that is a whole number, else 1."""
+class _Bounds(NamedTuple):
+    """The least and the most of what a job may have, as the user's window or command calls it."""
+
+    least: int
+    most: int
+    what: str
+
+
+_RANKS = _Bounds(1, MOST_RANKS, "MPI ranks")
+_THREADS = _Bounds(1, MOST_THREADS, "threads for each rank (--j)")
+_GPUS = _Bounds(0, MOST_GPUS, "GPUs of each node")
+
+
+def _first_number(bounds: _Bounds, *candidates: int | str | None) -> int:
+    """The first of the candidates that is a whole number, and not too small, else 1.
+
+    Raises:
+        InputError: it is more than any job may have.
+    """
     for candidate in candidates:
-        if candidate is not None and str(candidate).isdigit():
-            return int(candidate)
+        number = whole_number(str(candidate))
+        if number is None or number < bounds.least:
+            continue
+        if number > bounds.most:
+            raise InputError(
+                f"The job asks for {number} {bounds.what}, and may ask for {bounds.most} at most: "
+                "correct the number in RELION's window and submit the job again."
+            )
+        return number
     return 1

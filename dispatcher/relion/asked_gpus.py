@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..host.shell_words import Word
+from ..units import whole_number
 from .command import Command, is_option
 
 __all__ = ["ALL", "AskedGpus", "asked_gpus", "with_own_devices"]
@@ -30,8 +31,9 @@ _SWITCH = re.compile(r"(use|with|enable)_?(gpus?|cuda)|accelerator")
 _COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?(gpus?|devices)|gpus?_(count|per_(node|job))")
 _COUNT_OR_DEVICES = re.compile(r"gpus|devices|gpus?_?(nr|num|number)")
 _DEVICES_OR_SWITCH = frozenset({"cuda"})
-_DEVICE = r"(?:cuda:|gpu:)?\d{1,2}"
-_DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*[,:]?", re.IGNORECASE)
+_DEVICE = r"(?:cuda:|gpu:)?[0-9]{1,2}"
+_DEVICE_LIST = re.compile(f"{_DEVICE}([,: ]{_DEVICE})*[,:]?", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile("[0-9]+")
 _NO_GPU = frozenset({"no", "false", "none", "off", "cpu", "-1"})
 _ONE_GPU = frozenset({"auto", "cuda", "gpu"})
 
@@ -128,8 +130,8 @@ def _number(option: _Option) -> int | None:
         return ALL
     if _is_device_list(option):
         return len({device for value in option.values for device in _numbers(value)})
-    if _is_count(option) and text.isdecimal():
-        return min(int(text), ALL)
+    if _is_count(option) and (count := _numbers(text)):
+        return min(count[0], ALL)
     if "gpu" in option.name or "cuda" in option.name:
         return 1  # a switch, or a list that only the program or the node can read
     # -g may be anything
@@ -139,29 +141,29 @@ def _number(option: _Option) -> int | None:
 def _is_count(option: _Option) -> bool:
     """Whether its value is a number of GPUs: one number behind ``--gpus`` is, but for 0; behind a
     switch, 0 is no and 1 is yes."""
-    if len(option.values) != 1 or not option.values[0].isdecimal():
+    if len(option.values) != 1 or not _NUMBER.fullmatch(option.values[0]):
         return False
     if _SWITCH.fullmatch(option.name) or _COUNT.fullmatch(option.name):
         return True
-    return _COUNT_OR_DEVICES.fullmatch(option.name) is not None and int(option.values[0]) > 0
+    return _COUNT_OR_DEVICES.fullmatch(option.name) is not None and any(_numbers(option.values[0]))
 
 
 def _is_device_list(option: _Option) -> bool:
     """Whether the values can be nothing but devices."""
-    if option.name in _DEVICES_OR_SWITCH and option.text.isdecimal():
+    if option.name in _DEVICES_OR_SWITCH and _NUMBER.fullmatch(option.text):
         return False
     listed = option.values and all(map(_DEVICE_LIST.fullmatch, option.values))
     return bool(listed) and not _is_count(option)
 
 
 def _numbers(value: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", value)]
+    return [whole_number(number) or 0 for number in _NUMBER.findall(value)]
 
 
 def _renumbered(value: str, order: dict[int, int], ngpu: int) -> str:
     """``2,3`` → ``0,1``; what comes behind the job's last GPU is left out."""
     kept = ""
-    for separator, word, number in re.findall(r"(?i)([,: ]?)((?:cuda:|gpu:)?)(\d+)", value):
+    for separator, word, number in re.findall(r"(?i)([,: ]?)((?:cuda:|gpu:)?)([0-9]+)", value):
         if order[int(number)] < ngpu:
             kept += (separator if kept else "") + word + str(order[int(number)])
     return kept

@@ -7,9 +7,11 @@ RELION decides by the name alone how it reads a file (``FileName::decompose``, `
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from ..errors import InputError
+from ..units import whole_number
 
 __all__ = [
     "FileName",
@@ -72,12 +74,12 @@ def file_name(text: str) -> FileName:
     anything but digits belongs to the file's name, and so does no ``%`` nor what follows it.
     """
     digits, at, rest = text.partition("@")
-    numbered = bool(at) and digits.isascii() and (digits.isdigit() or not digits)
+    numbered = bool(at) and re.fullmatch("[0-9]*", digits) is not None
     path, colon, given = (rest if numbered else text).rpartition(":")
     if not colon:
         path = given
         given = given.rpartition(".")[2] if "." in given else ""
-    number = int(digits or 0) if numbered else None
+    number = whole_number(digits or "0") if numbered else None
     return FileName(path.partition("%")[0], given.lower(), number)
 
 

@@ -18,6 +18,8 @@ from . import star
 
 __all__ = ["JobStar", "label_from_directory", "read"]
 
+_LONGEST = 1 << 20  # bytes; RELION writes a few kilobytes
+
 
 @dataclass(frozen=True)
 class JobStar:
@@ -45,7 +47,7 @@ def read(path: str | PathLike[str]) -> JobStar | None:
     options: dict[str, str] = {}
     problem: str | None = None
     try:
-        for block in star.read_blocks(path):
+        for block in star.read_blocks(path, at_most=_LONGEST):
             if block.name == "job":
                 label, problem = _label(block, str(path))
                 is_continue = block.first("_rlnJobIsContinue") == "1"

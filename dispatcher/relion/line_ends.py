@@ -11,6 +11,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ..host.shared_files import opened_input
+
 __all__ = ["line_end_problem"]
 
 HEAD = 64 << 10  # bytes that are read; who edits a file in Windows changes all line ends
@@ -21,9 +23,9 @@ def line_end_problem(path: Path, relion: tuple[int, int] | None) -> str | None:
     if the file cannot be read. An unknown version (None) is taken for a new one.
     """
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             head = stream.read(HEAD)
-    except (OSError, ValueError):  # ValueError: a word with a character that no name has
+    except OSError:
         return None
     if b"\r" not in head:
         return None

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..host.printable import printable
+from ..host.shared_files import opened_input
 from .star import read_blocks
 from .version import major_version
 
@@ -68,18 +69,32 @@ def read_pipeline(project: Path) -> Pipeline:
     Raises:
         InputError: there is no pipeline, or it is damaged.
     """
-    for attempt in range(10):
+    for waiting in range(10, -1, -1):
+        before = _identity(project / PIPELINE)
         try:
             return _read(project)
         except InputError:
-            if attempt == 9 or not (project / PIPELINE).exists():
+            # What does not change while we wait need not be read again.
+            while _identity(project / PIPELINE) == before and waiting and before:
+                waiting -= 1
+                time.sleep(0.1)
+            if not waiting or not before:
                 raise
-            time.sleep(0.1)
     raise AssertionError
 
 
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes if another file takes the place of this one, or is written; () without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _read(project: Path) -> Pipeline:
-    for block in read_blocks(project / PIPELINE):
+    path = project / PIPELINE
+    for block in read_blocks(path, only="pipeline_processes"):
         if block.name == "pipeline_processes":
             names = block.column("_rlnPipeLineProcessName")
             words = block.column("_rlnPipeLineProcessStatusLabel")
@@ -88,8 +103,8 @@ def _read(project: Path) -> Pipeline:
             ]
             if len(names) != len(status):
                 raise InputError(
-                    f"{project / PIPELINE} does not give a name and a status for each job: open "
-                    "the project in RELION, which writes the file again."
+                    f"{path}, line {block.line}: data_pipeline_processes does not give each job a "
+                    "name and a status, so the file is damaged; start RELION in the project once."
                 )
             return _pipeline(project, zip(names, status, strict=True))
     return Pipeline(())
@@ -145,7 +160,7 @@ def pipeline_major(project: Path) -> int | None:
     """
     path = project / PIPELINE
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             header = _HEADER.search(stream.read(200))
         if header is None:
             return None

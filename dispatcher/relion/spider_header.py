@@ -6,6 +6,8 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from ..host.shared_files import opened_input
+
 __all__ = ["is_spider"]
 
 _WORDS = 23  # 4-byte floats at the file's beginning, in the byte order of its machine
@@ -19,7 +21,7 @@ def is_spider(path: Path) -> bool:
     RELION also takes a header of no bytes, which is not one of a file that holds an image.
     """
     with suppress(OSError, struct.error):
-        with path.open("rb") as stream:
+        with opened_input(path) as stream:
             raw = stream.read(4 * _WORDS)
         for order in "<>":
             words = struct.unpack(f"{order}{_WORDS}f", raw)

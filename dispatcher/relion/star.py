@@ -11,14 +11,17 @@ import re
 from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import InputError
-from .star_tables import Block, iter_blocks
+from ..host.shared_files import opened_input
+from .star_lines import PIECE
+from .star_tables import Block, iter_blocks, iter_rows
 
-__all__ = ["Block", "block_behind", "first_block", "read_block", "read_blocks"]
+__all__ = ["Block", "block_behind", "column", "first_block", "read_block", "read_blocks"]
 
-PIECE = 1 << 20  # bytes that are searched at a time
 LONGEST_NAME = 1 << 10  # bytes of a line with a table's name
+MOST_NAMED = 20  # tables that a sentence lists
 
 
 def read_blocks(
@@ -26,6 +29,7 @@ def read_blocks(
     rows: int | None = None,
     whole: Container[str] = (),
     only: str | None = None,
+    at_most: int | None = None,
 ) -> Iterator[Block]:
     """The blocks of the STAR file at ``path``, in order; see :func:`star_tables.iter_blocks`.
 
@@ -33,8 +37,8 @@ def read_blocks(
     Raises InputError when the file cannot be opened, is no STAR file, or is damaged.
     """
     try:
-        with open(path, "rb") as stream:
-            yield from iter_blocks(stream, str(path), rows, whole, only)
+        with opened_input(path) as stream:
+            yield from iter_blocks(stream, str(path), rows, whole, only, at_most=at_most)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -51,11 +55,12 @@ def read_block(path: str | PathLike[str], name: str, rows: int | None = None) ->
 
     Raises InputError as :func:`read_blocks` does, and when the file has no such block.
     """
-    seen = []
+    seen: list[str] = []
     for block in read_blocks(path, rows, only=name):
         if block.name == name:
             return block
-        seen.append(f"data_{block.name}")
+        if len(seen) < MOST_NAMED:
+            seen.append(f"data_{block.name[:40]}")
     raise InputError(
         f"{path} has no block data_{name}, only {', '.join(seen) or 'nothing'}; check that this is "
         "the right file, and that the job that writes the file has finished."
@@ -68,8 +73,28 @@ def first_block(path: str | PathLike[str], rows: int | None = None) -> Block | N
     return next(read_blocks(path, rows), None)
 
 
-def block_behind(path: Path, name: str, after: int) -> Block | None:
-    """The whole block ``data_<name>`` that stands behind the first ``after`` bytes; None if none.
+def column(path: str | PathLike[str], label: str, name: str | None = None) -> Iterator[str]:
+    """The values under ``label`` one by one, of the table ``name`` or of the first; none without.
+
+    Raises InputError as :func:`read_blocks` does.
+    """
+    try:
+        with opened_input(path) as stream:
+            for block in iter_blocks(stream, str(path), rows=0, only=name):
+                if name is None or block.name == name:
+                    if label in block.labels:
+                        at = block.labels.index(label)
+                        for row in iter_rows(stream, str(path), block):
+                            yield row[at]
+                    return
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def block_behind(path: Path, name: str, after: int, rows: int | None = None) -> Block | None:
+    """The block ``data_<name>`` that stands behind the first ``after`` bytes; None if none.
+
+    The block has all its rows, or at most ``rows``.
 
     The file is searched piece by piece from its end, where a table that stands behind a million
     particles is: 1 MB of such a file is read, and all of it (300 MB in 0.1 s, when the machine has
@@ -80,20 +105,40 @@ def block_behind(path: Path, name: str, after: int) -> Block | None:
     """
     wanted = re.compile(rb"data_" + re.escape(name.encode()) + rb" *\r?(?=\n|\Z)")
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             end = stream.seek(0, 2)
             while end > after:
                 begin = max(after, end - PIECE)
                 stream.seek(begin)
                 piece = stream.read(end - begin + LONGEST_NAME)
+                if b"\0" in piece:
+                    raise InputError(
+                        f"{path} has zero bytes in it, so the file is binary, or was not written "
+                        "completely; check that the job that writes the file has finished."
+                    )
                 for found in reversed(list(wanted.finditer(piece))):
                     line = piece.rfind(b"\n", 0, found.start()) + 1
                     if piece.find(b"data_", line) == found.start():
-                        stream.seek(begin + line)
-                        return next(iter_blocks(stream, str(path)), None)
+                        return _block_at(stream, path, begin + line, rows)
                 end = begin
     except OSError as error:
         raise _unreadable(path, error) from error
-    except InputError:  # its lines are counted from that table on
-        return read_block(path, name)
     return None
+
+
+def _block_at(stream: BinaryIO, path: Path, begin: int, rows: int | None) -> Block | None:
+    """The block that begins after so many bytes; only for errors are the lines before counted."""
+    stream.seek(begin)
+    try:
+        return next(iter_blocks(stream, str(path), rows), None)
+    except InputError:
+        first = _lines_before(stream, begin) + 1
+        stream.seek(begin)
+        return next(iter_blocks(stream, str(path), rows, first=first), None)
+
+
+def _lines_before(stream: BinaryIO, end: int) -> int:
+    """The line ends in the first ``end`` bytes."""
+    stream.seek(0)
+    pieces = (stream.read(min(PIECE, end - at)) for at in range(0, end, PIECE))
+    return sum(piece.count(b"\n") for piece in pieces)

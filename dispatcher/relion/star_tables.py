@@ -21,12 +21,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
+from ..errors import InputError
 from .star_line import damaged, label, not_star, row, words
+from .star_lines import StarLines
 
 __all__ = ["Block", "iter_blocks", "iter_rows"]
 
-LONGEST_LINE = 1 << 20  # bytes; a longer line is no STAR file, and must not fill the memory
-DROPPED = b"\v\b\r\f\a"  # RELION passes over these characters
+MOST_LABELS = 1000  # of a table; all of RELION has half as many
+MOST_VALUES = 1_000_000  # of one file that are kept in memory
 
 
 class Block(NamedTuple):
@@ -62,20 +64,24 @@ def iter_blocks(
     rows: int | None = None,
     whole: Container[str] = (),
     only: str | None = None,
+    first: int = 1,
+    at_most: int | None = None,
 ) -> Iterator[Block]:
     """Yield the blocks of an open STAR file, reading only as far as the caller iterates.
 
     With ``rows`` a loop is yielded as soon as that many of its rows are read; what remains of it
     is passed over when the next block is asked for. A simple block always comes whole, and so do
     the blocks with the names ``whole``. With ``only``, the rows of all other loops are passed over.
-    ``path`` only names the file in errors. Raises InputError with file and line when the bytes are
-    no STAR file, a quote is not closed, or a row has not one value per label.
+    ``path`` only names the file in errors. The stream stands at the line number ``first``; more
+    than ``at_most`` bytes are no such file. Raises InputError with file and line when the bytes are
+    no STAR file, a quote is not closed, a row has not one value per label, or a table has more
+    labels or values than can be meant.
     """
     name: str | None = None
     labels: list[str] = []
     values: list[tuple[str, ...]] = []
     start, first_row = 0, (0, 0)
-    limit = rows
+    limit, room = rows, MOST_VALUES
     # "outside" any table, behind "data_", in its "pairs", the "labels" or "rows" of a loop, in
     # the rest of the rows ("skip")
     state = "outside"
@@ -83,7 +89,8 @@ def iter_blocks(
     def block() -> Block:
         return Block(name or "", tuple(labels), tuple(values), start, first_row)
 
-    for number, at, line in _lines(stream, path):
+    lines = StarLines(stream, path, first, at_most=at_most)
+    for number, at, line in lines:
         text = line.strip(" \t")
         if state in ("rows", "skip") and not text:
             if state == "rows":
@@ -103,16 +110,18 @@ def iter_blocks(
             state, start = "labels", number
         elif state in ("data_", "pairs"):
             if text.startswith("_"):
-                first, *given = words(text, path, number)
+                key, *given = words(text, path, number)
                 if not given:
-                    raise damaged(path, number, f"{first} has no value")
+                    raise damaged(path, number, f"{key} has no value")
                 state = "pairs"
-                labels.append(first)
+                labels.append(key)
                 values = [(*(values[0] if values else ()), given[0])]
+                _check_number_of(labels, path, number)
         elif state == "labels" and (not text or text[0] in "#;"):
             continue
         elif state == "labels" and text[0] == "_":
             labels.append(label(text))
+            _check_number_of(labels, path, number)
         elif state in ("labels", "rows"):
             if not labels:
                 raise damaged(path, number, "a loop without labels")
@@ -120,9 +129,17 @@ def iter_blocks(
             state = "rows"
             if limit != 0:
                 values += row(text, name or "", labels, path, number)
+                room -= len(labels)
+            if room < 0:
+                raise InputError(
+                    f"{path}, line {number}: data_{name} has more rows than such a table can have; "
+                    "check that this is the right file."
+                )
             if limit is not None and len(values) >= limit:
                 yield block()
                 state = "skip"
+        if state == "skip":
+            lines.skip_rows()
     if name is None:
         raise not_star(path, 1)
     if state == "labels" and not labels:
@@ -141,11 +158,19 @@ def iter_rows(stream: BinaryIO, path: str, block: Block) -> Iterator[tuple[str, 
         yield from block.rows
         return
     stream.seek(at)
-    for number, _, line in _lines(stream, path, first):
+    for number, _, line in StarLines(stream, path, first, most_lines=None):
         text = line.strip(" \t")
         if not text:
             return
         yield from row(text, block.name, block.labels, path, number)
+
+
+def _check_number_of(labels: Sequence[str], path: str, number: int) -> None:
+    if len(labels) > MOST_LABELS:
+        raise InputError(
+            f"{path}, line {number}: no table of RELION's has more than {MOST_LABELS} labels; "
+            "check that this is the right file."
+        )
 
 
 def _opens(text: str, state: str, labels: Sequence[str]) -> bool:
@@ -156,20 +181,3 @@ def _opens(text: str, state: str, labels: Sequence[str]) -> bool:
         return text.startswith("loop_") or ("data_" in text and text[0] not in "_#;")
     # In a single column it could be a row.
     return text.startswith("data_") and " " not in text and len(labels) != 1
-
-
-def _lines(stream: BinaryIO, path: str, first: int = 1) -> Iterator[tuple[int, int, str]]:
-    """Number of each line from `first` on, bytes that were read before it, its text without blanks
-    around it. Bytes that are not UTF-8 survive as surrogates.
-    """
-    number, at = first, 0
-    while raw := stream.readline(LONGEST_LINE):
-        if b"\0" in raw or (len(raw) == LONGEST_LINE and not raw.endswith(b"\n")):
-            raise not_star(path, number)
-        yield (
-            number,
-            at,
-            raw.translate(None, DROPPED).decode("utf-8", "surrogateescape").strip(" \n"),
-        )
-        number += 1
-        at += len(raw)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..host.shared_files import opened_input
+from ..units import whole_number
 from .command import Command, parse_command
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
 
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
+_LONGEST = 512 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
 _NEXT_STEP = (
     "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
@@ -67,12 +70,18 @@ def read_submission(script: Path) -> tuple[Submission, Path]:
             lie in the job folder that it names.
     """
     try:
-        raw = script.read_bytes()
+        with opened_input(script) as stream:
+            raw = stream.read(_LONGEST + 1)
     except OSError as error:
         raise InputError(
             f"The submission script {script} cannot be read ({error.strerror}): "
             "submit the job again from RELION."
         ) from error
+    if len(raw) > _LONGEST:
+        raise InputError(
+            f"The submission script {script} is longer than {_LONGEST >> 10} KB, and no script of "
+            f"RELION's is: {_NEXT_STEP}."
+        )
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -150,13 +159,13 @@ def _parse(line: str, name: str, number: int) -> Command:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return whole_number(text) if text else None
 
 
 def is_from_our_template(script: Path) -> bool:
     """Whether RELION wrote this submission script from our template."""
     try:
-        with script.open("rb") as stream:
+        with opened_input(script) as stream:
             return f"\n{_COMMANDS}\n".encode() in stream.read(4096)
     except OSError:
         return False

@@ -128,7 +128,7 @@ def test_a_variant_listed_twice_is_an_error(site: WriteSite) -> None:
         ({**CPU, "programs": "relion_refine"}, "programs"),
         ({"variant": "cpu"}, 'path" is missing'),
         ("cpu.sif", "JSON object"),
-        ({**CPU, "path": "a\0b"}, "path is empty or contains control characters ('a\\x00b')"),
+        ({**CPU, "path": "a\x1bb"}, "path is empty or contains control characters ('a\\x1bb')"),
         ({**CPU, "path": ""}, "path is empty"),
         ({**CPU, "path": "\ud800"}, '0.path": "\\ud800" has half of a character in it'),
         ({**CPU, "path": "\udce9"}, "path is empty or contains control characters"),
@@ -160,7 +160,7 @@ DEEP = 100_000
         ('{"relion": {"default": ' + "1" * 5000 + "}}", "not valid JSON: Exceeds the limit"),
         (
             '{"relion": {"default": "1", "versions": {"1": [], "2\\n": []}}}',
-            "is not a name or version",
+            'the key "relion.versions.2\\n" has a line break',
         ),
         ('{"": {"default": "1", "versions": {"1": []}}}', "is not a name or version"),
     ],

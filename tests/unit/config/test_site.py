@@ -53,7 +53,7 @@ def test_the_shipped_file_and_the_code_have_the_same_defaults() -> None:
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "("}}}, "schedulers.x.job_id"),
         ({"schedulers": {"x": {"submit_command": ["x"], "job_id": "a"}}}, "needs a group"),
         ({"partitions": {"gpu": {"ranks_per_gpu": 0}}}, 'gpu.ranks_per_gpu": expected a whole'),
-        ({"partitions": {"gpu": {"gpus": -1}}}, "at least 0, found -1"),
+        ({"partitions": {"gpu": {"gpus": -1}}}, "from 0 to 128, found -1"),
         ({"mps": "perhaps"}, 'key "mps"'),
         ({"apptainer": {"signed_by": ["ab12 cd34"]}}, "must have 40 or 64 digits (0-9 and A-F)"),
     ],

@@ -86,7 +86,7 @@ def test_damage_is_a_problem_and_no_error(
 def test_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "job.star").mkdir()
     job = job_star.read(tmp_path / "job.star")
-    assert job is not None and job.problem is not None and "Is a directory" in job.problem
+    assert job is not None and job.problem is not None and "it is a folder" in job.problem
 
 
 def test_folder_gives_the_label_that_job_star_gives() -> None:

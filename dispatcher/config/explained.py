@@ -1,0 +1,160 @@
+"""What pydantic found wrong in a site's file, as sentences with file and key."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from ..host.printable import printable
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Describe", "explained", "nearest", "switch_for_number"]
+
+Describe = Callable[[Sequence[str]], str]
+
+_MOST = 20  # sentences; who corrects these sees the others
+_LONGEST = 100  # characters of a name that may be a slip of the pen
+_COMPARED = 2000  # names with which such a name is compared
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+class _Mistake(NamedTuple):
+    """What is wrong at the end of the `steps`, with all that could stand there in `message`."""
+
+    steps: tuple[str, ...]
+    kind: str
+    message: str
+    found: Any
+
+
+def explained(error: ValidationError, kind: Any, where: str, describe: Describe) -> str:
+    """A line for each value that is not what the dataclass `kind` has there.
+
+    `where` names the file, and `describe` turns the steps to a key into words, see
+    :func:`dispatcher.config.json_files.load`.
+    """
+    mistakes = _by_place(error.errors(include_url=False), kind)
+    known = sorted(_field_names(kind))
+    lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
+    if len(mistakes) > _MOST:
+        lines[f"{where}{': ' if where else ''}{len(mistakes) - _MOST} more mistakes follow"] = None
+    return "\n".join(lines)
+
+
+def switch_for_number(kind: Any, content: Any, where: str, describe: Describe) -> str | None:
+    """A line if `content`, which pydantic takes for a `kind`, has true or false for a number."""
+    found = next(_switches(kind, content, ()), None)
+    if found is None:
+        return None
+    steps, value = found
+    mistake = _Mistake(steps, "", "Input should be a number", value)
+    return _line(mistake, where, describe, [])
+
+
+def _switches(
+    kind: Any, value: Any, above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], bool]]:
+    members = _members(kind)
+    if isinstance(value, bool):
+        if bool not in members and (int in members or float in members):
+            yield above, value
+    elif isinstance(value, dict | list):
+        holds = next((each for each in members if get_origin(each) or _has_fields(each)), None)
+        for step, inside in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _switches(_inside(holds, step), inside, (*above, str(step)))
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``'; did you mean "nproc"?'``, or nothing if no known name is similar."""
+    import difflib
+
+    if len(name) > _LONGEST:
+        return ""
+    close = difflib.get_close_matches(name, known[:_COMPARED], n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _by_place(errors: Iterable[ErrorDetails], kind: Any) -> list[_Mistake]:
+    """One mistake for each value: pydantic has one for every member of a union."""
+    found: dict[tuple[str, ...], _Mistake] = {}
+    for error in errors:
+        steps = _steps(kind, error["loc"])
+        before = found.get(steps)
+        if before is None:
+            found[steps] = _Mistake(steps, error["type"], error["msg"], error["input"])
+        else:
+            expected = error["msg"].removeprefix("Input should be a valid ")
+            found[steps] = before._replace(message=f"{before.message} or {expected}")
+    return list(found.values())
+
+
+def _steps(kind: Any, place: Sequence[int | str]) -> tuple[str, ...]:
+    """The keys that lead to the place.
+
+    Pydantic names the member of a union that it tried as one more step, as in ``memory.int``. Only
+    the types tell such a step from a key, which may be ``int`` as well.
+    """
+    steps = []
+    for step in place:
+        members = [each for each in _members(kind) if each is not type(None)]
+        if len(members) > 1:  # further steps lead into the only member that holds others
+            kind = next((each for each in members if get_origin(each)), None)
+            continue
+        steps.append(str(step))
+        kind = _inside(members[0], step)
+    return tuple(steps)
+
+
+def _has_fields(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _inside(kind: Any, step: int | str) -> Any:
+    """The type of what stands at one step in a value of the type `kind`; None if it has none."""
+    if _has_fields(kind):
+        return _hints(kind).get(str(step))
+    inner = get_args(kind)
+    if get_origin(kind) is dict:
+        return inner[1]
+    if get_origin(kind) is tuple and isinstance(step, int) and inner[-1] is not Ellipsis:
+        return inner[step] if step < len(inner) else None
+    return inner[0] if get_origin(kind) in (list, tuple) else None
+
+
+def _field_names(kind: Any) -> set[str]:
+    """All keys that `kind` and the dataclasses inside it know."""
+    if _has_fields(kind):
+        fields = [field.name for field in dataclasses.fields(kind)]
+        return {*fields, *(name for key in fields for name in _field_names(_hints(kind)[key]))}
+    return {name for inner in get_args(kind) for name in _field_names(inner)}
+
+
+def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -> str:
+    described = printable(describe(mistake.steps))
+    place = f"{where}: {described}" if where else described
+    if mistake.kind == "unexpected_keyword_argument":
+        name = mistake.steps[-1]
+        others = [each for each in known if each != name]  # the key may belong elsewhere
+        return f"{place}: unknown key{nearest(name, others)}"
+    if mistake.kind == "missing":
+        return f"{place} is missing"
+    expected = mistake.message.replace("Input should be", "expected")
+    expected = expected.removeprefix("Value error, ")
+    expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
+    return f"{place}: {expected}, found {json.dumps(mistake.found, default=str)[:80]}"
