@@ -9,10 +9,16 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from ..errors import WriteError
+from ..errors import InputError, WriteError
 from .shared_files import is_unfinished, shared_folder
 
-__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
+__all__ = [
+    "is_from_this_user_alone",
+    "keep_previous",
+    "remove_unfinished",
+    "write_atomically",
+    "write_new",
+]
 
 
 def write_atomically(
@@ -39,6 +45,35 @@ def write_atomically(
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
             f"folder's permissions, {then}"
+        ) from error
+
+
+def write_new(path: Path, content: str, mode: int = 0o666) -> None:
+    """Write a file that is not there yet, for a user who named it.
+
+    Raises:
+        InputError: something has that name, be it a link.
+        WriteError: the folder cannot be written, or the disk is full.
+    """
+    raw = content.encode(errors="surrogateescape")
+    try:
+        with shared_folder(path.parent) as folder:
+            try:
+                folder.create(path.name, raw, mode)
+            except FileExistsError:
+                raise
+            except BaseException:
+                with suppress(OSError):
+                    folder.remove(path.name)
+                raise
+    except FileExistsError as error:
+        raise InputError(
+            f"{path} already exists: remove the file, or name another file."
+        ) from error
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
+            "folder's permissions, or name another file."
         ) from error
 
 

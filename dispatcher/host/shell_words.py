@@ -13,6 +13,7 @@ in a file name or a parameter runs.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -78,12 +79,16 @@ class Word:
         begin = takewhile(lambda part: isinstance(part, Variable) or not part, self.parts)
         return [part.name for part in begin if isinstance(part, Variable)]
 
-    def shell(self) -> str:
-        """The word as shell text that bash reads back as the same word."""
+    def shell(self, quoted: Callable[[str], str] | None = None) -> str:
+        """The word as shell text that bash reads back as the same word.
+
+        `quoted` writes its text in another way than :func:`quote`.
+        """
+        quoted = quoted or quote
         pieces = []
         for part in self.parts:
             if isinstance(part, str):
-                pieces.append(quote(part))
+                pieces.append(quoted(part))
             else:
                 inside = f"{part.name}:-{part.default}" if part.default else part.name
                 pieces.append(f'"${{{inside}}}"' if part.quoted else f"${{{inside}}}")

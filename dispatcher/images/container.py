@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ from ..host import programs
 __all__ = [
     "WEIGHTS",
     "Bind",
+    "Mount",
     "binds",
-    "bound_folder",
     "exec_argv",
     "missing_binds",
     "mount_option",
+    "read_mount",
 ]
 
 # Where our definitions make TORCH_HOME point: the weights are gigabytes, and outlive images.
@@ -52,29 +54,42 @@ def missing_binds(apptainer: Apptainer) -> list[str]:
 def mount_option(folder: str, read_only: bool = False, destination: str | None = None) -> str:
     """``--mount`` for a folder, at its own path if no other is given.
 
-    Unlike ``--bind`` it takes ``:`` and ``,``.
+    Unlike ``--bind`` it takes ``:`` and ``,``. Its value is CSV, in which a line break would begin
+    another mount.
     """
     fields = ["type=bind", f"source={folder}", f"destination={destination or folder}"]
     if read_only:
         fields.append("ro")
     return "--mount=" + ",".join(
-        '"' + field.replace('"', '""') + '"' if set(field) & set(',"') else field
+        '"' + field.replace('"', '""') + '"' if set(field) & set(',"\r\n') else field
         for field in fields
     )
 
 
-def bound_folder(option: str) -> str | None:
-    """The folder of the host that an option of :func:`mount_option` binds; None for other words.
+class Mount(NamedTuple):
+    """A folder of the host that a container sees at `destination`."""
 
-    >>> bound_folder(mount_option("/a,b"))
-    '/a,b'
+    folder: str
+    destination: str
+    read_only: bool
+
+
+def read_mount(option: str) -> Mount | None:
+    """What an option of :func:`mount_option` binds; None for all other words.
+
+    >>> read_mount(mount_option("/a,b"))
+    Mount(folder='/a,b', destination='/a,b', read_only=False)
     """
     start = "--mount=type=bind,"
     if not option.startswith(start):
         return None
-    fields = next(csv.reader([option.removeprefix(start)]))
-    found = (each.removeprefix("source=") for each in fields if each.startswith("source="))
-    return next(found, None)
+    with suppress(csv.Error, StopIteration, ValueError):
+        fields = next(csv.reader([option.removeprefix(start)], strict=True))
+        source, destination = (field.partition("=")[2] for field in fields[:2])
+        found = Mount(source, destination, fields[2:] == ["ro"])
+        if option == mount_option(found.folder, found.read_only, found.destination):
+            return found
+    return None
 
 
 def exec_argv(

@@ -15,7 +15,7 @@ from ..relion.command import Command
 from .placement import PlacedJob
 from .scratch import scratch_of
 
-__all__ = ["LaunchWord", "launch_line"]
+__all__ = ["LaunchWord", "launch_line", "launch_options"]
 
 
 class LaunchWord(NamedTuple):
@@ -74,7 +74,7 @@ def launch_line(
     fitted = settled.ngpu > 0 and settled.fit is not None
     if not by_scheduler:
         return (*container, *_literal([*launcher, "-n"]), _rank_count("", ranks, fitted))
-    options = _launch_options(placed, site, scheduler)
+    options = launch_options(site, scheduler, settled.nodes, on_host=placed.image is None)
     return (
         *_literal(launcher),
         *(_launch_option(each, ranks, fitted) for each in options),
@@ -113,21 +113,24 @@ def _container(
     return (*options, *([_SCRATCH_MOUNTS] if scratch_of(placed.main) else []), file)
 
 
-def _launch_options(placed: PlacedJob, site: Site, scheduler: Scheduler) -> list[str]:
-    """The options of the scheduler's launcher.
+def launch_options(
+    site: Site, scheduler: Scheduler, nodes: int, *, on_host: bool, also: Iterable[str] = ()
+) -> list[str]:
+    """The options of the scheduler's launcher; one of them ends in ``{ranks}``.
 
-    The one that names variables keeps all others from a container. A program on the host needs
-    what the site's modules have set, so it gets no such option.
+    The one that names variables, those of the site and `also`, keeps all others from a container.
+    A program on the host needs what the site's modules have set, so it gets no such option.
     """
     options = scheduler.launch_options
-    if placed.image is None:
+    if on_host:
         options = [each for each in options if "{environment}" not in each]
     let_through = [
-        f"APPTAINERENV_{name}" if name in LOADER else name for name in site.apptainer.let_through
+        f"APPTAINERENV_{name}" if name in LOADER else name
+        for name in dict.fromkeys([*site.apptainer.let_through, *also])
     ]
     listed = filter(is_apptainers, site.apptainer.environment)
     kept = ["PATH", "HOME", "USER", "LANG", "PYTHONNOUSERSITE", *let_through, *listed]
-    return filled(options, nodes=str(placed.settled.nodes), environment=",".join(kept))
+    return filled(options, nodes=str(nodes), environment=",".join(kept))
 
 
 def _launch_option(option: str, ranks: int, fitted: bool) -> LaunchWord:

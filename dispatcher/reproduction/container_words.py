@@ -1,51 +1,75 @@
-"""How does a script start the container of a recorded command again?"""
+"""How does a script start the container of a recorded job?
+
+Apptainer, its options and the launcher of the ranks are this site's. Of the record are the number
+of ranks, and what unusual.py has let pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 from markupsafe import Markup
 
-from ..images.container import bound_folder, mount_option
+from ..config.scheduler import Scheduler, filled
+from ..config.site import Site
+from ..errors import InputError
+from ..planning.launch import launch_options
+from .recorded_container import Launcher
 from .recorded_job import RecordedJob
+from .script_words import as_words
 
-__all__ = ["apptainer_of", "binds", "container_words"]
-
-
-def binds(job: RecordedJob) -> list[str]:
-    """The options that bound folders beside the project."""
-    words = dict.fromkeys(word for prefix in job.prefixes for word in prefix)
-    return [word for word in words if bound_folder(word) not in (None, str(job.place.was))]
+__all__ = ["ContainerWords", "container_words"]
 
 
-def container_words(job: RecordedJob, at: int, target: Path, scratch: bool) -> list[str | Markup]:
-    """The words that start the container of command `at`, the project read-only but for `target`.
+class ContainerWords(NamedTuple):
+    """The words around Apptainer's ``exec``.
 
-    The job sees the project at its path of the first run: absolute paths hold if it has moved.
-    With `scratch` it sees the scratch folder, too.
+    Attributes:
+        options: of all containers of the job.
+        commands: for each command the words before ``exec``'s options, and those behind the image.
     """
-    words: list[str | Markup] = list(job.prefixes[at])
-    if not words:
-        return words
-    place = job.place
-    words[words.index(apptainer_of(job.prefixes[at]))] = Markup('"$apptainer"')
-    if (project := mount_option(str(place.was))) in words:
-        words.remove(project)
-    for number, option in enumerate(binds(job), 1):
-        if option in words:  # an empty array on a machine that lacks the folder
-            words[words.index(option)] = Markup(f'${{bound_{number}[@]+"${{bound_{number}[@]}}"}}')
-    image = words.index(job.image["path"])
-    words[image : image + 1] = [
-        mount_option(str(place.now), read_only=True, destination=str(place.was)),
-        mount_option(str(place.now / target), destination=str(place.was / target)),
-        *([Markup('${scratch_mounts[@]+"${scratch_mounts[@]}"}')] if scratch else []),
-        Markup('"$image"'),
+
+    options: list[Markup]
+    commands: list[tuple[list[Markup], list[Markup]]]
+
+
+def container_words(job: RecordedJob, site: Site, scheduler: Scheduler) -> ContainerWords:
+    """Build them anew; the image, and the folders, follow in the script.
+
+    Raises:
+        InputError: the job ran on several nodes, which this site has no launcher for.
+    """
+    recorded, own = job.container, site.apptainer.options
+    options = [
+        *([recorded.gpu] if recorded.gpu else []),
+        f"--pwd={job.place.was}",
+        *own,
+        *(option for option in recorded.options if option not in own),
     ]
-    return words
+    return ContainerWords(
+        as_words(options),
+        [_started(job, site, scheduler, launcher) for launcher in recorded.launchers],
+    )
 
 
-def apptainer_of(prefix: Sequence[str]) -> str:
-    """The program that starts the container: ``mpiexec … apptainer --quiet exec …``."""
-    options = prefix[: prefix.index("exec")]
-    return next(word for word in reversed(options) if not word.startswith("-"))
+def _started(
+    job: RecordedJob, site: Site, scheduler: Scheduler, launcher: Launcher
+) -> tuple[list[Markup], list[Markup]]:
+    start = [Markup('"$dispatch_apptainer"'), *as_words(["--quiet", "exec", "--no-eval"])]
+    if launcher == "across nodes":
+        return [*_across_nodes(job, site, scheduler), *start], []
+    ranks = []
+    if launcher == "in the container" and job.nproc > 1:
+        ranks = as_words([*site.mpi["mpirun"], "-n", str(job.nproc)])
+    return [*start, Markup("--cleanenv")], ranks
+
+
+def _across_nodes(job: RecordedJob, site: Site, scheduler: Scheduler) -> list[Markup]:
+    launcher = site.launch(scheduler)
+    if not launcher:
+        raise InputError(
+            f"{job.name} ran on {job.nodes} nodes, and this site's scheduler has no launcher for "
+            'several nodes: ask your admin to set "launch" of the scheduler.'
+        )
+    options = launch_options(site, scheduler, job.nodes, on_host=False, also=job.environment or ())
+    return as_words([*launcher, *filled(options, ranks=str(job.nproc))])

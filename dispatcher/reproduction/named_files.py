@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..host.shared_files import opened_input
 from ..relion.file_names import file_name
 from ..relion.star import Block, read_blocks
 from ..relion.star_tables import iter_rows
@@ -37,12 +38,23 @@ def named_files(path: Path, project: Path) -> dict[str, bool]:
         InputError: `path` is missing or no STAR file.
     """
     found: dict[str, bool] = {}
-    _collect(path, project, found, set())
+    seen = {path}
+    to_read = [path]
+    for path in to_read:  # which grows
+        for name, needed, is_part in _named_in(path):
+            if needed:
+                found[name] = True
+            elif name not in found and (project / name).is_file():
+                found[name] = False
+            following = project / name
+            if is_part and following not in seen and following.is_file():
+                seen.add(following)
+                to_read.append(following)
     return found
 
 
-def _collect(path: Path, project: Path, found: dict[str, bool], seen: set[Path]) -> None:
-    seen.add(path)
+def _named_in(path: Path) -> Iterator[tuple[str, bool, bool]]:
+    """The files that one STAR file names, whether RELION needs each, and whether it is a part."""
     for block in read_blocks(path, rows=1):
         images = next((label for label in _IMAGES if label in block.labels), None)
         wanted = [
@@ -53,13 +65,7 @@ def _collect(path: Path, project: Path, found: dict[str, bool], seen: set[Path])
         ]
         for label, name in _values(path, block, wanted):
             part = _FOLLOWED.search(label) is not None
-            if label == images or part:
-                found[name] = True
-            elif name not in found and (project / name).is_file():
-                found[name] = False
-            following = project / name
-            if part and following not in seen and following.is_file():
-                _collect(following, project, found, seen)
+            yield name, label == images or part, part
 
 
 def _values(path: Path, block: Block, labels: list[str]) -> Iterator[tuple[str, str]]:
@@ -72,7 +78,7 @@ def _values(path: Path, block: Block, labels: list[str]) -> Iterator[tuple[str, 
         return
     places = [(label, block.labels.index(label)) for label in labels]
     seen: set[tuple[str, str]] = set()
-    with open(path, "rb") as stream:
+    with opened_input(path) as stream:
         for words in iter_rows(stream, str(path), block):
             for label, at in places:
                 stack = words[at].rpartition("@")[2]

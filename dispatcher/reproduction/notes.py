@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..config.site import Apptainer
 from ..images.container import WEIGHTS
 from .random_seed import Seed, draws_seed
 from .recorded_inputs import Inputs
@@ -12,12 +13,16 @@ from .recorded_job import RecordedJob
 __all__ = ["notes"]
 
 
-def notes(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None]) -> list[str]:
+def notes(
+    job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None], apptainer: Apptainer
+) -> list[str]:
     """A sentence each."""
-    return [*_differences(job, inputs, seeds), *_limits(job)]
+    return [*_differences(job, inputs, seeds, apptainer), *_limits(job)]
 
 
-def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None]) -> Iterator[str]:
+def _differences(
+    job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None], apptainer: Apptainer
+) -> Iterator[str]:
     if job.place.was != job.place.now:
         yield (
             f"The project was in {job.place.was} and is now in {job.place.now}; the commands see "
@@ -28,6 +33,9 @@ def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None])
             "The record does not say which environment variables the container got: this script "
             "uses the variables that site.json allowed when the script was written."
         )
+    new = [each for each in apptainer.options if each not in job.container.options]
+    if new:
+        yield f"The container has options that the first run's did not have: {' '.join(new)}."
     for path, why in inputs.accepted.items():
         yield f"The input {path} {why}; you accepted the file as it is."
     for command, seed in zip(job.commands, seeds, strict=True):
@@ -44,7 +52,7 @@ def _differences(job: RecordedJob, inputs: Inputs, seeds: Sequence[Seed | None])
     patterns = [word for each in job.commands for word in each.argv[1:] if set(word) & set("*?")]
     for word in dict.fromkeys(patterns):
         yield f"The files that match {word} are not compared."
-    if any(WEIGHTS in word for prefix in job.prefixes for word in prefix):
+    if any(mount.destination == WEIGHTS for mount in job.container.mounts):
         yield "The weights of networks, beside the image, are not compared."
 
 

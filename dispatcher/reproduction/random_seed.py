@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,12 +43,13 @@ def recorded_seed(command: Command, project: Path) -> Seed | None:
         return None
     root = Path(command.value("o") or "run")
     folder = project / root.parent
-    for name in (f"{root.name}_it[0-9][0-9][0-9]_optimiser.star", f"{root.name}_optimiser.star"):
-        for path in sorted(folder.glob(name)):
+    begin = escape(root.name)
+    for name in (f"{begin}_it[0-9][0-9][0-9]_optimiser.star", f"{begin}_optimiser.star"):
+        for path in filter(Path.is_file, sorted(folder.glob(name))):
             try:
                 seed = read_block(path, "optimiser_general").first("_rlnRandomSeed")
             except InputError:
                 continue
-            if seed and seed.lstrip("-").isdigit():
+            if seed and re.fullmatch(r"-?[0-9]{1,18}", seed):
                 return Seed(int(seed), str(root.parent / path.name))
     return None

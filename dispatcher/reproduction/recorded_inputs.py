@@ -1,4 +1,4 @@
-"""Are a job's inputs, its image among them, still what they were when it was dispatched?"""
+"""Are a job's inputs still what they were when it was dispatched?"""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from ..config.catalogue import Catalogue
-from ..errors import ImageError, InputError
-from ..images.integrity import sha256_of
+from ..errors import InputError
+from ..host.shared_files import opened_input
 from ..relion.file_names import is_star
 from ..units import count
 from .named_files import named_files
-from .recorded_job import RecordedJob
+from .recorded_job import RecordedFile, RecordedJob
+from .script_words import quoted
 
-__all__ = ["Inputs", "checked_inputs", "same_image"]
+__all__ = ["Inputs", "checked_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
         InputError: an input is not, or cannot be shown to be, the same.
     """
     place = job.place
-    changes = {each["path"]: _change(each, place.now_at(each["path"])) for each in job.inputs}
+    changes = {each.path: _change(each, place.now_at(each.path)) for each in job.inputs}
     changes |= dict.fromkeys(_unrecorded(job, changes), "did not exist when the job was dispatched")
     outputs = set(_outputs(job, changes))
     changed = {path: why for path, why in changes.items() if why and path not in outputs}
@@ -57,7 +56,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
         if is_star(path) and place.now_at(path).is_file():
             for name, needed in named_files(place.now_at(path), place.now).items():
                 named[name] = None
-                if why := _named_change(place.now_at(name), needed, job.dispatched.timestamp()):
+                if why := _named_change(place.now_at(name), needed, job.dispatched):
                     changed.setdefault(name, f"{why} (named in {path})")
     refused = {
         path: why for path, why in changed.items() if not any(fnmatch(path, a) for a in accepted)
@@ -70,7 +69,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
         )
         raise InputError(
             f"The input {path} of {job.name} {why}{more}: put back the file that the job read, or "
-            f"accept the file as it is now: --accept-changed '{path}'."
+            f"accept the file as it is now: --accept-changed {quoted(path)}."
         )
     return Inputs(
         files={
@@ -81,19 +80,19 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
     )
 
 
-def _change(entry: Mapping[str, Any], path: Path) -> str | None:
+def _change(recorded: RecordedFile, path: Path) -> str | None:
     """What differs between a recorded input and the file of today; None for nothing."""
     try:
         found = path.stat()
     except OSError as error:
         return f"can no longer be read ({error.strerror})"
-    if found.st_size != entry["size"]:
-        return f"has changed: it has {found.st_size} bytes, and had {entry['size']}"
-    if entry["sha256"]:
+    if found.st_size != recorded.size:
+        return f"has changed: it has {found.st_size} bytes, and had {recorded.size}"
+    if recorded.sha256:
         digest = _digest(path)
-        if digest != entry["sha256"]:
-            return f"has changed: its sha256 is {digest}, and was {entry['sha256']}"
-    elif found.st_mtime_ns != entry["mtime"]:
+        if digest != recorded.sha256:
+            return f"has changed: its sha256 is {digest}, and was {recorded.sha256}"
+    elif found.st_mtime_ns != recorded.mtime:
         return (
             "cannot be shown to be the same: it was written or copied since then, and it was too "
             "large for its digest to be recorded"
@@ -101,11 +100,12 @@ def _change(entry: Mapping[str, Any], path: Path) -> str | None:
     return None
 
 
-def _named_change(path: Path, needed: bool, dispatched: float) -> str | None:
+def _named_change(path: Path, needed: bool, dispatched: int) -> str | None:
     try:
         found = path.stat()
-    except OSError as error:
-        return f"can no longer be read ({error.strerror})" if needed else None
+    except (OSError, ValueError) as error:  # a zero byte in its name
+        why = error.strerror if isinstance(error, OSError) else "no file can have this name"
+        return f"can no longer be read ({why})" if needed else None
     # The record's time has whole seconds.
     if found.st_mtime_ns // 10**9 > dispatched:
         return "cannot be shown to be the same: it was written after the job was dispatched"
@@ -141,49 +141,10 @@ def _outputs(job: RecordedJob, changes: Mapping[str, str | None]) -> Iterator[st
 
 def _digest(path: Path) -> str:
     try:
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        with opened_input(path) as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
     except OSError as error:
         raise InputError(f"The input {path} cannot be read ({error.strerror}).") from error
-
-
-def same_image(job: RecordedJob, catalogue: Catalogue) -> Path:
-    """The file with the recorded digest: at its old place, else at its place in the catalogue.
-
-    Files are hashed as a whole.
-
-    Raises:
-        ImageError: the image is not found, or the file at its path has another digest.
-    """
-    image = job.image
-    then, digest = Path(image["path"]), image["sha256"]
-    title = f"{image['name']} {image['version']} ({image['variant']})"
-    found = sha256_of(then) if then.is_file() else None
-    if found == digest:
-        return then
-    for path in _candidates(job, catalogue):
-        if path != then and path.is_file() and sha256_of(path) == digest:
-            return path
-    way_out = (
-        f"the catalogue {catalogue.path} has no file with that digest: get that file, add it to "
-        "the catalogue again, and repeat this command."
-    )
-    if found is None:
-        raise ImageError(
-            f"The image {title} of {job.name}, {then} with sha256 {digest}, no longer exists, and "
-            f"{way_out}"
-        )
-    raise ImageError(
-        f"The image {title} of {job.name} is not the same: {then} has the sha256 {found} now, and "
-        f"had {digest}; {way_out}"
-    )
-
-
-def _candidates(job: RecordedJob, catalogue: Catalogue) -> Iterator[Path]:
-    """The catalogue's files of that digest; those of the same size whose digest it lacks."""
-    size = job.image.get("size")
-    for listed in catalogue.builds():
-        path, recorded = listed.path, listed.build.sha256
-        same_size = recorded is None and path.is_file() and path.stat().st_size == size
-        if recorded == job.image["sha256"] or same_size:
-            yield path

@@ -1,10 +1,13 @@
-"""Take from a job's record what is needed to run the job again."""
+"""Take from a job's record what is needed to run the job again.
+
+A record may be a stranger's: each entry has the form that the dispatcher gives it, or the record
+counts as damaged. What an honest form may still ask for, unusual.py looks at.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +15,12 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from ..jobs.record import RECORD, load_record
 from ..relion.command import Command, parse_command
+from .entries import entry, names_of_variables, number, sha256, text, texts
+from .recorded_container import RecordedContainer, read_container
 
-__all__ = ["JobPlace", "RecordedJob", "read_job"]
+__all__ = ["JobPlace", "RecordedFile", "RecordedJob", "UsedImage", "read_job"]
 
 _NOT_SAME = "so a second run cannot be shown to be the same."
-_RESOURCES = ("nproc", "nthread", "ngpu", "nodes", "uses_mpi", "mps")
-_NEEDED = ("dispatcher_version", "user", "host", *_RESOURCES)
 
 
 class JobPlace(NamedTuple):
@@ -36,20 +39,40 @@ class JobPlace(NamedTuple):
         return path.relative_to(self.was) if path.is_relative_to(self.was) else path
 
 
+class UsedImage(NamedTuple):
+    """The image of a job: its name, version and variant, and its file then (`size` in bytes)."""
+
+    name: str
+    version: str
+    variant: str
+    path: Path
+    sha256: str
+    size: int | None
+
+
+class RecordedFile(NamedTuple):
+    """A file as it was: its path as in the command, bytes, nanoseconds since 1970, and digest."""
+
+    path: str
+    size: int
+    mtime: int
+    sha256: str | None
+
+
 class RecordedJob(NamedTuple):
     """What is needed of a record.
 
     Attributes:
         name: ``Refine3D/job019``.
+        file: the record.
         place: the project's folder, then and now.
-        image: name, version, variant, path, sha256, size of the image.
+        image: the image.
         commands: in the order in which they ran.
-        prefixes: for each command, the words that started its container and its ranks.
-        inputs: path (as in the command), size (bytes), mtime (nanoseconds) and sha256 of the files
-            named in the commands.
+        container: what their containers were given, and what started their ranks.
+        inputs: the files named in the commands.
         environment: names of the variables that were let through into the container; None if the
             record is older than this key.
-        dispatched: when.
+        dispatched: when, in seconds since 1970.
         first_run: when, by whom, from where and with which versions it was dispatched, in words.
         nproc, nthread, ngpu, nodes: ranks, threads of each, GPUs per node, nodes.
         uses_mpi, mps: whether it ran as several ranks, and whether these shared GPUs through MPS.
@@ -57,13 +80,14 @@ class RecordedJob(NamedTuple):
     """
 
     name: str
+    file: Path
     place: JobPlace
-    image: Mapping[str, Any]
+    image: UsedImage
     commands: tuple[Command, ...]
-    prefixes: tuple[tuple[str, ...], ...]
-    inputs: Sequence[Mapping[str, Any]]
-    environment: Sequence[str] | None
-    dispatched: datetime
+    container: RecordedContainer
+    inputs: tuple[RecordedFile, ...]
+    environment: tuple[str, ...] | None
+    dispatched: int
     first_run: str
     nproc: int
     nthread: int
@@ -95,7 +119,7 @@ def read_job(path: Path) -> RecordedJob:
         ) from error
     except OSError as error:
         raise InputError(f"The record {file} cannot be read ({error}).") from error
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(
             f"The record {file} is damaged ({type(error).__name__}: {error}): take it from a "
             "backup of the project."
@@ -116,53 +140,82 @@ def _folder(folder: Path, name: tuple[str, ...]) -> Path:
 
 
 def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
-    name = str(record["job"])
-    depth = len(Path(name).parts)
-    folder = _folder(file.parent, Path(name).parts)
-    if folder.parts[-depth:] != Path(name).parts:
+    name = text(record, "job")
+    parts = Path(name).parts
+    if not parts or name != "/".join(parts) or ".." in parts:
+        raise ValueError(f"{name!r} is no job's name")
+    folder = _folder(file.parent, parts)
+    if folder.parts[-len(parts) :] != parts:
         raise InputError(
             f"{file} is the record of {name}, but is not in that job's folder: name the job's "
             "folder in its project."
         )
     if record["image"] is None:
         raise InputError(f"{name} ran on the host, without an image, {_NOT_SAME}")
-    if not record["image"].get("sha256"):
+    if not entry(record, "image", dict).get("sha256"):
         raise InputError(f"The record {file} has no sha256 of the job's image, {_NOT_SAME}")
-    if "inputs" not in record or not all("shell" in each for each in record["commands"]):
+    commands = entry(record, "commands", list)
+    if "inputs" not in record or not all("shell" in each for each in commands):
         raise InputError(
             f"The record {file} was written by an older relion-dispatch and does not list the "
             f"job's inputs, {_NOT_SAME}"
         )
-    prefixes = tuple(tuple(each["prefix"]) for each in record["commands"])
-    containers = [prefix for prefix in prefixes if prefix]
-    if not (
-        containers and all({"exec", record["image"]["path"]} <= {*each} for each in containers)
+    image = _image(record["image"])
+    was = Path(text(record, "project"))
+    if not was.is_absolute() or os.path.normpath(was) != str(was):
+        raise ValueError(f"{str(was)!r} is no project's path")
+    parsed = tuple(_command(text(each, "shell")) for each in commands)
+    prefixes = [texts(each, "prefix") for each in commands]
+    if not any(prefixes) or any(
+        not (prefix or command.is_file_tool)
+        for prefix, command in zip(prefixes, parsed, strict=True)
     ):
         raise ValueError("a command does not start the image")
-    environment = record.get("environment")
-    if environment is not None and not all(re.fullmatch(r"\w+", each) for each in environment):
-        raise ValueError("a variable without a name")
-    if missing := [key for key in _NEEDED if key not in record]:
-        raise LookupError(f"no {', '.join(missing)}")
+    resources = {key: number(record, key, 10**6) for key in ("nproc", "nthread", "ngpu", "nodes")}
     return RecordedJob(
         name=name,
-        place=JobPlace(Path(record["project"]), Path(*folder.parts[:-depth])),
-        image=record["image"],
-        commands=tuple(parse_command(each["shell"]) for each in record["commands"]),
-        prefixes=prefixes,
-        inputs=record["inputs"],
-        environment=environment,
-        dispatched=datetime.fromisoformat(record["dispatched"]),
+        file=file,
+        place=JobPlace(was, Path(*folder.parts[: -len(parts)])),
+        image=image,
+        commands=parsed,
+        container=read_container(prefixes, str(image.path), str(was)),
+        inputs=tuple(map(_file, entry(record, "inputs", list))),
+        environment=names_of_variables(record) if record.get("environment") is not None else None,
+        dispatched=int(datetime.fromisoformat(text(record, "dispatched")).timestamp()),
         first_run=_first_run(record),
         scheduler=str(record.get("scheduler", "")),
-        **{key: record[key] for key in _RESOURCES},
+        uses_mpi=entry(record, "uses_mpi", bool),
+        mps=entry(record, "mps", bool),
+        **resources,
     )
+
+
+def _command(shell: str) -> Command:
+    try:
+        return parse_command(shell)
+    except (InputError, IndexError, ValueError) as error:  # a quote that is not closed, no words
+        raise ValueError(f"{shell!r} is no command") from error
+
+
+def _image(image: Mapping[str, Any]) -> UsedImage:
+    path = Path(text(image, "path"))
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is no image's path")
+    name, version, variant = (text(image, key) for key in ("name", "version", "variant"))
+    size = number(image, "size") if image.get("size") is not None else None
+    return UsedImage(name, version, variant, path, sha256(image), size)
+
+
+def _file(found: Mapping[str, Any]) -> RecordedFile:
+    digest = sha256(found) if found["sha256"] is not None else None
+    path, size = text(found, "path"), number(found, "size")
+    return RecordedFile(path, size, entry(found, "mtime", int), digest)
 
 
 def _first_run(record: Mapping[str, Any]) -> str:
     apptainer = record.get("versions", {}).get("apptainer")
     return (
-        f"dispatched {record['dispatched']} by {record['user']} on {record['host']}, with "
-        f"relion-dispatch {record['dispatcher_version']}"
+        f"dispatched {text(record, 'dispatched')} by {text(record, 'user')} on "
+        f"{text(record, 'host')}, with relion-dispatch {text(record, 'dispatcher_version')}"
         f"{f' and Apptainer {apptainer}' if apptainer else ''}"
     )

@@ -2,103 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from .. import __version__
 from ..config.configuration import Configuration
 from ..config.places import template_folders
+from ..config.scheduler import Scheduler
 from ..errors import InputError
-from ..host.shell_words import Variable, Word, quote
-from ..images.container import bound_folder
+from ..host.shell_words import Word
 from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
-from ..planning.scratch import scratch_of
 from ..relion.command import Command
-from .container_words import apptainer_of, binds, container_words
+from .container_words import container_words
 from .notes import notes
+from .output_words import command_words, job_scratch, with_new_scratch
 from .random_seed import Seed, recorded_seed
-from .recorded_inputs import Inputs, checked_inputs, same_image
+from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
+from .same_image import same_image
+from .script_words import as_word, as_words, remark
+from .unusual import Accepted, refuse_unusual
 
 __all__ = ["reproduction"]
 
 
 def reproduction(
-    path: Path, output: Path | None, accepted: Collection[str], configuration: Configuration
+    path: Path,
+    output: Path | None,
+    changed: Collection[str],
+    accepted: Accepted,
+    configuration: Configuration,
 ) -> tuple[str, list[str]]:
     """The script, and what its user should know: a sentence each.
 
     `path` is the job's folder or one of its records. The results will go to `output`, which must be
-    new or empty; without it to ``Reproduced/JOB`` in the project. `accepted` are inputs that may
-    differ, see :func:`checked_inputs`.
+    new or empty; without it to ``Reproduced/JOB`` in the project. `changed` are inputs that may
+    differ, see :func:`checked_inputs`, and `accepted` is what of the record is not usual, see
+    :func:`refuse_unusual`.
 
     Raises:
-        InputError: the job has no record, or an input is not the same.
+        InputError: the job has no record, an input is not the same, or the record has what the
+            user has not accepted.
         ImageError: the image is not the same.
     """
     job = read_job(path)
-    inputs = checked_inputs(job, accepted)
     image = same_image(job, configuration.catalogue)
-    target = _target(job, output)
+    refuse_unusual(job, image, configuration.site.apptainer, configuration.catalogue, accepted)
+    inputs = checked_inputs(job, changed)
     seeds = [recorded_seed(command, job.place.now) for command in job.commands]
     commands = [_repeated(command, seed) for command, seed in zip(job.commands, seeds, strict=True)]
-    scratch = next(filter(None, map(scratch_of, commands)), None)
-    lines = [
-        [*container_words(job, at, target, scratch is not None), *_words(job, command, inputs)]
-        for at, command in enumerate(commands)
-    ]
-    described = notes(job, inputs, seeds)
-    apptainer = configuration.site.apptainer
-    let_through = apptainer.let_through if job.environment is None else job.environment
-    scheduler = configuration.site.schedulers.get(job.scheduler)
-    directives = (scheduler and scheduler.directives) or job.scheduler
+    said = notes(job, inputs, seeds, configuration.site.apptainer)
     text = render(
         environment(template_folders()),
         "reproduce.sh.j2",
         {
-            "name": job.name,
+            "name": remark(job.name),
             "dispatcher_version": __version__,
-            "first_run": job.first_run,
-            "image_title": " ".join(str(job.image[key]) for key in ("name", "version", "variant")),
-            "notes": described,
-            "project": str(job.place.now),
-            "image": str(image),
-            "sha256": job.image["sha256"],
-            "output": str(target),
-            "apptainer": next(map(apptainer_of, filter(None, job.prefixes))),
-            "variables": sorted(set(_variables(commands))),
-            "files": [(str(job.place.within(path)), *is_) for path, is_ in inputs.files.items()],
-            "named": [Markup(job.place.within(path)) for path in inputs.named],
-            "dispatched": int(job.dispatched.timestamp()),
-            "binds": [(bound_folder(option), option) for option in binds(job)],
-            "scratch": scratch and Markup(scratch.folder.shell()),
-            "mount_option": shell_function("mount_option", "library/binds.sh"),
-            "mount_options": shell_function("mount_options", "library/binds.sh"),
-            "one_node": job.nodes == 1 or not job.uses_mpi,
-            "nodes": job.nodes,
-            "environment": let_through,
-            "settings": [
-                f"{name}={value}"
-                for name, value in apptainer.gpu_vendor.settings.items()
-                if name in let_through
+            "first_run": remark(job.first_run),
+            "image_title": remark(f"{job.image.name} {job.image.version} {job.image.variant}"),
+            "notes": [remark(note) for note in said],
+            "image": as_word(str(image.path)),
+            "sha256": job.image.sha256,
+            "files": [
+                (as_word(str(job.place.within(name))), *is_) for name, is_ in inputs.files.items()
             ],
-            "for_apptainer": configuration.site.apptainer.for_apptainer,
-            "clean_environment": shell_function("clean_environment", "library/environment.sh"),
-            "forget_limits": shell_function(
-                "forget_limits_of_the_script",
-                f"schedulers/{directives}/functions.sh",
-                "library/scheduler.sh",
-            ),
-            "commands": [
-                {"words": words, "redirect": command.redirect is not None}
-                for command, words in zip(commands, lines, strict=True)
-            ],
+            "named": as_words(str(job.place.within(name)) for name in inputs.named),
+            "dispatched": job.dispatched,
+            "variables": sorted({name for each in commands for name in _variables(each)}),
+            **_places(job, output),
+            **_environment(job, configuration),
+            **_commands(job, commands, inputs, configuration),
         },
     )
-    return text, described
+    return text, [str(remark(note)) for note in said]
+
+
+def _places(job: RecordedJob, output: Path | None) -> dict[str, Any]:
+    """The folders, and where the container sees them."""
+    target = _target(job, output)
+    return {
+        "project": as_word(str(job.place.now)),
+        "first": as_word(job.name),
+        "output": as_word(str(target)),
+        "seen_project": as_word(str(job.place.was)),
+        "seen_output": as_words([str(job.place.now / target), str(job.place.was / target)]),
+    }
+
+
+def _environment(job: RecordedJob, configuration: Configuration) -> dict[str, Any]:
+    """The variables that the container gets, and the limits that the ranks are not to have."""
+    apptainer = configuration.site.apptainer
+    let_through = apptainer.let_through if job.environment is None else job.environment
+    settings = apptainer.gpu_vendor.settings.items()
+    return {
+        "nodes": job.nodes if job.uses_mpi else 1,
+        "environment": as_words(let_through),
+        "settings": as_words(f"{name}={value}" for name, value in settings if name in let_through),
+        "for_apptainer": apptainer.for_apptainer,
+        "clean_environment": shell_function("clean_environment", "library/environment.sh"),
+        "forget_limits": shell_function(
+            "forget_limits_of_the_script",
+            f"schedulers/{_scheduler(job, configuration).directives}/functions.sh",
+            "library/scheduler.sh",
+        ),
+    }
+
+
+def _scheduler(job: RecordedJob, configuration: Configuration) -> Scheduler:
+    """This site's scheduler of that name, else its usual one."""
+    site = configuration.site
+    return site.schedulers.get(job.scheduler) or site.schedulers[site.scheduler]
+
+
+def _commands(
+    job: RecordedJob,
+    commands: Sequence[Command],
+    inputs: Inputs,
+    configuration: Configuration,
+) -> dict[str, Any]:
+    container = container_words(job, configuration.site, _scheduler(job, configuration))
+    known = {*inputs.files, *inputs.accepted}
+    scratch = job_scratch(job, commands)
+    if scratch and scratch.shared:
+        commands = [with_new_scratch(command) for command in commands]
+    words = [command_words(job, command, known) for command in commands]
+    return {
+        "apptainer": as_word(configuration.site.apptainer.program),
+        "container": container.options,
+        "binds": [
+            (as_word(mount.folder), as_word(mount.destination), Markup(" ,ro" * mount.read_only))
+            for mount in job.container.mounts
+        ],
+        "scratch": scratch and as_word(scratch.folder),
+        "scratch_is_new": scratch and scratch.shared,
+        "commands": [
+            (each.printed, before, [*behind, *each.words])
+            for each, (before, behind) in zip(words, container.commands, strict=True)
+        ],
+    }
 
 
 def _target(job: RecordedJob, output: Path | None) -> Path:
@@ -122,7 +168,7 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
 
 
 def _holds_files(path: Path) -> bool:
-    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+    return os.path.lexists(path) and (not path.is_dir() or any(path.iterdir()))
 
 
 def _repeated(command: Command, seed: Seed | None) -> Command:
@@ -134,63 +180,5 @@ def _repeated(command: Command, seed: Seed | None) -> Command:
     return command
 
 
-def _words(job: RecordedJob, command: Command, inputs: Inputs) -> list[Markup]:
-    """The command's words, with the new folder in place of the job's own.
-
-    Raises:
-        InputError: a file command would write elsewhere.
-    """
-    words = [command.executable, *command.arguments]
-    moved = [_moved(job, word, inputs) for word in words]
-    if command.is_file_tool:
-        written = [command.redirect[1]] if command.redirect else _written(command)
-        if any(_own(job, word) is None for word in written):
-            raise InputError(
-                f"{job.name} cannot be run again beside the first run: its command `{command.text}`"
-                " writes outside the job's folder."
-            )
-    if command.redirect:
-        operator, file = command.redirect
-        moved += [Markup(operator), _moved(job, file, inputs)]
-    return moved
-
-
-def _written(command: Command) -> Sequence[Word]:
-    """What a file command changes: ``cp`` and ``ln`` their last word, others all of them."""
-    words = [word for word in command.arguments if not str(word).startswith("-")]
-    if command.program == "echo":
-        return []
-    return words[-1:] if command.program in ("cp", "ln") else words
-
-
-def _moved(job: RecordedJob, word: Word, inputs: Inputs) -> Markup:
-    """The word as shell text: ``Refine3D/job019/run`` → ``"$output"/run``, but no input."""
-    text = str(word)
-    option, equals, value = text.partition("=")
-    if not (equals and option.startswith("-")):
-        option, value = "", text
-    own = _own(job, word)
-    if own is None or {text, value} & {*inputs.files, *inputs.accepted}:
-        return Markup(word.shell())
-    first = str(word.parts[0])[len(option) + len(equals if option else "") + len(own) :]
-    rest = Word((first, *word.parts[1:])).shell() if first or word.parts[1:] else ""
-    return Markup(f'{quote(option + "=") if option else ""}"$output"{rest}')
-
-
-def _own(job: RecordedJob, word: Word) -> str | None:
-    """The job's folder as the word begins with it (``--o=`` before it set aside), if it does."""
-    first = word.parts[0] if word.parts else ""
-    if not isinstance(first, str):
-        return None
-    if first.startswith("-"):
-        first = first.partition("=")[2]
-    for folder in (job.name, f"{job.place.was}/{job.name}"):
-        if first == folder or first.startswith(f"{folder}/"):
-            return folder
-    return None
-
-
-def _variables(commands: Sequence[Command]) -> Iterator[str]:
-    for command in commands:
-        for word in (command.executable, *command.arguments):
-            yield from (part.name for part in word.parts if isinstance(part, Variable))
+def _variables(command: Command) -> list[str]:
+    return [name for word in command.words for name in word.variables]

@@ -62,7 +62,7 @@ mount_option() { # FOLDER
     local field word=--mount=type=bind
     [[ $1 == /* ]] || set -- "$PWD/$1"
     for field in "source=$1" "destination=$1"; do
-        [[ $field != *[,\"]* ]] || field="\"${field//\"/\"\"}\""
+        [[ $field != *[,\"$'\r\n']* ]] || field="\"${field//\"/\"\"}\""
         word+=,$field
     done
     echo "$word"

@@ -8,22 +8,24 @@
 # note       The job needs 2 GPUs per node. GPUs add numbers in no fixed order, so maps may agree closely, but not bit for bit.
 set -euo pipefail
 
-project=/data/project
+dispatch_project=/data/project
 # The image may have moved: REPRODUCE_IMAGE=FILE bash SCRIPT
-image=${REPRODUCE_IMAGE:-/data/site/relion-5.1.0-cuda.sif}
-sha256=9256758f24c414f04aaa4e8d64c1b0156ac6848a981f23bd056b26cceb216643
-apptainer=apptainer
-first=InitialModel/job009
-output=Reproduced/InitialModel/job009
+dispatch_image=/data/site/relion-5.1.0-cuda.sif
+dispatch_sha256=9256758f24c414f04aaa4e8d64c1b0156ac6848a981f23bd056b26cceb216643
+dispatch_apptainer=apptainer
+dispatch_first=InitialModel/job009
+dispatch_output=Reproduced/InitialModel/job009
 
-say() { echo "reproduce: $*"; }
-fail() { echo "reproduce: $*" >&2; exit 1; }
+say() { echo "reproduce: ${*//[[:cntrl:]]/?}"; }
+fail() { say "$@" >&2; exit 1; }
+dispatch_work='' dispatch_new=''
+trap 'rm -rf -- "$dispatch_work" "$dispatch_new"' EXIT
 
-[ -z "${REPRODUCE_IMAGE-}" ] || image=$(realpath -m -- "$REPRODUCE_IMAGE")
-cd "$project" || fail "the project's folder does not exist: $project"
-command -v "$apptainer" > /dev/null || apptainer=apptainer
-command -v "$apptainer" > /dev/null || fail "Apptainer is not found: install Apptainer, or load its module"
-[ -z "$(ls -A -- "$output" 2> /dev/null)" ] || fail "the folder $output is not empty: rename the folder, and run this script again"
+[ -z "${REPRODUCE_IMAGE-}" ] || dispatch_image=$(realpath -m -- "$REPRODUCE_IMAGE")
+cd -- "$dispatch_project" || fail "the project's folder does not exist: $dispatch_project"
+command -v "$dispatch_apptainer" > /dev/null || dispatch_apptainer=apptainer
+command -v "$dispatch_apptainer" > /dev/null || fail "Apptainer is not found: install Apptainer, or load its module"
+[ -z "$(ls -A -- "$dispatch_output" 2> /dev/null)" ] || fail "the folder $dispatch_output is not empty: rename the folder, and run this script again"
 
 # Check that the image and the inputs are those of the first run.
 digest() {
@@ -38,50 +40,30 @@ same() { # FILE BYTES SHA256
     found=$(digest "$1")
     [ "$found" = "$3" ] || fail "the input $1 has changed: its sha256 is $found, and was $3 in the first run"
 }
-say "checking the image $image"
-[[ -f $image && -r $image ]] || fail "cannot read the image $image: name a copy in REPRODUCE_IMAGE"
-found=$(digest "$image")
-[ "$found" = "$sha256" ] || fail "the image $image has changed: its sha256 is $found, and was $sha256 in the first run"
+say "checking the image $dispatch_image"
+[[ -f $dispatch_image && -r $dispatch_image ]] || fail "cannot read the image $dispatch_image: name a copy in REPRODUCE_IMAGE"
+dispatch_found=$(digest "$dispatch_image")
+[ "$dispatch_found" = "$dispatch_sha256" ] || fail "the image $dispatch_image has changed: its sha256 is $dispatch_found, and was $dispatch_sha256 in the first run"
 say "checking the inputs"
 same Select/job007/particles.star 187 237a36407ed5f482a7fdab155a08d310221c2009a0565efbace4950f1e70d718
 # The files that these inputs name must exist, and must not be newer than the first run.
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-touch -d @1795516584.999999999 "$work/dispatched"
-while IFS= read -r file; do
-    [ -e "$file" ] || fail "the input $file no longer exists"
-    [ ! "$file" -nt "$work/dispatched" ] || fail "the input $file was written after the first run"
-done << 'END_OF_NAMES'
-Extract/job006/stack.mrcs
-END_OF_NAMES
+not_newer() { # FILES…
+    local file
+    touch -d @1795516584.999999999 "$dispatch_work/dispatched"
+    for file in "$@"; do
+        [[ -e $file ]] || fail "the input $file no longer exists"
+        [[ ! $file -nt $dispatch_work/dispatched ]] || fail "the input $file was written after the first run"
+    done
+}
+dispatch_work=$(mktemp -d)
+dispatch_named=(
+    Extract/job006/stack.mrcs
+)
+not_newer "${dispatch_named[@]}"
 
 export CUDA_DEVICE_ORDER=PCI_BUS_ID
-# The folders that the first run saw beside the project, as far as they are here.
-bound_1=(--mount=type=bind,source=/scratch,destination=/scratch)
-[ -e /scratch ] || { bound_1=(); say 'the commands do not see /scratch, because this folder is not on this machine'; }
-
-mount_option() { # FOLDER
-    local field word=--mount=type=bind
-    [[ $1 == /* ]] || set -- "$PWD/$1"
-    for field in "source=$1" "destination=$1"; do
-        [[ $field != *[,\"]* ]] || field="\"${field//\"/\"\"}\""
-        word+=,$field
-    done
-    echo "$word"
-}
-mount_options() { # FOLDER
-    local own real
-    own=$(realpath -ms -- "$1")
-    real=$(realpath -e -- "$1" 2>/dev/null) || real=$own
-    [[ $own == /dev/* ]] || mount_option "$1"
-    [[ $real == "$own" || $real == /dev/* ]] || mount_option "$real"
-}
-scratch=/scratch
-scratch_mounts=()
-[ ! -d "$scratch" ] || mapfile -t scratch_mounts < <(mount_options "$scratch")
-
 # In the container the variables that the first run's site let through, and no others.
-dispatch_nodes=1 dispatch_image=$image
+dispatch_nodes=1
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_for_apptainer=
 clean_environment() {
@@ -101,42 +83,68 @@ clean_environment() {
 }
 clean_environment
 
-# The project is read-only in the container, except for the new folder. The commands get no
-# --pipeline_control, because RELION's pipeline must not learn of this run.
-run() {
-    "$@" < /dev/null >> "$output/run.out" 2>> "$output/run.err" ||
-        fail "a command ended with status $?: read $output/run.err"
+# The container, as this site starts one. It sees the folders that the first run saw, as far as they are here.
+# Your home and the project are read-only in it, except for the new folder.
+dispatch_container=(--nv --pwd=/data/project)
+add_mount() { # FOLDER DESTINATION [,ro]
+    local at destination=",\"destination=${2//\"/\"\"}\""
+    for at in "${!dispatch_container[@]}"; do # of two at one place Apptainer would take the first
+        case ${dispatch_container[at]} in *"$destination" | *"$destination,ro") unset "dispatch_container[at]" ;; esac
+    done
+    dispatch_container+=("--mount=type=bind,\"source=${1//\"/\"\"}\"$destination${3-}")
 }
-mkdir -p -- "$output"
-say "running; RELION writes to $output/run.out and run.err"
+add_folder() { # FOLDER [,ro]
+    local own real
+    own=$(realpath -ms -- "$1") real=$(realpath -m -- "$1")
+    [[ $own == /dev/* ]] || add_mount "$own" "$own" "${2-}"
+    [[ $real == "$own" || $real == /dev/* ]] || add_mount "$real" "$real" "${2-}"
+}
+if [ -e /scratch ]; then
+    add_mount /scratch /scratch
+else
+    say /scratch "is not on this machine: the commands do not see this folder"
+fi
+dispatch_home=$(unset HOME; echo ~)
+[ ! -d "$dispatch_home" ] || [ "$dispatch_home" = / ] || add_folder "$dispatch_home" ,ro
+add_mount "$dispatch_project" /data/project ,ro
+add_mount /data/project/Reproduced/InitialModel/job009 /data/project/Reproduced/InitialModel/job009
+dispatch_scratch=/scratch
+# A folder of this run's own: the commands need not see what others keep there.
+[ ! -d "$dispatch_scratch" ] || dispatch_new=$(mktemp -d -- "$dispatch_scratch/reproduce.XXXXXXXXXX") || say "cannot write to $dispatch_scratch"
+dispatch_scratch=${dispatch_new:-$dispatch_scratch}
+[ -z "$dispatch_new" ] || add_folder "$dispatch_new"
+dispatch_container+=("$dispatch_image")
 
-run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[@]}"} \
-        --pwd=/data/project \
-        --mount=type=bind,source=/data/project,destination=/data/project,ro \
-        --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
-        ${scratch_mounts[@]+"${scratch_mounts[@]}"} "$image" \
-        relion_refine --o "$output"/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
-        --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir /scratch \
+# The commands get no --pipeline_control, because RELION's pipeline must not learn of this run.
+run() {
+    "$@" >&3 2>&4 3>&- 4>&- || fail "a command ended with status $?: read $dispatch_output/run.err"
+}
+mkdir -p -- "$dispatch_output"
+set -C # run.out and run.err are new
+exec < /dev/null 3> "$dispatch_output/run.out" 4> "$dispatch_output/run.err"
+say "running; RELION writes to $dispatch_output/run.out and run.err"
+
+run "$dispatch_apptainer" --quiet exec --no-eval --cleanenv "${dispatch_container[@]}" \
+        relion_refine --o "$dispatch_output"/run --iter 200 --grad --denovo_3dref --i Select/job007/particles.star \
+        --ctf --K 1 --sym C1 --flatten_solvent --zero_mask --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 1 --particle_diameter 200 --oversampling 1 --healpix_order 1 --offset_range 6 \
         --offset_step 2 --auto_sampling --tau2_fudge 4 --gpu 0,1 --j 16 --random_seed 1795516461
 
-run rm -f "$output"/RELION_JOB_EXIT_SUCCESS
+run "$dispatch_apptainer" --quiet exec --no-eval --cleanenv "${dispatch_container[@]}" \
+        rm -f -- "$dispatch_output"/RELION_JOB_EXIT_SUCCESS
 
-run "$apptainer" --quiet exec --no-eval --cleanenv --nv ${bound_1[@]+"${bound_1[@]}"} \
-        --pwd=/data/project \
-        --mount=type=bind,source=/data/project,destination=/data/project,ro \
-        --mount=type=bind,source=/data/project/Reproduced/InitialModel/job009,destination=/data/project/Reproduced/InitialModel/job009 \
-        ${scratch_mounts[@]+"${scratch_mounts[@]}"} "$image" \
-        relion_align_symmetry --i "$output"/run_it200_model.star --o "$output"/initial_model.mrc --sym D2 \
-        --apply_sym --select_largest_class
+run "$dispatch_apptainer" --quiet exec --no-eval --cleanenv "${dispatch_container[@]}" \
+        relion_align_symmetry --i "$dispatch_output"/run_it200_model.star --o "$dispatch_output"/initial_model.mrc \
+        --sym D2 --apply_sym --select_largest_class
 
-run touch "$output"/RELION_JOB_EXIT_SUCCESS
+run "$dispatch_apptainer" --quiet exec --no-eval --cleanenv "${dispatch_container[@]}" \
+        touch -- "$dispatch_output"/RELION_JOB_EXIT_SUCCESS
 
 # Compare maps bit for bit, without the labels of an MRC header (bytes 225 to 1024), which contain the time.
 content() { head -c 224 -- "$1"; tail -c +1025 -- "$1"; }
 equal=0 different=0
-for map in "$output"/*.mrc "$output"/*.mrcs; do
-    before=$first/${map##*/}
+for map in "$dispatch_output"/*.mrc "$dispatch_output"/*.mrcs; do
+    before=$dispatch_first/${map##*/}
     [[ -f $map && -f $before ]] || continue
     if cmp -s <(content "$map") <(content "$before"); then
         equal=$((equal + 1))
@@ -146,4 +154,4 @@ for map in "$output"/*.mrc "$output"/*.mrcs; do
     fi
 done
 say "done: maps that are the same bit for bit as in the first run: $equal; maps that differ: $different"
-say "the results are in $output"
+say "the results are in $dispatch_output"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -66,6 +67,17 @@ def stopped(script: Path) -> str:
     done = subprocess.run(["bash", script], env=path, capture_output=True, text=True)
     assert done.returncode != 0
     return done.stderr
+
+
+def mounts(argv: list[str]) -> list[tuple[str, str, str]]:
+    """Source, destination and "ro" (or "") of each folder that a container sees."""
+    texts = [word.removeprefix("--mount=") for word in argv if word.startswith("--mount=")]
+    found = []
+    for kind, source, destination, *ro in csv.reader(texts, strict=True):
+        assert kind == "type=bind"
+        folder, seen_at = source.removeprefix("source="), destination.removeprefix("destination=")
+        found.append((folder, seen_at, "".join(ro)))
+    return found
 
 
 def options(argv: list[str], *names: str) -> list[str]:

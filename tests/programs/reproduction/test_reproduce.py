@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-
-from dispatcher.images.container import mount_option
 
 from ...corpus import fill_project
 from .recorded_jobs import (
@@ -18,6 +17,7 @@ from .recorded_jobs import (
     Dispatched,
     Ran,
     Started,
+    mounts,
     options,
     stopped,
 )
@@ -43,6 +43,7 @@ def test_the_same_words_run_in_the_same_image_with_results_elsewhere(
     at = expected.index("--pipeline_control")
     del expected[at : at + 2]
     expected = [word.replace("Class2D/job007", "Reproduced/Class2D/job007") for word in expected]
+    (expected[expected.index("--scratch_dir") + 1],) = options(now, "--scratch_dir")
     assert now[now.index(program) :] == expected
     assert (
         now[now.index(image) + 1 : now.index(program)]
@@ -59,11 +60,12 @@ def test_the_project_is_read_only_but_for_the_new_folder(
 
     (argv,) = started(job.script())
 
-    mounts = [word for word in argv if word.startswith("--mount=")]
     output = f"{job.project}/Reproduced/Class2D/job007"
-    assert [mount for mount in mounts if "/scratch" not in mount] == [
-        f"--mount=type=bind,source={job.project},destination={job.project},ro",
-        f"--mount=type=bind,source={output},destination={output}",
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    assert [mount for mount in mounts(argv) if "/scratch" not in mount[0]] == [
+        (home, home, "ro"),
+        (str(job.project), str(job.project), "ro"),
+        (output, output, ""),
     ]
 
 
@@ -72,27 +74,29 @@ def test_all_commands_run_in_order_and_file_commands_in_the_new_folder(
 ) -> None:
     job = dispatched("relion-5.0.1/InitialModel_job009")
 
-    refine, align = started(job.script())
+    refine, remove, align, touch = started(job.script())
 
     new = "Reproduced/InitialModel/job009"
+    image = job.record["image"]["path"]
     assert options(refine, "--o") == [f"{new}/run"]
     assert options(align, "--i", "--o") == [
         f"{new}/run_it200_model.star",
         f"{new}/initial_model.mrc",
     ]
-    assert (job.project / new / "RELION_JOB_EXIT_SUCCESS").exists()
-    assert not (job.folder / "RELION_JOB_EXIT_SUCCESS").exists()
+    success = f"{new}/RELION_JOB_EXIT_SUCCESS"
+    assert remove[remove.index(image) + 1 :] == ["rm", "-f", "--", success]
+    assert touch[touch.index(image) + 1 :] == ["touch", "--", success]
 
 
 def test_a_redirect_goes_to_the_new_folder(dispatched: Dispatched, started: Started) -> None:
     job = dispatched("relion-3.1.4/AutoPick_job009")
 
-    started(job.script())
+    script = job.script()
+    _pick, write = started(script)
 
-    name = "coords_suffix_autopick.star"
-    written = (job.project / "Reproduced" / job.name / name).read_text()
-    assert written.startswith("CtfFind/")
-    assert not (job.folder / name).exists()
+    name = f"Reproduced/{job.name}/coords_suffix_autopick.star"
+    assert write[write.index(job.record["image"]["path"]) + 1 :] == ["tee", "--", name]
+    assert "\necho CtfFind/job003/micrographs_ctf.star |\nrun " in script.read_text()
 
 
 def test_a_file_command_that_writes_elsewhere_is_refused(dispatched: Dispatched) -> None:
@@ -127,7 +131,7 @@ def test_odd_names_survive(tmp_path: Path, dispatched: Dispatched, started: Star
         commands="`which relion_refine` --K 2 --i 'my particles.star' "
         "--o 'Class2D/job001/it'\"'\"'s run' "
         '--ref "Class2D/job001/$NAME/a b.mrc" --gpu "" '
-        "--x=Class2D/job001/y --scratch_dir /s/${NAME}",
+        "--x=Class2D/job001/y --of /s/${NAME}",
         folder=folder,
         apptainer={"program": "apptainer"},
     )
@@ -141,7 +145,7 @@ def test_odd_names_survive(tmp_path: Path, dispatched: Dispatched, started: Star
         f"{new}/n o/a b.mrc",
     ]
     assert f"--x={new}/y" in argv
-    assert options(argv, "--scratch_dir") == ["/s/n"], "as bash splits it in the first run too"
+    assert options(argv, "--of") == ["/s/n"], "as bash splits it in the first run too"
     shutil.rmtree(folder / "Reproduced")
     assert "NAME: the command uses this variable" in stopped(job.script())
 
@@ -217,9 +221,11 @@ def test_a_project_that_has_moved_is_seen_where_it_was(
 
     (argv,) = started(moved.script())
 
-    assert f"--mount=type=bind,source={now},destination={was},ro" in argv
     output = "Reproduced/Class2D/job007"
-    assert f"--mount=type=bind,source={now}/{output},destination={was}/{output}" in argv
+    assert mounts(argv)[1:3] == [
+        (str(now), str(was), "ro"),
+        (f"{now}/{output}", f"{was}/{output}", ""),
+    ]
     assert f"--pwd={was}" in argv
     assert (now / output / "run.out").exists()
 
@@ -237,7 +243,7 @@ def test_a_job_whose_folder_lies_on_another_disk_is_found_in_its_project(
 
     (argv,) = started(job.script())
 
-    assert f"--mount=type=bind,source={job.project},destination={job.project},ro" in argv
+    assert (str(job.project), str(job.project), "ro") in mounts(argv)
 
 
 def test_a_folder_that_is_no_longer_here_is_left_out_with_a_word(
@@ -249,21 +255,22 @@ def test_a_folder_that_is_no_longer_here_is_left_out_with_a_word(
     job = dispatched("relion-5.0.1/Class2D_job007", apptainer={"bind": [str(here), str(gone)]})
     script = job.script()
     (argv,) = started(script)
-    assert all(mount_option(str(each)) in argv for each in (here, gone))
+    assert {(str(each), str(each), "") for each in (here, gone)} <= {*mounts(argv)}
     gone.rmdir()
     script = job.script("--output", tmp_path / "again")
 
     (argv,) = started(script)
 
-    assert mount_option(str(here)) in argv
-    assert mount_option(str(gone)) not in argv
-    assert f"say 'the commands do not see {gone}, because" in script.read_text()
+    seen = mounts(argv)
+    assert (str(here), str(here), "") in seen
+    assert str(gone) not in dict(each[:2] for each in seen)
+    assert f'say {gone} "is not on this machine' in script.read_text()
 
 
 def test_the_container_sees_the_scratch_folder_if_it_is_there(
     dispatched: Dispatched, started: Started, tmp_path: Path
 ) -> None:
-    """With its variable's value of now."""
+    """With its variable's value of now, and without what others keep there."""
     job = dispatched("relion-5.0.1/Class2D_job007")
     (command,) = job.record["commands"]
     shell = command["shell"].replace("--scratch_dir /scratch", '--scratch_dir "${DISK}/a, b"')
@@ -275,13 +282,16 @@ def test_the_container_sees_the_scratch_folder_if_it_is_there(
 
     (argv,) = started(script, DISK=str(tmp_path))
 
-    assert [each for each in argv if each in map(mount_option, (str(folder), str(disk)))] == [
-        mount_option(str(folder)),
-        mount_option(str(disk)),
-    ]
-    assert argv[argv.index("--scratch_dir") + 1] == str(folder)
+    (scratch,) = options(argv, "--scratch_dir")
+    assert Path(scratch).parent == folder
+    assert Path(scratch).name.startswith("reproduce.")
+    behind_the_link = f"{disk}/{Path(scratch).name}"
+    new = [(scratch, scratch, ""), (behind_the_link, behind_the_link, "")]
+    assert mounts(argv)[3:] == new
+    assert not list(disk.iterdir()), "the new folder is gone at the end"
     (argv,) = started(job.script("--output", tmp_path / "other"), DISK="/gone")
-    assert not [word for word in argv if word.startswith("--mount") and "/gone" in word]
+    assert options(argv, "--scratch_dir") == ["/gone/a, b"]
+    assert not [each for each in mounts(argv) if "/gone" in each[0]]
 
 
 def test_the_variables_of_then_are_let_through(dispatched: Dispatched) -> None:
