@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import WriteError
-from .shared_files import is_unfinished, shared_folder
+from .shared_files import shared_folder
 
 __all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
 
@@ -76,6 +77,14 @@ def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
     """Remove what processes that were killed while they wrote these files have left of them."""
     with suppress(OSError), shared_folder(folder) as opened:
         for left in opened.names():
-            if any(is_unfinished(left, name) for name in names):
+            if any(_is_unfinished(left, name) for name in names):
                 with suppress(OSError):
                     opened.remove(left)
+
+
+def _is_unfinished(left: str, name: str) -> bool:
+    """Whether the file `left` is what a process that was killed has left of the file `name`.
+
+    Versions up to 0.2.0 named such files by a process id, or put nothing between.
+    """
+    return re.fullmatch(rf"\.{re.escape(name)}\.(([0-9a-f]{{16}}\.)?new|[0-9]+)", left) is not None
