@@ -17,6 +17,7 @@ from ..config.configuration import Configuration, load_configuration
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
 from ..host.atomic_files import keep_previous, write_atomically
+from ..host.private_folders import make_local_lock
 from ..images.known_projects import remember
 from ..images.pins import settle
 from ..job_script.launchers import settled
@@ -136,6 +137,8 @@ def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Pl
 
 def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
     plan = plan_script(script, configuration)
+    if plan.lock:
+        plan = plan._replace(lock=str(make_local_lock()))
     library = read_library(plan.directives)
     return *settled(plan, token, library), library
 
