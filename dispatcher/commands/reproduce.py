@@ -48,12 +48,13 @@ def reproduce(
     if write is None:
         sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
     else:
-        from ..host.atomic_files import write_atomically
+        from ..host.atomic_files import create_file
 
-        if write.exists():
-            raise InputError(f"{write} already exists: remove the file, or name another file.")
-        write_atomically(write, text, "or name another file.")
-        write.chmod(0o755)
+        try:
+            create_file(write, text, "or name another file.", 0o777)
+        except FileExistsError as error:
+            message = f"{write} already exists: remove the file, or name another file."
+            raise InputError(message) from error
         print(f"Written: {write}. Run it with `bash {write}`.")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

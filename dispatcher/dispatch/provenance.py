@@ -21,7 +21,6 @@ from ..config.places import (
 from ..errors import ImageError
 from ..host.private_folders import keep, kept
 from ..host.programs import which
-from ..host.shared_files import opened_input
 from ..images.apptainer import version
 from ..planning.plan import Plan
 
@@ -78,15 +77,10 @@ def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
                 continue
             found = path.stat()
             small = found.st_size <= LARGEST_HASHED
-            digest = _digest(_content(path)) if small else None
+            digest = _digest(path.read_bytes()) if small else None
         except (OSError, ValueError):
             continue  # not ours to judge: RELION says it when it cannot read its input
         yield {"path": word, "size": found.st_size, "mtime": found.st_mtime_ns, "sha256": digest}
-
-
-def _content(path: Path) -> bytes:
-    with opened_input(path) as stream:
-        return stream.read(LARGEST_HASHED)
 
 
 def _apptainer_version(program: str) -> str | None:

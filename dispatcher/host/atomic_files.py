@@ -5,37 +5,57 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from ..errors import WriteError
 from .shared_files import shared_folder
 
-__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
+__all__ = ["create_file", "is_from_this_user_alone", "keep_previous", "remove_unfinished",
+           "write_atomically"]  # fmt: skip
 
 
 def write_atomically(
     path: Path,
     content: str | bytes,
     then: str = "and submit the job again.",
-    mode: int = 0o666,
+    mode: int | None = None,
     *,
     shared: bool = False,
 ) -> None:
     """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
-    `mode`, less the process's umask. Those who may change the folder may change a `shared` file.
+    `mode`, or 0666, less the process's umask. Those who may change the folder may change a `shared`
+    file, which has the `mode` at least.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+    with _written(path, then), shared_folder(path.parent) as folder:
+        folder.replace(path.name, raw, mode, shared=shared)
+
+
+def create_file(path: Path, content: str, then: str, mode: int = 0o666) -> None:
+    """Write a file that is not there yet; see :func:`write_atomically`.
+
+    Raises:
+        FileExistsError: there is something of that name.
+        WriteError: the folder cannot be written, or the disk is full.
+    """
+    with _written(path, then), shared_folder(path.parent) as folder:
+        folder.create(path.name, content.encode(errors="surrogateescape"), mode)
+
+
+@contextmanager
+def _written(path: Path, then: str) -> Iterator[None]:
     try:
-        with shared_folder(path.parent) as folder:
-            folder.replace(path.name, raw, mode, shared=shared)
+        yield
+    except FileExistsError:
+        raise
     except OSError as error:
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "

@@ -39,7 +39,7 @@ class SharedFolder:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def read(self, name: str, at_most: int) -> bytes:
         """A regular file's content; OSError if the file is longer than `at_most` bytes."""
@@ -65,20 +65,20 @@ class SharedFolder:
                 raise
 
     def replace(
-        self, name: str, content: bytes, mode: int = 0o666, *, shared: bool = False,
+        self, name: str, content: bytes, mode: int | None = None, *, shared: bool = False,
         synced: bool = False,
     ) -> None:  # fmt: skip
         """Write a file whole or not at all, in the place of whatever has that name.
 
-        The file gets `mode` less the process's umask. A `shared` one may be read and changed by
-        those who may change the folder, and by those who might before; it keeps its owner if root
-        writes, and its x bits are those of `mode`. A `synced` one is on the disk first.
+        The file gets `mode`, or 0666, less the process's umask. A `shared` one may be read and
+        changed by those who may change the folder, and by those who might before; `mode` is the
+        least that it has. A `synced` one is on the disk first.
         """
         new = self.unfinished(name)
-        with self.opened_new(new, 0o600 if shared else mode) as stream:
+        with self.opened_new(new, 0o600 if shared else mode or 0o666) as stream:
             try:
                 if shared:
-                    self._share(stream.fileno(), name, mode)
+                    self._share(stream.fileno(), name, mode or 0)
                 _write(stream.fileno(), content)
                 if synced:
                     os.fsync(stream.fileno())
@@ -107,12 +107,12 @@ class SharedFolder:
             if stat.S_ISLNK(self.status(name).st_mode):
                 self.replace(name, b"")
             else:
-                os.utime(name, dir_fd=self._descriptor, follow_symlinks=False)
+                os.utime(name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def opened_new(self, name: str, mode: int = 0o666) -> BinaryIO:
         """A file that is not there yet, to be written; FileExistsError if anything is there."""
         flags = os.O_WRONLY | _NEW
-        return os.fdopen(os.open(plain(name), flags, mode, dir_fd=self._descriptor), "wb")
+        return os.fdopen(os.open(plain(name), flags, mode, dir_fd=self.descriptor), "wb")
 
     def unfinished(self, name: str) -> str:
         """A name that nobody can know beforehand, for what will be renamed to `name`."""
@@ -120,24 +120,12 @@ class SharedFolder:
 
     def rename(self, name: str, new: str, source: SharedFolder | None = None) -> None:
         """Rename from `source`, or within the folder, in the place of what has the new name."""
-        start = (source or self)._descriptor
-        os.rename(plain(name), plain(new), src_dir_fd=start, dst_dir_fd=self._descriptor)
+        start = (source or self).descriptor
+        os.rename(plain(name), plain(new), src_dir_fd=start, dst_dir_fd=self.descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a file or a link."""
-        os.unlink(plain(name), dir_fd=self._descriptor)
-
-    def remove_tree(self, name: str, depth: int = 20) -> None:
-        """Remove a folder with all that is in it, at most that deep, and follow no link."""
-        if not depth:
-            raise OSError(errno.ELOOP, "the folder holds too many folders in each other", name)
-        with self.inside(name) as inner:
-            for each in inner.names():
-                try:
-                    inner.remove(each)
-                except IsADirectoryError:
-                    inner.remove_tree(each, depth - 1)
-        os.rmdir(name, dir_fd=self._descriptor)
+        os.unlink(plain(name), dir_fd=self.descriptor)
 
     def holds(self, name: str) -> bool:
         """Whether there is anything of that name, be it a link that leads nowhere."""
@@ -149,7 +137,7 @@ class SharedFolder:
 
     def names(self) -> list[str]:
         """The names of all that is in the folder."""
-        descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
         try:
             with os.scandir(descriptor) as entries:
                 return [entry.name for entry in entries]
@@ -159,8 +147,8 @@ class SharedFolder:
     def status(self, name: str = "") -> os.stat_result:
         """What ``lstat`` says of a file, or of the folder itself."""
         if not name:
-            return os.fstat(self._descriptor)
-        return os.lstat(plain(name), dir_fd=self._descriptor)
+            return os.fstat(self.descriptor)
+        return os.lstat(plain(name), dir_fd=self.descriptor)
 
     def is_at(self, path: Path) -> bool:
         """Whether the path leads to this folder still."""
@@ -173,7 +161,7 @@ class SharedFolder:
     def inside(self, name: str) -> Iterator[SharedFolder]:
         """Open a folder in this one, which must not be a link."""
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(plain(name), flags, dir_fd=self._descriptor)
+        descriptor = os.open(plain(name), flags, dir_fd=self.descriptor)
         try:
             yield SharedFolder(self.path / name, descriptor)
         finally:
@@ -200,7 +188,7 @@ class SharedFolder:
 
     def _opened(self, name: str, flags: int) -> int:
         shown = self.path / plain(name)
-        return opened_regular(name, flags | os.O_NOFOLLOW, self._descriptor, shown)
+        return opened_regular(name, flags | os.O_NOFOLLOW, self.descriptor, shown)
 
     def _to_change(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
         """A descriptor of a regular file of one name, and whether this call made the file."""
@@ -212,16 +200,16 @@ class SharedFolder:
                     raise NotAFile("the file has other names too", self.path / name)
                 return descriptor, False
             with suppress(FileExistsError):
-                return os.open(plain(name), flags | _NEW, mode, dir_fd=self._descriptor), True
+                return os.open(plain(name), flags | _NEW, mode, dir_fd=self.descriptor), True
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.path / name))
 
-    def _share(self, descriptor: int, name: str, mode: int) -> None:
+    def _share(self, descriptor: int, name: str, least: int) -> None:
         """Give a new file, which is to take a place, to those for whom the folder is."""
         before = None
         with suppress(OSError):
             found = self.status(name)
             before = found if stat.S_ISREG(found.st_mode) else None
-        give(descriptor, shared_mode(self.status(), before, mode), before)
+        give(descriptor, shared_mode(self.status(), before, least), before)
 
 
 @contextmanager

@@ -24,11 +24,11 @@ class Shared(NamedTuple):
 
 
 def shared_mode(
-    folder: os.stat_result, before: os.stat_result | None = None, like: int = 0
+    folder: os.stat_result, before: os.stat_result | None = None, least: int = 0
 ) -> Shared:
     """What fits a file in the `folder`, in the place of the file `before`.
 
-    Who may read the file may run it if `like`, a mode, says so.
+    A new file has the mode `least` at least; who may read any file may run it if `least` says so.
 
     Those who may change the folder may read and write the file; others may read what they might
     read before, or else what they may list. In a sticky folder, as /tmp is, a file is its owner's.
@@ -42,7 +42,8 @@ def shared_mode(
     mode |= model.st_mode & (stat.S_IROTH | _WRITE_OTHERS)
     if not folder.st_mode & _WRITE_OTHERS or folder.st_mode & _STICKY:
         mode &= ~_WRITE_OTHERS
-    return Shared(group, mode | mode >> 2 & like & 0o111)
+    mode |= mode >> 2 & least & 0o111
+    return Shared(group, mode if before else mode | least)
 
 
 def lock_mode(folder: os.stat_result) -> Shared:

@@ -18,6 +18,7 @@ from pathlib import Path
 from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import ConfigError
+from ..host.shared_files import read_file, shared_folder
 
 __all__ = ["known_projects", "projects_folder", "remember"]
 
@@ -36,15 +37,9 @@ def remember(project: Path, site: Site) -> None:
         note = projects_folder(site) / hashlib.sha256(path).hexdigest()[:16]
         if os.path.lexists(note):
             return
-        opened = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            os.fchmod(opened, 0o644)  # whatever the umask: the admin may be any user
-            if os.write(opened, path) < len(path):  # a full disk
-                note.unlink()
-        except OSError:
-            note.unlink()
-        finally:
-            os.close(opened)
+        with shared_folder(note.parent) as folder:
+            # Whatever the umask: the admin may be any user.
+            folder.create(note.name, path, 0o644, exact=True)
 
 
 def known_projects(site: Site) -> Iterator[Path]:
@@ -74,12 +69,7 @@ def known_projects(site: Site) -> Iterator[Path]:
 
 def _noted(note: Path) -> Path | None:
     with contextlib.suppress(OSError):
-        opened = os.open(note, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if stat.S_ISREG(os.fstat(opened).st_mode):
-                return Path(os.fsdecode(os.read(opened, _LONGEST)))
-        finally:
-            os.close(opened)
+        return Path(os.fsdecode(read_file(note, _LONGEST)))
     return None
 
 

@@ -15,6 +15,7 @@ from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
+from ..host.shared_trees import make_folders
 from ..images.building.build import BuildRequest, build
 from ..images.building.recipes import find
 from ..images.edit_catalogue import edit, entry, own_catalogue
@@ -40,14 +41,14 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
     own = [name for name in exported.files if name.startswith("site/")]
     paths = {name: folder / name.removeprefix("site/") for name in own}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         with held(folder / "images.json", "catalogue"):
             needed = [name for name in own if _is_needed(paths[name], name, exported)]
             for name in needed:
                 path, (content, executable) = paths[name], exported.files[name]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, content, "and set the site up again.")
-                path.chmod(0o755 if executable else 0o644)
+                make_folders(path.parent)
+                mode = 0o755 if executable else 0o644
+                write_atomically(path, content, "and set the site up again.", mode, shared=True)
                 yield path
     except OSError as error:
         raise WriteError(

@@ -22,6 +22,7 @@ from dispatcher.host.shared_files import (
     read_file,
     shared_folder,
 )
+from dispatcher.host.shared_trees import make_folders, remove_tree
 
 OTHERS = b"somebody else's\n"
 
@@ -201,7 +202,7 @@ def test_a_folder_in_it_is_no_link(place: Attack, folder: SharedFolder, others: 
     with pytest.raises(OSError), folder.inside("x"):
         pass
     with pytest.raises(OSError):
-        folder.remove_tree("x")
+        remove_tree(folder, "x")
 
     assert (victim / "reserve").exists()
 
@@ -226,7 +227,7 @@ def test_a_tree_is_removed_and_links_in_it_are_not_followed(
     os.mkfifo(tree / "below" / "pipe")
     before = state(others)
 
-    folder.remove_tree("tree")
+    remove_tree(folder, "tree")
 
     assert not folder.holds("tree")
     assert state(others) == before
@@ -236,7 +237,7 @@ def test_a_tree_of_many_folders_in_each_other_is_given_up(folder: SharedFolder) 
     (folder.path / "x" / "/".join("y" * 40)).mkdir(parents=True)
 
     with pytest.raises(OSError, match="too many folders"):
-        folder.remove_tree("x")
+        remove_tree(folder, "x")
 
 
 def test_a_file_of_three_gigabytes_that_takes_no_room_is_not_read_whole(
@@ -261,7 +262,7 @@ def test_a_path_is_no_name(name: str, folder: SharedFolder) -> None:
         lambda: folder.append(name, b""),
         lambda: folder.touch(name),
         lambda: folder.remove(name),
-        lambda: folder.remove_tree(name),
+        lambda: remove_tree(folder, name),
         lambda: folder.rename("a", name),
         lambda: folder.opened_lock(name),
         lambda: folder.inside(name).__enter__(),
@@ -349,7 +350,7 @@ def test_a_shared_program_can_be_run_by_those_who_may_read_the_file(folder: Shar
 
     folder.replace("x", b"", 0o755, shared=True)
 
-    assert (folder.path / "x").stat().st_mode & 0o777 == 0o770
+    assert (folder.path / "x").stat().st_mode & 0o777 == 0o775
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to other groups")
@@ -373,6 +374,24 @@ def test_what_root_changes_stays_its_owners(folder: SharedFolder) -> None:
 
     found = (folder.path / "x").stat()
     assert (found.st_uid, found.st_gid) == (12345, 12345)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+@pytest.mark.parametrize(
+    ("above", "wanted"),
+    [(0o2775, 0o2775), (0o755, 0o755), (0o2770, 0o2775), (0o700, 0o755), (0o777, 0o777)],
+)
+def test_a_folder_is_for_those_for_whom_the_one_above_is(
+    above: int, wanted: int, mask: int, folder: SharedFolder, umask: Callable[[int], None]
+) -> None:
+    folder.path.chmod(above)
+    umask(mask)
+
+    made = make_folders(folder.path / "a" / "b")
+
+    assert made == [folder.path / "a", folder.path / "a" / "b"]
+    assert [oct(each.stat().st_mode & 0o7777) for each in made] == [oct(wanted)] * 2
+    assert make_folders(folder.path / "a" / "b") == []
 
 
 @pytest.mark.parametrize(("exact", "mode"), [(False, 0o600), (True, 0o644)])
