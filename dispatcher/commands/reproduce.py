@@ -72,7 +72,7 @@ def reproduce(
     if write is None:
         write_exactly(text)
     else:
-        write_new(write, text, mode=0o777)
+        write_new(write, text, "or name another file.", 0o777)
         print(f"Written: {write}. Run it with `bash {quote(str(write))}`.")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

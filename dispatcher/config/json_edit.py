@@ -5,7 +5,6 @@ A file that does not load is not touched, and none that would not load is writte
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import os
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, WriteError
+from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
+from ..host.shared_files import opened_input, shared_folder
 from ..host.users import user_name
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "json_text", "without_comments"]
@@ -100,7 +101,8 @@ def edit(
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with opened_input(path) as stream:
+            return stream.read()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -130,39 +132,18 @@ def without_comments(value: Any) -> Any:
 
 
 def _write(target: Path, path: Path, what: str, text: str) -> None:
-    """Write beside `target` and rename; mode, owner and group stay as far as that is allowed."""
-    new = target.with_name(f".{path.name}.new")
+    """Write the file for all admins: those who may change the folder may change the file."""
     try:
-        new.unlink(missing_ok=True)
-        with open(new, "xb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            _take_over(target, stream.fileno())
-            os.fsync(stream.fileno())
-        new.replace(target)
+        remove_unfinished(target.parent, [target.name])
+        with shared_folder(target.parent) as folder:
+            # Every user's jobs read the file, whatever the admin's umask.
+            folder.replace(target.name, text.encode(), 0o644, shared=True, synced=True)
     except (OSError, UnicodeEncodeError) as error:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
         why = error.strerror if isinstance(error, OSError) else "a name is not in UTF-8"
         raise WriteError(
             f"The {what} {path} cannot be written ({why}) and is unchanged: free space on the disk "
             f"or correct the permissions of {target.parent}, and try again."
         ) from error
-
-
-def _take_over(target: Path, descriptor: int) -> None:
-    try:
-        old = target.stat()
-    except FileNotFoundError:
-        os.fchmod(descriptor, 0o644)  # every user's jobs read it, whatever the admin's umask
-        return
-    for owner in (old.st_uid, -1):
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, owner, old.st_gid)
-            break
-    mode = old.st_mode & 0o777
-    same_group = os.fstat(descriptor).st_gid == old.st_gid
-    os.fchmod(descriptor, mode if same_group else mode & ~0o020)
 
 
 def json_text(content: Mapping[str, Any]) -> str:

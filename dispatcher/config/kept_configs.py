@@ -17,9 +17,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..errors import WriteError
-from ..host.atomic_files import write_atomically
-from ..host.private_folders import cache_folder
+from ..host.private_folders import keep, kept
 from .places import code_digest
 
 __all__ = ["kept_or_checked"]
@@ -37,25 +35,20 @@ def kept_or_checked(kind: type[T], content: dict[str, Any], check: Callable[[], 
     Raises:
         ConfigError: as `check` does; then nothing is kept.
     """
-    file = _file(kind, content)
-    if file is None:
-        return check()
-    # A file that is missing or damaged is made again.
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        found: T = _built(kind, json.loads(file.read_bytes()))
+    name = _name(kind, content)
+    # What is missing or damaged is made again.
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        found: T = _built(kind, json.loads(kept("checked", name) or b""))
         return found
     checked = check()
-    with suppress(WriteError):
-        write_atomically(file, json.dumps(asdict(checked), default=str))  # type: ignore[call-overload]
+    text = json.dumps(asdict(checked), default=str)  # type: ignore[call-overload]
+    keep("checked", name, text.encode())
     return checked
 
 
-def _file(kind: type[Any], content: dict[str, Any]) -> Path | None:
-    folder = cache_folder("checked")
-    if folder is None:
-        return None
+def _name(kind: type[Any], content: dict[str, Any]) -> str:
     key = json.dumps([kind.__qualname__, code_digest(), content])
-    return folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    return f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
 def _built(kind: Any, data: Any) -> Any:

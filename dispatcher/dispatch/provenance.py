@@ -19,9 +19,8 @@ from ..config.places import (
     shipped_folder,
     template_folders,
 )
-from ..errors import ImageError, WriteError
-from ..host.atomic_files import write_atomically
-from ..host.private_folders import cache_folder
+from ..errors import ImageError
+from ..host.private_folders import keep, kept
 from ..host.programs import which
 from ..host.shared_files import opened_input
 from ..images.apptainer import version
@@ -88,24 +87,21 @@ def _inputs(plan: Plan) -> Iterator[dict[str, Any]]:
 
 def _apptainer_version(program: str) -> str | None:
     """The version of the Apptainer on this machine; None if nobody can tell it."""
-    path = which(program)
+    path, name = which(program), ""
     if not path:
         return None
-    kept = None
-    with suppress(OSError):  # not to be seen from here, or no cache: ask the program itself
+    with suppress(OSError):  # not to be seen from here: ask the program itself
         found = Path(path).stat()
-        folder = cache_folder("digests")
         state = json.dumps([path, found.st_ino, found.st_size, found.st_mtime_ns])
-        kept = folder and folder / f"apptainer-{_digest(state.encode())}"
-        if kept and kept.is_file():
-            return kept.read_text()
+        name = f"apptainer-{_digest(state.encode())}"
+        if answered := kept("digests", name):
+            return answered.decode(errors="replace")
     try:
         answer = version(path, timeout=10)
     except ImageError:  # the job does not depend on it
         return None
-    if kept:
-        with suppress(WriteError):
-            write_atomically(kept, answer)
+    if name:
+        keep("digests", name, answer.encode())
     return answer
 
 

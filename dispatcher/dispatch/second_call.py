@@ -8,8 +8,10 @@ RELION that the job has failed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+from ..host.shared_files import shared_folder
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
 from ..jobs.record import is_of_this_run, read_record, why_unreadable
 from ..jobs.tell import tell
@@ -84,7 +86,9 @@ def give_way(plan: Plan, token: str) -> bool:
         sentence = "The job was aborted in RELION before it was submitted."
         tell(folder, plan.project / plan.errfile, "ABORTED", sentence, token)
         end = end_of(folder) or "ABORTED"
-        exit_file(folder, end).touch()  # also if a wrong clock makes the record seem too old
+        with suppress(OSError), shared_folder(folder) as opened:
+            # Also if a wrong clock makes the record seem too old.
+            opened.touch(exit_file(folder, end).name)
     if end is None:
         return False
     note(folder, token, refused=f"RELION_JOB_EXIT_{end} existed before the job was submitted.")

@@ -15,8 +15,10 @@ from typing import Any
 
 from ..config.configuration import Configuration, load_configuration
 from ..config.scheduler import Scheduler
-from ..errors import DispatchError
+from ..errors import DispatchError, WriteError
 from ..host.atomic_files import keep_previous, write_atomically
+from ..host.private_folders import make_local_lock
+from ..host.shared_files import SharedFolder
 from ..images.known_projects import remember
 from ..images.pins import settle
 from ..job_script.launchers import settled
@@ -51,7 +53,7 @@ def dispatch(script: Path) -> None:
     folder = script.absolute().parent
     if _submitted_before(folder):
         return
-    with at_work(folder):
+    with at_work(folder) as opened:
         token = os.urandom(6).hex()
         try:
             configuration = load_configuration()
@@ -66,9 +68,10 @@ def dispatch(script: Path) -> None:
         with folder_locked(folder):  # of two calls at the same moment, one goes on
             if _submitted_before(folder):
                 return
+            _refuse_replaced(opened)
             for file in (plan.project / plan.script, folder / RECORD):
                 keep_previous(file)
-            _remove_earlier_end(folder, script)
+            _remove_earlier_end(opened, script)
             # The script first: an older copy that waits sees by it that it was overtaken, before it
             # misses its own library. The new script cannot start yet.
             write_atomically(plan.project / plan.script, text, mode=0o644)
@@ -76,6 +79,7 @@ def dispatch(script: Path) -> None:
                 write_atomically(folder / LIBRARY, library.text, mode=0o644)
             problem = _watcher_problem(plan, scheduler, token, library)
             write_atomically(folder / RECORD, record)
+            _refuse_replaced(opened)
     submitted = hand_over(scheduler, argv, plan, token)
     if submitted is None:
         return
@@ -138,6 +142,8 @@ def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Pl
 
 def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
     plan = plan_script(script, configuration)
+    if plan.lock:
+        plan = plan._replace(lock=str(make_local_lock()))
     library = read_library(plan.directives)
     return *settled(plan, token, library), library
 
@@ -170,9 +176,25 @@ def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str, library: Libr
     return None
 
 
-def _remove_earlier_end(folder: Path, script: Path) -> None:
+def _remove_earlier_end(folder: SharedFolder, script: Path) -> None:
     """Remove exit files older than the submission script, as RELION does before it calls us."""
     for end in ENDS:
-        file = exit_file(folder, end)
-        if file.exists() and file.stat().st_mtime < script.stat().st_mtime:
-            file.unlink()
+        name = exit_file(folder.path, end).name
+        try:
+            if folder.holds(name) and folder.status(name).st_mtime < script.stat().st_mtime:
+                folder.remove(name)
+        except OSError as error:
+            raise WriteError(
+                f"{folder.path / name}, which tells RELION how an earlier run ended, cannot be "
+                f"removed ({error.strerror}): remove the file as its owner, and submit the job "
+                "again."
+            ) from error
+
+
+def _refuse_replaced(folder: SharedFolder) -> None:
+    """See that the job's folder is the one that was looked at: what is written belongs together."""
+    if not folder.is_at(folder.path):
+        raise WriteError(
+            f"{folder.path} is another folder than when the submission began: find out who moves "
+            "the folders of this project, and submit the job again."
+        )

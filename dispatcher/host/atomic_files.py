@@ -3,77 +3,66 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from ..errors import InputError, WriteError
-from .shared_files import is_unfinished, shared_folder
+from .shared_files import shared_folder
 
-__all__ = [
-    "is_from_this_user_alone",
-    "keep_previous",
-    "remove_unfinished",
-    "write_atomically",
-    "write_new",
-]
+__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically",
+           "write_new"]  # fmt: skip
 
 
 def write_atomically(
     path: Path,
     content: str | bytes,
     then: str = "and submit the job again.",
-    mode: int = 0o666,
+    mode: int | None = None,
     *,
     shared: bool = False,
 ) -> None:
     """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
-    `mode`, less the process's umask. Those who may change the folder may change a `shared` file.
+    `mode`, or 0666, less the process's umask. Those who may change the folder may change a `shared`
+    file, which has the `mode` at least.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
-    try:
-        with shared_folder(path.parent) as folder:
-            folder.replace(path.name, raw, mode, shared=shared)
-    except OSError as error:
-        raise WriteError(
-            f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
-            f"folder's permissions, {then}"
-        ) from error
+    with _written(path, then), shared_folder(path.parent) as folder:
+        folder.replace(path.name, raw, mode, shared=shared)
 
 
-def write_new(path: Path, content: str, mode: int = 0o666) -> None:
-    """Write a file that is not there yet, for a user who named it.
+def write_new(path: Path, content: str, then: str, mode: int = 0o666) -> None:
+    """Write a file that a user named, and that is not there yet; see :func:`write_atomically`.
 
     Raises:
         InputError: something has that name, be it a link.
         WriteError: the folder cannot be written, or the disk is full.
     """
-    raw = content.encode(errors="surrogateescape")
     try:
-        with shared_folder(path.parent) as folder:
-            try:
-                folder.create(path.name, raw, mode)
-            except FileExistsError:
-                raise
-            except BaseException:
-                with suppress(OSError):
-                    folder.remove(path.name)
-                raise
+        with _written(path, then), shared_folder(path.parent) as folder:
+            folder.create(path.name, content.encode(errors="surrogateescape"), mode)
     except FileExistsError as error:
-        raise InputError(
-            f"{path} already exists: remove the file, or name another file."
-        ) from error
+        raise InputError(f"{path} already exists: remove the file, or name another.") from error
+
+
+@contextmanager
+def _written(path: Path, then: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
     except OSError as error:
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
-            "folder's permissions, or name another file."
+            f"folder's permissions, {then}"
         ) from error
 
 
@@ -111,6 +100,14 @@ def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
     """Remove what processes that were killed while they wrote these files have left of them."""
     with suppress(OSError), shared_folder(folder) as opened:
         for left in opened.names():
-            if any(is_unfinished(left, name) for name in names):
+            if any(_is_unfinished(left, name) for name in names):
                 with suppress(OSError):
                     opened.remove(left)
+
+
+def _is_unfinished(left: str, name: str) -> bool:
+    """Whether the file `left` is what a process that was killed has left of the file `name`.
+
+    Versions up to 0.2.0 named such files by a process id, or put nothing between.
+    """
+    return re.fullmatch(rf"\.{re.escape(name)}\.(([0-9a-f]{{16}}\.)?new|[0-9]+)", left) is not None

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import WriteError
+from .printable import printable
 from .shared_files import shared_folder
 from .users import user_name
 
@@ -67,10 +68,24 @@ def _opened(path: Path, what: str) -> int:
         with shared_folder(path.parent) as folder:
             return folder.opened_lock(path.name)
     except OSError as error:
+        owner = _owner_who_closed(path, error)
+        way_out = (
+            f"ask {owner} to run `chmod g+rw` on that file, or to remove the file"
+            if owner
+            else "correct the permissions of that file or of its folder"
+        )
         raise WriteError(
-            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): correct "
-            "the permissions of that file or of its folder."
+            f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): "
+            f"{way_out}."
         ) from error
+
+
+def _owner_who_closed(path: Path, error: OSError) -> str | None:
+    """The other user whose file it is, if the file is closed to this user."""
+    with suppress(OSError):
+        if isinstance(error, PermissionError) and (found := path.lstat()).st_uid != os.getuid():
+            return user_name(found.st_uid)
+    return None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -87,7 +102,7 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             return
         except BlockingIOError:
             if time.monotonic() >= end:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+                holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip())
                 raise WriteError(
                     f"{what} is locked, because {holder or 'another process'} is {doing} it "
                     f"({path}): wait until that process has finished, and try again."

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from ..config.catalogue import ImageFile
-from ..errors import ImageError, WriteError
-from ..host.atomic_files import write_atomically
-from ..host.private_folders import cache_folder
+from ..errors import ImageError
+from ..host.private_folders import keep, kept
+from ..host.shared_files import opened_input
 from .choice import ChosenImage
 from .sif import SifHeader, read_header
 
@@ -80,7 +81,7 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with open(path, "rb") as stream:
+        with opened_input(path) as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
                 if progress:
@@ -109,21 +110,15 @@ def digest_now(path: Path, header: SifHeader, build: ImageFile | None = None) ->
     """
     if build and build.sha256 and build.is_unchanged(header):
         return build.sha256
-    folder = cache_folder("digests")
-    state = json.dumps([str(path), header])
-    kept = folder and folder / hashlib.sha256(state.encode()).hexdigest()
-    if kept:
-        with contextlib.suppress(OSError):
-            found = kept.read_text()
-            if len(found) == 64:
-                return found
+    name = hashlib.sha256(json.dumps([str(path), header]).encode()).hexdigest()
+    found = kept("digests", name) or b""
+    if re.fullmatch(b"[0-9a-f]{64}", found):
+        return found.decode()
     digest = sha256_of(path)
     if read_header(path) != header:
         raise ImageError(
             f"The image file {path} changed while relion-dispatch read it: wait until the file is "
             "complete, and submit the job again."
         )
-    if kept:
-        with contextlib.suppress(WriteError):
-            write_atomically(kept, digest)
+    keep("digests", name, digest.encode())
     return digest

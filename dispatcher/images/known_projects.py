@@ -19,6 +19,7 @@ from pathlib import Path
 from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import ConfigError
+from ..host.shared_files import read_file, shared_folder
 
 __all__ = ["known_projects", "projects_folder", "remember"]
 
@@ -40,15 +41,9 @@ def remember(project: Path, site: Site) -> None:
                 return
             # Somebody else took the name, as if to have the project forgotten.
             note = note.with_name(f"{note.name}.{secrets.token_hex(8)}")
-        opened = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            os.fchmod(opened, 0o644)  # whatever the umask: the admin may be any user
-            if os.write(opened, path) < len(path):  # a full disk
-                note.unlink()
-        except OSError:
-            note.unlink()
-        finally:
-            os.close(opened)
+        with shared_folder(note.parent) as folder:
+            # Whatever the umask: the admin may be any user.
+            folder.create(note.name, path, 0o644, exact=True)
 
 
 def known_projects(site: Site) -> Iterator[Path]:
@@ -82,12 +77,7 @@ def _others(note: Path) -> Iterator[Path | None]:
 
 def _noted(note: Path) -> Path | None:
     with contextlib.suppress(OSError):
-        opened = os.open(note, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if stat.S_ISREG(os.fstat(opened).st_mode):
-                return Path(os.fsdecode(os.read(opened, _LONGEST)))
-        finally:
-            os.close(opened)
+        return Path(os.fsdecode(read_file(note, _LONGEST)))
     return None
 
 

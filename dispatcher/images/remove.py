@@ -8,6 +8,7 @@ from pathlib import Path
 from ..config.catalogue import Catalogue, Listed
 from ..config.site import Site
 from ..errors import ImageError, WriteError
+from ..host.shared_files import shared_folder
 from .edit_catalogue import edit, own_catalogue
 from .known_projects import projects_folder
 from .pinned_projects import Pinned, pinned_projects
@@ -88,7 +89,10 @@ def delete(file: Path) -> None:
         WriteError: that is not allowed.
     """
     try:
-        file.unlink(missing_ok=True)
+        with shared_folder(file.parent) as folder:
+            folder.remove(file.name)
+    except FileNotFoundError:
+        pass
     except OSError as error:
         raise WriteError(
             f"The image is out of the catalogue, but {file} cannot be deleted ({error.strerror}): "

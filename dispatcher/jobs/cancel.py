@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..config.scheduler import filled
 from ..config.site import Site
-from ..errors import DispatchError, InputError, SubmitError
+from ..errors import DispatchError, InputError, SubmitError, WriteError
+from ..host.shared_files import shared_folder
 from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.calls import call
 from .project_jobs import Job, look
@@ -57,8 +58,21 @@ def cancel(project: Path, site: Site, name: str) -> str:
             "bear the mark of relion-dispatch and may be another job: if it is this one, end it "
             "with the scheduler's own command."
         )
-    (job.folder / ABORT_NOW).touch()
+    _want_abort(job)
     return _cancel(project, site, job)
+
+
+def _want_abort(job: Job) -> None:
+    """Make RELION's abort file, which the job's script looks for."""
+    try:
+        with shared_folder(job.folder) as folder:
+            folder.touch(ABORT_NOW)
+    except OSError as error:
+        raise WriteError(
+            f"{job.name} was not cancelled, because {job.folder / ABORT_NOW} cannot be written "
+            f"({error.strerror}): free space on the disk or correct the folder's permissions, and "
+            "try again."
+        ) from error
 
 
 def cancel_aborted(project: Path, site: Site, jobs: list[Job]) -> Iterator[str]:

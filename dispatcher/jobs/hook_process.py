@@ -6,12 +6,13 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import WriteError
 from ..host.json_text import json_object
-from ..host.shared_files import read_file
+from ..host.shared_files import SharedFolder, read_file, shared_folder
 from ..relion.submission import SUBMISSION
 from . import entries
 
@@ -45,19 +46,33 @@ class HookProcess(NamedTuple):
 
 
 @contextmanager
-def at_work(folder: Path) -> Iterator[None]:
-    """Leave a note beside the job, while the block runs, that this process works on it."""
-    note = folder / HOOK
+def at_work(folder: Path) -> Iterator[SharedFolder]:
+    """Leave a note beside the job, while the block runs, that this process works on it.
+
+    Yields the folder as it was opened. The note is the user's alone: whoever could change it could
+    have later hooks wait for a process that does not submit the job.
+
+    Raises:
+        WriteError: the folder cannot be opened.
+    """
     own = HookProcess.own()
-    with suppress(OSError):
-        note.write_text(json.dumps(own._asdict()))
-    try:
-        yield
-    finally:
-        # On a full disk the note is empty, or it is not there: then no process is found in it.
-        if hook_at_work(folder) in (None, own):
-            with suppress(OSError):
-                note.unlink()
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(shared_folder(folder))
+        except OSError as error:
+            raise WriteError(
+                f"The job's folder {folder} cannot be opened ({error.strerror}): correct its "
+                "permissions, and submit the job again."
+            ) from error
+        with suppress(OSError):
+            opened.replace(HOOK, json.dumps(own._asdict()).encode(), 0o644)
+        try:
+            yield opened
+        finally:
+            # On a full disk there is no note: then no process is found in it.
+            if hook_at_work(folder) in (None, own):
+                with suppress(OSError):
+                    opened.remove(HOOK)
 
 
 def hook_at_work(folder: Path) -> HookProcess | None:

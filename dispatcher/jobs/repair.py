@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +13,8 @@ from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
 from ..host.printable import printable
+from ..host.shared_files import shared_folder
+from ..host.shared_trees import remove_tree
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
@@ -103,11 +104,18 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
         with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
             remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes))
-        shutil.rmtree(control_folder(job.folder, job.token), ignore_errors=True)
-        for left in (job.folder / HOOK, unfinished_run_file(job.folder, job.token)):
+        with suppress(OSError), shared_folder(job.folder) as opened:
             with suppress(OSError):
-                left.unlink()
+                remove_tree(opened, _name(control_folder(job.folder, job.token), job))
+            for left in (HOOK, _name(unfinished_run_file(job.folder, job.token), job)):
+                with suppress(OSError):
+                    opened.remove(left)
         yield f"{job.name}: {sentence}"
+
+
+def _name(path: Path, job: Job) -> str:
+    """The path within the job's folder: no name at all, if a record's token has a slash."""
+    return str(path.relative_to(job.folder))
 
 
 def _why(job: Job, project: Path) -> str | None:

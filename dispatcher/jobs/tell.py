@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ..errors import WriteError
+from ..host.shared_files import NotAFile, shared_folder
 from ..relion.exit_files import End, control_folder, end_of, exit_file, look_again
 from .folder_lock import folder_locked
 from .record import read_record
@@ -28,18 +29,18 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
         record = read_record(folder)
         if end_of(folder) or (record.token if record else "") != token:
             return False
-        control = control_folder(folder, token)
-        with suppress(OSError):
-            (control / "reserve").unlink()
-        with (
-            suppress(OSError),
-            errfile.open("a", encoding="utf-8", errors="surrogateescape") as stream,
-        ):
-            stream.write(f"relion-dispatch: {sentence}\n")
-        with suppress(OSError):
-            (control / "ending").rename(exit_file(folder, end))
         try:
-            exit_file(folder, end).touch()
+            with ExitStack() as stack:
+                opened, control = stack.enter_context(shared_folder(folder)), None
+                within = control_folder(folder, token).relative_to(folder)
+                with suppress(OSError):  # there is none, or none that a token can name
+                    control = stack.enter_context(opened.inside(str(within)))
+                    control.remove("reserve")
+                _say(errfile, f"relion-dispatch: {sentence}\n")
+                if control:
+                    with suppress(OSError):
+                        opened.rename("ending", exit_file(folder, end).name, control)
+                opened.touch(exit_file(folder, end).name)
         except OSError as error:
             if end_of(folder):  # only its time could not be set
                 return True
@@ -48,3 +49,13 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
                 f"({error.strerror}): free space on the disk or correct the folder's permissions."
             ) from error
         return True
+
+
+def _say(errfile: Path, line: str) -> None:
+    """Append a line. In the place of what is no file of one name comes a file with that line."""
+    text = line.encode(errors="surrogateescape")
+    with suppress(OSError), shared_folder(errfile.parent) as folder:
+        try:
+            folder.append(errfile.name, text)
+        except NotAFile:
+            folder.replace(errfile.name, text)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
-from ..host.private_folders import runtime_folder
+from ..host.private_folders import make_runtime_folder
 from ..host.processes import start_time
 
 __all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder"]
@@ -44,7 +44,7 @@ def session_folder() -> Iterator[tuple[Path, int]]:
     Raises:
         WriteError: the folder cannot be made or filled.
     """
-    base = runtime_folder()
+    base = make_runtime_folder()
     if base:
         _sweep(base)
     try:

@@ -12,9 +12,12 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO
 
+from ..host.shared_files import read_file, shared_folder
+
 __all__ = ["answer_new", "replies_wait"]
 
 _REFUSED = 2
+_LONGEST = 1 << 16  # bytes of a request: two paths
 
 
 def answer_new(folder: Path, project: Path, submit: Sequence[str]) -> list[Thread]:
@@ -24,10 +27,10 @@ def answer_new(folder: Path, project: Path, submit: Sequence[str]) -> list[Threa
         if request.name.startswith("."):
             continue  # still being written
         try:
-            text = os.fsdecode(request.read_bytes())
+            text = os.fsdecode(read_file(request, _LONGEST))
             request.unlink()
         except OSError:
-            continue  # withdrawn by the client
+            continue  # withdrawn by the client, or no request
         arguments = (folder / "replies" / request.name, text, project, submit)
         threads.append(Thread(target=_answer, args=arguments, daemon=True))
         threads[-1].start()
@@ -42,13 +45,17 @@ def replies_wait(folder: Path) -> bool:
 def _answer(reply: Path, text: str, project: Path, submit: Sequence[str]) -> None:
     try:
         # Files and no pipes: a job that the hook starts on this machine may keep them open.
-        with open(f"{reply}.out", "wb") as out, open(f"{reply}.err", "wb") as err:
-            status = _submit(text, project, submit, out, err)
-        written = Path(f"{reply}.new")
-        written.write_text(f"{status}\n")
-        written.rename(f"{reply}.status")
-    except FileNotFoundError:
-        pass  # The session ended without waiting for this answer, and its folder has gone.
+        with shared_folder(reply.parent) as replies:
+            with (
+                replies.opened_new(f"{reply.name}.out") as out,
+                replies.opened_new(f"{reply.name}.err") as err,
+            ):
+                status = _submit(text, project, submit, out, err)
+            replies.replace(f"{reply.name}.status", f"{status}\n".encode())
+    except (FileNotFoundError, FileExistsError):
+        # The session ended without waiting for this answer, and its folder has gone; or a name was
+        # used twice.
+        pass
 
 
 def _submit(text: str, project: Path, submit: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:

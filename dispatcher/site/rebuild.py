@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..config.places import site_folder
 from ..config.site import Site
 from ..errors import DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
+from ..host.shared_trees import make_folders
 from ..images.building.build import BuildRequest, build
 from ..images.building.recipes import find
 from ..images.edit_catalogue import edit, entry, own_catalogue
@@ -41,31 +42,20 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
     own = [name for name in exported.files if name.startswith("site/")]
     paths = {name: folder / name.removeprefix("site/") for name in own}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         with held(folder / "images.json", "catalogue"):
             needed = [name for name in own if _is_needed(paths[name], name, exported)]
             for name in needed:
                 path, (content, executable) = paths[name], exported.files[name]
+                make_folders(path.parent)
                 mode = 0o755 if executable else 0o644
-                with _read_by_all():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(path, content, "and set the site up again.", mode)
+                write_atomically(path, content, "and set the site up again.", mode, shared=True)
                 yield path
     except OSError as error:
         raise WriteError(
             f"{folder} cannot be written ({error.strerror}): correct the permissions of that "
             "folder, and set the site up again."
         ) from error
-
-
-@contextmanager
-def _read_by_all() -> Iterator[None]:
-    """What is made in this block can be read by all users, whatever this user's umask is."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:

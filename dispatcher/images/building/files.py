@@ -16,6 +16,8 @@ from pathlib import Path
 
 from ...errors import ImageError, WriteError
 from ...host.programs import run
+from ...host.shared_files import SharedFolder, shared_folder
+from ...host.shared_trees import make_folders
 
 __all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
 
@@ -32,12 +34,10 @@ def made(folder: Path) -> Iterator[None]:
     Raises:
         WriteError: it cannot be made.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    made: list[Path] = []
     try:
         try:
-            for each in reversed(missing):
-                each.mkdir()
-                each.chmod(0o755)  # every user's jobs read it, whatever the admin's umask
+            made = make_folders(folder)  # every user's jobs read them, whatever the admin's umask
         except OSError as error:
             raise WriteError(
                 f"The folder {folder} cannot be made ({error.strerror}): name another folder with "
@@ -46,7 +46,7 @@ def made(folder: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            for each in missing:
+            for each in reversed(made):
                 each.rmdir()
 
 
@@ -133,24 +133,29 @@ def published(image: Path, output: Path) -> Iterator[None]:
         ImageError: there is a file of that name.
         WriteError: it cannot be written.
     """
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with contextlib.ExitStack() as stack:
         with _written(output):
-            shutil.copyfile(image, partial)
-            partial.chmod(0o755)
+            folder = stack.enter_context(shared_folder(output.parent))
+            partial = folder.unfinished(output.name)
+            with folder.opened_new(partial) as stream, image.open("rb") as source:
+                stack.callback(_forget, folder, partial)
+                os.fchmod(stream.fileno(), 0o755)
+                shutil.copyfileobj(source, stream, 1 << 20)
         with _undisturbed():
             with _written(output):
-                output.touch(0o644, exist_ok=False)  # to be replaced, but no other's file
+                folder.create(output.name, b"")  # to be replaced, but no other's file
             try:
                 with _written(output):
-                    partial.rename(output)
+                    folder.rename(partial, output.name)
                 yield
             except BaseException:
-                output.unlink(missing_ok=True)
+                _forget(folder, output.name)
                 raise
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+
+def _forget(folder: SharedFolder, name: str) -> None:
+    with contextlib.suppress(OSError):
+        folder.remove(name)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slu
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.host.shared_files import SharedFolder
 from dispatcher.jobs.watcher import WATCHER
 
 from ...fixture_types import WriteSite
@@ -145,11 +147,22 @@ def test_a_copied_projects_job_is_the_originals(
 
 
 def test_a_job_that_cannot_be_told_keeps_no_other_from_being_told(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+    slurm: StandIn,
+    add_job: AddJob,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A disk that has no room for one job's exit file is simulated."""
     full = add_job()
-    (full / "RELION_JOB_EXIT_FAILURE").symlink_to("/proc/no/such/folder")
     other = add_job("Refine3D/job020", token="1" * 12, job_id="18")
+    touch = SharedFolder.touch
+
+    def without_room(folder: SharedFolder, name: str) -> None:
+        if folder.path == full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        touch(folder, name)
+
+    monkeypatch.setattr(SharedFolder, "touch", without_room)
 
     assert main(["watch", "--once"]) == 0
 

@@ -58,7 +58,7 @@ def project(tmp_path: Path) -> Path:
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
-    monkeypatch.setattr(session_folder_module, "runtime_folder", lambda: folder)
+    monkeypatch.setattr(session_folder_module, "make_runtime_folder", lambda: folder)
     return folder
 
 
@@ -172,7 +172,7 @@ def test_two_projects_at_once_do_not_mix(
             import sys
             from pathlib import Path
             from dispatcher.session import folder
-            folder.runtime_folder = lambda: Path({str(base)!r})
+            folder.make_runtime_folder = lambda: Path({str(base)!r})
             from dispatcher.session.launcher import run_session
             from dispatcher.config.site import Apptainer, Site
             site = Site(apptainer=Apptainer(program={str(tmp_path / "apptainer")!r}))

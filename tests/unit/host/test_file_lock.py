@@ -15,12 +15,17 @@ from dispatcher.errors import WriteError
 from dispatcher.host.file_lock import locked
 
 
-@pytest.mark.parametrize(("folder", "lock"), [(0o2775, 0o664), (0o755, 0o644)])
-def test_those_who_may_write_the_folder_may_write_the_lock(
-    folder: int, lock: int, tmp_path: Path
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize(
+    ("folder", "lock"),
+    [(0o2775, 0o660), (0o755, 0o600), (0o700, 0o600), (0o777, 0o666), (0o1777, 0o664)],
+)
+def test_only_those_who_may_write_the_folder_may_open_the_lock(
+    folder: int, lock: int, umask: int, tmp_path: Path
 ) -> None:
+    """Whoever may open a lock, be it for reading alone, can hold it and never let go."""
     tmp_path.chmod(folder)
-    before = os.umask(0o022)
+    before = os.umask(umask)
     try:
         with locked(tmp_path / "lock", "it"):
             pass

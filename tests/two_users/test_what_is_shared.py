@@ -1,0 +1,136 @@
+"""Pins, catalogues and locks are for all who may change their folder, whatever anybody's umask."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .people import GROUP, Person
+
+MakeJob = Callable[[], Path]
+UMASKS = [0o077, 0o022, 0o002, 0o000]
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+@pytest.mark.parametrize("umask", UMASKS)
+def test_a_pin_made_under_any_umask_can_be_moved_by_a_colleague(
+    umask: int, make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    script = make_job()
+    project = script.parents[2]
+    assert victim.hook(script, umask=umask, **variables) == 0
+
+    for person, version in ((colleague, "3.1.3"), (victim, "5.1.0"), (colleague, "3.1.3")):
+        moved = person.command("pin", "relion", version, folder=project, umask=umask, **variables)
+        assert moved.returncode == 0, moved.stderr
+
+    pin = project / ".relion_dispatch.json"
+    assert json.loads(pin.read_text())["images"]["relion"]["version"] == "3.1.3"
+    assert (pin.group(), oct(pin.stat().st_mode & 0o777)) == (GROUP, "0o664")
+    lock = project / ".relion_dispatch.lock"
+    assert (lock.group(), oct(lock.stat().st_mode & 0o777)) == (GROUP, "0o660")
+
+
+@pytest.mark.parametrize("project", ["sticky"], indirect=True)
+def test_in_a_sticky_project_a_colleague_is_told_why_the_pin_stays(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    script = make_job()
+    project = script.parents[2]
+    assert victim.hook(script, **variables) == 0
+    before = (project / ".relion_dispatch.json").read_text()
+
+    moved = colleague.command("pin", "relion", "3.1.3", folder=project, **variables)
+
+    assert moved.returncode == 1
+    assert "cannot be written (Operation not permitted)" in moved.stderr
+    assert (project / ".relion_dispatch.json").read_text() == before
+
+
+@pytest.mark.parametrize("umask", UMASKS)
+def test_admins_of_one_group_keep_a_site_together(
+    umask: int, place: Path, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    site = place / "site"
+    shutil.chown(site, victim.name, GROUP)
+    site.chmod(0o2775)
+
+    for person, version in ((victim, "3.1.3"), (colleague, "5.1.0"), (victim, "3.1.3")):
+        ended = person.command(
+            "images", "default", "relion", version, folder=site, umask=umask, **variables
+        )
+        assert ended.returncode == 0, ended.stderr
+
+    found = site / "images.json"
+    assert json.loads(found.read_text())["relion"]["default"] == "3.1.3"
+    assert (found.group(), oct(found.stat().st_mode & 0o777)) == (GROUP, "0o664")
+
+
+@pytest.mark.parametrize(
+    "take", ["mkdir {}", "touch {}", "ln -s /tmp {}", "ln -s nowhere {}", "mkfifo {}"]
+)
+def test_who_takes_the_name_of_our_folder_in_tmp_stops_nobody(
+    take: str, place: Path, victim: Person, colleague: Person
+) -> None:
+    name = Path(f"/tmp/relion-dispatch-{victim.uid}")
+    ask = f"import sys; sys.path.insert(0, {str(victim.installation)!r}); "
+    ask += "from dispatcher.host.private_folders import make_local_lock; print(make_local_lock())"
+    colleague.does(take.format(name), place)
+    try:
+        found = victim.runs([victim.python, "-I", "-c", ask], place)
+        assert found.returncode == 0, found.stderr
+        lock = Path(found.stdout.strip())
+        assert lock.is_relative_to(victim.home)
+        assert (lock.parent.stat().st_uid, lock.parent.stat().st_mode & 0o777) == (
+            victim.uid, 0o700,
+        )  # fmt: skip
+    finally:
+        colleague.does(f"rm -rf {name}", place)
+    again = victim.runs([victim.python, "-I", "-c", ask], place)
+    assert Path(again.stdout.strip()) == lock
+    assert not os.path.lexists(name)
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_a_colleague_who_swaps_a_shared_cache_runs_nothing_as_its_user(
+    place: Path, make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """The colleague knows the names of the kept configurations: they tell the content alone."""
+    cache, canary = place / "cache", place / "canary"
+    for folder, mode in ((cache, 0o777), (place / "theirs", 0o777), (canary, 0o777)):
+        folder.mkdir()
+        folder.chmod(mode)
+    bad = place / "site" / "bad"
+    bad.write_text(f"#!/bin/sh\nid -u >{canary}/ran\necho 17\n")
+    bad.chmod(0o755)
+    script = make_job()
+    theirs = {**variables, "XDG_CACHE_HOME": str(place / "theirs")}
+    assert colleague.hook(script, umask=0o000, **theirs) == 0
+    colleague.does(
+        f"sed -i 's,{place}/site/sbatch,{bad},g' {place}/theirs/relion-dispatch/checked/*; "
+        f"chmod -R a+rX {place}/theirs/relion-dispatch",
+        place,
+    )
+    swapping = (
+        f"cd {cache}; while [ -e {place}/go ]; do "
+        f"mv relion-dispatch away; cp -rp {place}/theirs/relion-dispatch .; sleep 0.02; "
+        "rm -rf relion-dispatch; mv away relion-dispatch; sleep 0.02; done"
+    )
+    (place / "go").touch()
+    thread = threading.Thread(target=lambda: colleague.runs(["sh", "-c", swapping], place))
+    thread.start()
+    try:
+        for _ in range(8):
+            mine = {**variables, "XDG_CACHE_HOME": str(cache)}
+            assert victim.hook(make_job(), umask=0o000, **mine) == 0
+    finally:
+        (place / "go").unlink()
+        thread.join()
+
+    assert not list(canary.iterdir())
