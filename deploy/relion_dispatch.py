@@ -4,15 +4,63 @@
 # A shell script first, so that it starts in a Python of the dispatcher's own, whatever conda or
 # PYTHONPATH the user has loaded: $RELION_DISPATCH_PYTHON, the one installed beside this file, the
 # checkout's .venv, else the system's. Python itself reads all this as a docstring.
+trap '' TERM HUP INT # until dispatcher/hook.py can tell RELION of a signal
 file=$(readlink -f "$0")
 here=${file%/*}
 for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
     [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
 done
-exec python3 -I "$here/relion_dispatch.py" "$@"
+command -v python3 > /dev/null && exec python3 -I "$here/relion_dispatch.py" "$@"
+
+# Tell RELION, by its exit file, and then its user: the rule, the order and the means of
+# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+tell_relion() ( # FOLDER SCRIPT SENTENCE
+    CDPATH='' cd -- "$1" 2> /dev/null || exit
+    case ${PWD##*/} in
+        job*[!0-9]*) exit ;;
+        job[0-9][0-9][0-9]*) ;;
+        *) exit ;;
+    esac
+    set -C # what is made is new: nothing is emptied, and no link is followed
+    # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
+    named='' opened=''
+    if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
+        named=$(stat -c '%d %i %f %h' run.err 2> /dev/null)
+        opened=$(stat -L -c '%d %i %f %h' /proc/self/fd/3 2> /dev/null)
+        # In a container that is being torn down nothing starts: then the looks above must do.
+        case ${named:-' 8??? 1'} in
+            *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
+        esac
+    fi
+    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
+        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
+        { : > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
+    fi
+    if [ "$opened" = yes ]; then
+        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+    elif [ ! -e run.err ] && [ ! -L run.err ]; then
+        printf '%s\n' "relion-dispatch: $3" > run.err
+    fi 2> /dev/null
+)
+
+for script; do :; done
+case ${script:-} in
+    */*) job=${script%/*} ;;
+    *) job=. ;;
+esac
+message="there is no python3 on this machine: ask your admin to install Python, or the dispatcher in its image."
+[ -z "${script:-}" ] || tell_relion "$job" "${script##*/}" "$message"
+echo "relion-dispatch: $message" >&2
+exit 1
 '''
 
+import os
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -20,15 +68,30 @@ checkout = Path(__file__).resolve().parent.parent
 if (checkout / "dispatcher" / "hook.py").is_file():
     sys.path.insert(0, str(checkout))
 
+
+def tell(name, text):
+    """Write a file of RELION's into the job's folder; what dispatcher/refusal.py does, in short."""
+    folder = Path(sys.argv[-1]).absolute().parent
+    if not re.fullmatch("job[0-9]{3,}", folder.name):
+        return
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(folder / name, flags, 0o666)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        os.write(descriptor, text.encode(errors="backslashreplace"))
+
+
 try:
     from dispatcher.hook import main
-except Exception as error:  # a damaged installation: RELION must learn of it all the same
-    job = Path(sys.argv[-1]).absolute().parent
-    if re.fullmatch("job[0-9]{3,}", job.name) and job.is_dir():  # the rule of dispatcher/refusal.py
-        with (job / "run.err").open("a") as stream:
-            stream.write("relion-dispatch: The installation of relion-dispatch is damaged "
-                         f"({error}): tell your admin.\n")
-        (job / "RELION_JOB_EXIT_FAILURE").touch()
-    raise
+except BaseException as error:  # a damaged installation: RELION must learn of it all the same
+    damage = (f"relion-dispatch: The installation of relion-dispatch is damaged ({error}): "
+              "tell your admin.\n")
+    for file_name, content in (("RELION_JOB_EXIT_FAILURE", ""), ("run.err", damage)):
+        try:
+            tell(file_name, content)
+        except (OSError, ValueError) as problem:
+            print(f"relion-dispatch: {file_name} cannot be written: {problem}", file=sys.stderr)
+    sys.excepthook(type(error), error, error.__traceback__)
+    sys.exit(1)
 
 sys.exit(main(sys.argv[1:]))
