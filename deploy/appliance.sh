@@ -19,7 +19,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         job[0-9][0-9][0-9]*) ;;
         *) exit ;;
     esac
-    set -C # what is made is new: nothing is emptied, and no link is followed
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
     # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
     named='' opened=''
     if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
@@ -32,7 +32,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
     fi
     if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
         rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
-        { : > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
             ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||

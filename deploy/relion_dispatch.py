@@ -5,12 +5,18 @@
 # PYTHONPATH the user has loaded: $RELION_DISPATCH_PYTHON, the one installed beside this file, the
 # checkout's .venv, else the system's. Python itself reads all this as a docstring.
 trap '' TERM HUP INT # until dispatcher/hook.py can tell RELION of a signal
-file=$(readlink -f "$0")
-here=${file%/*}
-for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
-    [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
-done
-command -v python3 > /dev/null && exec python3 -I "$here/relion_dispatch.py" "$@"
+damage='there is no python3 on this machine: ask your admin for one, or for the dispatcher in its image.'
+if [ "${1-}" = --damaged ]; then # what this file is for Python calls this file for the shell
+    damage=$2
+    shift 2
+else
+    file=$(readlink -f "$0")
+    here=${file%/*}
+    for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
+        [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
+    done
+    command -v python3 > /dev/null && exec python3 -I "$here/relion_dispatch.py" "$@"
+fi
 
 # Tell RELION, by its exit file, and then its user: the rule, the order and the means of
 # dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
@@ -21,7 +27,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         job[0-9][0-9][0-9]*) ;;
         *) exit ;;
     esac
-    set -C # what is made is new: nothing is emptied, and no link is followed
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
     # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
     named='' opened=''
     if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
@@ -34,7 +40,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
     fi
     if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
         rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
-        { : > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
             ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
@@ -52,15 +58,12 @@ case ${script:-} in
     */*) job=${script%/*} ;;
     *) job=. ;;
 esac
-message="there is no python3 on this machine: ask your admin to install Python, or the dispatcher in its image."
-[ -z "${script:-}" ] || tell_relion "$job" "${script##*/}" "$message"
-echo "relion-dispatch: $message" >&2
+[ -z "${script:-}" ] || tell_relion "$job" "${script##*/}" "$damage"
+echo "relion-dispatch: $damage" >&2
 exit 1
 '''
 
 import os
-import re
-import stat
 import sys
 from pathlib import Path
 
@@ -68,30 +71,11 @@ checkout = Path(__file__).resolve().parent.parent
 if (checkout / "dispatcher" / "hook.py").is_file():
     sys.path.insert(0, str(checkout))
 
-
-def tell(name, text):
-    """Write a file of RELION's into the job's folder; what dispatcher/refusal.py does, in short."""
-    folder = Path(sys.argv[-1]).absolute().parent
-    if not re.fullmatch("job[0-9]{3,}", folder.name):
-        return
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(folder / name, flags, 0o666)
-    found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-        os.write(descriptor, text.encode(errors="backslashreplace"))
-
-
 try:
     from dispatcher.hook import main
-except BaseException as error:  # a damaged installation: RELION must learn of it all the same
-    damage = (f"relion-dispatch: The installation of relion-dispatch is damaged ({error}): "
-              "tell your admin.\n")
-    for file_name, content in (("RELION_JOB_EXIT_FAILURE", ""), ("run.err", damage)):
-        try:
-            tell(file_name, content)
-        except (OSError, ValueError) as problem:
-            print(f"relion-dispatch: {file_name} cannot be written: {problem}", file=sys.stderr)
+except BaseException as error:  # RELION must learn of a damaged installation all the same
     sys.excepthook(type(error), error, error.__traceback__)
-    sys.exit(1)
+    damage = f"The installation of relion-dispatch is damaged ({ascii(error)}): tell your admin."
+    os.execv("/bin/sh", ["sh", __file__, "--damaged", damage, *sys.argv[1:]])
 
 sys.exit(main(sys.argv[1:]))
