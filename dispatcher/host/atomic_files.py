@@ -22,20 +22,28 @@ def write_atomically(
     mode: int = 0o666,
     *,
     shared: bool = False,
+    is_new: bool = False,
 ) -> None:
     """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
     `mode`, less the process's umask. Those who may change the folder may change a `shared` file.
+    One that `is_new` takes the place of no other.
 
     Raises:
+        FileExistsError: it would.
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     try:
         with shared_folder(path.parent) as folder:
-            folder.replace(path.name, raw, mode, shared=shared)
+            if is_new:
+                folder.create_whole(path.name, raw, mode, shared=shared)
+            else:
+                folder.replace(path.name, raw, mode, shared=shared)
     except OSError as error:
+        if is_new and isinstance(error, FileExistsError):
+            raise
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
             f"folder's permissions, {then}"

@@ -130,6 +130,20 @@ def test_a_search_path_for_folders_leads_to_no_other_project(
     assert not list(other.iterdir())
 
 
+@every_program
+def test_a_script_that_is_a_pipe_is_not_waited_for(
+    program: Program, job: Path, tmp_path: Path
+) -> None:
+    (job / "run_submit.script").unlink()
+    os.mkfifo(job / "run_submit.script")
+    os.mkfifo(job.parents[1] / "pipe")
+
+    program(tmp_path / "programs", SCRIPT)
+
+    assert is_told(job)
+    REFUSING[0](tmp_path / "programs", "pipe")  # the hook itself looks into it for a job's name
+
+
 def in_namespace(tmp_path: Path, program: Program, mount: str) -> None:
     """Refuse the job in a process of its own that has the job's folder on another disk."""
     text = (

@@ -127,13 +127,11 @@ def test_a_script_of_any_name_is_refused_in_one_line(
 
 
 @pytest.mark.usefixtures("form")
-@pytest.mark.parametrize("kind", ["pipe", "folder", "nowhere"])
+@pytest.mark.parametrize("kind", ["folder", "nowhere"])
 def test_what_is_no_script_is_refused(kind: str, corpus_job: CorpusJob, project: Path) -> None:
     script = corpus_job("relion-5.0.1/Refine3D_job011")
     script.unlink()
-    if kind == "pipe":
-        os.mkfifo(script)
-    elif kind == "folder":
+    if kind == "folder":
         script.mkdir()
 
     done = hook_calls.call_hook(script, project)
@@ -147,11 +145,3 @@ def test_a_script_whose_path_is_too_long_ends_the_hook_with_a_sentence(project: 
 
     assert done.returncode == 1
     assert "relion-dispatch: " in done.stderr
-
-
-def test_a_pipe_that_is_no_jobs_script_is_not_waited_for(project: Path) -> None:
-    os.mkfifo(project / "pipe")
-
-    done = hook_calls.call_hook("pipe", project)
-
-    assert done.returncode == 1
