@@ -10,33 +10,60 @@
 #   RELION_DISPATCH_FOLDERS     folders that the image may see, with a colon between; else all of the
 #                               host's but the system's own
 set -u
-python=/usr/lib/relion-dispatch/bin/python
-file=$(readlink -f "$0")
-here=${file%/*}
+# Tell RELION, by its exit file, and then its user: the rule, the order and the means of
+# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+tell_relion() ( # FOLDER SCRIPT SENTENCE
+    CDPATH='' cd -- "$1" 2> /dev/null || exit
+    case ${PWD##*/} in
+        job*[!0-9]*) exit ;;
+        job[0-9][0-9][0-9]*) ;;
+        *) exit ;;
+    esac
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
+    # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
+    named='' opened=''
+    if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
+        named=$(stat -c '%d %i %f %h' run.err 2> /dev/null)
+        opened=$(stat -L -c '%d %i %f %h' /proc/self/fd/3 2> /dev/null)
+        # In a container that is being torn down nothing starts: then the looks above must do.
+        case ${named:-' 8??? 1'} in
+            *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
+        esac
+    fi
+    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
+        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
+    fi
+    if [ "$opened" = yes ]; then
+        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+    elif [ ! -e run.err ] && [ ! -L run.err ]; then
+        printf '%s\n' "relion-dispatch: $3" > run.err
+    fi 2> /dev/null
+)
+
+fail() {
+    trap '' TERM HUP INT
+    [ -z "$script" ] || tell_relion "$job" "${script##*/}" "$1"
+    echo "relion-dispatch: $1" >&2
+    exit 1
+}
 
 hook=no
 [ "${0##*/}" != relion_dispatch.py ] || hook=yes
 script=
 [ $hook = no ] || for script; do :; done # the last argument
-
-# Tell RELION's user and then RELION, in this order: the exit file ends the waiting.
-fail() {
-    echo "relion-dispatch: $1" >&2
-    case $script in
-        */*) job=${script%/*} ;;
-        *) job=. ;;
-    esac
-    folder_name=${script:+$(cd "$job" 2> /dev/null && pwd)}
-    case ${folder_name##*/} in # the rule of dispatcher/refusal.py
-        job*[!0-9]*) ;;
-        job[0-9][0-9][0-9]*)
-            { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
-            touch "$job/RELION_JOB_EXIT_FAILURE" # says itself why it cannot
-            ;;
-    esac
-    exit 1
-}
+case $script in
+    */*) job=${script%/*} ;;
+    *) job=. ;;
+esac
 trap 'fail "The submission was interrupted before it began: submit the job again."' TERM HUP INT
+python=/usr/lib/relion-dispatch/bin/python
+file=$(readlink -f "$0")
+here=${file%/*}
 [ -e /proc/$$/fd/0 ] || exec < /dev/null # closed, as a daemon may have it
 
 image=${RELION_DISPATCH_APPLIANCE:-$here/dispatcher.sif}
@@ -213,7 +240,7 @@ cat "$said" >&2
 [ $status -ne 0 ] && [ -n "$script" ] || exit $status
 # Whatever refuses a job tells RELION itself, unless it sees no job folder; a container that did not
 # start, or was killed, cannot.
-for told in "${script%/*}"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
+for told in "$job"/RELION_JOB_EXIT_*; do [ ! -e "$told" ] || exit $status; done
 reason=$(sed -n 's/^relion-dispatch: //p' "$said" | tail -n 1)
 [ -z "$reason" ] || fail "$reason"
 fail "the dispatcher's image ended with status $status ($(tail -n 1 "$said")): check whether the queue has the job before you submit the job again, and show this line to your admin."

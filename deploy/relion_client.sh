@@ -25,21 +25,48 @@ esac
 newline='
 '
 
-# Tell RELION's user and then RELION, in this order: the exit file ends the waiting. Only the
-# shell's own commands, as nothing else starts in a container that is being torn down.
-fail() {
-    echo "relion-dispatch: $1" >&2
-    folder_name=$(cd "$job" 2> /dev/null && pwd)
-    case ${folder_name##*/} in # the rule of dispatcher/refusal.py
-        job*[!0-9]*) ;;
-        job[0-9][0-9][0-9]*)
-            { echo "relion-dispatch: $1" >> "$job/run.err"; } 2> /dev/null
-            { : > "$job/RELION_JOB_EXIT_FAILURE"; } 2> /dev/null ||
-                echo "relion-dispatch: cannot write $job/RELION_JOB_EXIT_FAILURE" >&2
-            ;;
+# Tell RELION, by its exit file, and then its user: the rule, the order and the means of
+# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+tell_relion() ( # FOLDER SCRIPT SENTENCE
+    CDPATH='' cd -- "$1" 2> /dev/null || exit
+    case ${PWD##*/} in
+        job*[!0-9]*) exit ;;
+        job[0-9][0-9][0-9]*) ;;
+        *) exit ;;
     esac
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
+    # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
+    named='' opened=''
+    if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
+        named=$(stat -c '%d %i %f %h' run.err 2> /dev/null)
+        opened=$(stat -L -c '%d %i %f %h' /proc/self/fd/3 2> /dev/null)
+        # In a container that is being torn down nothing starts: then the looks above must do.
+        case ${named:-' 8??? 1'} in
+            *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
+        esac
+    fi
+    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
+        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
+    fi
+    if [ "$opened" = yes ]; then
+        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+    elif [ ! -e run.err ] && [ ! -L run.err ]; then
+        printf '%s\n' "relion-dispatch: $3" > run.err
+    fi 2> /dev/null
+)
+
+fail() {
+    trap '' TERM INT
+    tell_relion "$job" "${script##*/}" "$1"
+    echo "relion-dispatch: $1" >&2
     exit 1
 }
+trap 'fail "RELION was stopped, so this job was not submitted: submit the job again."' TERM INT
 
 launcher_lives() {
     kill -0 "$pid" 2> /dev/null || return 1
@@ -81,7 +108,7 @@ gone() {
     rm "$request" 2> /dev/null && fail "$1, so this job was not submitted. $again"
     fail "$1 while it submitted this job: check whether the queue has the job before you submit the job again. $again"
 }
-trap 'gone "RELION was stopped"' TERM
+trap 'gone "RELION was stopped"' TERM INT
 
 polls=0
 while [ ! -e "$reply.status" ]; do
@@ -90,7 +117,7 @@ while [ ! -e "$reply.status" ]; do
     [ $((polls += 1)) -gt 100 ] || pause=0.02
     sleep $pause 2> /dev/null || sleep 1
 done
-trap '' TERM
+trap '' TERM INT
 cat "$reply.out"
 cat "$reply.err" >&2
 read -r status < "$reply.status"
@@ -99,8 +126,8 @@ if [ "$status" != 0 ]; then
     told=no
     for file in "$job"/RELION_JOB_EXIT_*; do [ ! -e "$file" ] || told=yes; done
     if [ $told = no ]; then
-        { cat "$reply.err" >> "$job/run.err"; } 2> /dev/null
-        (fail "the queue command outside the container ended with status $status.")
+        said=$(tail -n 1 "$reply.err")
+        (fail "the queue command outside the container ended with status $status: ${said:-it said nothing}.")
     fi
 fi
 rm -f "$reply.out" "$reply.err" "$reply.status"

@@ -4,15 +4,66 @@
 # A shell script first, so that it starts in a Python of the dispatcher's own, whatever conda or
 # PYTHONPATH the user has loaded: $RELION_DISPATCH_PYTHON, the one installed beside this file, the
 # checkout's .venv, else the system's. Python itself reads all this as a docstring.
-file=$(readlink -f "$0")
-here=${file%/*}
-for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
-    [ -x "$python" ] && exec "$python" -I -X utf8 "$here/relion_dispatch.py" "$@"
-done
-exec python3 -I -X utf8 "$here/relion_dispatch.py" "$@"
+trap '' TERM HUP INT # until dispatcher/hook.py can tell RELION of a signal
+damage='there is no python3 on this machine: ask your admin for one, or for the dispatcher in its image.'
+if [ "${1-}" = --damaged ]; then # what this file is for Python calls this file for the shell
+    damage=$2
+    shift 2
+else
+    file=$(readlink -f "$0")
+    here=${file%/*}
+    for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
+        [ -x "$python" ] && exec "$python" -I -X utf8 "$here/relion_dispatch.py" "$@"
+    done
+    command -v python3 > /dev/null && exec python3 -I -X utf8 "$here/relion_dispatch.py" "$@"
+fi
+
+# Tell RELION, by its exit file, and then its user: the rule, the order and the means of
+# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+tell_relion() ( # FOLDER SCRIPT SENTENCE
+    CDPATH='' cd -- "$1" 2> /dev/null || exit
+    case ${PWD##*/} in
+        job*[!0-9]*) exit ;;
+        job[0-9][0-9][0-9]*) ;;
+        *) exit ;;
+    esac
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
+    # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
+    named='' opened=''
+    if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
+        named=$(stat -c '%d %i %f %h' run.err 2> /dev/null)
+        opened=$(stat -L -c '%d %i %f %h' /proc/self/fd/3 2> /dev/null)
+        # In a container that is being torn down nothing starts: then the looks above must do.
+        case ${named:-' 8??? 1'} in
+            *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
+        esac
+    fi
+    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
+        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
+    fi
+    if [ "$opened" = yes ]; then
+        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+    elif [ ! -e run.err ] && [ ! -L run.err ]; then
+        printf '%s\n' "relion-dispatch: $3" > run.err
+    fi 2> /dev/null
+)
+
+for script; do :; done
+case ${script:-} in
+    */*) job=${script%/*} ;;
+    *) job=. ;;
+esac
+[ -z "${script:-}" ] || tell_relion "$job" "${script##*/}" "$damage"
+echo "relion-dispatch: $damage" >&2
+exit 1
 '''
 
-import re
+import os
 import sys
 from pathlib import Path
 
@@ -22,13 +73,9 @@ if (checkout / "dispatcher" / "hook.py").is_file():
 
 try:
     from dispatcher.hook import main
-except Exception as error:  # a damaged installation: RELION must learn of it all the same
-    job = Path(sys.argv[-1]).absolute().parent
-    if re.fullmatch("job[0-9]{3,}", job.name) and job.is_dir():  # the rule of dispatcher/refusal.py
-        with (job / "run.err").open("a") as stream:
-            stream.write("relion-dispatch: The installation of relion-dispatch is damaged "
-                         f"({error}): tell your admin.\n")
-        (job / "RELION_JOB_EXIT_FAILURE").touch()
-    raise
+except BaseException as error:  # RELION must learn of a damaged installation all the same
+    sys.excepthook(type(error), error, error.__traceback__)
+    damage = f"The installation of relion-dispatch is damaged ({ascii(error)}): tell your admin."
+    os.execv("/bin/sh", ["sh", __file__, "--damaged", damage, *sys.argv[1:]])
 
 sys.exit(main(sys.argv[1:]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-import signal
+import os
 from pathlib import Path
 
-from .refusal import refuse, say
+from .interruption import ignore_signals, raise_if_interrupted, raise_once
+from .refusal import described, refuse, say
 
 __all__ = ["main"]
 
@@ -21,45 +22,87 @@ def main(arguments: list[str]) -> int:
     if arguments in (["-h"], ["--help"]):
         print(USAGE)
         return 0
-    if len(arguments) != 1:
-        if arguments and arguments[-1].endswith("run_submit.script"):
-            return refuse(
-                arguments[-1],
-                "relion_dispatch.py takes the script as its only argument, but was also given "
-                f"{' '.join(arguments[:-1])}: correct RELION_QSUB_COMMAND.",
-            )
+    if len(arguments) != 1 and not (arguments and arguments[-1].endswith("run_submit.script")):
         say(USAGE)
         return 2
-    script = arguments[0]
     gc.disable()  # this process ends before there is garbage worth the time to look for it
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    problem: BaseException | None = None
     try:
-        from .errors import DispatchError
-    except Exception as error:
-        return refuse(script, _defect(error))
-    try:
-        from .dispatch.steps import dispatch
-
-        dispatch(Path(script))
+        raise_once()
+        problem = _problem(arguments)
+        ignore_signals()
+    except BaseException as error:  # a signal came behind the job's own error
+        problem = error
+    if problem is None:
         gc.freeze()  # no search for garbage at the end: it would take as long as planning
         return 0
-    except DispatchError as error:
-        return refuse(script, str(error))
-    except KeyboardInterrupt:
-        return refuse(
-            script,
+    sentence, is_defect = _worded(problem)
+    status = refuse(arguments[-1], sentence)
+    if is_defect:
+        _show(problem)
+    return status
+
+
+def _problem(arguments: list[str]) -> BaseException | None:
+    """Submit the job; why that failed, if it did.
+
+    Libraries raise what they like, such as the panics of those in Rust and SystemExit: whatever it
+    is, it must not leave a job that runs for ever in RELION.
+    """
+    try:
+        _open_what_is_closed()
+        from .errors import InputError
+
+        *more, script = arguments
+        if more:
+            return InputError(
+                "relion_dispatch.py takes the script as its only argument, but was also given "
+                f"{' '.join(more)}: correct RELION_QSUB_COMMAND."
+            )
+        from .dispatch.steps import dispatch
+
+        raise_if_interrupted()
+        dispatch(Path(script))
+    except BaseException as error:
+        return error
+    return None
+
+
+def _open_what_is_closed() -> None:
+    """Give RELION's closed descriptors an end, or a file of the job would get their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _worded(problem: BaseException) -> tuple[str, bool]:
+    """The sentence for RELION's user, and whether a defect is behind it."""
+    if isinstance(problem, KeyboardInterrupt):
+        return (
             "The submission was interrupted before the job was in the queue: submit the job again.",
+            False,
         )
-    except Exception as error:  # a defect of ours must not leave a job that runs for ever
-        return refuse(script, _defect(error))
+    try:
+        from .errors import DispatchError
 
-
-def _defect(error: Exception) -> str:
-    import traceback
-
-    say(traceback.format_exc())
+        if isinstance(problem, DispatchError):
+            return str(problem), False
+    except BaseException:  # `problem` says why
+        pass
     return (
         "The job was not submitted, because relion-dispatch or its installation has a defect "
-        f"({type(error).__name__}: {error}): show this line to your admin."
+        f"({type(problem).__name__}: {described(problem)}): show this line to your admin.",
+        True,
     )
+
+
+def _show(problem: BaseException) -> None:
+    """Print where a defect is."""
+    try:
+        import traceback
+
+        say("".join(traceback.format_exception(problem)))
+    except BaseException as error:
+        say(f"relion-dispatch: the defect cannot be shown ({type(error).__name__}).")

@@ -3,45 +3,171 @@
 RELION ignores the hook's exit status and has marked the job Running before it calls us; only its
 own files reach the user. Standard library only, and no other module of ours: this must work when
 nothing else does.
+
+Others may write the job's folder, so the folder is opened once and no link in it is followed; and
+the disk may be full, so what ends RELION's waiting comes first.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import re
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["JOB_FOLDER", "refuse", "say"]
+__all__ = ["JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
 JOB_FOLDER = re.compile("job[0-9]{3,}")
 
+_FAILURE = "RELION_JOB_EXIT_FAILURE"
+_LONGEST = 16_000  # characters of a line: more is not read, and may not fit
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_MORE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
 
 def refuse(script: str, sentence: str) -> int:
-    """Append `sentence` to run.err, make RELION_JOB_EXIT_FAILURE, return exit status 1.
+    """Make RELION_JOB_EXIT_FAILURE, append `sentence` to run.err, return exit status 1.
 
-    What cannot be written is said on standard error; nothing is raised.
+    What cannot be written is said on standard error. Nothing is raised, whatever goes wrong.
     """
-    line = f"relion-dispatch: {sentence}"
-    folder, errfile = _where(Path(script))
-    if folder is None:
+    lines = ["relion-dispatch: The job was not submitted."]
+    with suppress(BaseException):
+        lines = [_printable(f"relion-dispatch: {' '.join(sentence.splitlines())}")[:_LONGEST]]
+    try:
+        folder = _job_folder(script)
+        if folder is not None:
+            lines[:0] = _told(folder, Path(script).name, lines[0])
+    except BaseException as error:
+        lines.insert(0, f"relion-dispatch: RELION cannot be told ({described(error)}).")
+    for line in lines:
         say(line)
-        return 1
-    try:
-        with errfile.open("a", encoding="utf-8", errors="replace") as stream:
-            stream.write(line + "\n")
-    except OSError as error:
-        say(f"relion-dispatch: {error}")
-    try:
-        (folder / "RELION_JOB_EXIT_FAILURE").touch()
-    except OSError as error:
-        say(f"relion-dispatch: {error}")
-    say(line)
     return 1
+
+
+def _told(folder: int, script: str, line: str) -> list[str]:
+    """Tell RELION, and then its user; what is to be said of that."""
+    problems = []
+    try:
+        make_exit_file(folder, _FAILURE, script)
+    except BaseException as error:
+        problems.append(
+            f"relion-dispatch: {_FAILURE} cannot be made ({described(error)}), so RELION shows the "
+            "job as running: correct the permissions of the job's folder or free space on its "
+            "disk, and mark the job as failed in RELION."
+        )
+    try:
+        _append(folder, "run.err", line.encode(errors="backslashreplace") + b"\n")
+    except BaseException as error:
+        problems.append(
+            f"relion-dispatch: run.err cannot be written ({described(error)}), so what follows "
+            "stands here only."
+        )
+    return problems
+
+
+def make_exit_file(folder: int, name: str, script: str) -> None:
+    """Make one of RELION's exit files in a folder that is open.
+
+    RELION looks whether stat(2) finds the file, whatever it holds (src/filename.cpp:513, 5.0). So
+    where a disk, or a quota, has no room for one more file, the submission `script` gets the name
+    as well, as RELION writes the script anew for each run; a disk that counts names as files (a
+    tmpfs does) has the job's script renamed, or else the submission script.
+
+    Raises:
+        OSError: nothing can get that name.
+    """
+    if _is_found(folder, name):
+        with suppress(OSError):  # another user's
+            os.utime(name, dir_fd=folder, follow_symlinks=False)
+        return
+    with suppress(OSError):  # a link that leads nowhere, which RELION would not see
+        os.unlink(name, dir_fd=folder)
+    try:
+        os.close(os.open(name, _NEW, 0o666, dir_fd=folder))
+        return
+    except OSError as error:
+        problem = error
+    with suppress(OSError):
+        os.link(script, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    for other in (f"{script}.run", script):
+        if _is_found(folder, name):
+            return
+        with suppress(OSError):
+            os.rename(other, name, src_dir_fd=folder, dst_dir_fd=folder)
+    if not _is_found(folder, name):
+        raise problem
+
+
+def _is_found(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
+def _append(folder: int, name: str, content: bytes) -> None:
+    """Write behind what a regular file of one name holds, or into a new one."""
+    try:
+        descriptor = os.open(name, _MORE, dir_fd=folder)
+    except FileNotFoundError:
+        descriptor = os.open(name, _MORE | _NEW, 0o666, dir_fd=folder)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.EINVAL, "it is not a file of its own")
+        while content:
+            content = content[os.write(descriptor, content) :]
+    finally:
+        os.close(descriptor)
+
+
+def _job_folder(script: str) -> int | None:
+    """A descriptor of the job's folder, in which RELION looks; None if there is none.
+
+    That is the script's own folder if it is a job's; else the folder that the script names, if it
+    exists below the working folder.
+    """
+    own = Path(script).parent
+    name = own.name if own.parts else Path.cwd().name
+    if JOB_FOLDER.fullmatch(name):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    line = rf"^(?:errfile: )?(\w+/{JOB_FOLDER.pattern})/run\.err\s*$"
+    named = re.search(line, _head(script), re.MULTILINE)
+    if named:
+        with suppress(OSError):
+            return os.open(named[1], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return None
+
+
+def _head(script: str) -> str:
+    """How a file begins; "" for what is no file, or cannot be read."""
+    try:
+        descriptor = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return ""
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, 4096).decode(errors="replace") if is_file else ""
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def described(error: BaseException) -> str:
+    """What an error says; its kind if it says nothing, or if it cannot say anything."""
+    with suppress(BaseException):
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return said or type(error).__name__
+    return type(error).__name__
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
@@ -51,27 +177,22 @@ def say(line: str, stream: TextIO | None = None) -> None:
     if target is None:
         return
     try:
-        print(line, file=target, flush=True)
+        try:
+            print(_printable(line), file=target, flush=True)
+        except UnicodeError:  # a terminal of another alphabet
+            print(ascii(line)[1:-1], file=target, flush=True)
     except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):  # or closing it fails once more at exit
+        with suppress(OSError, ValueError):  # or closing it fails once more at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
 
 
-def _where(script: Path) -> tuple[Path | None, Path]:
-    """The job's folder, in which RELION looks, and its error file; no folder if there is none.
+def _printable(text: str) -> str:
+    """The text with what would act on a terminal, or has no letter, written as Python writes it.
 
-    That is the script's own folder if it is a job's; else the folder that the script names, if it
-    exists below the working folder.
+    Ends of lines and tabs stay.
     """
-    own = script.absolute().parent
-    if JOB_FOLDER.fullmatch(own.name) and own.is_dir():
-        return own, own / "run.err"
-    try:
-        with script.open(encoding="utf-8", errors="replace") as stream:
-            head = stream.read(4096)
-    except (OSError, ValueError):
-        return None, own
-    line = rf"^(?:errfile: )?(\w+/{JOB_FOLDER.pattern})/run\.err\s*$"
-    named = re.search(line, head, re.MULTILINE)
-    folder = Path(named[1]).absolute() if named else None
-    return (folder if folder and folder.is_dir() else None), Path(folder or own) / "run.err"
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
+    )

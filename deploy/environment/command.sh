@@ -10,19 +10,48 @@ program=@PROGRAMS@/@NAME@
 [ ! -x "$program" ] || exec "$program" "$@"
 
 # RELION looks at no exit status: without the files below its job would be Running for ever.
-message="relion-dispatch: $program is missing: tell your admin to run deploy/install.sh again."
-echo "$message" >&2
+# Tell RELION, by its exit file, and then its user: the rule, the order and the means of
+# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+tell_relion() ( # FOLDER SCRIPT SENTENCE
+    CDPATH='' cd -- "$1" 2> /dev/null || exit
+    case ${PWD##*/} in
+        job*[!0-9]*) exit ;;
+        job[0-9][0-9][0-9]*) ;;
+        *) exit ;;
+    esac
+    set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
+    # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
+    named='' opened=''
+    if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
+        named=$(stat -c '%d %i %f %h' run.err 2> /dev/null)
+        opened=$(stat -L -c '%d %i %f %h' /proc/self/fd/3 2> /dev/null)
+        # In a container that is being torn down nothing starts: then the looks above must do.
+        case ${named:-' 8??? 1'} in
+            *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
+        esac
+    fi
+    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
+        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
+        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
+            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
+    fi
+    if [ "$opened" = yes ]; then
+        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+    elif [ ! -e run.err ] && [ ! -L run.err ]; then
+        printf '%s\n' "relion-dispatch: $3" > run.err
+    fi 2> /dev/null
+)
+
+trap '' TERM HUP INT
+message="$program is missing: tell your admin to run deploy/install.sh again."
 for script; do :; done
 case ${script:-} in
     */*) job=${script%/*} ;;
     *) job=. ;;
 esac
-folder_name=${script:+$(cd "$job" 2> /dev/null && pwd)}
-case ${folder_name##*/} in # the rule of dispatcher/refusal.py
-    job*[!0-9]*) ;;
-    job[0-9][0-9][0-9]*)
-        echo "$message" >> "$job/run.err"
-        : > "$job/RELION_JOB_EXIT_FAILURE"
-        ;;
-esac
+[ -z "${script:-}" ] || tell_relion "$job" "${script##*/}" "$message"
+echo "relion-dispatch: $message" >&2
 exit 1

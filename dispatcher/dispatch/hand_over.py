@@ -6,13 +6,14 @@ job.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 
 from ..config.scheduler import Scheduler
 from ..errors import SubmitError
+from ..interruption import ignore_signals, raise_if_interrupted
 from ..jobs.claim import give_up
 from ..planning.plan import Plan
+from ..refusal import described
 from ..scheduler.calls import ask_queue
 from ..scheduler.submit import Submitted, submit
 from .second_call import give_way
@@ -37,7 +38,7 @@ def hand_over(
         return None
     try:
         return _submitted(scheduler, argv, plan, token)
-    except Exception:
+    except BaseException:
         if give_way(plan, token):
             return None
         raise
@@ -48,17 +49,19 @@ def _submitted(
 ) -> Submitted | None:
     folder = plan.project / plan.name
     try:
+        raise_if_interrupted()
         submitted = submit(scheduler, argv, plan.project, token, lambda: give_way(plan, token))
-        _ignore_signals()  # in here: a signal that comes just now is too late to stop the job
+        ignore_signals()  # in here: a signal that comes just now is too late to stop the job
     except KeyboardInterrupt:
-        _ignore_signals()
+        ignore_signals()
         return _taken_meanwhile(scheduler, plan, token)
-    except Exception as error:
+    except BaseException as error:  # of a library, too: the scheduler may have the job
+        ignore_signals()
         if give_up(folder, token):
-            note(folder, token, refused=str(error))
+            note(folder, token, refused=described(error))
             raise
         # Whatever the submit command said, the job's script runs.
-        return Submitted(None, "", (str(error),))
+        return Submitted(None, "", (described(error),))
     if submitted is None:
         give_up(folder, token)  # the scheduler may still take an earlier attempt
     return submitted
@@ -82,8 +85,3 @@ def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     )
     note(plan.project / plan.name, token, refused=sentence)
     raise SubmitError(sentence)
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)

@@ -30,7 +30,7 @@ from ..jobs.record import RECORD
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
-from ..refusal import say
+from ..refusal import described, say
 from ..relion.exit_files import ENDS, exit_file
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
@@ -61,7 +61,7 @@ def dispatch(script: Path) -> None:
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
             record = record_text(_record(plan, configuration, token, argv))
-        except (Exception, KeyboardInterrupt):
+        except BaseException:
             if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
             raise
@@ -85,8 +85,8 @@ def dispatch(script: Path) -> None:
         return
     try:  # the job runs: from here on RELION must not be told that it failed
         _follow_up(configuration, scheduler, plan, submitted, token, problem)
-    except Exception as error:
-        say(f"relion-dispatch: warning: {type(error).__name__}: {error}")
+    except BaseException as error:
+        say(f"relion-dispatch: warning: {type(error).__name__}: {described(error)}")
 
 
 def _submitted_before(folder: Path) -> bool:

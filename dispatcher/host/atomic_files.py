@@ -24,19 +24,21 @@ def write_atomically(
     mode: int | None = None,
     *,
     shared: bool = False,
+    is_new: bool = False,
 ) -> None:
     """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
     `mode`, or 0666, less the process's umask. Those who may change the folder may change a `shared`
-    file, which has the `mode` at least.
+    file, which has the `mode` at least. One that `is_new` takes the place of no other.
 
     Raises:
+        FileExistsError: it would.
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     with _written(path, then), shared_folder(path.parent) as folder:
-        folder.replace(path.name, raw, mode, shared=shared)
+        folder.replace(path.name, raw, mode, shared=shared, is_new=is_new)
 
 
 def write_new(path: Path, content: str, then: str, mode: int = 0o666) -> None:

@@ -18,21 +18,38 @@ from .users import user_name
 __all__ = ["locked"]
 
 _LONGEST = 300  # bytes that a lock file holds: who has the lock
+# What a file system without locks answers: some NFS, Lustre without -o flock, some of FUSE.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+class _NoLocks(WriteError):
+    """The file system has no locks."""
 
 
 @contextmanager
-def locked(path: Path, what: str, seconds: float = 30, doing: str = "changing") -> Iterator[None]:
+def locked(
+    path: Path,
+    what: str,
+    seconds: float = 30,
+    doing: str = "changing",
+    *,
+    if_there_are_locks: bool = False,
+) -> Iterator[None]:
     """Hold the lock file `path` (made if missing, kept afterwards) while the block runs.
 
     `what` names the thing that is guarded and `doing` what the holder does with that thing: both
     are for the sentence if another process holds the lock for longer than `seconds`. Those who may
     change the folder may take the lock. The lock goes when the process ends, however that ends. The
-    process that holds the lock may remove the file.
+    process that holds the lock may remove the file. With `if_there_are_locks`, a file system that
+    has none lets the block run without.
 
     Raises:
         WriteError: the file cannot be made, or another holds the lock and does not let go.
     """
-    descriptor = _held(path, what, seconds, doing)
+    descriptor = _held(path, what, seconds, doing, if_there_are_locks)
+    if descriptor is None:
+        yield
+        return
     try:
         # A file that is too long for a lock is something else, which somebody put there.
         with suppress(OSError):  # a full disk: the lock holds without its owner's name
@@ -48,8 +65,10 @@ def locked(path: Path, what: str, seconds: float = 30, doing: str = "changing") 
         os.close(descriptor)
 
 
-def _held(path: Path, what: str, seconds: float, doing: str) -> int:
-    """A descriptor of the file at `path`, with its lock."""
+def _held(
+    path: Path, what: str, seconds: float, doing: str, if_there_are_locks: bool
+) -> int | None:
+    """A descriptor of the file at `path`, with its lock; None where there are no locks."""
     end = time.monotonic() + seconds
     while True:
         descriptor = _opened(path, what)
@@ -57,8 +76,10 @@ def _held(path: Path, what: str, seconds: float, doing: str) -> int:
             _wait(descriptor, path, what, end, doing)
             if _is_at(descriptor, path):
                 return descriptor
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if if_there_are_locks and isinstance(error, _NoLocks):
+                return None
             raise
         os.close(descriptor)  # removed by who held it, while this waited
 
@@ -116,7 +137,8 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
                     f"write that file: ask {owner} to run `chmod g+w` on the file, or to remove "
                     "the file."
                 ) from error
-            raise WriteError(
+            kind = _NoLocks if error.errno in _NO_LOCKS else WriteError
+            raise kind(
                 f"{what} cannot be locked, because the file system of {path} does not support "
                 f"locks ({error.strerror}): ask your admin to turn on locks (flock) for that file "
                 "system."

@@ -66,13 +66,14 @@ class SharedFolder:
 
     def replace(
         self, name: str, content: bytes, mode: int | None = None, *, shared: bool = False,
-        synced: bool = False,
+        synced: bool = False, is_new: bool = False,
     ) -> None:  # fmt: skip
         """Write a file whole or not at all, in the place of whatever has that name.
 
         The file gets `mode`, or 0666, less the process's umask. A `shared` one may be read and
         changed by those who may change the folder, and by those who might before; `mode` is the
-        least that it has. A `synced` one is on the disk first.
+        least that it has. A `synced` one is on the disk first. One that `is_new` takes the place of
+        nothing (else FileExistsError): of several processes, one makes that file, without locks.
         """
         new = self.unfinished(name)
         with self.opened_new(new, 0o600 if shared else mode or 0o666) as stream:
@@ -82,11 +83,24 @@ class SharedFolder:
                 _write(stream.fileno(), content)
                 if synced:
                     os.fsync(stream.fileno())
-                self.rename(new, name)
+                (self._take_name if is_new else self.rename)(new, name)
             except BaseException:
                 with suppress(OSError):  # a file system that became read-only keeps it
                     self.remove(new)
                 raise
+
+    def _take_name(self, name: str, new: str) -> None:
+        """Rename within the folder, if nothing has the new name: else FileExistsError."""
+        here = self.descriptor
+        try:
+            os.link(name, new, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:  # without hard links, who reads at this moment finds an empty file
+            self.opened_new(new, 0o600).close()
+            self.rename(name, new)
+        else:
+            self.remove(name)
 
     def append(self, name: str, content: bytes) -> None:
         """Write behind what a regular file of one name holds, or into a new one."""

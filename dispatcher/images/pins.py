@@ -8,7 +8,9 @@ the digests are those of the variants that the project has used:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +50,9 @@ def pins(project: Path) -> dict[str, Pin]:
 def settle(project: Path, choice: ChosenImage) -> Pin:
     """Pin the image that was chosen, unless the project has a pin for it; return what stands.
 
-    Of two first jobs at once, one pins, and the other gets that pin.
+    Of two first jobs at once, one pins, and the other gets that pin. On a file system without
+    locks that holds for the project's first pin; of two that are added to it at once, one may be
+    lost, and the next job pins it again.
 
     Raises:
         ConfigError: the pin file is not what it should be.
@@ -58,16 +62,20 @@ def settle(project: Path, choice: ChosenImage) -> Pin:
     if found and not _adds(found, choice):
         return found
     path = project / PIN_FILE
-    with locked(project / LOCK_FILE, f"The pin file {path}"):
-        content = _read(path)
-        found = pins(project).get(choice.name, Pin(choice.version))
-        if not _adds(found, choice) and choice.name in content["images"]:
-            return found
-        if _adds(found, choice):
-            assert choice.sha256 is not None
-            found = Pin(found.version, {**found.sha256, choice.variant: choice.sha256})
-        _write(path, content, choice.name, found)
-    return found
+    what = f"The pin file {path}"
+    while True:
+        with locked(project / LOCK_FILE, what, if_there_are_locks=True):
+            is_first = not os.path.lexists(path)
+            content = _read(path)
+            found = pins(project).get(choice.name, Pin(choice.version))
+            if not _adds(found, choice) and choice.name in content["images"]:
+                return found
+            if _adds(found, choice):
+                assert choice.sha256 is not None
+                found = Pin(found.version, {**found.sha256, choice.variant: choice.sha256})
+            with suppress(FileExistsError):  # another job's, which was as quick: this follows it
+                _write(path, content, choice.name, found, is_first=is_first)
+                return found
 
 
 def _adds(pin: Pin, choice: ChosenImage) -> bool:
@@ -91,9 +99,13 @@ def move(project: Path, name: str, version: str) -> Pin | None:
     return before
 
 
-def _write(path: Path, content: dict[str, Any], name: str, pin: Pin) -> None:
+def _write(
+    path: Path, content: dict[str, Any], name: str, pin: Pin, *, is_first: bool = False
+) -> None:
+    """Write the pins; the first one only if there is no pin file: then FileExistsError."""
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
-    write_atomically(path, json_text(content) + "\n", "and try again.", shared=True)
+    text = json_text(content) + "\n"
+    write_atomically(path, text, "and try again.", shared=True, is_new=is_first)
 
 
 def _read(path: Path) -> dict[str, Any]:

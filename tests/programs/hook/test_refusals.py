@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("images", "form")
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: str) -> None:
-    """A sentence in run.err, then RELION_JOB_EXIT_FAILURE, and a non-zero exit status."""
+    """RELION_JOB_EXIT_FAILURE, then a sentence in run.err, and a non-zero exit status."""
     assert done.returncode != 0
     written = (folder / "run.err").read_text()
     assert written.startswith("relion-dispatch: ")
@@ -30,7 +30,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: 
         assert text in written
     failure = folder / "RELION_JOB_EXIT_FAILURE"
     assert failure.exists()
-    assert failure.stat().st_mtime_ns >= (folder / "run.err").stat().st_mtime_ns
+    assert failure.stat().st_mtime_ns <= (folder / "run.err").stat().st_mtime_ns
     assert not (folder / "RELION_JOB_EXIT_SUCCESS").exists()
 
 
