@@ -144,8 +144,8 @@ class World:
             if only_in is not None:
                 now, kept = self._seen(), self._kept
                 changed = {name for name in now | kept if now.get(name) != kept.get(name)}
-                changed -= {*things, *LOGS}
-                assert not {name for name in changed if not name.startswith(only_in)}
+                changed = {name for name in changed - {*LOGS} if not name.startswith(only_in)}
+                assert changed <= things.keys(), changed
         finally:
             self._put_right(None if only_in else things)
 
@@ -181,12 +181,19 @@ class World:
         return found
 
     def _put_right(self, names: Iterable[str] | None) -> None:
-        now = self._seen() if names is None else dict.fromkeys(names, (0, ""))
-        for name in sorted(now.keys() - self._kept.keys(), reverse=True):
+        """Of all, or of these names and of the folders that were made for them."""
+        kept = self._kept
+        if names is None:
+            now = self._seen()
+        else:
+            now = {name: (0, "") for name in names}
+            above = {str(folder) for name in now for folder in Path(name).parents[:-1]}
+            now |= {name: kept.get(name, (0, "")) for name in above}
+        for name in sorted(now.keys() - kept.keys(), reverse=True):
             _remove(self.folder / name)
-        for name in sorted(self._kept if names is None else self._kept.keys() & now.keys()):
-            if now.get(name) != self._kept[name]:
-                self._put_back(self.folder / name, *self._kept[name])
+        for name in sorted(kept if names is None else kept.keys() & now.keys()):
+            if now.get(name) != kept[name]:
+                self._put_back(self.folder / name, *kept[name])
 
     def _put_back(self, path: Path, mode: int, content: str | bytes) -> None:
         _remove(path)
