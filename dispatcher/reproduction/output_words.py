@@ -19,8 +19,15 @@ from .script_words import as_word, as_words, quoted
 
 __all__ = ["CommandWords", "command_words", "job_scratch", "with_new_scratch"]
 
-# Options of file commands that name no file: -rf, -p, -s.
-_PLAIN_OPTION = re.compile("-[aflnprRsTv]+")
+# The letters of options that name no file: rm -rf, cp -p, ln -s.
+_PLAIN_OPTIONS = {
+    "cp": "aflnprRTv",
+    "ln": "fnsTv",
+    "mkdir": "pv",
+    "mv": "fnTv",
+    "rm": "dfrRv",
+    "touch": "acm",
+}
 # How many of the last paths each of them changes; all of them, if it is not here.
 _CHANGED = {"cp": 1, "ln": 1}
 
@@ -73,7 +80,8 @@ def _file_command(job: RecordedJob, command: Command) -> list[Markup]:
     tool, words = command.program, command.arguments
     options = [word for word in words if str(word).startswith("-")]
     paths = [word for word in words if not str(word).startswith("-")]
-    if command.redirect or not all(_PLAIN_OPTION.fullmatch(str(option)) for option in options):
+    plain = re.compile(f"-[{_PLAIN_OPTIONS[tool]}]+")
+    if command.redirect or not all(plain.fullmatch(str(option)) for option in options):
         raise _refusal(job, command, "has an option that RELION does not use")
     read = paths[: -_CHANGED[tool]] if tool in _CHANGED else []
     return [

@@ -129,7 +129,7 @@ def _of_command(command: Command) -> Iterator[_Unusual]:
         yield _Unusual(f"the program {remark(program)} in `{line}`", PROGRAM, program)
     for word, following in zip_longest(command.arguments, command.arguments[1:]):
         if any(isinstance(part, str) and _FOR_A_SHELL.search(part) for part in word.parts):
-            what = f"the parameter {remark(str(word))} in `{line}`, in which a shell finds code"
+            what = f"the parameter `{remark(str(word))}`, in which a shell finds code"
             yield _Unusual(what, WORD, str(word))
         option, equals, value = str(word).partition("=")
         if not _NAMES_PROGRAM.fullmatch(option):
