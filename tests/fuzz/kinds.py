@@ -51,7 +51,7 @@ def files(*patterns: str, how: Callable[[Sequence[bytes]], Cases] = damaged) -> 
 
 
 def things(contents: dict[str, Cases]) -> Cases:
-    """One or two of these names, and what is there; the name comes first in each pair."""
+    """One or two of these names, and what is there."""
     each = [
         st.tuples(st.just(name), st.one_of(*[content] * 7, INSTEAD))
         for name, content in contents.items()
@@ -101,21 +101,22 @@ def job_stars(_: World) -> Cases:
 
 
 def records(world: World) -> Cases:
-    """The files of a job's record, each as its writers write it."""
+    """The files of a job's record, each as its writers write it, and what the queue says."""
     text = world.read(REFINE + "dispatch.json")
     token = json.loads(text[0])["token"]
     ran = f"token {token}\nstarted 2026-01-01T00:00:00+00:00\nended 2026-01-01T01:00:00+00:00\n"
     ran += "host n1\nscheduler_job_id 17\nexit_status 0\nending success\nreason x\n"
     ran += "gpu n1 GPU-1 10 1000000 50 2 -\n"
-    record = damaged_json(text)
+    row = f"17|RUNNING|node1|None|0:07|relion-dispatch:{token}\n"
     return things({
-        REFINE + "dispatch.json": record,
+        REFINE + "dispatch.json": damaged_json(text),
         CLASS3D + "dispatch.json": damaged_json(world.read(CLASS3D + "dispatch.json")),
         REFINE + f"dispatch.run.{token}": damaged([ran.encode()]),
         REFINE + f".dispatch_watcher.{token}": damaged([b"18\n", b"-\nno watcher\n"]),
         REFINE + f".dispatch_id.{token}": damaged([b"17\n"]),
         REFINE + ".dispatch_hook": damaged([b'{"host": "n1", "pid": 12}']),
-        REFINE + f".dispatch_claim.{token}": hostile,
+        REFINE + f".dispatch_claim.{token}": in_one_line.map(lambda text: text[:200] or "x"),
+        "slurm/queue": damaged([row.encode(), row.replace("RUNNING", "PENDING").encode()]),
     })  # fmt: skip
 
 
