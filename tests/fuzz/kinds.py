@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ..corpus import CORPUS
 from . import checks
 from .texts import damaged, damaged_json, damaged_mrc, hostile, in_one_line, names, quoted_line
 from .through_the_hook import dispatched, submissions
-from .world import CLASS3D, REFINE, World
+from .world import CLASS3D, PARTICLES, REFINE, STACK, World
 
 __all__ = ["KINDS", "Kind"]
 
@@ -120,6 +121,21 @@ def records(world: World) -> Cases:
     })  # fmt: skip
 
 
+def jobs_to_run_again(world: World) -> Cases:
+    """A record that is damaged or not, and particles in a file of a hostile name."""
+    record, star = world.read(CLASS3D + "dispatch.json"), world.read(PARTICLES)[0]
+
+    def named(name: bytes) -> dict[str, Any]:
+        name = b"".join(name.split()) or b"x"
+        return {f"project/{os.fsdecode(name)}": b"", PARTICLES: star.replace(STACK.encode(), name)}
+
+    return st.builds(
+        lambda record, particles: {CLASS3D + "dispatch.json": record, **particles},
+        st.one_of(st.just(record[0]), damaged_json(record)),
+        st.one_of(st.just({}), names.map(named)),
+    )
+
+
 STATUS, HISTORY = ("status",), ("pin",)
 KINDS = {
     "words of a command, as bash reads them": Kind(
@@ -133,7 +149,7 @@ KINDS = {
     "values of RELION's options": Kind(values_of_options, checks.submission, 300, 100_000),
     "job.star": Kind(job_stars, checks.job_star, 500, 200_000),
     "STAR files": Kind(
-        files("project/Select/job007/particles.star", REFINE + "run_optimiser.star",
+        files(PARTICLES, REFINE + "run_optimiser.star",
               REFINE + "run_model.star", "project/bodies.star"),
         checks.refinements, 300, 100_000,
     ),
@@ -155,8 +171,7 @@ KINDS = {
         records, checks.saying(STATUS, ("status", "--json"), HISTORY), 150, 60_000
     ),
     "records to be run again": Kind(
-        lambda world: records(world).filter(lambda case: CLASS3D + "dispatch.json" in case),
-        checks.run_again, 100, 10_000,
+        jobs_to_run_again, checks.run_again, 100, 10_000
     ),
     "records of jobs to be cancelled": Kind(
         records, checks.saying(("cancel", "Refine3D/job011"), ("watch", "--once")), 50, 10_000

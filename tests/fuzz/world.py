@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -23,10 +24,11 @@ from ..sif_file import write_sif
 from ..stand_in_programs import link_stand_in
 from .tree import Tree
 
-__all__ = ["CLASS3D", "REFINE", "Said", "World"]
+__all__ = ["CLASS3D", "PARTICLES", "REFINE", "STACK", "Said", "World"]
 
 ROOT = Path(__file__).parents[2]
 MRC = bytes([4, 0, 0, 0] * 3 + [2, 0, 0, 0]) + bytes(1008) + bytes(range(256))  # 4 x 4 x 4
+STACK, PARTICLES = "Extract/job006/stack.mrcs", "project/Select/job007/particles.star"
 REFINE, CLASS3D = "project/Refine3D/job011/", "project/Class3D/job010/"
 JOBS = {
     "relion-5.0.1/Refine3D_job011": "Running",
@@ -85,6 +87,8 @@ class World(Tree):
         (self.project / "InitialModel/job009").mkdir(parents=True)
         for name in ("mask1", "mask2", "mask3", "InitialModel/job009/initial_model"):
             (self.project / f"{name}.mrc").write_bytes(MRC)
+        (self.project / STACK).write_bytes(MRC)
+        os.utime(self.project / STACK, (1, 1))  # older than the jobs that read it
         pipeline = "# version 50001\n\ndata_pipeline_processes\n\nloop_\n"
         for at, label in enumerate(("Name", "Alias", "TypeLabel", "StatusLabel"), 1):
             pipeline += f"_rlnPipeLineProcess{label} #{at}\n"
