@@ -65,7 +65,7 @@ build_images() {
 [ "$part" != unit ] || exit 0
 if [ "$part" = long ]; then
     # Status 5: none was selected.
-    UPDATE_FUZZING=docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
+    UPDATE_FUZZING=$root/docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
     "$python" "${pytest[@]}" -q --collect-only tests/system/faults "$@" >/dev/null || exit 0
 fi
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ..corpus import CORPUS
 from . import checks
 from .texts import damaged, damaged_json, damaged_mrc, hostile, in_one_line, names, quoted_line
 from .through_the_hook import dispatched, submissions
-from .world import CLASS3D, REFINE, World
+from .world import CLASS3D, PARTICLES, REFINE, STACK, World
 
 __all__ = ["KINDS", "Kind"]
 
@@ -51,10 +52,10 @@ def files(*patterns: str, how: Callable[[Sequence[bytes]], Cases] = damaged) -> 
 
 
 def things(contents: dict[str, Cases]) -> Cases:
-    """One or two of these names, and what is there; the name comes first in each pair."""
+    """One or two of these names, and what is there."""
     each = [
-        st.tuples(st.just(name), st.one_of(*[content] * 7, INSTEAD))
-        for name, content in contents.items()
+        st.tuples(st.just(name), st.one_of(*[content] * 7, *[INSTEAD] * ("slurm/" not in name)))
+        for name, content in contents.items()  # the site's scheduler always answers in text
     ]
     return st.lists(st.one_of(each), min_size=1, max_size=2).map(dict)
 
@@ -101,22 +102,38 @@ def job_stars(_: World) -> Cases:
 
 
 def records(world: World) -> Cases:
-    """The files of a job's record, each as its writers write it."""
+    """The files of a job's record, each as its writers write it, and what the queue says."""
     text = world.read(REFINE + "dispatch.json")
     token = json.loads(text[0])["token"]
     ran = f"token {token}\nstarted 2026-01-01T00:00:00+00:00\nended 2026-01-01T01:00:00+00:00\n"
     ran += "host n1\nscheduler_job_id 17\nexit_status 0\nending success\nreason x\n"
     ran += "gpu n1 GPU-1 10 1000000 50 2 -\n"
-    record = damaged_json(text)
+    row = f"17|RUNNING|node1|None|0:07|relion-dispatch:{token}\n"
     return things({
-        REFINE + "dispatch.json": record,
+        REFINE + "dispatch.json": damaged_json(text),
         CLASS3D + "dispatch.json": damaged_json(world.read(CLASS3D + "dispatch.json")),
         REFINE + f"dispatch.run.{token}": damaged([ran.encode()]),
         REFINE + f".dispatch_watcher.{token}": damaged([b"18\n", b"-\nno watcher\n"]),
         REFINE + f".dispatch_id.{token}": damaged([b"17\n"]),
         REFINE + ".dispatch_hook": damaged([b'{"host": "n1", "pid": 12}']),
-        REFINE + f".dispatch_claim.{token}": hostile,
+        REFINE + f".dispatch_claim.{token}": in_one_line.map(lambda text: text[:200] or "x"),
+        "slurm/queue": damaged([row.encode(), row.replace("RUNNING", "PENDING").encode()]),
     })  # fmt: skip
+
+
+def jobs_to_run_again(world: World) -> Cases:
+    """A record that is damaged or not, and particles in a file of a hostile name."""
+    record, star = world.read(CLASS3D + "dispatch.json"), world.read(PARTICLES)[0]
+
+    def named(name: bytes) -> dict[str, Any]:
+        name = b"".join(name.split()) or b"x"
+        return {f"project/{os.fsdecode(name)}": b"", PARTICLES: star.replace(STACK.encode(), name)}
+
+    return st.builds(
+        lambda record, particles: {CLASS3D + "dispatch.json": record, **particles},
+        st.one_of(st.just(record[0]), damaged_json(record)),
+        st.one_of(st.just({}), names.map(named)),
+    )
 
 
 STATUS, HISTORY = ("status",), ("pin",)
@@ -132,7 +149,7 @@ KINDS = {
     "values of RELION's options": Kind(values_of_options, checks.submission, 300, 100_000),
     "job.star": Kind(job_stars, checks.job_star, 500, 200_000),
     "STAR files": Kind(
-        files("project/Select/job007/particles.star", REFINE + "run_optimiser.star",
+        files(PARTICLES, REFINE + "run_optimiser.star",
               REFINE + "run_model.star", "project/bodies.star"),
         checks.refinements, 300, 100_000,
     ),
@@ -154,8 +171,7 @@ KINDS = {
         records, checks.saying(STATUS, ("status", "--json"), HISTORY), 150, 60_000
     ),
     "records to be run again": Kind(
-        lambda world: records(world).filter(lambda case: CLASS3D + "dispatch.json" in case),
-        checks.run_again, 100, 10_000,
+        jobs_to_run_again, checks.run_again, 100, 10_000
     ),
     "records of jobs to be cancelled": Kind(
         records, checks.saying(("cancel", "Refine3D/job011"), ("watch", "--once")), 50, 10_000

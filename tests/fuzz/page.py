@@ -14,8 +14,9 @@ _HEAD = """# Fuzzing
 
 What `tests/run.sh long` has tried of each kind of input (`tests/fuzz`), and when. If something is
 found, the kind loses its row until the fault is mended and the kind was tried again: a row stands
-for no find that is open. `tests/run.sh long -k "records and notes"` tries one kind, and
-`FUZZ_SEED` repeats a run. All other tests are run with two minutes of the same.
+for no find that is open. `tests/run.sh long -k "records and notes"` tries one kind, `FUZZ_SEED`
+repeats a run, and `FUZZ_SHARE=0.01` tries a hundredth of the {cases:,} cases. Each run of all tests
+has two minutes of the same.
 
 Of each case is asked: no traceback; a refusal is a sentence in plain text; at most 2 s of processor
 time and 300 MB of memory, and no endless waiting (limits of the kernel). Commands on records touch
@@ -34,7 +35,9 @@ def set_row(page: Path, kind: str, cells: tuple[str, ...] | None) -> None:
         rows = rows_of(stream.read()) | {kind: cells or ()}
         lines = [_COLUMNS, ("---",) * len(_COLUMNS)]
         lines += [(name, *rows[name]) for name in KINDS if rows.get(name)]
-        text = _HEAD + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        text = _HEAD.format(cases=sum(kind.long for kind in KINDS.values())) + "".join(
+            f"| {' | '.join(line)} |\n" for line in lines
+        )
         stream.seek(0)
         stream.truncate()
         stream.write(text)
