@@ -50,6 +50,7 @@ open_file() { # FILE
 
 # The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
 open_text() { # FILE
+    new_file "$1" </dev/null
     open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
 }
 

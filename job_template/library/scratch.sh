@@ -77,7 +77,8 @@ remove_scratch() {
 remove_dead_scratch() { # FOLDER
     local folder host process began job
     for folder in "$1"/relion-dispatch.*; do
-        open_scratch "$folder" && [ -s "$dispatch_opened/owner" ] || continue
+        open_scratch "$folder" || continue
+        [ -s "$dispatch_opened/owner" ] || continue
         read -r host process began job <"$dispatch_opened/owner"
         if [ "$host" = "$(uname -n)" ]; then
             [ "$(process_began "$process")" != "$began" ] || continue

@@ -66,6 +66,7 @@ open_file() { # FILE
 
 # The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
 open_text() { # FILE
+    new_file "$1" </dev/null
     open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
 }
 
@@ -78,9 +79,9 @@ add_line() { # FILE LINE
 # One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
-    local folder=${dispatch_folder:-$dispatch_job}
-    ls "$folder/" >/dev/null # makes a network file system look again
-    compgen -G "$folder/RELION_JOB_EXIT_*" >/dev/null
+    local file=${dispatch_folder:-$dispatch_job}/RELION_JOB_EXIT
+    ls "${file%/*}/" >/dev/null # makes a network file system look again
+    [ -e "${file}_SUCCESS" ] || [ -e "${file}_FAILURE" ] || [ -e "${file}_ABORTED" ] # RELION sees no link to nothing
 }
 
 # Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
