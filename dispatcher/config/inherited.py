@@ -1,4 +1,4 @@
-"""Which variables and functions of whoever submits do the scheduler's commands, and so jobs, not inherit?
+"""Which variables of whoever submits do a scheduler's commands, and so jobs, not inherit?
 
 A job is what its script says, wherever it was submitted: from a login node, or from inside another
 job (a desktop session on a node, ``salloc``), whose variables describe that job and its ranks.
@@ -41,6 +41,7 @@ _OF_A_RANK = re.compile(r"(OMPI|PRTE)_MCA_(ess|orte|prte|pmix|plm|shmem|initial_
 _OF_THIS_MACHINE = (
     *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_MPS_"),
     *("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"),
+    "ONEAPI_DEVICE_SELECTOR",
     "SLURM_TMPDIR",
 )
 

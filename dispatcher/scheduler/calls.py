@@ -28,7 +28,9 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
-    return programs.run(argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler))
+    return programs.run(
+        argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler)
+    )
 
 
 def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished | None:

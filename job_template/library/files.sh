@@ -53,8 +53,3 @@ open_text() { # FILE
     new_file "$1" </dev/null
     open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
 }
-
-add_line() { # FILE LINE
-    open_text "$1" || return 1
-    echo "$2" >>"$dispatch_opened"
-}

@@ -11,16 +11,20 @@ from .running_job import RunningJob, exit_files
 
 pytestmark = pytest.mark.usefixtures("images")
 
-STATE = """
-    told guard keeper_pid status ending reason scratch_mounts left_out gpu_usage places overdue
-    command task kept folder folder_number opened control image scratch users_scratch lock
-    claim_job session host facts each predicted answers mps_folder epilogue word library
-""".split()
-FUNCTIONS = """
-    printf rm mv cd finish unset set eval exec exit trap declare local read test [ kill wait dd
-    stat grep sed ln touch mkdir ls ps cat head tail date uname begin_job run fail dispatch_epilogue
-    dispatch_know_container builtin command compgen export return sha256sum
-""".split()
+STATE = [
+    "told", "guard", "keeper_pid", "status", "ending", "reason", "scratch_mounts",
+    "left_out", "gpu_usage", "places", "overdue", "command", "task", "kept", "folder",
+    "folder_number", "opened", "control", "image", "scratch", "users_scratch", "lock",
+    "claim_job", "session", "host", "facts", "each", "predicted", "answers", "mps_folder",
+    "epilogue", "word", "library",
+]  # fmt: skip
+FUNCTIONS = [
+    "printf", "rm", "mv", "cd", "finish", "unset", "set", "eval", "exec", "exit", "trap",
+    "declare", "local", "read", "test", "[", "kill", "wait", "dd", "stat", "grep", "sed",
+    "ln", "touch", "mkdir", "ls", "ps", "cat", "head", "tail", "date", "uname",
+    "begin_job", "run", "fail", "dispatch_epilogue", "dispatch_know_container", "builtin",
+    "command", "compgen", "export", "return", "sha256sum",
+]  # fmt: skip
 
 
 def test_no_variable_or_function_of_its_user_changes_it(
@@ -75,7 +79,7 @@ def test_functions_of_environment_modules_stay(
 ) -> None:
     site(  # type: ignore[operator]
         "job_template/postprocess.sh.j2",
-        '{% extends "sp.sh.j2" %}\n{% block prologue %}\n' f"{name} load x\n{{% endblock %}}\n",
+        f'{{% extends "sp.sh.j2" %}}\n{{% block prologue %}}\n{name} load x\n{{% endblock %}}\n',
     )
     rendered = running_job.render(job)
 

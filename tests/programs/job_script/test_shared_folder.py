@@ -1,4 +1,4 @@
-"""What others put into a job's folder neither leads the job's script elsewhere nor keeps it waiting."""
+"""What others put into a job's folder neither leads its script elsewhere nor keeps it waiting."""
 
 from __future__ import annotations
 

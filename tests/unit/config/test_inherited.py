@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.config.inherited import not_inherited
 from dispatcher.config.scheduler import Scheduler
 from dispatcher.scheduler.calls import call, start_detached
@@ -15,21 +16,25 @@ from dispatcher.scheduler.calls import call, start_detached
 from ...waiting import wait_for
 
 # The variables of a step of a job, as Slurm 24 and Open MPI 4 and 5 set them.
-OF_A_STEP = """
-    SLURM_JOB_ID SLURM_MEM_PER_NODE SLURM_NTASKS_PER_NODE SLURM_CPU_BIND SLURMD_NODENAME
-    SLURM_JOB_NODELIST SLURM_CLUSTERS SBATCH_PARTITION SRUN_CPUS_PER_TASK SALLOC_PARTITION
-    PMIX_RANK PMIX_SERVER_URI41 PMI_RANK PMI2_FD OMPI_COMM_WORLD_RANK OMPI_UNIVERSE_SIZE
-    OMPI_MCA_ess OMPI_MCA_orte_hnp_uri OMPI_MCA_ess_base_jobid PRTE_MCA_prte_base_help_aggregate
-    PRTE_LAUNCHED HYDI_CONTROL_FD HYDRA_LAUNCHER MPI_LOCALRANKID MPI_LOCALNRANKS
-""".split()
-OF_A_SHELL = """
-    BASH_ENV ENV SHELLOPTS BASHOPTS POSIXLY_CORRECT CDPATH IFS TMOUT GLOBIGNORE PS4 BASH_XTRACEFD
-    GREP_OPTIONS dispatch_told dispatch_guard BASH_FUNC_rm%% BASH_FUNC_finish%% BASH_FUNC_printf()
-""".split()
-STAYS = """
-    PATH HOME USER LANG LC_ALL DISPLAY TMPDIR SLURM_CONF SLURM_JWT KRB5CCNAME
-    OMPI_MCA_btl PMIX_MCA_gds BASH_FUNC_module%% BASH_FUNC_ml%% BASH_FUNC__module_raw%% LOADEDMODULES
-""".split()
+OF_A_STEP = [
+    "SLURM_JOB_ID", "SLURM_MEM_PER_NODE", "SLURM_NTASKS_PER_NODE", "SLURM_CPU_BIND",
+    "SLURMD_NODENAME", "SLURM_JOB_NODELIST", "SLURM_CLUSTERS", "SBATCH_PARTITION",
+    "SRUN_CPUS_PER_TASK", "SALLOC_PARTITION", "PMIX_RANK", "PMIX_SERVER_URI41", "PMI_RANK",
+    "PMI2_FD", "OMPI_COMM_WORLD_RANK", "OMPI_UNIVERSE_SIZE", "OMPI_MCA_ess",
+    "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_ess_base_jobid",
+    "PRTE_MCA_prte_base_help_aggregate", "PRTE_LAUNCHED", "HYDI_CONTROL_FD",
+    "HYDRA_LAUNCHER", "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
+]  # fmt: skip
+OF_A_SHELL = [
+    "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT", "CDPATH", "IFS",
+    "TMOUT", "GLOBIGNORE", "PS4", "BASH_XTRACEFD", "GREP_OPTIONS", "dispatch_told",
+    "dispatch_guard", "BASH_FUNC_rm%%", "BASH_FUNC_finish%%", "BASH_FUNC_printf()",
+]  # fmt: skip
+STAYS = [
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "DISPLAY", "TMPDIR", "SLURM_CONF",
+    "SLURM_JWT", "KRB5CCNAME", "OMPI_MCA_btl", "PMIX_MCA_gds", "BASH_FUNC_module%%",
+    "BASH_FUNC_ml%%", "BASH_FUNC__module_raw%%", "LOADEDMODULES",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -54,6 +59,13 @@ def test_the_gpus_of_a_job_are_those_of_its_machine(name: str) -> None:
     """A job on this machine keeps within what the job has in which it was submitted."""
     assert list(not_inherited([name], [], here=False)) == [name]
     assert list(not_inherited([name], [], here=True)) == []
+
+
+def test_the_variables_that_list_gpus_are_known_of_all_vendors() -> None:
+    lists = [name for vendor in VENDORS.values() for name in vendor.lists]
+
+    assert "CUDA_VISIBLE_DEVICES" in lists
+    assert list(not_inherited(lists, [], here=False)) == lists
 
 
 def test_what_a_scheduler_names_is_kept_from_it() -> None:
