@@ -53,3 +53,17 @@ open_text() { # FILE
     new_file "$1" </dev/null
     open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
 }
+
+# Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
+open_control() {
+    dispatch_kept=/dev/null
+    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
+}
+
+# Removes such a folder with what a job has in it, and nothing else.
+remove_control() { # NAME
+    if open_folder "$dispatch_folder" "$1"; then
+        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
+    fi
+    rmdir "$dispatch_folder/$1" || rm -f "$dispatch_folder/$1"
+} 2>/dev/null

@@ -11,6 +11,7 @@ import pytest
 from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.config.inherited import not_inherited
 from dispatcher.config.scheduler import Scheduler
+from dispatcher.config.site import load_site
 from dispatcher.scheduler.calls import call, start_detached
 
 from ...waiting import wait_for
@@ -37,48 +38,54 @@ STAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("here", [True, False])
+def not_seen(names: list[str], scheduler: str) -> list[str]:
+    return list(not_inherited(names, load_site().schedulers[scheduler]))
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "local", "interactive"])
 @pytest.mark.parametrize("name", [*OF_A_STEP, *OF_A_SHELL])
 def test_a_job_is_not_told_of_the_job_or_the_shell_it_was_submitted_from(
-    name: str, here: bool
+    name: str, scheduler: str
 ) -> None:
-    assert list(not_inherited([name], [], here)) == [name]
+    assert not_seen([name], scheduler) == [name]
 
 
-@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("scheduler", ["slurm", "local", "interactive"])
 @pytest.mark.parametrize("name", STAYS)
-def test_a_job_inherits_what_its_user_has_set(name: str, here: bool) -> None:
-    assert list(not_inherited([name], ["SBATCH_"], here)) == []
+def test_a_job_inherits_what_its_user_has_set(name: str, scheduler: str) -> None:
+    assert not_seen([name], scheduler) == []
 
 
 @pytest.mark.parametrize(
     "name",
-    ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "SLURM_TMPDIR"],
+    ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"],
 )
 def test_the_gpus_of_a_job_are_those_of_its_machine(name: str) -> None:
     """A job on this machine keeps within what the job has in which it was submitted."""
-    assert list(not_inherited([name], [], here=False)) == [name]
-    assert list(not_inherited([name], [], here=True)) == []
+    assert not_seen([name], "slurm") == [name]
+    assert not_seen([name], "local") == []
 
 
 def test_the_variables_that_list_gpus_are_known_of_all_vendors() -> None:
     lists = [name for vendor in VENDORS.values() for name in vendor.lists]
 
     assert "CUDA_VISIBLE_DEVICES" in lists
-    assert list(not_inherited(lists, [], here=False)) == lists
+    assert not_seen(lists, "slurm") == lists
 
 
 def test_what_a_scheduler_names_is_kept_from_it() -> None:
-    names = ["FERRY_QUEUE", "SLURM_CONF"]
+    names = ["FERRY_QUEUE", "FERRY_HOST", "FERRY_ID"]
+    own = {"of_a_job": ["FERRY_"], "of_the_cluster": ["FERRY_HOST", "FERRY_QUEUE"]}
+    ferry = Scheduler(submit_command=["ferry"], overriding=["FERRY_QUEUE"], **own)
 
-    assert list(not_inherited(names, ["FERRY_", "SLURM_CONF"], here=False)) == names
+    assert list(not_inherited(names, ferry)) == ["FERRY_QUEUE", "FERRY_ID"]
 
 
 def test_a_command_does_not_see_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (*OF_A_STEP, *OF_A_SHELL, *STAYS):
         monkeypatch.setenv(name, os.environ.get(name, "x"))
 
-    printed = call(Scheduler(submit_command=["x"]), ["/usr/bin/env"], tmp_path).stdout
+    printed = call(load_site().schedulers["slurm"], ["/usr/bin/env"], tmp_path).stdout
 
     names = {line.partition("=")[0] for line in printed.splitlines()}
     assert names >= set(STAYS)
@@ -113,5 +120,4 @@ def test_bash_itself_exports_functions_under_such_names() -> None:
     names = [line.partition("=")[0] for line in said.splitlines() if line.startswith("BASH_FUNC")]
 
     assert len(names) == 2
-    assert [name for name in not_inherited(names, [], True) if "module" in name] == []
-    assert len(list(not_inherited(names, [], True))) == 1
+    assert ["rm" in name for name in not_seen(names, "local")] == [True]
