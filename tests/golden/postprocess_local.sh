@@ -17,7 +17,8 @@ open_file() { # FILE
 }
 open_text() { # FILE
     new_file "$1" </dev/null
-    open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
+    open_file "$1" && return
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 exec </dev/null
 open_text PostProcess/job016/run.out && exec >>"$dispatch_opened"

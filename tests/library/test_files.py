@@ -213,3 +213,24 @@ def test_a_lock_of_local_jobs_is_a_plain_file(what: str, own: Path, shell: Shell
 
     assert "because the lock lock cannot be taken" in said
     assert untouched(own)
+
+
+def test_a_text_of_a_colleague_that_cannot_be_opened_stays(shell: Shell) -> None:
+    (shell.job / "run.err").write_text("theirs\n")
+
+    done = shell("open_file() { return 1; }; open_text $dispatch_folder/run.err")
+
+    assert done.returncode == 1
+    assert (shell.job / "run.err").read_text() == "theirs\n"
+
+
+def test_a_folder_with_files_is_never_removed(shell: Shell) -> None:
+    """Others may rename a folder of the user's to what the script removes."""
+    folder = shell.job / "RELION_JOB_EXIT_SUCCESS"
+    folder.mkdir()
+    (folder / "particles.star").touch()
+
+    done = shell("remove_name $dispatch_folder/RELION_JOB_EXIT_SUCCESS")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (folder / "particles.star").exists()
