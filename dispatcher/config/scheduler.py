@@ -65,6 +65,10 @@ class Scheduler:
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
+        of_a_job: beginnings of the names of variables that it gives to a job, and that a job which
+            is submitted from inside that one must not inherit; unset as `overriding`.
+        of_the_cluster: beginnings of those among them by which its commands reach it, or that each
+            job gets anew; unset as `overriding`.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands would need them.
         launch: starts one container for each rank on several nodes; empty if it cannot.
@@ -93,6 +97,8 @@ class Scheduler:
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
+    of_a_job: list[str] = field(default_factory=list)
+    of_the_cluster: list[str] = field(default_factory=list)
     refused_options: list[str] = field(default_factory=list)
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
@@ -135,9 +141,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    for name in scheduler.overriding:
-        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            yield "overriding", f': "{name}" is not the beginning of a variable\'s name'
+    for key in ("overriding", "of_a_job", "of_the_cluster"):
+        for name in getattr(scheduler, key):
+            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+                yield key, f': "{name}" is not the beginning of a variable\'s name'
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is not the name of a value'

@@ -25,6 +25,8 @@ __all__ = ["SchedulerFiles", "read_scheduler_files"]
 # A scheduler that uses another's templates, as sites wrote it before there was "inherits", is of
 # the same kind: these hold for it as well.
 _OF_A_KIND = ("launch", "launch_options", "overriding", "refused_options")
+# Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
+_VARIABLES = ("overriding", "of_a_job", "of_the_cluster")
 
 
 class _Layer(NamedTuple):
@@ -37,12 +39,12 @@ class _Layer(NamedTuple):
 class SchedulerFiles(NamedTuple):
     """The layers of each scheduler; the last one has priority.
 
-    `overriding` is for a scheduler that does not say which variables are kept from its commands:
-    all that the shipped schedulers name.
+    `variables` are for a scheduler that does not say which are kept from its commands: by key, all
+    that the shipped schedulers name.
     """
 
     layers: Mapping[str, Sequence[_Layer]]
-    overriding: Sequence[str]
+    variables: Mapping[str, Sequence[str]]
 
     def merged(self) -> dict[str, Any]:
         """The schedulers' keys by name; those that inherit come after all others.
@@ -69,7 +71,7 @@ class SchedulerFiles(NamedTuple):
         kind = schedulers.get(str(content.get("directives")))
         of_kind = kind if isinstance(kind, dict) else {}
         kept = {key: of_kind[key] for key in _OF_A_KIND if key in of_kind}
-        return {"overriding": self.overriding, **kept, **content}
+        return {**self.variables, **kept, **content}
 
     def place(self, name: str, key: Sequence[str] = ()) -> Where:
         """The file that decides a key of a scheduler: one of its own, or of its parents'."""
@@ -93,18 +95,19 @@ def read_scheduler_files(in_site_json: Mapping[str, Any], site_json: Path) -> Sc
         ConfigError: a folder or a file cannot be read, or what is said of a scheduler is no object.
     """
     layers: dict[str, list[_Layer]] = {}
-    overriding: list[str] = []
+    variables: dict[str, list[str]] = {}
     for folder in scheduler_folders():
         for path in files_in(folder, ".json"):
             layers.setdefault(path.stem, []).append(_Layer(Where(path), read_json(path)))
-        overriding = overriding or _all_of(layers, "overriding")  # the shipped folder comes first
+        # The shipped folder comes first.
+        variables = variables or {key: _all_of(layers, key) for key in _VARIABLES}
     for name, content in in_site_json.items():
         where = Where(site_json).at("schedulers").at(name)
         if not isinstance(content, dict):
             said = json.dumps(content)[:80]
             raise ConfigError(f"{where}: expected a JSON object {{…}}, found {said}")
         layers.setdefault(name, []).append(_Layer(where, content))
-    return SchedulerFiles(layers, overriding)
+    return SchedulerFiles(layers, variables)
 
 
 def _all_of(layers: Mapping[str, Sequence[_Layer]], key: str) -> list[str]:

@@ -65,6 +65,7 @@ class Channel:
             f"seconds={'' if timeout is None else timeout}",
             f"directory={quote(str(cwd or Path.cwd()))}",
             *(f"unset {variable}" for variable in unset if variable.isidentifier()),
+            *(f"unset -f {function}" for function in map(_function, unset) if function),
             *hidden.as_shell(),
             *(
                 f"export {variable}={quote(value)}"
@@ -93,6 +94,12 @@ class Channel:
             return is_alive(int((self.folder / "shell").read_text()))
         except (OSError, ValueError):
             return False
+
+
+def _function(variable: str) -> str:
+    """The function of bash that such a variable exports; "" for other variables."""
+    name = variable.removeprefix("BASH_FUNC_").removesuffix("%%")
+    return name if name != variable and name.isidentifier() else ""
 
 
 class HostProcess:

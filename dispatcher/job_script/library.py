@@ -64,16 +64,21 @@ def shell_part(name: str) -> Markup:
 
 def shell_function(name: str, *parts: str) -> Markup:
     """One function of the library, from the first of these parts that has it."""
-    for part in parts:
+    return _function(name, map(_text, parts))
+
+
+def _function(name: str, texts: Iterable[str]) -> Markup:
+    for text in texts:
         function = rf"^{name}\(\) (\{{.*\}}$|\{{(?: #.*)?\n(?s:.*?)^\}}$)"
-        if found := re.search(function, _text(part), re.MULTILINE):
+        if found := re.search(function, text, re.MULTILINE):
             return Markup(found[0])
     raise AssertionError(name)
 
 
 def shell_functions(part: str, *names: str) -> Markup:
-    """Some functions of one file of the library, for a script that has them in itself."""
-    return Markup("\n").join(shell_function(name, f"library/{part}.sh") for name in names)
+    """Some functions of one shipped file of the library, for a script that has them in itself."""
+    text = (shipped_folder() / "job_template" / "library" / f"{part}.sh").read_text("utf-8")
+    return Markup("\n").join(_function(name, [text]) for name in names)
 
 
 def _text(name: str) -> str:

@@ -57,7 +57,7 @@ def _not_inherited(scheduler: Scheduler) -> list[str]:
     Some override the job script's directives; some hide jobs, which then seem lost; some apply to a
     part of the commands only; some belong to the job from which this one is submitted.
     """
-    return list(not_inherited(os.environ, scheduler.overriding, here=scheduler.detached))
+    return list(not_inherited(os.environ, scheduler))
 
 
 def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:

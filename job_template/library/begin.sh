@@ -66,7 +66,7 @@ begin_unless_over() {
     ! aborted || abort_before_start
     [ ! -e "$dispatch_folder/RELION_JOB_EXIT_FAILURE" ] ||
         fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
-    rm -rf "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
+    remove_name "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
     make_control
     dispatch_began=$SECONDS
     begin_guard

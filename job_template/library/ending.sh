@@ -41,7 +41,7 @@ tell_relion() {
     ! overtaken || return 0
     [ -n "$dispatch_ending" ] || decide_ending
     for other in SUCCESS FAILURE ABORTED; do
-        [ "$other" = "$dispatch_ending" ] || rm -f "$dispatch_folder/RELION_JOB_EXIT_$other"
+        [ "$other" = "$dispatch_ending" ] || remove_name "$dispatch_folder/RELION_JOB_EXIT_$other"
     done
     # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes

@@ -50,10 +50,26 @@ open_file() { # FILE
 
 # The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
 open_text() { # FILE
-    open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
+    new_file "$1" </dev/null
+    open_file "$1" && return
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 
-add_line() { # FILE LINE
-    open_text "$1" || return 1
-    echo "$2" >>"$dispatch_opened"
+# Removes a file, a link or an empty folder. Others may have given the name to a folder of this user's that is not empty.
+remove_name() { # PATH
+    rm -f "$1" || rmdir "$1"
+} 2>/dev/null
+
+# Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
+open_control() {
+    dispatch_kept=/dev/null
+    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
 }
+
+# Removes such a folder with what a job has in it, and nothing else.
+remove_control() { # NAME
+    if open_folder "$dispatch_folder" "$1"; then
+        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
+    fi
+    remove_name "$dispatch_folder/$1"
+} 2>/dev/null

@@ -4,9 +4,9 @@
 # One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
-    local folder=${dispatch_folder:-$dispatch_job}
-    ls "$folder/" >/dev/null # makes a network file system look again
-    compgen -G "$folder/RELION_JOB_EXIT_*" >/dev/null
+    local file=${dispatch_folder:-$dispatch_job}/RELION_JOB_EXIT
+    ls "${file%/*}/" >/dev/null # makes a network file system look again
+    [ -e "${file}_SUCCESS" ] || [ -e "${file}_FAILURE" ] || [ -e "${file}_ABORTED" ] # RELION sees no link to nothing
 }
 
 # Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
@@ -19,17 +19,3 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
     new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
 }
-
-# Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
-open_control() {
-    dispatch_kept=/dev/null
-    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
-}
-
-# Removes such a folder with what a job has in it, and nothing else.
-remove_control() { # NAME
-    if open_folder "$dispatch_folder" "$1"; then
-        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
-    fi
-    rmdir "$dispatch_folder/$1" || rm -f "$dispatch_folder/$1"
-} 2>/dev/null

@@ -3,13 +3,16 @@
 # RELION makes the same folder, relion_volatile, in every --scratch_dir, so that two jobs on a node would
 # empty each other's folder. So this job has its own folder there, and removes it however it ends.
 prepare_scratch() {
-    local why
+    local status=0
     [ -n "$dispatch_scratch_for_all" ] ||
         fail "The job could not begin, because the scratch folder in RELION's window has no name on $dispatch_host: name another folder there, or tell your admin."
     on_each_node remove_dead_scratch "$dispatch_scratch_for_all"
     # The name is in the environment of these, not among their arguments, which all users see.
-    why=$(on_each_node make_scratch "$dispatch_host $$ $dispatch_script_began $(words_of_job)") ||
-        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on ${why:-$dispatch_host cannot be written}: name another folder in RELION's window, or tell your admin."
+    on_each_node make_scratch "$dispatch_host $$ $dispatch_script_began $(words_of_job)" || status=$?
+    [ "$status" -ne 77 ] ||
+        fail "The job could not begin, because other users can enter the folders that a job makes in $dispatch_scratch_for_all on $dispatch_host: name another folder in RELION's window, or tell your admin."
+    [ "$status" -eq 0 ] ||
+        fail "The job could not begin, because the scratch folder $dispatch_scratch_for_all on $dispatch_host cannot be written: name another folder in RELION's window, or tell your admin."
     see_scratch "$dispatch_scratch"
 }
 
@@ -30,7 +33,7 @@ see_scratch() { # FOLDER
 }
 
 # Makes the job's folder $dispatch_scratch, which this user alone may use. Nobody else knows the name before, so a folder
-# that is there is of another node of this job. Says why not.
+# that is there is of another node of this job. The status is 77 if other users can enter the folder.
 make_scratch() { # OWNER
     local mode
     umask 077
@@ -40,8 +43,7 @@ make_scratch() { # OWNER
     mode=$(stat -Lc %a "$dispatch_opened")
     if [ "${mode: -3}" != 700 ]; then
         rmdir "$dispatch_scratch"
-        echo "$(uname -n) lets other users into the folders of a job (mode $mode)"
-        return 1
+        return 77
     fi
     printf '%s\n' "$1" "token $dispatch_token" >"$dispatch_opened/owner"
 }
@@ -77,7 +79,8 @@ remove_scratch() {
 remove_dead_scratch() { # FOLDER
     local folder host process began job
     for folder in "$1"/relion-dispatch.*; do
-        open_scratch "$folder" && [ -s "$dispatch_opened/owner" ] || continue
+        open_scratch "$folder" || continue
+        [ -s "$dispatch_opened/owner" ] || continue
         read -r host process began job <"$dispatch_opened/owner"
         if [ "$host" = "$(uname -n)" ]; then
             [ "$(process_began "$process")" != "$began" ] || continue

@@ -14,7 +14,8 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
-POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix; while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
+POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
+while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
 for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # InitialModel/job009 (job type initialmodel), written by relion-dispatch 0.2.0
 
@@ -69,13 +70,11 @@ dispatch_rank_table='2 shared 3370 1 1 3427589376 ok 0,1; 1481 1 1 3427589376 ti
 { exec {dispatch_folder}<"$dispatch_job/."; } 2>/dev/null; dispatch_folder=/proc/self/fd/$dispatch_folder
 read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
 read_library() { dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
-if ! read_library && sleep 3 && ! read_library; then
-    # Silent if the job was submitted again, or if another copy of the job has claimed it.
+if ! read_library && sleep 3 && ! read_library; then # silent if the job was submitted again, or if another copy has claimed it
     read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
-    compgen -G "$dispatch_folder/RELION_JOB_EXIT_*" >/dev/null && exit 1
-    dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"
+    for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done; dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"
     dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
     [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" |
         dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none || echo "$dispatch_reason" >&2; exit 1

@@ -253,7 +253,8 @@ def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
     said = shell.says(
         "memory_kills() { echo 5; }; dispatch_kills_before=4 dispatch_status=9\n"
         "dispatch_kept=$dispatch_folder; probe() { echo 'No space left on device'; return 1; }\n"
-        "mkdir -p -m 700 \"$dispatch_scratch\"; dispatch_facts=$'stopped by signal 15\\n'; evidence",
+        'mkdir -p -m 700 "$dispatch_scratch"\n'
+        "dispatch_facts=$'stopped by signal 15\\n'; evidence",
         given=[f"dispatch_scratch_for_all='{shell.project}/scratch'"],
     )
 

@@ -1,4 +1,4 @@
-"""Files in folders that others can write: what is no plain file is neither followed nor waited for."""
+"""Files in folders that others can write: only what is a plain file is followed or waited for."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_what_is_read_has_a_limit(shell: Shell) -> None:
 def test_a_line_goes_into_a_new_file_if_there_is_none(what: str, own: Path, shell: Shell) -> None:
     PUT[what](shell.job / "run.err", own)
 
-    shell('add_line $dispatch_folder/run.err one; open_text $dispatch_folder/run.err')
-    shell("add_line $dispatch_folder/run.err two")
+    shell("open_text $dispatch_folder/run.err && echo one >>$dispatch_opened")
+    shell("open_text $dispatch_folder/run.err && echo two >>$dispatch_opened")
 
     assert (shell.job / "run.err").read_text() == "one\ntwo\n"
     assert untouched(own)
@@ -93,7 +93,7 @@ def test_a_line_goes_into_a_new_file_if_there_is_none(what: str, own: Path, shel
 def test_a_line_that_cannot_be_added_is_no_delay(shell: Shell) -> None:
     (shell.job / "run.err").mkdir()
 
-    assert shell("add_line $dispatch_folder/run.err one").returncode == 1
+    assert shell("open_text $dispatch_folder/run.err").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,24 @@ def test_a_lock_of_local_jobs_is_a_plain_file(what: str, own: Path, shell: Shell
 
     assert "because the lock lock cannot be taken" in said
     assert untouched(own)
+
+
+def test_a_text_of_a_colleague_that_cannot_be_opened_stays(shell: Shell) -> None:
+    (shell.job / "run.err").write_text("theirs\n")
+
+    done = shell("open_file() { return 1; }; open_text $dispatch_folder/run.err")
+
+    assert done.returncode == 1
+    assert (shell.job / "run.err").read_text() == "theirs\n"
+
+
+def test_a_folder_with_files_is_never_removed(shell: Shell) -> None:
+    """Others may rename a folder of the user's to what the script removes."""
+    folder = shell.job / "RELION_JOB_EXIT_SUCCESS"
+    folder.mkdir()
+    (folder / "particles.star").touch()
+
+    done = shell("remove_name $dispatch_folder/RELION_JOB_EXIT_SUCCESS")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (folder / "particles.star").exists()

@@ -308,12 +308,12 @@ def test_a_disk_whose_folders_are_open_to_others_is_refused(shell: Shell, tmp_pa
     """As a mount without modes of its own."""
     done = shell(
         "trap 'echo \"$dispatch_reason\"' EXIT; dispatch_script_began=5\n"
-        "mkdir() { command mkdir \"$@\" && chmod 755 \"${@: -1}\"; }; prepare_scratch",
+        'mkdir() { command mkdir "$@" && chmod 755 "${@: -1}"; }; prepare_scratch',
         given=[f"dispatch_scratch_for_all='{tmp_path}/s'"],
     )
 
     assert done.returncode == 1
-    assert "lets other users into the folders of a job (mode 755): name another" in done.stdout
+    assert f"other users can enter the folders that a job makes in {tmp_path}/s" in done.stdout
     assert list((tmp_path / "s").iterdir()) == []
 
 
@@ -336,7 +336,7 @@ def test_the_name_is_no_argument_of_a_program_before_the_folder_is_made(
     shell.stand_in("srun")
     code = (
         "dispatch_script_began=5; see_scratch() { :; }\n"
-        "timeout() { printf '%s\\n' \"$*\" >>arguments; shift; \"$@\"; }; prepare_scratch"
+        'timeout() { printf \'%s\\n\' "$*" >>arguments; shift; "$@"; }; prepare_scratch'
     )
 
     shell(code, scheduler="slurm", given=["dispatch_nodes=2 dispatch_scratch_for_all=s"])

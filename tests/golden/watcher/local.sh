@@ -2,7 +2,8 @@
 exec </dev/null >/dev/null 2>&1
 while kill -0 "$1"; do tail --pid="$1" -f /dev/null || sleep 1; done
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
-POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix; while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
+POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
+while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
 for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
@@ -60,33 +61,15 @@ open_file() { # FILE
 
 # The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
 open_text() { # FILE
-    open_file "$1" || { rm -f "$1" 2>/dev/null; new_file "$1" </dev/null; open_file "$1"; }
+    new_file "$1" </dev/null
+    open_file "$1" && return
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 
-add_line() { # FILE LINE
-    open_text "$1" || return 1
-    echo "$2" >>"$dispatch_opened"
-}
-# How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
-
-# One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
-# the folder $dispatch_control, where RELION does not look.
-relion_was_told() {
-    local folder=${dispatch_folder:-$dispatch_job}
-    ls "$folder/" >/dev/null # makes a network file system look again
-    compgen -G "$folder/RELION_JOB_EXIT_*" >/dev/null
-}
-
-# Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
-make_exit_file() { # SUCCESS, FAILURE or ABORTED
-    local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
-    local file=$folder/RELION_JOB_EXIT_$1
-    [ ! -e "$file" ] || return 0
-    # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
-    # the status from before a trap.)
-    { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
-    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
-}
+# Removes a file, a link or an empty folder. Others may have given the name to a folder of this user's that is not empty.
+remove_name() { # PATH
+    rm -f "$1" || rmdir "$1"
+} 2>/dev/null
 
 # Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
 open_control() {
@@ -99,8 +82,28 @@ remove_control() { # NAME
     if open_folder "$dispatch_folder" "$1"; then
         rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
     fi
-    rmdir "$dispatch_folder/$1" || rm -f "$dispatch_folder/$1"
+    remove_name "$dispatch_folder/$1"
 } 2>/dev/null
+# How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
+
+# One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
+# the folder $dispatch_control, where RELION does not look.
+relion_was_told() {
+    local file=${dispatch_folder:-$dispatch_job}/RELION_JOB_EXIT
+    ls "${file%/*}/" >/dev/null # makes a network file system look again
+    [ -e "${file}_SUCCESS" ] || [ -e "${file}_FAILURE" ] || [ -e "${file}_ABORTED" ] # RELION sees no link to nothing
+}
+
+# Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
+make_exit_file() { # SUCCESS, FAILURE or ABORTED
+    local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
+    local file=$folder/RELION_JOB_EXIT_$1
+    [ ! -e "$file" ] || return 0
+    # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
+    # the status from before a trap.)
+    { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
+    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
+}
 
 enter_job || exit 0 # the folder is gone
 open_control
@@ -156,8 +159,9 @@ dispatch_end=FAILURE
 rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 [ -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ] ||
-    add_line "${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}" \
-        "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
+    { open_text "${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}" &&
+    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+        >>"$dispatch_opened"; }
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.
 remove_control ".dispatch_control.$dispatch_token"

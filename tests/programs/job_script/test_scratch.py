@@ -35,7 +35,7 @@ def test_the_scratch_folder_is_the_jobs_own_and_goes_with_it(
 
     used = Path((tmp_path / "used").read_text().strip())
     assert used.parent == scratch
-    assert re.fullmatch(r"relion-dispatch\.[0-9a-f]{12}", used.name)
+    assert re.fullmatch(r"relion-dispatch\.[0-9a-f]{16}", used.name)
     assert list(scratch.iterdir()) == []
 
 
