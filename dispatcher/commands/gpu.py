@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..config.largest import MOST_GPUS, MOST_THREADS
+
 if TYPE_CHECKING:
     from ..gpu.fit import Answer
     from ..memory.card import Card
@@ -50,13 +52,16 @@ def fit(
         int | None,
         typer.Option(
             min=2,
+            max=65_535,  # of an MRC file
             metavar="PIXELS",
             help="Box size, in place of the particles' own. Needed if they cannot be read.",
         ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Per rank. Default: the command's --j, or 1."),
+        typer.Option(
+            min=1, max=MOST_THREADS, metavar="N", help="Per rank. Default: the command's --j, or 1."
+        ),
     ] = None,
     mps: Annotated[
         bool, typer.Option("--mps/--no-mps", help="Whether ranks share the GPU through MPS.")
@@ -198,7 +203,7 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
 
 @gpu_app.command("table")
 def table(
-    threads: Annotated[int, typer.Option(min=1, help="Per rank.")] = 4,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Per rank.")] = 4,
 ) -> int:
     """Print ranks per GPU by box size and card, in Markdown.
 
@@ -213,7 +218,7 @@ def table(
 
 @gpu_app.command("calibrate")
 def calibrate(
-    device: Annotated[int, typer.Option(min=0, help="Index of the GPU.")] = 0,
+    device: Annotated[int, typer.Option(min=0, max=MOST_GPUS, help="Index of the GPU.")] = 0,
     larger: Annotated[
         bool, typer.Option("--larger", help="Keep values of site.json that are larger.")
     ] = False,

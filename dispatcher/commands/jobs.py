@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ..jobs.project_jobs import Job
 
 __all__ = ["cancel", "status", "watch"]
-
-Seconds = Annotated[float, typer.Option(min=1, help="Seconds between two checks.")]
+Seconds = Annotated[float, typer.Option(min=1, max=86_400, help="Seconds between two checks.")]
 
 
 def status(

@@ -26,10 +26,11 @@ _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 # quotes ~, patterns for file names, braces, and a dollar sign before a quote, which is here \x01.
 _EXPANDED = re.compile(r"`|\$[({\d@*#?$!-]")
 _EXPANDED_BARE = re.compile(
-    r"^~|[*?]|\[.+\]|\{[^{}]*(?:,|\.\.)[^{}]*\}|\$\x01"
+    r"^~|[*?]|\$\x01"
     # What begins a comment, ends a command, or redirects what a command reads and writes.
     r"|^#|[;|&<>]"
 )
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -114,65 +115,116 @@ def split(line: str) -> tuple[Word, ...]:
         InputError: a quote is not closed, or the line ends in a backslash.
     """
     words: list[Word] = []
-    parts: list[str | Variable] = []
-    started = False  # a word may be empty, as in --gpu ""
+    word = _Growing()
     quote_open = ""
     at = 0
-    bare = double = ""  # the word's text outside of quotes, and inside of double quotes
-
-    def end_word() -> Word:
-        stays = _EXPANDED.search(bare + "\0" + double) or _EXPANDED_BARE.search(bare)
-        return _word(parts, stays is not None)
-
-    def add(text: str) -> None:
-        if parts and isinstance(parts[-1], str):
-            parts[-1] += text
-        else:
-            parts.append(text)
-
     while at < len(line):
+        if plain := _PLAIN[quote_open].match(line, at):
+            word.add(plain[0], quote_open)
+            at = plain.end()
+            continue
         char = line[at]
         at += 1
-        if quote_open == "'":
-            if char == "'":
-                quote_open = ""
+        if char == "$" and quote_open != "'":
+            if found := _VARIABLE.match(line, at - 1):
+                word.add_variable(Variable(found[1] or found[2], quoted=bool(quote_open)))
+                at = found.end()
             else:
-                add(char)
-            continue
-        if char == "$" and (found := _VARIABLE.match(line, at - 1)):
-            parts.append(Variable(found[1] or found[2], quoted=bool(quote_open)))
-            bare += "\0"
-            started, at = True, found.end()
+                word.add(char, quote_open)
         elif char == "\\":
             if at == len(line):
                 raise InputError("the line ends in a backslash")
-            bare, double = bare + "\0", double + "\0"
             keep = quote_open and line[at] not in '$`"\\'
-            add(char + line[at] if keep else line[at])
-            started, at = True, at + 1
+            word.add_escaped(char + line[at] if keep else line[at])
+            at += 1
         elif quote_open:
-            if char == '"':
-                quote_open = ""
-            else:
-                add(char)
-                double += char
+            quote_open = ""
         elif char in "'\"":
-            quote_open, started = char, True
-            bare, double = bare + "\1", double + "\0"
-            add("")
-        elif char in " \t":
-            if started:
-                words.append(end_word())
-            parts, started, bare, double = [], False, "", ""
+            quote_open = char
+            word.open_quote()
         else:
-            add(char)
-            bare += char
-            started = True
+            if word.started:
+                words.append(word.ended())
+            word = _Growing()
     if quote_open:
         raise InputError(f"a {quote_open} is not closed")
-    if started:
-        words.append(end_word())
+    if word.started:
+        words.append(word.ended())
     return tuple(words)
+
+
+# What means nothing to bash, without quotes and in each kind of them.
+_PLAIN = {
+    "": re.compile(r"[^$\\'\" \t]+"),
+    '"': re.compile(r'[^$\\"]+'),
+    "'": re.compile(r"[^']+"),
+}
+
+
+class _Growing:
+    """A word while it is read. Its pieces are joined once: a word may have 100,000 of them.
+
+    ``started``: there is a word, though it may be empty, as in ``--gpu ""``. ``bare`` and
+    ``double`` are the texts outside of quotes and inside of double ones.
+    """
+
+    def __init__(self) -> None:
+        self.started = False
+        self._parts: list[str | Variable] = []
+        self._text: list[str] | None = None
+        self._bare: list[str] = []
+        self._double: list[str] = []
+
+    def add(self, text: str, quote_open: str) -> None:
+        self.started = True
+        self._append(text)
+        if quote_open == '"':
+            self._double.append(text)
+        elif not quote_open:
+            self._bare.append(text)
+
+    def add_escaped(self, text: str) -> None:
+        self.started = True
+        self._append(text)
+        self._bare.append("\0")
+        self._double.append("\0")
+
+    def add_variable(self, variable: Variable) -> None:
+        self.started = True
+        self._end_text()
+        self._parts.append(variable)
+        self._bare.append("\0")
+
+    def open_quote(self) -> None:
+        self.started = True
+        self._append("")
+        self._bare.append("\1")
+        self._double.append("\0")
+
+    def ended(self) -> Word:
+        self._end_text()
+        bare, double = "".join(self._bare), "".join(self._double)
+        stays = _EXPANDED.search(bare + "\0" + double) is not None or _expands(bare)
+        return _word(self._parts, stays)
+
+    def _append(self, text: str) -> None:
+        if self._text is None:
+            self._text = []
+        self._text.append(text)
+
+    def _end_text(self) -> None:
+        if self._text is not None:
+            self._parts.append("".join(self._text))
+            self._text = None
+
+
+def _expands(bare: str) -> bool:
+    """Whether bash would act on this text outside of quotes, whatever surrounds it."""
+    if _EXPANDED_BARE.search(bare):
+        return True
+    if 0 <= bare.find("[") < bare.rfind("]") - 1:
+        return True
+    return any("," in found or ".." in found for found in _BRACES.findall(bare))
 
 
 def _word(parts: list[str | Variable], stays: bool) -> Word:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from ..config.job_types import JobType
 from ..relion.command import Command
 from ..relion.programs import Program, lookup
 from . import named_devices
@@ -23,19 +26,19 @@ def gpu_devices(program: Program, nproc: int, ngpu: int) -> str:
     return (":" if nproc > 1 else ",").join(map(str, range(ngpu)))
 
 
-def is_ours(command: Command, original: Command, nproc: int) -> bool:
+def is_ours(command: Command, levels: Sequence[JobType], nproc: int) -> bool:
     """Whether the plan chooses the devices of ``command``, and a node may take fewer of them.
 
-    Not if there is no GPU option, or if the job type has named devices; a tool that takes one GPU
-    gets it from there. An empty option is left to us, and one from RELION's window (that of
-    ``original``) means nothing on another node.
+    Not if there is no GPU option, or if the job type of these ``levels`` has named devices; a tool
+    that takes one GPU gets it from there. An empty option is left to us, and one from RELION's
+    window means nothing on another node.
     """
     program = lookup(command.program)
     text = _named(command)
-    if not program.gpu_groups or text is None:
+    if not program.gpu_groups or text is None or program.gpu is None:
         return False
     too_few = program.gpu_groups == "each rank" and text.count(":") + 1 < nproc
-    return text in ("", _named(original)) or too_few
+    return not text or too_few or not _adds(levels, program.gpu)
 
 
 def devices_named(command: Command) -> Devices:
@@ -60,3 +63,19 @@ def _named(command: Command) -> str | None:
     """The value of the program's GPU option, None if there is none."""
     option = lookup(command.program).gpu
     return command.value(option.lstrip("-")) if option else None
+
+
+def _adds(levels: Sequence[JobType], option: str) -> bool:
+    """Whether a lineage puts the option into RELION's command, with dashes or without: the last of
+    its levels that speaks of the option says so."""
+    name = option.lstrip("-")
+    added = False
+    for level in levels:
+        added = added and name not in _names(level.relion_remove_parameter)
+        values = [each for key, each in level.relion_add_parameter.items() if name in _names([key])]
+        added = added or any(value is not False for value in values)
+    return added
+
+
+def _names(options: Iterable[str]) -> set[str]:
+    return {option.lstrip("-") for option in options}

@@ -148,7 +148,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         nthread=settled.nthread,
         ngpu=settled.ngpu,
         nodes=settled.nodes,
-        chooses_gpus=settled.ngpu > 0 and is_ours(job.command, submission.main, settled.nproc),
+        chooses_gpus=settled.ngpu > 0 and is_ours(job.command, job_type.levels, settled.nproc),
         mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
         job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},

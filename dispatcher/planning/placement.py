@@ -129,7 +129,8 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The main command with its ranks, threads and GPUs."""
-    command = with_resources(job.command, job.request.submission.main, settled)
+    original, levels = job.request.submission.main, job.job_type.levels
+    command = with_resources(job.command, original, levels, settled)
     return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
 
 

@@ -46,7 +46,9 @@ def _by_levels(command: Command, levels: Sequence[JobType]) -> Command:
     return command
 
 
-def with_resources(command: Command, original: Command, settled: Resources) -> Command:
+def with_resources(
+    command: Command, original: Command, levels: Sequence[JobType], settled: Resources
+) -> Command:
     """The command with ``_mpi``, its threads and its GPU options in line with what was settled."""
     program = lookup(command.program)
     if program.mpi:
@@ -55,7 +57,7 @@ def with_resources(command: Command, original: Command, settled: Resources) -> C
         pass
     elif settled.ngpu == 0:
         command = command.without(program.gpu)
-    elif is_ours(command, original, settled.nproc):
+    elif is_ours(command, levels, settled.nproc):
         devices = gpu_devices(program, settled.nproc, settled.ngpu)
         command = command.with_option(program.gpu, (Word.literal(devices),))
     if settled.fit and settled.fit.free_gpu_memory:

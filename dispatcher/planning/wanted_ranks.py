@@ -30,7 +30,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
     nproc = _first_number(_RANKS, parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    ours = is_ours(job.command, submission.main, nproc)
+    ours = is_ours(job.command, job.job_type.levels, nproc)
     return WantedRanks(
         nproc=nproc,
         nthread=_first_number(

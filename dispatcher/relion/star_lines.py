@@ -16,13 +16,16 @@ from .star_line import not_star
 __all__ = ["PIECE", "StarLines"]
 
 PIECE = 1 << 20  # bytes that are searched at a time
-_FIRST_PIECE = 8 << 10  # most tables that are passed over have a few rows
+_FIRST_PIECE = 4 << 10  # most tables that are passed over have a few rows
 LONGEST_LINE = 1 << 20  # bytes; a longer line is no STAR file, and must not fill the memory
-MOST_LINES = 500_000  # that are read one by one
+MOST_LINES = 200_000  # that are read one by one
 DROPPED = b"\v\b\r\f\a"  # RELION passes over these characters
 
-# The line break before the line that ends the rows of a loop, or that seems to.
-_END_OF_ROWS = re.compile(rb"\n[ \t" + DROPPED + rb"]*(?:\n|data_)")
+# The line break before the line that ends the rows of a loop; in a loop of more than one column a
+# table's name ends the rows as well.
+_BLANK = rb"[ \t" + DROPPED + rb"]*"
+_BLANK_LINE = re.compile(rb"\n" + _BLANK + rb"\n")
+_BLANK_OR_TABLE = re.compile(rb"\n" + _BLANK + rb"(?:data_[^ \n]*" + _BLANK + rb")?\n")
 
 
 class StarLines:
@@ -70,8 +73,9 @@ class StarLines:
         text = raw.translate(None, DROPPED).decode("utf-8", "surrogateescape").strip(" \n")
         return number, at, text
 
-    def skip_rows(self) -> None:
-        """Pass over lines, up to the next one that ends a loop's rows or seems to begin a table."""
+    def skip_rows(self, columns: int) -> None:
+        """Pass over the rows of a loop with that many columns, up to the line that ends them."""
+        end_of_rows = _BLANK_LINE if columns == 1 else _BLANK_OR_TABLE
         size = _FIRST_PIECE
         while piece := self._stream.read(size):
             size = min(4 * size, PIECE)
@@ -79,7 +83,7 @@ class StarLines:
                 piece += self._stream.readline(LONGEST_LINE)
             if (zero := piece.find(b"\0")) >= 0:
                 raise not_star(self._path, self._number + piece.count(b"\n", 0, zero))
-            found = _END_OF_ROWS.search(b"\n" + piece)
+            found = end_of_rows.search(b"\n" + piece)
             end = found.start() if found else len(piece)
             self._number += piece.count(b"\n", 0, end)
             self._at += end

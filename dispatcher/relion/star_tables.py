@@ -27,6 +27,7 @@ from .star_lines import StarLines
 
 __all__ = ["Block", "iter_blocks", "iter_rows"]
 
+LONGEST_NAME = 200  # characters of a table's name that are kept; RELION's have thirty
 MOST_LABELS = 1000  # of a table; all of RELION has half as many
 MOST_VALUES = 1_000_000  # of one file that are kept in memory
 
@@ -103,7 +104,8 @@ def iter_blocks(
                 yield block()
             state = "labels" if text.startswith("loop_") else "data_"
             if state == "data_":
-                name = line.partition("data_")[2]  # to RELION, a tab behind the name is part of it
+                # To RELION, a tab behind the name is part of it.
+                name = line.partition("data_")[2][:LONGEST_NAME]
                 limit = None if name in whole else 0 if only not in (None, name) else rows
             labels, values, start, first_row = [], [], number, (0, 0)
         elif state == "data_" and "loop_" in text:
@@ -112,7 +114,7 @@ def iter_blocks(
             if text.startswith("_"):
                 key, *given = words(text, path, number)
                 if not given:
-                    raise damaged(path, number, f"{key} has no value")
+                    raise damaged(path, number, f"{key[:40]} has no value")
                 state = "pairs"
                 labels.append(key)
                 values = [(*(values[0] if values else ()), given[0])]
@@ -139,7 +141,7 @@ def iter_blocks(
                 yield block()
                 state = "skip"
         if state == "skip":
-            lines.skip_rows()
+            lines.skip_rows(len(labels))
     if name is None:
         raise not_star(path, 1)
     if state == "labels" and not labels:

@@ -25,7 +25,7 @@ __all__ = [
 
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
-_LONGEST = 512 << 10  # bytes; Linux passes no program a word of more than 128 KB
+_LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
 _NEXT_STEP = (
     "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"

@@ -19,6 +19,7 @@ from dispatcher.memory.read_refinement import refinement_of
 from dispatcher.relion.submission import read_submission
 
 from ...fixture_types import CorpusJob, WriteSite
+from ...limits import sentence_within_limits
 from ..memory.refinement_files import mrc
 from .gpu_calls import REFINE3D, Run
 
@@ -225,6 +226,28 @@ def test_skipped_alignment_is_no_limit(
 )
 def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
     assert says in gpu(f"fit {arguments}", status=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f"fit --gpu-memory 24G --box 1{'0' * 400}",
+        "fit --gpu-memory 24G --box 65536",
+        "fit --gpu-memory 24G --box 256 --threads 1000000000",
+        "table --threads 1000000000",
+        "calibrate --dry-run --device 1000000000",
+    ],
+)
+def test_a_number_without_end_is_refused_before_anything_is_counted(
+    gpu: Run, arguments: str
+) -> None:
+    assert "less than or equal to" in gpu(arguments, status=2)
+
+
+def test_a_million_classes_are_counted_as_quickly_as_one(gpu: Run) -> None:
+    command = "relion_refine --i gone.star --ref gone.mrc --K 1000000"
+
+    assert sentence_within_limits(lambda: gpu(f"fit --gpu-memory 24G --box 300 -- {command}")) == ""
 
 
 def test_one_rank_alone_needs_no_mps() -> None:

@@ -44,6 +44,39 @@ def test_devices_that_a_job_type_names_are_kept(site: WriteSite, corpus_job: Cor
     assert plan(corpus_job(REFINE)).commands[0].command.value("gpu") == "1:2"
 
 
+def test_devices_of_a_job_type_are_kept_if_the_window_has_the_same(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    gpu: Any = {**CLASSIC["gpu"], "relion_add_parameter": {"gpu": "1:2"}}  # type: ignore[dict-item]
+    site("dispatch_config.json", {**CLASSIC, "gpu": gpu})
+    script = corpus_job(REFINE)
+    script.write_text(script.read_text().replace('--gpu ""', '--gpu "1:2"'))
+
+    planned = plan(script)
+
+    assert planned.commands[0].command.value("gpu") == "1:2"
+    assert not planned.chooses_gpus
+
+
+def test_a_deeper_job_type_decides_whether_the_devices_of_its_parent_stay(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    gpu: Any = {
+        **CLASSIC["gpu"],  # type: ignore[dict-item]
+        "relion_remove_parameter": [],
+        "relion_add_parameter": {"--gpu": "1:2"},
+    }
+    refine: Any = {**CLASSIC["refine"], "relion_add_parameter": {"gpu": False}}  # type: ignore[dict-item]
+    removed = {**refine, "relion_remove_parameter": ["gpu"]}
+    site("dispatch_config.json", {**CLASSIC, "gpu": gpu, "refine": removed})
+
+    assert plan(corpus_job(REFINE)).commands[0].command.value("gpu") is None
+
+    site("dispatch_config.json", {**CLASSIC, "gpu": gpu, "refine": refine})
+
+    assert plan(corpus_job(REFINE)).commands[0].command.value("gpu") == "1:2"
+
+
 def test_several_nodes_have_the_same_devices_each(site: WriteSite, corpus_job: CorpusJob) -> None:
     settings = {"nodes": 2, "nproc": 17, "partition": "gpu"}
     partitions = {"gpu": {"gpu_memory": "48G"}}
