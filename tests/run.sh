@@ -74,7 +74,7 @@ build_images >"$settings" &
 images=$!
 if [ "$part" = all ]; then
     checks_of_shell
-    "$python" "${pytest[@]}" -q -n 4 tests/library tests/programs "$@" || {
+    "$python" "${pytest[@]}" -q -n 4 tests/library tests/programs tests/two_users "$@" || {
         kill "$images"
         exit 1
     }

@@ -74,10 +74,10 @@ def test_names_of_files_that_are_not_finished_cannot_be_taken_first(
     form: str, own: Path, make_job: MakeJob, victim: Person, colleague: Person,
     variables: dict[str, str],
 ) -> None:  # fmt: skip
-    """Versions up to 0.2.0 named them by their process id: the next thousands are taken."""
+    """Versions up to 0.2.0 named them by their process id: the next thousand are taken."""
     script = make_job()
     latest = int(Path("/proc/loadavg").read_text().split()[-1])
-    names = [each.format(pid) for each in TEMPORARY for pid in range(latest, latest + 3000)]
+    names = [each.format(pid) for each in TEMPORARY for pid in range(latest, latest + 1000)]
     for folder in (script.parent, script.parents[2]):
         for name in names:
             made = folder / name
