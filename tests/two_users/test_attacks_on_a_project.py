@@ -139,8 +139,10 @@ def test_commands_end_whatever_takes_the_place_of_pins_and_records(
         attack(colleague, form, name, own, project)
     attack(colleague, form, "dispatch.json", own, script.parent)
 
-    for words in (("status",), ("pin",), ("pin", "--check"), ("cancel", "PostProcess/job100")):
+    for words in (
+        ("status",), ("pin",), ("pin", "--check"), ("cancel", "PostProcess/job100"),
+        ("pin", "relion", "3.1.3"),
+    ):  # fmt: skip
         victim.command(*words, folder=project, **variables)
-        victim.command("pin", "relion", "3.1.3", folder=project, **variables)
 
     assert state(own) == before
