@@ -80,7 +80,7 @@ build_images >"$settings" &
 images=$!
 if [ "$part" = all ]; then
     checks_of_shell
-    "$python" "${pytest[@]}" -q -n 4 -m "not long" tests/library tests/programs tests/fuzz "$@" || {
+    "$python" "${pytest[@]}" -q -n 4 -m "not long" tests/library tests/programs tests/two_users tests/fuzz "$@" || {
         kill "$images"
         exit 1
     }

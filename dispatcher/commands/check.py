@@ -9,14 +9,19 @@ def check() -> int:
     """Check the site's configuration, images and templates.
 
     Plans a sample job of every type, and lets bash read its script. The exit status is 1 if
-    something is wrong. A line that begins with "remark:" may be right on other machines.
+    something is wrong. A line that begins with "remark:" may be right on other machines. Modes that
+    earlier versions left on your files in the site, and in projects, are mended.
     """
     from ..site.check import problems, remarks
+    from ..site.mode_check import look_at_modes
 
-    found = problems()
+    modes = look_at_modes()
+    found = [*problems(), *modes.problems]
     for problem in found:
         print(problem)
-    for remark in remarks():
+    for sentence in modes.mended:
+        print(f"mended: {sentence}")
+    for remark in (*modes.remarks, *remarks()):
         print(f"remark: {remark}")
     if not found:
         print("Everything is in order.")

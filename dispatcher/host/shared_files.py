@@ -182,15 +182,16 @@ class SharedFolder:
             os.close(descriptor)
 
     def opened_lock(self, name: str) -> int:
-        """A descriptor of a lock file, made if there is none; for reading alone if it must be.
+        """A descriptor of a lock file, made if there is none.
 
-        Those who may change the folder may open a file that this call makes.
+        It is for reading alone if the file is another user's, or has other names (as in a backup of
+        hard links). Those who may change the folder may open a file that this call makes.
         """
         while True:
             try:
                 descriptor, is_new = self._to_change(name, os.O_RDWR, 0o600)
                 break
-            except PermissionError:  # another user's
+            except (PermissionError, NotAFile):
                 with suppress(PermissionError):
                     return self._opened(name, os.O_RDONLY)
                 if not 0 <= time.time() - self.status(name).st_ctime < _BEING_MADE:

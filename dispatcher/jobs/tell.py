@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ..errors import WriteError
+from ..host.atomic_files import keep_previous
 from ..host.shared_files import NotAFile, shared_folder
 from ..relion.exit_files import End, control_folder, end_of, exit_file, look_again
 from .folder_lock import folder_locked
@@ -52,10 +53,12 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
 
 
 def _say(errfile: Path, line: str) -> None:
-    """Append a line. In the place of what is no file of one name comes a file with that line."""
+    """Append a line. What is no file of one name is renamed, and a file with that line is made."""
     text = line.encode(errors="surrogateescape")
     with suppress(OSError), shared_folder(errfile.parent) as folder:
         try:
             folder.append(errfile.name, text)
         except NotAFile:
+            with suppress(WriteError):
+                keep_previous(errfile)
             folder.replace(errfile.name, text)

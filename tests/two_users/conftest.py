@@ -151,8 +151,9 @@ def give(folder: Path, person: Person, mode: int) -> None:
     """Give a tree to a person and the group."""
     group = grp.getgrnam(GROUP).gr_gid
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, person.uid, group)
-        path.chmod(mode if path.is_dir() else 0o664)
+        if path.is_dir() or path.is_file():
+            os.chown(path, person.uid, group)
+            path.chmod(mode if path.is_dir() else 0o664)
 
 
 @pytest.fixture
@@ -169,7 +170,10 @@ def make_job(project: Path, victim: Person) -> MakeJob:
         (folder / "run_submit.script").write_text(script)
         with (project / "default_pipeline.star").open("a") as stream:
             stream.write(f"{name}/ None relion.postprocess Running\n")
-        give(folder.parent, victim, project.stat().st_mode & 0o7777)
+        mode = project.stat().st_mode & 0o7777
+        os.chown(folder.parent, victim.uid, project.stat().st_gid)
+        folder.parent.chmod(mode)
+        give(folder, victim, mode)
         return folder / "run_submit.script"
 
     return make

@@ -53,6 +53,27 @@ def test_in_a_sticky_project_a_colleague_is_told_why_the_pin_stays(
     assert (project / ".relion_dispatch.json").read_text() == before
 
 
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_a_lock_that_shuts_colleagues_out_is_named_and_its_owner_mends_it(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """As versions up to 0.2.0 left the lock of a user with umask 077."""
+    script = make_job()
+    project = script.parents[2]
+    lock = project / ".relion_dispatch.lock"
+    colleague.does(f"touch {lock}; chmod 600 {lock}", project)
+
+    victim.hook(script, **variables)
+    told = (script.parent / "run.err").read_text()
+    named = victim.command("check", folder=project, **variables).stdout
+    mended = colleague.command("check", folder=project, **variables).stdout
+
+    assert f"ask {colleague.name} to run `chmod g+rw` on that file" in told
+    assert f"ask {colleague.name} to run `relion-dispatch check` in {project}" in named
+    assert f"mended: {lock} had mode 0600" in mended
+    assert victim.hook(make_job(), **variables) == 0
+
+
 @pytest.mark.parametrize("umask", UMASKS)
 def test_admins_of_one_group_keep_a_site_together(
     umask: int, place: Path, victim: Person, colleague: Person, variables: dict[str, str]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.host.file_lock import locked
 from dispatcher.host.shared_files import (
     NotAFile,
     SharedFolder,
@@ -119,15 +120,14 @@ def test_what_is_no_file_is_refused_at_once(
     assert state(others) == before
 
 
-@pytest.mark.parametrize("use", USES[1:])
-def test_a_file_with_another_name_is_not_changed(
-    use: Callable[[SharedFolder], object], folder: SharedFolder, others: Path
-) -> None:
+def test_a_file_with_another_name_is_not_changed(folder: SharedFolder, others: Path) -> None:
     hard_link(folder.path / "x", others)
     before = state(others)
 
     with pytest.raises(NotAFile, match="has other names too"):
-        use(folder)
+        folder.append("x", b"ours")
+    with locked(folder.path / "x", "it"):
+        pass
 
     assert state(others) == before
     assert folder.read("x", 1000) == OTHERS  # a backup of hard links stays readable

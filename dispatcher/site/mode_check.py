@@ -1,0 +1,122 @@
+"""Files and locks that earlier versions left closed to colleagues, or open to everybody.
+
+A file of this user is mended: its content goes into a new file with the mode that the folder
+suggests, and a lock is removed, to be made anew. No mode of a file that is there is changed, for
+another file may have been moved to its name. What is another user's is named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config.places import site_folder
+from ..config.site import load_site
+from ..errors import DispatchError, WriteError
+from ..host.file_lock import locked
+from ..host.shared_files import SharedFolder, shared_folder
+from ..host.shared_modes import Shared, lock_mode, shared_mode
+from ..host.users import user_name
+from ..images.known_projects import known_projects
+from ..images.pins import LOCK_FILE, PIN_FILE
+from ..jobs.folder_lock import LOCK
+from ..relion.pipeline import PIPELINE
+
+__all__ = ["Modes", "look_at_modes"]
+
+_LARGEST = 16 << 20  # bytes
+
+
+class Modes(NamedTuple):
+    """Sentences on what was mended, on what shuts this user out, and on what else is wrong."""
+
+    mended: list[str]
+    problems: list[str]
+    remarks: list[str]
+
+
+def look_at_modes() -> Modes:
+    """Mend or name the modes of the site's files, of known projects' pins, and of the locks.
+
+    Of the project in this folder, the locks of its jobs are looked at as well.
+    """
+    found = Modes([], [], [])
+    _look(site_folder(), ("images.json", "site.json"), found)
+    here = Path.cwd()
+    projects = {here} if (here / PIPELINE).is_file() else set[Path]()
+    with suppress(DispatchError, OSError):
+        projects.update(known_projects(load_site()))
+    for project in sorted(projects):
+        _look(project, (PIN_FILE,), found)
+    if here in projects:
+        for folder in sorted(here.glob("*/job*/")):
+            _look(folder, (), found)
+    return found
+
+
+def _look(path: Path, files: tuple[str, ...], found: Modes) -> None:
+    with suppress(OSError), shared_folder(path) as folder:
+        for name in sorted(folder.names()):
+            is_lock = name in (LOCK, LOCK_FILE) or (name.endswith(".json.lock"))
+            if is_lock or name in files:
+                with suppress(OSError):
+                    _look_at(folder, name, is_lock, found)
+
+
+def _look_at(folder: SharedFolder, name: str, is_lock: bool, found: Modes) -> None:
+    file, of_folder = folder.status(name), folder.status()
+    if not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
+        return  # who uses it is told what it is
+    wanted = lock_mode(of_folder) if is_lock else shared_mode(of_folder, file)
+    if _fits(file, wanted, is_lock):
+        return
+    path, mode = folder.path / name, stat.S_IMODE(file.st_mode)
+    if file.st_uid == os.getuid():
+        try:
+            _mend(folder, name, is_lock)
+        except (WriteError, OSError, ValueError) as error:
+            found.problems.append(f"{path} has mode {mode:04o} and cannot be mended: {error}")
+        else:
+            found.mended.append(f"{path} had mode {mode:04o}, which did not fit its folder.")
+        return
+    closed = not os.access(path, os.R_OK | (0 if is_lock else os.W_OK))
+    whom = "colleagues cannot use the file" if _is_closed(file, wanted) else "anybody can hold it"
+    (found.problems if closed else found.remarks).append(
+        f"{path} has mode {mode:04o}, so that {whom}: ask {user_name(file.st_uid)} to run "
+        f"`relion-dispatch check` in {folder.path}, or `chmod {wanted.mode:o}` on the file."
+    )
+
+
+def _fits(file: os.stat_result, wanted: Shared, is_lock: bool) -> bool:
+    too_open = stat.S_IMODE(file.st_mode) & ~wanted.mode & (0o077 if is_lock else 0o022)
+    return not _is_closed(file, wanted) and not too_open
+
+
+def _is_closed(file: os.stat_result, wanted: Shared) -> bool:
+    """Whether those are shut out for whom the folder is."""
+    missing = wanted.mode & ~file.st_mode & 0o066
+    return bool(missing or (wanted.mode & 0o060 and file.st_gid != wanted.group))
+
+
+def _mend(folder: SharedFolder, name: str, is_lock: bool) -> None:
+    """Put a file with the right mode in the place of one of this user's.
+
+    Raises:
+        WriteError: another process holds the lock.
+        OSError: the folder cannot be written.
+        ValueError: the file is not what bears that name.
+    """
+    path = folder.path / name
+    lock = path if is_lock else folder.path / (LOCK_FILE if name == PIN_FILE else f"{name}.lock")
+    with locked(lock, str(path), seconds=1):
+        if is_lock:
+            folder.remove(name)
+            return
+        content = folder.read(name, _LARGEST)
+        if not isinstance(json.loads(content), dict):
+            raise ValueError("it holds no JSON object")
+        folder.replace(name, content, shared=True, synced=True)
