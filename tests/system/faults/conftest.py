@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..project import Project
+from ..project import ROOT, Project
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 
@@ -29,6 +29,9 @@ EACH_TIME = {
     "test_a_clear_refusal_is_final_at_once",
     "test_a_job_that_was_taken_without_a_word",
     "test_of_two_copies_in_slurm_one_runs",
+    "test_no_file_can_be_made_at_submission",
+    "test_an_earlier_record_cannot_be_read",
+    "test_no_locks_at_the_jobs_end",
 }
 
 
@@ -60,7 +63,8 @@ def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
             f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm} "
             f"and `local`, {time.strftime('%B %Y')}"
         )
-        Path(target).write_text(as_page(seen, parts))
+        before = (ROOT / "docs" / "faults.md").read_text()
+        Path(target).write_text(as_page(seen, parts, before))
 
 
 @pytest.fixture
