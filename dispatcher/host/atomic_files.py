@@ -12,7 +12,13 @@ from pathlib import Path
 from ..errors import WriteError
 from .shared_files import is_unfinished, shared_folder
 
-__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically"]
+__all__ = [
+    "create_whole",
+    "is_from_this_user_alone",
+    "keep_previous",
+    "remove_unfinished",
+    "write_atomically",
+]
 
 
 def write_atomically(
@@ -22,28 +28,20 @@ def write_atomically(
     mode: int = 0o666,
     *,
     shared: bool = False,
-    is_new: bool = False,
 ) -> None:
     """Write `content` beside `path`, and rename it to `path`.
 
     `then` ends the sentence of the error: what to do once the folder can be written. The file gets
     `mode`, less the process's umask. Those who may change the folder may change a `shared` file.
-    One that `is_new` takes the place of no other.
 
     Raises:
-        FileExistsError: it would.
         WriteError: the folder cannot be written, or the disk is full.
     """
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     try:
         with shared_folder(path.parent) as folder:
-            if is_new:
-                folder.create_whole(path.name, raw, mode, shared=shared)
-            else:
-                folder.replace(path.name, raw, mode, shared=shared)
+            folder.replace(path.name, raw, mode, shared=shared)
     except OSError as error:
-        if is_new and isinstance(error, FileExistsError):
-            raise
         raise WriteError(
             f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
             f"folder's permissions, {then}"
@@ -87,3 +85,23 @@ def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
             if any(is_unfinished(left, name) for name in names):
                 with suppress(OSError):
                     opened.remove(left)
+
+
+def create_whole(path: Path, content: str, then: str) -> None:
+    """Make a file that people share, whole or not at all, unless there is one: of several processes
+    at once, one makes it, also where there are no locks. `then` is as for `write_atomically`.
+
+    Raises:
+        FileExistsError: there is something of that name.
+        WriteError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        with shared_folder(path.parent) as folder:
+            folder.create_whole(path.name, content.encode(errors="surrogateescape"))
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written ({error.strerror}): free space on the disk or correct the "
+            f"folder's permissions, {then}"
+        ) from error

@@ -80,23 +80,21 @@ class SharedFolder:
                 self.remove(new)
             raise
 
-    def create_whole(
-        self, name: str, content: bytes, mode: int = 0o666, *, shared: bool = False
-    ) -> None:
-        """Write a file whole or not at all, unless anything has that name: then FileExistsError.
+    def create_whole(self, name: str, content: bytes) -> None:
+        """Make a file whole or not at all, unless anything has that name: then FileExistsError.
 
-        Of several processes that do this at once, one makes the file, also without locks.
+        Of several processes that do this at once, one makes the file, also without locks. Those who
+        may change the folder may change the file.
         """
         new = f".{name}.{secrets.token_hex(8)}.new"
+        here = self._descriptor
+        self.replace(new, content, shared=True)
         try:
-            self._filled(new, content, mode, name if shared else None)
-            here = self._descriptor
-            try:
-                os.link(new, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
-            except FileExistsError:
-                raise
-            except OSError:  # without hard links, somebody who reads just now may find a part
-                self._filled(name, content, mode, name if shared else None)
+            os.link(new, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:  # without hard links, somebody who reads just now may find a part
+            self.create(name, content)
         finally:
             with suppress(OSError):
                 self.remove(new)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..config.json_files import read_json
 from ..errors import ConfigError
-from ..host.atomic_files import write_atomically
+from ..host.atomic_files import create_whole, write_atomically
 from ..host.file_lock import locked
 from .choice import ChosenImage
 
@@ -101,10 +101,12 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 def _write(
     path: Path, content: dict[str, Any], name: str, pin: Pin, *, is_first: bool = False
 ) -> None:
-    """Write the pins; the first one only if there is no pin file: then FileExistsError."""
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text, "and try again.", shared=True, is_new=is_first)
+    if is_first:
+        create_whole(path, text, "and try again.")
+    else:
+        write_atomically(path, text, "and try again.", shared=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
