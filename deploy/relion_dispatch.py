@@ -13,9 +13,9 @@ else
     file=$(readlink -f "$0")
     here=${file%/*}
     for python in "${RELION_DISPATCH_PYTHON:-}" "$here/python" "$here/../.venv/bin/python" /usr/bin/python3; do
-        [ -x "$python" ] && exec "$python" -I "$here/relion_dispatch.py" "$@"
+        [ -x "$python" ] && exec "$python" -I -X utf8 "$here/relion_dispatch.py" "$@"
     done
-    command -v python3 > /dev/null && exec python3 -I "$here/relion_dispatch.py" "$@"
+    command -v python3 > /dev/null && exec python3 -I -X utf8 "$here/relion_dispatch.py" "$@"
 fi
 
 # Tell RELION, by its exit file, and then its user: the rule, the order and the means of
