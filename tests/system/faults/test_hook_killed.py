@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -141,6 +142,9 @@ def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
 
     wait_for(lambda: all(exit_file(job) for job in jobs.values()), 60, "the last end")
     for step, job in jobs.items():
+        assert not list(job.glob(".*.new")), steps[step - 1]
+        with (job / ".dispatch.json.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         end = "SUCCESS" if step > submits else "FAILURE"
         assert [file.name for file in job.glob(EXIT_FILES)] == [f"RELION_JOB_EXIT_{end}"], step
         if step > submits:
