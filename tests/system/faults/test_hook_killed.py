@@ -121,6 +121,7 @@ def killed_at(step: int, project: Project, job: Path) -> list[str]:
 def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5")
     first = mask_job(project)
+    killed_at(0, project, copy_of(first, 98))  # fills the caches
     count = len(killed_at(0, project, copy_of(first, 99)))
     assert count > 6
     jobs = {step: copy_of(first, 100 + step) for step in range(1, count + 1)}
