@@ -6,7 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import WriteError
-from ..relion.exit_files import End, control_folder, end_of, exit_file, look_again
+from ..relion.exit_files import (
+    End,
+    control_folder,
+    end_of,
+    exit_file,
+    look_again,
+    make_exit_file,
+)
 from .folder_lock import folder_locked
 from .record import read_record
 
@@ -39,7 +46,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
         with suppress(OSError):
             (control / "ending").rename(exit_file(folder, end))
         try:
-            exit_file(folder, end).touch()
+            make_exit_file(folder, end)
         except OSError as error:
             if end_of(folder):  # only its time could not be set
                 return True

@@ -5,6 +5,7 @@ The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slu
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.jobs import tell as telling
 from dispatcher.jobs.watcher import WATCHER
+from dispatcher.relion.exit_files import End, make_exit_file
 
 from ...fixture_types import WriteSite
 from ...waiting import wait_for_arguments
@@ -145,11 +148,21 @@ def test_a_copied_projects_job_is_the_originals(
 
 
 def test_a_job_that_cannot_be_told_keeps_no_other_from_being_told(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+    slurm: StandIn,
+    add_job: AddJob,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A folder in which nothing can be made or renamed is simulated."""
     full = add_job()
-    (full / "RELION_JOB_EXIT_FAILURE").symlink_to("/proc/no/such/folder")
     other = add_job("Refine3D/job020", token="1" * 12, job_id="18")
+
+    def without_room(folder: Path, end: End) -> None:
+        if folder == full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        make_exit_file(folder, end)
+
+    monkeypatch.setattr(telling, "make_exit_file", without_room)
 
     assert main(["watch", "--once"]) == 0
 
