@@ -36,10 +36,20 @@ def main(arguments: list[str]) -> int:
     if problem is None:
         gc.freeze()  # no search for garbage at the end: it would take as long as planning
         return 0
-    sentence, is_defect = _worded(problem)
-    status = refuse(arguments[-1], sentence)
-    if is_defect:
-        _show(problem)
+    script = arguments[-1]
+    if isinstance(problem, KeyboardInterrupt):
+        return refuse(
+            script,
+            "The submission was interrupted before the job was in the queue: submit the job again.",
+        )
+    if _is_sentence(problem):
+        return refuse(script, described(problem))
+    status = refuse(
+        script,
+        "The job was not submitted, because relion-dispatch or its installation has a defect "
+        f"({type(problem).__name__}: {described(problem)}): show this line to your admin.",
+    )
+    _show(problem)
     return status
 
 
@@ -77,25 +87,14 @@ def _open_what_is_closed() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _worded(problem: BaseException) -> tuple[str, bool]:
-    """The sentence for RELION's user, and whether a defect is behind it."""
-    if isinstance(problem, KeyboardInterrupt):
-        return (
-            "The submission was interrupted before the job was in the queue: submit the job again.",
-            False,
-        )
+def _is_sentence(problem: BaseException) -> bool:
+    """Whether an error was raised on purpose, to be read by RELION's user."""
     try:
         from .errors import DispatchError
 
-        if isinstance(problem, DispatchError):
-            return str(problem), False
+        return isinstance(problem, DispatchError)
     except BaseException:  # `problem` says why
-        pass
-    return (
-        "The job was not submitted, because relion-dispatch or its installation has a defect "
-        f"({type(problem).__name__}: {described(problem)}): show this line to your admin.",
-        True,
-    )
+        return False
 
 
 def _show(problem: BaseException) -> None:

@@ -113,7 +113,13 @@ def _is_found(folder: int, name: str) -> bool:
 
 
 def _append(folder: int, name: str, content: bytes) -> None:
-    """Write behind what a regular file of one name holds, or into a new one."""
+    """Write behind what a regular file of one name holds, or into a new one.
+
+    A link or a pipe gives way to a new file. A file that has other names is left alone.
+    """
+    with suppress(OSError):
+        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)
     try:
         descriptor = os.open(name, _MORE, dir_fd=folder)
     except FileNotFoundError:

@@ -5,7 +5,8 @@
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
 #   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, and the
-#             whole table of faults, which becomes docs/faults.md; -k selects among both
+#             whole table of faults, which becomes docs/faults.md; -k selects among both, and then only those
+#             rows of the pages are written
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -98,6 +99,7 @@ work=$("$as_user" sh -c '
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     tests/system/slurm_cluster.sh stop "$work/slurm" || true
+    tests/system/small_ext4.sh stop "$work/small" || true
     rm -rf "$work"
 }
 trap stop EXIT
@@ -109,14 +111,18 @@ RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELION_TEST_IMAGE_3")
 export RELION_TEST_HOST_RELION
+RELION_TEST_SMALL_EXT4=$(tests/system/small_ext4.sh start "$work/small")
+export RELION_TEST_SMALL_EXT4
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 system_tests() { # ARGUMENTS…
     (cd "$work" && "$work/$as_user" "$user_python" "${pytest[@]}" -v --durations 25 --basetemp "$work/tmp" "$@")
 }
 if [ "$part" = long ]; then
     export UPDATE_FAULTS=$work/faults.md
-    system_tests tests/system/faults "$@"
-    cat "$UPDATE_FAULTS" >docs/faults.md
+    status=0
+    system_tests tests/system/faults "$@" || status=$?
+    [ ! -s "$UPDATE_FAULTS" ] || cat "$UPDATE_FAULTS" >docs/faults.md
+    exit $status
 else
     # Two at a time: they wait more than they work. A file's tests stay together.
     system_tests -n 2 --dist loadfile tests/system -m "not long" "$@"

@@ -20,6 +20,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         *) exit ;;
     esac
     set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
+    if [ -L run.err ] || [ -p run.err ]; then rm -f run.err; fi
     # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
     named='' opened=''
     if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then

@@ -22,10 +22,6 @@ _LONGEST = 300  # bytes that a lock file holds: who has the lock
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-class _NoLocks(WriteError):
-    """The file system has no locks."""
-
-
 @contextmanager
 def locked(
     path: Path,
@@ -78,7 +74,8 @@ def _held(
                 return descriptor
         except BaseException as error:
             os.close(descriptor)
-            if if_there_are_locks and isinstance(error, _NoLocks):
+            why = error.__cause__
+            if if_there_are_locks and isinstance(why, OSError) and why.errno in _NO_LOCKS:
                 return None
             raise
         os.close(descriptor)  # removed by who held it, while this waited
@@ -137,8 +134,7 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
                     f"write that file: ask {owner} to run `chmod g+w` on the file, or to remove "
                     "the file."
                 ) from error
-            kind = _NoLocks if error.errno in _NO_LOCKS else WriteError
-            raise kind(
+            raise WriteError(
                 f"{what} cannot be locked, because the file system of {path} does not support "
                 f"locks ({error.strerror}): ask your admin to turn on locks (flock) for that file "
                 "system."

@@ -102,7 +102,6 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 def _write(
     path: Path, content: dict[str, Any], name: str, pin: Pin, *, is_first: bool = False
 ) -> None:
-    """Write the pins; the first one only if there is no pin file: then FileExistsError."""
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
     text = json_text(content) + "\n"
     write_atomically(path, text, "and try again.", shared=True, is_new=is_first)

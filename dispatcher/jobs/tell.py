@@ -8,7 +8,14 @@ from pathlib import Path
 from ..errors import WriteError
 from ..host.atomic_files import keep_previous
 from ..host.shared_files import NotAFile, shared_folder
-from ..relion.exit_files import End, control_folder, end_of, exit_file, look_again
+from ..relion.exit_files import (
+    End,
+    control_folder,
+    end_of,
+    exit_file,
+    look_again,
+    make_exit_file,
+)
 from .folder_lock import folder_locked
 from .record import read_record
 
@@ -41,7 +48,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
                 if control:
                     with suppress(OSError):
                         opened.rename("ending", exit_file(folder, end).name, control)
-                opened.touch(exit_file(folder, end).name)
+            make_exit_file(folder, end)
         except OSError as error:
             if end_of(folder):  # only its time could not be set
                 return True

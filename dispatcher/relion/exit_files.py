@@ -7,7 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again"]
+from .. import refusal
+from .submission import SUBMISSION
+
+__all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",
+           "make_exit_file"]  # fmt: skip
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
@@ -36,3 +40,16 @@ def look_again(folder: Path) -> None:
 def exit_file(folder: Path, end: End) -> Path:
     """The file that tells RELION this end."""
     return folder / f"RELION_JOB_EXIT_{end}"
+
+
+def make_exit_file(folder: Path, end: End) -> None:
+    """Tell RELION this end, also where a disk or a quota has no room for one more file.
+
+    Raises:
+        OSError: nothing in the folder can get the file's name.
+    """
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        refusal.make_exit_file(descriptor, exit_file(folder, end).name, SUBMISSION)
+    finally:
+        os.close(descriptor)

@@ -37,3 +37,16 @@ def test_what_was_seen_stands_in_the_rows() -> None:
     assert f"{NAMES[0]} | slurm | Succeeded | - |" in page
     with pytest.raises(KeyError):
         as_page({NAMES[0]: seen[NAMES[1]]}, "RELION 5")
+
+
+def test_what_was_not_looked_at_again_stays() -> None:
+    row = Seen("slurm", "Failed", 1.5, "FAILED 1:0", "nothing", "before")
+    before = as_page(dict.fromkeys(NAMES, row), "RELION 5")
+
+    page = as_page({NAMES[1]: row._replace(seconds=9.0, sentence="now")}, "RELION 5", before)
+
+    assert rows_of(page) == NAMES
+    assert page.count(" | before |") == len(NAMES) - 1
+    assert f"| {NAMES[1]} | slurm | Failed | 9.0 | FAILED 1:0 | nothing | now |" in page
+    assert f"{len(NAMES)} of these faults end a job" in page
+    assert "all within 9 s" in page

@@ -89,6 +89,9 @@ def test_what_is_no_file_of_its_own_is_not_written(
     assert is_told(job)
     assert victim.read_text() == VICTIM
     assert not victim.with_name("not there").exists()
+    if attack not in (hard_link, folder):  # a link or a pipe has given way to a file
+        assert not (job / "run.err").is_symlink()
+        assert (job / "run.err").read_text().startswith("relion-dispatch: ")
 
 
 @every_program

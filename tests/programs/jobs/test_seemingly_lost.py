@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.host.shared_files import SharedFolder
+from dispatcher.jobs import tell as telling
 from dispatcher.jobs.watcher import WATCHER
+from dispatcher.relion.exit_files import End, make_exit_file
 
 from ...fixture_types import WriteSite
 from ...waiting import wait_for_arguments
@@ -152,17 +153,16 @@ def test_a_job_that_cannot_be_told_keeps_no_other_from_being_told(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A disk that has no room for one job's exit file is simulated."""
+    """A folder in which nothing can be made or renamed is simulated."""
     full = add_job()
     other = add_job("Refine3D/job020", token="1" * 12, job_id="18")
-    touch = SharedFolder.touch
 
-    def without_room(folder: SharedFolder, name: str) -> None:
-        if folder.path == full:
+    def without_room(folder: Path, end: End) -> None:
+        if folder == full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        touch(folder, name)
+        make_exit_file(folder, end)
 
-    monkeypatch.setattr(SharedFolder, "touch", without_room)
+    monkeypatch.setattr(telling, "make_exit_file", without_room)
 
     assert main(["watch", "--once"]) == 0
 

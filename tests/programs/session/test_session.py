@@ -85,7 +85,7 @@ def test_request_is_dispatched_outside_and_its_reply_returned(
     assert capfd.readouterr().out == f"in {project}: {JOB}/run_submit.script\n"
     assert status == 5
     # Status 4 without an exit file: the hook broke, and RELION is told.
-    assert (project / JOB / "run.err").read_text().startswith("oh\n")
+    assert "ended with status 4: oh." in (project / JOB / "run.err").read_text()
     assert (project / JOB / "RELION_JOB_EXIT_FAILURE").exists()
 
 

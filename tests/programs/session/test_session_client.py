@@ -214,7 +214,8 @@ def test_a_pipe_in_the_place_of_run_err_keeps_nobody_waiting(
     os.mkfifo(project / JOB / "run.err")
     process = client()
     assert process.wait(timeout=5) == 1
-    assert (project / JOB / "RELION_JOB_EXIT_FAILURE").exists()
+    sentence, failed = told(project)
+    assert failed and "has ended" in sentence
 
 
 def test_exit_file_is_made_even_if_run_err_cannot_be_written(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..project import Project
+from ..project import ROOT, Project
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 
@@ -60,7 +60,8 @@ def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
             f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm} "
             f"and `local`, {time.strftime('%B %Y')}"
         )
-        Path(target).write_text(as_page(seen, parts))
+        before = (ROOT / "docs" / "faults.md").read_text()
+        Path(target).write_text(as_page(seen, parts, before))
 
 
 @pytest.fixture

@@ -19,21 +19,25 @@ steps = 0
 
 
 def watch(event: str, arguments: tuple[object, ...]) -> None:
-    """Called by Python before it does what the event says."""
+    """Called by Python before it does what the event says.
+
+    A name without a folder is one in a folder that is open: the job's or the project's.
+    """
     global steps
     paths = [str(each) for each in arguments[:2] if isinstance(each, str | Path)]
+    in_folder = any(folder in path or "/" not in path for path in paths)
     if event == "open":
         flags = arguments[2]
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
-        seen = bool(writes) and any(folder in path for path in paths)
+        seen = bool(writes) and in_folder
     elif event in ("os.rename", "os.remove", "os.symlink", "os.link", "os.mkdir"):
-        seen = any(folder in path for path in paths)
+        seen = in_folder
     else:
         seen = event == "subprocess.Popen"
     if not seen:
         return
     steps += 1
-    os.write(2, f"{event} {' '.join(paths)}\n".encode())
+    os.write(2, f"{event} {' '.join(paths)}\n".encode(errors="backslashreplace"))
     if steps == last:
         os.kill(os.getpid(), signal.SIGKILL)
 

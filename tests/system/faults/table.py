@@ -106,28 +106,36 @@ What becomes of a job when something goes wrong, as one run of the fault suite
 
 Simulated: the kernel's memory kill of a rank is a kill -9 here, and a program that runs out of
 memory meets a limit of its own, as the test cluster enforces none. A slurmctld that is down or busy
-is a port of the test's between sbatch and slurmctld. The GPUs are pretended ones, so no fault of a
-GPU is among these.
+is a port of the test's between sbatch and slurmctld. A quota on files is an ext4 with few inodes,
+as the kernel of the test machine has no quotas. File systems without locks are a library that is
+preloaded into all programs and answers flock(2) and fcntl(2) with an error. The GPUs are pretended
+ones, so no fault of a GPU is among these.
 """
 _COLUMNS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
 
 
-def as_page(seen: Mapping[str, Seen], parts: str) -> str:
+def as_page(seen: Mapping[str, Seen], parts: str, before: str = "") -> str:
     """The page; `parts` names the versions of what was run.
 
+    What this run did not look at stands as in the page `before`.
+
     Raises:
-        KeyError: a fault was not seen.
+        KeyError: a fault was not seen, and has no row in that page.
     """
-    seconds = [each.seconds for each in seen.values() if each.seconds is not None]
+    rows = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in before.splitlines()}
+    rows |= {fault: _row([fault, *_cells(each)]) for fault, each in seen.items()}
+    listed = {part: [rows[fault] for fault in faults] for part, faults in FAULTS.items()}
+    told = [row.split(" | ")[3] for rows in listed.values() for row in rows]
+    seconds = [float(each) for each in told if each != "-"]
     page = _HEAD.format(
         parts=parts,
         count=len(seconds),
         median=statistics.median(seconds),
         longest=max(seconds),
     )
-    for part, faults in FAULTS.items():
+    for part, of_part in listed.items():
         page += f"\n## {part}\n\n" + _row(_COLUMNS) + _row(["---"] * len(_COLUMNS))
-        page += "".join(_row([fault, *_cells(seen[fault])]) for fault in faults)
+        page += "".join(of_part)
     return page
 
 

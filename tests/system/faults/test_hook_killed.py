@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -120,6 +121,7 @@ def killed_at(step: int, project: Project, job: Path) -> list[str]:
 def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5")
     first = mask_job(project)
+    killed_at(0, project, copy_of(first, 98))  # fills the caches
     count = len(killed_at(0, project, copy_of(first, 99)))
     assert count > 6
     jobs = {step: copy_of(first, 100 + step) for step in range(1, count + 1)}
@@ -141,6 +143,9 @@ def test_at_each_of_its_steps(make_project: MakeProject, sees: Watched) -> None:
 
     wait_for(lambda: all(exit_file(job) for job in jobs.values()), 60, "the last end")
     for step, job in jobs.items():
+        assert not list(job.glob(".*.new")), steps[step - 1]
+        with (job / ".dispatch.json.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         end = "SUCCESS" if step > submits else "FAILURE"
         assert [file.name for file in job.glob(EXIT_FILES)] == [f"RELION_JOB_EXIT_{end}"], step
         if step > submits:
