@@ -17,7 +17,7 @@ from dispatcher.relion import job_star as reader
 from dispatcher.relion.command import parse_command
 
 from .tree import Thing
-from .world import CLASS3D, REFINE, World
+from .world import CLASS3D, PARTICLES, REFINE, World
 
 Things = Mapping[str, Thing]
 PASSED = 'for line; do eval "set -- $line"; printf "%s\\0" "$@" $\'\\1end\'; done'
@@ -81,9 +81,10 @@ def submission(world: World, case: tuple[str, bytes]) -> None:
 
 
 def refinements(world: World, things: Things) -> None:
-    """Jobs that read the particles, the reference, a former run, and masks."""
+    """Jobs that read the things: particles and reference, or a former run and masks."""
+    begun = {PARTICLES, "project/InitialModel/job009/initial_model.mrc"}
     with world.holding(things):
-        for job in (CLASS3D, "project/MultiBody/job012/"):
+        for job in {CLASS3D if name in begun else "project/MultiBody/job012/" for name in things}:
             _planned(world, world.folder / job / "run_submit.script")
 
 
