@@ -76,7 +76,7 @@ try:
     from dispatcher.hook import main
 except BaseException as error:  # RELION must learn of a damaged installation all the same
     sys.excepthook(type(error), error, error.__traceback__)
-    damage = f"The installation of relion-dispatch is damaged ({ascii(error)}): tell your admin."
+    damage = f"The installation of relion-dispatch is damaged ({error!a}): tell your admin."
     os.execv("/bin/sh", ["sh", __file__, "--damaged", damage, *sys.argv[1:]])
 
 sys.exit(main(sys.argv[1:]))
