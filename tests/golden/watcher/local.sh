@@ -158,8 +158,9 @@ dispatch_end=FAILURE
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
+dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 [ -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ] ||
-    { open_text "${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}" &&
+    { open_text "$dispatch_text" &&
     echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
         >>"$dispatch_opened"; }
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
