@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import refusal
+from ..host.shared_files import shared_folder
 from .submission import SUBMISSION
 
 __all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",
@@ -48,8 +49,5 @@ def make_exit_file(folder: Path, end: End) -> None:
     Raises:
         OSError: nothing in the folder can get the file's name.
     """
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        refusal.make_exit_file(descriptor, exit_file(folder, end).name, SUBMISSION)
-    finally:
-        os.close(descriptor)
+    with shared_folder(folder) as opened:
+        refusal.make_exit_file(opened.descriptor, exit_file(folder, end).name, SUBMISSION)
