@@ -138,17 +138,24 @@ def test_a_colleague_who_swaps_a_shared_cache_runs_nothing_as_its_user(
         f"chmod -R a+rX {place}/theirs/relion-dispatch",
         place,
     )
+    mine = {**variables, "XDG_CACHE_HOME": str(cache)}
+    colleague.does(f"cp -rp {place}/theirs/relion-dispatch {cache}/relion-dispatch", place)
+    assert victim.hook(make_job(), umask=0o000, **mine) == 0
+    assert not list(canary.iterdir()), "what the colleague made first is believed"
+
+    colleague.does("mv relion-dispatch foreign", cache)
+    assert victim.hook(make_job(), umask=0o000, **mine) == 0
+    assert (cache / "relion-dispatch").owner() == victim.name
     swapping = (
         f"cd {cache}; while [ -e {place}/go ]; do "
-        f"mv relion-dispatch away; cp -rp {place}/theirs/relion-dispatch .; sleep 0.02; "
-        "rm -rf relion-dispatch; mv away relion-dispatch; sleep 0.02; done"
+        "mv -T relion-dispatch away; mv -T foreign relion-dispatch; sleep 0.02; "
+        "mv -T relion-dispatch foreign; mv -T away relion-dispatch; sleep 0.02; done"
     )
     (place / "go").touch()
     thread = threading.Thread(target=lambda: colleague.runs(["sh", "-c", swapping], place))
     thread.start()
     try:
         for _ in range(8):
-            mine = {**variables, "XDG_CACHE_HOME": str(cache)}
             assert victim.hook(make_job(), umask=0o000, **mine) == 0
     finally:
         (place / "go").unlink()
