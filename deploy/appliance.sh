@@ -20,7 +20,6 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         *) exit ;;
     esac
     set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
-    if [ -L run.err ] || [ -p run.err ]; then rm -f run.err; fi
     # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
     named='' opened=''
     if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
@@ -41,8 +40,11 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
     fi
     if [ "$opened" = yes ]; then
         printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
-    elif [ ! -e run.err ] && [ ! -L run.err ]; then
-        printf '%s\n' "relion-dispatch: $3" > run.err
+    else # what is no such file gets another name
+        number=1
+        while [ -e run.err.$number ] || [ -L run.err.$number ]; do number=$((number + 1)); done
+        mv run.err run.err.$number
+        [ -e run.err ] || [ -L run.err ] || printf '%s\n' "relion-dispatch: $3" > run.err
     fi 2> /dev/null
 )
 

@@ -28,7 +28,6 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         *) exit ;;
     esac
     set -C # what is made is new: nothing is emptied, and no link is followed; `:` would end the shell
-    if [ -L run.err ] || [ -p run.err ]; then rm -f run.err; fi
     # Opened for both ways, a pipe keeps nobody waiting. What was opened is looked at, to be opened anew.
     named='' opened=''
     if [ -f run.err ] && [ ! -L run.err ] && [ -w run.err ] && command exec 3<> run.err; then
@@ -49,8 +48,11 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
     fi
     if [ "$opened" = yes ]; then
         printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
-    elif [ ! -e run.err ] && [ ! -L run.err ]; then
-        printf '%s\n' "relion-dispatch: $3" > run.err
+    else # what is no such file gets another name
+        number=1
+        while [ -e run.err.$number ] || [ -L run.err.$number ]; do number=$((number + 1)); done
+        mv run.err run.err.$number
+        [ -e run.err ] || [ -L run.err ] || printf '%s\n' "relion-dispatch: $3" > run.err
     fi 2> /dev/null
 )
 
@@ -76,7 +78,7 @@ try:
     from dispatcher.hook import main
 except BaseException as error:  # RELION must learn of a damaged installation all the same
     sys.excepthook(type(error), error, error.__traceback__)
-    damage = f"The installation of relion-dispatch is damaged ({ascii(error)}): tell your admin."
+    damage = f"The installation of relion-dispatch is damaged ({error!a}): tell your admin."
     os.execv("/bin/sh", ["sh", __file__, "--damaged", damage, *sys.argv[1:]])
 
 sys.exit(main(sys.argv[1:]))

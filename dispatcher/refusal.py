@@ -104,9 +104,9 @@ def make_exit_file(folder: int, name: str, script: str) -> None:
         raise problem
 
 
-def _is_found(folder: int, name: str) -> bool:
+def _is_found(folder: int, name: str, *, follow: bool = True) -> bool:
     try:
-        os.stat(name, dir_fd=folder)
+        os.stat(name, dir_fd=folder, follow_symlinks=follow)
     except OSError:
         return False
     return True
@@ -115,11 +115,14 @@ def _is_found(folder: int, name: str) -> bool:
 def _append(folder: int, name: str, content: bytes) -> None:
     """Write behind what a regular file of one name holds, or into a new one.
 
-    A link or a pipe gives way to a new file. A file that has other names is left alone.
+    Anything else of that name is renamed before: nothing is lost that others have put there.
     """
     with suppress(OSError):
-        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            os.unlink(name, dir_fd=folder)
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            names = (f"{name}.{number}" for number in range(1, 1000))
+            free = next(each for each in names if not _is_found(folder, each, follow=False))
+            os.rename(name, free, src_dir_fd=folder, dst_dir_fd=folder)
     try:
         descriptor = os.open(name, _MORE, dir_fd=folder)
     except FileNotFoundError:

@@ -145,3 +145,18 @@ def test_a_script_whose_path_is_too_long_ends_the_hook_with_a_sentence(project: 
 
     assert done.returncode == 1
     assert "relion-dispatch: " in done.stderr
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9", b"two\nlines", b"-x 'y' $z"], ids=["no UTF-8", "a line break", "signs"]
+)
+def test_a_job_below_a_folder_of_any_name_is_refused(name: bytes, tmp_path: Path) -> None:
+    project = tmp_path / os.fsdecode(name)
+    script = project / "Refine3D" / "job011" / "run_submit.script"
+    script.parent.mkdir(parents=True)
+    script.touch()
+
+    done = hook_calls.call_hook(script, project)
+
+    assert_told(script, done.returncode)

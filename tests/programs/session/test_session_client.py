@@ -218,13 +218,15 @@ def test_a_pipe_in_the_place_of_run_err_keeps_nobody_waiting(
     assert failed and "has ended" in sentence
 
 
-def test_exit_file_is_made_even_if_run_err_cannot_be_written(
+def test_a_folder_in_the_place_of_run_err_gets_another_name(
     session: Path, project: Path, client: StartClient
 ) -> None:
     (session / "launcher").unlink()
     (project / JOB / "run.err").mkdir()
     assert client().wait(timeout=5) == 1
-    assert told(project) == ("", True)
+    sentence, failed = told(project)
+    assert failed and "has ended" in sentence
+    assert (project / JOB / "run.err.1").is_dir()
 
 
 def test_path_with_a_line_break_is_refused(
