@@ -29,6 +29,9 @@ EACH_TIME = {
     "test_a_clear_refusal_is_final_at_once",
     "test_a_job_that_was_taken_without_a_word",
     "test_of_two_copies_in_slurm_one_runs",
+    "test_no_file_can_be_made_at_submission",
+    "test_an_earlier_record_cannot_be_read",
+    "test_no_locks_at_the_jobs_end",
 }
 
 

@@ -55,6 +55,17 @@ FAULTS = {
         "disk of the job's folder has no room for more files",
         "scratch disk full",
     ],
+    "The job's folder": [
+        "no file can be made at submission (tmpfs without inodes)",
+        "no file can be made at submission (ext4 without inodes)",
+        "no file can be made while it runs (ext4 without inodes)",
+        "an earlier run's record cannot be read at submission (closed, or damaged)",
+        "the record cannot be read at the job's end (closed, or damaged)",
+        "the project's path is no UTF-8",
+        "the project's path is no UTF-8, and the job is cancelled while it waits",
+        "no locks at submission (simulated: ENOLCK, ENOSYS)",
+        "no locks at the job's end (simulated: ENOLCK, ENOSYS)",
+    ],
     "Aborted in RELION": [
         "abort before it is submitted",
         "abort while it waits",

@@ -6,14 +6,17 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ...waiting import wait_for
+from ..hook_calls import start_hook
 from ..jobs import REFINE, mark_running, mask_job
 from ..project import MakeProject, Project
 from .conftest import Watched
-from .observation import EXIT_FILES
+from .observation import EXIT_FILES, exit_file
 
 
 def run_with(mounts: str, project: Project, job: Path) -> None:
@@ -85,6 +88,71 @@ def test_full_while_it_runs(
     last = max(file.stat().st_mtime for file in job.glob("run_it*"))
     says = "because the disk is full"
     sees(fault, project, job, since=last, end="Failed", says=says)
+
+
+NO_INODES = 'while touch "$job/filler.$((n += 1))" 2>/dev/null; do :; done'
+
+
+def test_no_file_can_be_made_at_submission(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local")
+    job = mask_job(project)
+    mark_running(project, job)
+    began = time.time()
+
+    run_with(f"{small_disk('nr_inodes=40')}; n=0; {NO_INODES}", project, job)
+
+    fault = "no file can be made at submission (tmpfs without inodes)"
+    sees(fault, project, job, since=began, end="Failed", says=None)
+    assert not (job / "run_submit.script").exists(), "it has become the exit file"
+
+
+def move_to_small_ext4(job: Path, room: int) -> Path:
+    """Put the job's folder on a disk that has room for so many more files; the folder there."""
+    disk = Path(os.environ["RELION_TEST_SMALL_EXT4"])
+    for left in disk.iterdir():
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(shutil.move(job, disk / job.name))
+    job.symlink_to(folder)
+    fillers = disk / "fillers"
+    fillers.mkdir()
+    made = 0
+    with suppress(OSError):
+        while True:
+            (fillers / str(made)).touch()
+            made += 1
+    for at in range(room):
+        (fillers / str(at)).unlink()
+    return folder
+
+
+def test_no_new_file_at_submission(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local")
+    job = mask_job(project)
+    mark_running(project, job)
+    folder = move_to_small_ext4(job, room=0)
+    began = time.time()
+
+    assert start_hook(project, job).wait(60) == 1
+
+    fault = "no file can be made at submission (ext4 without inodes)"
+    sees(fault, project, job, since=began, end="Failed", says=None)
+    assert (folder / "RELION_JOB_EXIT_FAILURE").samefile(folder / "run_submit.script")
+
+
+def test_no_new_file_while_it_runs(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", scheduler="local", refine={"ngpu": 0})
+    job = project.add_job("refine3d", **REFINE)
+    mark_running(project, job)
+    folder = move_to_small_ext4(job, room=18)
+
+    hook = start_hook(project, job)
+    printed, _ = hook.communicate(timeout=60)
+    assert hook.returncode == 0, printed
+    wait_for(lambda: exit_file(folder), 120, "the end of the job")
+
+    last = max(file.stat().st_mtime for file in job.glob("run_it*"))
+    fault = "no file can be made while it runs (ext4 without inodes)"
+    sees(fault, project, job, since=last, end="Failed", says="because the disk is full")
 
 
 def test_full_scratch(make_project: MakeProject, sees: Watched) -> None:

@@ -1,0 +1,151 @@
+"""Job folders in which a record cannot be read, a path is no text, or nothing can be locked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ...no_locks import without_locks
+from ...waiting import wait_for
+from ..hook_calls import (
+    assert_ran_once,
+    change_scheduler,
+    copies_in_slurm,
+    dispatch,
+    start_hook,
+    submitted,
+)
+from ..jobs import mark_running, mask_job
+from ..project import MakeProject, Project
+from .conftest import Watched
+from .observation import exit_file
+
+CANCELLED = "it was cancelled in the queue"
+unreadable = pytest.mark.parametrize("how", ["closed", "damaged"])
+error_of_locks = pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS"])
+
+
+def spoil(record: Path, how: str) -> None:
+    """Close the record, as another user's may be closed, or cut it short."""
+    if how == "closed":
+        record.chmod(0)
+    else:
+        record.write_text('{"token": "4711')
+
+
+def called(project: Project, job: Path, **environment: str) -> float:
+    """Call the hook for a job, as RELION does; when that was."""
+    mark_running(project, job)
+    began = time.time()
+    hook = start_hook(project, job, **environment)
+    printed, _ = hook.communicate(timeout=120)
+    assert hook.returncode == 0, printed
+    return began
+
+
+def held_job(project: Project) -> Path:
+    """A job that will wait in Slurm's queue."""
+    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    return mask_job(project)
+
+
+@unreadable
+def test_an_earlier_record_cannot_be_read(
+    how: str, make_project: MakeProject, sees: Watched
+) -> None:
+    project = make_project("5")
+    job = mask_job(project)
+    (job / "dispatch.json").write_text("{}")
+    spoil(job / "dispatch.json", how)
+
+    began = called(project, job)
+
+    fault = "an earlier run's record cannot be read at submission (closed, or damaged)"
+    sees(fault, project, job, since=began, end="Succeeded")
+    assert_ran_once(project, job)
+
+
+@unreadable
+def test_the_record_cannot_be_read_at_the_end(
+    how: str, make_project: MakeProject, sees: Watched
+) -> None:
+    """The watcher tells, which needs no record; and `status` has a row for the job."""
+    project = make_project("5")
+    job = held_job(project)
+    number = submitted(project, job)
+    record = job / "dispatch.json"
+    content = record.read_bytes()
+    spoil(record, how)
+    assert f"{job.parent.name}/{job.name}" in dispatch(project, "status")
+
+    began = time.time()
+    subprocess.run(["scancel", str(number)], check=True)
+
+    wait_for(lambda: exit_file(job), 60, "the end of the job")
+    record.chmod(0o644)
+    record.write_bytes(content)
+    fault = "the record cannot be read at the job's end (closed, or damaged)"
+    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
+
+
+def test_a_path_that_is_no_utf_8(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("5", name=os.fsdecode(b"caf\xe9"))
+    job = mask_job(project)
+
+    began = called(project, job)
+    second = start_hook(project, job)
+    second.communicate(timeout=60)
+
+    sees("the project's path is no UTF-8", project, job, since=began, end="Succeeded")
+    assert_ran_once(project, job)
+
+
+def test_a_job_below_a_path_that_is_no_utf_8_is_cancelled(
+    make_project: MakeProject, sees: Watched
+) -> None:
+    project = make_project("5", name=os.fsdecode(b"caf\xe9"))
+    job = held_job(project)
+    number = submitted(project, job)
+
+    began = time.time()
+    subprocess.run(["scancel", str(number)], check=True)
+
+    fault = "the project's path is no UTF-8, and the job is cancelled while it waits"
+    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
+
+
+@error_of_locks
+def test_no_locks_at_submission(
+    error: str, make_project: MakeProject, tmp_path: Path, sees: Watched
+) -> None:
+    project = make_project("5")
+    job = mask_job(project)
+
+    began = called(project, job, **without_locks(tmp_path, error))
+
+    fault = "no locks at submission (simulated: ENOLCK, ENOSYS)"
+    sees(fault, project, job, since=began, end="Succeeded")
+    assert_ran_once(project, job)
+
+
+@error_of_locks
+def test_no_locks_at_the_jobs_end(
+    error: str, make_project: MakeProject, tmp_path: Path, sees: Watched
+) -> None:
+    """The hook hands the preloaded library on to the job and its watcher; `status` has it too."""
+    project = make_project("5")
+    job = held_job(project)
+    variables = without_locks(tmp_path, error)
+    called(project, job, **variables)
+    (number,) = copies_in_slurm(project.record(job)["token"])
+    dispatch(project, "status", **variables)
+
+    began = time.time()
+    subprocess.run(["scancel", number], check=True)
+
+    fault = "no locks at the job's end (simulated: ENOLCK, ENOSYS)"
+    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
