@@ -21,6 +21,7 @@ __all__ = ["Describe", "explained", "nearest", "switch_for_number"]
 Describe = Callable[[Sequence[str]], str]
 
 _MOST = 20  # sentences; who corrects these sees the others
+_LOOKED_AT = 500  # of pydantic's errors, of which a value may have several
 _LONGEST = 100  # characters of a name that may be a slip of the pen
 _COMPARED = 2000  # names with which such a name is compared
 
@@ -45,11 +46,11 @@ def explained(error: ValidationError, kind: Any, where: str, describe: Describe)
     `where` names the file, and `describe` turns the steps to a key into words, see
     :func:`dispatcher.config.json_files.load`.
     """
-    mistakes = _by_place(error.errors(include_url=False), kind)
+    mistakes = _by_place(error.errors(include_url=False)[:_LOOKED_AT], kind)
     known = sorted(_field_names(kind))
     lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
     if len(mistakes) > _MOST:
-        lines[f"{where}{': ' if where else ''}{len(mistakes) - _MOST} more mistakes follow"] = None
+        lines[f"{where}{': ' if where else ''}more mistakes follow"] = None
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pydantic  # noqa: F401 - what it costs to load is not the files' fault
 import pytest
 
 from dispatcher.config.configuration import load_configuration

@@ -87,7 +87,7 @@ class TestWrite:
         ({"texture_tile": [16, 32]}, "gpu_constants.texture_tile"),
         ({"texture_pitch": 0}, "texture_pitch must be from 1 to"),
         ({"usable_percent": 101}, "usable_percent must be from 1 to 100"),
-        ({"margin_percent": 99}, "margin_percent must be from 100 to"),
+        ({"margin_percent": 99}, "margin_percent must be from 100 to 10000"),
     ],
 )
 def test_constants_that_cannot_be_are_named(
