@@ -82,7 +82,7 @@ def _write_once(file: Path, lines: list[str]) -> None:
 def _lines(file: Path) -> list[str]:
     """The lines of a note, the first of which is an id or ``-``; none if there is no note."""
     try:
-        text = read_file(file, _LONGEST).decode(errors="replace")
+        text = read_file(file, _LONGEST).decode(errors="surrogateescape")
         lines = text.rstrip("\n").split("\n") if text else []
         if lines and lines[0] != "-":
             entries.job_id(lines[0])

@@ -46,7 +46,7 @@ def read_run(folder: Path, token: str) -> dict[str, Any] | None:
     """
     file = run_file(folder, token)
     try:
-        text = read_file(file, _LONGEST).decode(errors="replace")
+        text = read_file(file, _LONGEST).decode(errors="surrogateescape")
     except FileNotFoundError:
         return None
     except OSError as error:

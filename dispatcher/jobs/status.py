@@ -107,7 +107,7 @@ def last_sentence(errfile: Path) -> str | None:
     try:
         with opened_input(errfile) as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
-            lines = stream.read(_TAIL).decode(errors="replace").split("\n")
+            lines = stream.read(_TAIL).decode(errors="surrogateescape").split("\n")
     except OSError:
         return None
     said = [line for line in lines if line.startswith("relion-dispatch: ")]
