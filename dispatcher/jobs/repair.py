@@ -13,6 +13,7 @@ from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
+from ..host.printable import printable
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
@@ -117,7 +118,7 @@ def _why(job: Job, project: Path) -> str | None:
             "submit the job again."
         )
     if job.record.refused is not None:
-        return job.record.refused
+        return printable(job.record.refused)
     job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (

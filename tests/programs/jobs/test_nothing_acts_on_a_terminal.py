@@ -110,7 +110,7 @@ def test_no_command_prints_what_acts(name: str, on_terminal: bool, hostile: Path
     assert "Traceback" not in printed
     assert not ACTING.search(printed), printed
     if "JSON" in name and printed.startswith(("[", "{")):
-        json.loads(printed[: printed.rindex("]" if printed[0] == "[" else "}") + 1])
+        json.JSONDecoder().raw_decode(printed)  # warnings may follow
 
 
 def test_the_hook_prints_nothing_that_acts(
