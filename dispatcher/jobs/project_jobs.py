@@ -103,7 +103,7 @@ class Job(NamedTuple):
     @property
     def wants_abort(self) -> bool:
         """Whether RELION's user has pressed Abort."""
-        return (self.folder / ABORT_NOW).exists()
+        return os.path.lexists(self.folder / ABORT_NOW)
 
 
 def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
