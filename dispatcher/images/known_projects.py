@@ -11,7 +11,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +33,9 @@ def remember(project: Path, site: Site) -> None:
     """Note that the project uses this site; never fails, as no job depends on it."""
     path = os.fsencode(project)
     with contextlib.suppress(OSError, ValueError):  # no folder, or one that is closed to this user
-        note = projects_folder(site) / hashlib.sha256(path).hexdigest()[:16]
+        note = _name_for(project, projects_folder(site) / hashlib.sha256(path).hexdigest()[:16])
         if os.path.lexists(note):
-            if _noted(note) == project or any(map(project.__eq__, _others(note))):
-                return
-            # Somebody else took the name, as if to have the project forgotten.
-            note = note.with_name(f"{note.name}.{secrets.token_hex(8)}")
+            return
         opened = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.fchmod(opened, 0o644)  # whatever the umask: the admin may be any user
@@ -75,9 +71,12 @@ def known_projects(site: Site) -> Iterator[Path]:
             yield project
 
 
-def _others(note: Path) -> Iterator[Path | None]:
-    """What the notes say that were made although somebody else's has the name."""
-    return map(_noted, note.parent.glob(f"{note.name}.*"))
+def _name_for(project: Path, note: Path) -> Path:
+    """`note`, unless something else has that name, as if to have the project forgotten."""
+    if not os.path.lexists(note) or _noted(note) == project:
+        return note
+    others = (each for each in note.parent.glob(f"{note.name}.*") if _noted(each) == project)
+    return next(others, note.with_name(f"{note.name}.{os.urandom(8).hex()}"))
 
 
 def _noted(note: Path) -> Path | None:

@@ -46,16 +46,16 @@ def cancel(project: Path, site: Site, name: str) -> str:
         raise InputError(
             f"{name} runs on {job.other_host}: cancel the job there, or abort the job in RELION."
         )
-    if not job.scheduler.cancel_command:
-        raise InputError(
-            f'{name} cannot be cancelled, because site.json has no "cancel_command" for its '
-            "scheduler: use the scheduler's own command, or abort the job in RELION."
-        )
-    if job.living and not job.to_cancel:
+    if job.scheduler.cancel_command and job.living and not job.to_cancel:
         raise SubmitError(
             f"{name} was not cancelled, because job {job.living[0].job_id} in the queue does not "
             "bear the mark of relion-dispatch and may be another job: if it is this one, end it "
             "with the scheduler's own command."
+        )
+    if not job.scheduler.cancel_command:
+        raise InputError(
+            f'{name} cannot be cancelled, because site.json has no "cancel_command" for its '
+            "scheduler: use the scheduler's own command, or abort the job in RELION."
         )
     (job.folder / ABORT_NOW).touch()
     return _cancel(project, site, job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -46,26 +46,15 @@ def write_files(exported: SiteArchive) -> Iterator[Path]:
             needed = [name for name in own if _is_needed(paths[name], name, exported)]
             for name in needed:
                 path, (content, executable) = paths[name], exported.files[name]
-                mode = 0o755 if executable else 0o644
-                with _read_by_all():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(path, content, "and set the site up again.", mode)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, content, "and set the site up again.")
+                path.chmod(0o755 if executable else 0o644)
                 yield path
     except OSError as error:
         raise WriteError(
             f"{folder} cannot be written ({error.strerror}): correct the permissions of that "
             "folder, and set the site up again."
         ) from error
-
-
-@contextmanager
-def _read_by_all() -> Iterator[None]:
-    """What is made in this block can be read by all users, whatever this user's umask is."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
