@@ -32,8 +32,9 @@ def status(
     """
     from ..config.site import load_site
     from ..host.shown_streams import to_terminal
+    from ..jobs.listed_jobs import listed_jobs
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder, read_pipeline
+    from ..relion.pipeline import project_folder
 
     project, site = project_folder(), load_site()
     while True:
@@ -44,7 +45,7 @@ def status(
         print(shown, flush=True)
         for sentence in told:
             print(sentence, file=sys.stderr)
-        if problem := read_pipeline(project).problem:
+        if problem := listed_jobs(project).problem:
             print(f"warning: {problem}", file=sys.stderr)
         if not watch:
             return 0
@@ -111,8 +112,9 @@ def watch(
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
+    from ..jobs.listed_jobs import listed_jobs
     from ..jobs.repair import refresh_and_report_lost
-    from ..relion.pipeline import project_folder, read_pipeline
+    from ..relion.pipeline import project_folder
 
     project = project_folder()
     said: set[str] = set()
@@ -126,7 +128,7 @@ def watch(
             for sentence in cancel_aborted(project, site, jobs):
                 print(sentence, flush=True)
             problems = [f"{job.name}: {job.problem}" for job in jobs if job.problem]
-            problems += filter(None, [read_pipeline(project).problem])
+            problems += filter(None, [listed_jobs(project).problem])
             for sentence in problems:
                 if sentence not in said:
                     print(f"warning: {sentence}", file=sys.stderr, flush=True)

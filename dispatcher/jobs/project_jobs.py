@@ -13,11 +13,11 @@ from ..config.site import Site
 from ..errors import InputError
 from ..relion import job_star
 from ..relion.exit_files import ABORT_NOW, end_of
-from ..relion.pipeline import read_processes
 from ..relion.submission import SUBMISSION, is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
+from .listed_jobs import listed_jobs
 from .record import RECORD, Record, is_of_this_run, read_record, why_unreadable
 
 __all__ = ["Job", "find_job", "look"]
@@ -117,7 +117,7 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     """
     jobs = [
         _read(project, process.name, process.status, site)
-        for process in read_processes(project)
+        for process in listed_jobs(project).jobs
         if not names or process.name in names
     ]
     queues: dict[str, Queue | None] = {}
@@ -203,7 +203,7 @@ def find_job(project: Path, named: str) -> str:
     """
     from ..config.json_files import nearest
 
-    names = [process.name for process in read_processes(project)]
+    names = [process.name for process in listed_jobs(project).jobs]
     plain = named.rstrip("/")
     if plain in names:
         return plain

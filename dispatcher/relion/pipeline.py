@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
-from ..host.printable import printable
 from .star import read_blocks
 from .version import major_version
 
 __all__ = [
     "PIPELINE",
-    "Pipeline",
     "Process",
     "older_than_pipeline",
     "pipeline_major",
     "project_folder",
-    "read_pipeline",
     "read_processes",
 ]
 
 _NUMBERS = {"0": "Running", "1": "Scheduled", "2": "Succeeded", "3": "Failed", "4": "Aborted"}
-
-
-# A folder of this name in the project is looked into, and files are written there: the name leads
-# nowhere else. It is RELION's for a job's folder, below one of the kind of job.
-_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}/job[0-9]{3,9}")
 
 
 class Process(NamedTuple):
@@ -49,19 +40,7 @@ class Process(NamedTuple):
 
 
 def read_processes(project: Path) -> tuple[Process, ...]:
-    """All jobs of the project, in RELION's order; see :func:`read_pipeline`."""
-    return read_pipeline(project).processes
-
-
-class Pipeline(NamedTuple):
-    """All jobs of a project, each once, in RELION's order; a sentence if some are left out."""
-
-    processes: tuple[Process, ...]
-    problem: str | None = None
-
-
-def read_pipeline(project: Path) -> Pipeline:
-    """The project's jobs, and what in the list is none.
+    """All jobs of the project, in RELION's order.
 
     RELION replaces the file: if that happens during the reading, the file is read again.
 
@@ -78,7 +57,7 @@ def read_pipeline(project: Path) -> Pipeline:
     raise AssertionError
 
 
-def _read(project: Path) -> Pipeline:
+def _read(project: Path) -> tuple[Process, ...]:
     for block in read_blocks(project / PIPELINE):
         if block.name == "pipeline_processes":
             names = block.column("_rlnPipeLineProcessName")
@@ -86,29 +65,10 @@ def _read(project: Path) -> Pipeline:
             status = words or [
                 _NUMBERS.get(number, number) for number in block.column("_rlnPipeLineProcessStatus")
             ]
-            if len(names) != len(status):
-                raise InputError(
-                    f"{project / PIPELINE} does not give a name and a status for each job: open "
-                    "the project in RELION, which writes the file again."
-                )
-            return _pipeline(project, zip(names, status, strict=True))
-    return Pipeline(())
-
-
-def _pipeline(project: Path, rows: Iterable[tuple[str, str]]) -> Pipeline:
-    found: dict[str, Process] = {}
-    others: dict[str, None] = {}
-    for written, status in rows:
-        name = written.rstrip("/")
-        if not _NAME.fullmatch(name):
-            others[name] = None
-        else:
-            found.setdefault(name, Process(name, status))
-    problem = others and (
-        f"{project / PIPELINE} lists {len(others)} that cannot be jobs of this project, such as "
-        f'"{printable(next(iter(others)))[:100]}": relion-dispatch passes over them.'
-    )
-    return Pipeline(tuple(found.values()), problem or None)
+            return tuple(
+                Process(name.rstrip("/"), each) for name, each in zip(names, status, strict=True)
+            )
+    return ()
 
 
 PIPELINE = "default_pipeline.star"

@@ -150,16 +150,6 @@ def test_a_job_that_is_listed_many_times_is_one(
     assert [row["relion"] for row in status(capsys)] == ["Running", "Running"]
 
 
-def test_a_pipeline_without_names_is_said(
-    two_jobs: Path, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = (project / "default_pipeline.star").read_text()
-    (project / "default_pipeline.star").write_text(text.replace("ProcessName", "Elsewise"))
-
-    assert main(["status"]) == 1
-    assert "does not give a name and a status" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("wrong", list(WRONG))
 def test_a_file_that_is_no_record_is_named(
     wrong: str, two_jobs: Path, capsys: pytest.CaptureFixture[str]
