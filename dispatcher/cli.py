@@ -56,6 +56,13 @@ def _run(arguments: list[str] | None) -> int:
     except DispatchError as error:
         print(f"relion-dispatch: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # such as a link in a folder of others that leads to no possible name
+        print(
+            f"relion-dispatch: {error.filename or 'A file'} cannot be used "
+            f"({error.strerror or error}): correct that file or its permissions, and try again.",
+            file=sys.stderr,
+        )
+        return 1
     except typer.Abort:
         return 130
     except Exception as error:

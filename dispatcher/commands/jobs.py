@@ -133,7 +133,7 @@ def watch(
                 if sentence not in said:
                     print(f"warning: {sentence}", file=sys.stderr, flush=True)
             said.update(problems)
-        except DispatchError as error:
+        except (DispatchError, OSError) as error:
             failed = True
             print(f"relion-dispatch: {error}", file=sys.stderr, flush=True)
         if once:

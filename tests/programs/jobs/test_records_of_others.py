@@ -307,3 +307,16 @@ def test_a_file_in_the_place_of_the_first_record_stops_no_job(
 
     assert len(slurm.calls("sbatch")) == 1
     assert record_of(script.parent)["job_id"] == "17"
+
+
+def test_a_link_that_leads_to_no_possible_name_is_no_traceback(
+    two_jobs: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = project / "default_pipeline.star"
+    pipeline.unlink()
+    pipeline.symlink_to("x" * 300)
+
+    assert main(["status"]) == 1
+
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "File name too long" in sentence or "not a RELION project" in sentence
