@@ -30,6 +30,8 @@ __all__ = ["NotAFile", "SharedFolder", "opened_input", "read_file", "shared_fold
 _NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _BEING_MADE = 2  # seconds in which a lock that is closed to this user may get its mode yet
 
+_TRIES = range(100)  # others may make and remove a file meanwhile
+
 
 class SharedFolder:
     """A folder that was opened; its methods take names of files in it.
@@ -115,13 +117,17 @@ class SharedFolder:
 
         In the place of a link, which may lead nowhere, comes a file.
         """
-        try:
-            self.opened_new(name).close()
-        except FileExistsError:
-            if stat.S_ISLNK(self.status(name).st_mode):
-                self.replace(name, b"")
-            else:
-                os.utime(name, dir_fd=self.descriptor, follow_symlinks=False)
+        for _ in _TRIES:
+            with suppress(FileExistsError):
+                self.opened_new(name).close()
+                return
+            with suppress(FileNotFoundError):  # it has gone meanwhile
+                if stat.S_ISLNK(self.status(name).st_mode):
+                    self.replace(name, b"")
+                else:
+                    os.utime(name, dir_fd=self.descriptor, follow_symlinks=False)
+                return
+        raise self._busy(name)
 
     def opened_new(self, name: str, mode: int = 0o666) -> BinaryIO:
         """A file that is not there yet, to be written; FileExistsError if anything is there."""
@@ -207,7 +213,7 @@ class SharedFolder:
 
     def _to_change(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
         """A descriptor of a regular file of one name, and whether this call made the file."""
-        for _ in range(100):  # others may make and remove the file meanwhile
+        for _ in _TRIES:
             with suppress(FileNotFoundError):
                 descriptor = self._opened(name, flags)
                 if os.fstat(descriptor).st_nlink > 1:
@@ -216,7 +222,10 @@ class SharedFolder:
                 return descriptor, False
             with suppress(FileExistsError):
                 return os.open(plain(name), flags | _NEW, mode, dir_fd=self.descriptor), True
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.path / name))
+        raise self._busy(name)
+
+    def _busy(self, name: str) -> OSError:
+        return OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.path / name))
 
     def _share(self, descriptor: int, name: str, least: int) -> None:
         """Give a new file, which is to take a place, to those for whom the folder is."""

@@ -85,7 +85,7 @@ def bound(option: str) -> Mount | None:
 
 def _parted(words: Sequence[str], image: str) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
     """The launcher before the container, Apptainer's options, and the launcher behind the image:
-    ``srun … apptainer --quiet exec OPTIONS IMAGE``, ``apptainer … IMAGE mpirun …``."""
+    ``LAUNCHER … apptainer --quiet exec OPTIONS IMAGE``, ``apptainer … IMAGE mpirun …``."""
     if image not in words or "exec" not in words[: words.index(image)]:
         raise ValueError("a command does not start the image")
     end = words.index(image)

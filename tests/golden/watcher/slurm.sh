@@ -130,8 +130,11 @@ nothing_to_tell() {
     *", job $1" | *", job $1."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
-    ! holds dispatch.json '^  "token": "0123456789ab"'
+    names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
 }
+
+# What cannot be read, or is damaged, names no other run.
+names_another() { holds "$1" "$2" && ! holds "$1" "$2$dispatch_token"; } # FILE, WHAT IS BEFORE THE TOKEN
 
 holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE PATTERN
 

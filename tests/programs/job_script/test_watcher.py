@@ -84,6 +84,23 @@ def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_pat
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
 
 
+@pytest.mark.parametrize("spoilt", ['{"token": "4711', "", "\0" * 100, None])
+def test_relion_is_told_though_the_record_cannot_be_read(
+    spoilt: str | None, folder: Path, tmp_path: Path
+) -> None:
+    record = folder / "dispatch.json"
+    script = watcher(folder, "slurm")
+    if spoilt is None:
+        record.unlink()
+        os.mkfifo(record)
+    else:
+        record.write_text(spoilt)
+
+    run(script, tmp_path, "exit 1")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
 @pytest.mark.parametrize(("end", "says"), [("FAILURE", True), ("SUCCESS", False)])
 def test_a_script_that_was_killed_after_it_told_relion(
     end: str, says: bool, folder: Path, tmp_path: Path
