@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.config.configuration import load_configuration
+from dispatcher.host.private_folders import make_local_lock
 from dispatcher.job_script.launchers import settled
 from dispatcher.job_script.library import LIBRARY, read_library
 from dispatcher.planning.make_plan import plan_script
@@ -18,9 +19,11 @@ from ...stand_in_programs import link_stand_in
 
 
 def write_job_script(plan: Plan, token: str, path: Path) -> None:
-    """Write a plan's job script to `path`, and its library beside the job, as the hook does."""
+    """Write the job script to `path`, its library beside the job, and the folder for the lock of
+    local jobs, as the hook does."""
     library = read_library(plan.directives)
     (plan.project / plan.name / LIBRARY).write_text(library.text)
+    make_local_lock()
     path.write_text(settled(plan, token, library).script)
 
 
