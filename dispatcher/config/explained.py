@@ -50,7 +50,7 @@ def explained(error: ValidationError, kind: Any, where: str, describe: Describe)
     known = sorted(_field_names(kind))
     lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
     if len(mistakes) > _MOST:
-        lines[f"{where}{': ' if where else ''}more mistakes follow"] = None
+        lines[": ".join(filter(None, (where, "more mistakes follow")))] = None
     return "\n".join(lines)
 
 
@@ -60,7 +60,7 @@ def switch_for_number(kind: Any, content: Any, where: str, describe: Describe) -
     if found is None:
         return None
     steps, value = found
-    mistake = _Mistake(steps, "", "Input should be a number", value)
+    mistake = _Mistake(steps, "", "expected a number", value)
     return _line(mistake, where, describe, [])
 
 
@@ -155,7 +155,7 @@ def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -
         return f"{place}: unknown key{nearest(name, others)}"
     if mistake.kind == "missing":
         return f"{place} is missing"
-    expected = mistake.message.replace("Input should be", "expected")
+    expected = re.sub("Input should be", "expected", mistake.message)
     expected = expected.removeprefix("Value error, ")
     expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
     return f"{place}: {expected}, found {json.dumps(mistake.found, default=str)[:80]}"
