@@ -1,6 +1,6 @@
 """JSON in files that others can write: any bytes are read, or refused in a clause.
 
-Names of files are bytes. Python keeps a byte that is no UTF-8 as half of a character, and so does
+Names of files are bytes. Python keeps a byte that is no UTF-8 as a lone surrogate, and so does
 this JSON (``\\udce9``): its text is plain UTF-8, which every program can read.
 """
 

@@ -60,7 +60,7 @@ def path(entries: Mapping[str, Any], key: str) -> Path | None:
         return None
     try:
         is_path = found.startswith("/") and b"\0" not in os.fsencode(found)
-    except UnicodeEncodeError:  # half of a character
+    except UnicodeEncodeError:  # a lone surrogate
         is_path = False
     if not is_path:
         raise ValueError(f'its "{key}" is not the path of a folder')

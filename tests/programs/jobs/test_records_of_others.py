@@ -80,7 +80,7 @@ WRONG_KEYS: dict[str, dict[str, Any]] = {
     "a machine that is an object": {"host": {}},
     "a relative project": {"project": "../elsewhere"},
     "a project with a zero byte": {"project": "/tmp/\0"},
-    "a project with half of a character": {"project": "/tmp/\ud800"},
+    "a project with a lone surrogate": {"project": "/tmp/\ud800"},
     "an image that is a text": {"image": "relion"},
     "a version that is a list": {"image": {"name": "relion", "version": []}},
     "a refusal that is a number": {"refused": 1},
