@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ..host.shared_files import shared_folder
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import is_of_this_run, read_record, why_unreadable
+from ..jobs.record import read_record, why_unreadable
 from ..jobs.tell import tell
+from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan
 from ..refusal import say
 from ..relion.exit_files import ABORT_NOW, end_of, exit_file

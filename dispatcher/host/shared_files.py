@@ -106,7 +106,7 @@ class SharedFolder:
 
     def append(self, name: str, content: bytes) -> None:
         """Write behind what a regular file of one name holds, or into a new one."""
-        descriptor, _ = self._to_change(name, os.O_WRONLY | os.O_APPEND, 0o666)
+        descriptor = self._to_change(name, os.O_WRONLY | os.O_APPEND, 0o666)
         try:
             _write(descriptor, content)
         finally:
@@ -192,17 +192,20 @@ class SharedFolder:
     def opened_lock(self, name: str) -> int:
         """A descriptor of a lock file, made if there is none.
 
-        It is for reading alone if the file is another user's, or has other names (as in a backup of
-        hard links). Those who may change the folder may open a file that this call makes.
+        It is for reading alone if this user may not write the file. The file may have other names,
+        as in a backup of hard links: then it is not this call's to change. Those who may change
+        the folder may open a file that this call makes.
         """
+        end = time.monotonic() + _BEING_MADE  # others can make a closed file seem new for ever
         while True:
             try:
-                descriptor, is_new = self._to_change(name, os.O_RDWR, 0o600)
+                descriptor, is_new = self._opened_or_new(name, os.O_RDWR, 0o600)
                 break
-            except (PermissionError, NotAFile):
+            except PermissionError:
                 with suppress(PermissionError):
                     return self._opened(name, os.O_RDONLY)
-                if not 0 <= time.time() - self.status(name).st_ctime < _BEING_MADE:
+                is_new = 0 <= time.time() - self.status(name).st_ctime < _BEING_MADE
+                if not is_new or time.monotonic() >= end:
                     raise
                 time.sleep(0.02)
         if is_new:
@@ -213,15 +216,19 @@ class SharedFolder:
         shown = self.path / checked_name(name)
         return opened_regular(name, flags | os.O_NOFOLLOW, self.descriptor, shown)
 
-    def _to_change(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
-        """A descriptor of a regular file of one name, and whether this call made the file."""
+    def _to_change(self, name: str, flags: int, mode: int) -> int:
+        """A descriptor of a regular file of one name, made if there is none."""
+        descriptor, _ = self._opened_or_new(name, flags, mode)
+        if os.fstat(descriptor).st_nlink > 1:
+            os.close(descriptor)
+            raise NotAFile("the file has other names too", self.path / name)
+        return descriptor
+
+    def _opened_or_new(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
+        """A descriptor of a regular file, and whether this call made the file."""
         for _ in _TRIES:
             with suppress(FileNotFoundError):
-                descriptor = self._opened(name, flags)
-                if os.fstat(descriptor).st_nlink > 1:
-                    os.close(descriptor)
-                    raise NotAFile("the file has other names too", self.path / name)
-                return descriptor, False
+                return self._opened(name, flags), False
             with suppress(FileExistsError):
                 return os.open(checked_name(name), flags | _NEW, mode, dir_fd=self.descriptor), True
         raise self._busy(name)

@@ -18,7 +18,8 @@ from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
-from .record import RECORD, Record, is_of_this_run, read_record, why_unreadable
+from .record import RECORD, Record, read_record, why_unreadable
+from .this_run import is_of_this_run
 
 __all__ = ["Job", "find_job", "look"]
 

@@ -13,22 +13,21 @@ names, an id an argument of the scheduler's commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
-from ..relion.submission import SUBMISSION
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
 from .notes import read_job_id, read_watcher
 from .run_file import read_run
+from .this_run import is_of_this_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "is_of_this_run",
-           "load_record", "read_record", "why_unreadable"]  # fmt: skip
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "load_record",
+           "read_record", "why_unreadable"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -130,20 +129,6 @@ def why_unreadable(folder: Path) -> str | None:
     except ValueError as error:
         return f"{file} is not a record of relion-dispatch ({error})"
     return None
-
-
-def is_of_this_run(folder: Path, name: str) -> bool:
-    """Whether RELION has not written the job's submission script since this file was written.
-
-    True also if there is no such script any more.
-    """
-    try:
-        written = (folder / name).lstat().st_mtime
-    except OSError:
-        return False
-    with suppress(OSError):
-        return written >= (folder / SUBMISSION).stat().st_mtime
-    return True
 
 
 def load_record(file: Path) -> Record:

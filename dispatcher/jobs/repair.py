@@ -103,7 +103,8 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         # No other process is left to remove the unfinished files of the job's hook and script.
         notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
         with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
-            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes))
+            written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
+            remove_unfinished(job.folder, written)
         with suppress(OSError), shared_folder(job.folder) as opened:
             with suppress(OSError):
                 remove_tree(opened, _name(control_folder(job.folder, job.token), job))

@@ -211,9 +211,7 @@ empty_scratch() { # FOLDER
 remove_scratch() {
     local folder
     for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
-        if open_scratch "$folder" && {
-            [ "${folder##*.}" = "$dispatch_token" ] || grep -qsx "token $dispatch_token" "$dispatch_opened/owner"
-        }; then
+        if open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; then
             empty_scratch "$folder"
         fi
     done
