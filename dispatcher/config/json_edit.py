@@ -16,8 +16,9 @@ from typing import Any
 from ..errors import ConfigError, WriteError
 from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
-from ..host.shared_files import opened_input, shared_folder
+from ..host.shared_files import shared_folder
 from ..host.users import user_name
+from .json_files import content_of
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "json_text", "without_comments"]
 
@@ -100,13 +101,7 @@ def edit(
 
 
 def _read(path: Path) -> bytes | None:
-    try:
-        with opened_input(path) as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+    return content_of(path) if os.path.lexists(path) else None
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

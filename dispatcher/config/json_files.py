@@ -18,11 +18,11 @@ from .explained import Describe, explained, nearest, switch_for_number
 from .kept_configs import kept_or_checked
 from .odd_values import first_oddity, in_words, may_be_odd
 
-__all__ = ["load", "merge", "nearest", "read_json", "strict"]
+__all__ = ["LONGEST", "content_of", "load", "merge", "nearest", "parsed", "read_json", "strict"]
 
 T = TypeVar("T")
 
-_LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
+LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
 _LONGEST_KEY = 1000  # characters
 _MOST_VALUES = 200_000  # of a file, in all
 _DEEPEST = 20  # objects and lists in each other; no file of ours has ten
@@ -39,15 +39,65 @@ def strict(kind: type[T]) -> type[T]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
+    """Read a JSON object; see :func:`parsed`, which this calls.
 
     Raises:
-        ConfigError: the file cannot be read, is no file or no JSON, no object, too long, nested too
-            deeply, repeats another key, or has what no script can have: half of a character, a zero
-            byte, a key with a line break, a number that is not finite or of more than 64 bits.
+        ConfigError: the file cannot be read, is no file, is too long, or holds what is refused.
     """
+    return parsed(content_of(path), path)
 
+
+def content_of(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        ConfigError: the file cannot be read, is no file, or is longer than any of ours.
+    """
+    try:
+        with opened_input(path) as stream:
+            content = stream.read(LONGEST + 1)
+    except NotAFile as error:
+        raise ConfigError(f"{path} is not a file: put the file of that name back.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+    if len(content) > LONGEST:
+        raise ConfigError(
+            f"{path} is longer than {LONGEST >> 20} MB, which no such file is: put the right "
+            "file there."
+        )
+    return content
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; ``__comment__`` keys, even repeated ones, are dropped.
+
+    Raises:
+        ConfigError: it is no JSON, no object, nested too deeply, repeats another key, or has what
+            no script can have: half of a character, a zero byte, a key with a line break, a number
+            that is not finite or of more than 64 bits. The sentence names the file `path`.
+    """
     repeated: list[tuple[dict[str, Any], str]] = []
+    text, found = _decoded(content, path, repeated)
+    try:
+        values = _values(found)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
+    if values > _MOST_VALUES:
+        raise ConfigError(
+            f"{path} has {values} values, and may have {_MOST_VALUES}: take some out of the file."
+        )
+    if may_be_odd(text) and (what := first_oddity(found)):
+        raise ConfigError(f"{path}: {what}.")
+    for parent, key in repeated:
+        name = in_words([*_steps_to(parent, found), key])
+        raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
+    return found
+
+
+def _decoded(
+    content: bytes, path: Path, repeated: list[tuple[dict[str, Any], str]]
+) -> tuple[str, dict[str, Any]]:
+    """A file's text and its object without comments; keys that an object has twice are noted."""
 
     def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -64,19 +114,8 @@ def read_json(path: Path) -> dict[str, Any]:
         return kept
 
     try:
-        with opened_input(path) as stream:
-            content = stream.read(_LONGEST + 1)
-        if len(content) > _LONGEST:
-            raise ConfigError(
-                f"{path} is longer than {_LONGEST >> 20} MB, which no such file is: put the right "
-                "file there."
-            )
         text = content.decode(json.detect_encoding(content))
         found = json.loads(text, object_pairs_hook=without_comments)
-    except NotAFile as error:
-        raise ConfigError(f"{path} is not a file: put the file of that name back.") from error
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a text file in UTF-8: save the file as UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -89,20 +128,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {_TOO_DEEP}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
-    try:
-        values = _values(found)
-    except RecursionError as error:
-        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
-    if values > _MOST_VALUES:
-        raise ConfigError(
-            f"{path} has {values} values, and may have {_MOST_VALUES}: take some out of the file."
-        )
-    if may_be_odd(text) and (what := first_oddity(found)):
-        raise ConfigError(f"{path}: {what}.")
-    for parent, key in repeated:
-        name = in_words([*_steps_to(parent, found), key])
-        raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
-    return found
+    return text, found
 
 
 def _values(value: dict[str, Any] | list[Any], above: int = 0) -> int:
