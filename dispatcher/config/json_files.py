@@ -184,7 +184,7 @@ def load(
         try:
             found = TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
-            raise ConfigError(explained(error, kind, where, describe)) from None
+            raise ConfigError(*explained(error, kind, where, describe)) from None
         if wrong := switch_for_number(kind, content, where, describe):
             raise ConfigError(wrong)
         check(found)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from .printable import HIDDEN
+from ..printable import HIDDEN
 
 __all__ = ["json_object", "json_text"]
 
