@@ -48,7 +48,7 @@ def claiming_job(folder: Path, token: str) -> str | None:
     """
     _, _, found = (_owner(folder, token) or "").partition(", job ")
     try:
-        return entries.job_id(found or None)
+        return entries.job_id({"job id": found or None}, "job id")
     except ValueError as error:
         raise ValueError(f"the claim {_link(folder, token)} is not used: {error}") from error
 

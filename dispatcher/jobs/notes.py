@@ -85,7 +85,7 @@ def _lines(file: Path) -> list[str]:
         text = read_file(file, _LONGEST).decode(errors="surrogateescape")
         lines = text.rstrip("\n").split("\n") if text else []
         if lines and lines[0] != "-":
-            entries.job_id(lines[0])
+            entries.job_id({"job id": lines[0]}, "job id")
     except FileNotFoundError:
         return []
     except OSError as error:

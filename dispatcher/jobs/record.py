@@ -32,7 +32,6 @@ __all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "is_of_this
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
-_MOST = 10**9  # ranks or GPUs
 
 T = TypeVar("T")
 
@@ -166,16 +165,16 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
     image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
     entries.object_of(merged, "watcher")
     return Record(
-        token=entries.token(merged),
-        job_id=entries.job_id(entries.text(merged, "job_id")),
+        token=entries.token(merged, "token") or "",
+        job_id=entries.job_id(merged, "job_id"),
         scheduler=entries.text(merged, "scheduler"),
         hook=HookProcess.recorded(merged),
         user=entries.text(merged, "user"),
         project=entries.path(merged, "project"),
         dispatched=entries.text(merged, "dispatched"),
         image=None if image is None else _image(image),
-        nproc=entries.number(merged, "nproc", _MOST),
-        ngpu=entries.number(merged, "ngpu", _MOST),
+        nproc=entries.number(merged, "nproc"),
+        ngpu=entries.number(merged, "ngpu"),
         refused=entries.text(merged, "refused"),
         has_watcher="watcher" in merged,
         run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
@@ -197,7 +196,7 @@ def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tupl
             problems.append(str(error))
             return None
 
-    token = entries.token(written)
+    token = entries.token(written, "token") or ""
     if not token:
         return merged, ()
     if "watcher" not in merged and (watcher := found(read_watcher)):

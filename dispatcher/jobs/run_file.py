@@ -7,6 +7,7 @@ known. The value of a key reaches to the end of its line.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _GPU_NUMBERS = (
     "predicted_bytes",
 )
 _ONLY_IF_PREDICTED = ("ranks", "predicted_bytes")
+_NUMBER = re.compile("-?[0-9]{1,18}", re.ASCII)
 _LONGEST = 1 << 20  # bytes: a line of 100 bytes for each of 10,000 GPUs
 
 
@@ -58,10 +60,10 @@ def read_run(folder: Path, token: str) -> dict[str, Any] | None:
     gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
     run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
     try:
-        entries.job_id(run["scheduler_job_id"])
+        entries.job_id(run, "scheduler_job_id")
     except ValueError as error:
         raise ValueError(f"{file} is not used: {error}") from error
-    return {**run, "exit_status": entries.bounded_number(run["exit_status"]), "gpus": gpus or None}
+    return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
 
 
 def _gpu(words: list[str]) -> dict[str, Any] | None:
@@ -71,5 +73,10 @@ def _gpu(words: list[str]) -> dict[str, Any] | None:
     entry: dict[str, Any] = dict(zip(_GPU, words, strict=False))
     for key, word in zip(_GPU_NUMBERS, words[len(_GPU) :], strict=True):
         if word != "-" or key not in _ONLY_IF_PREDICTED:
-            entry[key] = entries.bounded_number(word)
+            entry[key] = _number(word)
     return entry
+
+
+def _number(word: str | None) -> int | None:
+    """The number that a word is, of 18 digits at most; None if it is none."""
+    return int(word) if word and _NUMBER.fullmatch(word) else None
