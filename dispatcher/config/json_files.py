@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
 from ..errors import ConfigError
+from ..host.json_text import DEEPEST
 from ..host.shared_files import NotAFile, opened_input
 from .explained import Describe, explained, nearest, switch_for_number
 from .kept_configs import kept_or_checked
@@ -25,7 +26,6 @@ T = TypeVar("T")
 LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
 _LONGEST_KEY = 1000  # characters
 _MOST_VALUES = 200_000  # of a file, in all
-_DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 _TOO_DEEP = "its objects or lists are nested too deeply: correct the file."
 
 
@@ -133,7 +133,7 @@ def _decoded(
 
 def _values(value: dict[str, Any] | list[Any], above: int = 0) -> int:
     """How many values an object or list has; RecursionError if they are nested too deeply."""
-    if above >= _DEEPEST:
+    if above >= DEEPEST:
         raise RecursionError
     inside = value.values() if isinstance(value, dict) else value
     nested = (each for each in inside if isinstance(each, dict | list))

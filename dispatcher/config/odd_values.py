@@ -67,7 +67,7 @@ def _why_not(value: Any) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return "expected a number, found one that is infinite, or none: write the number in digits"
     if type(value) is int and abs(value) >= _MOST:
-        return "the number has more than 18 digits: write a smaller one"
+        return "the number does not fit into 64 bits: write a smaller one"
     return None
 
 
