@@ -9,20 +9,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..scheduler.job_ids import is_job_id
 
-__all__ = ["MOST", "flag", "job_id", "needed", "number", "object_of", "objects_of", "path",
-           "sha256", "text", "texts", "token"]  # fmt: skip
+__all__ = ["MOST", "flag", "job_id", "needed", "not_used", "number", "object_of", "objects_of",
+           "path", "sha256", "text", "texts", "token"]  # fmt: skip
 
 MOST = 10**6  # ranks, threads, GPUs or nodes
 
 _TOKEN = re.compile("[0-9a-f]{12}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _Kind = TypeVar("_Kind")
+
+
+@contextmanager
+def not_used(what: object) -> Iterator[None]:
+    """Say of a file, whatever goes wrong in the block, that nothing of it is used.
+
+    Raises:
+        FileNotFoundError: as it is.
+        ValueError: a clause that names the file.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{what} is not used: it cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(f"{what} is not used: {error}") from error
 
 
 def needed(found: _Kind | None, key: str) -> _Kind:

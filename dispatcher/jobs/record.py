@@ -27,8 +27,8 @@ from .hook_process import HookProcess
 from .notes import read_job_id, read_watcher
 from .run_file import read_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "is_of_this_run",
-           "load_record", "read_record", "why_unreadable"]  # fmt: skip
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable",
+           "is_of_this_run", "load_record", "look_for_record", "read_record"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -101,34 +101,36 @@ class Record:
     written: Mapping[str, Any]
 
 
+class Unreadable(ValueError):
+    """A record that cannot be read, or is none; the text is a clause that names the file."""
+
+    @classmethod
+    def because(cls, file: Path, error: OSError | ValueError) -> Unreadable:
+        """The clause on a record, given what went wrong when it was read."""
+        if isinstance(error, OSError):
+            return cls(f"{file} cannot be read ({error.strerror})")
+        return cls(f"{file} is not a record of relion-dispatch ({error})")
+
+
 def read_record(folder: Path, *, of_any_run: bool = False) -> Record | None:
     """The record of the job's current submission.
 
     None if there is none, if it cannot be read, or if RELION has written the job's submission
     script since. In that last case the record is an earlier run's; `of_any_run` takes it as well.
     """
+    found = look_for_record(folder, of_any_run=of_any_run)
+    return found if isinstance(found, Record) else None
+
+
+def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unreadable | None:
+    """The same, or what is wrong with the record that is there."""
     try:
         record = load_record(folder / RECORD)
-    except (OSError, ValueError):
-        return None
-    return record if of_any_run or is_of_this_run(folder, RECORD) else None
-
-
-def why_unreadable(folder: Path) -> str | None:
-    """A clause that names the job's record and says what is wrong with it.
-
-    None if there is no record, or if it can be read.
-    """
-    file = folder / RECORD
-    try:
-        load_record(file)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        return f"{file} cannot be read ({error.strerror})"
-    except ValueError as error:
-        return f"{file} is not a record of relion-dispatch ({error})"
-    return None
+    except Unreadable as error:
+        return error
+    return record if of_any_run or is_of_this_run(folder, RECORD) else None
 
 
 def is_of_this_run(folder: Path, name: str) -> bool:
@@ -149,10 +151,15 @@ def load_record(file: Path) -> Record:
     """Read a record, given its ``dispatch.json`` or one of the earlier ``dispatch.json.N``.
 
     Raises:
-        OSError: the file cannot be read, or is something else than a file.
-        ValueError: the file does not hold a record; a clause that says why.
+        FileNotFoundError: there is no such file.
+        Unreadable: the file cannot be read, or does not hold a record.
     """
-    return _record(json_object(read_file(file, LONGEST)), file.parent)
+    try:
+        return _record(json_object(read_file(file, LONGEST)), file.parent)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise Unreadable.because(file, error) from error
 
 
 def _record(written: dict[str, Any], folder: Path) -> Record:

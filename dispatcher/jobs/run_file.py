@@ -8,6 +8,7 @@ known. The value of a key reaches to the end of its line.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +48,20 @@ def read_run(folder: Path, token: str) -> dict[str, Any] | None:
         ValueError: what has the file's name is no such file; the text says so.
     """
     file = run_file(folder, token)
-    try:
+    with suppress(FileNotFoundError), entries.not_used(file):
         text = read_file(file, _LONGEST).decode(errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ValueError(f"{file} is not used: it cannot be read ({error.strerror})") from error
+        return _run(text, token)
+    return None
+
+
+def _run(text: str, token: str) -> dict[str, Any] | None:
     lines = [line.partition(" ")[::2] for line in text.split("\n")]
     values = dict(reversed(lines))  # the first line of a key holds
     if values.get("token") != token or "ending" not in values:
         return None
     gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
     run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
-    try:
-        entries.job_id(run, "scheduler_job_id")
-    except ValueError as error:
-        raise ValueError(f"{file} is not used: {error}") from error
+    entries.job_id(run, "scheduler_job_id")
     return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
 
 

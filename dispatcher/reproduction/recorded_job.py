@@ -25,7 +25,7 @@ from ..jobs.entries import (
     text,
     texts,
 )
-from ..jobs.record import RECORD, load_record
+from ..jobs.record import RECORD, Record, Unreadable, load_record
 from ..relion.command import Command, parse_command
 from .recorded_container import RecordedContainer, read_container
 
@@ -124,18 +124,21 @@ def read_job(named: Path) -> RecordedJob:
             "in the project's folder."
         )
     try:
-        return _job(load_record(file).merged, file)
+        return _checked(load_record(file), file)
     except FileNotFoundError as error:
         raise InputError(
             f"{named} has no dispatch.json: relion-dispatch did not run this job, and does not "
             "know its image and its inputs."
         ) from error
-    except OSError as error:
-        raise InputError(f"The record {file} cannot be read ({error.strerror}).") from error
+    except Unreadable as error:
+        raise InputError(f"{error}: take that file from a backup of the project.") from error
+
+
+def _checked(record: Record, file: Path) -> RecordedJob:
+    try:
+        return _job(record.merged, file)
     except ValueError as error:
-        raise InputError(
-            f"The record {file} is damaged ({error}): take it from a backup of the project."
-        ) from error
+        raise Unreadable.because(file, error) from error
 
 
 def _folder(folder: Path, name: tuple[str, ...]) -> Path:
