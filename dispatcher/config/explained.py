@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
-from ..host.printable import printable
 from .field_types import inside, members
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class _Mistake(NamedTuple):
     found: Any
 
 
-def explained(error: ValidationError, kind: Any, where: str, describe: Describe) -> str:
+def explained(error: ValidationError, kind: Any, where: str, describe: Describe) -> list[str]:
     """A line for each value that is not what the dataclass `kind` has there.
 
     `where` names the file, and `describe` turns the steps to a key into words, see
@@ -45,7 +44,7 @@ def explained(error: ValidationError, kind: Any, where: str, describe: Describe)
     lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
     if len(mistakes) > _MOST:
         lines[": ".join(filter(None, (where, "more mistakes follow")))] = None
-    return "\n".join(lines)
+    return list(lines)
 
 
 def switch_for_number(kind: Any, content: Any, where: str, describe: Describe) -> str | None:
@@ -121,7 +120,7 @@ def _field_names(kind: Any) -> set[str]:
 
 
 def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -> str:
-    described = printable(describe(mistake.steps))
+    described = describe(mistake.steps)
     place = f"{where}: {described}" if where else described
     if mistake.kind == "unexpected_keyword_argument":
         name = mistake.steps[-1]

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..host.printable import printable
-
 __all__ = ["first_oddity", "in_words", "may_be_odd"]
 
 # Whatever is odd has one of these in the file's text, and few files have: an escaped lone
@@ -36,7 +34,7 @@ def first_oddity(content: Any) -> str | None:
 
 def in_words(steps: Iterator[str] | tuple[str, ...] | list[str]) -> str:
     """The keys that lead to a value, as sentences name them: ``partitions.gpu.cores``."""
-    return printable(".".join(steps))
+    return ".".join(steps)
 
 
 def _oddities(value: Any, above: tuple[str, ...]) -> Iterator[str]:

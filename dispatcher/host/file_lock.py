@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import WriteError
-from .printable import printable
 from .shared_files import shared_folder
 from .users import user_name
 
@@ -127,7 +126,7 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             return
         except BlockingIOError:
             if time.monotonic() >= end:
-                holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip())
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise WriteError(
                     f"{what} is locked, because {holder or 'another process'} is {doing} it "
                     f"({path}): wait until that process has finished, and try again."

@@ -12,7 +12,6 @@ from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
-from ..host.printable import printable
 from ..host.shared_files import shared_folder
 from ..host.shared_trees import remove_tree
 from ..job_script.library import LIBRARY
@@ -127,7 +126,7 @@ def _why(job: Job, project: Path) -> str | None:
             "submit the job again."
         )
     if job.record.refused is not None:
-        return printable(job.record.refused)
+        return job.record.refused
     job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (

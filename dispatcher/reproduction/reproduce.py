@@ -15,6 +15,7 @@ from ..config.places import template_folders
 from ..config.scheduler import Scheduler
 from ..errors import InputError
 from ..host.shell_words import Word
+from ..job_script.filters import comment
 from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
 from ..relion.command import Command
@@ -25,7 +26,7 @@ from .random_seed import Seed, recorded_seed
 from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
 from .same_image import same_image
-from .script_words import as_word, as_words, remark
+from .script_words import as_word, as_words
 from .unusual import Accepted, refuse_unusual
 
 __all__ = ["reproduction"]
@@ -61,11 +62,11 @@ def reproduction(
         environment(template_folders()),
         "reproduce.sh.j2",
         {
-            "name": remark(job.name),
+            "name": comment(job.name),
             "dispatcher_version": __version__,
-            "first_run": remark(job.first_run),
-            "image_title": remark(f"{job.image.name} {job.image.version} {job.image.variant}"),
-            "notes": [remark(note) for note in said],
+            "first_run": comment(job.first_run),
+            "image_title": comment(f"{job.image.name} {job.image.version} {job.image.variant}"),
+            "notes": [comment(note) for note in said],
             "image": as_word(str(image.path)),
             "sha256": job.image.sha256,
             "files": [
@@ -79,7 +80,7 @@ def reproduction(
             **_commands(job, commands, inputs, configuration),
         },
     )
-    return text, [str(remark(note)) for note in said]
+    return text, said
 
 
 def _places(job: RecordedJob, output: Path | None) -> dict[str, Any]:

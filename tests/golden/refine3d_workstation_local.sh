@@ -16,9 +16,12 @@ open_file() { # FILE
     return 1
 }
 open_text() { # FILE
+    local number=1
     new_file "$1" </dev/null
     open_file "$1" && return
-    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] || return
+    while [ -e "$1.$number" ] || [ -L "$1.$number" ]; do number=$((number + 1)); done
+    mv -nT "$1" "$1.$number" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 exec </dev/null
 open_text Refine3D/job005/run.out && exec >>"$dispatch_opened"

@@ -170,9 +170,6 @@ def test_an_entry_of_another_form_is_named(
 
     assert_named_and_the_other_shown(capsys, two_jobs, file)
     says = {
-        "an option for an id": "its job id is none",
-        "an id with a blank": "its job id is none",
-        "an id of 5,000 digits": "its job id is none",
         "an endless number of GPUs": "Infinity",
         "a version that is a list": '"version"',
         "a reason that is a list": '"reason"',
