@@ -27,6 +27,7 @@ from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
 from ..jobs.notes import write_watcher
 from ..jobs.record import RECORD
+from ..jobs.seal import seal, text_digest
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
@@ -60,7 +61,8 @@ def dispatch(script: Path) -> None:
             plan, text, library = _settled(script, configuration, token)
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
-            record = record_text(_record(plan, configuration, token, argv))
+            watcher, problem = _watcher(plan, scheduler, token, library)
+            record = record_text(_record(plan, configuration, token, argv, watcher))
         except BaseException:
             if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
@@ -77,7 +79,8 @@ def dispatch(script: Path) -> None:
             write_atomically(plan.project / plan.script, text, mode=0o644)
             if library.sha256 in text:  # not in a site's own template that is complete by itself
                 write_atomically(folder / LIBRARY, library.text, mode=0o644)
-            problem = _watcher_problem(plan, scheduler, token, library)
+            if watcher is not None:
+                problem = _write_problem(plan.project / plan.name / WATCHER, watcher)
             write_atomically(folder / RECORD, record)
             _refuse_replaced(opened)
     submitted = hand_over(scheduler, argv, plan, token)
@@ -149,8 +152,9 @@ def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[P
 
 
 def _record(
-    plan: Plan, configuration: Configuration, token: str, argv: list[str]
+    plan: Plan, configuration: Configuration, token: str, argv: list[str], watcher: str | None
 ) -> dict[str, Any]:
+    watcher_script = None if watcher is None else text_digest(watcher)
     return {
         **plan.as_json(),
         **provenance(plan, configuration.site.apptainer.program),
@@ -160,17 +164,29 @@ def _record(
         "user": os.environ.get("USER", str(os.getuid())),
         **HookProcess.own()._asdict(),
         "token": token,
+        "watcher_script": watcher_script,
+        "seal": seal(plan.project, plan.name, token, watcher_script),
         "job_id": None,
     }
 
 
-def _watcher_problem(plan: Plan, scheduler: Scheduler, token: str, library: Library) -> str | None:
-    """Write the watcher's script. Returns why that failed: the job can run without a watcher."""
+def _watcher(
+    plan: Plan, scheduler: Scheduler, token: str, library: Library
+) -> tuple[str | None, str | None]:
+    """The watcher's script if there is to be one, and why it cannot be had: the job can run
+    without."""
     if scheduler.watcher is None:
-        return None
+        return None, None
     try:
-        text = watcher_script(plan, scheduler, token, library)
-        write_atomically(plan.project / plan.name / WATCHER, text, mode=0o644)
+        return watcher_script(plan, scheduler, token, library), None
+    except DispatchError as error:
+        return None, str(error)
+
+
+def _write_problem(path: Path, text: str) -> str | None:
+    """Write the watcher's script; why that failed."""
+    try:
+        write_atomically(path, text, mode=0o644)
     except DispatchError as error:
         return str(error)
     return None

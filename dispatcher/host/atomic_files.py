@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -13,8 +11,7 @@ from pathlib import Path
 from ..errors import InputError, WriteError
 from .shared_files import shared_folder
 
-__all__ = ["is_from_this_user_alone", "keep_previous", "remove_unfinished", "write_atomically",
-           "write_new"]  # fmt: skip
+__all__ = ["keep_previous", "remove_unfinished", "write_atomically", "write_new"]
 
 
 def write_atomically(
@@ -86,16 +83,6 @@ def keep_previous(path: Path) -> None:
             f"{path} cannot be renamed ({error.strerror}): correct the folder's permissions, and "
             "submit the job again."
         ) from error
-
-
-def is_from_this_user_alone(path: Path) -> bool:
-    """Whether a file is this user's, and nobody else may write it: False if there is no file."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not others_write
 
 
 def remove_unfinished(folder: Path, names: Iterable[str]) -> None:

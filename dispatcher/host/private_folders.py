@@ -1,9 +1,9 @@
 """The user's private folders: the cache, and one on this machine's own disk for locks and sessions.
 
-The cache holds what can always be made again (checked configurations, digests): data only, no code
-and no Python objects. The dispatcher believes what it reads there, and whoever can open a lock can
-hold it. So a folder is opened once, is looked at as it was opened, and is used only if it belongs
-to the user and is closed to others.
+The cache holds what can always be made again (checked configurations, digests), and the key that
+seals records: data only, no code and no Python objects. The dispatcher believes what it reads
+there, and whoever can open a lock can hold it. So a folder is opened once, is looked at as it was
+opened, and is used only if it belongs to the user and is closed to others.
 
 Another user may have made our folder below /tmp first. Then all processes of the user on this
 machine go to a folder in the user's home: who makes either folder holds a lock in the home
@@ -21,11 +21,13 @@ from ..errors import SubmitError, WriteError
 from .file_lock import locked
 from .shared_files import SharedFolder, shared_folder
 
-__all__ = ["keep", "kept", "local_lock", "make_local_lock", "make_runtime_folder"]
+__all__ = ["keep", "kept", "local_lock", "make_local_lock", "make_runtime_folder", "own_key"]
 
 _WRITABLE, _OPEN = 0o022, 0o077  # to others: their folder cannot be believed; not private
 _LARGEST_KEPT = 4 << 20  # bytes
 _LOCK = "local.lock"
+_KEY = "own.key"
+_KEY_LENGTH = 32  # bytes
 
 
 def kept(purpose: str, name: str) -> bytes | None:
@@ -45,6 +47,21 @@ def keep(purpose: str, name: str, content: bytes) -> None:
     with suppress(OSError), ExitStack() as stack:
         if folder and (opened := _made(stack, folder, _WRITABLE)):
             opened.replace(name, content, 0o600)
+
+
+def own_key(*, make: bool) -> bytes | None:
+    """Random bytes that this user alone can read, and that stay; made if they are missing and
+    `make` is set. None if there are none, or none to be believed."""
+    folder = _cache("key")
+    with suppress(OSError), ExitStack() as stack:
+        if folder and (opened := (_made if make else _opened)(stack, folder, _WRITABLE)):
+            if make and not opened.holds(_KEY):
+                with suppress(FileExistsError):  # another process was quicker
+                    opened.replace(_KEY, os.urandom(_KEY_LENGTH), 0o600, is_new=True)
+            found, key = opened.status(_KEY), opened.read(_KEY, _KEY_LENGTH)
+            mine = found.st_uid == os.getuid() and not found.st_mode & _OPEN
+            return key if mine and len(key) == _KEY_LENGTH else None
+    return None
 
 
 def _cache(purpose: str) -> Path | None:

@@ -49,8 +49,9 @@ def cancel(project: Path, site: Site, name: str) -> str:
         )
     if job.scheduler.cancel_command and job.living and not job.to_cancel:
         raise SubmitError(
-            f"{name} was not cancelled, because job {job.living[0].job_id} in the queue does not "
-            "bear the mark of relion-dispatch and may be another job: if it is this one, end it "
+            f"{name} was not cancelled, because job {job.living[0].job_id} in the queue may be "
+            "another job: the queue shows no mark of relion-dispatch, or the record was written "
+            "by another person, elsewhere, or by an earlier version. If it is this job, end it "
             "with the scheduler's own command."
         )
     if not job.scheduler.cancel_command:

@@ -19,6 +19,7 @@ from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
 from .record import RECORD, Record, Unreadable, look_for_record
+from .seal import is_sealed
 from .this_run import is_of_this_run
 
 __all__ = ["Job", "find_job", "look"]
@@ -66,19 +67,30 @@ class Job(NamedTuple):
         return self.queue.living(self.last_record.token, self.last_record.job_id)
 
     @property
-    def marked(self) -> list[QueuedJob]:
-        """Those of `living` for which the queue shows the record's token.
+    def is_sealed(self) -> bool:
+        """Whether this user's hook wrote the last record, for the job in this place."""
+        last = self.last_record
+        if last is None:
+            return False
+        project = self.folder.parents[len(Path(self.name).parts) - 1]
+        return is_sealed(last.seal, project, self.name, last.token, last.watcher_script)
 
-        The id alone could be that of any job of this user: a record may be of a stranger's making.
+    @property
+    def own(self) -> list[QueuedJob]:
+        """Those of `living` that may be touched in the scheduler, for they are this very job.
+
+        A record may be of a stranger's making, and name the id and token of any job of this user.
+        And an id, which is not sealed, is only believed if the scheduler's jobs have no marks.
         """
-        return [job for job in self.living if job.token]
+        if self.scheduler is None or not self.living or not self.is_sealed:
+            return []
+        has_marks = self.scheduler.mark or self.scheduler.detached
+        return [job for job in self.living if job.token or not has_marks]
 
     @property
     def to_cancel(self) -> list[QueuedJob]:
-        """The living jobs that may be cancelled: the marked ones, or all if there are no marks."""
-        if self.scheduler is None or not self.scheduler.cancel_command:
-            return []
-        return self.marked if self.scheduler.mark or self.scheduler.detached else self.living
+        """The living jobs that may be cancelled."""
+        return self.own if self.scheduler and self.scheduler.cancel_command else []
 
     @property
     def other_host(self) -> str | None:

@@ -76,6 +76,8 @@ class Record:
         refused: why the job was not submitted.
         has_watcher: whether somebody has submitted the job's watcher, or found that this fails.
         run: how the run went; None until it has ended.
+        watcher_script: the digest of the watcher's script.
+        seal: shows that this user's own hook wrote the record (seal.py).
         problems: a sentence for each file of the other writers that is not what it should be, and
             of which nothing was taken.
         merged: the whole record, with the keys of docs/provenance.md.
@@ -95,6 +97,8 @@ class Record:
     refused: str | None
     has_watcher: bool
     run: JobRun | None
+    watcher_script: str | None
+    seal: str | None
     problems: tuple[str, ...]
     merged: Mapping[str, Any]
     written: Mapping[str, Any]
@@ -170,6 +174,8 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
         refused=entries.text(merged, "refused"),
         has_watcher="watcher" in merged,
         run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
+        watcher_script=entries.text(written, "watcher_script"),
+        seal=entries.text(written, "seal"),
         problems=problems,
         merged=merged,
         written=written,

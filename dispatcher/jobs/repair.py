@@ -11,8 +11,8 @@ from pathlib import Path
 from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
-from ..host.atomic_files import is_from_this_user_alone, remove_unfinished
-from ..host.shared_files import shared_folder
+from ..host.atomic_files import remove_unfinished, write_atomically
+from ..host.shared_files import read_file, shared_folder
 from ..host.shared_trees import remove_tree
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
@@ -23,13 +23,15 @@ from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
 from .notes import job_id_file, watcher_file, write_job_id
 from .project_jobs import Job, look
-from .record import RECORD
+from .record import RECORD, Record
 from .run_file import unfinished_run_file
+from .seal import text_digest
 from .tell import tell
 from .watcher import WATCHER, submit_watcher
 
 __all__ = ["is_lost", "mend", "refresh_and_report_lost"]
 
+_LONGEST_SCRIPT = 1 << 20  # bytes
 GRACE = 5  # seconds in which a job's last files may still be on their way
 
 
@@ -151,14 +153,29 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             for each in job.to_cancel:
                 command = filled(job.scheduler.cancel_command, job_id=each.job_id)
                 try_call(job.scheduler, command, project)
-        elif job.marked and not is_being_submitted(job.record.hook, job.folder):
-            job_id = job.marked[0].job_id
-            with suppress(WriteError):
-                if job.record.job_id is None:
-                    write_job_id(job.folder, job.token, job_id)
-                if (
-                    job.scheduler.watcher
-                    and not job.record.has_watcher
-                    and is_from_this_user_alone(job.folder / WATCHER)
-                ):
-                    submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+            continue
+        marked = [each for each in job.living if each.token]
+        if not marked or is_being_submitted(job.record.hook, job.folder):
+            continue
+        job_id = marked[0].job_id
+        with suppress(WriteError):
+            if job.record.job_id is None:
+                write_job_id(job.folder, job.token, job_id)
+            lacks_watcher = job.scheduler.watcher and not job.record.has_watcher
+            if lacks_watcher and job.own and _is_script_written_anew(job.folder, job.record):
+                submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+
+
+def _is_script_written_anew(folder: Path, record: Record) -> bool:
+    """Write the watcher's script again, as the record's hook rendered it; False if it is lost.
+
+    What lies there may be another's: the record knows the script by its digest.
+    """
+    try:
+        text = read_file(folder / WATCHER, _LONGEST_SCRIPT)
+    except OSError:
+        return False
+    if text_digest(text) != record.watcher_script:
+        return False
+    write_atomically(folder / WATCHER, text, mode=0o644)
+    return True

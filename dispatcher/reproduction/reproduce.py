@@ -26,7 +26,7 @@ from .random_seed import Seed, recorded_seed
 from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
 from .same_image import same_image
-from .script_words import as_word, as_words
+from .script_words import as_word, as_words, quote
 from .unusual import Accepted, refuse_unusual
 
 __all__ = ["reproduction"]
@@ -152,7 +152,7 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
     """The folder for the results: relative to the project if it is inside the project.
 
     Raises:
-        InputError: there is something in it.
+        InputError: there is something in it, or a link of the project leads to another place.
     """
     now = job.place.now
     if output is None:
@@ -160,12 +160,20 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
         while _holds_files(now / target):
             target = target.with_name(f"{Path(job.name).name}-{number}")
             number += 1
-        return target
-    output = output.resolve()
-    if _holds_files(output):
+        output = now / target
+    elif _holds_files(output):
         raise InputError(f"The folder {output} is not empty: name a new folder with --output.")
-    project = now.resolve()
-    return output.relative_to(project) if output.is_relative_to(project) else output
+    real, project = output.resolve(), now.resolve()
+    if real.is_relative_to(project):
+        return real.relative_to(project)
+    named = Path(os.path.normpath(output.absolute()))
+    if any(named.is_relative_to(each) for each in (now, project)):
+        raise InputError(
+            f"The folder {output} for the results is in the project, but a link leads from there "
+            f"to {real}: if the results are to go there, repeat this command with "
+            f"`--output {quote(str(real))}`."
+        )
+    return real
 
 
 def _holds_files(path: Path) -> bool:

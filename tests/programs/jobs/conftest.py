@@ -11,6 +11,7 @@ import pytest
 from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs import cancel as cancelling
 from dispatcher.jobs import repair as reconcile
+from dispatcher.jobs.seal import seal
 
 from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
@@ -60,6 +61,8 @@ def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
                 "job_id": "17",
                 **keys,
             }
+            token, script = described["token"], described.get("watcher_script")
+            described.setdefault("seal", seal(project, name, token, script))
             (folder / "dispatch.json").write_text(record_text(described))
         return folder
 

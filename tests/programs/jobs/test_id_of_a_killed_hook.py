@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.jobs.seal import text_digest
 from dispatcher.jobs.watcher import WATCHER
 
 from ..hook_calls import call_hook
@@ -31,7 +32,7 @@ def test_a_second_call_does_not_submit_again_what_status_has_seen(
     assert (folder / f".dispatch_id.{TOKEN}").read_text() == "23\n"
 
 
-def test_a_watchers_script_that_others_may_write_is_not_submitted(
+def test_a_watchers_script_that_the_hook_did_not_write_is_not_submitted(
     tmp_path: Path,
     site: Callable[..., Path],
     add_job: AddJob,
@@ -39,9 +40,8 @@ def test_a_watchers_script_that_others_may_write_is_not_submitted(
 ) -> None:
     watcher = {"submit_command": [str(tmp_path / "slurm" / "sbatch")]}
     slurm = StandIn(tmp_path / "slurm", site, watcher=watcher)
-    folder = add_job()
-    (folder / WATCHER).touch()
-    (folder / WATCHER).chmod(0o664)
+    folder = add_job(watcher_script=text_digest("#!/bin/bash\n"))
+    (folder / WATCHER).write_text("#!/bin/bash\ntouch canary\n")
     slurm.has("17", "RUNNING", TOKEN)
 
     status(capsys)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.jobs.seal import seal, text_digest
 
 from ...fixture_types import CorpusJob
 from ..hook_calls import call_hook
 from ..stand_in_scheduler import StandIn, record_of
-from .pipeline_jobs import TOKEN, AddJob, status
+from .pipeline_jobs import HEADS, TOKEN, WORDS, AddJob, status
 
 pytestmark = pytest.mark.usefixtures("quickly")
 
@@ -258,22 +260,73 @@ def test_status_cancels_no_job_that_only_has_the_id_of_a_strangers_record(
     assert slurm.calls("scancel") == []
 
 
-def test_status_submits_no_watcher_of_a_strangers(
-    slurm: StandIn, add_job: AddJob, site: Any, capsys: pytest.CaptureFixture[str]
+STRANGERS: dict[str, dict[str, Any]] = {
+    "without a seal": {"seal": None},
+    "with a seal of another's key": {"seal": "0" * 64},
+    "with a seal that is no seal": {"seal": "\udcff\ud800"},
+}
+
+
+@pytest.mark.parametrize("record", [*STRANGERS, "copied from another place", "of another job"])
+@pytest.mark.parametrize("marks", [True, False])
+def test_nothing_is_done_in_the_scheduler_for_a_record_that_the_users_own_hook_did_not_write(
+    record: str, marks: bool, slurm: StandIn, add_job: AddJob, project: Path, site: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The token and the id are those of the user's own job in another project."""
+    place = slurm.folder.with_name("watched")
+    script = "#!/bin/bash\ntouch canary\n"
+    slurm = StandIn(place, site, watcher={"submit_command": [str(place / "sbatch")]},
+                    **({} if marks else {"mark": []}))  # fmt: skip
+    slurm.has("17", "PENDING", TOKEN if marks else "")
+    seals = {
+        "copied from another place": seal(
+            project.parent, "Refine3D/job001", TOKEN, text_digest(script)
+        ),
+        "of another job": seal(project, "Refine3D/job009", TOKEN, text_digest(script)),
+    }
+    keys = {"seal": seals.get(record), **STRANGERS.get(record, {})}
+    keys["watcher_script"] = text_digest(script)
+    given_up = add_job("Refine3D/job001", status="Failed", refused="It was given up.", **keys)
+    (given_up / "RELION_JOB_EXIT_FAILURE").touch()
+    aborted = add_job("Refine3D/job002", **keys)
+    (aborted / "RELION_JOB_ABORT_NOW").touch()
+    unwatched = add_job("Refine3D/job003", **keys)
+    (unwatched / "run_submit.script.watch").write_text(script)
+
+    assert main(["watch", "--once"]) == 0
+    rows = status(capsys)
+    assert main(["cancel", "Refine3D/job003"]) == 1
+
+    assert "may be another job" in capsys.readouterr().err
+    assert [row["relion"] for row in rows] == ["Failed", "Running", "Running"]
+    assert slurm.calls("scancel") == slurm.calls("sbatch") == []
+
+
+@pytest.mark.usefixtures("images")
+def test_a_job_of_the_users_own_hook_is_cancelled(
+    slurm: StandIn, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    StandIn.__init__(slurm, slurm.folder.with_name("watched"), site,
-                     watcher={"submit_command": [str(slurm.folder / "sbatch")]})  # fmt: skip
-    folder = add_job()
-    (folder / "run_submit.script.watch").write_text("#!/bin/bash\ntouch canary\n")
-    (folder / "run_submit.script.watch").chmod(0o644)
-    slurm.queue.write_text("17|RUNNING|n|None|0:07|interactive\n")
+    """Also if the project is reached through a link, but not where the project is copied to."""
+    slurm.submits("take 17 PENDING; echo 17")
+    script = corpus_job("relion-5.0.1/PostProcess_job016")
+    project, name = script.parents[2], f"{script.parent.parent.name}/{script.parent.name}"
+    (project / "default_pipeline.star").write_text(
+        f"{HEADS}{WORDS}{name}/ None relion.postprocess Running\n"
+    )
+    assert call_hook(script).returncode == 0
+    copied = project.parent / "copy"
+    shutil.copytree(project, copied, symlinks=True)
+    shutil.rmtree(copied / "slurm", ignore_errors=True)
+    (project.parent / "linked").symlink_to(project)
 
-    status(capsys)
-    assert slurm.calls("sbatch") == []
+    monkeypatch.chdir(copied)
+    assert main(["cancel", name]) == 1
+    assert slurm.calls("scancel") == []
 
-    slurm.has("17", "RUNNING", TOKEN)  # it is the job's own
-    status(capsys)
-    assert len((slurm.folder.with_name("slurm") / "sbatch.calls").read_text().splitlines()) == 1
+    monkeypatch.chdir(project.parent / "linked")
+    assert main(["cancel", name]) == 0
+    assert slurm.calls("scancel") == ["17"]
 
 
 @pytest.mark.usefixtures("images")

@@ -16,6 +16,7 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.jobs import tell as telling
+from dispatcher.jobs.seal import text_digest
 from dispatcher.jobs.watcher import WATCHER
 from dispatcher.relion.exit_files import End, make_exit_file
 
@@ -200,8 +201,8 @@ def test_the_watcher_that_a_killed_hook_did_not_submit(
     watcher = {"submit_command": [str(tmp_path / "slurm" / "sbatch"), "--after={job_id}"]}
     slurm = StandIn(tmp_path / "slurm", site, watcher=watcher)
     slurm.submits("echo 99")
-    folder = add_job(job_id=job_id)
-    (folder / WATCHER).touch()
+    folder = add_job(job_id=job_id, watcher_script=text_digest("#!/bin/bash\n"))
+    (folder / WATCHER).write_text("#!/bin/bash\n")
     slurm.has("17", "RUNNING", TOKEN)
 
     status(capsys)

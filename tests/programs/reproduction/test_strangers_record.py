@@ -376,3 +376,49 @@ def test_the_script_is_written_through_no_link_and_over_no_file(stranger: Strang
     assert precious.read_text() == "mine"
     assert not (stranger.top / "nowhere").exists()
     assert "cannot be written" in stranger.refused("--write", str(stranger.top / "no/x.sh"))
+
+
+@pytest.mark.parametrize("link", ["Reproduced", "Reproduced/Class3D", "Reproduced/Class3D/job010"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("named", [False, True])
+def test_no_link_of_the_project_leads_the_results_elsewhere(
+    stranger: Stranger, link: str, when: str, named: bool
+) -> None:
+    """Unless the user names the place to which it leads."""
+    elsewhere = stranger.top / "home/.config"
+    elsewhere.mkdir(parents=True)
+    output = ["--output", f"{stranger.project}/Reproduced/{JOB}"] if named else []
+    (stranger.project / link).parent.mkdir(parents=True, exist_ok=True)
+    if when == "before":
+        (stranger.project / link).symlink_to(elsewhere)
+        assert f"a link leads from there to {elsewhere}" in stranger.refused(*output)
+        place = f"{elsewhere}{f'{os.sep}{JOB}'.removeprefix(link.removeprefix('Reproduced'))}"
+        text, said = stranger.reproduce("--output", place)
+        assert text, said
+        assert stranger.starts(text)
+        assert list(elsewhere.rglob("run.out"))
+        return
+    text, said = stranger.reproduce(*output)
+    assert text, said
+    (stranger.project / link).symlink_to(elsewhere)
+
+    assert not stranger.starts(text)
+
+    assert "a link leads from" in stranger.said
+    assert not list(elsewhere.iterdir())
+
+
+def test_links_within_the_project_and_a_linked_project_are_no_other_place(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stranger.project / "disk").mkdir()
+    (stranger.project / "Reproduced").symlink_to("disk")
+    linked = stranger.top / "linked"
+    linked.symlink_to(stranger.project)
+    monkeypatch.chdir(linked)
+
+    text, said = stranger.reproduce()
+
+    assert text, said
+    assert stranger.starts(text)
+    assert (stranger.project / "disk" / JOB / "run.out").exists()
