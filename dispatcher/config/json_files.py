@@ -73,7 +73,7 @@ def parsed(content: bytes, path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: it is no JSON, no object, nested too deeply, repeats another key, or has what
-            no script can have: half of a character, a zero byte, a key with a line break, a number
+            no script can have: a lone surrogate, a zero byte, a key with a line break, a number
             that is not finite or of more than 64 bits. The sentence names the file `path`.
     """
     repeated: list[tuple[dict[str, Any], str]] = []

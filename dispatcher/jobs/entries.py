@@ -144,5 +144,5 @@ def _of_form(entries: Mapping[str, Any], key: str, form: re.Pattern[str], what: 
 def _is_text(found: object) -> bool:
     try:
         return isinstance(found, str) and b"\0" not in os.fsencode(found)
-    except UnicodeEncodeError:  # half of a character
+    except UnicodeEncodeError:  # a lone surrogate
         return False
