@@ -14,7 +14,7 @@ from ..config.configuration import Configuration
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler
 from ..errors import InputError
-from ..host.shell_words import Word
+from ..host.shell_words import Word, quote
 from ..job_script.filters import comment
 from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
@@ -26,7 +26,7 @@ from .random_seed import Seed, recorded_seed
 from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
 from .same_image import same_image
-from .script_words import as_word, as_words, quote
+from .script_words import as_word, as_words
 from .unusual import Accepted, refuse_unusual
 
 __all__ = ["reproduction"]
