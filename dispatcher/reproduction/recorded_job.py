@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..config.largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from ..errors import InputError
 from ..jobs.record import RECORD, load_record
 from ..relion.command import Command, parse_command
@@ -20,6 +21,9 @@ from .recorded_container import RecordedContainer, read_container
 
 __all__ = ["JobPlace", "RecordedFile", "RecordedJob", "UsedImage", "read_job"]
 
+_MOST = {
+    "nproc": MOST_RANKS, "nthread": MOST_THREADS, "ngpu": MOST_GPUS, "nodes": MOST_NODES
+}  # fmt: skip
 _NOT_SAME = "so a second run cannot be shown to be the same."
 
 
@@ -162,7 +166,7 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         )
     image = _image(record["image"])
     was = Path(text(record, "project"))
-    if not was.is_absolute() or os.path.normpath(was) != str(was):
+    if not was.is_absolute() or os.path.normpath(was) != str(was) or str(was).startswith("//"):
         raise ValueError(f"{str(was)!r} is no project's path")
     parsed = tuple(_command(text(each, "shell")) for each in commands)
     prefixes = [texts(each, "prefix") for each in commands]
@@ -171,7 +175,9 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         for prefix, command in zip(prefixes, parsed, strict=True)
     ):
         raise ValueError("a command does not start the image")
-    resources = {key: number(record, key, 10**6) for key in ("nproc", "nthread", "ngpu", "nodes")}
+    resources = {key: number(record, key, most) for key, most in _MOST.items()}
+    if not (resources["nproc"] and resources["nthread"] and resources["nodes"]):
+        raise ValueError("a job has at least one rank, thread and node")
     return RecordedJob(
         name=name,
         file=file,

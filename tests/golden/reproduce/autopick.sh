@@ -15,13 +15,20 @@ dispatch_apptainer=apptainer
 dispatch_first=AutoPick/job009
 dispatch_output=Reproduced/AutoPick/job009
 
-say() { echo "reproduce: ${*//[[:cntrl:]]/?}"; }
+say() { # What would act on a terminal is shown as ?, signs that change the direction of text too (as UTF-8).
+    local text=${*//[![:print:]]/?} sign
+    for sign in $'\xd8\x9c' $'\xe2\x80'{$'\x8b',$'\x8c',$'\x8d',$'\x8e',$'\x8f',$'\xa8',$'\xa9',$'\xaa',$'\xab',$'\xac',$'\xad',$'\xae'} \
+        $'\xe2\x81'{$'\xa6',$'\xa7',$'\xa8',$'\xa9'} $'\xef\xbb\xbf'; do
+        text=${text//"$sign"/?}
+    done
+    echo "reproduce: $text"
+}
 fail() { say "$@" >&2; exit 1; }
 dispatch_work='' dispatch_new=''
 trap 'rm -rf -- "$dispatch_work" "$dispatch_new"' EXIT
 
 [ -z "${REPRODUCE_IMAGE-}" ] || dispatch_image=$(realpath -m -- "$REPRODUCE_IMAGE")
-cd -- "$dispatch_project" || fail "the project's folder does not exist: $dispatch_project"
+cd -P -- "$dispatch_project" || fail "the project's folder does not exist: $dispatch_project"
 command -v "$dispatch_apptainer" > /dev/null || dispatch_apptainer=apptainer
 command -v "$dispatch_apptainer" > /dev/null || fail "Apptainer is not found: install Apptainer, or load its module"
 [ -z "$(ls -A -- "$dispatch_output" 2> /dev/null)" ] || fail "the folder $dispatch_output is not empty: rename the folder, and run this script again"
@@ -98,7 +105,15 @@ dispatch_container+=("$dispatch_image")
 run() {
     "$@" >&3 2>&4 3>&- 4>&- || fail "a command ended with status $?: read $dispatch_output/run.err"
 }
+in_its_place() { # No link of the project may lead the results to another place.
+    local real='' place=$dispatch_output
+    [[ $place == /* ]] || place=${PWD%/}/$place
+    IFS= read -r -d '' real < <(realpath -mz -- "$place") || :
+    [ "$real" = "$place" ] || fail "a link leads from $place to $real: rename the link, and run this script again"
+}
+in_its_place
 mkdir -p -- "$dispatch_output"
+in_its_place
 set -C # run.out and run.err are new
 exec < /dev/null 3> "$dispatch_output/run.out" 4> "$dispatch_output/run.err"
 say "running; RELION writes to $dispatch_output/run.out and run.err"
