@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ..config.json_files import read_json
@@ -34,7 +35,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     return WantedRanks(
         nproc=nproc,
         nthread=_first_number(
-            _THREADS, parameters.get("nthread"), given_threads, submission.threads
+            _THREADS, parameters.get("nthread"), _as_relion_reads(given_threads), submission.threads
         ),
         ngpu=_first_number(_GPUS, parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=parameters.get("nodes") or 1,
@@ -82,6 +83,13 @@ class _Bounds(NamedTuple):
 _RANKS = _Bounds(1, MOST_RANKS, "MPI ranks")
 _THREADS = _Bounds(1, MOST_THREADS, "threads for each rank (--j)")
 _GPUS = _Bounds(0, MOST_GPUS, "GPUs of each node")
+
+
+def _as_relion_reads(text: str | None) -> str | None:
+    """The digits up to the first other character, as RELION takes them for a whole number:
+    "5.5" → 5, "1e3" → 1 (``textToInteger``, strings.cpp, 3.1 to 5.0)."""
+    found = re.match(r"[ \t]*[+-]?[0-9]+", text or "")
+    return found[0] if found else text
 
 
 def _first_number(bounds: _Bounds, *candidates: int | str | None) -> int:

@@ -167,22 +167,22 @@ def test_whatever_ranks_and_threads_the_window_has_there_is_a_plan_or_a_sentence
         (
             "--offset_range",
             "1e200",
-            "--offset_range is '1e200', which is infinite or no number to",
+            "--offset_range is '1e200', which is infinite or not as a whole",
         ),
         ("--offset_range", "1e20", "--offset_range is '1e20', which is not from -1e+09 to 1e+09"),
         (
             "--offset_range",
             "1_0",
-            "--offset_range is '1_0', which is infinite or no number",
+            "--offset_range is '1_0', which is infinite or not as a whole a number",
         ),
-        ("--psi_step", "nan", "--psi_step is 'nan', which is infinite or no number to RELION"),
+        ("--psi_step", "nan", "--psi_step is 'nan', which is infinite or not as a whole a number"),
         ("--healpix_order", "30", "--healpix_order is '30', which is not a whole number from 0 to"),
         (
             "--oversampling",
             "60",
             "--oversampling is '60', which is not a whole number from 0 to 12",
         ),
-        ("--pad", "0x10", "--pad) is '0x10', which is infinite or no number to RELION"),
+        ("--pad", "0x10", "--pad) is '0x10', which is infinite or not as a whole a number"),
         ("--j", "1000000000", "asks for 1000000000 threads for each rank (--j), and may ask for 1"),
     ],
 )
@@ -238,3 +238,16 @@ def test_the_most_that_a_site_may_have_is_planned_in_time(
     script = corpus_job("relion-5.0.1/Class3D_job010")
 
     assert sentences_within_limits([lambda: planned(script)]) == [""]
+
+
+@pytest.mark.parametrize(
+    ("value", "threads"),
+    [("5.5", 5), ("5abc", 5), ("1e3", 1), ("+7", 7), ("007", 7), ("5_000", 5), ("\u00b2", 1)],
+)
+def test_threads_are_counted_as_relion_reads_them(
+    value: str, threads: int, corpus_job: CorpusJob
+) -> None:
+    """Where no job type gives a number."""
+    script = corpus_job("relion-5.0.1/External_job023")
+
+    assert asking(script, "--j", value, "--j 4")().nthread == threads
