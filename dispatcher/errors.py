@@ -4,6 +4,8 @@ All derive from :class:`DispatchError`; the hook turns any of them into a refusa
 run.err, RELION's exit file, a non-zero status), the other commands print it.
 """
 
+from .printable import printable
+
 __all__ = [
     "BoxUnknown",
     "ConfigError",
@@ -21,7 +23,13 @@ __all__ = [
 
 
 class DispatchError(Exception):
-    """A sentence for the user; the base of all errors that the dispatcher raises on purpose."""
+    """A sentence for the user; the base of all errors that the dispatcher raises on purpose.
+
+    Several sentences are a line each. Text of others in them acts on no terminal.
+    """
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("\n".join(map(printable, sentences)))
 
 
 class InputError(DispatchError):

@@ -26,6 +26,8 @@ __all__ = ["JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
 JOB_FOLDER = re.compile("job[0-9]{3,}")
 
 _FAILURE = "RELION_JOB_EXIT_FAILURE"
+# As in dispatcher/printable.py, without ends of lines and tabs.
+_HIDDEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 _LONGEST = 16_000  # characters of a line: more is not read, and may not fit
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _MORE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -38,7 +40,7 @@ def refuse(script: str, sentence: str) -> int:
     """
     lines = ["relion-dispatch: The job was not submitted."]
     with suppress(BaseException):
-        lines = [_printable(f"relion-dispatch: {' '.join(sentence.splitlines())}")[:_LONGEST]]
+        lines = [printable(f"relion-dispatch: {' '.join(sentence.splitlines())}")[:_LONGEST]]
     try:
         folder = _job_folder(script)
         if folder is not None:
@@ -187,7 +189,7 @@ def say(line: str, stream: TextIO | None = None) -> None:
         return
     try:
         try:
-            print(_printable(line), file=target, flush=True)
+            print(printable(line), file=target, flush=True)
         except UnicodeError:  # a terminal of another alphabet
             print(ascii(line)[1:-1], file=target, flush=True)
     except (OSError, ValueError):
@@ -195,13 +197,13 @@ def say(line: str, stream: TextIO | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
 
 
-def _printable(text: str) -> str:
-    """The text with what would act on a terminal, or has no letter, written as Python writes it.
+def printable(text: str) -> str:
+    """What :func:`dispatcher.printable.printable` makes of each line; a tab stays."""
+    return text if text.isprintable() else re.sub(_HIDDEN, _escape, text)
 
-    Ends of lines and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
-    )
+
+def _escape(hidden: re.Match[str]) -> str:
+    code = ord(hidden[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
+        code -= 0xDC00
+    return "\\r" if code == 0xD else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,6 +1,7 @@
-"""Hostile input goes to a child with the kernel's limits: two seconds of a processor, and memory.
+"""What one input may take: two seconds of a processor, and 300 MB more than before it.
 
-Limits, not measured times: a machine that is busy fails no test.
+The kernel looks after both. These are limits, not measured times: a machine that is busy fails no
+test. Hostile input of the unit tests goes to a child with these limits.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from pathlib import Path
 
 from dispatcher.errors import DispatchError
 
-__all__ = ["sentence_within_limits", "sentences_within_limits"]
+__all__ = [
+    "MEMORY",
+    "SECONDS",
+    "limit_memory",
+    "sentence_within_limits",
+    "sentences_within_limits",
+]
 
-SECONDS = 2  # of a processor, for each call
-MEMORY = 300 << 20  # bytes, for what this process has in memory and what the calls add
-LEAST_MORE = 128 << 20  # bytes; this process has loaded the tests as well
+SECONDS = 2  # of a processor, for each input
+MEMORY = 300_000_000  # bytes, beside what the process has when the input comes
 
 
 def sentence_within_limits(call: Callable[[], object]) -> str:
@@ -40,7 +46,8 @@ def sentences_within_limits(calls: Sequence[Callable[[], object]]) -> list[str]:
         os.close(read_end)
         try:
             with os.fdopen(write_end, "w") as stream:
-                _limit_memory()
+                limit_memory()
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 for call in calls:
                     print(json.dumps(_said(call)), file=stream, flush=True)
         finally:
@@ -55,12 +62,12 @@ def sentences_within_limits(calls: Sequence[Callable[[], object]]) -> list[str]:
     return [said for _, said in told]
 
 
-def _limit_memory() -> None:
-    statm = Path("/proc/self/statm").read_text().split()
-    mapped, resident = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in statm[:2])
-    most = mapped + max(MEMORY - resident, LEAST_MORE)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def limit_memory() -> tuple[int, int]:
+    """Let this process have MEMORY more than it has now; return the limits (RLIMIT_AS) before."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, before[1]))
+    return before
 
 
 def _said(call: Callable[[], object]) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config.largest import MOST_GPUS, MOST_THREADS
+from ..config.largest import MOST_GPUS, MOST_THREADS, WIDEST
 
 if TYPE_CHECKING:
     from ..gpu.fit import Answer
@@ -52,7 +52,7 @@ def fit(
         int | None,
         typer.Option(
             min=2,
-            max=65_535,  # of an MRC file
+            max=WIDEST,
             metavar="PIXELS",
             help="Box size, in place of the particles' own. Needed if they cannot be read.",
         ),
@@ -218,7 +218,7 @@ def table(
 
 @gpu_app.command("calibrate")
 def calibrate(
-    device: Annotated[int, typer.Option(min=0, max=MOST_GPUS, help="Index of the GPU.")] = 0,
+    device: Annotated[int, typer.Option(min=0, max=MOST_GPUS - 1, help="Index of the GPU.")] = 0,
     larger: Annotated[
         bool, typer.Option("--larger", help="Keep values of site.json that are larger.")
     ] = False,

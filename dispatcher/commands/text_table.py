@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
-from ..host.printable import printable
+from ..printable import printable
 
 __all__ = ["text_table"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
-from ..host.printable import printable
+from .field_types import inside, members
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -26,11 +24,6 @@ _LONGEST = 100  # characters of a name that may be a slip of the pen
 _COMPARED = 2000  # names with which such a name is compared
 
 
-@functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 class _Mistake(NamedTuple):
     """What is wrong at the end of the `steps`, with all that could stand there in `message`."""
 
@@ -40,7 +33,7 @@ class _Mistake(NamedTuple):
     found: Any
 
 
-def explained(error: ValidationError, kind: Any, where: str, describe: Describe) -> str:
+def explained(error: ValidationError, kind: Any, where: str, describe: Describe) -> list[str]:
     """A line for each value that is not what the dataclass `kind` has there.
 
     `where` names the file, and `describe` turns the steps to a key into words, see
@@ -50,8 +43,8 @@ def explained(error: ValidationError, kind: Any, where: str, describe: Describe)
     known = sorted(_field_names(kind))
     lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
     if len(mistakes) > _MOST:
-        lines[f"{where}{': ' if where else ''}more mistakes follow"] = None
-    return "\n".join(lines)
+        lines[": ".join(filter(None, (where, "more mistakes follow")))] = None
+    return list(lines)
 
 
 def switch_for_number(kind: Any, content: Any, where: str, describe: Describe) -> str | None:
@@ -60,21 +53,21 @@ def switch_for_number(kind: Any, content: Any, where: str, describe: Describe) -
     if found is None:
         return None
     steps, value = found
-    mistake = _Mistake(steps, "", "Input should be a number", value)
+    mistake = _Mistake(steps, "", "expected a number", value)
     return _line(mistake, where, describe, [])
 
 
 def _switches(
     kind: Any, value: Any, above: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
-    members = _members(kind)
+    of = members(kind)
     if isinstance(value, bool):
-        if bool not in members and (int in members or float in members):
+        if bool not in of and (int in of or float in of):
             yield above, value
     elif isinstance(value, dict | list):
-        holds = next((each for each in members if get_origin(each) or _has_fields(each)), None)
-        for step, inside in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _switches(_inside(holds, step), inside, (*above, str(step)))
+        holds = next((each for each in of if get_origin(each) or is_dataclass(each)), None)
+        for step, held in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _switches(inside(holds, step), held, (*above, str(step)))
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -109,45 +102,25 @@ def _steps(kind: Any, place: Sequence[int | str]) -> tuple[str, ...]:
     """
     steps = []
     for step in place:
-        members = [each for each in _members(kind) if each is not type(None)]
-        if len(members) > 1:  # further steps lead into the only member that holds others
-            kind = next((each for each in members if get_origin(each)), None)
+        of = [each for each in members(kind) if each is not type(None)]
+        if len(of) > 1:  # further steps lead into the only member that holds others
+            kind = next((each for each in of if get_origin(each)), None)
             continue
         steps.append(str(step))
-        kind = _inside(members[0], step)
+        kind = inside(of[0], step)
     return tuple(steps)
-
-
-def _has_fields(kind: Any) -> bool:
-    return dataclasses.is_dataclass(kind)
-
-
-def _members(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
-def _inside(kind: Any, step: int | str) -> Any:
-    """The type of what stands at one step in a value of the type `kind`; None if it has none."""
-    if _has_fields(kind):
-        return _hints(kind).get(str(step))
-    inner = get_args(kind)
-    if get_origin(kind) is dict:
-        return inner[1]
-    if get_origin(kind) is tuple and isinstance(step, int) and inner[-1] is not Ellipsis:
-        return inner[step] if step < len(inner) else None
-    return inner[0] if get_origin(kind) in (list, tuple) else None
 
 
 def _field_names(kind: Any) -> set[str]:
     """All keys that `kind` and the dataclasses inside it know."""
-    if _has_fields(kind):
-        fields = [field.name for field in dataclasses.fields(kind)]
-        return {*fields, *(name for key in fields for name in _field_names(_hints(kind)[key]))}
+    if is_dataclass(kind):
+        keys = [field.name for field in fields(kind)]
+        return {*keys, *(name for key in keys for name in _field_names(inside(kind, key)))}
     return {name for inner in get_args(kind) for name in _field_names(inner)}
 
 
 def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -> str:
-    described = printable(describe(mistake.steps))
+    described = describe(mistake.steps)
     place = f"{where}: {described}" if where else described
     if mistake.kind == "unexpected_keyword_argument":
         name = mistake.steps[-1]
@@ -155,7 +128,7 @@ def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -
         return f"{place}: unknown key{nearest(name, others)}"
     if mistake.kind == "missing":
         return f"{place} is missing"
-    expected = mistake.message.replace("Input should be", "expected")
+    expected = re.sub("Input should be", "expected", mistake.message)
     expected = expected.removeprefix("Value error, ")
     expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
     return f"{place}: {expected}, found {json.dumps(mistake.found, default=str)[:80]}"

@@ -16,10 +16,11 @@ from typing import Any
 from ..errors import ConfigError, WriteError
 from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
-from ..host.shared_files import opened_input, shared_folder
+from ..host.shared_files import shared_folder
 from ..host.users import user_name
+from .json_files import content_of
 
-__all__ = ["COMMENT", "check_folder", "edit", "held", "json_text", "without_comments"]
+__all__ = ["COMMENT", "check_folder", "edit", "held", "laid_out", "without_comments"]
 
 COMMENT = "__comment__"
 
@@ -96,17 +97,11 @@ def edit(
                 f"{path} was changed by someone else meanwhile, so this command changed nothing: "
                 "try again."
             )
-        _write(target, path, what, json_text(content))
+        _write(target, path, what, laid_out(content))
 
 
 def _read(path: Path) -> bytes | None:
-    try:
-        with opened_input(path) as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+    return content_of(path) if os.path.lexists(path) else None
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
@@ -146,12 +141,12 @@ def _write(target: Path, path: Path, what: str, text: str) -> None:
         ) from error
 
 
-def json_text(content: Mapping[str, Any]) -> str:
+def laid_out(content: Mapping[str, Any]) -> str:
     """The object as text: keys in the order they have, and a new line at the end."""
-    return _laid_out(content, "", 0) + "\n"
+    return _lines(content, "", 0) + "\n"
 
 
-def _laid_out(value: Any, margin: str, used: int) -> str:
+def _lines(value: Any, margin: str, used: int) -> str:
     """`value` as text on lines that begin with `margin`, the first with `used` columns taken."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value:
@@ -162,12 +157,12 @@ def _laid_out(value: Any, margin: str, used: int) -> str:
     if isinstance(value, list):
         if not any(isinstance(each, dict | list) for each in value):
             return f"[\n{_filled(value, inner)}\n{margin}]"
-        items = [inner + _laid_out(each, inner, len(inner)) for each in value]
+        items = [inner + _lines(each, inner, len(inner)) for each in value]
         return "[\n" + ",\n".join(items) + f"\n{margin}]"
     items = []
     for key, each in value.items():
         start = f"{inner}{json.dumps(key, ensure_ascii=False)}: "
-        items.append(start + _laid_out(each, inner, len(start)))
+        items.append(start + _lines(each, inner, len(start)))
     return "{\n" + ",\n".join(items) + f"\n{margin}}}"
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
 from ..errors import ConfigError
+from ..host.json_text import DEEPEST
 from ..host.shared_files import NotAFile, opened_input
 from .explained import Describe, explained, nearest, switch_for_number
 from .kept_configs import kept_or_checked
 from .odd_values import first_oddity, in_words, may_be_odd
 
-__all__ = ["load", "merge", "nearest", "read_json", "strict"]
+__all__ = ["LONGEST", "content_of", "load", "merge", "nearest", "parsed", "read_json", "strict"]
 
 T = TypeVar("T")
 
-_LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
+LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
 _LONGEST_KEY = 1000  # characters
 _MOST_VALUES = 200_000  # of a file, in all
-_DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 _TOO_DEEP = "its objects or lists are nested too deeply: correct the file."
 
 
@@ -39,56 +39,45 @@ def strict(kind: type[T]) -> type[T]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; ``__comment__`` keys, even repeated ones, are dropped.
+    """Read a JSON object; see :func:`parsed`, which this calls.
 
     Raises:
-        ConfigError: the file cannot be read, is no file or no JSON, no object, too long, nested too
-            deeply, repeats another key, or has what no script can have: half of a character, a zero
-            byte, a key with a line break, a number that is not finite or of more than 64 bits.
+        ConfigError: the file cannot be read, is no file, is too long, or holds what is refused.
     """
+    return parsed(content_of(path), path)
 
-    repeated: list[tuple[dict[str, Any], str]] = []
 
-    def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        for key, value in pairs:
-            if len(key) > _LONGEST_KEY:
-                raise ConfigError(
-                    f'{path}: the key "{in_words([key[:80]])}…" has more than {_LONGEST_KEY} '
-                    "characters: write a shorter one."
-                )
-            if key in kept:
-                repeated.append((kept, key))
-            elif key != "__comment__":
-                kept[key] = value
-        return kept
+def content_of(path: Path) -> bytes:
+    """What a file holds.
 
+    Raises:
+        ConfigError: the file cannot be read, is no file, or is longer than any of ours.
+    """
     try:
         with opened_input(path) as stream:
-            content = stream.read(_LONGEST + 1)
-        if len(content) > _LONGEST:
-            raise ConfigError(
-                f"{path} is longer than {_LONGEST >> 20} MB, which no such file is: put the right "
-                "file there."
-            )
-        text = content.decode(json.detect_encoding(content))
-        found = json.loads(text, object_pairs_hook=without_comments)
+            content = stream.read(LONGEST + 1)
     except NotAFile as error:
         raise ConfigError(f"{path} is not a file: put the file of that name back.") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8: save the file as UTF-8.") from error
-    except json.JSONDecodeError as error:
+    if len(content) > LONGEST:
         raise ConfigError(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
-        ) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise ConfigError(f"{path}: not valid JSON: {error}.") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+            f"{path} is longer than {LONGEST >> 20} MB, which no such file is: put the right "
+            "file there."
+        )
+    return content
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; ``__comment__`` keys, even repeated ones, are dropped.
+
+    Raises:
+        ConfigError: it is no JSON, no object, nested too deeply, repeats another key, or has what
+            no script can have: a lone surrogate, a zero byte, a key with a line break, a number
+            that is not finite or of more than 64 bits. The sentence names the file `path`.
+    """
+    repeated: list[tuple[dict[str, Any], str]] = []
+    text, found = _decoded(content, path, repeated)
     try:
         values = _values(found)
     except RecursionError as error:
@@ -105,9 +94,46 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def _decoded(
+    content: bytes, path: Path, repeated: list[tuple[dict[str, Any], str]]
+) -> tuple[str, dict[str, Any]]:
+    """A file's text and its object without comments; keys that an object has twice are noted."""
+
+    def without_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in pairs:
+            if len(key) > _LONGEST_KEY:
+                raise ConfigError(
+                    f'{path}: the key "{in_words([key[:80]])}…" has more than {_LONGEST_KEY} '
+                    "characters: write a shorter one."
+                )
+            if key in kept:
+                repeated.append((kept, key))
+            elif key != "__comment__":
+                kept[key] = value
+        return kept
+
+    try:
+        text = content.decode(json.detect_encoding(content))
+        found = json.loads(text, object_pairs_hook=without_comments)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8: save the file as UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
+        ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{path}: not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a JSON object ({{…}}) at the top.")
+    return text, found
+
+
 def _values(value: dict[str, Any] | list[Any], above: int = 0) -> int:
     """How many values an object or list has; RecursionError if they are nested too deeply."""
-    if above >= _DEEPEST:
+    if above >= DEEPEST:
         raise RecursionError
     inside = value.values() if isinstance(value, dict) else value
     nested = (each for each in inside if isinstance(each, dict | list))
@@ -158,7 +184,7 @@ def load(
         try:
             found = TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
-            raise ConfigError(explained(error, kind, where, describe)) from None
+            raise ConfigError(*explained(error, kind, where, describe)) from None
         if wrong := switch_for_number(kind, content, where, describe):
             raise ConfigError(wrong)
         check(found)

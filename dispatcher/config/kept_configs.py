@@ -6,25 +6,21 @@ of the dispatcher's code, because the code's defaults and rules are part of the 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
-from itertools import repeat
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin
 
 from ..host.private_folders import keep, kept
+from .field_types import inside, members
 from .places import code_digest
 
 __all__ = ["kept_or_checked"]
 
 T = TypeVar("T")
-
-_hints = functools.cache(get_type_hints)
 
 
 def kept_or_checked(kind: type[T], content: dict[str, Any], check: Callable[[], T]) -> T:
@@ -54,18 +50,14 @@ def _name(kind: type[Any], content: dict[str, Any]) -> str:
 def _built(kind: Any, data: Any) -> Any:
     """The value of the type `kind` that `asdict` and JSON turned into `data`."""
     if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{name: _built(hints[name], value) for name, value in data.items()})
+        return kind(**{key: _built(inside(kind, key), value) for key, value in data.items()})
     if kind is Path:
         return Path(data)
-    inner, origin = get_args(kind), get_origin(kind)
+    origin = get_origin(kind)
     if origin is dict:
-        return {name: _built(inner[1], value) for name, value in data.items()}
-    if origin is list:
-        return [_built(inner[0], value) for value in data]
-    if origin is tuple:
-        kinds = repeat(inner[0]) if inner[-1] is Ellipsis else inner
-        return tuple(map(_built, kinds, data))
-    if data is not None and origin in (Union, UnionType) and len(inner) == 2:
-        return _built(inner[0], data)  # X | None
+        return {key: _built(inside(kind, key), value) for key, value in data.items()}
+    if origin in (list, tuple):
+        return origin(_built(inside(kind, at), value) for at, value in enumerate(data))
+    if data is not None and len(of := members(kind)) == 2:
+        return _built(of[0], data)  # X | None
     return data

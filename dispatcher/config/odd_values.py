@@ -11,15 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..host.printable import printable
-
 __all__ = ["first_oddity", "in_words", "may_be_odd"]
 
-# Whatever is odd has one of these in the file's text, and few files have: an escaped half of a
-# character, an escaped or unescaped control character, a large exponent, many digits, NaN.
+# Whatever is odd has one of these in the file's text, and few files have: an escaped lone
+# surrogate, an escaped or unescaped control character, a large exponent, many digits, NaN.
 _SIGNS = re.compile(
     r"\\u(?:d|00[0189])|\\[bfnrt]|[\x7f-\x9f]|e\+?[0-9]{3}|[0-9]{19}|NaN|Infinity", re.IGNORECASE
 )
+_HALF = r"half of a character (a lone surrogate such as \ud800)"
 _MOST = 2**63  # job scripts count in 64 bits, and so do files' times in nanoseconds
 
 
@@ -35,7 +34,7 @@ def first_oddity(content: Any) -> str | None:
 
 def in_words(steps: Iterator[str] | tuple[str, ...] | list[str]) -> str:
     """The keys that lead to a value, as sentences name them: ``partitions.gpu.cores``."""
-    return printable(".".join(steps))
+    return ".".join(steps)
 
 
 def _oddities(value: Any, above: tuple[str, ...]) -> Iterator[str]:
@@ -53,7 +52,7 @@ def _oddities(value: Any, above: tuple[str, ...]) -> Iterator[str]:
 
 def _why_no_key(key: str) -> str | None:
     if _has_half(key, "\ud800", "\udfff"):
-        return "has half of a character in it: write the whole character"
+        return f"has {_HALF} in it: write the whole character"
     if re.search(r"[\x00-\x1f\x7f-\x9f]", key):
         return "has a line break or another control character in it: write the name without"
     return None
@@ -63,13 +62,13 @@ def _why_not(value: Any) -> str | None:
     if isinstance(value, str):
         # Bytes of paths that are not UTF-8 may pass.
         if _has_half(value, "\ud800", "\udc7f") or _has_half(value, "\udd00", "\udfff"):
-            return f"{json.dumps(value)[:80]} has half of a character in it: write the whole one"
+            return f"{json.dumps(value)[:80]} has {_HALF} in it: write the whole character"
         if "\0" in value:
             return f"{json.dumps(value)[:80]} has a zero byte in it: write the text without"
     if isinstance(value, float) and not math.isfinite(value):
         return "expected a number, found one that is infinite, or none: write the number in digits"
     if type(value) is int and abs(value) >= _MOST:
-        return "the number has more than 18 digits: write a smaller one"
+        return "the number is 2^63 (9.2e18) or more, or as far below 0: write a smaller one"
     return None
 
 

@@ -20,7 +20,7 @@ from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
-from .largest import MOST_GPUS, MOST_RANKS
+from .largest import MOST_CORES, MOST_GPUS, MOST_RANKS
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
 from .scheduler_files import read_scheduler_files
@@ -219,7 +219,7 @@ def _check(site: Site, where: Where) -> None:
         for key in ("memory", "gpu_memory"):
             bytes_of(getattr(partition, key), str(place.at(key)))
         for key, least, most in (
-            ("cores", 1, 10**6),
+            ("cores", 1, MOST_CORES),
             ("gpus", 0, MOST_GPUS),
             ("ranks_per_gpu", 1, MOST_RANKS),
         ):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..host.printable import printable
-
 __all__ = ["Where"]
 
 
@@ -37,4 +35,4 @@ class Where(NamedTuple):
         inside = [self.entry] if self.entry else []
         if self.key:
             inside.append(f'key "{self.key}"')
-        return f"{self.file}: {printable(', '.join(inside))}" if inside else str(self.file)
+        return f"{self.file}: {', '.join(inside)}" if inside else str(self.file)

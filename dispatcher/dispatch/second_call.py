@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ..host.shared_files import shared_folder
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import is_of_this_run, read_record, why_unreadable
+from ..jobs.record import Record, Unreadable, look_for_record, read_record
 from ..jobs.tell import tell
+from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan
 from ..refusal import say
 from ..relion.exit_files import ABORT_NOW, end_of, exit_file
@@ -30,12 +31,12 @@ def submitted_before(folder: Path, name: str) -> str | None:
     A submission does not count if it was refused, if it has ended, or if its hook died before the
     hook knew the job's id: then the job may be submitted again.
     """
-    record = read_record(folder)
-    if record is None:
+    record = look_for_record(folder)
+    if not isinstance(record, Record):
         hook = hook_at_work(folder)
         if hook is not None and hook != HookProcess.own():
             return _being_submitted(name, hook, folder)
-        return _may_be_submitted(name, folder)
+        return _may_be_submitted(name, folder, record)
     if record.run or record.refused is not None or end_of(folder):
         return None
     if record.job_id:
@@ -47,17 +48,16 @@ def submitted_before(folder: Path, name: str) -> str | None:
     return _being_submitted(name, record.hook, folder)
 
 
-def _may_be_submitted(name: str, folder: Path) -> str | None:
+def _may_be_submitted(name: str, folder: Path, record: Unreadable | None) -> str | None:
     """A sentence if nobody can tell whether this run was submitted.
 
     Its record cannot be read, and a job script was written since RELION wrote its own: hooks write
     both, in this order.
     """
-    if not is_of_this_run(folder, f"{SUBMISSION}.run"):
+    if record is None or not is_of_this_run(folder, f"{SUBMISSION}.run"):
         return None
-    why = why_unreadable(folder)
-    return why and (
-        f"{why}, so nobody can tell whether {name} was submitted: this call does nothing. If no "
+    return (
+        f"{record}, so nobody can tell whether {name} was submitted: this call does nothing. If no "
         "queue has the job, remove that file, and run the job again in RELION."
     )
 

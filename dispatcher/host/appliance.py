@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -26,7 +27,6 @@ from typing import Literal
 
 from .hidden_variables import NOTHING, Hidden
 from .processes import is_alive
-from .shell_words import quote
 
 __all__ = ["Channel", "HostProcess"]
 
@@ -63,18 +63,18 @@ class Channel:
         lines = [
             f"how={how}",
             f"seconds={'' if timeout is None else timeout}",
-            f"directory={quote(str(cwd or Path.cwd()))}",
+            f"directory={shlex.quote(str(cwd or Path.cwd()))}",
             *(f"unset {variable}" for variable in unset if variable.isidentifier()),
             *(f"unset -f {function}" for function in map(_function, unset) if function),
             *hidden.as_shell(),
             *(
-                f"export {variable}={quote(value)}"
+                f"export {variable}={shlex.quote(value)}"
                 for variable, value in (variables or {}).items()
                 if variable.isidentifier()
             ),
-            f"opened={quote(str(opened[0])) if opened else ''}",
+            f"opened={shlex.quote(str(opened[0])) if opened else ''}",
             f"descriptor={opened[1] if opened else ''}",
-            f"set -- {' '.join(quote(word) for word in argv)}",
+            f"set -- {' '.join(shlex.quote(word) for word in argv)}",
         ]
         text = "\n".join(lines) + "\n"
         (self.folder / f"{name}.request").write_bytes(os.fsencode(text))

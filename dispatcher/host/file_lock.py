@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import WriteError
-from .printable import printable
 from .shared_files import shared_folder
 from .users import user_name
 
@@ -47,18 +46,25 @@ def locked(
         yield
         return
     try:
-        # A file that is too long for a lock is something else, which somebody put there.
-        with suppress(OSError):  # a full disk: the lock holds without its owner's name
-            if os.fstat(descriptor).st_size <= _LONGEST:
-                os.ftruncate(descriptor, 0)
-                holder = f"{os.environ.get('USER', os.getuid())} (process {os.getpid()} on "
-                os.pwrite(descriptor, f"{holder}{os.uname().nodename})\n"[:_LONGEST].encode(), 0)
+        holder = f"{os.environ.get('USER', os.getuid())} (process {os.getpid()} on "
+        _write_holder(descriptor, f"{holder}{os.uname().nodename})\n")
         yield
-        with suppress(OSError):
-            if os.fstat(descriptor).st_size <= _LONGEST:
-                os.ftruncate(descriptor, 0)
+        _write_holder(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def _write_holder(descriptor: int, holder: str) -> None:
+    """Write into the lock who holds it, unless the file seems to be something else.
+
+    That is a file that is too long, or one of other names too, which may be anywhere. On a full
+    disk, and in a file that this user may not write, the lock holds without its owner's name.
+    """
+    with suppress(OSError):
+        found = os.fstat(descriptor)
+        if found.st_size <= _LONGEST and found.st_nlink == 1:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder[:_LONGEST].encode(), 0)
 
 
 def _held(
@@ -120,7 +126,7 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             return
         except BlockingIOError:
             if time.monotonic() >= end:
-                holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip())
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise WriteError(
                     f"{what} is locked, because {holder or 'another process'} is {doing} it "
                     f"({path}): wait until that process has finished, and try again."

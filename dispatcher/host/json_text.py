@@ -1,6 +1,6 @@
 """JSON in files that others can write: any bytes are read, or refused in a clause.
 
-Names of files are bytes. Python keeps a byte that is no UTF-8 as half of a character, and so does
+Names of files are bytes. Python keeps a byte that is no UTF-8 as a lone surrogate, and so does
 this JSON (``\\udce9``): its text is plain UTF-8, which every program can read.
 """
 
@@ -10,11 +10,11 @@ import json
 import re
 from typing import Any, NoReturn
 
-from .printable import HIDDEN
+from ..printable import HIDDEN
 
-__all__ = ["json_object", "json_text"]
+__all__ = ["DEEPEST", "json_object", "json_text"]
 
-_DEEPEST = 40  # objects and lists in each other; no file of ours has half of that
+DEEPEST = 20  # objects and lists in each other; no file of ours has ten
 
 
 def json_object(content: bytes) -> dict[str, Any]:
@@ -70,14 +70,14 @@ def _no_number(word: str) -> NoReturn:
     raise _Refused(f"{word} is no number of JSON")
 
 
-def _refuse_depth(found: object) -> None:
-    level = [found]
-    for _ in range(_DEEPEST):
+def _refuse_depth(found: dict[str, Any]) -> None:
+    level: list[Any] = [found]
+    for _ in range(DEEPEST):
         level = [
             inner
             for each in level
-            if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["NotAFile", "opened_input", "opened_regular", "plain"]
+__all__ = ["NotAFile", "checked_name", "opened_input", "opened_regular"]
 
 _PATIENCE = 2  # seconds for a program that holds a lease on the file, as Samba does, to let go
 _KINDS = {
@@ -33,7 +33,7 @@ class NotAFile(OSError):
         super().__init__(errno.EINVAL, why, str(path))
 
 
-def plain(name: str) -> str:
+def checked_name(name: str) -> str:
     """The name itself, if a file in a folder can have it.
 
     Raises:
@@ -41,7 +41,7 @@ def plain(name: str) -> str:
     """
     try:
         is_name = "/" not in name and "\0" not in name and os.fsencode(name) not in (b"", b"..")
-    except ValueError:  # half of a character
+    except ValueError:  # a lone surrogate
         is_name = False
     if not is_name:
         raise OSError(errno.EINVAL, "no file can have this name", name)
@@ -69,7 +69,7 @@ def opened_regular(
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)
-        except ValueError as error:  # a zero byte, or half of a character
+        except ValueError as error:  # a zero byte, or a lone surrogate
             raise OSError(errno.EINVAL, "no file can have this name", str(name)) from error
         except OSError as error:
             if error.errno in (errno.ENXIO, errno.EISDIR, errno.ELOOP):

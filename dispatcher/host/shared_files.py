@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .regular_files import NotAFile, opened_input, opened_regular, plain
+from .regular_files import NotAFile, checked_name, opened_input, opened_regular
 from .shared_modes import give, lock_mode, shared_mode
 
 __all__ = ["NotAFile", "SharedFolder", "opened_input", "read_file", "shared_folder"]
@@ -106,7 +106,7 @@ class SharedFolder:
 
     def append(self, name: str, content: bytes) -> None:
         """Write behind what a regular file of one name holds, or into a new one."""
-        descriptor, _ = self._to_change(name, os.O_WRONLY | os.O_APPEND, 0o666)
+        descriptor = self._to_change(name, os.O_WRONLY | os.O_APPEND, 0o666)
         try:
             _write(descriptor, content)
         finally:
@@ -132,20 +132,22 @@ class SharedFolder:
     def opened_new(self, name: str, mode: int = 0o666) -> BinaryIO:
         """A file that is not there yet, to be written; FileExistsError if anything is there."""
         flags = os.O_WRONLY | _NEW
-        return os.fdopen(os.open(plain(name), flags, mode, dir_fd=self.descriptor), "wb")
+        return os.fdopen(os.open(checked_name(name), flags, mode, dir_fd=self.descriptor), "wb")
 
     def unfinished(self, name: str) -> str:
         """A name that nobody can know beforehand, for what will be renamed to `name`."""
-        return f".{plain(name)}.{os.urandom(8).hex()}.new"
+        return f".{checked_name(name)}.{os.urandom(8).hex()}.new"
 
     def rename(self, name: str, new: str, source: SharedFolder | None = None) -> None:
         """Rename from `source`, or within the folder, in the place of what has the new name."""
         start = (source or self).descriptor
-        os.rename(plain(name), plain(new), src_dir_fd=start, dst_dir_fd=self.descriptor)
+        os.rename(
+            checked_name(name), checked_name(new), src_dir_fd=start, dst_dir_fd=self.descriptor
+        )
 
     def remove(self, name: str) -> None:
         """Remove a file or a link."""
-        os.unlink(plain(name), dir_fd=self.descriptor)
+        os.unlink(checked_name(name), dir_fd=self.descriptor)
 
     def holds(self, name: str) -> bool:
         """Whether there is anything of that name, be it a link that leads nowhere."""
@@ -168,7 +170,7 @@ class SharedFolder:
         """What ``lstat`` says of a file, or of the folder itself."""
         if not name:
             return os.fstat(self.descriptor)
-        return os.lstat(plain(name), dir_fd=self.descriptor)
+        return os.lstat(checked_name(name), dir_fd=self.descriptor)
 
     def is_at(self, path: Path) -> bool:
         """Whether the path leads to this folder still."""
@@ -181,7 +183,7 @@ class SharedFolder:
     def inside(self, name: str) -> Iterator[SharedFolder]:
         """Open a folder in this one, which must not be a link."""
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(plain(name), flags, dir_fd=self.descriptor)
+        descriptor = os.open(checked_name(name), flags, dir_fd=self.descriptor)
         try:
             yield SharedFolder(self.path / name, descriptor)
         finally:
@@ -190,17 +192,20 @@ class SharedFolder:
     def opened_lock(self, name: str) -> int:
         """A descriptor of a lock file, made if there is none.
 
-        It is for reading alone if the file is another user's, or has other names (as in a backup of
-        hard links). Those who may change the folder may open a file that this call makes.
+        It is for reading alone if this user may not write the file. The file may have other names,
+        as in a backup of hard links: then it is not this call's to change. Those who may change
+        the folder may open a file that this call makes.
         """
+        end = time.monotonic() + _BEING_MADE  # others can make a closed file seem new for ever
         while True:
             try:
-                descriptor, is_new = self._to_change(name, os.O_RDWR, 0o600)
+                descriptor, is_new = self._opened_or_new(name, os.O_RDWR, 0o600)
                 break
-            except (PermissionError, NotAFile):
+            except PermissionError:
                 with suppress(PermissionError):
                     return self._opened(name, os.O_RDONLY)
-                if not 0 <= time.time() - self.status(name).st_ctime < _BEING_MADE:
+                is_new = 0 <= time.time() - self.status(name).st_ctime < _BEING_MADE
+                if not is_new or time.monotonic() >= end:
                     raise
                 time.sleep(0.02)
         if is_new:
@@ -208,20 +213,24 @@ class SharedFolder:
         return descriptor
 
     def _opened(self, name: str, flags: int) -> int:
-        shown = self.path / plain(name)
+        shown = self.path / checked_name(name)
         return opened_regular(name, flags | os.O_NOFOLLOW, self.descriptor, shown)
 
-    def _to_change(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
-        """A descriptor of a regular file of one name, and whether this call made the file."""
+    def _to_change(self, name: str, flags: int, mode: int) -> int:
+        """A descriptor of a regular file of one name, made if there is none."""
+        descriptor, _ = self._opened_or_new(name, flags, mode)
+        if os.fstat(descriptor).st_nlink > 1:
+            os.close(descriptor)
+            raise NotAFile("the file has other names too", self.path / name)
+        return descriptor
+
+    def _opened_or_new(self, name: str, flags: int, mode: int) -> tuple[int, bool]:
+        """A descriptor of a regular file, and whether this call made the file."""
         for _ in _TRIES:
             with suppress(FileNotFoundError):
-                descriptor = self._opened(name, flags)
-                if os.fstat(descriptor).st_nlink > 1:
-                    os.close(descriptor)
-                    raise NotAFile("the file has other names too", self.path / name)
-                return descriptor, False
+                return self._opened(name, flags), False
             with suppress(FileExistsError):
-                return os.open(plain(name), flags | _NEW, mode, dir_fd=self.descriptor), True
+                return os.open(checked_name(name), flags | _NEW, mode, dir_fd=self.descriptor), True
         raise self._busy(name)
 
     def _busy(self, name: str) -> OSError:
@@ -245,7 +254,7 @@ def shared_folder(path: Path) -> Iterator[SharedFolder]:
     """
     try:
         descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except ValueError as error:  # a zero byte, or half of a character
+    except ValueError as error:  # a zero byte, or a lone surrogate
         raise OSError(errno.EINVAL, "no folder can have this name", str(path)) from error
     try:
         yield SharedFolder(path, descriptor)

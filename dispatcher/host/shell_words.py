@@ -13,7 +13,6 @@ in a file name or a parameter runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -31,6 +30,8 @@ _EXPANDED_BARE = re.compile(
     r"|^#|[;|&<>]"
 )
 _BRACES = re.compile(r"\{([^{}]*)\}")
+# As `quote` writes it. All other text of that kind stays as it is.
+_ESCAPED = re.compile(r"\$'((?:[^\\']|\\[\\']|\\x[0-9a-f]{2})+)'")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -80,16 +81,12 @@ class Word:
         begin = takewhile(lambda part: isinstance(part, Variable) or not part, self.parts)
         return [part.name for part in begin if isinstance(part, Variable)]
 
-    def shell(self, quoted: Callable[[str], str] | None = None) -> str:
-        """The word as shell text that bash reads back as the same word.
-
-        `quoted` writes its text in another way than :func:`quote`.
-        """
-        quoted = quoted or quote
+    def shell(self) -> str:
+        """The word as shell text that bash reads back as the same word."""
         pieces = []
         for part in self.parts:
             if isinstance(part, str):
-                pieces.append(quoted(part))
+                pieces.append(quote(part))
             else:
                 inside = f"{part.name}:-{part.default}" if part.default else part.name
                 pieces.append(f'"${{{inside}}}"' if part.quoted else f"${{{inside}}}")
@@ -102,10 +99,33 @@ class Word:
 
 
 def quote(text: str) -> str:
-    """Quote `text` for the shell as an argument; as a command, ``A=1`` would be an assignment."""
+    r"""Quote `text` for bash as an argument; as a command, ``A=1`` would be an assignment.
+
+    Bytes that are no character, and signs that cannot be seen, are written as ``$'\xff'``, so that
+    no script, and no command that people are to copy, has a sign that a terminal acts on.
+
+    >>> print(quote("a"), quote("a b"), quote("a\nb"), quote("\udcff"))
+    a 'a b' $'a\x0ab' $'\xff'
+    """
     if _SAFE.fullmatch(text):
         return text
-    return "'" + text.replace("'", "'\"'\"'") + "'"
+    if text.isprintable():
+        return "'" + text.replace("'", "'\"'\"'") + "'"
+    return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def _escaped(char: str) -> str:
+    if char in "\\'":
+        return "\\" + char
+    if char.isprintable():
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
+
+
+def _unescaped(text: str) -> str:
+    raw = text.encode(errors="surrogateescape")
+    found = re.sub(rb"\\(?:x(..)|(.))", lambda m: m[2] or bytes.fromhex(m[1].decode()), raw)
+    return found.decode(errors="surrogateescape")
 
 
 def split(line: str) -> tuple[Word, ...]:
@@ -125,7 +145,10 @@ def split(line: str) -> tuple[Word, ...]:
             continue
         char = line[at]
         at += 1
-        if char == "$" and quote_open != "'":
+        if not quote_open and (found := _ESCAPED.match(line, at - 1)) and r"\x" in found[1]:
+            word.add_escaped(_unescaped(found[1]))
+            at = found.end()
+        elif char == "$" and quote_open != "'":
             if found := _VARIABLE.match(line, at - 1):
                 word.add_variable(Variable(found[1] or found[2], quoted=bool(quote_open)))
                 at = found.end()

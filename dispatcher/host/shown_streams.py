@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TextIO, cast
 
-from .printable import printable
+from ..printable import printable
 
 __all__ = ["shown_streams", "to_terminal", "write_exactly"]
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ..errors import TemplateError
 from ..host.shell_words import quote
 
-__all__ = ["FILTERS", "quoted"]
+__all__ = ["FILTERS", "comment", "quoted"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -26,10 +26,10 @@ def quoted(value: Any) -> Any:
     """
     if isinstance(value, (Markup, Undefined)):
         return value
-    return Markup(quote(_printable(value)))
+    return Markup(quote(_without_control(value)))
 
 
-def _printable(value: Any) -> str:
+def _without_control(value: Any) -> str:
     text = str(value)
     if _CONTROL.search(text):
         raise TemplateError(
@@ -78,9 +78,9 @@ def _lines(values: Sequence[Any]) -> Markup:
     return Markup(" \\\n        ".join([*lines, line]))
 
 
-def _comment(value: Any) -> Markup:
-    """Text for a comment line: on one line, whatever is in it."""
-    return Markup(_CONTROL.sub("?", str(value)))
+def comment(value: Any) -> Markup:
+    """Text for a comment, or for a sentence: on one line, whatever is in it."""
+    return Markup("".join(char if char.isprintable() else "?" for char in str(value)))
 
 
 def _directive(value: Any) -> Markup:
@@ -90,7 +90,7 @@ def _directive(value: Any) -> Markup:
         TemplateError: a line break (it would end the directive), or a quote that cannot be
             written.
     """
-    text = _printable(value)
+    text = _without_control(value)
     if re.fullmatch(r"[\w@%+=:,./\[\]-]+", text):
         return Markup(text)
     if set(text) & set("\"'`$\\"):
@@ -104,7 +104,7 @@ def _directive(value: Any) -> Markup:
 FILTERS = {
     "words": _words,
     "lines": _lines,
-    "comment": _comment,
+    "comment": comment,
     "directive": _directive,
     "join": _join,
 }

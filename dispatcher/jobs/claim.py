@@ -47,10 +47,8 @@ def claiming_job(folder: Path, token: str) -> str | None:
         ValueError: the claim names something else; the text says so.
     """
     _, _, found = (_owner(folder, token) or "").partition(", job ")
-    try:
-        return entries.job_id(found or None)
-    except ValueError as error:
-        raise ValueError(f"the claim {_link(folder, token)} is not used: {error}") from error
+    with entries.not_used(f"the claim {_link(folder, token)}"):
+        return entries.job_id({"job id": found or None}, "job id")
 
 
 def _owner(folder: Path, token: str) -> str | None:

@@ -1,80 +1,148 @@
 """Entries of a job's record and notes, checked as they are read: others may have written them.
 
-What is wrong raises ValueError with a clause that names the key. Only what is used is checked, so
-that records of other versions can be read.
+Each function takes an object and a key, and gives None for an entry that is missing or null. What
+is wrong raises ValueError with a clause that names the key. Only what is used is checked, so that
+records of other versions can be read.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..scheduler.job_ids import is_job_id
 
-__all__ = ["bounded_number", "job_id", "number", "object_of", "path", "text", "token"]
+__all__ = ["MOST", "flag", "job_id", "needed", "not_used", "number", "object_of", "objects_of",
+           "path", "sha256", "text", "texts", "token"]  # fmt: skip
+
+MOST = 10**6  # ranks, threads, GPUs or nodes
 
 _TOKEN = re.compile("[0-9a-f]{12}")
-_NUMBER = re.compile("-?[0-9]{1,18}", re.ASCII)
+_SHA256 = re.compile("[0-9a-f]{64}")
+_Kind = TypeVar("_Kind")
 
 
-def token(entries: Mapping[str, Any]) -> str:
-    """The token, which is a part of files' names; "" in a record that has none."""
-    found = text(entries, "token") or ""
-    if found and not _TOKEN.fullmatch(found):
-        raise ValueError('its "token" is not 12 hexadecimal digits')
-    return found
+@contextmanager
+def not_used(what: object) -> Iterator[None]:
+    """Say of a file, whatever goes wrong in the block, that nothing of it is used.
+
+    Raises:
+        FileNotFoundError: as it is.
+        ValueError: a clause that names the file.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{what} is not used: it cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(f"{what} is not used: {error}") from error
 
 
-def job_id(found: str | None) -> str | None:
-    """An id as schedulers give them, None if it is not known."""
-    if found is not None and not is_job_id(found):
-        raise ValueError("its job id is none that a scheduler gives")
+def needed(found: _Kind | None, key: str) -> _Kind:
+    """The entry `key` that was found; ValueError if it was not."""
+    if found is None:
+        raise ValueError(f'its "{key}" is missing')
     return found
 
 
 def text(entries: Mapping[str, Any], key: str) -> str | None:
-    """A text, None if it is not known."""
+    """A text that can be a part of a path or a word: each character has bytes, and none is zero."""
     found = entries.get(key)
-    if found is not None and not isinstance(found, str):
+    if found is not None and not _is_text(found):
         raise ValueError(f'its "{key}" is not a text')
     return found
 
 
-def number(entries: Mapping[str, Any], key: str, most: int) -> int | None:
-    """A whole number from 0 to `most`, None if it is not known."""
+def texts(entries: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    """A list of such texts."""
+    found = _list(entries, key)
+    if found is None or all(map(_is_text, found)):
+        return None if found is None else tuple(found)
+    raise ValueError(f'its "{key}" is not a list of texts')
+
+
+def number(entries: Mapping[str, Any], key: str, most: int = MOST, least: int = 0) -> int | None:
+    """A whole number from `least` to `most`."""
     found = entries.get(key)
     if found is None:
         return None
-    if type(found) is not int or not 0 <= found <= most:
-        raise ValueError(f'its "{key}" is not a number from 0 to {most}')
+    if type(found) is not int or not least <= found <= most:
+        raise ValueError(f'its "{key}" is not a number from {least} to {most}')
+    return found
+
+
+def flag(entries: Mapping[str, Any], key: str) -> bool | None:
+    """True or false."""
+    found = entries.get(key)
+    if found is not None and type(found) is not bool:
+        raise ValueError(f'its "{key}" is not true or false')
     return found
 
 
 def path(entries: Mapping[str, Any], key: str) -> Path | None:
-    """An absolute path, None if it is not known."""
-    found = text(entries, key)
-    if found is None:
-        return None
-    try:
-        is_path = found.startswith("/") and b"\0" not in os.fsencode(found)
-    except UnicodeEncodeError:  # half of a character
-        is_path = False
-    if not is_path:
-        raise ValueError(f'its "{key}" is not the path of a folder')
-    return Path(found)
+    """An absolute path."""
+    found = entries.get(key)
+    if found is not None and not (_is_text(found) and found.startswith("/")):
+        raise ValueError(f'its "{key}" is not an absolute path')
+    return None if found is None else Path(found)
 
 
 def object_of(entries: Mapping[str, Any], key: str) -> dict[str, Any] | None:
-    """An object in an object, None if it is not known."""
+    """An object in an object."""
     found = entries.get(key)
     if found is not None and not isinstance(found, dict):
         raise ValueError(f'its "{key}" is not a JSON object {{…}}')
     return found
 
 
-def bounded_number(word: str | None) -> int | None:
-    """The number that a word of a note is, of 18 digits at most; None if it is none."""
-    return int(word) if word and _NUMBER.fullmatch(word) else None
+def objects_of(entries: Mapping[str, Any], key: str) -> list[dict[str, Any]] | None:
+    """A list of objects."""
+    found = _list(entries, key)
+    if found is not None and not all(isinstance(each, dict) for each in found):
+        raise ValueError(f'its "{key}" is not a list of JSON objects {{…}}')
+    return found
+
+
+def token(entries: Mapping[str, Any], key: str) -> str | None:
+    """A token, which is a part of files' names."""
+    return _of_form(entries, key, _TOKEN, "12 hexadecimal digits")
+
+
+def sha256(entries: Mapping[str, Any], key: str) -> str | None:
+    """The digest of a file."""
+    return _of_form(entries, key, _SHA256, "64 hexadecimal digits")
+
+
+def job_id(entries: Mapping[str, Any], key: str) -> str | None:
+    """An id as schedulers give them, which is an argument of their commands."""
+    found = text(entries, key)
+    if found is not None and not is_job_id(found):
+        raise ValueError(f'its "{key}" is none that a scheduler gives')
+    return found
+
+
+def _list(entries: Mapping[str, Any], key: str) -> list[Any] | None:
+    found = entries.get(key)
+    if found is not None and not isinstance(found, list):
+        raise ValueError(f'its "{key}" is not a list')
+    return found
+
+
+def _of_form(entries: Mapping[str, Any], key: str, form: re.Pattern[str], what: str) -> str | None:
+    found = text(entries, key)
+    if found and not form.fullmatch(found):
+        raise ValueError(f'its "{key}" is not {what}')
+    return found or None
+
+
+def _is_text(found: object) -> bool:
+    try:
+        return isinstance(found, str) and b"\0" not in os.fsencode(found)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False

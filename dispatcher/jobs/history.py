@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .record import load_record
+from .record import Unreadable, load_record
 
 __all__ = ["History", "ImageUse", "jobs_with", "read_history"]
 
@@ -50,9 +50,10 @@ def read_history(project: Path) -> History:
             continue
         try:
             record = load_record(path)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            unreadable.append(f"{path} cannot be read ({why})")
+        except FileNotFoundError:  # it has gone meanwhile
+            continue
+        except Unreadable as error:
+            unreadable.append(str(error))
             continue
         if record.image:
             job = f"{path.parent.parent.name}/{path.parent.name}"

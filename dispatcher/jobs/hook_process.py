@@ -15,6 +15,7 @@ from ..host.json_text import json_object
 from ..host.shared_files import SharedFolder, read_file, shared_folder
 from ..relion.submission import SUBMISSION
 from . import entries
+from .this_run import is_of_this_run
 
 __all__ = ["HOOK", "HookProcess", "at_work", "hook_at_work", "is_being_submitted"]
 
@@ -78,11 +79,12 @@ def at_work(folder: Path) -> Iterator[SharedFolder]:
 def hook_at_work(folder: Path) -> HookProcess | None:
     """The process that a note beside the current run names; None without such a note.
 
-    What is no note, or no file, names no process.
+    What is no note of this user's, or no file, names no process: whoever shares the project could
+    have the hook do nothing otherwise.
     """
     try:
         note = folder / HOOK
-        if note.lstat().st_mtime < (folder / SUBMISSION).stat().st_mtime:
+        if note.lstat().st_uid != os.getuid() or not is_of_this_run(folder, HOOK):
             return None
         return HookProcess.recorded(json_object(read_file(note, _LONGEST_NOTE)))
     except (OSError, ValueError):

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ..host.printable import printable
 from ..relion.pipeline import PIPELINE, Process, read_processes
 
 __all__ = ["ListedJobs", "listed_jobs"]
@@ -40,6 +39,6 @@ def listed_jobs(project: Path) -> ListedJobs:
             others[process.name] = None
     problem = others and (
         f"{project / PIPELINE} lists {len(others)} that cannot be jobs of this project, such as "
-        f'"{printable(next(iter(others)))[:100]}": relion-dispatch passes over them.'
+        f'"{next(iter(others))[:100]}": relion-dispatch passes over them.'
     )
     return ListedJobs(tuple(found.values()), problem or None)

@@ -8,6 +8,7 @@ job's id in the queue, if the hook was killed before it knew the id.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ..host.atomic_files import write_atomically
@@ -81,15 +82,10 @@ def _write_once(file: Path, lines: list[str]) -> None:
 
 def _lines(file: Path) -> list[str]:
     """The lines of a note, the first of which is an id or ``-``; none if there is no note."""
-    try:
+    with suppress(FileNotFoundError), entries.not_used(file):
         text = read_file(file, _LONGEST).decode(errors="surrogateescape")
         lines = text.rstrip("\n").split("\n") if text else []
         if lines and lines[0] != "-":
-            entries.job_id(lines[0])
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ValueError(f"{file} is not used: it cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ValueError(f"{file} is not used: {error}") from error
-    return lines
+            entries.job_id({"job id": lines[0]}, "job id")
+        return lines
+    return []

@@ -18,8 +18,9 @@ from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
-from .record import RECORD, Record, is_of_this_run, read_record, why_unreadable
+from .record import RECORD, Record, Unreadable, look_for_record
 from .seal import is_sealed
+from .this_run import is_of_this_run
 
 __all__ = ["Job", "find_job", "look"]
 
@@ -151,7 +152,8 @@ def _may_be_there(job: Job, record: Record) -> bool:
 
 def _read(project: Path, name: str, status: str, site: Site) -> Job:
     folder = project / name
-    last = read_record(folder, of_any_run=True)
+    found = look_for_record(folder, of_any_run=True)
+    last = found if isinstance(found, Record) else None
     # The record of a job that is over holds in any case: a copied project has new times.
     record = last if status != "Running" or is_of_this_run(folder, RECORD) else None
     end = end_of(folder) if status == "Running" else None
@@ -165,7 +167,7 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
         folder=folder,
         status=_ENDED[end] if end else status,
         record=record,
-        problem=_problem(folder, last),
+        problem=_problem(found),
         last_record=last,
         is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
         scheduler=site.schedulers.get(str(last.scheduler)) if last else None,
@@ -173,13 +175,14 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     )
 
 
-def _problem(folder: Path, last: Record | None) -> str | None:
-    if last is not None:
-        return "; ".join(last.problems) or None
-    why = why_unreadable(folder)
-    return why and (
-        f"{why}, so relion-dispatch does not know this job: if no queue has the job, remove that "
-        "file, and run the job again in RELION."
+def _problem(found: Record | Unreadable | None) -> str | None:
+    if isinstance(found, Record):
+        return "; ".join(found.problems) or None
+    if found is None:
+        return None
+    return (
+        f"{found}, so relion-dispatch does not know this job: if no queue has the job, remove "
+        "that file, and run the job again in RELION."
     )
 
 

@@ -13,26 +13,24 @@ names, an id an argument of the scheduler's commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
-from ..relion.submission import SUBMISSION
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
 from .notes import read_job_id, read_watcher
 from .run_file import read_run
+from .this_run import is_of_this_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "is_of_this_run",
-           "load_record", "read_record", "why_unreadable"]  # fmt: skip
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable", "load_record",
+           "look_for_record", "read_record"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
-_MOST = 10**9  # ranks or GPUs
 
 T = TypeVar("T")
 
@@ -106,58 +104,51 @@ class Record:
     written: Mapping[str, Any]
 
 
+class Unreadable(ValueError):
+    """A record that cannot be read, or is none; the text is a clause that names the file."""
+
+    @classmethod
+    def because(cls, file: Path, error: OSError | ValueError) -> Unreadable:
+        """The clause on a record, given what went wrong when it was read."""
+        if isinstance(error, OSError):
+            return cls(f"{file} cannot be read ({error.strerror})")
+        return cls(f"{file} is not a record of relion-dispatch ({error})")
+
+
 def read_record(folder: Path, *, of_any_run: bool = False) -> Record | None:
     """The record of the job's current submission.
 
     None if there is none, if it cannot be read, or if RELION has written the job's submission
     script since. In that last case the record is an earlier run's; `of_any_run` takes it as well.
     """
+    found = look_for_record(folder, of_any_run=of_any_run)
+    return found if isinstance(found, Record) else None
+
+
+def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unreadable | None:
+    """The same, or what is wrong with the record that is there."""
     try:
         record = load_record(folder / RECORD)
-    except (OSError, ValueError):
-        return None
-    return record if of_any_run or is_of_this_run(folder, RECORD) else None
-
-
-def why_unreadable(folder: Path) -> str | None:
-    """A clause that names the job's record and says what is wrong with it.
-
-    None if there is no record, or if it can be read.
-    """
-    file = folder / RECORD
-    try:
-        load_record(file)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        return f"{file} cannot be read ({error.strerror})"
-    except ValueError as error:
-        return f"{file} is not a record of relion-dispatch ({error})"
-    return None
-
-
-def is_of_this_run(folder: Path, name: str) -> bool:
-    """Whether RELION has not written the job's submission script since this file was written.
-
-    True also if there is no such script any more.
-    """
-    try:
-        written = (folder / name).lstat().st_mtime
-    except OSError:
-        return False
-    with suppress(OSError):
-        return written >= (folder / SUBMISSION).stat().st_mtime
-    return True
+    except Unreadable as error:
+        return error
+    return record if of_any_run or is_of_this_run(folder, RECORD) else None
 
 
 def load_record(file: Path) -> Record:
     """Read a record, given its ``dispatch.json`` or one of the earlier ``dispatch.json.N``.
 
     Raises:
-        OSError: the file cannot be read, or is something else than a file.
-        ValueError: the file does not hold a record; a clause that says why.
+        FileNotFoundError: there is no such file.
+        Unreadable: the file cannot be read, or does not hold a record.
     """
-    return _record(json_object(read_file(file, LONGEST)), file.parent)
+    try:
+        return _record(json_object(read_file(file, LONGEST)), file.parent)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise Unreadable.because(file, error) from error
 
 
 def _record(written: dict[str, Any], folder: Path) -> Record:
@@ -170,16 +161,16 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
     image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
     entries.object_of(merged, "watcher")
     return Record(
-        token=entries.token(merged),
-        job_id=entries.job_id(entries.text(merged, "job_id")),
+        token=entries.token(merged, "token") or "",
+        job_id=entries.job_id(merged, "job_id"),
         scheduler=entries.text(merged, "scheduler"),
         hook=HookProcess.recorded(merged),
         user=entries.text(merged, "user"),
         project=entries.path(merged, "project"),
         dispatched=entries.text(merged, "dispatched"),
         image=None if image is None else _image(image),
-        nproc=entries.number(merged, "nproc", _MOST),
-        ngpu=entries.number(merged, "ngpu", _MOST),
+        nproc=entries.number(merged, "nproc"),
+        ngpu=entries.number(merged, "ngpu"),
         refused=entries.text(merged, "refused"),
         has_watcher="watcher" in merged,
         run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
@@ -203,7 +194,7 @@ def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tupl
             problems.append(str(error))
             return None
 
-    token = entries.token(written)
+    token = entries.token(written, "token") or ""
     if not token:
         return merged, ()
     if "watcher" not in merged and (watcher := found(read_watcher)):

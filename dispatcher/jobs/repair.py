@@ -12,7 +12,6 @@ from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import remove_unfinished, write_atomically
-from ..host.printable import printable
 from ..host.shared_files import read_file, shared_folder
 from ..host.shared_trees import remove_tree
 from ..job_script.library import LIBRARY
@@ -105,7 +104,8 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         # No other process is left to remove the unfinished files of the job's hook and script.
         notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
         with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
-            remove_unfinished(job.folder, (RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes))
+            written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
+            remove_unfinished(job.folder, written)
         with suppress(OSError), shared_folder(job.folder) as opened:
             with suppress(OSError):
                 remove_tree(opened, _name(control_folder(job.folder, job.token), job))
@@ -128,7 +128,7 @@ def _why(job: Job, project: Path) -> str | None:
             "submit the job again."
         )
     if job.record.refused is not None:
-        return printable(job.record.refused)
+        return job.record.refused
     job_id = job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (

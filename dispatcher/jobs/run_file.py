@@ -7,6 +7,8 @@ known. The value of a key reaches to the end of its line.
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ _GPU_NUMBERS = (
     "predicted_bytes",
 )
 _ONLY_IF_PREDICTED = ("ranks", "predicted_bytes")
+_NUMBER = re.compile("-?[0-9]{1,18}", re.ASCII)
 _LONGEST = 1 << 20  # bytes: a line of 100 bytes for each of 10,000 GPUs
 
 
@@ -45,23 +48,21 @@ def read_run(folder: Path, token: str) -> dict[str, Any] | None:
         ValueError: what has the file's name is no such file; the text says so.
     """
     file = run_file(folder, token)
-    try:
+    with suppress(FileNotFoundError), entries.not_used(file):
         text = read_file(file, _LONGEST).decode(errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ValueError(f"{file} is not used: it cannot be read ({error.strerror})") from error
+        return _run(text, token)
+    return None
+
+
+def _run(text: str, token: str) -> dict[str, Any] | None:
     lines = [line.partition(" ")[::2] for line in text.split("\n")]
     values = dict(reversed(lines))  # the first line of a key holds
     if values.get("token") != token or "ending" not in values:
         return None
     gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
     run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
-    try:
-        entries.job_id(run["scheduler_job_id"])
-    except ValueError as error:
-        raise ValueError(f"{file} is not used: {error}") from error
-    return {**run, "exit_status": entries.bounded_number(run["exit_status"]), "gpus": gpus or None}
+    entries.job_id(run, "scheduler_job_id")
+    return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
 
 
 def _gpu(words: list[str]) -> dict[str, Any] | None:
@@ -71,5 +72,10 @@ def _gpu(words: list[str]) -> dict[str, Any] | None:
     entry: dict[str, Any] = dict(zip(_GPU, words, strict=False))
     for key, word in zip(_GPU_NUMBERS, words[len(_GPU) :], strict=True):
         if word != "-" or key not in _ONLY_IF_PREDICTED:
-            entry[key] = entries.bounded_number(word)
+            entry[key] = _number(word)
     return entry
+
+
+def _number(word: str | None) -> int | None:
+    """The number that a word is, of 18 digits at most; None if it is none."""
+    return int(word) if word and _NUMBER.fullmatch(word) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import WriteError
 from ..host.atomic_files import keep_previous
 from ..host.shared_files import NotAFile, shared_folder
+from ..printable import printable
 from ..relion.exit_files import (
     End,
     control_folder,
@@ -44,7 +45,7 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
                 with suppress(OSError):  # there is none, or none that a token can name
                     control = stack.enter_context(opened.inside(str(within)))
                     control.remove("reserve")
-                _say(errfile, f"relion-dispatch: {sentence}\n")
+                _say(errfile, f"relion-dispatch: {sentence}")
                 if control:
                     with suppress(OSError):
                         opened.rename("ending", exit_file(folder, end).name, control)
@@ -60,8 +61,11 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
 
 
 def _say(errfile: Path, line: str) -> None:
-    """Append a line. What is no file of one name is renamed, and a file with that line is made."""
-    text = line.encode(errors="surrogateescape")
+    """Append a line, as a terminal may show it.
+
+    What is no file of one name is renamed, and a file with that line is made.
+    """
+    text = f"{printable(line)}\n".encode()
     with suppress(OSError), shared_folder(errfile.parent) as folder:
         try:
             folder.append(errfile.name, text)

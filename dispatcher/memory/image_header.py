@@ -12,6 +12,7 @@ from io import BytesIO
 from os import PathLike
 from typing import NamedTuple
 
+from ..config.largest import WIDEST
 from ..errors import InputError
 from ..host.shared_files import opened_input
 
@@ -20,7 +21,6 @@ __all__ = ["ImageHeader", "image_header"]
 THREADS = "OPENBLAS_NUM_THREADS"
 HEADER_BYTES = 1024
 EXTENDED_BYTES = slice(92, 96)  # how long the extended header is (nsymbt)
-WIDEST = 65535  # pixels; RELION's SWAPTRIG: more means the other byte order, and never both fit
 # MRC2014 modes, and 101 (4 bits per pixel) of SerialEM; RELION reads all but 3 and 4
 MODES = (0, 1, 2, 3, 4, 6, 12, 101)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..host.printable import printable
 from ..relion import star
 from ..relion.file_names import file_name, files_opened, image_kind, is_star, title
 from ..units import real_number
@@ -219,4 +218,4 @@ def whole_number(text: str, where: str, allowed: tuple[int, int] = (1, 10**6)) -
 
 
 def _short(text: str) -> str:
-    return printable(text if len(text) <= 40 else f"{text[:40]}…")
+    return text if len(text) <= 40 else f"{text[:40]}…"

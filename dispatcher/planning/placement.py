@@ -18,6 +18,7 @@ from .memory_request import memory_request
 from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
+from .thread_options import not_counted
 from .unplaced_job import UnplacedJob
 from .wanted_ranks import through_mps, wanted_ranks
 
@@ -121,6 +122,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         else ()
     )
     chosen = (image.reason,) if image else ()
+    uncounted += not_counted(job, settled.nthread)
     reasons = (*settled.reasons, *uncounted, *why, *asked, *chosen)
     return PlacedJob(
         name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)

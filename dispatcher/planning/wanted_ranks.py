@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from ..config.json_files import read_json
@@ -15,18 +14,22 @@ from ..units import whole_number
 from .devices import devices_named, is_ours
 from .foreign_program import gpus_asked_for
 from .layouts import WantedRanks
+from .thread_options import asked_by_programs_of_relion, given_threads
 from .unplaced_job import UnplacedJob
 
 __all__ = ["through_mps", "wanted_ranks"]
 
 
 def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
-    """What the job type asks for, else RELION's window."""
+    """What the job type asks for, else RELION's window.
+
+    Raises:
+        InputError: the window or a command asks for what is no such number, or for too many.
+    """
     parameters, submission = job.job_type.parameters, job.request.submission
     options = job.request.options
-    # RELION writes --j into every External job.
-    thread_options = ("--j",) if job.is_foreign else lookup(job.command.program).threads
-    given_threads = submission.main.value(thread_options[0].lstrip("-")) if thread_options else None
+    for option, text in asked_by_programs_of_relion(job):
+        _number(_THREADS._replace(what=f"threads for each rank ({option})"), text)
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
@@ -35,7 +38,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     return WantedRanks(
         nproc=nproc,
         nthread=_first_number(
-            _THREADS, parameters.get("nthread"), _as_relion_reads(given_threads), submission.threads
+            _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
         ),
         ngpu=_first_number(_GPUS, parameters.get("ngpu"), adjust and adjust[0], asked),
         nodes=parameters.get("nodes") or 1,
@@ -81,31 +84,32 @@ class _Bounds(NamedTuple):
 
 
 _RANKS = _Bounds(1, MOST_RANKS, "MPI ranks")
-_THREADS = _Bounds(1, MOST_THREADS, "threads for each rank (--j)")
+_THREADS = _Bounds(1, MOST_THREADS, "threads for each rank")
 _GPUS = _Bounds(0, MOST_GPUS, "GPUs of each node")
 
 
-def _as_relion_reads(text: str | None) -> str | None:
-    """The digits up to the first other character, as RELION takes them for a whole number:
-    "5.5" → 5, "1e3" → 1 (``textToInteger``, strings.cpp, 3.1 to 5.0)."""
-    found = re.match(r"[ \t]*[+-]?[0-9]+", text or "")
-    return found[0] if found else text
-
-
 def _first_number(bounds: _Bounds, *candidates: int | str | None) -> int:
-    """The first of the candidates that is a whole number, and not too small, else 1.
+    """The first of the candidates that says something, else 1."""
+    told = [candidate for candidate in candidates if candidate not in (None, "")]
+    return _number(bounds, told[0]) if told else 1
+
+
+def _number(bounds: _Bounds, told: int | str | None) -> int:
+    """The number that was told.
 
     Raises:
-        InputError: it is more than any job may have.
+        InputError: it is no whole number, or less or more than a job may have.
     """
-    for candidate in candidates:
-        number = whole_number(str(candidate))
-        if number is None or number < bounds.least:
-            continue
-        if number > bounds.most:
-            raise InputError(
-                f"The job asks for {number} {bounds.what}, and may ask for {bounds.most} at most: "
-                "correct the number in RELION's window and submit the job again."
-            )
-        return number
-    return 1
+    number = whole_number(str(told))
+    if number is None or number < bounds.least:
+        raise InputError(
+            f"The job asks for {str(told)[:40]} {bounds.what}, which is not a whole number from "
+            f"{bounds.least} to {bounds.most} in the digits 0 to 9: correct the number in RELION's "
+            "window and submit the job again."
+        )
+    if number > bounds.most:
+        raise InputError(
+            f"The job asks for {number} {bounds.what}, and may ask for {bounds.most} at most: "
+            "correct the number in RELION's window and submit the job again."
+        )
+    return number

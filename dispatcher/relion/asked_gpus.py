@@ -20,7 +20,7 @@ from .command import Command, is_option
 
 __all__ = ["ALL", "AskedGpus", "asked_gpus", "with_own_devices"]
 
-ALL = 1 << 16  # more than any node has
+ALL = 1 << 16  # more than any node may have (config.largest)
 
 # Option names without dashes, in lower case, with _ for -.
 _DEVICES = re.compile(

@@ -16,7 +16,8 @@ from typing import BinaryIO
 from ..errors import InputError
 from ..host.shared_files import opened_input
 from .star_lines import PIECE
-from .star_tables import Block, iter_blocks, iter_rows
+from .star_reader import Block
+from .star_tables import iter_blocks, iter_rows
 
 __all__ = ["Block", "block_behind", "column", "first_block", "read_block", "read_blocks"]
 

@@ -7,6 +7,7 @@ between marker lines, and the classic three-line one (output file, error file, c
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ __all__ = [
 _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
+_UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
 _NEXT_STEP = (
     "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
@@ -139,8 +141,8 @@ def parse_submission(text: str, name: str) -> Submission:
         outfile=out,
         errfile=err,
         commands=commands,
-        ranks=_number(fields.get("ranks")),
-        threads=_number(fields.get("threads")),
+        ranks=_number(fields, "ranks", name),
+        threads=_number(fields, "threads", name),
         queue=fields.get("queue") or None,
     )
 
@@ -155,8 +157,17 @@ def _parse(line: str, name: str, number: int) -> Command:
         ) from error
 
 
-def _number(text: str | None) -> int | None:
-    return whole_number(text) if text else None
+def _number(fields: Mapping[str, str], key: str, name: str) -> int | None:
+    text = fields.get(key)
+    if not text or _UNFILLED.fullmatch(text):
+        return None
+    number = whole_number(text)
+    if number is None:  # RELION writes 1e+06 for a million
+        raise InputError(
+            f"The submission script {name} asks for {text[:40]} {key}, which is not a whole number "
+            "in the digits 0 to 9: correct the number in RELION's window and submit the job again."
+        )
+    return number
 
 
 def is_from_our_template(script: Path) -> bool:

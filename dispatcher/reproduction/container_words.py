@@ -56,10 +56,10 @@ def _started(
     job: RecordedJob, site: Site, scheduler: Scheduler, launcher: Launcher
 ) -> tuple[list[Markup], list[Markup]]:
     start = [Markup('"$dispatch_apptainer"'), *as_words(["--quiet", "exec", "--no-eval"])]
-    if launcher == "across nodes":
+    if launcher is Launcher.ACROSS_NODES:
         return [*_across_nodes(job, site, scheduler), *start], []
     ranks = []
-    if launcher == "in the container" and job.nproc > 1:
+    if launcher is Launcher.IN_THE_CONTAINER and job.nproc > 1:
         ranks = as_words([*site.mpi["mpirun"], "-n", str(job.nproc)])
     return [*start, Markup("--cleanenv")], ranks
 

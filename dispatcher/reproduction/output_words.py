@@ -11,11 +11,11 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from ..errors import InputError
-from ..host.shell_words import Variable, Word
+from ..host.shell_words import Variable, Word, quote
 from ..planning.scratch import Scratch, scratch_of, values_of
 from ..relion.command import Command
 from .recorded_job import RecordedJob
-from .script_words import as_word, as_words, quoted
+from .script_words import as_word, as_words
 
 __all__ = ["CommandWords", "command_words", "job_scratch", "with_new_scratch"]
 
@@ -125,7 +125,7 @@ def _moved(job: RecordedJob, word: Word, inputs: Collection[str]) -> Markup:
         return as_word(word)
     first = str(word.parts[0])[len(option) + len(equals if option else "") + len(own) :]
     rest = as_word(Word((first, *word.parts[1:]))) if first or word.parts[1:] else ""
-    return Markup(f'{quoted(option + "=") if option else ""}"$dispatch_output"{rest}')
+    return Markup(f'{quote(option + "=") if option else ""}"$dispatch_output"{rest}')
 
 
 def _own(job: RecordedJob, word: Word) -> str | None:

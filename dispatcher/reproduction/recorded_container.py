@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from enum import Enum, auto
+from typing import NamedTuple
 
 from ..config.gpu_vendors import VENDORS
 from ..images.container import Mount, read_mount
 
 __all__ = ["Launcher", "RecordedContainer", "bound", "read_container"]
 
-Launcher = Literal["none", "in the container", "across nodes"]
+
+class Launcher(Enum):
+    """What starts the ranks of a command."""
+
+    NONE = auto()
+    IN_THE_CONTAINER = auto()
+    ACROSS_NODES = auto()
+
 
 # What each container gets, and what is written anew.
 _OURS = ("--no-eval", "--cleanenv")
@@ -52,10 +60,16 @@ def read_container(
     launchers: list[Launcher] = []
     for words in prefixes:
         if not words:
-            launchers.append("none")
+            launchers.append(Launcher.NONE)
             continue
         before, given, behind = _parted(words, image)
-        launchers.append("across nodes" if before else "in the container" if behind else "none")
+        launchers.append(
+            Launcher.ACROSS_NODES
+            if before
+            else Launcher.IN_THE_CONTAINER
+            if behind
+            else Launcher.NONE
+        )
         others = []
         for word in given:
             mount = bound(word)

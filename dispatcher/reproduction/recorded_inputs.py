@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..host.shared_files import opened_input
+from ..host.shell_words import quote
 from ..relion.file_names import is_star
 from ..units import count
 from .named_files import named_files
 from .recorded_job import RecordedFile, RecordedJob
-from .script_words import quoted
 
 __all__ = ["Inputs", "checked_inputs"]
 
@@ -71,7 +71,7 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
         )
         raise InputError(
             f"The input {path} of {job.name} {why}{more}: put back the file that the job read, or "
-            f"accept the file as it is now: --accept-changed {quoted(path)}."
+            f"accept the file as it is now: --accept-changed {quote(path)}."
         )
     return Inputs(
         files={

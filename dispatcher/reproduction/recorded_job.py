@@ -7,6 +7,7 @@ counts as damaged. What an honest form may still ask for, unusual.py looks at.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,16 +15,28 @@ from typing import Any, NamedTuple
 
 from ..config.largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from ..errors import InputError
-from ..jobs.record import RECORD, load_record
+from ..jobs.entries import (
+    flag,
+    needed,
+    number,
+    object_of,
+    objects_of,
+    path,
+    sha256,
+    text,
+    texts,
+)
+from ..jobs.record import RECORD, Record, Unreadable, load_record
 from ..relion.command import Command, parse_command
-from .entries import entry, names_of_variables, number, sha256, text, texts
 from .recorded_container import RecordedContainer, read_container
 
 __all__ = ["JobPlace", "RecordedFile", "RecordedJob", "UsedImage", "read_job"]
 
-_MOST = {
+_MOST_OF = {
     "nproc": MOST_RANKS, "nthread": MOST_THREADS, "ngpu": MOST_GPUS, "nodes": MOST_NODES
 }  # fmt: skip
+_MOST = 2**63  # what a file system counts with
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_SAME = "so a second run cannot be shown to be the same."
 
 
@@ -102,32 +115,34 @@ class RecordedJob(NamedTuple):
     scheduler: str
 
 
-def read_job(path: Path) -> RecordedJob:
+def read_job(named: Path) -> RecordedJob:
     """Read the record of a job, given its folder (an alias does) or one of its records.
 
     Raises:
         InputError: there is no record, or it lacks what running the job again needs.
     """
-    file = path if path.is_file() else path / RECORD
+    file = named if named.is_file() else named / RECORD
     if not file.parent.is_dir():
         raise InputError(
-            f"There is no job folder {path}: give the job's name as in RELION (Refine3D/job019), "
+            f"There is no job folder {named}: give the job's name as in RELION (Refine3D/job019), "
             "in the project's folder."
         )
     try:
-        return _job(load_record(file).merged, file)
+        return _checked(load_record(file), file)
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} has no dispatch.json: relion-dispatch did not run this job, and does not know "
-            "its image and its inputs."
+            f"{named} has no dispatch.json: relion-dispatch did not run this job, and does not "
+            "know its image and its inputs."
         ) from error
-    except OSError as error:
-        raise InputError(f"The record {file} cannot be read ({error}).") from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise InputError(
-            f"The record {file} is damaged ({type(error).__name__}: {error}): take it from a "
-            "backup of the project."
-        ) from error
+    except Unreadable as error:
+        raise InputError(f"{error}: take that file from a backup of the project.") from error
+
+
+def _checked(record: Record, file: Path) -> RecordedJob:
+    try:
+        return _job(record.merged, file)
+    except ValueError as error:
+        raise Unreadable.because(file, error) from error
 
 
 def _folder(folder: Path, name: tuple[str, ...]) -> Path:
@@ -144,39 +159,42 @@ def _folder(folder: Path, name: tuple[str, ...]) -> Path:
 
 
 def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
-    name = text(record, "job")
+    name = needed(text(record, "job"), "job")
     parts = Path(name).parts
     if not parts or name != "/".join(parts) or ".." in parts:
-        raise ValueError(f"{name!r} is no job's name")
+        raise ValueError('its "job" is not the name of a job')
     folder = _folder(file.parent, parts)
     if folder.parts[-len(parts) :] != parts:
         raise InputError(
             f"{file} is the record of {name}, but is not in that job's folder: name the job's "
             "folder in its project."
         )
-    if record["image"] is None:
+    if "image" in record and record["image"] is None:
         raise InputError(f"{name} ran on the host, without an image, {_NOT_SAME}")
-    if not entry(record, "image", dict).get("sha256"):
+    used = needed(object_of(record, "image"), "image")
+    if not used.get("sha256"):
         raise InputError(f"The record {file} has no sha256 of the job's image, {_NOT_SAME}")
-    commands = entry(record, "commands", list)
+    commands = needed(objects_of(record, "commands"), "commands")
     if "inputs" not in record or not all("shell" in each for each in commands):
         raise InputError(
             f"The record {file} was written by an older relion-dispatch and does not list the "
             f"job's inputs, {_NOT_SAME}"
         )
-    image = _image(record["image"])
-    was = Path(text(record, "project"))
-    if not was.is_absolute() or os.path.normpath(was) != str(was) or str(was).startswith("//"):
-        raise ValueError(f"{str(was)!r} is no project's path")
-    parsed = tuple(_command(text(each, "shell")) for each in commands)
-    prefixes = [texts(each, "prefix") for each in commands]
+    image = _image(used)
+    was = needed(path(record, "project"), "project")
+    if os.path.normpath(was) != record["project"] or str(was).startswith("//"):
+        raise ValueError('its "project" is not the path of a project')
+    parsed = tuple(_command(needed(text(each, "shell"), "shell")) for each in commands)
+    prefixes = [needed(texts(each, "prefix"), "prefix") for each in commands]
     if not any(prefixes) or any(
         not (prefix or command.is_file_tool)
         for prefix, command in zip(prefixes, parsed, strict=True)
     ):
         raise ValueError("a command does not start the image")
-    resources = {key: number(record, key, most) for key, most in _MOST.items()}
-    if not (resources["nproc"] and resources["nthread"] and resources["nodes"]):
+    nproc, nthread, ngpu, nodes = (
+        needed(number(record, key, most), key) for key, most in _MOST_OF.items()
+    )
+    if not (nproc and nthread and nodes):
         raise ValueError("a job has at least one rank, thread and node")
     return RecordedJob(
         name=name,
@@ -185,43 +203,66 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         image=image,
         commands=parsed,
         container=read_container(prefixes, str(image.path), str(was)),
-        inputs=tuple(map(_file, entry(record, "inputs", list))),
-        environment=names_of_variables(record) if record.get("environment") is not None else None,
-        dispatched=int(datetime.fromisoformat(text(record, "dispatched")).timestamp()),
+        inputs=tuple(map(_file, needed(objects_of(record, "inputs"), "inputs"))),
+        environment=_names_of_variables(record),
+        dispatched=_seconds(needed(text(record, "dispatched"), "dispatched")),
         first_run=_first_run(record),
-        scheduler=str(record.get("scheduler", "")),
-        uses_mpi=entry(record, "uses_mpi", bool),
-        mps=entry(record, "mps", bool),
-        **resources,
+        nproc=nproc,
+        nthread=nthread,
+        ngpu=ngpu,
+        nodes=nodes,
+        uses_mpi=needed(flag(record, "uses_mpi"), "uses_mpi"),
+        mps=needed(flag(record, "mps"), "mps"),
+        scheduler=text(record, "scheduler") or "",
     )
+
+
+def _names_of_variables(record: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = texts(record, "environment")
+    if not all(_VARIABLE.fullmatch(name) for name in names or ()):
+        raise ValueError('its "environment" is not a list of names of variables')
+    return names
+
+
+def _seconds(dispatched: str) -> int:
+    try:
+        return int(datetime.fromisoformat(dispatched).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise ValueError('its "dispatched" is not a time as in 2026-11-28T05:11:14+00:00') from None
 
 
 def _command(shell: str) -> Command:
     try:
         return parse_command(shell)
     except (InputError, IndexError, ValueError) as error:  # a quote that is not closed, no words
-        raise ValueError(f"{shell!r} is no command") from error
+        raise ValueError(f'its "shell" is not a command: {shell[:100]}') from error
 
 
 def _image(image: Mapping[str, Any]) -> UsedImage:
-    path = Path(text(image, "path"))
-    if not path.is_absolute():
-        raise ValueError(f"{str(path)!r} is no image's path")
-    name, version, variant = (text(image, key) for key in ("name", "version", "variant"))
-    size = number(image, "size") if image.get("size") is not None else None
-    return UsedImage(name, version, variant, path, sha256(image), size)
+    name, version, variant = (
+        needed(text(image, key), key) for key in ("name", "version", "variant")
+    )
+    file = needed(path(image, "path"), "path")
+    digest = needed(sha256(image, "sha256"), "sha256")
+    return UsedImage(name, version, variant, file, digest, number(image, "size", _MOST))
 
 
 def _file(found: Mapping[str, Any]) -> RecordedFile:
-    digest = sha256(found) if found["sha256"] is not None else None
-    path, size = text(found, "path"), number(found, "size")
-    return RecordedFile(path, size, entry(found, "mtime", int), digest)
+    return RecordedFile(
+        needed(text(found, "path"), "path"),
+        needed(number(found, "size", _MOST), "size"),
+        needed(number(found, "mtime", _MOST, -_MOST), "mtime"),
+        sha256(found, "sha256"),
+    )
 
 
 def _first_run(record: Mapping[str, Any]) -> str:
-    apptainer = record.get("versions", {}).get("apptainer")
+    when, user, host, version = (
+        needed(text(record, key), key)
+        for key in ("dispatched", "user", "host", "dispatcher_version")
+    )
+    apptainer = text(object_of(record, "versions") or {}, "apptainer")
     return (
-        f"dispatched {text(record, 'dispatched')} by {text(record, 'user')} on "
-        f"{text(record, 'host')}, with relion-dispatch {text(record, 'dispatcher_version')}"
+        f"dispatched {when} by {user} on {host}, with relion-dispatch {version}"
         f"{f' and Apptainer {apptainer}' if apptainer else ''}"
     )

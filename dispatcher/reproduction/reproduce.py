@@ -15,7 +15,8 @@ from ..config.configuration import Configuration
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler
 from ..errors import InputError
-from ..host.shell_words import Variable, Word
+from ..host.shell_words import Variable, Word, quote
+from ..job_script.filters import comment
 from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
 from ..relion.command import Command
@@ -26,7 +27,7 @@ from .random_seed import Seed, recorded_seed
 from .recorded_inputs import Inputs, checked_inputs
 from .recorded_job import RecordedJob, read_job
 from .same_image import same_image
-from .script_words import as_word, as_words, quoted, remark
+from .script_words import as_word, as_words
 from .unusual import Accepted, refuse_unusual
 
 __all__ = ["reproduction"]
@@ -64,11 +65,11 @@ def reproduction(
         environment(template_folders()),
         "reproduce.sh.j2",
         {
-            "name": remark(job.name),
+            "name": comment(job.name),
             "dispatcher_version": __version__,
-            "first_run": remark(job.first_run),
-            "image_title": remark(f"{job.image.name} {job.image.version} {job.image.variant}"),
-            "notes": [remark(note) for note in said],
+            "first_run": comment(job.first_run),
+            "image_title": comment(f"{job.image.name} {job.image.version} {job.image.variant}"),
+            "notes": [comment(note) for note in said],
             "image": as_word(str(image.path)),
             "sha256": job.image.sha256,
             "files": [
@@ -82,7 +83,7 @@ def reproduction(
             **_commands(job, commands, inputs, configuration),
         },
     )
-    return text, [str(remark(note)) for note in said]
+    return text, said
 
 
 def _places(job: RecordedJob, output: Path | None) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def _target(job: RecordedJob, output: Path | None) -> Path:
         raise InputError(
             f"The folder {output} for the results is in the project, but a link leads from there "
             f"to {real}: if the results are to go there, repeat this command with "
-            f"`--output {quoted(str(real))}`."
+            f"`--output {quote(str(real))}`."
         )
     return real
 

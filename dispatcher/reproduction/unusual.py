@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..config.catalogue import Catalogue
 from ..config.site import Apptainer
 from ..errors import InputError
-from ..host.shell_words import Variable, Word
+from ..host.shell_words import Variable, Word, quote
 from ..images.container import WEIGHTS, Mount, binds
 from ..relion.command import Command, is_option
 from ..relion.programs import strip_mpi
@@ -24,7 +24,6 @@ from .output_words import job_scratch
 from .recorded_container import bound
 from .recorded_job import JobPlace, RecordedJob
 from .same_image import SameImage
-from .script_words import quoted, remark
 
 __all__ = ["BIND", "IMAGE", "PROGRAM", "WORD", "Accepted", "refuse_unusual"]
 
@@ -88,10 +87,10 @@ def refuse_unusual(
         return
     shown = asked[:_SHOWN]
     more = [f"{count(len(asked) - _SHOWN, 'more such thing')}"] if len(asked) > _SHOWN else []
-    options = dict.fromkeys(f"{each.option} {quoted(each.value)}" for each in shown)
+    options = dict.fromkeys(f"{each.option} {quote(each.value)}" for each in shown)
     raise InputError(
-        f"The record of {remark(job.name)} has what a stranger could harm you with: "
-        f"{'; '.join([*(each.what for each in shown), *more])}. Look at {remark(str(job.file))}: "
+        f"The record of {job.name} has what a stranger could harm you with: "
+        f"{'; '.join([*(each.what for each in shown), *more])}. Look at {job.file}: "
         f"if you trust its writer in this, repeat this command with `{' '.join(options)}`."
     )
 
@@ -99,7 +98,7 @@ def refuse_unusual(
 def _of_image(image: SameImage) -> Iterator[_Unusual]:
     if not image.is_listed:
         path = str(image.path)
-        yield _Unusual(f"the image {remark(path)}, which is not in the catalogue", IMAGE, path)
+        yield _Unusual(f"the image {path}, which is not in the catalogue", IMAGE, path)
 
 
 def _of_container(
@@ -113,37 +112,37 @@ def _of_container(
             yield _Unusual(_seen(mount), BIND, mount.folder)
     was, now = job.place
     if was != now and (_SYSTEM.fullmatch(str(was)) or Path.home().is_relative_to(was)):
-        what = f"the project, which the commands would see in place of {remark(str(was))}"
+        what = f"the project, which the commands would see in place of {was}"
         yield _Unusual(what, BIND, str(was))
     scratch = job_scratch(job, job.commands)
     if scratch and not scratch.shared:
         folder = str(scratch.folder)
-        yield _Unusual(f"the scratch folder {remark(folder)}, with all that is in it", BIND, folder)
+        yield _Unusual(f"the scratch folder {folder}, with all that is in it", BIND, folder)
     known = {apptainer.gpu_option, *apptainer.options}
     for option in job.container.options:
         if option not in known and not _TAKES_AWAY.fullmatch(option):
-            yield _Unusual(f"the option {remark(option)} for Apptainer", WORD, option)
+            yield _Unusual(f"the option {option} for Apptainer", WORD, option)
 
 
 def _seen(mount: Mount) -> str:
-    where = "" if mount.destination == mount.folder else f" as {remark(mount.destination)}"
+    where = "" if mount.destination == mount.folder else f" as {mount.destination}"
     kind = "weights" if mount.destination == WEIGHTS else "folder"
-    return f"the {kind} {remark(mount.folder)}, which the commands would see{where}"
+    return f"the {kind} {mount.folder}, which the commands would see{where}"
 
 
 def _of_command(command: Command, place: JobPlace) -> Iterator[_Unusual]:
     if command.is_file_tool:
         return
-    line = remark(command.text)
+    line = command.text
     program = command.program
     if not _RELIONS.fullmatch(program) or strip_mpi(program) in _RUN_OTHERS:
-        yield _Unusual(f"the program {remark(program)} in `{line}`", PROGRAM, program)
+        yield _Unusual(f"the program {program} in `{line}`", PROGRAM, program)
     for word, following in zip_longest(command.arguments, command.arguments[1:]):
         if any(isinstance(part, str) and _FOR_A_SHELL.search(part) for part in word.parts):
-            what = f"the parameter `{remark(str(word))}`, in which a shell finds code"
+            what = f"the parameter `{word}`, in which a shell finds code"
             yield _Unusual(what, WORD, str(word))
         elif _has_variable_in_its_name(word):
-            what = f"the parameter `{remark(str(word))}`, whose name a variable completes"
+            what = f"the parameter `{word}`, whose name a variable completes"
             yield _Unusual(what, WORD, str(word))
         option, equals, value = str(word).partition("=")
         if not _NAMES_PROGRAM.fullmatch(option):
@@ -151,7 +150,7 @@ def _of_command(command: Command, place: JobPlace) -> Iterator[_Unusual]:
         if not equals:
             value = str(following) if following and not is_option(following) else ""
         if value and not _RELIONS.fullmatch(value) and not _is_em_program(value, place):
-            what = f"the program {remark(value)}, which {remark(option)} names in `{line}`"
+            what = f"the program {value}, which {option} names in `{line}`"
             yield _Unusual(what, PROGRAM, value)
 
 

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..errors import ConfigError
-from ..host.printable import printable
 from ..host.programs import Finished
 from .job_ids import is_job_id
 
@@ -35,7 +34,7 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> SubmitAns
     Commands can print warnings before the job id, or end with status 0 and still have failed.
     """
     everything = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
-    printed = printable(everything[:400])  # in run.err, which people look at in a terminal
+    printed = everything[:400]
     found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
     if done.status == 0 and found and is_job_id(found[1]):
         return SubmitAnswer("taken", found[1], f'"{program}" named job {found[1]}')

@@ -7,17 +7,18 @@ another file may have been moved to its name. What is another user's is named.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ..config.json_files import LONGEST, parsed
 from ..config.places import site_folder
 from ..config.site import load_site
-from ..errors import DispatchError, WriteError
+from ..errors import DispatchError
 from ..host.file_lock import locked
+from ..host.json_text import json_object
 from ..host.shared_files import SharedFolder, shared_folder
 from ..host.shared_modes import Shared, lock_mode, shared_mode
 from ..host.users import user_name
@@ -27,8 +28,6 @@ from ..jobs.folder_lock import LOCK
 from ..relion.pipeline import PIPELINE
 
 __all__ = ["Modes", "look_at_modes"]
-
-_LARGEST = 16 << 20  # bytes
 
 
 class Modes(NamedTuple):
@@ -78,7 +77,7 @@ def _look_at(folder: SharedFolder, name: str, is_lock: bool, found: Modes) -> No
     if file.st_uid == os.getuid():
         try:
             _mend(folder, name, is_lock)
-        except (WriteError, OSError, ValueError) as error:
+        except (DispatchError, OSError, ValueError) as error:
             found.problems.append(f"{path} has mode {mode:04o} and cannot be mended: {error}")
         else:
             found.mended.append(f"{path} had mode {mode:04o}, which did not fit its folder.")
@@ -107,6 +106,7 @@ def _mend(folder: SharedFolder, name: str, is_lock: bool) -> None:
 
     Raises:
         WriteError: another process holds the lock.
+        ConfigError: a file of the site is not what it should be.
         OSError: the folder cannot be written.
         ValueError: the file is not what bears that name.
     """
@@ -116,7 +116,9 @@ def _mend(folder: SharedFolder, name: str, is_lock: bool) -> None:
         if is_lock:
             folder.remove(name)
             return
-        content = folder.read(name, _LARGEST)
-        if not isinstance(json.loads(content), dict):
-            raise ValueError("it holds no JSON object")
+        content = folder.read(name, LONGEST)
+        if name == PIN_FILE:
+            json_object(content)
+        else:
+            parsed(content, path)
         folder.replace(name, content, shared=True, synced=True)

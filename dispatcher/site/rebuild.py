@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from ..config.catalogue import Listed
-from ..config.json_edit import COMMENT, held
+from ..config.json_edit import held
+from ..config.json_files import parsed
 from ..config.places import site_folder
 from ..config.site import Site
-from ..errors import DispatchError, ImageError, InputError, WriteError
+from ..errors import ConfigError, DispatchError, ImageError, InputError, WriteError
 from ..host.atomic_files import write_atomically
 from ..host.shared_trees import make_folders
 from ..images.building.build import BuildRequest, build
@@ -66,8 +66,8 @@ def _is_needed(path: Path, name: str, exported: SiteArchive) -> bool:
     if there == path:
         if without_places(name, found) == without_places(name, exported.files[name].content):
             return False
-        with suppress(ValueError, TypeError):
-            if set(json.loads(found)) <= {COMMENT}:  # an example that says nothing yet
+        with suppress(ConfigError):
+            if not parsed(found, there):  # an example that says nothing yet
                 return True
     raise InputError(
         f"{there} already exists and differs from the exported site: set the site up in an empty "

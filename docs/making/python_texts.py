@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 __all__ = ["Text", "python_texts", "reads_as_words"]
 
-# Calls whose texts nobody meets as a sentence: they are help, patterns, or words for a program.
-_NO_SENTENCES = {"Option", "Argument", "Typer", "compile", "findall", "fullmatch", "search", "sub"}
+# Calls whose texts nobody meets as a sentence: they are help, patterns, words for a program, or
+# words that are looked for in another text.
+_NO_SENTENCES = {"Option", "Argument", "Typer", "compile", "findall", "fullmatch", "search", "sub",
+                 "removeprefix", "removesuffix", "startswith", "endswith", "partition"}  # fmt: skip
 _CODE = re.compile(r"\(\?|\\[sdw]|^\s*[{<#]|^import |[;&|]{2}|\w\|\w|\$@")
 
 
@@ -80,6 +82,8 @@ def _string_nodes(
     """The largest text expressions below `node`, docstrings and what is no sentence left out."""
     if isinstance(node, ast.expr) and _is_text(node):
         yield node, error
+        return
+    if isinstance(node, ast.Compare):  # the words are another's
         return
     if isinstance(node, ast.Call):
         called = getattr(node.func, "id", getattr(node.func, "attr", ""))

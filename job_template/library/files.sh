@@ -48,11 +48,15 @@ open_file() { # FILE
     return 1
 }
 
-# The same for a text that the job writes: it is made if it is missing, and what is no file of one name gives way.
+# The same for a text that the job writes: it is made if it is missing, and what is no file of one name is renamed to
+# the first free FILE.1, FILE.2, ..., so that nothing is lost.
 open_text() { # FILE
+    local number=1
     new_file "$1" </dev/null
     open_file "$1" && return
-    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] || return
+    while [ -e "$1.$number" ] || [ -L "$1.$number" ]; do number=$((number + 1)); done
+    mv -nT "$1" "$1.$number" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 
 # Removes a file, a link or an empty folder. Others may have given the name to a folder of this user's that is not empty.

@@ -27,8 +27,8 @@ write_run() {
 # What a hook that was killed has left. A hook that lives writes while it has the lock.
 remove_unfinished() (
     open_file "$dispatch_folder/.dispatch.json.lock" || return
-    exec 7<"$dispatch_opened" && flock -n 7 && ! overtaken || return
-    rm -f "$dispatch_folder"/.{dispatch.json,run_submit.script.*}.[0-9a-f]*
+    exec 7<>"$dispatch_opened" && flock -n 7 && ! overtaken || return
+    rm -f "$dispatch_folder"/.{dispatch.json,.dispatch_hook,run_submit.script.*}.[0-9a-f]*
 )
 
 # A key without a value is left out.

@@ -38,14 +38,17 @@ make_scratch() { # OWNER
     local mode
     umask 077
     mkdir -p "$dispatch_scratch_for_all" || return
-    mkdir "$dispatch_scratch" 2>/dev/null
+    mkdir -m 700 "$dispatch_scratch" 2>/dev/null # a disk's default ACL overrides the umask
     open_scratch "$dispatch_scratch" || return
     mode=$(stat -Lc %a "$dispatch_opened")
     if [ "${mode: -3}" != 700 ]; then
         rmdir "$dispatch_scratch"
         return 77
     fi
-    printf '%s\n' "$1" "token $dispatch_token" >"$dispatch_opened/owner"
+    printf '%s\n' "$1" "token $dispatch_token" >"$dispatch_opened/owner" && return
+    rm -f "$dispatch_opened/owner" # the disk is full
+    rmdir "$dispatch_scratch"
+    return 1
 }
 
 # Opens a folder as make_scratch makes them, whose files no other user has changed. Version 0.2.0 named them by the token.
@@ -62,25 +65,28 @@ empty_scratch() { # FOLDER
     rmdir "$1"
 }
 
-# Removes this job's folders on a node, by the token that is in them or in their name.
+# Removes this job's folders on a node, by the token that is in them. Whoever may write on the disk can give the name
+# of a job's folder to another folder of this user's, so a name says nothing.
 remove_scratch() {
     local folder
     for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
-        if open_scratch "$folder" && {
-            [ "${folder##*.}" = "$dispatch_token" ] || grep -qsx "token $dispatch_token" "$dispatch_opened/owner"
-        }; then
+        if open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; then
             empty_scratch "$folder"
         fi
     done
 }
 
 # Removes folders of this user's jobs that no longer run, for example after a power cut. The file `owner` in
-# each says host, process and its start time, and the words by which the scheduler knows the job.
+# each says host, process and its start time, and the words by which the scheduler knows the job. An empty folder
+# is of a job that was killed, unless the job has made it just now.
 remove_dead_scratch() { # FOLDER
     local folder host process began job
     for folder in "$1"/relion-dispatch.*; do
         open_scratch "$folder" || continue
-        [ -s "$dispatch_opened/owner" ] || continue
+        if [ ! -s "$dispatch_opened/owner" ]; then
+            [ -z "$(find "$dispatch_opened/" -maxdepth 0 -empty -mmin +60)" ] || rmdir "$folder"
+            continue
+        fi
         read -r host process began job <"$dispatch_opened/owner"
         if [ "$host" = "$(uname -n)" ]; then
             [ "$(process_began "$process")" != "$began" ] || continue

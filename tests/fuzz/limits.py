@@ -1,4 +1,4 @@
-"""What a case may take of this machine; the kernel looks after it."""
+"""A case with the limits of all inputs (tests/limits.py), and one for waiting."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-__all__ = ["MEMORY", "SECONDS", "TookTooLong", "limited", "limits_of_a_program"]
+from ..limits import MEMORY, SECONDS, limit_memory
 
-SECONDS = 2  # of processor time
-MEMORY = 300_000_000  # bytes, beside what the process has when the case begins
+__all__ = ["TookTooLong", "limited", "limits_of_a_program"]
+
 WAITING = 30  # seconds on the clock: a case that waits for ever takes no processor time
 _PYTHON = 100_000_000  # bytes that a Python with the dispatcher's libraries takes by itself
-_PAGE = resource.getpagesize()
 
 
 class TookTooLong(BaseException):
@@ -28,9 +26,7 @@ def limited() -> Iterator[None]:
     A call of C code that never comes back to Python ends the process, by the kernel's hand.
     """
     before = {number: signal.signal(number, _raise) for number in (signal.SIGPROF, signal.SIGALRM)}
-    old = resource.getrlimit(resource.RLIMIT_AS)
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, old[1]))
+    old = limit_memory()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.setitimer(signal.ITIMER_VIRTUAL, 10 * SECONDS)  # SIGVTALRM ends a process
     signal.setitimer(signal.ITIMER_REAL, WAITING)

@@ -60,11 +60,11 @@ dispatch_rank_table='4 shared 0 8 2 - ok 0:1:2:3:0:1:2:3 | exclusive 0 4 1 - ok 
 1 shared 0 2 2 - ok 0:0 | exclusive 0 1 1 - ok 0'
 
 # What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
-{ exec {dispatch_folder}<"$dispatch_job/."; } 2>/dev/null; dispatch_folder=/proc/self/fd/$dispatch_folder
+open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null
 read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
-read_library() { dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
+read_library() { open_job && dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
 if ! read_library && sleep 3 && ! read_library; then # silent if the job was submitted again, or if another copy has claimed it
-    read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
+    dispatch_folder=${dispatch_folder:-/dev/null}; read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
     for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done; dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"

@@ -16,9 +16,12 @@ open_file() { # FILE
     return 1
 }
 open_text() { # FILE
+    local number=1
     new_file "$1" </dev/null
     open_file "$1" && return
-    [[ $(stat -c %f:%h "$1") != 8???:1 ]] && rm -f "$1" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
+    [[ $(stat -c %f:%h "$1") != 8???:1 ]] || return
+    while [ -e "$1.$number" ] || [ -L "$1.$number" ]; do number=$((number + 1)); done
+    mv -nT "$1" "$1.$number" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
 }
 exec </dev/null
 open_text ExcludeTiltImages/job032/run.out && exec >>"$dispatch_opened"
@@ -53,11 +56,11 @@ dispatch_image=/data/site/relion-5.1.0-cpu.sif dispatch_image_state='141 7bd8c2c
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 
 # What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
-{ exec {dispatch_folder}<"$dispatch_job/."; } 2>/dev/null; dispatch_folder=/proc/self/fd/$dispatch_folder
+open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null
 read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
-read_library() { dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
+read_library() { open_job && dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
 if ! read_library && sleep 3 && ! read_library; then # silent if the job was submitted again, or if another copy has claimed it
-    read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
+    dispatch_folder=${dispatch_folder:-/dev/null}; read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=' | grep -qvx "dispatch_token=$dispatch_token" && exit 0
     dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
     for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done; dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end"

@@ -79,21 +79,29 @@ def test_what_is_read_has_a_limit(shell: Shell) -> None:
     assert shell.says("read_file $dispatch_folder/x | wc -c").strip() == str(4 << 20)
 
 
-@pytest.mark.parametrize("what", sorted(set(PUT) - {"folder"}))
+@pytest.mark.parametrize("what", PUT)
 def test_a_line_goes_into_a_new_file_if_there_is_none(what: str, own: Path, shell: Shell) -> None:
-    PUT[what](shell.job / "run.err", own)
+    file = shell.job / "run.err"
+    PUT[what](file, own)
+    (shell.job / "run.err.1").symlink_to("nowhere")
+    put = file.lstat()
 
     shell("open_text $dispatch_folder/run.err && echo one >>$dispatch_opened")
     shell("open_text $dispatch_folder/run.err && echo two >>$dispatch_opened")
 
-    assert (shell.job / "run.err").read_text() == "one\ntwo\n"
+    assert file.read_text() == "one\ntwo\n"
+    assert os.path.samestat((shell.job / "run.err.2").lstat(), put)
+    assert (shell.job / "run.err.1").is_symlink()
     assert untouched(own)
 
 
 def test_a_line_that_cannot_be_added_is_no_delay(shell: Shell) -> None:
     (shell.job / "run.err").mkdir()
 
-    assert shell("open_text $dispatch_folder/run.err").returncode == 1
+    done = shell("mv() { return 1; }; open_text $dispatch_folder/run.err")
+
+    assert done.returncode == 1
+    assert (shell.job / "run.err").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
+import struct
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -190,6 +195,70 @@ def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -
     assert (folder / "owner").read_text() == f"me\ntoken {TOKEN}\n"
 
 
+@pytest.mark.skipif(not shutil.which("mount") or os.getuid() != 0, reason="only root mounts")
+def test_nothing_stays_on_a_disk_that_is_full(shell: Shell, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    limits = "mode=1777,size=64k,nr_inodes=100"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", limits, "none", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with (disk / "data").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+            while stream.write(bytes(4096)):
+                pass
+
+        done = shell(
+            "trap 'echo \"$dispatch_reason\"' EXIT; dispatch_script_began=5; prepare_scratch",
+            given=[f"dispatch_scratch_for_all='{disk}'"],
+        )
+
+        assert f"the scratch folder {disk} on here cannot be written" in done.stdout
+        assert [path.name for path in disk.iterdir()] == ["data"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("age", "file", "goes"), [(2, None, True), (0, None, False), (2, "x", False)]
+)
+def test_an_empty_folder_of_a_job_that_was_killed_goes(
+    age: int, file: str | None, goes: bool, shell: Shell, tmp_path: Path
+) -> None:
+    """As of one that was killed before it wrote the owner; `age` is in hours."""
+    folder = tmp_path / "s" / "relion-dispatch.ffffffffffffffff"
+    folder.mkdir(parents=True, mode=0o700)
+    if file:
+        (folder / file).touch()
+    os.utime(folder, (time.time() - 3600 * age,) * 2)
+
+    shell(f"remove_dead_scratch '{folder.parent}'")
+
+    assert folder.exists() != goes
+
+
+def test_a_disk_with_a_default_acl_has_folders_of_this_user_alone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Where a folder has one, new files get their modes from it, and the umask does not count."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    entries = [(0x01, 7), (0x04, 5), (0x20, 5)]  # owner, group, others: acl(5), linux/posix_acl.h
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e, 0xFFFFFFFF) for e in entries)
+    try:
+        os.setxattr(disk, "system.posix_acl_default", acl)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+
+    done = shell(
+        "dispatch_script_began=5; see_scratch() { :; }; prepare_scratch",
+        given=[f"dispatch_scratch_for_all='{disk}'"],
+    )
+
+    assert done.returncode == 0
+    assert (disk / f"relion-dispatch.{SCRATCH}").stat().st_mode & 0o777 == 0o700
+
+
 def test_no_scratch_folder_ends_the_job(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "scratch").write_text("a file")
 
@@ -272,13 +341,15 @@ def test_only_a_folder_that_a_job_made_is_opened(what: str, shell: Shell, tmp_pa
         ("relion-dispatch.ffffffffffffffff", f"here 1 1\ntoken {TOKEN}\n", True),
         (f"relion-dispatch.{SCRATCH}", "here 1 1\ntoken ffffffffffff\n", False),
         (f"relion-dispatch.{SCRATCH}", None, False),
-        (f"relion-dispatch.{TOKEN}", "here 1 1\n", True),  # as of version 0.2.0
+        (f"relion-dispatch.{TOKEN}", "here 1 1\n", False),  # all users can read the token
+        (f"relion-dispatch.{TOKEN}", None, False),
     ],
 )
 def test_what_has_the_jobs_token_in_it_is_removed(
     name: str, owner: str | None, goes: bool, shell: Shell, tmp_path: Path
 ) -> None:
-    """Another folder of the user's may have been given the name of the job's."""
+    """Others may have given the name of the job's to another folder of the user's, as a disk of a
+    group lets them."""
     folder = tmp_path / "s" / name
     folder.mkdir(parents=True, mode=0o700)
     (folder / "relion_volatile").mkdir()

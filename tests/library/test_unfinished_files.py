@@ -20,13 +20,15 @@ def test_only_what_no_hook_writes_is_removed(
     hook: str, newest: str, stays: bool, shell: Shell
 ) -> None:
     (shell.job / "run_submit.script.run").write_text(f"dispatch_token={newest}\n")
-    unfinished = shell.job / ".run_submit.script.run.0123456789abcdef.new"
-    unfinished.touch()
+    names = (".dispatch.json", "..dispatch_hook", ".run_submit.script.run")
+    unfinished = [shell.job / f"{name}.0123456789abcdef.new" for name in names]
+    for file in unfinished:
+        file.touch()
     (shell.job / ".dispatch.json.lock").touch()
 
     shell(f"{hook}; remove_unfinished")
 
-    assert unfinished.exists() == stays
+    assert [file.exists() for file in unfinished] == [stays] * 3
 
 
 def test_a_note_of_another_user_cancels_nothing(shell: Shell) -> None:
@@ -40,3 +42,15 @@ def test_a_note_of_another_user_cancels_nothing(shell: Shell) -> None:
     shell(owner, scheduler="slurm", SCANCEL_LOG=shell.log)
 
     assert not shell.log.exists()
+
+
+def test_the_lock_is_opened_for_writing(shell: Shell) -> None:
+    """NFS gives no lock on a file that is open for reading; flock is a stand-in that looks."""
+    (shell.job / "run_submit.script.run").write_text(f"dispatch_token={TOKEN}\n")
+    unfinished = shell.job / ".run_submit.script.run.0123456789abcdef.new"
+    unfinished.touch()
+    (shell.job / ".dispatch.json.lock").touch()
+
+    shell('flock() { grep -q "^flags:.*2$" /proc/self/fdinfo/7; }; remove_unfinished')
+
+    assert not unfinished.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +148,20 @@ def test_commands_end_whatever_takes_the_place_of_pins_and_records(
         victim.command(*words, folder=project, **variables)
 
     assert state(own) == before
+
+
+def test_a_closed_lock_that_is_renewed_for_ever_holds_nobody_up(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """A lock that was just made gets its mode yet; the colleague makes this one seem so."""
+    script = make_job()
+    renewed = "umask 077; : >.dispatch.json.lock; (for i in $(seq 150); do "
+    renewed += "chmod 600 .dispatch.json.lock; sleep 0.2; done) >/dev/null 2>&1 & echo $! >pid"
+    colleague.does(renewed, script.parent)
+    began = time.monotonic()
+    try:
+        assert victim.hook(script, umask=0o002, **variables) == 0
+    finally:
+        os.kill(int((script.parent / "pid").read_text()), signal.SIGKILL)
+
+    assert time.monotonic() - began < 20  # and not the 30 s that the colleague goes on

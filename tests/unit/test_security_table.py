@@ -15,11 +15,12 @@ SECTION = (
     .partition("## What is promised, and how it is tried\n")[2]
     .partition("\n## ")[0]
 )
+HEADER = "| promise | attack | test |"
 ROWS = [
     [cell.strip() for cell in line.strip().strip("|").split(" | ")]
     for line in SECTION.splitlines()
-    if line.startswith("|") and not line.startswith("|---")
-][1:]
+    if line.startswith("|") and not line.startswith(("|---", HEADER))
+]
 NAMED = re.findall(r"`(tests/[^`]*)`", "\n".join(row[-1] for row in ROWS))
 
 
@@ -32,7 +33,7 @@ def functions(path: Path) -> set[str]:
 
 
 def test_each_row_is_a_promise_an_attack_and_its_tests() -> None:
-    assert len(ROWS) >= 15
+    assert len(ROWS) >= 35
     promise = ""
     for row in ROWS:
         assert len(row) == 3, row
@@ -49,6 +50,19 @@ def test_the_test_exists(named: str) -> None:
     file, _, name = named.partition("::")
 
     assert name in functions(ROOT / file), f"SECURITY.md names {named}"
+
+
+def test_each_promise_stands_once() -> None:
+    promises = [row[0] for row in ROWS if row[0]]
+
+    assert len(set(promises)) == len(promises)
+
+
+def test_each_table_begins_with_a_promise() -> None:
+    tables = SECTION.split(HEADER + "\n|---|---|---|\n")[1:]
+
+    assert len(tables) >= 5
+    assert not [table[:80] for table in tables if not table.startswith("| ") or table[2] == "|"]
 
 
 def test_no_test_is_named_twice() -> None:

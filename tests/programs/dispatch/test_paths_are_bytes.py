@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("images")
 
 NAMES = {
     "no UTF-8": b"caf\xe9",
-    "half of a character": b"a\xc3",
+    "a character cut in two": b"a\xc3",
     "of another alphabet": "粒子 größer".encode(),
     "quotes": b'it\'s "so"',
     "dollars": b"$(touch canary)`touch canary`$HOME",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,38 @@ def test_a_run_that_may_be_submitted_again(case: str, slurm: StandIn, script: Pa
     assert record_of(script.parent)["token"] != record["token"]
     assert len(slurm.calls("sbatch")) == 2
     assert (script.parent / "dispatch.json.1").exists()
+
+
+@pytest.mark.parametrize("what", ["note", "record", "job script"])
+def test_a_time_to_come_makes_no_file_this_runs(what: str, slurm: StandIn, script: Path) -> None:
+    """Files that came with a project, or that a colleague laid there before RELION ran the job."""
+    folder = script.parent
+    if what == "note":
+        file = folder / HOOK
+        file.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    elif what == "record":
+        file = folder / "dispatch.json"
+        file.write_text(json.dumps({"token": "0123456789ab", "job_id": "17"}))
+    else:
+        (folder / "dispatch.json").write_text("no record")
+        file = folder / "run_submit.script.run"
+        file.write_text("of an earlier run\n")
+    os.utime(file, (4e9, 4e9))
+    time.sleep(0.05)
+    script.touch()
+
+    assert call_hook(script).returncode == 0
+
+    assert len(slurm.calls("sbatch")) == 1
+
+
+def test_a_note_of_another_user_is_no_note(slurm: StandIn, script: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root gives files away")
+    file = script.parent / HOOK
+    file.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    os.chown(file, 65534, -1)
+
+    assert call_hook(script).returncode == 0
+
+    assert len(slurm.calls("sbatch")) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,22 @@ def test_a_folder_that_is_gone_is_told_on_standard_error(
 
     assert "run_submit.script.lib is missing or was changed" in running.communicate(timeout=30)[1]
     assert running.returncode == 1
+
+
+def test_a_folder_that_is_seen_some_seconds_late_is_no_reason(
+    job: Path, running_job: RunningJob, site: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As on a node whose network file system still remembers that there was no such folder."""
+    site("site.json", {"scheduler": "slurm"})
+    script = running_job.render(job)
+    job.parent.rename(tmp_path / "unseen")
+
+    running = running_job.start(script, SLURM_JOB_ID="17")
+    time.sleep(1.5)
+    (tmp_path / "unseen").rename(job.parent)
+
+    assert running.wait(30) == 0
+    assert exit_files(job) == {"SUCCESS"}
 
 
 def test_a_job_that_was_aborted_while_it_waited_ends_as_aborted(

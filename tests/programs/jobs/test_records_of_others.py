@@ -82,7 +82,7 @@ WRONG_KEYS: dict[str, dict[str, Any]] = {
     "a machine that is an object": {"host": {}},
     "a relative project": {"project": "../elsewhere"},
     "a project with a zero byte": {"project": "/tmp/\0"},
-    "a project with half of a character": {"project": "/tmp/\ud800"},
+    "a project with a lone surrogate": {"project": "/tmp/\ud800"},
     "an image that is a text": {"image": "relion"},
     "a version that is a list": {"image": {"name": "relion", "version": []}},
     "a refusal that is a number": {"refused": 1},
@@ -172,9 +172,6 @@ def test_an_entry_of_another_form_is_named(
 
     assert_named_and_the_other_shown(capsys, two_jobs, file)
     says = {
-        "an option for an id": "its job id is none",
-        "an id with a blank": "its job id is none",
-        "an id of 5,000 digits": "its job id is none",
         "an endless number of GPUs": "Infinity",
         "a version that is a list": '"version"',
         "a reason that is a list": '"reason"',

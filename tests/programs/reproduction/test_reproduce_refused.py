@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dispatcher.errors import InputError
+from dispatcher.reproduction.recorded_job import read_job
 
 from .recorded_jobs import (
     Dispatched,
@@ -35,10 +42,10 @@ def test_a_job_without_record_is_refused(dispatched: Dispatched) -> None:
         ({"image": None}, "ran on the host"),
         ({"image": {"path": "x.sif", "sha256": None}}, "no sha256"),
         ({"commands": [{"argv": ["relion_refine"], "prefix": []}]}, "older relion-dispatch"),
-        ({"commands": []}, "damaged"),
-        ({"dispatched": "yesterday"}, "damaged"),
-        ({"environment": ["a b"]}, "damaged"),
-        ({"environment": 3}, "damaged"),
+        ({"commands": []}, "is not a record of relion-dispatch ("),
+        ({"dispatched": "yesterday"}, "is not a record of relion-dispatch ("),
+        ({"environment": ["a b"]}, "is not a record of relion-dispatch ("),
+        ({"environment": 3}, "is not a record of relion-dispatch ("),
         ({"job": "Class2D/job009"}, "is not in that job's folder"),
     ],
 )
@@ -49,6 +56,49 @@ def test_a_record_that_lacks_something_is_refused(
     job.change_record(**changes)
 
     assert says in job.refusal()
+
+
+def _spoiled(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The record without each of its entries, and with each as something else."""
+    for at in (("image",), ("commands", 0), ("inputs", 0), ("versions",), ()):
+        inner = reduce(lambda found, step: found[step], at, record)
+        for key in inner:
+            for value in (
+                None,
+                {},
+                [],
+                [[]],
+                [None],
+                1e300,
+                -1,
+                True,
+                10**25,
+                "",
+                "\0",
+                "\ud800",
+                "x",
+            ):
+                spoiled = copy.deepcopy(record)
+                entries = reduce(lambda found, step: found[step], at, spoiled)
+                del entries[key]
+                yield spoiled
+                entries[key] = value
+                yield spoiled
+
+
+def test_what_is_wrong_with_a_record_is_said_in_words_of_people(dispatched: Dispatched) -> None:
+    job = dispatched("relion-5.0.1/Class2D_job007")
+    said = set()
+    for record in _spoiled(job.record):
+        (job.folder / "dispatch.json").write_text(json.dumps(record))
+        try:
+            read_job(job.folder)
+        except InputError as error:
+            said.add(str(error))
+
+    assert len(said) > 60
+    words = re.compile(r"Error|isoformat|\b(int|str|dict|bool|tuple|NoneType|None|subscriptable)\b")
+    assert [sentence for sentence in said if words.search(sentence)] == []
 
 
 @pytest.mark.usefixtures("started")

@@ -474,7 +474,7 @@ def test_a_projects_path_has_one_form(stranger: Stranger, was: str) -> None:
 
     said = stranger.refused()
 
-    assert "is no project's path" in said or "--accept-bind" in said
+    assert "is not the path of a project" in said or "--accept-bind" in said
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ def test_more_or_fewer_ranks_than_any_job_has_are_damage(
 ) -> None:
     stranger.record(**changes)
 
-    assert "is damaged" in stranger.refused()
+    assert "is not a record of relion-dispatch" in stranger.refused()
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

@@ -95,6 +95,33 @@ def test_a_file_that_was_moved_to_our_name_is_not_opened_to_colleagues(shared: P
     assert (mode(secret), secret.read_text()) == (0o600, "my password")
 
 
+@pytest.mark.parametrize("name", [".relion_dispatch.json", "site.json", "images.json"])
+@pytest.mark.parametrize(
+    "content", ["[" * 200_000, '{"a":' * 30_000, "[1]", "9" * 5000, '{"a": 1, "a": 2}', "\0", ""]
+)
+def test_a_file_that_is_none_of_ours_is_named(
+    content: str, name: str, shared: Path, tmp_path: Path
+) -> None:
+    folder = shared if name.startswith(".") else tmp_path / "site"
+    folder.chmod(0o2775)
+    file = left(folder / name, 0o600, content)
+
+    (problem,) = look_at_modes().problems
+
+    assert problem.startswith(f"{file} has mode 0600 and cannot be mended: ")
+    assert (mode(file), file.read_text()) == (0o600, content)
+
+
+def test_comments_of_a_site_may_be_repeated(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.chmod(0o2775)
+    file = left(site / "images.json", 0o600, '{"__comment__": "a", "__comment__": "b"}')
+
+    assert look_at_modes().problems == []
+    assert file.read_text() == '{"__comment__": "a", "__comment__": "b"}'
+    assert mode(file) == 0o660
+
+
 @pytest.mark.parametrize("other", ["link", "pipe", "hard link"])
 def test_what_is_no_file_of_one_name_is_left_alone(
     other: str, shared: Path, tmp_path: Path

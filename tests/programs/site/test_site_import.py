@@ -153,8 +153,20 @@ def test_images_that_are_other_or_missing_are_told(sites: Sites) -> None:
     assert (folder / "images.json").exists()
 
 
-@pytest.mark.parametrize("name", ["site.json", "job_template/refine.sh.j2", "job_template", "link"])
-def test_a_site_that_says_something_else_is_not_overwritten(name: str, sites: Sites) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("site.json", '{"mps": false}'),
+        ("site.json", "[" * 200_000),
+        ("job_template/refine.sh.j2", '{"mps": false}'),
+        ("job_template", "text"),
+        ("link", ""),
+    ],
+    ids=lambda word: word[:30],
+)
+def test_a_site_that_says_something_else_is_not_overwritten(
+    name: str, text: str, sites: Sites
+) -> None:
     (sites.here / "job_template").mkdir()
     (sites.here / "job_template" / "refine.sh.j2").write_text("")
     file = sites.export()
@@ -164,11 +176,11 @@ def test_a_site_that_says_something_else_is_not_overwritten(name: str, sites: Si
     if name == "link":
         present.symlink_to("gone")
     else:
-        present.write_text('{"mps": false}')
+        present.write_text(text)
 
-    status, text = sites.run("site", "import", file)
+    status, said = sites.run("site", "import", file)
 
-    assert (status, f"{present} already exists" in text) == (1, True), text
+    assert (status, f"{present} already exists" in said) == (1, True), said
     found = {path for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
     assert found - {folder / "images.json.lock"} == {present}
 

@@ -61,7 +61,7 @@ FAULTS = {
         "no file can be made while it runs (ext4 without inodes)",
         "an earlier run's record cannot be read at submission (closed, or damaged)",
         "the record cannot be read at the job's end (closed, or damaged)",
-        "the project's path is no UTF-8",
+        "the project's path is no UTF-8 (Apptainer enters no such folder)",
         "the project's path is no UTF-8, and the job is cancelled while it waits",
         "no locks at submission (simulated: ENOLCK, ENOSYS)",
         "no locks at the job's end (simulated: ENOLCK, ENOSYS)",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ...no_locks import without_locks
-from ...waiting import wait_for
+from ...waiting import has_ended, wait_for
 from ..hook_calls import (
     assert_ran_once,
     change_scheduler,
@@ -92,27 +94,48 @@ def test_the_record_cannot_be_read_at_the_end(
     sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
 
 
+@contextmanager
+def at_a_path_that_is_no_utf_8(project: Project, job: Path) -> Iterator[Path]:
+    """Have the project at such a path while the block runs; yields where its job is then.
+
+    RELION's own programs work in a container, and Apptainer enters no such folder: the job is made
+    before, and RELION is asked afterwards.
+    """
+    before = project.folder
+    project.folder = before.rename(before.with_name(os.fsdecode(b"caf\xe9")))
+    try:
+        yield project.folder / job.relative_to(before)
+    finally:
+        project.folder = project.folder.rename(before)
+
+
 def test_a_path_that_is_no_utf_8(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5", name=os.fsdecode(b"caf\xe9"))
+    project = make_project("5")
     job = mask_job(project)
 
-    began = called(project, job)
-    second = start_hook(project, job)
-    second.communicate(timeout=60)
+    with at_a_path_that_is_no_utf_8(project, job) as moved:
+        began = called(project, moved)
+        second = start_hook(project, moved)
+        second.communicate(timeout=60)
+        wait_for(lambda: has_ended(moved), 60, "the end of the job")
+        copies = copies_in_slurm(project.record(moved)["token"])
 
-    sees("the project's path is no UTF-8", project, job, since=began, end="Succeeded")
-    assert_ran_once(project, job)
+    fault = "the project's path is no UTF-8 (Apptainer enters no such folder)"
+    sees(fault, project, job, since=began, end="Failed", says="container could not be started")
+    assert len(copies) == 1
 
 
 def test_a_job_below_a_path_that_is_no_utf_8_is_cancelled(
     make_project: MakeProject, sees: Watched
 ) -> None:
-    project = make_project("5", name=os.fsdecode(b"caf\xe9"))
+    project = make_project("5")
     job = held_job(project)
-    number = submitted(project, job)
 
-    began = time.time()
-    subprocess.run(["scancel", str(number)], check=True)
+    with at_a_path_that_is_no_utf_8(project, job) as moved:
+        number = submitted(project, moved)
+        began = time.time()
+        subprocess.run(["scancel", str(number)], check=True)
+        wait_for(lambda: exit_file(moved), 60, "the end of the job")
 
     fault = "the project's path is no UTF-8, and the job is cancelled while it waits"
     sees(fault, project, job, since=began, end="Failed", says=CANCELLED)

@@ -174,7 +174,7 @@ def test_the_history_is_that_of_all_records(project: Path) -> None:
         ("Class2D/job003", "3.1.3"),
     }
     (why,) = history.unreadable
-    assert why.startswith(f"{damaged} cannot be read (line 1, column ")
+    assert why.startswith(f"{damaged} is not a record of relion-dispatch (line 1, column ")
     assert jobs_with(history.runs, "relion", "5.1.0") == ["Class2D/job003"]
 
 
@@ -182,4 +182,4 @@ def test_a_record_that_cannot_be_read_is_said(pin: PinCommand, project: Path) ->
     write_record(project, "Class2D/job003", "5.1.0")
     (project / "Class2D/job003/dispatch.json").write_text("")
 
-    assert "job003/dispatch.json cannot be read" in pin().err
+    assert "job003/dispatch.json is not a record" in pin().err

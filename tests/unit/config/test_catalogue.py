@@ -130,7 +130,10 @@ def test_a_variant_listed_twice_is_an_error(site: WriteSite) -> None:
         ("cpu.sif", "JSON object"),
         ({**CPU, "path": "a\x1bb"}, "path is empty or contains control characters ('a\\x1bb')"),
         ({**CPU, "path": ""}, "path is empty"),
-        ({**CPU, "path": "\ud800"}, '0.path": "\\ud800" has half of a character in it'),
+        (
+            {**CPU, "path": "\ud800"},
+            '"\\ud800" has half of a character (a lone surrogate such as \\ud800)',
+        ),
         ({**CPU, "path": "\udce9"}, "path is empty or contains control characters"),
         ({**CPU, "weights": "a\nb"}, "weights is empty or contains control characters"),
         ({**CPU, "variant": ""}, "variant is empty"),

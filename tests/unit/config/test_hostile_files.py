@@ -161,7 +161,12 @@ def test_a_key_that_looks_like_a_type_is_named_as_it_is(
         ('{"partitions": {"p": {"cores": true}}}', '"partitions.p.cores": expected a number, foun'),
         ('{"partitions": {"p": {"memory": true}}}', '"partitions.p.memory": expected a number, fo'),
         ('{"partitions": {"p": {"cores": 1000000000}}}', "a whole number from 1 to 1000000, found"),
-        ('{"partitions": {"p": {"gpus": 100000000000000000000}}}', "more than 18 digits"),
+        ('{"partitions": {"p": {"gpus": 100000000000000000000}}}', "is 2^63 (9.2e18) or more"),
+        ('{"partitions": {"p": {"gpus": 9223372036854775808}}}', "is 2^63 (9.2e18) or more"),
+        (
+            '{"partitions": {"p": {"gpus": 9223372036854775807}}}',
+            "from 0 to 128, found 92233720368547",
+        ),
         ('{"partitions": {"p": {"memory": "9999999999T"}}}', '"partitions.p.memory": expected byt'),
         ('{"partitions": {"p": {"memory": -5}}}', '"partitions.p.memory": expected bytes or a siz'),
         ('{"partitions": {"p": {"memory": "24\u212a"}}}', "expected bytes or a size"),

@@ -236,6 +236,7 @@ def test_fit_says_what_it_needs(gpu: Run, arguments: str, says: str) -> None:
         "fit --gpu-memory 24G --box 256 --threads 1000000000",
         "table --threads 1000000000",
         "calibrate --dry-run --device 1000000000",
+        "calibrate --dry-run --device 128",  # they count from 0
     ],
 )
 def test_a_number_without_end_is_refused_before_anything_is_counted(

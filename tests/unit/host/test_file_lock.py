@@ -52,6 +52,27 @@ def test_a_lock_of_another_user_on_nfs_is_told_as_such(
         pass
 
 
+def test_a_lock_with_other_names_is_locked_on_nfs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a backup of hard links. NFS wants a file that is open for writing; here flock does."""
+    flock = fcntl.flock
+
+    def as_on_nfs(descriptor: int, operation: int) -> None:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    (tmp_path / "lock").write_text("what it held\n")
+    (tmp_path / "backup").hardlink_to(tmp_path / "lock")
+
+    with locked(tmp_path / "lock", "it"):
+        pass
+
+    assert (tmp_path / "backup").read_text() == "what it held\n"
+
+
 def _count(arguments: tuple[Path, int]) -> None:
     """Read a number, wait, and write the next one, under a lock whose file goes each time."""
     folder, _ = arguments

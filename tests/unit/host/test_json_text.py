@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.host.json_text import json_object, json_text
+from dispatcher.config.json_files import parsed
+from dispatcher.errors import ConfigError
+from dispatcher.host.json_text import DEEPEST, json_object, json_text
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,7 @@ from dispatcher.host.json_text import json_object, json_text
         (b'{"a": ' + b"1" * 5000 + b"}", "a number of thousands of digits"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 50 + b"1" + b"}" * 50, "nested too deeply"),
+        (b'{"a":' * 21 + b"1" + b"}" * 21, "nested too deeply"),
         (b"\xef\xbb\xbf{}", "not valid JSON"),
         ('{"a": 1}'.encode("utf-16"), "not valid JSON"),
         (b'{"a": 1}\0', "not valid JSON"),
@@ -56,3 +61,14 @@ def test_what_is_written_is_read_back_by_any_program(value: dict[str, object]) -
 
     assert json_object(text.encode("utf-8", "strict")) == json.loads(text) == value
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_both_readers_take_objects_of_the_same_depth() -> None:
+    for depth, is_taken in ((DEEPEST, True), (DEEPEST + 1, False)):
+        for leaf in (b"1", b"{}", b"[]"):
+            levels = depth - (leaf != b"1")
+            content = b'{"a":' * levels + leaf + b"}" * levels
+            for read in (json_object, lambda content: parsed(content, Path("x.json"))):
+                refused = pytest.raises((ValueError, ConfigError), match="nested too deeply")
+                with nullcontext() if is_taken else refused:
+                    read(content)

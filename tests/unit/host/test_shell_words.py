@@ -32,6 +32,8 @@ def words(line: str) -> list[str]:
         ("a;b a&b a|b >x <y (z) {a,b} ~/x #c", ["a;b", "a&b", "a|b", ">x", "<y", "(z)", "{a,b}",
                                                 "~/x", "#c"]),
         ("$(x) `x` $((1)) $1 $? $ ${X:-y}", ["$(x)", "`x`", "$((1))", "$1", "$?", "$", "${X:-y}"]),
+        (r"a$'it\'s\x1b'b $'\\\xff'", ["ait's\x1bb", "\\\udcff"]),
+        (r"""$'a' $'\n' "$'\x1b'" \$'\x1b'""", ["$a", r"$\n", r"$'\x1b'", r"$\x1b"]),
         ("Größe Ångström\u3000x", ["Größe", "Ångström\u3000x"]),
     ],
 )  # fmt: skip

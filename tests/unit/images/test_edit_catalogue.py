@@ -16,6 +16,7 @@ from dispatcher.host.file_lock import locked
 from dispatcher.images.edit_catalogue import check_editable, edit, entry, put
 
 from ...fixture_types import WriteSite
+from ...limits import sentence_within_limits
 
 BUILD = {"variant": "cpu", "path": "x.sif"}
 
@@ -60,6 +61,19 @@ def test_a_catalogue_that_does_not_load_is_not_touched(text: str, site: WriteSit
         catalogue["relion"] = {}
 
     assert path.read_text() == text
+
+
+def test_a_catalogue_of_gigabytes_is_not_read(images: Path) -> None:
+    """A sparse one takes no room on the disk."""
+    os.truncate(images, 3 << 30)
+
+    def change() -> None:
+        with edit() as catalogue:
+            catalogue["relion"] = {}
+
+    said = sentence_within_limits(change)
+
+    assert said.startswith(f"{images} is longer than 4 MB, which no such file is: ")
 
 
 def test_a_change_that_would_not_load_is_not_written(images: Path) -> None:

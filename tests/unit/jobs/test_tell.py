@@ -48,6 +48,12 @@ def test_what_is_no_file_in_the_place_of_run_err_is_kept_under_another_name(
     assert {each.read_text() for each in others.iterdir()} == {"theirs\n"}
 
 
+def test_the_line_acts_on_no_terminal_whoever_has_worded_it(job: Path) -> None:
+    assert tell(job, job / "run.err", "FAILURE", "n\x1b[2J1\ndone \u202e\udcff", "")
+
+    assert (job / "run.err").read_text() == ("relion-dispatch: n\\x1b[2J1\\ndone \\u202e\\xff\n")
+
+
 def test_a_link_that_leads_nowhere_is_no_end(job: Path, others: Path) -> None:
     put("link to nothing", job / "RELION_JOB_EXIT_ABORTED", others)
 

@@ -238,16 +238,3 @@ def test_the_most_that_a_site_may_have_is_planned_in_time(
     script = corpus_job("relion-5.0.1/Class3D_job010")
 
     assert sentences_within_limits([lambda: planned(script)]) == [""]
-
-
-@pytest.mark.parametrize(
-    ("value", "threads"),
-    [("5.5", 5), ("5abc", 5), ("1e3", 1), ("+7", 7), ("007", 7), ("5_000", 5), ("\u00b2", 1)],
-)
-def test_threads_are_counted_as_relion_reads_them(
-    value: str, threads: int, corpus_job: CorpusJob
-) -> None:
-    """Where no job type gives a number."""
-    script = corpus_job("relion-5.0.1/External_job023")
-
-    assert asking(script, "--j", value, "--j 4")().nthread == threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dispatcher.images.container import Mount, mount_option
-from dispatcher.reproduction.recorded_container import bound, read_container
+from dispatcher.reproduction.recorded_container import Launcher, bound, read_container
 
 IMAGE, PROJECT = "/site/relion.sif", "/data/p"
 START = ["apptainer", "--quiet", "exec", "--no-eval", "--cleanenv"]
@@ -22,7 +22,12 @@ def test_what_the_dispatcher_writes_is_understood() -> None:
     assert found.gpu == "--nv"
     assert found.mounts == (Mount("/scratch", "/scratch", False),)
     assert found.options == ("--no-home",)
-    assert found.launchers == ("in the container", "none", "none", "across nodes")
+    assert found.launchers == (
+        Launcher.IN_THE_CONTAINER,
+        Launcher.NONE,
+        Launcher.NONE,
+        Launcher.ACROSS_NODES,
+    )
 
 
 @pytest.mark.parametrize("gpu", ["--nv", "--nvccli", "--rocm", "--bind=/dev/dri"])

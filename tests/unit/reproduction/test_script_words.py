@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.host.shell_words import Variable, Word
-from dispatcher.reproduction.script_words import as_word, as_words, quoted, remark
+from dispatcher.host.shell_words import Variable, Word, quote, split
+from dispatcher.job_script.filters import comment
+from dispatcher.reproduction.script_words import as_word, as_words
 
 BYTES = st.binary(max_size=12).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
 SIGNS = st.text("'\"\\`$(){}[]!#~*?;&|<>\n\r\t \x1b\x7f\x85\u2028\u202e\xa0é-=a", max_size=12)
@@ -33,7 +34,14 @@ def test_bash_reads_each_text_back_byte_by_byte(locale: str, texts: list[str]) -
 
 @given(texts=TEXTS)
 def test_a_script_has_no_sign_that_a_terminal_acts_on(texts: list[str]) -> None:
-    assert " ".join([*as_words(texts), *map(remark, texts)]).isprintable()
+    assert " ".join([*as_words(texts), *map(comment, texts)]).isprintable()
+
+
+@given(texts=TEXTS)
+def test_a_record_gives_each_word_back(texts: list[str]) -> None:
+    line = " ".join(Word.literal(text).shell() for text in texts)
+
+    assert [str(word) for word in split(line)] == texts
 
 
 @settings(max_examples=40)
@@ -52,7 +60,7 @@ def test_variables_expand_and_the_text_beside_them_does_not(text: str) -> None:
 
 
 def test_plain_text_stays_readable() -> None:
-    assert [quoted(text) for text in ("Class3D/job010/run", "a b", "é", "it's")] == [
+    assert [quote(text) for text in ("Class3D/job010/run", "a b", "é", "it's")] == [
         "Class3D/job010/run",
         "'a b'",
         "'é'",

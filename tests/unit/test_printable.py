@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from dispatcher.host.printable import printable
+from dispatcher import refusal
+from dispatcher.errors import ConfigError, DispatchError
+from dispatcher.printable import printable
 
 
 @pytest.mark.parametrize("text", ["", "Class2D/job007", "größer „x“ → 粒子 👩‍🔬", "नमस्ते"])
@@ -36,3 +38,14 @@ def test_every_character_comes_out_as_one_that_can_be_encoded_and_is_no_control(
         shown = printable(chr(code))
         shown.encode()
         assert all(ord(c) >= 0x20 and not 0x7F <= ord(c) < 0xA0 for c in shown), hex(code)
+
+
+def test_a_refusal_shows_the_same_without_any_other_module() -> None:
+    for code in {*range(0x110000)} - {*map(ord, "\n\t")}:
+        assert refusal.printable(chr(code)) == printable(chr(code)), hex(code)
+    assert refusal.printable("a\n\tb") == "a\n\tb"
+
+
+def test_every_sentence_of_ours_is_printable() -> None:
+    assert str(DispatchError("a\x1b[2J\nb", "c\udcff")) == "a\\x1b[2J\\nb\nc\\xff"
+    assert str(ConfigError("größer „x“ → 粒子")) == "größer „x“ → 粒子"
