@@ -194,8 +194,8 @@ def number(text: str, where: str, least: float = -LARGEST) -> float:
     value = real_number(text)
     if value is None:
         raise InputError(
-            f"{where} is '{_short(text)}', which is infinite or no number to RELION; write "
-            "the number in the digits 0 to 9."
+            f"{where} is '{_short(text)}', which is infinite or not as a whole a "
+            "number; write the number in the digits 0 to 9."
         )
     if not least <= value <= LARGEST:
         raise InputError(

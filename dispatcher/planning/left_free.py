@@ -48,10 +48,12 @@ def larger(original: Command, changed: Command, levels: Sequence[JobType]) -> La
     if given is not None and given == added:
         return Larger()
     if given is not None and given > (added or 0):
-        why = "is smaller" if added is not None else "is no number here"
+        why = "is smaller" if added is not None else _why_not(types)
         stays = f"--{OPTION} {users} stays as the command has it"
         return Larger(users, f"{stays}: the job type's {types or 'empty value'} {why}.")
-    why = "is smaller" if given is not None else "is no number here, so the two cannot be compared"
+    why = "is smaller"
+    if given is None:
+        why = f"{_why_not(users)}, so the two cannot be compared"
     return Larger(None, f"--{OPTION} {types} is the job type's: the command's {users} {why}.")
 
 
@@ -66,4 +68,10 @@ def not_counted(command: Command, written: int | None) -> tuple[str, ...]:
     end = "does not count"
     if written is not None:
         end = f"does not count, so {written} takes its place: give a number to leave more free"
-    return (f"--{OPTION} {text} is no number here, and {end}.",)
+    return (f"--{OPTION} {text} {_why_not(text)}, and {end}.",)
+
+
+def _why_not(text: str | None) -> str:
+    """Why the value says nothing of megabytes."""
+    is_number = real_number(text or "0") is not None
+    return "is below 0, which RELION does not take" if is_number else "is no number here"

@@ -84,10 +84,7 @@ def read_submission(script: Path) -> tuple[Submission, Path]:
             f"The submission script {script} is longer than {_LONGEST >> 10} KB, and no script of "
             f"RELION's is: {_NEXT_STEP}."
         )
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = "\0"
+    text = raw.decode(errors="surrogateescape")  # names of files may have any bytes
     if "\0" in text:
         raise InputError(f"The submission script {script} is not a text file: {_NEXT_STEP}.")
     submission = parse_submission(text, str(script))

@@ -93,7 +93,8 @@ def bound(option: str) -> Mount | None:
     mount = read_mount(option)
     if not mount or not mount.folder.startswith("/") or not mount.destination.startswith("/"):
         return None
-    folder, destination = map(os.path.normpath, mount[:2])
+    # Two slashes at the begin are kept by normpath(), but are one to Linux.
+    folder, destination = (f"/{os.path.normpath(each).lstrip('/')}" for each in mount[:2])
     return Mount(folder, destination, mount.read_only)
 
 

@@ -59,7 +59,9 @@ def checked_inputs(job: RecordedJob, accepted: Collection[str]) -> Inputs:
                 if why := _named_change(place.now_at(name), needed, job.dispatched):
                     changed.setdefault(name, f"{why} (named in {path})")
     refused = {
-        path: why for path, why in changed.items() if not any(fnmatch(path, a) for a in accepted)
+        path: why
+        for path, why in changed.items()
+        if path not in accepted and not any(fnmatch(path, a) for a in accepted)
     }
     if refused:
         path, why = next(iter(refused.items()))

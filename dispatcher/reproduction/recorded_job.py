@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..config.largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from ..errors import InputError
 from ..jobs.entries import (
     flag,
@@ -31,6 +32,9 @@ from .recorded_container import RecordedContainer, read_container
 
 __all__ = ["JobPlace", "RecordedFile", "RecordedJob", "UsedImage", "read_job"]
 
+_MOST_OF = {
+    "nproc": MOST_RANKS, "nthread": MOST_THREADS, "ngpu": MOST_GPUS, "nodes": MOST_NODES
+}  # fmt: skip
 _MOST = 2**63  # what a file system counts with
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_SAME = "so a second run cannot be shown to be the same."
@@ -178,7 +182,7 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
         )
     image = _image(used)
     was = needed(path(record, "project"), "project")
-    if os.path.normpath(was) != record["project"]:
+    if os.path.normpath(was) != record["project"] or str(was).startswith("//"):
         raise ValueError('its "project" is not the path of a project')
     parsed = tuple(_command(needed(text(each, "shell"), "shell")) for each in commands)
     prefixes = [needed(texts(each, "prefix"), "prefix") for each in commands]
@@ -188,8 +192,10 @@ def _job(record: Mapping[str, Any], file: Path) -> RecordedJob:
     ):
         raise ValueError("a command does not start the image")
     nproc, nthread, ngpu, nodes = (
-        needed(number(record, key), key) for key in ("nproc", "nthread", "ngpu", "nodes")
+        needed(number(record, key, most), key) for key, most in _MOST_OF.items()
     )
+    if not (nproc and nthread and nodes):
+        raise ValueError("a job has at least one rank, thread and node")
     return RecordedJob(
         name=name,
         file=file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..config.configuration import Configuration
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler
 from ..errors import InputError
-from ..host.shell_words import Word, quote
+from ..host.shell_words import Variable, Word, quote
 from ..job_script.filters import comment
 from ..job_script.library import shell_function
 from ..job_script.templates import environment, render
@@ -57,6 +58,8 @@ def reproduction(
     inputs = checked_inputs(job, changed)
     seeds = [recorded_seed(command, job.place.now) for command in job.commands]
     commands = [_repeated(command, seed) for command, seed in zip(job.commands, seeds, strict=True)]
+    variables = sorted({name for each in commands for name in _variables(each)})
+    commands = [_with_given(command) for command in commands]
     said = notes(job, inputs, seeds, configuration.site.apptainer)
     text = render(
         environment(template_folders()),
@@ -74,7 +77,7 @@ def reproduction(
             ],
             "named": as_words(str(job.place.within(name)) for name in inputs.named),
             "dispatched": job.dispatched,
-            "variables": sorted({name for each in commands for name in _variables(each)}),
+            "variables": variables,
             **_places(job, output),
             **_environment(job, configuration),
             **_commands(job, commands, inputs, configuration),
@@ -191,3 +194,22 @@ def _repeated(command: Command, seed: Seed | None) -> Command:
 
 def _variables(command: Command) -> list[str]:
     return [name for word in command.words for name in word.variables]
+
+
+def _with_given(command: Command) -> Command:
+    """The command with the values that the script has looked at in place of its variables'."""
+    operator, file = command.redirect or ("", Word(()))
+    return replace(
+        command,
+        executable=_given(command.executable),
+        arguments=tuple(map(_given, command.arguments)),
+        redirect=(operator, _given(file)) if command.redirect else None,
+    )
+
+
+def _given(word: Word) -> Word:
+    parts = (
+        replace(part, name=f"dispatch_given_{part.name}") if isinstance(part, Variable) else part
+        for part in word.parts
+    )
+    return replace(word, parts=tuple(parts))

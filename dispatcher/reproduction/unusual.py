@@ -15,13 +15,14 @@ from typing import NamedTuple
 from ..config.catalogue import Catalogue
 from ..config.site import Apptainer
 from ..errors import InputError
-from ..host.shell_words import quote
+from ..host.shell_words import Variable, Word, quote
 from ..images.container import WEIGHTS, Mount, binds
 from ..relion.command import Command, is_option
+from ..relion.programs import strip_mpi
 from ..units import count
 from .output_words import job_scratch
 from .recorded_container import bound
-from .recorded_job import RecordedJob
+from .recorded_job import JobPlace, RecordedJob
 from .same_image import SameImage
 
 __all__ = ["BIND", "IMAGE", "PROGRAM", "WORD", "Accepted", "refuse_unusual"]
@@ -31,13 +32,21 @@ Accepted = Mapping[str, Collection[str]]  # by the option's name
 _SHOWN = 20
 
 _RELIONS = re.compile(r"relion_\w+", re.ASCII)
-# These run what a pipeline or a schedule says.
+# These run what a pipeline, a schedule or the lines of a file say.
 _RUN_OTHERS = frozenset(
-    {"relion_pipeliner", "relion_schemer", "relion_scheduler", "relion_schemegui"}
-)
+    {"relion_batchrun", "relion_maingui", "relion_pipeliner", "relion_schemer",
+     "relion_scheduler", "relion_schemegui"}
+)  # fmt: skip
 # Options that name a program: --ctffind_exe, --topaz_exe, --exe, --bash_exe, --python,
-# --cryocare_path (of RELION 3.1 to 5.1).
-_NAMES_PROGRAM = re.compile(r"-+((\w+_)?exe|python|cryocare[-_]path)", re.ASCII)
+# --cryocare_path, --imod_dir (of RELION 3.1 to 5.1).
+_NAMES_PROGRAM = re.compile(r"-+((\w+_)?exe|python|cryocare[-_]path|imod_dir)", re.ASCII)
+# The programs that RELION's jobs use beside its own, in the image or where an admin alone puts
+# them: RELION's own values are of this kind (DEFAULTCTFFINDLOCATION and others, pipeline_jobs.h).
+_EM_PROGRAM = re.compile(
+    r"(/(usr|opt|public/EM)(/[\w+-][\w.+-]*)*/)?"
+    r"(?i:ctffind|gctf|motioncor|aretomo|topaz|batchruntomo|cryocare)[\w-]*(\.exe)?",
+    re.ASCII,
+)
 # RELION hands names and parameters (--topaz_args, --other_motioncor2_args) to a shell as they are.
 _FOR_A_SHELL = re.compile(r"[$`;|&<>\x00-\x1f\x7f]")
 # Options of `apptainer exec` that take something from the container, and give it nothing.
@@ -71,7 +80,7 @@ def refuse_unusual(
     found = [
         *_of_image(image),
         *_of_container(job, apptainer, catalogue),
-        *(each for command in job.commands for each in _of_command(command)),
+        *(each for command in job.commands for each in _of_command(command, job.place)),
     ]
     asked = [each for each in dict.fromkeys(found) if each.value not in accepted[each.option]]
     if not asked:
@@ -97,6 +106,7 @@ def _of_container(
 ) -> Iterator[_Unusual]:
     weights = dict.fromkeys([None, *(each.weights for each in catalogue.builds())])
     usual = {bound(bind.option) for each in weights for bind in binds(apptainer, each)}
+    usual |= {bound(option) for option in apptainer.options}
     for mount in job.container.mounts:
         if mount not in usual:
             yield _Unusual(_seen(mount), BIND, mount.folder)
@@ -120,22 +130,41 @@ def _seen(mount: Mount) -> str:
     return f"the {kind} {mount.folder}, which the commands would see{where}"
 
 
-def _of_command(command: Command) -> Iterator[_Unusual]:
+def _of_command(command: Command, place: JobPlace) -> Iterator[_Unusual]:
     if command.is_file_tool:
         return
     line = command.text
     program = command.program
-    if not _RELIONS.fullmatch(program) or program in _RUN_OTHERS:
+    if not _RELIONS.fullmatch(program) or strip_mpi(program) in _RUN_OTHERS:
         yield _Unusual(f"the program {program} in `{line}`", PROGRAM, program)
     for word, following in zip_longest(command.arguments, command.arguments[1:]):
         if any(isinstance(part, str) and _FOR_A_SHELL.search(part) for part in word.parts):
             what = f"the parameter `{word}`, in which a shell finds code"
+            yield _Unusual(what, WORD, str(word))
+        elif _has_variable_in_its_name(word):
+            what = f"the parameter `{word}`, whose name a variable completes"
             yield _Unusual(what, WORD, str(word))
         option, equals, value = str(word).partition("=")
         if not _NAMES_PROGRAM.fullmatch(option):
             continue
         if not equals:
             value = str(following) if following and not is_option(following) else ""
-        if value and not _RELIONS.fullmatch(value):
+        if value and not _RELIONS.fullmatch(value) and not _is_em_program(value, place):
             what = f"the program {value}, which {option} names in `{line}`"
             yield _Unusual(what, PROGRAM, value)
+
+
+def _has_variable_in_its_name(word: Word) -> bool:
+    """Whether it is an option, and no text says which."""
+    first = word.parts[0] if word.parts else ""
+    if isinstance(first, Variable) or not word.variables:
+        return False
+    return first.startswith("-") and "=" not in first
+
+
+def _is_em_program(value: str, place: JobPlace) -> bool:
+    """Whether it is a program for electron microscopy, and none of the project's or the user's."""
+    seen = (place.was, place.now, Path.home())
+    return bool(_EM_PROGRAM.fullmatch(value)) and not any(
+        Path(value).is_relative_to(folder) for folder in seen
+    )

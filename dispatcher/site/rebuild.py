@@ -17,7 +17,7 @@ from ..errors import ConfigError, DispatchError, ImageError, InputError, WriteEr
 from ..host.atomic_files import write_atomically
 from ..host.shared_trees import make_folders
 from ..images.building.build import BuildRequest, build
-from ..images.building.recipes import find
+from ..images.building.recipes import find, is_shipped
 from ..images.edit_catalogue import edit, entry, own_catalogue
 from ..images.integrity import digest_now
 from ..images.sif import read_header
@@ -135,7 +135,8 @@ def build_missing(
 ) -> Iterator[tuple[Listed, Path | DispatchError]]:
     """Build these images from their recipes: the file of each, or why there is none.
 
-    Nothing is built by an Apptainer that the site itself names: the site may be a stranger's.
+    Nothing is built by an Apptainer that the site itself names, nor by a recipe of the site: it may
+    be a stranger's, and %pre and %setup of a definition run on this machine, outside any container.
 
     What is built has another digest than the exported file: jobs of projects pinned to that are
     refused until the pin is moved.
@@ -156,6 +157,13 @@ def build_missing(
         output = site_folder() / "images" / f"{name}-{version}-{variant}.sif"
         try:
             recipe = find(name, version, variant)
+            if not is_shipped(name, recipe):
+                raise InputError(
+                    f"the site has its own recipe for it, and an import runs no program of the "
+                    f"site: look at the definition {recipe.definition}, parts of which run outside "
+                    f"of the container, and then run `relion-dispatch images build {name} "
+                    f"{version} --variant {variant}`."
+                )
             build(BuildRequest(name, version, recipe, {}, None, output, replace=True), site)
         except DispatchError as error:
             yield image, error

@@ -16,7 +16,7 @@ from ...config.json_files import load, nearest, read_json, strict
 from ...config.places import own_path, shipped_folder, site_folder
 from ...errors import ConfigError, ImageError
 
-__all__ = ["Recipe", "find"]
+__all__ = ["Recipe", "find", "is_shipped"]
 
 
 @strict
@@ -43,17 +43,17 @@ class _RecipeFile:
     recipes: dict[str, list[Recipe]]
 
 
-def load_recipes() -> dict[str, list[Recipe]]:
-    """The recipes by the image's name, the site's own before the shipped; definitions' paths are
+def load_recipes(*, own: bool = True) -> dict[str, list[Recipe]]:
+    """The recipes by the image's name, the site's `own` before the shipped; definitions' paths are
     absolute.
 
     Raises:
         ConfigError: a file cannot be read or says something unknown.
     """
     found: dict[str, list[Recipe]] = {}
-    own = own_path("containers/recipes.json")
+    sites = own_path("containers/recipes.json") if own else None
     shipped = shipped_folder() / "containers" / "recipes.json"
-    for path in [*([own] if own else []), shipped]:
+    for path in [*([sites] if sites else []), shipped]:
         folder = path.parent
         content = {"recipes": read_json(path)}
         loaded = load(_RecipeFile, content, str(path), lambda steps: f'"{".".join(steps[1:])}"')
@@ -67,6 +67,11 @@ def load_recipes() -> dict[str, list[Recipe]]:
                 absolute = {**vars(recipe), "definition": str(definition)}
                 found.setdefault(name, []).append(Recipe(**absolute))
     return found
+
+
+def is_shipped(name: str, recipe: Recipe) -> bool:
+    """Whether the recipe is one that comes with relion-dispatch, definition and arguments."""
+    return recipe in load_recipes(own=False).get(name, [])
 
 
 def find(name: str, version: str, variant: str | None) -> Recipe:

@@ -263,7 +263,7 @@ def test_status_cancels_no_job_that_only_has_the_id_of_a_strangers_record(
 STRANGERS: dict[str, dict[str, Any]] = {
     "without a seal": {"seal": None},
     "with a seal of another's key": {"seal": "0" * 64},
-    "with a seal that is no seal": {"seal": "\udcff\ud800"},
+    "with a seal that is no seal": {"seal": "é" * 9},
 }
 
 

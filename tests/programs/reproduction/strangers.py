@@ -94,7 +94,7 @@ class Stranger:
         assert text is None
         return said
 
-    def starts(self, script: str, locale: str = "C.UTF-8") -> list[list[bytes]]:
+    def starts(self, script: str, locale: str = "C.UTF-8", **variables: str) -> list[list[bytes]]:
         """Run the script; the arguments of each program that it starts."""
         log = self.top / "started"
         log.unlink(missing_ok=True)
@@ -103,7 +103,12 @@ class Stranger:
         done = subprocess.run(
             ["bash", file],
             cwd=self.programs,
-            env={"PATH": f"{self.programs}:/usr/bin:/bin", "STARTED": str(log), "LC_ALL": locale},
+            env={
+                "PATH": f"{self.programs}:/usr/bin:/bin",
+                "STARTED": str(log),
+                "LC_ALL": locale,
+                **variables,
+            },
             capture_output=True,
         )
         assert not self.canary.exists(), ascii(script)

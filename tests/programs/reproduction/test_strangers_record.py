@@ -165,6 +165,20 @@ def test_what_started_a_container_is_built_anew(
         ("relion_autopick --i '$(touch CANARY)'", "--accept-word '$(touch CANARY)'"),
         ("relion_refine --scratch_dir /home --keep_scratch", "--accept-bind /home"),
         ("$PROGRAM --o Class3D/job010/run", "--accept-program '$PROGRAM'"),
+        ("relion_batchrun --i Select/job007/x.txt", "--accept-program relion_batchrun"),
+        ("relion_batchrun_mpi --i Select/job007/x.txt", "--accept-program relion_batchrun_mpi"),
+        ("relion_prepare_subtomo --imod_dir EVIL", "--accept-program EVIL"),
+        ("relion_run_ctffind --ctffind_exe$X EVIL", "--accept-word '--ctffind_exe$X'"),
+        ("relion_run_ctffind --ctffind_exe$dispatch_new EVIL", "--accept-word '--ctffind_exe"),
+        ("relion_run_ctffind --ctf${X}_exe EVIL", "--accept-word '--ctf${X}_exe'"),
+        ("relion_run_ctffind -$X EVIL", "--accept-word '-$X'"),
+        ("relion_run_ctffind --ctffind_exe /bin/sh", "--accept-program /bin/sh"),
+        ("relion_run_ctffind --ctffind_exe /tmp/ctffind", "--accept-program /tmp/ctffind"),
+        ("relion_run_ctffind --ctffind_exe ./ctffind", "--accept-program ./ctffind"),
+        ("relion_run_ctffind --ctffind_exe x/ctffind", "--accept-program x/ctffind"),
+        ("relion_run_ctffind --ctffind_exe //opt/ctffind", "--accept-program //opt/ctffind"),
+        ("relion_run_ctffind --ctffind_exe /opt/../tmp/ctffind", "--accept-program /opt/../tmp/"),
+        ("relion_run_ctffind --ctffind_exe '/opt/ctffind x'", "--accept-program '/opt/ctffind x'"),
     ],
 )
 def test_a_program_that_is_not_relions_is_asked_for(
@@ -422,3 +436,137 @@ def test_links_within_the_project_and_a_linked_project_are_no_other_place(
     assert text, said
     assert stranger.starts(text)
     assert (stranger.project / "disk" / JOB / "run.out").exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "/public/EM/ctffind/ctffind.exe",
+        "/public/EM/RELION/topaz",
+        "/public/EM/Gctf/bin/Gctf",
+        "/public/EM/MOTIONCOR2/MotionCor2",
+        "/public/EM/cryoCARE",
+        "/public/EM/imod/IMOD/bin/batchruntomo",
+        "/public/EM/AreTomo/AreTomo2/AreTomo2",
+        "/opt/ctffind-4.1.14/bin/ctffind",
+        "ctffind",
+        "relion_python_topaz",
+    ],
+)
+def test_a_program_that_relions_jobs_name_is_not_asked_for(
+    stranger: Stranger, program: str
+) -> None:
+    """RELION's own values, and others in the image; but not where the project was there."""
+    stranger.command(f"relion_run_ctffind --o Class3D/job010/ --ctffind_exe {program} --x_exe=''")
+
+    assert stranger.reproduce()[0]
+
+    if program.startswith("/"):
+        (own,) = stranger.honest["commands"]
+        stranger.honest["commands"] = [own | {"shell": f"relion_x --x_exe {program}"}]
+        stranger.was_in(str(Path(program).parent))
+        assert f"--accept-program {program}" in stranger.refused()
+
+
+@pytest.mark.parametrize("was", ["//usr/local", "//root", "/usr/", "///opt"])
+def test_a_projects_path_has_one_form(stranger: Stranger, was: str) -> None:
+    stranger.was_in(was)
+
+    said = stranger.refused()
+
+    assert "is not the path of a project" in said or "--accept-bind" in said
+
+
+@pytest.mark.parametrize(
+    ("shell", "value"),
+    [
+        ("relion_x --args 'a'\"${IFS}touch CANARY\"", None),
+        ('relion_x --args "x$_"', None),
+        ('relion_x --args "x$BASH_COMMAND"', None),
+        ('relion_x --args "x${dispatch_new}"', None),
+        ('relion_x --args "$VALUE"', ""),
+        ('relion_x --args "$VALUE"', "--other"),
+        ('relion_x --args "$VALUE"', "a;b"),
+        ('relion_x --args "$VALUE"', "a`b"),
+        ('relion_x --args "$VALUE"', "a\nb"),
+        ('relion_x --args "$VALUE"', "a\\b"),
+        ('relion_x --args "$VALUE"', "a(b"),
+        ('relion_x --args "$VALUE"', "it's"),
+    ],
+)
+def test_a_variable_brings_no_code_and_takes_no_word_away(
+    stranger: Stranger, shell: str, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script looks at the values, also at those that bash or the script itself gives."""
+    stranger.command(shell.replace("CANARY", str(stranger.canary)))
+    text, said = stranger.reproduce()
+    assert text, said
+
+    started = stranger.starts(text, **({} if value is None else {"VALUE": value}))
+
+    for argv in started:  # `$_` and the like may be plain
+        assert value is None
+        assert not any(set(word[1:]) & set(b"$`;|&<>()'\n") for word in argv[-1:])
+    if value is not None:
+        assert "has signs on which a shell acts" in stranger.said
+
+
+def test_a_variable_with_a_plain_value_is_given(stranger: Stranger) -> None:
+    stranger.command('relion_x --scratch_dir /s/$SLURM_JOB_ID --x=$VALUE "$VALUE"')
+    text, said = stranger.reproduce()
+    assert text, said
+
+    (argv,) = stranger.starts(text, VALUE="/a/é +1", SLURM_JOB_ID="17")
+
+    assert argv[-1] == "/a/é +1".encode()
+    assert b"/s/17" in argv
+
+
+@pytest.mark.parametrize("changes", [{"nproc": 1_000_000}, {"nodes": 0}, {"nodes": 10**5}])
+def test_more_or_fewer_ranks_than_any_job_has_are_damage(
+    stranger: Stranger, changes: dict[str, int]
+) -> None:
+    stranger.record(**changes)
+
+    assert "is not a record of relion-dispatch" in stranger.refused()
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_what_the_script_says_acts_on_no_terminal(stranger: Stranger, locale: str) -> None:
+    text, said = stranger.reproduce()
+    assert text, said
+
+    signs = r"say $'\xe2\x80\xae\xe2\x81\xa6\xd8\x9c\x9b31m\x1b[2J\xc3\xa9'"
+    stranger.starts(text.replace('say "checking the inputs"', signs), locale)
+
+    assert "?31m?[2J" in stranger.said
+    assert ("é" in stranger.said) == (locale != "C")
+    assert not set(stranger.said) & set("\u202e\u2066\u061c\x9b\udc9b\x1b")
+
+
+def test_a_folder_that_the_sites_own_options_bind_is_not_asked_for(stranger: Stranger) -> None:
+    option = "--mount=type=bind,source=/opt,destination=/opt,ro"
+    config = stranger.top / "site/site.json"
+    content = json.loads(config.read_text())
+    content.setdefault("apptainer", {})["options"] = [option]
+    config.write_text(json.dumps(content))
+    (own,) = stranger.honest["commands"]
+    stranger.command(own["shell"], stranger.prefix(option))
+
+    assert stranger.reproduce()[0]
+
+
+def test_an_input_is_accepted_by_the_name_that_the_refusal_gives(stranger: Stranger) -> None:
+    """Also if the name is a pattern that does not match itself."""
+    particles = stranger.project / "Select/job007/particles.star"
+    odd = particles.with_name("p[1].star")
+    particles.rename(odd)
+    record = json.dumps(stranger.honest).replace("particles.star", odd.name)
+    stranger.honest = json.loads(record)
+    stranger.record()
+    with odd.open("a") as stream:
+        stream.write("\n")
+
+    assert "--accept-changed 'Select/job007/p[1].star'" in stranger.refused()
+
+    assert stranger.reproduce("--accept-changed", "Select/job007/p[1].star")[0]

@@ -12,6 +12,7 @@ import pytest
 from dispatcher import __version__
 from dispatcher.config.catalogue import load_catalogue
 from dispatcher.config.json_edit import held
+from dispatcher.config.places import shipped_folder
 from dispatcher.site import rebuild
 from dispatcher.site.archive import SiteArchive, pack, read
 
@@ -279,3 +280,44 @@ def test_weights_beside_an_image_are_compared(sites: Sites, tmp_path: Path) -> N
     status, table = sites.run("site", "compare", file)
     assert status == 3
     assert row(table, "weights of relion 5.1.0 (cpu)").startswith("differs")
+
+
+@pytest.mark.parametrize("definition", ["evil.def", "SHIPPED"])
+def test_an_import_builds_by_no_recipe_of_the_site(
+    definition: str, sites: Sites, tmp_path: Path
+) -> None:
+    """%pre and %setup of a definition run on the machine, and its arguments stand in them."""
+    canary = tmp_path / "canary"
+    folder = sites.here / "containers"
+    folder.mkdir()
+    shipped = shipped_folder() / "containers" / "relion-debian.def"
+    named = str(shipped) if definition == "SHIPPED" else definition
+    (folder / "evil.def").write_text(
+        f"Bootstrap: docker\nFrom: debian\n%setup\n touch {canary}\n%test\n true\n"
+        "%labels\n relion.version 5.1.0\n"
+    )
+    content = json.loads((sites.here / "site.json").read_text())
+    (sites.here / "site.json").write_text(json.dumps(content | {"apptainer": {}}))
+    recipe = {"versions": "*", "definition": named, "arguments": {"suite": f"$(touch {canary})"}}
+    recipes = [{**recipe, "variant": variant} for variant in ("cuda", "cpu")]
+    (folder / "recipes.json").write_text(json.dumps({"relion": recipes}))
+    file = sites.export()
+    shutil.rmtree(sites.store)
+    sites.go_there()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    apptainer = programs / "apptainer"
+    apptainer.write_text(
+        f'#!/bin/bash\n[ "$1" != build ] || touch {canary}\necho apptainer version 1.4.5\n'
+    )
+    apptainer.chmod(0o755)
+    sites.monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    sites.monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    status, text = sites.run("site", "import", file, "--build")
+
+    assert status == 3
+    assert not canary.exists()
+    for variant in ("cuda", "cpu"):
+        assert f"images build relion 5.1.0 --variant {variant}" in text
+    assert "the site has its own recipe" in text

@@ -45,7 +45,7 @@ def test_particles_that_cannot_be_used_are_named(
         ("--K many", "--K is 'many'"),
         ("--K 0", "--K is '0'"),
         ("--K 2.5", "--K is '2.5'"),
-        ("--pad nan", "no number to RELION"),
+        ("--pad nan", "not as a whole a number"),
         ("--pad 0", "give 1 or 2"),
         ("--healpix_order -1", "--healpix_order is '-1'"),
     ],

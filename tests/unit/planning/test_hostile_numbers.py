@@ -167,22 +167,22 @@ def test_whatever_ranks_and_threads_the_window_has_there_is_a_plan_or_a_sentence
         (
             "--offset_range",
             "1e200",
-            "--offset_range is '1e200', which is infinite or no number to",
+            "--offset_range is '1e200', which is infinite or not as a whole",
         ),
         ("--offset_range", "1e20", "--offset_range is '1e20', which is not from -1e+09 to 1e+09"),
         (
             "--offset_range",
             "1_0",
-            "--offset_range is '1_0', which is infinite or no number",
+            "--offset_range is '1_0', which is infinite or not as a whole a number",
         ),
-        ("--psi_step", "nan", "--psi_step is 'nan', which is infinite or no number to RELION"),
+        ("--psi_step", "nan", "--psi_step is 'nan', which is infinite or not as a whole a number"),
         ("--healpix_order", "30", "--healpix_order is '30', which is not a whole number from 0 to"),
         (
             "--oversampling",
             "60",
             "--oversampling is '60', which is not a whole number from 0 to 12",
         ),
-        ("--pad", "0x10", "--pad) is '0x10', which is infinite or no number to RELION"),
+        ("--pad", "0x10", "--pad) is '0x10', which is infinite or not as a whole a number"),
         ("--j", "1000000000", "asks for 1000000000 threads for each rank (--j), and may ask for 1"),
     ],
 )

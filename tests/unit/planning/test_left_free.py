@@ -65,6 +65,8 @@ def said(plan: Plan) -> list[str]:
         # The leaf's value is the job type's, also where it is smaller than the base's.
         ("1200", [5000, 1100], "1200", "1200 stays as the command has it: the job type's 1100 is"),
         ("1200", [1100, 5000], "5000", "5000 is the job type's"),
+        ("-1", [2000], "2000", "2000 is the job type's: the command's -1 is below 0, which RELION"),
+        ("2000", ["-1"], "2000", "2000 stays as the command has it: the job type's -1 is below 0"),
         # What only the node knows.
         ("$X", [2000], "2000", "2000 is the job type's: the command's $X is no number here"),
         ("2000", ["$X"], "2000", "2000 stays as the command has it: the job type's $X is no"),

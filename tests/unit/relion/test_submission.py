@@ -188,11 +188,19 @@ def test_a_script_outside_its_job_folder_is_refused(job: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x7fELF\x02\x01\x01\x00", b"a\0b", b"A/job001/run.out\n\xff\xfe\n"]
+    "content", [b"\x7fELF\x02\x01\x01\x00", b"a\0b", "A/job001/run.out\n".encode("utf-16")]
 )
 def test_a_binary_file_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a text file"):
         read_submission(put(tmp_path, content))
+
+
+def test_names_of_files_may_have_bytes_that_are_no_utf_8(tmp_path: Path) -> None:
+    text = from_template(["relion_refine --i caf\udce9.star --o Refine3D/job019/run"])
+
+    submission, _ = read_submission(put(tmp_path, text.encode(errors="surrogateescape")))
+
+    assert submission.main.value("i") == "caf\udce9.star"
 
 
 def test_a_missing_script_is_refused(tmp_path: Path) -> None:
