@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..host.shared_files import shared_folder
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import read_record, why_unreadable
+from ..jobs.record import read_record, what_to_do, why_unreadable
 from ..jobs.tell import tell
 from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan
@@ -57,9 +57,14 @@ def _may_be_submitted(name: str, folder: Path) -> str | None:
     if not is_of_this_run(folder, f"{SUBMISSION}.run"):
         return None
     why = why_unreadable(folder)
-    return why and (
-        f"{why}, so nobody can tell whether {name} was submitted: this call does nothing. If no "
-        "queue has the job, remove that file, and run the job again in RELION."
+    if why is None:
+        return None
+    remedy = what_to_do(
+        folder, "if no queue has the job, remove that file, and run the job again in RELION."
+    )
+    return (
+        f"{why}, so nobody can tell whether {name} was submitted, and this call does nothing: "
+        f"{remedy}"
     )
 
 

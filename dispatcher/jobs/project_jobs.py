@@ -18,7 +18,7 @@ from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
-from .record import RECORD, Record, read_record, why_unreadable
+from .record import RECORD, Record, read_record, what_to_do, why_unreadable
 from .this_run import is_of_this_run
 
 __all__ = ["Job", "find_job", "look"]
@@ -167,8 +167,10 @@ def _problem(folder: Path, last: Record | None) -> str | None:
         return "; ".join(last.problems) or None
     why = why_unreadable(folder)
     return why and (
-        f"{why}, so relion-dispatch does not know this job: if no queue has the job, remove that "
-        "file, and run the job again in RELION."
+        f"{why}, so relion-dispatch does not know this job: "
+        + what_to_do(
+            folder, "if no queue has the job, remove that file, and run the job again in RELION."
+        )
     )
 
 

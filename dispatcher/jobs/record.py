@@ -12,13 +12,16 @@ names, an id an argument of the scheduler's commands.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
+from ..host.users import user_name
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
@@ -27,7 +30,7 @@ from .run_file import read_run
 from .this_run import is_of_this_run
 
 __all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "load_record",
-           "read_record", "why_unreadable"]  # fmt: skip
+           "read_record", "what_to_do", "why_unreadable"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -129,6 +132,17 @@ def why_unreadable(folder: Path) -> str | None:
     except ValueError as error:
         return f"{file} is not a record of relion-dispatch ({error})"
     return None
+
+
+def what_to_do(folder: Path, otherwise: str) -> str:
+    """What helps against a record that cannot be read: a colleague's may be of a job that runs, of
+    which this user's queue tells nothing."""
+    file = folder / RECORD
+    with suppress(OSError):
+        owner = file.lstat().st_uid
+        if owner != os.getuid() and not os.access(file, os.R_OK):
+            return f"ask {user_name(owner)}, whose job it is, to run `chmod g+r` on that file."
+    return otherwise
 
 
 def load_record(file: Path) -> Record:

@@ -162,3 +162,18 @@ def test_a_colleague_who_swaps_a_shared_cache_runs_nothing_as_its_user(
         thread.join()
 
     assert not list(canary.iterdir())
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_a_colleagues_record_that_is_closed_is_not_to_be_removed(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """The job may run, and a queue shows its user's own jobs only."""
+    script = make_job()
+    assert victim.hook(script, umask=0o077, **variables) == 0
+    (script.parent / "dispatch.json").chmod(0o600)
+
+    said = colleague.command("status", folder=script.parents[2], **variables)
+
+    assert f"ask {victim.name}, whose job it is, to run `chmod g+r`" in said.stdout + said.stderr
+    assert "remove that file" not in said.stdout + said.stderr
