@@ -69,6 +69,7 @@ def test_a_lock_that_shuts_colleagues_out_is_named_and_its_owner_mends_it(
     mended = colleague.command("check", folder=project, **variables).stdout
 
     assert f"ask {colleague.name} to run `chmod g+rw` on that file" in told
+    assert "or remove the file yourself, while nobody submits a job there" in told
     assert f"ask {colleague.name} to run `relion-dispatch check` in {project}" in named
     assert f"mended: {lock} had mode 0600" in mended
     assert victim.hook(make_job(), **variables) == 0
