@@ -36,6 +36,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
             ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
             mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+            { true > RELION_JOB_EXIT_ABORTED; } 2> /dev/null || [ -e RELION_JOB_EXIT_ABORTED ] ||
             echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
     fi
     if [ "$opened" = yes ]; then

@@ -25,7 +25,7 @@ __all__ = ["JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
 JOB_FOLDER = re.compile("job[0-9]{3,}")
 
-_FAILURE = "RELION_JOB_EXIT_FAILURE"
+_FAILURE, _ABORTED = "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"
 # As in dispatcher/printable.py, without ends of lines and tabs.
 _HIDDEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 _LONGEST = 16_000  # characters of a line: more is not read, and may not fit
@@ -79,10 +79,12 @@ def make_exit_file(folder: int, name: str, script: str) -> None:
     RELION looks whether stat(2) finds the file, whatever it holds (src/filename.cpp:513, 5.0). So
     where a disk, or a quota, has no room for one more file, the submission `script` gets the name
     as well, as RELION writes the script anew for each run; a disk that counts names as files (a
-    tmpfs does) has the job's script renamed, or else the submission script.
+    tmpfs does) has the job's script renamed, or else the submission script. In a sticky folder the
+    name may be another user's link that leads nowhere, which nobody else can remove: then another
+    of the files ends RELION's waiting as well.
 
     Raises:
-        OSError: nothing can get that name.
+        OSError: nothing can get such a name.
     """
     if _is_found(folder, name):
         with suppress(OSError):  # another user's
@@ -102,8 +104,12 @@ def make_exit_file(folder: int, name: str, script: str) -> None:
             return
         with suppress(OSError):
             os.rename(other, name, src_dir_fd=folder, dst_dir_fd=folder)
-    if not _is_found(folder, name):
-        raise problem
+    instead = _ABORTED if name != _ABORTED else _FAILURE
+    if not _is_found(folder, name) and not _is_found(folder, instead):
+        try:
+            os.close(os.open(instead, _NEW, 0o666, dir_fd=folder))
+        except OSError:
+            raise problem from None
 
 
 def _is_found(folder: int, name: str, *, follow: bool = True) -> bool:
@@ -117,17 +123,18 @@ def _is_found(folder: int, name: str, *, follow: bool = True) -> bool:
 def _append(folder: int, name: str, content: bytes) -> None:
     """Write behind what a regular file of one name holds, or into a new one.
 
-    Anything else of that name is renamed before: nothing is lost that others have put there.
+    Anything else of that name, and a file that another user has closed, is renamed before: nothing
+    is lost that others have put there.
     """
     with suppress(OSError):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            names = (f"{name}.{number}" for number in range(1, 1000))
-            free = next(each for each in names if not _is_found(folder, each, follow=False))
-            os.rename(name, free, src_dir_fd=folder, dst_dir_fd=folder)
+            _put_aside(folder, name)
     try:
         descriptor = os.open(name, _MORE, dir_fd=folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError) as error:
+        if isinstance(error, PermissionError):
+            _put_aside(folder, name)
         descriptor = os.open(name, _MORE | _NEW, 0o666, dir_fd=folder)
     try:
         found = os.fstat(descriptor)
@@ -137,6 +144,13 @@ def _append(folder: int, name: str, content: bytes) -> None:
             content = content[os.write(descriptor, content) :]
     finally:
         os.close(descriptor)
+
+
+def _put_aside(folder: int, name: str) -> None:
+    """Rename to NAME.1, or to the next such name that is free."""
+    names = (f"{name}.{number}" for number in range(1, 1000))
+    free = next(each for each in names if not _is_found(folder, each, follow=False))
+    os.rename(name, free, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _job_folder(script: str) -> int | None:

@@ -28,13 +28,16 @@ _OF_A_SHELL = (*SHELL, "SHELLOPTS", "BASHOPTS", "BASH_XTRACEFD", "PS4")
 # modules, software collections, Spack, and what these call. A script has no name that begins so.
 SHELL_FUNCTIONS = ("module", "ml", "switchml", "scl", "spack", "_.*")
 
-# The process of MPI in which somebody submits: its rank and its daemons.
+# The process of MPI in which somebody submits: its rank and its daemons. People and modules make
+# settings of the same beginnings (OMPI_ALLOW_RUN_AS_ROOT, HYDRA_IFACE), and a daemon tells its
+# ranks some by itself; so these are hidden where there is a rank, which has one of _RANKS.
+_RANKS = ("PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID",
+          "MPI_LOCALRANKID")  # fmt: skip
 _OF_A_RANK = (
     *("PMIX_", "PMI_", "PMI2_", "OMPI_", "PRTE_", "ORTE_", "HYDRA_", "HYDI_", "PALS_"),
     *("MPI_LOCAL", "MPISPAWN_", "MV2_COMM_WORLD_"),
 )
-# Settings that people and modules make for Open MPI; but a daemon tells a rank that it has started
-# some of them as well.
+# Of these settings for Open MPI a rank has some from its daemon; the others are people's.
 _SETTINGS = ("OMPI_MCA_", "PMIX_MCA_", "PRTE_MCA_")
 _OF_A_DAEMON = re.compile(r"(OMPI|PRTE)_MCA_(ess|orte|prte|pmix|plm|shmem|initial_wdir)(_|$)")
 
@@ -56,6 +59,8 @@ def not_inherited(environment: Iterable[str], scheduler: Scheduler) -> Iterator[
     >>> list(not_inherited(environment, local))
     ['FERRY_ID', 'BASH_FUNC_rm%%']
     """
+    environment = tuple(environment)
+    of_a_rank = _OF_A_RANK if any(name in _RANKS for name in environment) else ()
     overriding, of_a_job = tuple(scheduler.overriding), tuple(scheduler.of_a_job)
     of_the_cluster = tuple(scheduler.of_the_cluster)
     for name in environment:
@@ -66,9 +71,9 @@ def not_inherited(environment: Iterable[str], scheduler: Scheduler) -> Iterator[
         elif name.startswith(of_a_job):
             hidden = not name.startswith(of_the_cluster)
         elif name.startswith(_SETTINGS):
-            hidden = _OF_A_DAEMON.match(name) is not None
+            hidden = bool(of_a_rank) and _OF_A_DAEMON.match(name) is not None
         else:
-            hidden = name.startswith((*_OF_A_RANK, "dispatch_")) or name in _OF_A_SHELL
+            hidden = name.startswith((*of_a_rank, "dispatch_")) or name in _OF_A_SHELL
         if hidden or name.startswith(overriding):
             yield name
 

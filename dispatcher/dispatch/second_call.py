@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..host.shared_files import shared_folder
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import Record, Unreadable, look_for_record, read_record
+from ..jobs.record import Record, Unreadable, look_for_record, read_record, what_to_do
 from ..jobs.tell import tell
 from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan
@@ -56,9 +56,12 @@ def _may_be_submitted(name: str, folder: Path, record: Unreadable | None) -> str
     """
     if record is None or not is_of_this_run(folder, f"{SUBMISSION}.run"):
         return None
+    remedy = what_to_do(
+        folder, "if no queue has the job, remove that file, and run the job again in RELION."
+    )
     return (
-        f"{record}, so nobody can tell whether {name} was submitted: this call does nothing. If no "
-        "queue has the job, remove that file, and run the job again in RELION."
+        f"{record}, so nobody can tell whether {name} was submitted, and this call does nothing: "
+        f"{remedy}"
     )
 
 

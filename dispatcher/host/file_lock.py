@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -94,7 +95,7 @@ def _opened(path: Path, what: str) -> int:
     except OSError as error:
         owner = _owner_who_closed(path, error)
         way_out = (
-            f"ask {owner} to run `chmod g+rw` on that file, or to remove the file"
+            f"ask {owner} to run `chmod g+rw` on that file, or to remove the file{_or_you(path)}"
             if owner
             else "correct the permissions of that file or of its folder"
         )
@@ -102,6 +103,14 @@ def _opened(path: Path, what: str) -> int:
             f"{what} cannot be locked, because {path} cannot be opened ({error.strerror}): "
             f"{way_out}."
         ) from error
+
+
+def _or_you(path: Path) -> str:
+    """What this user can do about another's file, where the folder lets them."""
+    with suppress(OSError):
+        if os.access(path.parent, os.W_OK) and not path.parent.stat().st_mode & stat.S_ISVTX:
+            return "; or remove the file yourself, while nobody submits a job there"
+    return ""
 
 
 def _owner_who_closed(path: Path, error: OSError) -> str | None:

@@ -92,9 +92,13 @@ def make_local_lock() -> Path:
         places = " and ".join(str(each) for each in (_first_place(), _place_at_home()) if each)
         raise SubmitError(
             f"{places} cannot be a private folder of this user (the folder must belong to you, "
-            "with mode 0700): ask its owner or your admin to remove the folder, or name another "
-            "folder in RELION_DISPATCH_RUNTIME; then submit the job again."
+            "with mode 0700): run `chmod 700` on a folder of yours, ask the owner or your admin to "
+            "remove another's, or name another folder in RELION_DISPATCH_RUNTIME; then submit the "
+            "job again."
         )
+    if not os.path.lexists(folder / _LOCK):
+        with suppress(OSError), shared_folder(folder) as opened:
+            os.close(opened.opened_lock(_LOCK))  # closed to others, in a folder that they may enter
     return folder / _LOCK
 
 
@@ -115,7 +119,7 @@ def make_runtime_folder() -> Path | None:
         places = (other, first) if other and _is_private(other) else (first, other)
         for place in filter(None, places):
             with suppress(OSError):
-                if _made(stack, place, _OPEN):
+                if _made(stack, place, _must_be_closed_to()):
                     return place
     return None
 
@@ -139,8 +143,13 @@ def _place_at_home() -> Path | None:
 
 def _is_private(folder: Path) -> bool:
     with suppress(OSError), ExitStack() as stack:
-        return _opened(stack, folder, _OPEN) is not None
+        return _opened(stack, folder, _must_be_closed_to()) is not None
     return False
+
+
+def _must_be_closed_to() -> int:
+    """Others may enter a folder that the user has named; all in it is closed to them."""
+    return _WRITABLE if os.environ.get("RELION_DISPATCH_RUNTIME") else _OPEN
 
 
 def _lock(stack: ExitStack, folder: Path) -> None:

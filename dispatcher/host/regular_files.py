@@ -15,7 +15,9 @@ from typing import BinaryIO
 
 __all__ = ["NotAFile", "checked_name", "opened_input", "opened_regular"]
 
-_PATIENCE = 2  # seconds for a program that holds a lease on the file, as Samba does, to let go
+# Seconds for a program that holds a lease on the file, as Samba does, to let go. People's data may
+# be on a slow client's or on tape; nobody has a reason to hold one on our own files.
+_PATIENCE, _PATIENCE_FOR_INPUTS = 2, 20
 _KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",
@@ -49,18 +51,20 @@ def checked_name(name: str) -> str:
 
 
 def opened_regular(
-    path: str | PathLike[str], flags: int, folder: int | None = None, shown: Path | None = None
-) -> int:
+    path: str | PathLike[str], flags: int, folder: int | None = None, shown: Path | None = None,
+    patience: float = _PATIENCE,
+) -> int:  # fmt: skip
     """A descriptor of a regular file, opened with `flags` (see open(2)).
 
-    `folder` is the descriptor from which the path starts, and `shown` the path in sentences.
+    `folder` is the descriptor from which the path starts, and `shown` the path in sentences. Who
+    holds a lease on the file gets `patience` seconds.
 
     Raises:
         OSError: as the system does; NotAFile for a pipe, a device, a folder.
     """
     name = shown or path
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + patience
     while True:
         try:
             descriptor = os.open(path, flags, dir_fd=folder)
@@ -91,7 +95,7 @@ def opened_input(path: str | PathLike[str]) -> BinaryIO:
     Raises:
         OSError: as the system does; NotAFile for a pipe, a device, a folder.
     """
-    return os.fdopen(opened_regular(path, os.O_RDONLY), "rb")
+    return os.fdopen(opened_regular(path, os.O_RDONLY, patience=_PATIENCE_FOR_INPUTS), "rb")
 
 
 def _kind(found: os.stat_result) -> str:

@@ -18,7 +18,7 @@ from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
-from .record import RECORD, Record, Unreadable, look_for_record
+from .record import RECORD, Record, Unreadable, look_for_record, what_to_do
 from .seal import is_sealed
 from .this_run import is_of_this_run
 
@@ -167,7 +167,7 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
         folder=folder,
         status=_ENDED[end] if end else status,
         record=record,
-        problem=_problem(found),
+        problem=_problem(found, folder),
         last_record=last,
         is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
         scheduler=site.schedulers.get(str(last.scheduler)) if last else None,
@@ -175,14 +175,13 @@ def _read(project: Path, name: str, status: str, site: Site) -> Job:
     )
 
 
-def _problem(found: Record | Unreadable | None) -> str | None:
+def _problem(found: Record | Unreadable | None, folder: Path) -> str | None:
     if isinstance(found, Record):
         return "; ".join(found.problems) or None
     if found is None:
         return None
-    return (
-        f"{found}, so relion-dispatch does not know this job: if no queue has the job, remove "
-        "that file, and run the job again in RELION."
+    return f"{found}, so relion-dispatch does not know this job: " + what_to_do(
+        folder, "if no queue has the job, remove that file, and run the job again in RELION."
     )
 
 

@@ -12,13 +12,16 @@ names, an id an argument of the scheduler's commands.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
+from ..host.users import user_name
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
@@ -27,7 +30,7 @@ from .run_file import read_run
 from .this_run import is_of_this_run
 
 __all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable", "load_record",
-           "look_for_record", "read_record"]  # fmt: skip
+           "look_for_record", "read_record", "what_to_do"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -134,6 +137,17 @@ def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unrea
     except Unreadable as error:
         return error
     return record if of_any_run or is_of_this_run(folder, RECORD) else None
+
+
+def what_to_do(folder: Path, otherwise: str) -> str:
+    """What helps against a record that cannot be read: a colleague's may be of a job that runs, of
+    which this user's queue tells nothing."""
+    file = folder / RECORD
+    with suppress(OSError):
+        owner = file.lstat().st_uid
+        if owner != os.getuid() and not os.access(file, os.R_OK):
+            return f"ask {user_name(owner)}, whose job it is, to run `chmod g+r` on that file."
+    return otherwise
 
 
 def load_record(file: Path) -> Record:

@@ -63,13 +63,13 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
 def _say(errfile: Path, line: str) -> None:
     """Append a line, as a terminal may show it.
 
-    What is no file of one name is renamed, and a file with that line is made.
+    What is no file of one name, or is closed, gives way to a new file.
     """
     text = f"{printable(line)}\n".encode()
     with suppress(OSError), shared_folder(errfile.parent) as folder:
         try:
             folder.append(errfile.name, text)
-        except NotAFile:
+        except (NotAFile, PermissionError):
             with suppress(WriteError):
                 keep_previous(errfile)
             folder.replace(errfile.name, text)

@@ -13,6 +13,7 @@ from ..config.job_types import load_job_types
 from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import DispatchError
+from .function_check import unread_functions
 from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
 from .job_type_check import job_type_problems
@@ -71,6 +72,6 @@ def problems() -> list[str]:
 def remarks() -> list[str]:
     """What may be right on other machines, a sentence each; none if site.json cannot be read."""
     try:
-        return list(bind_remarks(load_site().apptainer))
+        return [*bind_remarks(load_site().apptainer), *unread_functions()]
     except (DispatchError, OSError):
         return []

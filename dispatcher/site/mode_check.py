@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -52,21 +53,42 @@ def look_at_modes() -> Modes:
     for project in sorted(projects):
         _look(project, (PIN_FILE,), found)
     if here in projects:
+        others: dict[int, list[Path]] = {}
         for folder in sorted(here.glob("*/job*/")):
-            _look(folder, (), found)
+            _look(folder, (), found, others)
+        found.remarks.extend(_of_others(here, others))
     return found
 
 
-def _look(path: Path, files: tuple[str, ...], found: Modes) -> None:
+def _of_others(project: Path, others: dict[int, list[Path]]) -> Iterator[str]:
+    """A sentence for each user whose locks of jobs do not fit their folders."""
+    for owner, locks in others.items():
+        yield (
+            f"{len(locks)} locks of jobs of {user_name(owner)} have modes that do not fit their "
+            f"folders (the first is {locks[0]}): ask {user_name(owner)} to run `relion-dispatch "
+            f"check` in {project}."
+        )
+
+
+def _look(
+    path: Path, files: tuple[str, ...], found: Modes, others: dict[int, list[Path]] | None = None
+) -> None:
+    """Look at these files and the locks of a folder; what is another user's goes to `others`."""
     with suppress(OSError), shared_folder(path) as folder:
         for name in sorted(folder.names()):
             is_lock = name in (LOCK, LOCK_FILE) or (name.endswith(".json.lock"))
             if is_lock or name in files:
                 with suppress(OSError):
-                    _look_at(folder, name, is_lock, found)
+                    _look_at(folder, name, is_lock, found, others)
 
 
-def _look_at(folder: SharedFolder, name: str, is_lock: bool, found: Modes) -> None:
+def _look_at(
+    folder: SharedFolder,
+    name: str,
+    is_lock: bool,
+    found: Modes,
+    others: dict[int, list[Path]] | None,
+) -> None:
     file, of_folder = folder.status(name), folder.status()
     if not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
         return  # who uses it is told what it is
@@ -75,6 +97,12 @@ def _look_at(folder: SharedFolder, name: str, is_lock: bool, found: Modes) -> No
         return
     path, mode = folder.path / name, stat.S_IMODE(file.st_mode)
     if file.st_uid == os.getuid():
+        if _fits(file, _reachable(wanted, of_folder), is_lock):
+            found.remarks.append(
+                f"{path} has mode {mode:04o}, so that colleagues cannot use the file, and you are "
+                "not in the group of its folder: ask your admin to put you into that group."
+            )
+            return
         try:
             _mend(folder, name, is_lock)
         except (DispatchError, OSError, ValueError) as error:
@@ -82,12 +110,23 @@ def _look_at(folder: SharedFolder, name: str, is_lock: bool, found: Modes) -> No
         else:
             found.mended.append(f"{path} had mode {mode:04o}, which did not fit its folder.")
         return
+    if others is not None:
+        others.setdefault(file.st_uid, []).append(path)
+        return
     closed = not os.access(path, os.R_OK | (0 if is_lock else os.W_OK))
     whom = "colleagues cannot use the file" if _is_closed(file, wanted) else "anybody can hold it"
     (found.problems if closed else found.remarks).append(
         f"{path} has mode {mode:04o}, so that {whom}: ask {user_name(file.st_uid)} to run "
         f"`relion-dispatch check` in {folder.path}, or `chmod {wanted.mode:o}` on the file."
     )
+
+
+def _reachable(wanted: Shared, folder: os.stat_result) -> Shared:
+    """What a new file of this user gets of that: nobody gives a file to another's group."""
+    groups = (os.getegid(), *os.getgroups())
+    if os.getuid() == 0 or folder.st_mode & stat.S_ISGID or wanted.group in groups:
+        return wanted
+    return Shared(os.getegid(), wanted.mode & ~0o070 | (wanted.mode & 0o007) << 3)
 
 
 def _fits(file: os.stat_result, wanted: Shared, is_lock: bool) -> bool:

@@ -242,3 +242,16 @@ def test_a_folder_with_files_is_never_removed(shell: Shell) -> None:
 
     assert (done.returncode, done.stderr) == (1, "")
     assert (folder / "particles.star").exists()
+
+
+@pytest.mark.parametrize(("end", "instead"), [("FAILURE", "ABORTED"), ("ABORTED", "FAILURE")])
+def test_another_exit_file_is_made_if_the_name_is_anothers_link(
+    end: str, instead: str, shell: Shell
+) -> None:
+    """In a sticky folder the link cannot be replaced, as tests/two_users shows with real users."""
+    (shell.job / f"RELION_JOB_EXIT_{end}").symlink_to("nothing")
+
+    done = shell(f"mv() {{ return 1; }}; make_exit_file {end}")
+
+    assert done.returncode == 0
+    assert (shell.job / f"RELION_JOB_EXIT_{instead}").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -165,3 +166,37 @@ def test_a_closed_lock_that_is_renewed_for_ever_holds_nobody_up(
         os.kill(int((script.parent / "pid").read_text()), signal.SIGKILL)
 
     assert time.monotonic() - began < 20  # and not the 30 s that the colleague goes on
+
+
+@pytest.mark.parametrize("program", ["relion_dispatch.py", "appliance.sh"])
+def test_relion_is_told_though_a_colleagues_link_bears_the_name_of_its_file(
+    program: str, make_job: MakeJob, victim: Person, colleague: Person
+) -> None:
+    """In a sticky folder nobody else can remove the link, which RELION does not see."""
+    script = make_job()
+    colleague.does("ln -s nothing RELION_JOB_EXIT_FAILURE", script.parent)
+    project = script.parents[2]
+    nowhere = {"RELION_DISPATCH_SITE": "/nowhere", "RELION_DISPATCH_APPLIANCE": "/nowhere"}
+
+    shim = victim.installation / "deploy" / program
+    if program == "appliance.sh":
+        shim = Path(shutil.copy(shim, project.parent / "relion_dispatch.py"))
+
+    assert victim.runs([shim, script.relative_to(project)], project, **nowhere).returncode != 0
+
+    assert is_told(script.parent)
+    assert "relion-dispatch: " in (script.parent / "run.err").read_text()
+
+
+def test_the_reason_is_read_though_run_err_is_a_colleagues(
+    project: Path, make_job: MakeJob, victim: Person, colleague: Person
+) -> None:
+    script = make_job()
+    if project.stat().st_mode & 0o1000:
+        pytest.skip("in a sticky folder nobody else can take the name")
+    colleague.does("rm -f run.err; echo theirs >run.err; chmod 644 run.err", script.parent)
+
+    assert victim.hook(script, RELION_DISPATCH_SITE="/nowhere") == 1
+
+    assert (script.parent / "run.err").read_text().startswith("relion-dispatch: ")
+    assert (script.parent / "run.err.1").read_text() == "theirs\n"

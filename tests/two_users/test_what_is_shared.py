@@ -69,6 +69,7 @@ def test_a_lock_that_shuts_colleagues_out_is_named_and_its_owner_mends_it(
     mended = colleague.command("check", folder=project, **variables).stdout
 
     assert f"ask {colleague.name} to run `chmod g+rw` on that file" in told
+    assert "or remove the file yourself, while nobody submits a job there" in told
     assert f"ask {colleague.name} to run `relion-dispatch check` in {project}" in named
     assert f"mended: {lock} had mode 0600" in mended
     assert victim.hook(make_job(), **variables) == 0
@@ -162,3 +163,53 @@ def test_a_colleague_who_swaps_a_shared_cache_runs_nothing_as_its_user(
         thread.join()
 
     assert not list(canary.iterdir())
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_a_colleagues_record_that_is_closed_is_not_to_be_removed(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """The job may run, and a queue shows its user's own jobs only."""
+    script = make_job()
+    assert victim.hook(script, umask=0o077, **variables) == 0
+    (script.parent / "dispatch.json").chmod(0o600)
+
+    said = colleague.command("status", folder=script.parents[2], **variables)
+
+    assert f"ask {victim.name}, whose job it is, to run `chmod g+r`" in said.stdout + said.stderr
+    assert "remove that file" not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_locks_of_a_colleagues_jobs_are_named_once_with_the_project(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    """Versions up to 0.2.0 left one of mode 0666 in each job's folder."""
+    folders = [make_job().parent for _ in range(3)]
+    for folder in folders:
+        victim.does("touch .dispatch.json.lock; chmod 666 .dispatch.json.lock", folder)
+    project = folders[0].parents[1]
+
+    said = colleague.command("check", folder=project, **variables).stdout
+    mended = victim.command("check", folder=project, **variables).stdout
+
+    (line,) = [each for each in said.splitlines() if ".dispatch.json.lock" in each]
+    assert f"3 locks of jobs of {victim.name}" in line
+    assert f"ask {victim.name} to run `relion-dispatch check` in {project}." in line
+    assert mended.count("mended: ") == 3
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_what_its_owner_cannot_mend_is_not_said_to_be_mended(
+    project: Path, victim: Person, variables: dict[str, str]
+) -> None:
+    """The owner of the project is not in the project's group."""
+    os.chown(project, victim.uid, 12345)
+    project.chmod(0o775)
+    victim.does("umask 077; echo '{}' >.relion_dispatch.json; : >.relion_dispatch.lock", project)
+
+    said = victim.command("check", folder=project, **variables).stdout
+    again = victim.command("check", folder=project, **variables).stdout
+
+    assert "mended: " not in again
+    assert "you are not in the group of its folder" in said

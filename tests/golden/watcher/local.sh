@@ -98,15 +98,18 @@ relion_was_told() {
     [ -e "${file}_SUCCESS" ] || [ -e "${file}_FAILURE" ] || [ -e "${file}_ABORTED" ] # RELION sees no link to nothing
 }
 
-# Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script.
+# Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script. In a
+# sticky folder, another user's link that leads nowhere stays: then another of the files ends RELION's waiting.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
-    local file=$folder/RELION_JOB_EXIT_$1
+    local file=$folder/RELION_JOB_EXIT_$1 instead=ABORTED
     [ ! -e "$file" ] || return 0
     # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
     # the status from before a trap.)
     { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
-    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file"
+    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file" && return 0
+    [ "$1" != ABORTED ] || instead=FAILURE
+    new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
 }
 
 enter_job || exit 0 # the folder is gone

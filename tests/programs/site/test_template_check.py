@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.site.check import problems
+from dispatcher.site.check import problems, remarks
 
 from ...fixture_types import WriteSite
 from .checked_site import TYPES
@@ -120,3 +120,43 @@ def test_a_template_that_runs_relion_beside_its_image_is_told_of(site: WriteSite
 
     (problem,) = problems()
     assert "refine.sh.j2 runs relion_refine on the host, though the job has the image" in problem
+
+
+@pytest.mark.parametrize(
+    ("prologue", "called"),
+    [
+        ("module load cuda", "module"),
+        ("if true; then ml cuda; fi", "ml"),
+        ("spack load relion", "spack"),
+        (". /etc/profile.d/lmod.sh\nmodule load cuda", None),
+        ("source /sw/init; module load cuda", None),
+        ("# module load cuda\n{# module load cuda #}\necho module load", None),
+    ],
+)
+def test_a_template_that_calls_a_function_of_no_file_is_remarked(
+    prologue: str, called: str | None, site: WriteSite
+) -> None:
+    """A job does not read what BASH_ENV names, by which the function came with 0.2.0."""
+    path = site(
+        "job_template/refine.sh.j2",
+        f'{{% extends "submit.sh.j2" %}}\n{{% block prologue %}}\n{prologue}\n{{% endblock %}}\n',
+    )
+
+    found = [each for each in remarks() if str(path) in each]
+
+    assert [f"calls `{called}`" in each for each in found] == ([True] if called else [])
+
+
+@pytest.mark.parametrize("where", ["exported", "in the template above"])
+def test_a_function_that_a_job_has_is_not_remarked(
+    where: str, site: WriteSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = '{% extends "submit.sh.j2" %}\n{% block prologue %}\n'
+    if where == "exported":
+        monkeypatch.setenv("BASH_FUNC_module%%", "() { :; }")
+    else:
+        site("job_template/lab.sh.j2", f"{begins}. /sw/lmod\n{{% endblock %}}\n")
+        begins = begins.replace("submit", "lab")
+    site("job_template/refine.sh.j2", f"{begins}module load cuda\n{{% endblock %}}\n")
+
+    assert not [each for each in remarks() if "calls `" in each]

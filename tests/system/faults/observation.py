@@ -104,7 +104,10 @@ def slurm_knows(number: str) -> str:
     if not number:
         return "no job"
     shown = subprocess.run(
-        ["scontrol", "show", "job", "--oneliner", number], capture_output=True, text=True
+        ["scontrol", "show", "job", "--oneliner", number],
+        capture_output=True,
+        text=True,
+        errors="replace",
     ).stdout
     found = re.search(r"JobState=(\S+).* ExitCode=(\S+)", shown)
     return f"{found[1]} {found[2]}" if found else "forgotten"

@@ -20,11 +20,20 @@ from ...waiting import wait_for
 OF_A_STEP = [
     "SLURM_JOB_ID", "SLURM_MEM_PER_NODE", "SLURM_NTASKS_PER_NODE", "SLURM_CPU_BIND",
     "SLURMD_NODENAME", "SLURM_JOB_NODELIST", "SLURM_CLUSTERS", "SBATCH_PARTITION",
-    "SRUN_CPUS_PER_TASK", "SALLOC_PARTITION", "PMIX_RANK", "PMIX_SERVER_URI41", "PMI_RANK",
+    "SRUN_CPUS_PER_TASK", "SALLOC_PARTITION",
+]  # fmt: skip
+OF_A_RANK = [
+    "PMIX_RANK", "PMIX_SERVER_URI41", "PMI_RANK",
     "PMI2_FD", "OMPI_COMM_WORLD_RANK", "OMPI_UNIVERSE_SIZE", "OMPI_MCA_ess",
     "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_ess_base_jobid",
     "PRTE_MCA_prte_base_help_aggregate", "PRTE_LAUNCHED", "HYDI_CONTROL_FD",
     "HYDRA_LAUNCHER", "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
+]  # fmt: skip
+# What people, modules and admins set for MPI, outside of every rank.
+FOR_MPI = [
+    "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PRTE_ALLOW_RUN_AS_ROOT",
+    "OMPI_MCA_plm_rsh_agent", "OMPI_MCA_plm_slurm_args", "OMPI_MCA_orte_tmpdir_base",
+    "OMPI_MCA_shmem_mmap_enable_nfs_warning", "HYDRA_IFACE", "HYDRA_LAUNCHER", "OMPI_CC",
 ]  # fmt: skip
 OF_A_SHELL = [
     "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT", "CDPATH", "IFS",
@@ -51,7 +60,16 @@ def test_a_job_is_not_told_of_the_job_or_the_shell_it_was_submitted_from(
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "local", "interactive"])
-@pytest.mark.parametrize("name", STAYS)
+@pytest.mark.parametrize("rank", ["PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PALS_RANKID"])
+@pytest.mark.parametrize("name", OF_A_RANK)
+def test_a_job_is_not_told_of_the_rank_it_was_submitted_from(
+    name: str, rank: str, scheduler: str
+) -> None:
+    assert set(not_seen([name, rank], scheduler)) == {name, rank}
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "local", "interactive"])
+@pytest.mark.parametrize("name", [*STAYS, *FOR_MPI])
 def test_a_job_inherits_what_its_user_has_set(name: str, scheduler: str) -> None:
     assert not_seen([name], scheduler) == []
 
@@ -82,14 +100,14 @@ def test_what_a_scheduler_names_is_kept_from_it() -> None:
 
 
 def test_a_command_does_not_see_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*OF_A_STEP, *OF_A_SHELL, *STAYS):
+    for name in (*OF_A_STEP, *OF_A_RANK, *OF_A_SHELL, *STAYS):
         monkeypatch.setenv(name, os.environ.get(name, "x"))
 
     printed = call(load_site().schedulers["slurm"], ["/usr/bin/env"], tmp_path).stdout
 
     names = {line.partition("=")[0] for line in printed.splitlines()}
     assert names >= set(STAYS)
-    assert not names & {*OF_A_STEP, *OF_A_SHELL}
+    assert not names & {*OF_A_STEP, *OF_A_RANK, *OF_A_SHELL}
 
 
 def test_a_job_on_this_machine_runs_in_a_bash_of_its_own_making(

@@ -289,3 +289,27 @@ def test_a_folder_that_the_user_names_is_the_only_one(
 
     with pytest.raises(SubmitError, match=rf"^{tmp_path}/named cannot be a private folder .* 0700"):
         make_local_lock()
+
+
+def test_others_may_enter_a_folder_that_the_user_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mkdir makes it. Whoever could open the lock could hold it."""
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named").chmod(0o755)
+    monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "named"))
+
+    assert make_local_lock() == local_lock() == tmp_path / "named" / "local.lock"
+    assert (tmp_path / "named").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "named" / "local.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_of_the_users_that_others_may_write_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named").chmod(0o775)
+    monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "named"))
+
+    with pytest.raises(SubmitError, match="run `chmod 700` on a folder of yours"):
+        make_local_lock()

@@ -442,7 +442,10 @@ def test_an_input_whose_name_no_file_can_have_is_an_error_of_files(
         pass
 
 
-def test_a_file_on_which_somebody_holds_a_lease_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_an_input_on_which_somebody_holds_a_lease_is_waited_for(
+    seconds: int, tmp_path: Path
+) -> None:
     """Samba holds leases on the files that Windows has open, and lets go when asked."""
     (tmp_path / "x").write_bytes(OTHERS)
     ready, said = os.pipe()
@@ -450,6 +453,7 @@ def test_a_file_on_which_somebody_holds_a_lease_is_waited_for(tmp_path: Path) ->
         held = os.open(tmp_path / "x", os.O_RDONLY)
 
         def let_go(*_: object) -> None:
+            time.sleep(seconds)
             fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             os._exit(0)
 
