@@ -16,12 +16,8 @@ dispatch_first=AutoPick/job009
 dispatch_output=Reproduced/AutoPick/job009
 
 say() { # What would act on a terminal is shown as ?, signs that change the direction of text too (as UTF-8).
-    local text=${*//[![:print:]]/?} sign
-    for sign in $'\xd8\x9c' $'\xe2\x80'{$'\x8b',$'\x8c',$'\x8d',$'\x8e',$'\x8f',$'\xa8',$'\xa9',$'\xaa',$'\xab',$'\xac',$'\xad',$'\xae'} \
-        $'\xe2\x81'{$'\xa6',$'\xa7',$'\xa8',$'\xa9'} $'\xef\xbb\xbf'; do
-        text=${text//"$sign"/?}
-    done
-    echo "reproduce: $text"
+    printf 'reproduce: %s\n' "${*//[![:print:]]/?}" |
+        LC_ALL=C sed -E 's/\xd8\x9c|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf/?/g'
 }
 fail() { say "$@" >&2; exit 1; }
 dispatch_work='' dispatch_new=''
