@@ -41,6 +41,7 @@ def own_folders(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPa
     In the test's own process nothing is known of this machine: plans must not depend on it.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared_cache / "state"))
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "runtime"))
     monkeypatch.setenv("RELION_DISPATCH_SITE", str(tmp_path / "site"))
     (tmp_path / "site").mkdir()

@@ -1,9 +1,10 @@
 """The user's private folders: the cache, and one on this machine's own disk for locks and sessions.
 
-The cache holds what can always be made again (checked configurations, digests), and the key that
-seals records: data only, no code and no Python objects. The dispatcher believes what it reads
-there, and whoever can open a lock can hold it. So a folder is opened once, is looked at as it was
-opened, and is used only if it belongs to the user and is closed to others.
+The cache holds what can always be made again (checked configurations, digests): data only, no code
+and no Python objects. The key that seals records must stay, so it is kept where programs keep their
+state. The dispatcher believes what it reads there, and whoever can open a lock can hold it. So a
+folder is opened once, is looked at as it was opened, and is used only if it belongs to the user and
+is closed to others.
 
 Another user may have made our folder below /tmp first. Then all processes of the user on this
 machine go to a folder in the user's home: who makes either folder holds a lock in the home
@@ -52,7 +53,7 @@ def keep(purpose: str, name: str, content: bytes) -> None:
 def own_key(*, make: bool) -> bytes | None:
     """Random bytes that this user alone can read, and that stay; made if they are missing and
     `make` is set. None if there are none, or none to be believed."""
-    folder = _cache("key")
+    folder = _below("XDG_STATE_HOME", ".local/state")
     with suppress(OSError), ExitStack() as stack:
         if folder and (opened := (_made if make else _opened)(stack, folder, _WRITABLE)):
             if make and not opened.holds(_KEY):
@@ -65,9 +66,15 @@ def own_key(*, make: bool) -> bytes | None:
 
 
 def _cache(purpose: str) -> Path | None:
+    base = _below("XDG_CACHE_HOME", ".cache")
+    return base and base / purpose
+
+
+def _below(variable: str, in_home: str) -> Path | None:
+    """Our folder in the one that a variable names, else in the user's home; it may be missing."""
     home = os.environ.get("HOME", "")
-    base = os.environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
-    return Path(base) / "relion-dispatch" / purpose if base else None
+    base = os.environ.get(variable) or (f"{home}/{in_home}" if home else "")
+    return Path(base) / "relion-dispatch" if base else None
 
 
 def local_lock() -> Path:

@@ -27,6 +27,7 @@ def world() -> Iterator[World]:
         folder = Path(made)
         for name, place in (
             ("XDG_CACHE_HOME", "cache"),
+            ("XDG_STATE_HOME", "state"),
             ("RELION_DISPATCH_RUNTIME", "runtime"),
             ("RELION_DISPATCH_SITE", "world/site"),
         ):
