@@ -48,18 +48,19 @@ def read_processes(project: Path) -> tuple[Process, ...]:
     Raises:
         InputError: there is no pipeline, or it is damaged.
     """
-    for waiting in range(10, -1, -1):
-        before = _identity(project / PIPELINE)
-        try:
-            return _read(project)
-        except InputError:
-            # What does not change while we wait need not be read again.
-            while _identity(project / PIPELINE) == before and waiting and before:
-                waiting -= 1
-                time.sleep(0.1)
-            if not waiting or not before:
-                raise
-    raise AssertionError
+    problem, before = None, None
+    for _ in range(10):
+        now = _identity(project / PIPELINE)
+        if problem is None or now != before:  # what has not changed need not be read again
+            try:
+                return _read(project)
+            except InputError as error:
+                problem, before = error, now
+                if not now:
+                    raise
+        time.sleep(0.1)
+    assert problem
+    raise problem
 
 
 def _identity(path: Path) -> tuple[int, ...]:
