@@ -25,6 +25,7 @@ __all__ = [
     "read_processes",
 ]
 
+PAUSE = 0.1  # seconds until a list that RELION may be writing is read again
 _NUMBERS = {"0": "Running", "1": "Scheduled", "2": "Succeeded", "3": "Failed", "4": "Aborted"}
 
 
@@ -58,7 +59,7 @@ def read_processes(project: Path) -> tuple[Process, ...]:
                 problem, before = error, now
                 if not now:
                     raise
-        time.sleep(0.1)
+        time.sleep(PAUSE)
     assert problem
     raise problem
 

@@ -12,6 +12,7 @@ from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.config.site import Partition
 from dispatcher.jobs import cancel, repair
 from dispatcher.planning import make_plan
+from dispatcher.relion import pipeline
 
 from .world import World
 
@@ -35,7 +36,12 @@ def world() -> Iterator[World]:
         without_driver = VENDORS["nvidia"]._replace(cards=folder / "no driver")
         patch.setitem(VENDORS, "nvidia", without_driver)
         patch.setattr(make_plan, "this_machine", lambda vendor: Partition())
-        for module, name in ((cancel, "GRACE"), (cancel, "WAIT"), (repair, "GRACE")):
+        for module, name in (
+            (cancel, "GRACE"),
+            (cancel, "WAIT"),
+            (repair, "GRACE"),
+            (pipeline, "PAUSE"),
+        ):
             patch.setattr(module, name, 0)
         found = World(folder / "world")
         patch.chdir(found.project)

@@ -346,12 +346,14 @@ def test_a_second_call_submits_nothing_if_the_first_ones_record_cannot_be_read(
 
 
 @pytest.mark.usefixtures("images")
-@pytest.mark.parametrize("wrong", ["a pipe", "3 GB without content", "a link", "a list"])
+@pytest.mark.parametrize(
+    "wrong", ["a pipe", "3 GB without content", "a link", "a list", "an empty record"]
+)
 def test_a_file_in_the_place_of_the_first_record_stops_no_job(
     wrong: str, slurm: StandIn, corpus_job: CorpusJob
 ) -> None:
     script = corpus_job("relion-5.0.1/PostProcess_job016")
-    WRONG[wrong](script.parent / "dispatch.json")
+    {**WRONG, "an empty record": as_text("{}")}[wrong](script.parent / "dispatch.json")
 
     assert call_hook(script).returncode == 0
 
