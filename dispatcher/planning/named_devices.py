@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from typing import NamedTuple
 
-from ..config.largest import MOST_GPUS, MOST_RANKS
+from ..config.largest import MOST_GPUS, MOST_LISTED
 from ..errors import InputError
 from ..units import whole_number
 
@@ -40,13 +41,13 @@ def named(text: str) -> Devices:
     """The groups of a GPU option's value; none for one by which RELION chooses the devices.
 
     Raises:
-        InputError: no node has so many GPUs.
+        InputError: no node has so many GPUs, or the list is too long.
     """
     if not re.fullmatch(r"[0-9]+([,:][0-9]+)*", text):
         return ()
-    if text.count(":") + text.count(",") >= MOST_RANKS:
+    if text.count(":") + text.count(",") >= MOST_LISTED:
         raise InputError(
-            f"A GPU option lists more than {MOST_RANKS} devices ({text[:20]}…): give one group of "
+            f"A GPU option lists more than {MOST_LISTED} devices ({text[:20]}…): give one group of "
             "devices for each GPU, which RELION repeats for all ranks."
         )
     return tuple(tuple(numbers(group)) for group in text.split(":"))
@@ -77,22 +78,32 @@ def sharing(devices: Devices, nproc: int, nodes: int, threads: int) -> Sharing:
 
     Each of ``nodes`` nodes has the same number of followers, the first ones on the first node.
     """
-    followers, groups = max(1, nproc - 1), len(devices)
-    on = [_threads_on(group, max(1, threads)) for group in devices[:followers]]
-    each_node_has_the_same = followers % (nodes * groups) == 0
+    followers, groups, threads = max(1, nproc - 1), len(devices), max(1, threads)
+    once = _each_group_once(devices[:followers], threads)
+    if followers % (nodes * groups) == 0:
+        return once._replace(ranks=followers // (nodes * groups) * once.ranks)
     most = 0
-    for node in range(1 if each_node_has_the_same else nodes):
+    for node in range(nodes):
         first, last = -(-node * followers // nodes), -(-(node + 1) * followers // nodes)
         ranks: Counter[int] = Counter()
-        for group, counted in enumerate(on):
+        for group, named_here in enumerate(devices[:followers]):
             here = (last - group - 1) // groups - (first - group - 1) // groups
-            ranks.update(dict.fromkeys(counted, here))
+            for device in _threads_on(named_here, threads):
+                ranks[device] += here
         most = max(most, *ranks.values())
+    return once._replace(ranks=most)
+
+
+@cache  # the same groups are asked about for each layout that is tried
+def _each_group_once(devices: Devices, threads: int) -> Sharing:
+    """What the GPUs hold if one rank has each group."""
+    on = [_threads_on(group, threads) for group in devices]
+    ranks = Counter(device for counted in on for device in counted)
     each = [number for counted in on for number in counted.values()]
-    gpus = len({device for counted in on for device in counted})
-    return Sharing(gpus, most, max(each), min(each))
+    return Sharing(len(ranks), max(ranks.values()), max(each), min(each))
 
 
+@cache
 def _threads_on(group: tuple[int, ...], threads: int) -> Counter[int]:
     """How many of a rank's threads go to each device of its group that has any."""
     found: Counter[int] = Counter()

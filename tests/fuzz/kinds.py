@@ -143,20 +143,20 @@ KINDS = {
     ),
     "lines of any text, as commands": Kind(
         lambda _: st.lists(in_one_line, min_size=1, max_size=4).map(" ".join),
-        checks.runs_nothing, 400, 180_000,
+        checks.runs_nothing, 400, 210_000,
     ),
     "submission scripts": Kind(submission_scripts, checks.submission, 400, 80_000),
     "values of RELION's options": Kind(values_of_options, checks.submission, 400, 80_000),
-    "job.star": Kind(job_stars, checks.job_star, 500, 300_000),
+    "job.star": Kind(job_stars, checks.job_star, 500, 335_000),
     "STAR files": Kind(
         files(PARTICLES, REFINE + "run_optimiser.star",
               REFINE + "run_model.star", "project/bodies.star"),
-        checks.refinements, 300, 100_000,
+        checks.refinements, 300, 80_000,
     ),
     "MRC headers": Kind(
         files("project/mask1.mrc", "project/InitialModel/job009/initial_model.mrc",
               how=damaged_mrc),
-        checks.refinements, 300, 70_000,
+        checks.refinements, 300, 40_000,
     ),
     "site.json, dispatch_config.json, images.json": Kind(
         files("site/site.json", "site/dispatch_config.json", "site/images.json", how=damaged_json),
@@ -168,7 +168,7 @@ KINDS = {
         100, 15_000,
     ),
     "records and notes": Kind(
-        records, checks.saying(STATUS, ("status", "--json"), HISTORY), 150, 40_000
+        records, checks.saying(STATUS, ("status", "--json"), HISTORY), 150, 25_000
     ),
     "records to be run again": Kind(
         jobs_to_run_again, checks.run_again, 100, 10_000

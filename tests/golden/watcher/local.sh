@@ -119,10 +119,12 @@ dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
 trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
 
-# There is nothing to tell if RELION knows the end already, or if the folder belongs to a later run of the job
-# or to another copy of it. (Before a run without the queue RELION removes the exit file of the run before.)
+# There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
+# place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run
+# without the queue RELION removes the exit file of the run before.)
 nothing_to_tell() {
     ! relion_was_told || return 0
+    names_this || return 0
     [ ! "$dispatch_folder/run_submit.script" -nt "$dispatch_folder/dispatch.json" ] || return 0
     [ ! -e "$dispatch_folder/dispatch.run.$dispatch_token" ] || return 0
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
@@ -132,6 +134,11 @@ nothing_to_tell() {
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
+}
+
+names_this() {
+    [ -L "$dispatch_claim" ] || [ -f "$dispatch_folder/.dispatch_watcher.$dispatch_token" ] ||
+        holds dispatch.json "^  \"token\": \"$dispatch_token" || holds run_submit.script.run "^dispatch_token=$dispatch_token"
 }
 
 # What cannot be read, or is damaged, names no other run.

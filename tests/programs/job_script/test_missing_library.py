@@ -22,11 +22,12 @@ def job(corpus_job: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def rendered(job: Path, running_job: RunningJob, site: Callable[..., Path]) -> Path:
-    """Its script, of a scheduler that leaves the script's output alone."""
+    """Its script, of a scheduler that leaves the script's output alone, and its copy there."""
     site("site.json", {"scheduler": "own", "schedulers": {"own": {"submit_command": ["own"]}}})
     site("job_template/schedulers/own.sh.j2", "dispatch_scheduler_job=5\n")
     script = running_job.render(job)
     (job.parent / "run_submit.script.lib").unlink()
+    shutil.copyfile(script, job.parent / "run_submit.script.run")
     return script
 
 
@@ -70,10 +71,34 @@ def test_a_job_that_was_aborted_while_it_waited_ends_as_aborted(
 def test_on_a_full_disk_the_script_becomes_the_exit_file(
     job: Path, rendered: Path, running_job: RunningJob
 ) -> None:
-    (job.parent / "run_submit.script.run").write_text("")
-    (running_job.programs / "touch").write_text("#!/bin/sh\nexit 1\n")
-    (running_job.programs / "touch").chmod(0o755)
+    """A stand-in for dd makes no file; on a real disk: tests/system/images/test_machine.py."""
+    dd = running_job.programs / "dd"
+    dd.write_text('#!/bin/sh\ncase "$*" in *of=*) exit 1 ;; esac\nexec /usr/bin/dd "$@"\n')
+    dd.chmod(0o755)
 
     assert running_job.start(rendered).wait(30) == 1
 
     assert exit_files(job) == {"FAILURE"}
+    assert not (job.parent / "run_submit.script.run").exists()
+
+
+@pytest.mark.parametrize("there", [None, "another job's"])
+def test_a_link_that_took_the_folders_place_while_the_job_waited(
+    there: str | None, job: Path, rendered: Path, running_job: RunningJob, tmp_path: Path
+) -> None:
+    """Nothing is written in the folder to which a colleague's link leads."""
+    job.parent.rename(tmp_path / "moved")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/run.err").write_text("kept\n")
+    if there:
+        (tmp_path / "private/run_submit.script.run").write_text("dispatch_token=012345678901\n")
+    job.parent.symlink_to(tmp_path / "private")
+    before = {path: path.read_bytes() for path in (tmp_path / "private").iterdir()}
+
+    running = running_job.start(rendered)
+
+    says = running.communicate(timeout=30)[1]
+    assert (running.returncode, "is missing or was changed" in says) == (
+        (0, False) if there else (1, True)
+    )
+    assert {path: path.read_bytes() for path in (tmp_path / "private").iterdir()} == before

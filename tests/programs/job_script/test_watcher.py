@@ -33,8 +33,9 @@ pytestmark = pytest.mark.usefixtures("images")
 
 @pytest.fixture
 def folder(corpus_job: CorpusJob) -> Path:
-    """A job's folder with a record."""
+    """A job's folder with a record, and the line of its script that names the submission."""
     folder = corpus_job("relion-5.0.1/Refine3D_job011").parent
+    (folder / "run_submit.script.run").write_text(f"dispatch_token={TOKEN}\n")
     (folder / "dispatch.json").write_text(record_text({"token": TOKEN, "job_id": "17"}))
     return folder
 
@@ -99,6 +100,20 @@ def test_relion_is_told_though_the_record_cannot_be_read(
     run(script, tmp_path, "exit 1")
 
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_nothing_is_told_in_a_folder_that_is_not_the_jobs(folder: Path, tmp_path: Path) -> None:
+    """While the job waited, a colleague put a link in the place of the job's folder."""
+    script = watcher(folder, "slurm")
+    folder.rename(tmp_path / "moved")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/run.err").write_text("kept\n")
+    folder.symlink_to(tmp_path / "private")
+
+    run(script, tmp_path, "exit 1")
+
+    assert [file.name for file in (tmp_path / "private").iterdir()] == ["run.err"]
+    assert (tmp_path / "private/run.err").read_text() == "kept\n"
 
 
 @pytest.mark.parametrize(("end", "says"), [("FAILURE", True), ("SUCCESS", False)])

@@ -217,7 +217,16 @@ def test_a_thousand_million_ranks_of_the_window_are_named(
 
 
 @pytest.mark.parametrize("partition", [{}, {"cores": 10**6, "memory": 2**60, "gpu_memory": 2**60}])
-@pytest.mark.parametrize("gpus", ['""', "0:1:2:3", "0,1:2,3"])
+@pytest.mark.parametrize(
+    "gpus",
+    [
+        '""',
+        "0:1:2:3",
+        "0,1:2,3",
+        pytest.param(":".join(map(str, (*range(128), *range(128)))), id="256 groups"),
+        pytest.param(",".join(map(str, (*range(128), *range(128)))), id="a group of 256"),
+    ],
+)
 def test_the_most_that_a_site_may_have_is_planned_in_time(
     partition: dict[str, Any], gpus: str, site: WriteSite, corpus_job: CorpusJob
 ) -> None:
