@@ -14,7 +14,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
-from ..host.private_folders import keep, kept
+from ..host.kept_data import keep, kept
 from .field_types import inside, members
 from .places import code_digest
 

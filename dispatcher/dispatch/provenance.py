@@ -20,7 +20,7 @@ from ..config.places import (
     template_folders,
 )
 from ..errors import ImageError
-from ..host.private_folders import keep, kept
+from ..host.kept_data import keep, kept
 from ..host.programs import which
 from ..host.shared_files import opened_input
 from ..images.apptainer import version

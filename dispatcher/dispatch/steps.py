@@ -17,7 +17,7 @@ from ..config.configuration import Configuration, load_configuration
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError, WriteError
 from ..host.atomic_files import keep_previous, write_atomically
-from ..host.private_folders import make_local_lock
+from ..host.runtime_folder import make_local_lock
 from ..host.shared_files import SharedFolder
 from ..images.known_projects import remember
 from ..images.pins import settle

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..config.catalogue import ImageFile
 from ..errors import ImageError
-from ..host.private_folders import keep, kept
+from ..host.kept_data import keep, kept
 from ..host.shared_files import opened_input
 from .choice import ChosenImage
 from .sif import SifHeader, read_header

@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from ..host.private_folders import own_key
+from ..host.kept_data import own_key
 
 __all__ = ["is_sealed", "seal", "text_digest"]
 

@@ -11,7 +11,7 @@ from ..config.configuration import Configuration
 from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..errors import BoxUnknown, InputError
-from ..host.private_folders import local_lock
+from ..host.runtime_folder import local_lock
 from ..images import integrity
 from ..images.choice import ChosenImage, version_of
 from ..images.pin_check import check_against_pin

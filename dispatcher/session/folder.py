@@ -21,8 +21,8 @@ from pathlib import Path
 
 from ..config.places import shipped_folder, site_folder
 from ..errors import WriteError
-from ..host.private_folders import make_runtime_folder
 from ..host.processes import start_time
+from ..host.runtime_folder import make_runtime_folder
 
 __all__ = ["CLIENT", "INSIDE", "TEMPLATE", "session_folder"]
 

@@ -102,7 +102,7 @@ def test_who_takes_the_name_of_our_folder_in_tmp_stops_nobody(
 ) -> None:
     name = Path(f"/tmp/relion-dispatch-{victim.uid}")
     ask = f"import sys; sys.path.insert(0, {str(victim.installation)!r}); "
-    ask += "from dispatcher.host.private_folders import make_local_lock; print(make_local_lock())"
+    ask += "from dispatcher.host.runtime_folder import make_local_lock; print(make_local_lock())"
     colleague.does(take.format(name), place)
     try:
         found = victim.runs([victim.python, "-I", "-c", ask], place)

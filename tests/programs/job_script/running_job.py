@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.config.configuration import load_configuration
-from dispatcher.host.private_folders import make_local_lock
+from dispatcher.host.runtime_folder import make_local_lock
 from dispatcher.job_script.launchers import settled
 from dispatcher.job_script.library import LIBRARY, read_library
 from dispatcher.planning.make_plan import plan_script
