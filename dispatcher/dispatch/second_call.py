@@ -66,7 +66,7 @@ def _may_be_submitted(name: str, folder: Path, record: Unreadable | None) -> str
 
 
 def _being_submitted(name: str, hook: HookProcess, folder: Path) -> str | None:
-    if not is_being_submitted(hook, folder):
+    if None in hook or not is_being_submitted(hook, folder):  # each hook says which process it is
         return None
     return (
         f"{name} is being submitted by process {hook.pid} of {hook.host}: this call does nothing."

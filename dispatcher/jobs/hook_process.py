@@ -94,11 +94,9 @@ def hook_at_work(folder: Path) -> HookProcess | None:
 def is_being_submitted(hook: HookProcess, folder: Path) -> bool:
     """Whether the hook that wrote the record, or the note, still works on the job.
 
-    A hook of another machine is believed to work until the submission script has a certain age.
-    Each hook names its machine and process: who names none of them is no hook.
+    A hook of another machine, or one that has not said yet which process it is, is believed to work
+    until the submission script has a certain age.
     """
-    if hook.host is None or hook.pid is None:
-        return False
     if hook.host != os.uname().nodename:
         return _age(folder) < _LONGEST_SUBMISSION
     try:

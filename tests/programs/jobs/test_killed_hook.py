@@ -75,6 +75,18 @@ def test_a_job_that_a_killed_hook_never_recorded_is_told(
     assert "was never submitted" in (ours / "run.err").read_text()
 
 
+def test_a_job_whose_hook_has_left_no_note_yet_is_left_alone(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python may take a while to start on a busy machine."""
+    folder = add_job(record=False)
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Running"
+    assert not (folder / "RELION_JOB_EXIT_FAILURE").exists()
+
+
 def test_an_earlier_runs_record_says_nothing_of_this_one(
     slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
