@@ -31,21 +31,20 @@ def status(
     """
     from ..config.site import load_site
     from ..host.shown_streams import to_terminal
-    from ..jobs.listed_jobs import listed_jobs
     from ..jobs.repair import refresh_and_report_lost
     from ..relion.pipeline import project_folder
 
     project, site = project_folder(), load_site()
     while True:
-        jobs, told = refresh_and_report_lost(project, site)
-        shown = _as_json(jobs, watch) if as_json else _as_table(jobs)
+        found, told = refresh_and_report_lost(project, site)
+        shown = _as_json(found.jobs, watch) if as_json else _as_table(found.jobs)
         if watch and not as_json and sys.stdout.isatty():
             to_terminal("\x1b[H\x1b[2J", sys.stdout)
         print(shown, flush=True)
         for sentence in told:
             print(sentence, file=sys.stderr)
-        if problem := listed_jobs(project).problem:
-            print(f"warning: {problem}", file=sys.stderr)
+        if found.problem:
+            print(f"warning: {found.problem}", file=sys.stderr)
         if not watch:
             return 0
         time.sleep(interval)
@@ -111,7 +110,6 @@ def watch(
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
-    from ..jobs.listed_jobs import listed_jobs
     from ..jobs.repair import refresh_and_report_lost
     from ..relion.pipeline import project_folder
 
@@ -121,13 +119,13 @@ def watch(
         failed = False
         try:
             site = load_site()
-            jobs, told = refresh_and_report_lost(project, site)
+            found, told = refresh_and_report_lost(project, site)
             for sentence in told:
                 print(sentence, flush=True)
-            for sentence in cancel_aborted(project, site, jobs):
+            for sentence in cancel_aborted(project, site, found.jobs):
                 print(sentence, flush=True)
-            problems = [f"{job.name}: {job.problem}" for job in jobs if job.problem]
-            problems += filter(None, [listed_jobs(project).problem])
+            problems = [f"{job.name}: {job.problem}" for job in found.jobs if job.problem]
+            problems += filter(None, [found.problem])
             for sentence in problems:
                 if sentence not in said:
                     print(f"warning: {sentence}", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ def cancel(project: Path, site: Site, name: str) -> str:
         SubmitError: the scheduler does not answer, or the job does not end.
         WriteError: RELION cannot be told.
     """
-    (job,) = look(project, site, [name])
+    (job,) = look(project, site, [name]).jobs
     if job.status != "Running":
         raise InputError(f"{name} is not running (RELION's status of the job: {job.status}).")
     if job.record is None and job.problem:
@@ -128,7 +128,7 @@ def _ended(project: Path, site: Site, job: Job) -> Job:
     pause = 0.1
     gone_since: float | None = None
     while True:
-        (job,) = look(project, site, [job.name])
+        (job,) = look(project, site, [job.name]).jobs
         now = time.monotonic()
         if job.status != "Running":
             return job

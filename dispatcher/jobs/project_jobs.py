@@ -22,7 +22,7 @@ from .record import RECORD, Record, Unreadable, look_for_record, what_to_do
 from .seal import is_sealed
 from .this_run import is_of_this_run
 
-__all__ = ["Job", "find_job", "look"]
+__all__ = ["Job", "ProjectJobs", "find_job", "look"]
 
 _ENDED = {"SUCCESS": "Succeeded", "FAILURE": "Failed", "ABORTED": "Aborted"}
 
@@ -119,7 +119,14 @@ class Job(NamedTuple):
         return os.path.lexists(self.folder / ABORT_NOW)
 
 
-def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
+class ProjectJobs(NamedTuple):
+    """A project's jobs, in RELION's order; a sentence if RELION's list has something else."""
+
+    jobs: list[Job]
+    problem: str | None
+
+
+def look(project: Path, site: Site, names: Collection[str] = ()) -> ProjectJobs:
     """Read the project's jobs (or those of these names), and ask their schedulers once each.
 
     A queue shows its user's own jobs only, and this machine cannot see the processes of another.
@@ -128,9 +135,10 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
     Raises:
         InputError: the project has no pipeline, or it cannot be read.
     """
+    listed = listed_jobs(project)
     jobs = [
         _read(project, process.name, process.status, site)
-        for process in listed_jobs(project).jobs
+        for process in listed.jobs
         if not names or process.name in names
     ]
     queues: dict[str, Queue | None] = {}
@@ -142,7 +150,7 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> list[Job]:
                 queues[name] = ask_queue(job.scheduler, project)
             job = job._replace(queue=queues[name])
         looked.append(job)
-    return looked
+    return ProjectJobs(looked, listed.problem)
 
 
 def _may_be_there(job: Job, record: Record) -> bool:

@@ -22,7 +22,7 @@ from .claim import give_up, is_claimed
 from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
 from .notes import job_id_file, watcher_file, write_job_id
-from .project_jobs import Job, look
+from .project_jobs import Job, ProjectJobs, look
 from .record import RECORD, Record
 from .run_file import unfinished_run_file
 from .seal import text_digest
@@ -37,7 +37,7 @@ GRACE = 5  # seconds in which a job's last files may still be on their way
 
 def refresh_and_report_lost(
     project: Path, site: Site, names: Collection[str] = ()
-) -> tuple[list[Job], list[str]]:
+) -> tuple[ProjectJobs, list[str]]:
     """The project's jobs, and a sentence for each job whose end RELION was told just now.
 
     A job that seems lost is checked twice, some seconds apart. If RELION cannot be told, the
@@ -46,18 +46,18 @@ def refresh_and_report_lost(
     Raises:
         InputError: the project has no pipeline, or it cannot be read.
     """
-    jobs = look(project, site, names)
-    mend(jobs, project)
-    lost = {(job.name, job.token) for job in jobs if is_lost(job)}
+    found = look(project, site, names)
+    mend(found.jobs, project)
+    lost = {(job.name, job.token) for job in found.jobs if is_lost(job)}
     if not lost:
-        return jobs, []
+        return found, []
     time.sleep(GRACE)
     for name, _ in lost:
         look_again(project / name)
-    jobs = look(project, site, names)
-    still_lost = [job for job in jobs if (job.name, job.token) in lost and is_lost(job)]
+    found = look(project, site, names)
+    still_lost = [job for job in found.jobs if (job.name, job.token) in lost and is_lost(job)]
     told = list(_tell_lost(still_lost, project))
-    return (look(project, site, names) if still_lost else jobs), told
+    return (look(project, site, names) if still_lost else found), told
 
 
 def is_lost(job: Job) -> bool:
