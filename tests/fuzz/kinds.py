@@ -139,15 +139,15 @@ def jobs_to_run_again(world: World) -> Cases:
 STATUS, HISTORY = ("status",), ("pin",)
 KINDS = {
     "words of a command, as bash reads them": Kind(
-        lambda _: quoted_line(), checks.passed_as_by_bash, 400, 120_000
+        lambda _: quoted_line(), checks.passed_as_by_bash, 400, 100_000
     ),
     "lines of any text, as commands": Kind(
         lambda _: st.lists(in_one_line, min_size=1, max_size=4).map(" ".join),
-        checks.runs_nothing, 400, 210_000,
+        checks.runs_nothing, 400, 190_000,
     ),
     "submission scripts": Kind(submission_scripts, checks.submission, 400, 80_000),
-    "values of RELION's options": Kind(values_of_options, checks.submission, 400, 80_000),
-    "job.star": Kind(job_stars, checks.job_star, 500, 335_000),
+    "values of RELION's options": Kind(values_of_options, checks.submission, 400, 60_000),
+    "job.star": Kind(job_stars, checks.job_star, 500, 353_000),
     "STAR files": Kind(
         files(PARTICLES, REFINE + "run_optimiser.star",
               REFINE + "run_model.star", "project/bodies.star"),
@@ -171,16 +171,16 @@ KINDS = {
         records, checks.saying(STATUS, ("status", "--json"), HISTORY), 150, 25_000
     ),
     "records to be run again": Kind(
-        jobs_to_run_again, checks.run_again, 100, 10_000
+        jobs_to_run_again, checks.run_again, 100, 6_000
     ),
     "records of jobs to be cancelled": Kind(
         records, checks.saying(("cancel", "Refine3D/job011"), ("watch", "--once")), 80, 10_000
     ),
     "pipelines": Kind(
         files("project/default_pipeline.star"), checks.saying(STATUS, ("status", "--json")),
-        150, 30_000,
+        150, 20_000,
     ),
-    "names of projects": Kind(lambda _: names, checks.project_name, 100, 10_000),
+    "names of projects": Kind(lambda _: names, checks.project_name, 100, 6_000),
     "submissions through the whole hook": Kind(
         lambda _: submissions(), dispatched, 60, 10_000, programs=True
     ),
