@@ -19,10 +19,12 @@ repeats a run, and `FUZZ_SHARE=0.01` tries a hundredth of the {cases:,} cases. E
 has two minutes of the same.
 
 Of each case is asked: no traceback; a refusal is a sentence in plain text; at most 2 s of processor
-time and 300 MB of memory, and no endless waiting (limits of the kernel). Commands on records touch
-nothing outside of the project. No text of a case runs, and a program gets the words that bash would
-have passed. "Through the whole hook" runs the hook, bash and the job's script as programs; the
-scheduler and Apptainer are simulated. The other kinds run in one process.
+time and 300 MB of memory more than before the case, and no endless waiting (limits of the kernel).
+A program that a case starts may have these 300 MB beside the 100 MB that Python and the libraries
+take. Commands on records touch nothing outside of the project. No text of a case runs, and a
+program gets the words that bash would have passed. "Through the whole hook" runs the hook, bash and
+the job's script as programs; the scheduler and Apptainer are simulated. The other kinds run in one
+process.
 
 """
 _COLUMNS = ("kind", "cases", "finds open", "ms per case", "seed", "date")
