@@ -20,7 +20,8 @@ from .tree import Thing
 from .world import CLASS3D, PARTICLES, REFINE, World
 
 Things = Mapping[str, Thing]
-PASSED = 'for line; do eval "set -- $line"; printf "%s\\0" "$@" $\'\\1end\'; done'
+# A line may name $_, the last word of the command before.
+PASSED = 'for line; do eval ": _; set -- $line"; printf "%s\\0" "$@" $\'\\1end\'; done'
 
 
 def passed_as_by_bash(world: World, line: str) -> None:
