@@ -14,7 +14,8 @@ from .shared_files import SharedFolder, shared_folder
 
 __all__ = ["TO_ENTER", "TO_WRITE", "made", "opened"]
 
-TO_WRITE, TO_ENTER = 0o022, 0o077  # ways in which a folder is to be closed to others
+# The bits of a mode that others must not have: whoever can write there can put anything in place.
+TO_WRITE, TO_ENTER = 0o022, 0o077
 
 
 def made(stack: ExitStack, folder: Path, closed_to: int) -> SharedFolder | None:
@@ -32,7 +33,7 @@ def opened(stack: ExitStack, folder: Path, closed_to: int) -> SharedFolder | Non
         OSError: there is no folder, or it cannot be opened.
     """
     beside = stack.enter_context(shared_folder(folder.parent))
-    folder_in_it = stack.enter_context(beside.inside(folder.name))
-    found = folder_in_it.status()
+    inside = stack.enter_context(beside.inside(folder.name))
+    found = inside.status()
     mine = found.st_uid == os.getuid() and not found.st_mode & closed_to
-    return folder_in_it if mine else None
+    return inside if mine else None
