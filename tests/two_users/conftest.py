@@ -66,8 +66,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def victim(installation: Path) -> Person:
-    person = meet("rd-victim", installation)
+def victim(installation: Path, worker_id: str) -> Person:
+    """Tests that run beside this one have another."""
+    person = meet(f"rd-victim-{worker_id}", installation)
     asked = person.runs([person.python, "-I", "-c", "import pydantic, jinja2"], Path("/"))
     if asked.returncode != 0:
         pytest.skip(f"no other user can run {sys.executable} here: {asked.stderr[-200:]}")
@@ -75,8 +76,8 @@ def victim(installation: Path) -> Person:
 
 
 @pytest.fixture(scope="session")
-def colleague(installation: Path) -> Person:
-    return meet("rd-colleague", installation)
+def colleague(installation: Path, worker_id: str) -> Person:
+    return meet(f"rd-colleague-{worker_id}", installation)
 
 
 @pytest.fixture
@@ -87,11 +88,12 @@ def place(victim: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     try:
         folder.chmod(0o755)
         _write_site(folder / "site")
+        victim.forgets()
         yield folder
     finally:
         os.umask(before)
         shutil.rmtree(folder)
-        shutil.rmtree(victim.home / ".cache", ignore_errors=True)
+        victim.forgets()
 
 
 def _write_site(folder: Path) -> None:

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import resource
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,11 @@ class Person(NamedTuple):
     @property
     def python(self) -> Path:
         return self.installation / "python" / "bin" / "python"
+
+    def forgets(self) -> None:
+        """Remove what our programs keep for this user."""
+        for kept in (self.home / ".cache", Path(f"/tmp/relion-dispatch-{self.uid}")):
+            shutil.rmtree(kept, ignore_errors=True)
 
     def hook(self, script: Path, umask: int = 0o022, **variables: str) -> int:
         """Call the hook as RELION does; its exit status."""

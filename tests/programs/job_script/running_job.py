@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ class RunningJob:
         link_stand_in(name, self.programs)
 
     def render(self, script: Path, token: str | None = None) -> Path:
-        """The job script of a new submission, in a file of its own.
+        """The job script of a new submission, in the job's folder, and a copy in a file of its own.
 
         The corpus' scratch folder, /scratch, becomes ``scratch`` in the test's folder.
         """
@@ -51,6 +52,7 @@ class RunningJob:
         token = token or secrets.token_hex(6)
         rendered = self.folder / f"job_script.{token}"
         write_job_script(plan_script(script, load_configuration()), token, rendered)
+        shutil.copy(rendered, script.parent / "run_submit.script.run")
         return rendered
 
     def start(self, rendered: Path, **environment: str) -> subprocess.Popen[str]:

@@ -117,7 +117,6 @@ def test_an_older_copy_neither_runs_nor_complains_if_the_job_was_submitted_anew(
     older = running_job.render(job)
     site("endings.json", {"new": {"pattern": "new", "cause": "new", "advice": "new"}})
     newer = running_job.render(job)
-    (job.parent / "run_submit.script.run").write_text(newer.read_text())
 
     assert running_job.start(older).wait(20) == 0
 

@@ -22,12 +22,11 @@ def job(corpus_job: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def rendered(job: Path, running_job: RunningJob, site: Callable[..., Path]) -> Path:
-    """Its script, of a scheduler that leaves the script's output alone, and its copy there."""
+    """Its script, of a scheduler that leaves the script's output alone."""
     site("site.json", {"scheduler": "own", "schedulers": {"own": {"submit_command": ["own"]}}})
     site("job_template/schedulers/own.sh.j2", "dispatch_scheduler_job=5\n")
     script = running_job.render(job)
     (job.parent / "run_submit.script.lib").unlink()
-    shutil.copyfile(script, job.parent / "run_submit.script.run")
     return script
 
 

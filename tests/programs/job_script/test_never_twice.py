@@ -56,7 +56,6 @@ def test_a_submission_that_a_newer_one_overtook_does_not_start(
     job: Path, running_job: RunningJob, tmp_path: Path
 ) -> None:
     older, newer = running_job.render(job), running_job.render(job)
-    (job.parent / "run_submit.script.run").write_text(newer.read_text())
 
     assert running_job.start(older).wait(20) == 0
     assert not (tmp_path / "recorded").exists()

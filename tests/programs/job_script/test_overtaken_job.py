@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from pathlib import Path
 
@@ -37,9 +36,7 @@ def test_a_job_that_was_submitted_anew_gives_way(
     wait_for((project / "running").exists)
 
     (folder / "dispatch.json").write_text(record)
-    rendered = running_job.render(job, "ffffffffffff")
-    shutil.copy(rendered, folder / "run_submit.script.run")
-    newer = running_job.start(rendered, ON_RUN=WAITS)
+    newer = running_job.start(running_job.render(job, "ffffffffffff"), ON_RUN=WAITS)
     older.communicate(timeout=20)
 
     assert newer.poll() is None
@@ -72,15 +69,13 @@ def test_the_end_of_an_older_job_is_not_told_of_the_newer(
     """RELION's user continues the job as soon as RELION shows it as failed."""
     folder = job.parent
     older = running_job.start(running_job.render(job), ON_RUN=DEAF)
-    rendered = running_job.render(job)
     wait_for((project / "running").exists)
     older.terminate()
     wait_for((project / "told").exists)
     assert exit_files(job) == {"FAILURE"}
 
     (folder / "RELION_JOB_EXIT_FAILURE").unlink()
-    shutil.copy(rendered, folder / "run_submit.script.run")
-    newer = running_job.start(rendered, ON_RUN=WAITS)
+    newer = running_job.start(running_job.render(job), ON_RUN=WAITS)
     older.communicate(timeout=20)
 
     assert newer.poll() is None

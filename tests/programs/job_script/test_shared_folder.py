@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -80,8 +81,12 @@ def test_relion_is_told_whatever_the_names_are(
 def test_relion_is_told_of_a_library_that_is_no_file(
     what: str, job: Path, own: Path, running_job: RunningJob
 ) -> None:
+    """The script's own name alone tells a job without its library that the folder is its own."""
     rendered = running_job.render(job, TOKEN)
     put(job, what, own)
+    script = job.parent / "run_submit.script.run"
+    script.rmdir() if script.is_dir() else script.unlink()
+    shutil.copy(rendered, script)
     (job.parent / "run_submit.script.lib").unlink()
     PUT[what](job.parent / "run_submit.script.lib", own)
     if what not in ("link to nothing",):  # where RELION would see the end already
