@@ -127,6 +127,7 @@ class Node(NamedTuple):
         memory: bytes of host memory.
         leader: one of several ranks is a leader, which holds no references in the making.
         cores: that the node has.
+        gpus: that the node has.
         threads: the most that a rank has.
         is_this_machine: its file buffers are not counted against the least that RELION needs.
     """
@@ -138,6 +139,13 @@ class Node(NamedTuple):
     cores: int | None = None
     threads: int = 1
     is_this_machine: bool = False
+    gpus: int | None = None
+
+    def cores_beside(self, gpus: int) -> int | None:
+        """The cores of a job that takes so many of the GPUs: the same part of them."""
+        if not self.cores or not self.gpus or not 0 < gpus < self.gpus:
+            return self.cores
+        return max(1, self.cores * gpus // self.gpus)
 
     @property
     def name(self) -> str:

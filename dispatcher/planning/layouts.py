@@ -41,6 +41,7 @@ class WantedRanks(NamedTuple):
         through_mps: ranks that MPS takes on a GPU, None without MPS.
         mem: the host memory that the job type has for ``nproc`` ranks ("64G"), None if not known.
         devices: the GPUs that the job type has named, none if the plan chooses them.
+        threads_open: nobody has chosen ``nthread``: a rank gets its part of the node's cores.
     """
 
     nproc: int
@@ -51,6 +52,7 @@ class WantedRanks(NamedTuple):
     through_mps: int | None = None
     mem: str | None = None
     devices: Devices = ()
+    threads_open: bool = False
 
     @property
     def most_per_gpu(self) -> int | None:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 from ..memory.card import Card
 from ..memory.host_memory import Node
 from . import named_devices, reasons
-from .layouts import Layout
+from .layouts import Layout, WantedRanks
 from .named_devices import Sharing
 
 __all__ = ["FoundLayout", "Limits", "sharing", "within_cores"]
+
+
+_ENOUGH_THREADS = 4  # where nobody has chosen a number: a rank less is better than fewer threads
 
 
 class FoundLayout(NamedTuple):
@@ -24,12 +27,16 @@ class FoundLayout(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What bounds the ranks beside RELION's own rules: the GPU, the node, ``threads`` per rank at
-    most; ``least`` ranks per GPU are what RELION needs."""
+    """What bounds the ranks beside RELION's own rules.
+
+    Attributes:
+        wanted: the most that the job may have.
+        least: ranks per GPU that RELION needs.
+    """
 
     card: Card
     node: Node
-    threads: int
+    wanted: WantedRanks
     least: int
 
     def first_that_fits(self, possible: Sequence[Layout]) -> FoundLayout:
@@ -49,7 +56,7 @@ class Limits(NamedTuple):
             if cores and ranks > max(cores, fewest):
                 short_of_cores = short_of_cores or layout
                 continue
-            most = within_cores(ranks, self.threads, cores)
+            most = within_cores(ranks, self.wanted.nthread, self.node.cores_beside(layout.gpus))
             on_gpu = (
                 layout
                 if layout.devices or ranks == 1
@@ -64,7 +71,7 @@ class Limits(NamedTuple):
             said = (
                 reasons.cores_reason(layout, short_of_cores, self.node),
                 reasons.host_memory_reason(layout, short_of_memory, self.node),
-                reasons.shared_cores_reason(layout, most, self.threads, self.node),
+                reasons.shared_cores_reason(layout, most, self.wanted, self.node),
                 reasons.fewer_threads_reason(nthread, most),
             )
             if layout.gpus:
@@ -79,6 +86,7 @@ class Limits(NamedTuple):
         Raises DoesNotFit when there can be no fewer.
         """
         usable = self.card.usable_bytes
+        enough = min(threads, _ENOUGH_THREADS) if self.wanted.threads_open else threads
         if not layout.gpus or usable is None:
             return threads
         for fewer in range(threads, 0, -1):
@@ -86,7 +94,7 @@ class Limits(NamedTuple):
             each, card = shared.ranks, self.card.leaving_free(shared.fewest_threads, shared.ranks)
             if each * card.bytes_per_rank(shared.threads, each) <= usable:
                 return fewer
-            if each > self.least:
+            if each > self.least and fewer <= enough:
                 return None  # fewer ranks are better than fewer threads
             if card.memory_model == "fmi":
                 return threads

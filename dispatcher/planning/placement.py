@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -46,31 +46,50 @@ class PlacedJob(NamedTuple):
 def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """Place the job on the first of its partitions that has room and an image for the job.
 
+    The site's order stands, but for one case: a partition on which GPUs that the job may have stay
+    without a rank, or a rank has a single thread, gives way to a later one without such a drawback.
+
     Raises:
         DoesNotFit, ImageError: none of them does; the message says of each what is missing.
         ConfigError: fewer ranks are allowed than RELION needs.
     """
-    passed: list[tuple[str | None, DispatchError]] = []
+    passed: dict[str | None, DispatchError] = {}
+    second_best: list[PlacedJob] = []
     for name in partition_names(
         job.job_type.parameters, job.request.submission.queue, configuration.site
     ):
         try:
             found = _on(name, job, configuration)
         except (DoesNotFit, ImageError) as error:
-            passed.append((name, error))
+            passed[name] = error
             continue
-        over = [f"Not on partition {other}: {error}" for other, error in passed]
-        chosen = (
-            [f"Partition {name}: the first of the job's partitions that can run the job."]
-            if over
-            else []
-        )
-        return found._replace(reasons=(*over, *chosen, *found.reasons))
+        if not found.settled.drawback:
+            return _explained(found, passed, second_best)
+        second_best.append(found)
+    if second_best:
+        return _explained(second_best[0], passed, [])
     if len(passed) == 1:
-        raise passed[0][1]
-    kind = DoesNotFit if any(isinstance(e, DoesNotFit) for _, e in passed) else ImageError
-    each = " ".join(f"Partition {name}: {error}" for name, error in passed)
+        raise next(iter(passed.values()))
+    kind = DoesNotFit if any(isinstance(e, DoesNotFit) for e in passed.values()) else ImageError
+    each = " ".join(f"Partition {name}: {error}" for name, error in passed.items())
     raise kind(f"None of the job's partitions can run the job. {each}")
+
+
+def _explained(
+    chosen: PlacedJob, passed: Mapping[str | None, DispatchError], less_good: Sequence[PlacedJob]
+) -> PlacedJob:
+    """The job with what is said of the partitions before the chosen one, and of that one."""
+    over = [f"Not on partition {name}: {error}" for name, error in passed.items()]
+    over += [f"Not on partition {each.partition}: {each.settled.drawback}" for each in less_good]
+    if less_good:
+        over.append(
+            f"Partition {chosen.partition}: the first of the job's partitions without that."
+        )
+    elif over:
+        over.append(
+            f"Partition {chosen.partition}: the first of the job's partitions that can run the job."
+        )
+    return chosen._replace(reasons=(*over, *chosen.reasons))
 
 
 def partition_names(

@@ -42,6 +42,7 @@ class RankFit(NamedTuple):
             more have to share the GPU; 0 if not known.
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
         mps: ranks that share a GPU do so through MPS.
+        most_gpus: GPUs of all nodes that ranks would use if each had the memory.
     """
 
     nproc: int
@@ -62,6 +63,7 @@ class RankFit(NamedTuple):
     least_bytes_sharing: int = 0
     bytes_on_fewer: tuple[int, ...] = ()
     mps: bool = False
+    most_gpus: int = 0
 
 
 _ANY_NODE = Node()
@@ -92,7 +94,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     wanted = wanted._replace(nproc=nproc)
     single = not rules.mpi or wanted.nproc < 1 + rules.idle_leader
     possible = [_one_process(wanted, node)] if single else list(layouts(wanted, rules))
-    limits = Limits(card, node, wanted.nthread, least)
+    limits = Limits(card, node, wanted, least)
     try:
         layout, nthread, said = limits.first_that_fits(possible)
     except DoesNotFit:
@@ -136,6 +138,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     return fitted._replace(
         least=least,
         mps=card.mps,
+        most_gpus=possible[0].nodes * sharing(possible[0], wanted.nthread).gpus,
         free_gpu_memory=int(left_free) if left_free > given else None,
         bytes_per_rank=as_written.bytes_per_rank(on_gpu, ranks),
         bytes_per_rank_without_mps=as_written._replace(mps=False).bytes_per_rank(on_gpu, ranks),

@@ -73,15 +73,22 @@ def host_memory_reason(layout: Layout, passed_over: Layout | None, node: Node) -
     )
 
 
-def shared_cores_reason(layout: Layout, most: int, threads: int, node: Node) -> str:
-    """That the ranks of a node share its cores, with ``most`` threads each."""
-    if most >= threads:
+def shared_cores_reason(layout: Layout, most: int, wanted: WantedRanks, node: Node) -> str:
+    """That the ranks of a node share its cores, or their part, with ``most`` threads each."""
+    threads = None if wanted.threads_open else wanted.nthread
+    if not node.cores or (threads is not None and most >= threads):
         return ""
-    ranks, cores = layout.on_fullest_node, count(node.cores or 0, "core")
-    fewer = f"{count(most, 'thread')} instead of {threads}"
+    ranks, has = layout.on_fullest_node, node.cores
+    part = node.cores_beside(layout.gpus) or 0
+    cores = f"the {count(has, 'core')} of {node.name}"
+    if part < has:
+        cores = f"{part} of {cores}, for {layout.gpus} of its {node.gpus} GPUs"
+    fewer = count(most, "thread") + (f" instead of {threads}" if threads else "")
     if ranks == 1:
-        return f"{fewer}: {node.name} has {cores}."
-    return f"{fewer}: {count(ranks, 'rank')} share the {cores} of {node.name}."
+        return f"{fewer}: " + (
+            f"{node.name} has {count(has, 'core')}." if part == has else f"{cores}."
+        )
+    return f"{fewer}{'' if threads else ' each'}: {count(ranks, 'rank')} share {cores}."
 
 
 def fewer_threads_reason(nthread: int, most: int) -> str:

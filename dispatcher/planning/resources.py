@@ -27,7 +27,13 @@ _SLOW = (
 
 
 class Resources(NamedTuple):
-    """What was decided; `ngpu` per node, `fit` None if the program has no MPI."""
+    """What was decided.
+
+    Attributes:
+        ngpu: per node.
+        fit: None if the program has no MPI.
+        drawback: why another partition may be better, a sentence; "" if nothing speaks for that.
+    """
 
     nproc: int
     nthread: int
@@ -36,6 +42,7 @@ class Resources(NamedTuple):
     fit: RankFit | None
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    drawback: str = ""
 
 
 def decide(
@@ -61,7 +68,7 @@ def decide(
         reasons.append(f"One process: {why} has no MPI version.")
     if not program.mpi:
         nthread = within_cores(1, wanted.nthread, partition.cores)
-        if nthread < wanted.nthread:
+        if nthread < wanted.nthread and not wanted.threads_open:
             threads = f"{count(nthread, 'thread')} instead of {wanted.nthread}"
             reasons.append(f"{threads}: {node.name} has {count(nthread, 'core')}.")
         return Resources(1, nthread, ngpu, 1, None, tuple(reasons), warnings)
@@ -83,6 +90,7 @@ def decide(
             cores=partition.cores,
             threads=wanted.nthread,
             is_this_machine=node.is_this_machine,
+            gpus=partition.gpus,
         ),
     )
     named = bool(wanted.devices) and fit.ngpu > 0
@@ -95,7 +103,18 @@ def decide(
         fit=fit,
         reasons=(*reasons, *fit.reasons),
         warnings=warnings,
+        drawback=_drawback(fit, wanted),
     )
+
+
+def _drawback(fit: RankFit, wanted: WantedRanks) -> str:
+    """That GPUs which the job may have stay without a rank, or that a rank has a single thread."""
+    used = fit.nodes * fit.ngpu
+    if used < fit.most_gpus and not wanted.devices:
+        return f"only {used} of the {fit.most_gpus} GPUs that the job may have could carry ranks."
+    if fit.nthread < 2 <= wanted.nthread:
+        return f"{count(fit.nproc, 'rank')} would have only 1 thread each."
+    return ""
 
 
 def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str], tuple[str, ...]]:

@@ -34,18 +34,47 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
     nproc = _first_number(_RANKS, parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    ours = is_ours(job.command, job.job_type.levels, nproc)
-    return WantedRanks(
+    nthread = _first_number(
+        _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
+    )
+    has_gpus = partition.gpus if _as_many_as_fit(job, "ngpu") else None
+    wanted = WantedRanks(
         nproc=nproc,
-        nthread=_first_number(
-            _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
-        ),
-        ngpu=_first_number(_GPUS, parameters.get("ngpu"), adjust and adjust[0], asked),
+        nthread=nthread,
+        ngpu=_first_number(_GPUS, parameters.get("ngpu"), has_gpus, adjust and adjust[0], asked),
         nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),
-        mem=mem if isinstance(mem, str) else None,
-        devices=() if ours else devices_named(job.command),
+        mem=mem if isinstance(mem, str) and not _as_many_as_fit(job, "nproc") else None,
+    )
+    if _as_many_as_fit(job, "nthread"):
+        threads = min(partition.cores or _THREADS_OF_ANY_NODE, MOST_THREADS)
+        wanted = wanted._replace(nthread=threads, threads_open=True)
+    if _as_many_as_fit(job, "nproc"):
+        wanted = wanted._replace(nproc=_most_ranks(job, wanted, partition))
+    ours = is_ours(job.command, job.job_type.levels, wanted.nproc)
+    return wanted if ours else wanted._replace(devices=devices_named(job.command))
+
+
+def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:
+    """Whether the job type leaves a number to the node: null. How much a program of the user's own
+    can use is not known here, so that null means there what RELION's window says."""
+    parameters = job.job_type.parameters
+    return key in parameters and parameters[key] is None and not job.is_foreign
+
+
+def _most_ranks(job: UnplacedJob, wanted: WantedRanks, partition: Partition) -> int:
+    """As many ranks as the GPUs may have; without GPUs, as many as there are cores for."""
+    program = lookup(job.command.program)
+    gpus = wanted.ngpu if partition.gpus is None else min(wanted.ngpu, partition.gpus)
+    if gpus:
+        followers = wanted.nodes * gpus * (wanted.most_per_gpu or 1)
+        return min(MOST_RANKS, followers + program.idle_leader)
+    if not partition.cores:
+        return wanted.nproc  # RELION's window
+    each = _THREADS_ON_CPUS if wanted.threads_open else wanted.nthread
+    return min(
+        MOST_RANKS, max(wanted.nodes * (partition.cores // each), 1 + 2 * program.idle_leader)
     )
 
 
@@ -73,6 +102,11 @@ def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
         shipped = read_json(shipped_folder() / "config" / "dispatch_config.json")
         cap = shipped["gpu"]["job_parameters"]["ranks_per_gpu"]
     return cap
+
+
+# Where nobody has chosen a number: of each rank on a node whose cores nobody has told, and of
+# each rank that works on CPUs.
+_THREADS_OF_ANY_NODE, _THREADS_ON_CPUS = 6, 8
 
 
 class _Bounds(NamedTuple):
