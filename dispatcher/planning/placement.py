@@ -14,13 +14,13 @@ from ..relion.command import Command, called_programs
 from ..units import bytes_of
 from . import left_free, resources
 from .foreign_program import ForeignProgram, foreign_program
-from .memory_request import memory_request
+from .memory_request import memory_request, part_of_node
 from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 from .thread_options import not_counted
 from .unplaced_job import UnplacedJob
-from .wanted_ranks import through_mps, wanted_ranks
+from .wanted_ranks import as_many_as_fit, through_mps, wanted_ranks
 
 __all__ = ["PlacedJob", "partition_names", "place"]
 
@@ -114,10 +114,12 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     card = _card(job, site, partition)
     wanted = wanted_ranks(job, site, partition)
     settled = resources.decide(job.command, wanted, card, node, job.particles)
+    parameters, described = job.job_type.parameters, site.partitions.get(name or "", Partition())
     mem, asked = memory_request(
-        job.job_type.parameters.get("mem"),
+        parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(site.partitions.get(name or "", Partition()).memory, "partition"),
+        bytes_of(described.memory, "partition"),
+        part_of_node(described, settled) if as_many_as_fit(job, "nproc") else None,
     )
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)

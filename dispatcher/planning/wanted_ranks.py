@@ -17,7 +17,7 @@ from .layouts import WantedRanks
 from .thread_options import asked_by_programs_of_relion, given_threads
 from .unplaced_job import UnplacedJob
 
-__all__ = ["through_mps", "wanted_ranks"]
+__all__ = ["as_many_as_fit", "through_mps", "wanted_ranks"]
 
 
 def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
@@ -37,7 +37,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     nthread = _first_number(
         _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
     )
-    has_gpus = partition.gpus if _as_many_as_fit(job, "ngpu") else None
+    has_gpus = partition.gpus if as_many_as_fit(job, "ngpu") else None
     wanted = WantedRanks(
         nproc=nproc,
         nthread=nthread,
@@ -45,18 +45,18 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
         nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),
-        mem=mem if isinstance(mem, str) and not _as_many_as_fit(job, "nproc") else None,
+        mem=mem if isinstance(mem, str) and not as_many_as_fit(job, "nproc") else None,
     )
-    if _as_many_as_fit(job, "nthread"):
+    if as_many_as_fit(job, "nthread"):
         threads = min(partition.cores or _THREADS_OF_ANY_NODE, MOST_THREADS)
         wanted = wanted._replace(nthread=threads, threads_open=True)
-    if _as_many_as_fit(job, "nproc"):
+    if as_many_as_fit(job, "nproc"):
         wanted = wanted._replace(nproc=_most_ranks(job, wanted, partition))
     ours = is_ours(job.command, job.job_type.levels, wanted.nproc)
     return wanted if ours else wanted._replace(devices=devices_named(job.command))
 
 
-def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:
+def as_many_as_fit(job: UnplacedJob, key: str) -> bool:
     """Whether the job type leaves a number to the node: null. How much a program of the user's own
     can use is not known here, so that null means there what RELION's window says."""
     parameters = job.job_type.parameters
