@@ -118,6 +118,8 @@ class Site:
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
         watch_gpus: note in each job's record how its GPUs were used.
         gpu_constants: what a card takes, if not as shipped; `gpu calibrate` measures it.
+        expected_resolution: the part of Nyquist's frequency that classifications and VDAM reach, as
+            the site expects, where they do not fit at their full box; 1 to expect all.
         image: the image of all job types that name none; empty or None for the host.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
@@ -134,6 +136,7 @@ class Site:
     mps: bool = True
     watch_gpus: bool = False
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
+    expected_resolution: float = 2 / 3
     image: str | None = None
     projects: str = "projects"
 
@@ -210,6 +213,11 @@ def _check(site: Site, where: Where) -> None:
             raise ConfigError(
                 f'{where.at("apptainer.environment")}: "{name}" is not a name of a variable'
             )
+    if not 0.1 <= site.expected_resolution <= 1:
+        raise ConfigError(
+            f"{where.at('expected_resolution')}: expected a part of Nyquist's frequency, from 0.1 "
+            f"to 1, found {site.expected_resolution:g}"
+        )
     launchers = ["mpirun", *filter(None, map(_launcher, site.schedulers.values()))]
     for name in site.mpi:
         if name not in launchers:

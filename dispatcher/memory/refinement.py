@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .sampling import Search
 
@@ -49,6 +49,18 @@ class Refinement:
     zero_mask: bool = True
     skips_alignment: bool = False
     blush: bool = False
+
+    def at_resolution(self, part: float) -> Refinement | None:
+        """The same up to that part of Nyquist's frequency; None if RELION uses the full box anyway.
+
+        Classifications and VDAM take into account what is at most a quarter of the box beyond the
+        resolution that they have reached (``updateImageSizeAndResolutionPointers``,
+        ml_optimiser.cpp:5688, 5.0.1). The last iteration of an auto-refinement uses the full box.
+        """
+        size = 2 * (int(part * self.box / 2) + max(10, self.box // 8))
+        if self.auto_refine or self.bodies > 1 or size >= self.box:
+            return None
+        return replace(self, current_size=size)
 
     @property
     def pixels(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -48,11 +49,35 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
 
     The site's order stands, but for one case: a partition on which GPUs that the job may have stay
     without a rank, or a rank has a single thread, gives way to a later one without such a drawback.
+    A job whose memory follows its resolution, and that fits nowhere at its full box, is placed for
+    the resolution that the site expects, with a warning.
 
     Raises:
         DoesNotFit, ImageError: none of them does; the message says of each what is missing.
         ConfigError: fewer ranks are allowed than RELION needs.
     """
+    try:
+        return _on_best(job, configuration)
+    except DoesNotFit as error:
+        part = configuration.site.expected_resolution
+        coarser = job.refinement and job.refinement.at_resolution(part)
+        if coarser is None:
+            raise
+        with suppress(DoesNotFit):
+            found = _on_best(job._replace(refinement=coarser), configuration)
+            return found._replace(warnings=(_expects(part, error), *found.warnings))
+        raise
+
+
+def _expects(part: float, error: DoesNotFit) -> str:
+    return (
+        f"The job fits up to {part:.0%} of Nyquist's frequency (expected_resolution), not at its "
+        f"full resolution. If it gets beyond that, RELION may run out of memory. {error}"
+    )
+
+
+def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
+    """As :func:`place`, at the resolution of the job's refinement."""
     passed: dict[str | None, DispatchError] = {}
     second_best: list[PlacedJob] = []
     for name in partition_names(
