@@ -13,7 +13,7 @@ __all__ = [
     "Size",
     "bytes_of",
     "count",
-    "gigabytes",
+    "gibibytes",
     "read_size",
     "real_number",
     "whole_number",
@@ -102,6 +102,6 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
-def gigabytes(size: int) -> str:
-    """Bytes for people: 32212254720 -> '32.2 GB' (10^9 bytes)."""
-    return f"{size / 1e9:.1f} GB"
+def gibibytes(size: int) -> str:
+    """Bytes for people: 32212254720 -> '30.0 GiB' (2^30 bytes), as sites write 30G."""
+    return f"{size / 2**30:.1f} GiB"

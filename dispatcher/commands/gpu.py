@@ -139,9 +139,9 @@ def _plot(path: Path, card: Card, threads: int) -> None:
     if not answer(card, threads).bytes_per_rank:
         raise ConfigError("There is nothing to draw: without alignment RELION uses no GPU memory.")
 
-    def ranks(gigabytes: int, box: int) -> int:
+    def ranks(card_gib: int, box: int) -> int:
         other = replace(shape, box=box, image_box=box)
-        asked = card._replace(gpu_bytes=gigabytes << 30, refinement=other)
+        asked = card._replace(gpu_bytes=card_gib << 30, refinement=other)
         return answer(asked, threads).ranks_per_gpu or 0
 
     boxes = range(64, 1001, 8)
@@ -151,43 +151,43 @@ def _plot(path: Path, card: Card, threads: int) -> None:
         f"Ranks per GPU by the {card.memory_model} model: {objects} in {shape.dimensions}D, "
         f"padding {shape.padding:g}, {count(threads, 'thread')} per rank",
         boxes,
-        {f"{each} GB": [ranks(each, box) for box in boxes] for each in CARDS},
+        {f"{each} GiB": [ranks(each, box) for box in boxes] for each in CARDS},
     )
 
 
 def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
-    """The answer for people; sizes in GB of 10^9 bytes."""
+    """The answer for people; sizes in GiB."""
     from ..memory.card import described
     from ..units import count
 
     shape = card.refinement
     assert shape is not None
 
-    def gb(size: int) -> str:
-        return f"{size / 1e9:7.2f} GB"
+    def gib(size: int) -> str:
+        return f"{size / 2**30:7.2f} GiB"
 
     lines = [f"{described(shape)}, {count(threads, 'thread')} per rank", ""]
     if found.model == "fmi":
-        lines.append(f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}")
+        lines.append(f"fixed part, as RELION counts   {gib(found.fixed_bytes_per_rank)}")
     elif shape.skips_alignment:
         lines.append("RELION uses no GPU if alignment is skipped, except with Blush.")
     else:
         lines += [
-            f"fixed part, as RELION counts   {gb(found.fixed_bytes_per_rank)}",
-            f"the same on the GPU            {gb(found.allocated_bytes_per_rank)}",
-            f"working pool of {threads:3} threads    {gb(found.pool_bytes_per_rank)}",
+            f"fixed part, as RELION counts   {gib(found.fixed_bytes_per_rank)}",
+            f"the same on the GPU            {gib(found.allocated_bytes_per_rank)}",
+            f"working pool of {threads:3} threads    {gib(found.pool_bytes_per_rank)}",
         ]
         if found.free_gpu_memory:
-            left = gb(round(found.free_gpu_memory * 1_000_000))
+            left = gib(round(found.free_gpu_memory * 1_000_000))
             lines.append(f"left free (--free_gpu_memory)  {left}")
-    lines.append(f"one rank by the {found.model:6} model   {gb(found.bytes_per_rank)}")
+    lines.append(f"one rank by the {found.model:6} model   {gib(found.bytes_per_rank)}")
     if found.usable_bytes is None:
         return lines
-    lines.append(f"usable of the GPU              {gb(found.usable_bytes)}")
+    lines.append(f"usable of the GPU              {gib(found.usable_bytes)}")
     most = found.ranks_per_gpu
     why = card.why_no_more(threads, most, most) if most else ""
     lines.append(f"ranks per GPU: {'no limit' if most is None else most}{why}")
-    least = gb(found.least_bytes_per_rank).strip()
+    least = gib(found.least_bytes_per_rank).strip()
     if found.small_pool:
         lines.append(
             f"RELION can run with {least}, so relion-dispatch starts one rank, with less working "

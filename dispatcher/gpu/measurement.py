@@ -17,6 +17,7 @@ from typing import Any
 
 from ..config.gpu_vendors import USUAL_VENDOR
 from ..errors import GpuError
+from ..units import gibibytes
 from .cuda_driver import LIBRARY, Context
 
 __all__ = ["KERNELS", "main", "measure"]
@@ -109,7 +110,7 @@ def _measured(what: str, context: Context, device: int, library: str) -> dict[st
     free, total = context.memory()
     if free * 100 < total * BUSY_PERCENT:
         raise GpuError(
-            f"The GPU {context.name} is in use: {free / 1e9:.1f} of {total / 1e9:.1f} GB are free. "
+            f"The GPU {context.name} is in use: {gibibytes(free)} of {gibibytes(total)} are free. "
             "Measure a GPU on which nobody else computes."
         )
     return {

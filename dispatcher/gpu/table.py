@@ -14,7 +14,7 @@ from .fit import answer
 __all__ = ["BOXES", "CARDS", "markdown"]
 
 BOXES = (128, 200, 256, 320, 400, 512, 640, 800)
-CARDS = (16, 24, 32, 40, 48, 80, 141)  # GB as they are sold: 2^30 bytes
+CARDS = (16, 24, 32, 40, 48, 80, 141)  # GiB, sold as GB
 
 JOBS = {
     "Refine3D, `--pad 2`": REFINE3D,
@@ -37,7 +37,7 @@ def markdown(threads: int = 4, hardware: HardwareConstants = HARDWARE) -> str:
     For a version of RELION that is not known, with MPS and ``threads`` per rank; caps and cores
     do not count.
     """
-    head = " | ".join(["box", *(f"{card} GB" for card in CARDS)])
+    head = " | ".join(["box", *(f"{card} GiB" for card in CARDS)])
     rule = "|".join(["---:"] * (len(CARDS) + 1))
     parts = []
     for title, command in JOBS.items():

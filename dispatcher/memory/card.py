@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ..config.gpu_constants import HARDWARE, HardwareConstants
 from ..errors import DoesNotFit
-from ..units import count, gigabytes
+from ..units import count, gibibytes
 from . import gpu_memory
 from .largest_number import largest
 from .pool_race import least_left_free
@@ -125,7 +125,7 @@ class Card(NamedTuple):
             return "The job's GPU memory is not known, so it sets no limit."
         each = self.bytes_per_rank(threads, ranks)
         need = (
-            f"A rank needs {gigabytes(each)} on its GPU by the {self.memory_model} model "
+            f"A rank needs {gibibytes(each)} on its GPU by the {self.memory_model} model "
             f"({described(self.refinement)}, {count(threads, 'thread')})"
         )
         most = self.most_ranks(threads)
@@ -133,7 +133,7 @@ class Card(NamedTuple):
             return f"{need}; the GPU's memory is not known, so it sets no limit."
         fit = {0: "none fits", 1: "1 fits"}.get(most, f"{most} fit")
         if self.memory_model == "fmi":
-            room = gigabytes(self.gpu_bytes)
+            room = gibibytes(self.gpu_bytes)
             kept = f", but this model never plans fewer than {least}" if most < least else ""
             return f"{need}; {fit} into {room}{kept}."
         if most >= least:
@@ -141,7 +141,7 @@ class Card(NamedTuple):
         planned = "1 rank is" if least == 1 else f"{least} ranks are"
         return (
             f"{need}; {fit} into {self._room()}. {planned} planned with less GPU working memory "
-            f"than recommended: RELION needs at least {gigabytes(self._least(ranks))} per rank."
+            f"than recommended: RELION needs at least {gibibytes(self._least(ranks))} per rank."
         )
 
     def why_no_more(self, threads: int, ranks: int, most: int) -> str:
@@ -150,9 +150,9 @@ class Card(NamedTuple):
         '' if the figure of ``ranks`` ranks, as people read it, tells already that it does not fit.
         """
         each, more = (self.bytes_per_rank(threads, number) for number in (ranks, most + 1))
-        if more == each or (most + 1) * round(each / 1e8) > round((self.usable_bytes or 0) / 1e8):
+        if more == each or (most + 1) * _tenths(each) > _tenths(self.usable_bytes or 0):
             return ""
-        return f", as each of {most + 1} would need {gigabytes(more)}"
+        return f", as each of {most + 1} would need {gibibytes(more)}"
 
     def refusal(self, least: int, threads: int) -> DoesNotFit:
         """The sentence for a GPU that does not hold ``least`` ranks: numbers, and what helps."""
@@ -163,15 +163,15 @@ class Card(NamedTuple):
             what = f"At least {least} followers are needed, and they do not fit on the GPU"
         remedies = self._remedies(least)
         card = lowest * least * 100 / self.usable_percent
-        remedies.append(f"a GPU of at least {math.ceil(card / 1e8) / 10:.1f} GB")
+        remedies.append(f"a GPU of at least {math.ceil(card * 10 / 2**30) / 10:.1f} GiB")
         return DoesNotFit(
-            f"{what}: a rank needs at least {gigabytes(lowest)} "
+            f"{what}: a rank needs at least {gibibytes(lowest)} "
             f"({described(self.refinement)}, {count(threads, 'thread')}), and the GPU has "
             f"{self._room()}; use {', or '.join(remedies)}."
         )
 
     def _room(self) -> str:
-        return f"{gigabytes(self.usable_bytes or 0)} usable of {gigabytes(self.gpu_bytes or 0)}"
+        return f"{gibibytes(self.usable_bytes or 0)} usable of {gibibytes(self.gpu_bytes or 0)}"
 
     def _least(self, ranks: int) -> int:
         """Bytes below which RELION cannot run one of ``ranks`` ranks, with one thread each."""
@@ -195,6 +195,11 @@ class Card(NamedTuple):
         if self.free_gpu_memory and fits(refinement, free=0):
             remedies.append("a lower --free_gpu_memory")
         return remedies
+
+
+def _tenths(size: int) -> int:
+    """Tenths of a GiB, as people read them."""
+    return round(size * 10 / 2**30)
 
 
 def described(refinement: Refinement) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ..errors import DoesNotFit
-from ..units import count, gigabytes
+from ..units import count, gibibytes
 from .largest_number import largest
 from .refinement import Refinement
 from .transforms import backprojector_side, projector_side, values
@@ -62,13 +62,13 @@ class HostMemory(NamedTuple):
         return BASE + held + self.references + self.metadata + self.preread
 
     def described(self) -> str:
-        """'4.0 GB in any case, 8 followers of 3.3 GB, 2 reconstructions of 4.9 GB'."""
+        """'3.7 GiB in any case, 8 followers with 3.1 GiB, 2 reconstructions of 4.6 GiB'."""
         followers = count(self.followers, "follower") if self.followers > 1 else "the process"
         parts = [
-            f"{gigabytes(BASE)} in any case",
-            f"{followers} with {gigabytes(self.per_follower)}",
+            f"{gibibytes(BASE)} in any case",
+            f"{followers} with {gibibytes(self.per_follower)}",
             f"{count(self.reconstructions, 'reconstruction')} of "
-            f"{gigabytes(self.per_reconstruction)}",
+            f"{gibibytes(self.per_reconstruction)}",
         ]
         for size, what in (
             (self.references, "references"),
@@ -76,7 +76,7 @@ class HostMemory(NamedTuple):
             (self.preread, "particles that are read at the start (--preread_images)"),
         ):
             if size >= 50_000_000:
-                parts.append(f"{gigabytes(size)} of {what}")
+                parts.append(f"{gibibytes(size)} of {what}")
         return ", ".join(parts)
 
 
@@ -173,11 +173,11 @@ class Node(NamedTuple):
         assert need is not None and self.memory is not None
         remedies = [*self._remedies(ranks)]
         machines = "a machine" if self.is_this_machine else "nodes"
-        remedies.append(f"{machines} of at least {math.ceil(need.total / 1e9)} GB")
+        remedies.append(f"{machines} of at least {math.ceil(need.total / 2**30)} GiB")
         return DoesNotFit(
             f"This refinement does not fit into {self.name}'s host memory: the refinement needs "
-            f"at least {count(ranks, 'rank')} and {gigabytes(need.total)} for the ranks "
-            f"({need.described()}), but {self.name} has {gigabytes(self.memory)}; use "
+            f"at least {count(ranks, 'rank')} and {gibibytes(need.total)} for the ranks "
+            f"({need.described()}), but {self.name} has {gibibytes(self.memory)}; use "
             f"{', or '.join(remedies)}."
         )
 

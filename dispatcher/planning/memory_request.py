@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..config.site import Partition
 from ..memory.host_memory import HostMemory
-from ..units import bytes_of, gigabytes, read_size
+from ..units import bytes_of, gibibytes, read_size
 from .resources import Resources
 
 __all__ = ["NodesPart", "memory_request", "part_of_node"]
@@ -40,7 +40,7 @@ def memory_request(
     knows what they mean.
     """
     needs = (
-        f"A node needs {gigabytes(need.total)} of host memory ({need.described()})" if need else ""
+        f"A node needs {gibibytes(need.total)} of host memory ({need.described()})" if need else ""
     )
     size = read_size(configured) if isinstance(configured, str) else None
     if size is None or size.unit == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..memory.card import Card
 from ..memory.host_memory import Node
-from ..units import count, gigabytes
+from ..units import count, gibibytes
 from .layouts import Layout, RankRules, WantedRanks, layouts
 from .named_devices import in_words
 
@@ -69,7 +69,7 @@ def host_memory_reason(layout: Layout, passed_over: Layout | None, node: Node) -
         return ""
     return (
         f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}, which would need "
-        f"{gigabytes(need.total)} of host memory: {node.name} has {gigabytes(node.memory)}."
+        f"{gibibytes(need.total)} of host memory: {node.name} has {gibibytes(node.memory)}."
     )
 
 
@@ -115,7 +115,7 @@ def left_free_reason(megabytes: float, given: float) -> str:
 def without_mps_reason(card: Card, ranks: int) -> str:
     """That ``ranks`` ranks share a GPU without MPS, as they need more there through MPS."""
     through = card.leaving_free(1, ranks)
-    need = gigabytes(through.least_bytes_per_rank(1, ranks))
+    need = gibibytes(through.least_bytes_per_rank(1, ranks))
     return (
         f"{count(ranks, 'rank')} share a GPU without MPS: through MPS, each would need at "
         f"least {need} there, with {through.free_gpu_memory:g} MB left free (--free_gpu_memory), "

@@ -44,7 +44,7 @@ def _row(image: Listed) -> tuple[str, ...]:
         build.variant,
         build.gpu or "none",
         ", ".join(build.partitions) or "all",
-        f"{build.size / 1e9:.2f} GB" if build.size else "?",
+        f"{build.size / 2**30:.2f} GiB" if build.size else "?",
         at_a_glance(image),
         "yes" if build.signed_by else "no",
     )

@@ -136,14 +136,14 @@ def test_fit_by_the_historic_formula(fit: Callable[..., dict[str, Any]]) -> None
 def test_fit_answers_people(gpu: Run) -> None:
     text = gpu(f"fit --box 256 --gpu-memory 24G --relion 5.0 -- {REFINE3D} --j 4")
     assert "box 256 pixels from --box, padding 2, 1 class in 3D, 4 threads per rank" in text
-    assert "fixed part, as RELION counts      1.37 GB" in text
-    assert "left free (--free_gpu_memory)     1.00 GB" in text
+    assert "fixed part, as RELION counts      1.27 GiB" in text
+    assert "left free (--free_gpu_memory)     0.93 GiB" in text
     assert "ranks per GPU: 3" in text
     assert "left free" not in gpu(f"fit --box 256 --gpu-memory 6G --relion 5.0 -- {REFINE3D} --j 4")
     assert "so relion-dispatch starts one rank, with less working memory" in gpu(
         f"fit --box 400 --gpu-memory 24G -- {CLASS3D} --j 4"
     )
-    assert "44.48 GB at least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
+    assert "41.42 GiB at least" in gpu(f"fit --box 800 --gpu-memory 24G -- {REFINE3D}")
 
 
 def test_a_job_is_sized_as_planning_sizes_it(gpu: Run, corpus_job: CorpusJob) -> None:

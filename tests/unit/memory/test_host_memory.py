@@ -118,10 +118,10 @@ def test_a_refusal_has_the_numbers_and_what_would_help() -> None:
 
     assert str(node.refusal(3)) == (
         "This refinement does not fit into a node's host memory: the refinement needs at least 3 "
-        "ranks and 178.6 GB for the ranks (4.0 GB in any case, 2 followers with 3.2 GB, 2 "
-        "reconstructions of 4.9 GB, 0.4 GB of references, 0.6 GB of metadata, 157.3 GB of "
-        "particles that are read at the start (--preread_images)), but a node has 16.0 GB; use "
-        "nodes of at least 179 GB."
+        "ranks and 166.3 GiB for the ranks (3.7 GiB in any case, 2 followers with 3.0 GiB, 2 "
+        "reconstructions of 4.6 GiB, 0.4 GiB of references, 0.6 GiB of metadata, 146.5 GiB of "
+        "particles that are read at the start (--preread_images)), but a node has 14.9 GiB; use "
+        "nodes of at least 167 GiB."
     )
     small = node._replace(memory=25_000_000_000)
     assert "use no --preread_images, or nodes of" in str(small.refusal(3))

@@ -17,7 +17,7 @@ def test_a_sentence_that_does_not_add_up_says_what_one_rank_more_would_need() ->
 
     assert (fit.ranks_per_gpu, fit.bytes_per_rank) == (1, each)
     more = Card(None, one, mps=True).bytes_per_rank(4, 2)
-    assert fit.reasons[0].endswith(f"GB, as each of 2 would need {more / 1e9:.1f} GB.")
+    assert fit.reasons[0].endswith(f"GiB, as each of 2 would need {more / 2**30:.1f} GiB.")
 
 
 def test_a_sentence_that_adds_up_says_no_more() -> None:
@@ -40,12 +40,12 @@ def test_the_figures_of_every_sentence_add_up(mps: bool) -> None:
             most = card.most_ranks(4) or 0
             for ranks in range(1, most + 1):
                 sentence = card.explained(4, ranks, 1)
-                usable = round((card.usable_bytes or 0) / 1e8)
-                figure = round(card.bytes_per_rank(4, ranks) / 1e8)
+                usable = round((card.usable_bytes or 0) * 10 / 2**30)
+                figure = round(card.bytes_per_rank(4, ranks) * 10 / 2**30)
                 if "would need" in sentence:
                     told += 1
                     figure = round(10 * float(sentence.split()[-2]))
                     assert f"each of {most + 1} would need" in sentence
-                rounded = (most + 2) / 2  # 0.05 GB of each figure
+                rounded = (most + 2) / 2  # 0.05 GiB of each figure
                 assert (most + 1) * figure + rounded >= usable, sentence
     assert told > 50

@@ -48,7 +48,7 @@ def test_the_sentence_has_the_numbers() -> None:
     _, (raised,) = memory_request("16G", needing(40_000_000_000), None)
     _, (lowered,) = memory_request("120G", None, 96 * GIB)
 
-    assert kept.startswith("A node needs 40.0 GB of host memory (4.0 GB in any case, ")
+    assert kept.startswith("A node needs 37.3 GiB of host memory (3.7 GiB in any case, ")
     assert kept.endswith(", within the job's 120G.")
     assert raised.endswith(": the job asks for 38G instead of 16G.")
     assert lowered == (

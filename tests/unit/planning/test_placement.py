@@ -72,7 +72,7 @@ def test_a_job_that_no_partition_holds_is_refused_with_the_numbers_of_each(
     said = str(caught.value)
     assert said.startswith("None of the job's partitions can run the job. Partition old: This")
     assert said.index("Partition old") < said.index("Partition new")
-    assert "usable of 11.8 GB" in said and "usable of 51.5 GB" in said
+    assert "usable of 11.0 GiB" in said and "usable of 48.0 GiB" in said
     assert said.count("--pad 1") == 1  # on the new cards only
 
 
@@ -126,7 +126,8 @@ def test_a_partition_to_choose_from_must_be_described(where: str, site: WriteSit
         ({"ranks_per_gpu": 2}, {"nproc": 21}, 9),
         ({}, {"nproc": 21, "ranks_per_gpu": 4}, 17),
         ({"ranks_per_gpu": 5}, {"nproc": 21, "ranks_per_gpu": 4}, 21),  # the card's own goes first
-        ({}, {}, 9),
+        ({}, {"nproc": 9}, 9),
+        ({}, {}, 13),  # as many as the cap allows
     ],
 )
 def test_no_more_ranks_share_a_card_than_the_site_says(
@@ -139,7 +140,7 @@ def test_no_more_ranks_share_a_card_than_the_site_says(
 
     assert planned.nproc == nproc
     per_gpu = (nproc - 1) // 4
-    limited = nproc < parameters.get("nproc", 9)
+    limited = nproc < parameters.get("nproc", 13)
     assert (
         f"At most {per_gpu} ranks may share a GPU, not 5 (ranks_per_gpu)." in planned.reasons
     ) == limited
@@ -178,7 +179,7 @@ def test_a_node_with_little_host_memory_gets_fewer_ranks(
     gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
 ) -> None:
     fill_project(project, 400)  # 40 V = 10.4 GB a follower, 72 V = 18.7 GB a reconstruction
-    gpu_site({"new": {**PARTITIONS["new"], "memory": "110G"}}, partition="new")
+    gpu_site({"new": {**PARTITIONS["new"], "memory": "110G"}}, partition="new", nproc=9)
 
     planned = plan(corpus_job(REFINE))
 
@@ -192,7 +193,7 @@ def test_memory_is_asked_for_as_needed(
     gpu_site: GpuSite, corpus_job: CorpusJob, project: Path
 ) -> None:
     fill_project(project, 512)  # 8 x (0.5 + 21.7) + 2 x 39.1 + 9 x 1.1 + 4 = 269.4 GB
-    gpu_site(partition="new", mem="120G")
+    gpu_site(partition="new", nproc=9, mem="120G")
 
     planned = plan(corpus_job(REFINE))
 
@@ -221,7 +222,7 @@ def test_particles_read_in_beforehand_take_host_memory(
     particles = project / "Select/job007/particles.star"
     row = "000001@Extract/job006/stack.mrcs            1\n"
     particles.write_text(particles.read_text() + row * 99_999)
-    gpu_site(partition="new")
+    gpu_site(partition="new", nproc=9)
     script = corpus_job(REFINE)
     text = script.read_text().replace("--scratch_dir /scratch", "")
     before = plan(script).gpu_fit.host_memory

@@ -92,7 +92,7 @@ def test_one_gpu_must_hold_both_halves() -> None:
     assert (ranks.nproc, ranks.ranks_per_gpu) == (3, 2)
     ranks = refine(800, ngpu=1, memory_model="fmi")
     assert (ranks.nproc, ranks.ranks_per_gpu) == (3, 2)
-    assert "none fits into 32.2 GB, but this model never plans fewer than 2." in ranks.reasons[0]
+    assert "none fits into 30.0 GiB, but this model never plans fewer than 2." in ranks.reasons[0]
 
 
 def test_programs_without_an_idle_leader_have_as_many_ranks_as_followers() -> None:
@@ -139,9 +139,9 @@ def test_unknown_memory_sets_no_limit() -> None:
 
 def test_reasons_have_the_numbers() -> None:
     assert refine(512).reasons == (
-        "A rank needs 15.2 GB on its GPU by the relion model (box 512 pixels from "
+        "A rank needs 14.2 GiB on its GPU by the relion model (box 512 pixels from "
         "particles.star, optics group 1, padding 2, 1 class in 3D, 4 threads); "
-        "2 fit into 31.2 GB usable of 32.2 GB.",
+        "2 fit into 29.1 GiB usable of 30.0 GiB.",
         "Each rank leaves 2047 MB free (--free_gpu_memory): ranks that share a GPU count its free "
         "memory before all of them have taken theirs.",
         "4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 21.",

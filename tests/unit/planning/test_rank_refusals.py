@@ -14,7 +14,7 @@ from .fitted import GPU, REFINE, card_for, least_card_for, refine
 
 def test_box_for_which_the_card_is_too_small_is_refused() -> None:
     with pytest.raises(DoesNotFit, match="This refinement does not fit on the GPU"):
-        refine(720)  # 1.05 x 20V = 31.6 GB of 31.2 usable
+        refine(720)  # 1.05 x 20V = 29.4 GiB of 31.2 usable
 
 
 @pytest.mark.parametrize(("wanted", "mpi"), [(2, True), (1, True), (21, False)])
@@ -30,9 +30,9 @@ def test_refusal_names_the_numbers_and_what_would_help() -> None:
     with pytest.raises(DoesNotFit) as caught:
         refine(800)
     assert str(caught.value) == (
-        "This refinement does not fit on the GPU: a rank needs at least 44.5 GB (box 800 pixels "
+        "This refinement does not fit on the GPU: a rank needs at least 41.4 GiB (box 800 pixels "
         "from particles.star, optics group 1, padding 2, 1 class in 3D, 4 threads), and the GPU "
-        "has 31.2 GB usable of 32.2 GB; use --pad 1, or a GPU of at least 45.9 GB."
+        "has 29.1 GiB usable of 30.0 GiB; use --pad 1, or a GPU of at least 42.8 GiB."
     )
 
 
@@ -70,8 +70,8 @@ def test_a_search_too_wide_for_the_card_is_no_ground_for_refusal() -> None:
     ranks = refine(refinement=wide, gpu_bytes=8_000_000_000)
     assert (ranks.nproc, ranks.nthread) == (5, 1)
     assert ranks.reasons[0].endswith(
-        "none fits into 7.8 GB usable of 8.0 GB. 1 rank is planned with less GPU working memory "
-        "than recommended: RELION needs at least 2.7 GB per rank."
+        "none fits into 7.2 GiB usable of 7.5 GiB. 1 rank is planned with less GPU working memory "
+        "than recommended: RELION needs at least 2.5 GiB per rank."
     )
 
 
@@ -92,10 +92,10 @@ def test_what_is_offered_for_one_gpu_helps_both_halves() -> None:
 def test_the_offered_card_is_enough() -> None:
     with pytest.raises(DoesNotFit) as caught:
         refine(800)
-    offered = float(str(caught.value).rpartition("at least ")[2].removesuffix(" GB."))
-    assert refine(800, gpu_bytes=int(offered * 1e9)).nproc == 5
+    offered = float(str(caught.value).rpartition("at least ")[2].removesuffix(" GiB."))
+    assert refine(800, gpu_bytes=int(offered * 2**30)).nproc == 5
     with pytest.raises(DoesNotFit):
-        refine(800, gpu_bytes=int((offered - 0.2) * 1e9))
+        refine(800, gpu_bytes=int((offered - 0.2) * 2**30))
 
 
 def test_bodies_that_may_not_overlap_are_no_ground_for_refusal() -> None:

@@ -38,7 +38,7 @@ def test_both_half_sets_that_fit_only_without_mps_do_without() -> None:
     assert set(without.reasons) < set(fit.reasons)
     (why,) = set(fit.reasons) - set(without.reasons)
     assert why == (
-        "2 ranks share a GPU without MPS: through MPS, each would need at least 4.5 GB there, with "
+        "2 ranks share a GPU without MPS: through MPS, each would need at least 4.2 GiB there, with "
         "1000 MB left free (--free_gpu_memory), and they would not fit."
     )
 
@@ -76,8 +76,8 @@ def test_a_refusal_names_the_card_that_is_enough_without_mps() -> None:
     with pytest.raises(DoesNotFit) as without:
         refine(refinement=ONE, ngpu=1, gpu_bytes=EIGHT * 3 // 4, mps=False)
     assert str(through.value) == str(without.value)
-    offered = float(str(through.value).rpartition("at least ")[2].removesuffix(" GB."))
-    assert refine(refinement=ONE, ngpu=1, gpu_bytes=int(offered * 1e9), mps=True).nproc == 3
+    offered = float(str(through.value).rpartition("at least ")[2].removesuffix(" GiB."))
+    assert refine(refinement=ONE, ngpu=1, gpu_bytes=int(offered * 2**30), mps=True).nproc == 3
 
 
 def test_a_plan_without_mps_starts_none_and_its_rows_are_for_ranks_that_share(
