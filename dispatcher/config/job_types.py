@@ -17,7 +17,7 @@ from ..errors import ConfigError, InputError
 from ..host.shell_words import split
 from ..relion.command import Command
 from ..relion.programs import strip_mpi
-from ..units import MOST_BYTES
+from ..units import MOST_BYTES, read_size
 from .inheritance import lineage_of
 from .json_files import load, read_json, strict
 from .largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
@@ -54,7 +54,7 @@ _BOUNDS = {
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
-    {*_BOUNDS, "mem", "partition", "partitions", "scheduler", "submit_command"}
+    {*_BOUNDS, "mem", "mem_per_rank", "partition", "partitions", "scheduler", "submit_command"}
 )
 
 
@@ -182,6 +182,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
                 f"{json.dumps(value)[:80]}"
             )
     for name, wanted, fits in (
+        ("mem_per_rank", 'a size with its unit, such as "8G"', _is_size),
         ("submit_command", "one text, quoted as in a shell", _is_command),
         ("scheduler_options", "a list of texts", _is_list_of_texts),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
@@ -197,6 +198,11 @@ def _is_command(value: object) -> bool:
         return isinstance(value, str) and bool(split(value))
     except InputError:
         return False
+
+
+def _is_size(value: object) -> bool:
+    size = read_size(value) if isinstance(value, str) else None
+    return size is not None and size.unit > 1 and size.number * size.unit >= 1
 
 
 def _is_list_of_texts(value: object) -> bool:

@@ -40,6 +40,8 @@ class WantedRanks(NamedTuple):
         ranks_per_gpu: ranks that may share a GPU, None for no such cap.
         through_mps: ranks that MPS takes on a GPU, None without MPS.
         mem: the host memory that the job type has for ``nproc`` ranks ("64G"), None if not known.
+        mem_per_rank: bytes of host memory for each rank, where nobody has chosen how many there are
+            and their memory is not computed; None if not known.
         devices: the GPUs that the job type has named, none if the plan chooses them.
         threads_open: nobody has chosen ``nthread``: a rank gets its part of the node's cores.
     """
@@ -51,6 +53,7 @@ class WantedRanks(NamedTuple):
     ranks_per_gpu: int | None = None
     through_mps: int | None = None
     mem: str | None = None
+    mem_per_rank: int | None = None
     devices: Devices = ()
     threads_open: bool = False
 

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..config.site import Partition
 from ..memory.host_memory import HostMemory
-from ..units import bytes_of, gibibytes, read_size
-from .resources import Resources
+from ..units import gibibytes, read_size
 
-__all__ = ["NodesPart", "memory_request", "part_of_node"]
-
-
-class NodesPart(NamedTuple):
-    """The bytes of a node's memory that go with a job's cores, and whose they are, in words."""
-
-    memory: int
-    beside: str
-
-
-def part_of_node(shape: Partition, settled: Resources) -> NodesPart | None:
-    """The part of a node's memory that is that of its cores; None if the node is not known."""
-    memory = bytes_of(shape.memory, "partition")
-    if memory is None or not shape.cores:
-        return None
-    cores = min(shape.cores, -(-settled.nproc // settled.nodes) * settled.nthread)
-    beside = f"what goes with {cores} of the {shape.cores} cores of a node"
-    return NodesPart(memory * cores // shape.cores, beside)
+__all__ = ["memory_request"]
 
 
 def memory_request(
-    configured: Any, need: HostMemory | None, node: int | None, part: NodesPart | None = None
+    configured: Any, need: HostMemory | None, node: int | None, of_ranks: int = 0
 ) -> tuple[Any, list[str]]:
     """The job's ``mem``, and a sentence if something was decided.
 
-    What is `configured` is raised to what the job needs, or to its `part` of a node if the need is
-    not known, and lowered to what the `node` has (bytes; None if not known), in the unit in which
-    it was written. None, ``0``, and any number without a unit stay as they are: only the scheduler
-    knows what they mean.
+    What is `configured` is raised to what the job needs, or if that is not known to the bytes that
+    its job type has for each rank (`of_ranks`: for those of a node). It is lowered to what the
+    `node` has (bytes; None if not known), in the unit in which it was written. None, ``0``, and any
+    number without a unit stay as they are: only the scheduler knows what they mean.
     """
     needs = (
         f"A node needs {gibibytes(need.total)} of host memory ({need.described()})" if need else ""
@@ -49,8 +30,8 @@ def memory_request(
     wish = asked = size.number * unit
     if need and need.total > asked:
         asked = -(-need.total // unit) * unit
-    elif part and not need and part.memory > asked:
-        asked = part.memory // unit * unit
+    elif not need and of_ranks > asked:
+        asked = -(-of_ranks // unit) * unit
     if node is not None and node < asked:
         asked = node // unit * unit
     request = f"{int(asked // unit)}{size.name}"
@@ -58,5 +39,7 @@ def memory_request(
         return configured, [f"{needs}, within the job's {configured}."] if need else []
     if need and need.total > wish:
         return request, [f"{needs}: the job asks for {request} instead of {configured}."]
-    why = part.beside if part and asked > wish else "a node of the partition does not have more"
+    why = "so much for each rank (mem_per_rank)"
+    if asked < wish:
+        why = "a node of the partition does not have more"
     return request, [f"{request} of host memory instead of {configured}: {why}."]

@@ -15,13 +15,13 @@ from ..relion.command import Command, called_programs
 from ..units import bytes_of
 from . import left_free, resources
 from .foreign_program import ForeignProgram, foreign_program
-from .memory_request import memory_request, part_of_node
+from .memory_request import memory_request
 from .node_shape import NodeShape, node_shape
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 from .thread_options import not_counted
 from .unplaced_job import UnplacedJob
-from .wanted_ranks import as_many_as_fit, through_mps, wanted_ranks
+from .wanted_ranks import through_mps, wanted_ranks
 
 __all__ = ["PlacedJob", "partition_names", "place"]
 
@@ -144,7 +144,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
         bytes_of(described.memory, "partition"),
-        part_of_node(described, settled) if as_many_as_fit(job, "nproc") else None,
+        (wanted.mem_per_rank or 0) * -(-settled.nproc // settled.nodes),
     )
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)

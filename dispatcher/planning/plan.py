@@ -116,15 +116,33 @@ class Plan(NamedTuple):
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """The plan in two lines: job type and resources, then image."""
-        ranks = "1 process" if self.nproc == 1 else f"{self.nproc} ranks"
-        threads = f" of {self.nthread} threads" if self.nthread > 1 else ""
-        gpus = count(self.ngpu, "GPU") if self.ngpu else "no GPU"
-        where = f"{self.nodes} nodes with {gpus} each" if self.nodes > 1 else gpus
+        """The plan in three lines: job type, what the job gets, image."""
         image = self.image
         return (
-            f"{self.name}: {self.job_type}, {ranks}{threads} on {where}",
+            f"{self.name}: {self.job_type}",
+            ", ".join(filter(None, self._resources)),
             f"image {image.name} {image.version} ({image.variant})" if image else self._on_the_host,
+        )
+
+    @property
+    def _resources(self) -> tuple[str, ...]:
+        """Partition, ranks and threads, GPUs, memory, time, and the cores used of a node."""
+        partition, mem, time = (
+            self.job_parameters.get(key) for key in ("partition", "mem", "time")
+        )
+        described = self.site.partitions.get(partition or "")
+        has = described.cores if described else None
+        used = -(-self.nproc // self.nodes) * self.nthread
+        cores = f"{used} of {count(has, 'core')}" if has else count(used, "core")
+        each = " of each node" if self.nodes > 1 else ""
+        return (
+            f"partition {partition}" if partition else "",
+            f"{self.nodes} nodes" if self.nodes > 1 else "",
+            f"{count(self.nproc, 'rank')} x {count(self.nthread, 'thread')}",
+            (count(self.ngpu, "GPU") if self.ngpu else "no GPU") + each,
+            f"{mem} of memory{each}" if mem else "",
+            f"time {time}" if time else "",
+            cores + each,
         )
 
     @property

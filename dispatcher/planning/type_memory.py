@@ -1,13 +1,14 @@
-"""How many ranks of a program whose memory is not computed does this machine hold?
+"""How many ranks of a program whose memory is not computed does a node hold?
 
-What the job type asks for (``mem``) is meant for all its ranks, and is taken to be the same for
-each. It is a round number and no measurement: it leaves every GPU a rank, and RELION its least.
+A job type says what a rank takes (``mem_per_rank``), where nobody has chosen how many there are.
+Else what it asks for (``mem``) is meant for all its ranks, and is taken to be the same for each.
+Both are round numbers and no measurements: every GPU keeps a rank, and RELION its least.
 """
 
 from __future__ import annotations
 
 from ..memory.host_memory import Node
-from ..units import count, read_size
+from ..units import count, gibibytes, read_size
 from .layouts import RankRules, WantedRanks, layouts
 
 __all__ = ["ranks_in_type_memory"]
@@ -20,23 +21,31 @@ _SHOWN = 15 / 16
 def ranks_in_type_memory(wanted: WantedRanks, rules: RankRules, node: Node) -> tuple[int, str]:
     """The ranks for which the job type's memory is there, and a sentence if not for all.
 
-    No limit for a refinement of known size (`Node.holds` sees to that), nor on other machines (the
-    scheduler does), nor by a ``mem`` that names no unit.
+    No limit for a refinement of known size (`Node.holds` sees to that), nor by the ``mem`` of all
+    ranks on other machines (the scheduler does), nor by a ``mem`` that names no unit.
     """
-    nproc, size = wanted.nproc, read_size(wanted.mem) if wanted.mem else None
-    if node.refinement or not node.is_this_machine or not rules.mpi or node.memory is None:
+    nproc = wanted.nproc
+    if node.refinement or not rules.mpi or node.memory is None or nproc == 1:
         return nproc, ""
-    if nproc == 1 or size is None or size.unit == 1 or not size.number:
+    memory = int(node.memory / _SHOWN) if node.is_this_machine else node.memory
+    size = read_size(wanted.mem) if wanted.mem and node.is_this_machine else None
+    if wanted.mem_per_rank:
+        room = memory * wanted.nodes // wanted.mem_per_rank
+        has = gibibytes(node.memory)
+        why = f"a rank has {gibibytes(wanted.mem_per_rank)} of memory (mem_per_rank)"
+    elif size and size.unit > 1 and size.number:
+        room = int(memory * nproc // (size.number * size.unit))
+        has = f"{node.memory / size.unit:.1f}".removesuffix(".0") + size.name
+        why = f"the job type has {wanted.mem} of memory for {nproc} ranks"
+    else:
         return nproc, ""
-    room = int(node.memory / _SHOWN * nproc // (size.number * size.unit))
     possible = _with_all_gpus(wanted, rules)
     most, least = max(possible, default=nproc), min(possible, default=nproc)
     ranks = max((each for each in possible if each <= room), default=least)
     if ranks == most <= room:
         return nproc, ""
-    has = f"{node.memory / size.unit:.1f}".removesuffix(".0") + size.name
     said = count(ranks, "rank") + (f" instead of {most}" if ranks < most else "")
-    why = f"the job type has {wanted.mem} of memory for {nproc} ranks, and this machine has {has}"
+    why = f"{why}, and {node.name} has {has}"
     if ranks <= room:
         return ranks, f"{said}: {why}."
     fewest = "use all GPUs" if wanted.ngpu > 1 else "RELION can run with"

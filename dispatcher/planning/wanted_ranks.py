@@ -10,14 +10,14 @@ from ..config.places import shipped_folder
 from ..config.site import Partition, Site
 from ..errors import InputError
 from ..relion.programs import lookup
-from ..units import whole_number
+from ..units import bytes_of, whole_number
 from .devices import devices_named, is_ours
 from .foreign_program import gpus_asked_for
 from .layouts import WantedRanks
 from .thread_options import asked_by_programs_of_relion, given_threads
 from .unplaced_job import UnplacedJob
 
-__all__ = ["as_many_as_fit", "through_mps", "wanted_ranks"]
+__all__ = ["through_mps", "wanted_ranks"]
 
 
 def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRanks:
@@ -37,7 +37,8 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     nthread = _first_number(
         _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
     )
-    has_gpus = partition.gpus if as_many_as_fit(job, "ngpu") else None
+    # On nodes without GPUs, what the job would have elsewhere: it is told that there are none.
+    has_gpus = partition.gpus or None if _as_many_as_fit(job, "ngpu") else None
     wanted = WantedRanks(
         nproc=nproc,
         nthread=nthread,
@@ -45,18 +46,21 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
         nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),
-        mem=mem if isinstance(mem, str) and not as_many_as_fit(job, "nproc") else None,
+        mem=mem if isinstance(mem, str) and not _as_many_as_fit(job, "nproc") else None,
     )
-    if as_many_as_fit(job, "nthread"):
+    if _as_many_as_fit(job, "nthread"):
         threads = min(partition.cores or _THREADS_OF_ANY_NODE, MOST_THREADS)
         wanted = wanted._replace(nthread=threads, threads_open=True)
-    if as_many_as_fit(job, "nproc"):
-        wanted = wanted._replace(nproc=_most_ranks(job, wanted, partition))
+    if _as_many_as_fit(job, "nproc"):
+        wanted = wanted._replace(
+            nproc=_most_ranks(job, wanted, partition),
+            mem_per_rank=bytes_of(parameters.get("mem_per_rank"), "mem_per_rank"),
+        )
     ours = is_ours(job.command, job.job_type.levels, wanted.nproc)
     return wanted if ours else wanted._replace(devices=devices_named(job.command))
 
 
-def as_many_as_fit(job: UnplacedJob, key: str) -> bool:
+def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:
     """Whether the job type leaves a number to the node: null. How much a program of the user's own
     can use is not known here, so that null means there what RELION's window says."""
     parameters = job.job_type.parameters
