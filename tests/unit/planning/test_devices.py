@@ -118,7 +118,7 @@ def test_mps_where_several_ranks_share_a_gpu_of_nvidias(
     ("cards", "visible", "ngpu"),
     [
         (2, None, 2),
-        (8, None, 4),
+        (8, None, 8),
         (2, "1", 1),
         (2, "", 0),
         (2, "-1", 0),

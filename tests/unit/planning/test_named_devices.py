@@ -194,7 +194,7 @@ def test_on_smaller_cards_fewer_ranks_share_the_named_devices(
         "site.json",
         {
             "partitions": {"big": {"gpus": 4, "gpu_memory": "141G"}},
-            "job_parameters": {"gpu": {"partition": "big", "ranks_per_gpu": 8}},
+            "job_parameters": {"gpu": {"partition": "big", "nproc": 9, "ranks_per_gpu": 8}},
         },
     )
 

@@ -147,18 +147,18 @@ def test_fewer_ranks_are_planned_for_less_memory(
     assert ranks[0] > ranks[1] >= 2
 
 
-@pytest.mark.parametrize(("memory", "ranks"), [(128 << 30, 8), (32 << 30, 2), (8 << 30, 1)])
+@pytest.mark.parametrize(("memory", "ranks"), [(256 << 30, 10), (128 << 30, 9), (32 << 30, 2), (8 << 30, 1)])
 def test_ranks_of_programs_whose_memory_is_not_computed_share_that_of_their_type(
     memory: int, ranks: int, machine: type[Partition], corpus_job: CorpusJob
 ) -> None:
-    """Eight ranks of RELION's own motion correction ask for 120G."""
+    """Each rank of RELION's own motion correction has 15G and 6 threads."""
     machine(cores=64, memory=memory, gpus=0)
 
     planned = plan(corpus_job("relion-5.0.1/MotionCorr_job002"))
 
     assert planned.nproc == ranks
-    said = [each for each in planned.reasons if "120G of memory for 8 ranks" in each]
-    assert len(said) == (ranks < 8)
+    said = [each for each in planned.reasons if "15.0 GiB of memory (mem_per_rank)" in each]
+    assert len(said) == (ranks < 10)
 
 
 @pytest.mark.parametrize("gpus", [0, 1, 2])
