@@ -6,8 +6,8 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:TERM@60
 #SBATCH --nodes=2
-#SBATCH --ntasks-per-node=5
-#SBATCH --cpus-per-task=6
+#SBATCH --ntasks-per-node=9
+#SBATCH --cpus-per-task=5
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
@@ -18,29 +18,33 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # Class3D/job010 (job type class3d), written by relion-dispatch 0.2.0
 
 # What runs.
-commands() {
-    dispatch_program=relion_refine_mpi
-    run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-9}" \
-        --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES,CUDA_DEVICE_ORDER \
-        "${dispatch_task[@]}" apptainer --quiet exec --no-eval --nv \
+dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval --nv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \
-        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif \
+        "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif); }
+commands() {
+    dispatch_program=relion_refine_mpi
+    run srun --mpi=pmix --nodes=2 --ntasks="${dispatch_ranks:-17}" \
+        --export=PATH,HOME,USER,LANG,PYTHONNOUSERSITE,RELION_STACK_BUFFER,RELION_SHELL,RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE,RELION_BLUSH_ARGS,CUDA_VISIBLE_DEVICES,CUDA_DEVICE_ORDER \
+        "${dispatch_task[@]}" "${dispatch_container[@]}" \
         relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
         --firstiter_cc --trust_ref_size --ini_high 60 --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" \
         --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent \
         --zero_mask --oversampling 1 --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm \
-        --scale --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" --j 6 || exit 1
+        --scale --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" \
+        --free_gpu_memory 1000 --j 5 || exit 1
 }
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 10.7 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 6 threads); 1 fits into 23.3 GB usable of 24.0 GB, as each of 2 would need 11.7 GB.
-  2 nodes x 4 GPUs x 1 follower + 1 leader = 9 ranks, of at most 9.
-  A node needs 72.2 GB of host memory (4.0 GB in any case, 4 followers with 11.4 GB, 4 reconstructions of 4.9 GB, 2.7 GB of references), within the job's 120G.
+  A rank needs 10.3 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 5 threads); 2 fit into 21.7 GiB usable of 22.4 GiB.
+  Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
+  5 threads instead of 6: the working memory of more threads does not fit on the GPU beside the references.
+  2 nodes x 4 GPUs x 2 followers + 1 leader = 17 ranks, of at most 25.
+  A node needs 111.9 GiB of host memory (3.7 GiB in any case, 8 followers with 10.7 GiB, 4 reconstructions of 4.6 GiB, 4.5 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 }
@@ -52,12 +56,12 @@ dispatch_job=Class3D/job010 dispatch_outfile=Class3D/job010/run.out dispatch_err
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps='' dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+dispatch_mps=yes dispatch_ranks=17 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
 # By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
-dispatch_rank_table='4 shared 10543 9 1 10722742016 ok 0:1:2:3; 6896 9 1 10722742016 tight 0:1:2:3; 0 0 1 - no -
-3 shared 10543 7 1 10722742016 ok 0:1:2; 6896 7 1 10722742016 tight 0:1:2; 0 0 1 - no -
-2 shared 10543 5 1 10722742016 ok 0:1; 6896 5 1 10722742016 tight 0:1; 0 0 1 - no -
-1 shared 10543 3 1 10722742016 ok 0; 6896 3 1 10722742016 tight 0; 0 0 1 - no -'
+dispatch_rank_table='4 mps,shared 21820 17 2 22192530432 ok 0:1:2:3; 10910 9 1 11096265216 ok 0:1:2:3; 7879 9 1 11096265216 tight 0:1:2:3; 0 0 1 - no - | exclusive 10910 9 1 11096265216 ok 0:1:2:3; 7879 9 1 11096265216 tight 0:1:2:3; 0 0 1 - no -
+3 mps,shared 21820 13 2 22192530432 ok 0:1:2; 10910 7 1 11096265216 ok 0:1:2; 7879 7 1 11096265216 tight 0:1:2; 0 0 1 - no - | exclusive 10910 7 1 11096265216 ok 0:1:2; 7879 7 1 11096265216 tight 0:1:2; 0 0 1 - no -
+2 mps,shared 21820 9 2 22192530432 ok 0:1; 10910 5 1 11096265216 ok 0:1; 7879 5 1 11096265216 tight 0:1; 0 0 1 - no - | exclusive 10910 5 1 11096265216 ok 0:1; 7879 5 1 11096265216 tight 0:1; 0 0 1 - no -
+1 mps,shared 21820 5 2 22192530432 ok 0; 10910 3 1 11096265216 ok 0; 7879 3 1 11096265216 tight 0; 0 0 1 - no - | exclusive 10910 3 1 11096265216 ok 0; 7879 3 1 11096265216 tight 0; 0 0 1 - no -'
 
 # What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
 open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null

@@ -8,7 +8,7 @@
 #SBATCH --partition=gpu_long
 #SBATCH --nodes=1
 #SBATCH --ntasks=9
-#SBATCH --cpus-per-task=6
+#SBATCH --cpus-per-task=7
 #SBATCH --gres=gpu:4
 #SBATCH --mem=149G
 #SBATCH --time=2-00:00:00
@@ -34,7 +34,7 @@ commands() {
         --auto_local_healpix_order 4 --offset_range 3 --offset_step 1.5 --reconstruct_subtracted_bodies \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 \
         --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" --free_gpu_memory 1000 \
-        --j 6 || exit 1
+        --j 7 || exit 1
     dispatch_program=relion_flex_analyse
     run "${dispatch_container[@]}" \
         relion_flex_analyse --PCA_orient --model MultiBody/job005/run_model.star --data MultiBody/job005/run_data.star \
@@ -45,10 +45,11 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type multibody (submit → gpu → multibody): relion_refine.
-  A rank needs 11.4 GB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 6 threads); 2 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 10.9 GiB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 7 threads); 2 fit into 23.3 GiB usable of 24.0 GiB.
   Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
-  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 159.4 GB of host memory (4.0 GB in any case, 8 followers with 15.3 GB, 6 reconstructions of 4.9 GB, 3.6 GB of references): the job asks for 149G instead of 120G.
+  7 threads each: 9 ranks share the 64 cores of a node.
+  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 13.
+  A node needs 148.5 GiB of host memory (3.7 GiB in any case, 8 followers with 14.2 GiB, 6 reconstructions of 4.6 GiB, 3.4 GiB of references): the job asks for 149G instead of 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 }
@@ -62,10 +63,10 @@ dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRU
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
 dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
 # By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
-dispatch_rank_table='4 mps,shared 22490 9 2 22874460672 ok 0:1:2:3; 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no - | exclusive 11245 5 1 11437230336 ok 0:1:2:3; 6450 5 1 11437230336 tight 0:1:2:3; 0 0 1 - no -
-3 mps,shared 22490 7 2 22874460672 ok 0:1:2; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
-2 mps,shared 22490 5 2 22874460672 ok 0:1; 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no - | exclusive 11245 3 1 11437230336 ok 0:1; 6450 3 1 11437230336 tight 0:1; 0 0 1 - no -
-1 mps,shared 22490 3 2 22874460672 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
+dispatch_rank_table='4 mps,shared 23081 9 2 23475253248 ok 0:1:2:3; 11541 5 1 11737626624 ok 0:1:2:3; 6450 5 1 11737626624 tight 0:1:2:3; 0 0 1 - no - | exclusive 11541 5 1 11737626624 ok 0:1:2:3; 6450 5 1 11737626624 tight 0:1:2:3; 0 0 1 - no -
+3 mps,shared 23081 7 2 23475253248 ok 0:1:2; 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no - | exclusive 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no -
+2 mps,shared 23081 5 2 23475253248 ok 0:1; 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no - | exclusive 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no -
+1 mps,shared 23081 3 2 23475253248 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
 open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null

@@ -7,8 +7,8 @@
 #SBATCH --signal=B:TERM@60
 #SBATCH --partition=gpu_long
 #SBATCH --nodes=1
-#SBATCH --ntasks=9
-#SBATCH --cpus-per-task=6
+#SBATCH --ntasks=13
+#SBATCH --cpus-per-task=4
 #SBATCH --gres=gpu:4
 #SBATCH --mem=120G
 #SBATCH --time=2-00:00:00
@@ -28,24 +28,25 @@ dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval
 commands() {
     dispatch_program=relion_refine_mpi
     run "${dispatch_container[@]}" \
-        mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
+        mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-13}" \
         relion_refine_mpi --o Refine3D/job011/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --trust_ref_size --ini_high 60 \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 --ctf \
         --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc \
         --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
         --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control "${dispatch_control}"/ \
-        --gpu "${dispatch_devices:-0:1:2:3}" --free_gpu_memory 1000 --j 6 || exit 1
+        --gpu "${dispatch_devices:-0:1:2:3}" --free_gpu_memory 1000 --j 4 || exit 1
 }
 # Why it runs like this.
 reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
-  A rank needs 4.9 GB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 6 threads); 5 fit into 25.0 GB usable of 25.8 GB.
+  A rank needs 4.0 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 1 class in 3D, 4 threads); 5 fit into 23.3 GiB usable of 24.0 GiB.
   Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
-  4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 9.
-  A node needs 41.0 GB of host memory (4.0 GB in any case, 8 followers with 3.2 GB, 2 reconstructions of 4.9 GB, 1.2 GB of references), within the job's 120G.
+  4 threads each: 13 ranks share the 64 cores of a node.
+  4 GPUs x 3 followers + 1 leader = 13 ranks, of at most 13.
+  A node needs 50.7 GiB of host memory (3.7 GiB in any case, 12 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 1.6 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
 END_OF_REASONS
 }
@@ -57,12 +58,12 @@ dispatch_job=Refine3D/job011 dispatch_outfile=Refine3D/job011/run.out dispatch_e
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+dispatch_mps=yes dispatch_ranks=13 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
 # By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
-dispatch_rank_table='4 mps,shared 9590 9 2 9753825792 ok 0:1:2:3; 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no - | exclusive 4795 5 1 4876912896 ok 0:1:2:3; 3592 5 1 4876912896 tight 0:1:2:3; 0 0 1 - no -
-3 mps,shared 9590 7 2 9753825792 ok 0:1:2; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
-2 mps,shared 9590 5 2 9753825792 ok 0:1; 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no - | exclusive 4795 3 1 4876912896 ok 0:1; 3592 3 1 4876912896 tight 0:1; 0 0 1 - no -
-1 mps,shared 9590 3 2 9753825792 ok 0; 9352 3 2 9753825792 tight 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
+dispatch_rank_table='4 mps,shared 12546 13 3 12759979008 ok 0:1:2:3; 8364 9 2 8506652672 ok 0:1:2:3; 4182 5 1 4253326336 ok 0:1:2:3; 3592 5 1 4253326336 tight 0:1:2:3; 0 0 1 - no - | exclusive 4182 5 1 4253326336 ok 0:1:2:3; 3592 5 1 4253326336 tight 0:1:2:3; 0 0 1 - no -
+3 mps,shared 8364 7 2 8506652672 ok 0:1:2; 4182 3 1 4253326336 ok 0:1; 3592 3 1 4253326336 tight 0:1; 0 0 1 - no - | exclusive 4182 3 1 4253326336 ok 0:1; 3592 3 1 4253326336 tight 0:1; 0 0 1 - no -
+2 mps,shared 12546 7 3 12759979008 ok 0:1; 8364 5 2 8506652672 ok 0:1; 4182 3 1 4253326336 ok 0:1; 3592 3 1 4253326336 tight 0:1; 0 0 1 - no - | exclusive 4182 3 1 4253326336 ok 0:1; 3592 3 1 4253326336 tight 0:1; 0 0 1 - no -
+1 mps,shared 8364 3 2 8506652672 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
 # What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
 open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null
