@@ -13,6 +13,7 @@
 #
 # Root, or sudo, is needed for the bare Debian only; RELION is added without.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 deploy=$here/../deploy

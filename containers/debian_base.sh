@@ -4,6 +4,7 @@
 # takes where there is no Docker Hub. It is built as root, or through sudo, and
 # again only when Debian has released another state of that suite.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 deploy=$here/../deploy

@@ -11,6 +11,7 @@
 #   --wheels    take Python's packages, those of deploy/build_requirements.txt too, from this folder
 #   --output    default: relion-dispatch/images in the cache folder of the user who runs containers
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$deploy")

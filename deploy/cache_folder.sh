@@ -3,6 +3,7 @@
 # Prints the caller's own cache folder, which is made if it is missing. What lies there is run (Python
 # environments, images), so nobody else may be able to put or exchange anything there.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 base=${XDG_CACHE_HOME:-$HOME/.cache}
 folder=$base/relion-dispatch

@@ -7,6 +7,7 @@
 # caller; if that is root, as the one who called sudo; else as relion-demo,
 # who is created for it. Ids for `apptainer build --fakeroot` are seen to.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Ordinary users' PATH on Debian lacks the place of usermod.

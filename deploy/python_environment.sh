@@ -3,6 +3,7 @@
 # the user's cache, made on first use and keyed by what it was made from.
 # Usage: python_environment.sh [test|docs]      what else it has; without it, what an installation has
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 extra=${1:-}

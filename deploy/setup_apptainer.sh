@@ -8,6 +8,7 @@
 # unstable's goes into a folder of its own, with the libraries it needs beside
 # it; the machine's own libraries stay as they are.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 as_root=$here/debian/as_root.sh

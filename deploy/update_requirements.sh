@@ -2,6 +2,7 @@
 # Makes the requirements in deploy/ anew from the pins in pyproject.toml: all that these need in turn, with
 # the digests of every file of it. Review the difference before you commit it.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)

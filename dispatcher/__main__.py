@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the hook for ``submit SCRIPT`` without importing the command line's libraries."""
-    if sys.argv[1:2] == ["submit"] and "--help" not in sys.argv:
+    if sys.argv[1:2] == ["submit"] and not {"-h", "--help"} & set(sys.argv):
         from .hook import main as hook
 
         return hook(sys.argv[2:])

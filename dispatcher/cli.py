@@ -7,6 +7,7 @@ anything of this module is imported.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -23,9 +24,11 @@ from .commands.reproduce import reproduce
 from .commands.site import site_app
 from .commands.template import template
 from .errors import DispatchError
-from .host.shown_streams import shown_streams
+from .host.shown_streams import OutputLost, flush_all, shown_streams
 
 __all__ = ["app", "main"]
+
+_ENDED_BY_SIGPIPE = 141  # 128 + 13, as shells name such an end
 
 app = typer.Typer(
     name="relion-dispatch",
@@ -40,6 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below as well
     pretty_exceptions_enable=False,
 )
 
@@ -47,7 +51,26 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; errors meant for people are printed, not raised."""
     with shown_streams():
-        return _run(arguments)
+        try:
+            status = _run(arguments)
+            flush_all()
+            return status
+        except OutputLost as lost:
+            return _told_of_lost_output(lost)
+
+
+def _told_of_lost_output(lost: OutputLost) -> int:
+    """Say what nobody else says; whoever stopped reading, as `head` does, knows it."""
+    if lost.nobody_reads:
+        return _ENDED_BY_SIGPIPE
+    with suppress(OutputLost):
+        print(
+            f"relion-dispatch: What this command prints cannot be written ({lost.why}): free space "
+            "there, or have the command print to another place.",
+            file=sys.stderr,
+        )
+        flush_all()
+    return 1
 
 
 def _run(arguments: list[str] | None) -> int:

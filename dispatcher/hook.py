@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 from .interruption import ignore_signals, raise_if_interrupted, raise_once
@@ -20,7 +21,7 @@ RELION calls it by itself: export RELION_QSUB_COMMAND=relion_dispatch.py"""
 def main(arguments: list[str]) -> int:
     """Dispatch the submission script named by the one argument; return the exit status."""
     if arguments in (["-h"], ["--help"]):
-        print(USAGE)
+        say(USAGE, sys.stdout)
         return 0
     if len(arguments) != 1 and not (arguments and arguments[-1].endswith("run_submit.script")):
         say(USAGE)

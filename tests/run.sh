@@ -8,6 +8,7 @@
 #             whole table of faults, which becomes docs/faults.md; -k selects among both, and then only those
 #             rows of the pages are written
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"

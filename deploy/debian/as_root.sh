@@ -2,6 +2,7 @@
 # as_root.sh COMMAND [ARGUMENT...]
 # Runs one command as root: directly if we are root, else through sudo.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 [[ $# -gt 0 ]] || { echo "usage: $0 COMMAND [ARGUMENT...]" >&2; exit 2; }
 [[ $EUID -ne 0 ]] || exec "$@"

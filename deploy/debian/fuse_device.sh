@@ -4,6 +4,7 @@
 # changes or what is left to do. A device that the site has given to a group, or to users by an access
 # list, stays as it is.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 device=${1:-/dev/fuse}

@@ -3,6 +3,7 @@
 # Installs the packages that are missing, from the machine's own Debian suite.
 # Says on stderr what it is about to install; silent when nothing is missing.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [[ $# -gt 0 ]] || { echo "usage: $0 PACKAGE..." >&2; exit 2; }

@@ -3,6 +3,7 @@
 # Prints the address of the Debian mirror this machine itself installs from.
 # DEBIAN_MIRROR, if set, is printed instead.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 first_uri() {
     local address='(https?|file|mirror[+]file)'

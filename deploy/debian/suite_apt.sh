@@ -4,6 +4,7 @@
 # that the machine's own packages, lists and pins neither matter nor change.
 # Needs no root. COMPONENTS, if set, replaces "main".
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [[ $# -ge 4 ]] || { echo "usage: $0 SUITE FOLDER apt-get|apt-cache ARGUMENT..." >&2; exit 2; }

@@ -19,6 +19,7 @@ from threading import Thread
 from ..config.site import Apptainer, Site
 from ..errors import ImageError, SubmitError
 from ..host import programs
+from ..host.shown_streams import OutputLost
 from ..images.container import missing_binds
 from .container import session_argv, session_variables
 from .folder import session_folder
@@ -139,7 +140,7 @@ def _watch(
             closed = now
         if closed is not None and not told and now > closed + 1:
             told = True
-            with suppress(OSError):  # The terminal may be closed.
+            with suppress(OSError, OutputLost):  # The terminal may be closed.
                 print(_STILL_RUN, file=sys.stderr)
         for number in received[heeded:]:
             heeded += 1

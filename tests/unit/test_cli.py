@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.cli import main
 
+from ..all_commands import all_commands
 from ..fixture_types import CorpusJob
 
 
@@ -20,6 +21,18 @@ def test_no_command_is_cut_in_the_overview(
     commands = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
     assert len(commands) >= 3
     assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("words", all_commands(), ids=" ".join)
+def test_each_command_and_group_has_a_short_way_to_its_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "-h"]) == 0
+    short = capsys.readouterr().out
+
+    assert main([*words, "--help"]) == 0
+    assert short == capsys.readouterr().out
+    assert short.startswith(f"Usage: {' '.join(['relion-dispatch', *words])}")
 
 
 def test_relion_takes_any_program(capsys: pytest.CaptureFixture[str]) -> None:
