@@ -34,10 +34,10 @@ class NewImage(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What was recorded, and whether the catalogue had that variant before."""
+    """What was recorded, and the file that the catalogue had for that variant before, if any."""
 
     listed: Listed
-    updated: bool
+    before: Path | None
 
 
 def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
@@ -80,11 +80,12 @@ def add(path: Path, facts: ImageReport, wanted: NewImage) -> Added:
                 "the new file its own --variant, or add it with --replace. Projects that have used "
                 "the other file are then told about it."
             )
+        before = catalogue.parent / present["path"] if present else None
         build = _entry(present or {}, variant, place, facts, wanted, catalogue.parent)
         put(content, wanted.name, version, build, wanted.default)
         recorded = checked_catalogue(without_comments(content), catalogue)
     (listed,) = recorded.find(wanted.name, version, variant)
-    return Added(listed, present is not None)
+    return Added(listed, before)
 
 
 def check_name(name: str, version: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config.catalogue import Catalogue, Listed
 from ..config.site import Site
@@ -14,15 +15,22 @@ from .known_projects import projects_folder
 from .pinned_projects import Pinned, pinned_projects
 from .pins import PIN_FILE
 
-__all__ = ["delete", "remove"]
+__all__ = ["LeftFile", "delete", "remove"]
 
 _MOST = 20  # projects that a sentence names
 
 
+class LeftFile(NamedTuple):
+    """The file of an entry that is gone, and the entries that list that file as well."""
+
+    path: Path
+    listed_by: tuple[Listed, ...]
+
+
 def remove(
     site: Site, name: str, version: str, variant: str | None, even_if_pinned: bool
-) -> list[Path]:
-    """Take a version, or one variant of it, out of the catalogue; the files that only it listed.
+) -> list[LeftFile]:
+    """Take a version, or one variant of it, out of the catalogue; the files that were listed.
 
     Raises:
         NotInCatalogue: it is not there.
@@ -37,7 +45,7 @@ def remove(
         kept = [entry for entry in entries if entry["variant"] not in variants]
         pinned = pinned_projects(site, name, version, variant if kept else None)
         if any(pinned) and not even_if_pinned:
-            raise ImageError(_who_pins(site, name, version, pinned))
+            raise ImageError(_who_pins(site, gone, pinned, bool(kept)))
         if kept:
             content[name]["versions"][version] = kept
         elif others := [each for each in catalogue.images[name].versions if each != version]:
@@ -52,27 +60,32 @@ def remove(
     return _files_of(gone, catalogue)
 
 
-def _files_of(gone: list[Listed], catalogue: Catalogue) -> list[Path]:
-    """The files of the entries that are gone, but those that another entry lists as well."""
-    still = {each.path.resolve() for each in catalogue.builds() if each not in gone}
-    files = dict.fromkeys(each.path for each in gone)
-    return [file for file in files if file.resolve() not in still]
+def _files_of(gone: list[Listed], catalogue: Catalogue) -> list[LeftFile]:
+    still = [each for each in catalogue.builds() if each not in gone]
+    return [
+        LeftFile(file, tuple(each for each in still if each.path.resolve() == file.resolve()))
+        for file in dict.fromkeys(each.path for each in gone)
+    ]
 
 
-def _who_pins(site: Site, name: str, version: str, pinned: Pinned) -> str:
-    said = [f"{name} {version} stays in the catalogue."]
+def _who_pins(site: Site, gone: list[Listed], pinned: Pinned, is_variant: bool) -> str:
+    """Why these files of one version stay; of several variants, one is meant if `is_variant`."""
+    name, version = gone[0].name, gone[0].version
+    said = [f"{gone[0] if is_variant else f'{name} {version}'} stays in the catalogue."]
     if pinned.projects:
-        said.append(f"These projects are pinned to it: {_listed(pinned.projects)}.")
+        whose = "have used this variant, or may have" if is_variant else "are pinned to it"
+        said.append(f"These projects {whose}: {_listed(pinned.projects)}.")
     if pinned.unreadable:
         said.append(
             "These projects could not be checked (no permission, not mounted, or damaged pin "
             f"file): {_listed(pinned.unreadable)}. If a project no longer exists, "
             f"remove its note from the folder {projects_folder(site)}."
         )
+    only = f" --variant {gone[0].build.variant}" if is_variant else ""
     said.append(
-        f"Move the projects (`relion-dispatch pin {name} VERSION` in each), or repeat the version "
-        f"to remove it anyway: --even-if-pinned {version}. The next jobs of pinned projects are "
-        f"then refused, with a sentence that names {PIN_FILE}."
+        f"Move the projects (`relion-dispatch pin {name} VERSION` in each), or remove it anyway: "
+        f"`relion-dispatch images remove {name} {version}{only} --even-if-pinned {version}`. The "
+        f"next jobs of pinned projects are then refused, with a sentence that names {PIN_FILE}."
     )
     return " ".join(said)
 

@@ -13,11 +13,11 @@ __all__ = ["added_text"]
 
 def added_text(added: Added, site: Site) -> str:
     """What was recorded, a line each, and a warning if the site's policy refuses the image."""
-    listed = added.listed
+    listed, before = added
     build = listed.build
     mark = " (the default)" if listed.is_default else ""
     lines = [
-        f"{listed}{mark}: {'updated' if added.updated else 'added'}",
+        f"{listed}{mark}: {'updated' if before else 'added'}",
         f"file          {build.path}, {build.size} bytes, {build.architecture}",
         f"sha256        {build.sha256}",
         f"SIF id        {build.sif_id}",
@@ -27,6 +27,9 @@ def added_text(added: Added, site: Site) -> str:
         f"programs      {len(build.programs)}, relion_refine among them",
         f"signed by     {', '.join(build.signed_by) or 'nobody that Apptainer knows here'}",
     ]
+    if before and before.resolve() != listed.path.resolve():
+        there = "stays there" if before.exists() else "is no longer there"
+        lines.insert(2, f"file before   {before}, which {there}")
     if build.weights:
         lines.append(f"weights       {build.weights}")
     if not build.is_signed(site.apptainer.signed_by):

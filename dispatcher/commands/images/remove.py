@@ -48,8 +48,13 @@ def remove(
         )
     files = remove_image(site, name, version, variant, even_if_pinned is not None)
     print(f"{name} {version}{f' ({variant})' if variant else ''} was removed from the catalogue.")
-    for file in files:
-        if delete_file:
+    for file, listed_by in files:
+        if listed_by:
+            others = " and ".join(map(str, listed_by))
+            print(f"The file {file} is kept, because the catalogue has it as {others} too.")
+        elif delete_file:
             delete(file)
-        print(f"The file {file} is {'deleted' if delete_file else 'kept'}.")
+            print(f"The file {file} is deleted.")
+        else:
+            print(f"The file {file} is kept.")
     return 0

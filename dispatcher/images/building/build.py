@@ -140,8 +140,8 @@ def _refuse_present(order: BuildRequest, what: str) -> None:
     if not order.replace and place in present:
         raise ImageError(
             f"{what} is in the catalogue {catalogue.path} already: remove it first "
-            f"(`relion-dispatch images remove {order.name} {order.version}`), or build the new "
-            "image as another version."
+            f"(`relion-dispatch images remove {order.name} {order.version} --variant "
+            f"{order.recipe.variant}`), or build the new image as another version."
         )
     if order.output.exists():
         raise ImageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,7 +222,10 @@ def test_a_file_that_another_entry_lists_is_not_deleted(images: Path, printed: A
     status, said = printed("remove", "relion", "5.1.0", "--variant", "stand-in", "--delete-file")
 
     assert status == 0
-    assert "deleted" not in said
+    kept = images.parent / "../site/relion-5.1.0-cpu.sif"
+    assert said.endswith(
+        f"The file {kept} is kept, because the catalogue has it as relion 5.1.0 (cpu) too.\n"
+    )
     assert (images.parent / "relion-5.1.0-cpu.sif").exists()
 
 
@@ -271,7 +275,12 @@ def test_a_variant_that_no_pinned_project_has_used_can_go(
 
     pin = {"version": "5.1.0", "sha256": {"cpu": "1" * 64}}
     pin_file.write_text(json.dumps({"images": {"relion": pin}}))
-    assert printed("remove", "relion", "5.1.0", "--variant", "cpu")[0] == 1
+    status, said = printed("remove", "relion", "5.1.0", "--variant", "cpu")
+    assert status == 1
+    assert said.startswith("relion-dispatch: relion 5.1.0 (cpu) stays in the catalogue.")
+    assert f"have used this variant, or may have: {project}. " in said
+    (advised,) = re.findall("`relion-dispatch images (remove .*?)`", said)
+    assert advised == "remove relion 5.1.0 --variant cpu --even-if-pinned 5.1.0"
     assert printed("remove", "relion", "5.1.0", "--variant", "cuda")[0] == 0
 
     assert [each["variant"] for each in content(images)["relion"]["versions"]["5.1.0"]] == ["cpu"]
