@@ -17,7 +17,7 @@ from ..errors import ConfigError, WriteError
 from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
 from ..host.shared_files import shared_folder
-from ..host.users import user_name
+from ..host.users import owner_of
 from .json_files import content_of
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "laid_out", "without_comments"]
@@ -42,7 +42,7 @@ def check_folder(path: Path, what: str) -> None:
             "make the folder, or name the site's folder in the variable RELION_DISPATCH_SITE."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        admin = user_name(folder.stat().st_uid)
+        admin = owner_of(folder)
         raise WriteError(
             f"The {what} {path} cannot be changed, because you have no permission to write to the "
             f"folder {folder}: run this command as {admin}, or name your own site in the variable "

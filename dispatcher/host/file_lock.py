@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import WriteError
 from .shared_files import shared_folder
-from .users import user_name
+from .users import owner_of
 
 __all__ = ["locked"]
 
@@ -116,8 +116,8 @@ def _or_you(path: Path) -> str:
 def _owner_who_closed(path: Path, error: OSError) -> str | None:
     """The other user whose file it is, if the file is closed to this user."""
     with suppress(OSError):
-        if isinstance(error, PermissionError) and (found := path.lstat()).st_uid != os.getuid():
-            return user_name(found.st_uid)
+        if isinstance(error, PermissionError) and path.lstat().st_uid != os.getuid():
+            return owner_of(path)
     return None
 
 
@@ -143,7 +143,7 @@ def _wait(descriptor: int, path: Path, what: str, end: float, doing: str) -> Non
             time.sleep(0.05)
         except OSError as error:
             if error.errno == errno.EBADF:  # NFS, and the file was opened for reading
-                owner = user_name(os.fstat(descriptor).st_uid)
+                owner = owner_of(path)
                 raise WriteError(
                     f"{what} cannot be locked, because {path} belongs to {owner} and you may not "
                     f"write that file: ask {owner} to run `chmod g+w` on the file, or to remove "

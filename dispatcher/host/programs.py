@@ -18,7 +18,8 @@ from .hidden_variables import NOTHING, Hidden
 if TYPE_CHECKING:
     from .appliance import Channel, HostProcess
 
-__all__ = ["Finished", "Started", "attached", "detached", "run", "start", "variables", "which"]
+__all__ = ["Finished", "Started", "attached", "detached", "in_appliance", "run", "start",
+           "variables", "which"]  # fmt: skip
 
 
 Started: TypeAlias = "subprocess.Popen[bytes] | HostProcess"
@@ -150,6 +151,11 @@ def variables(names: Iterable[str]) -> dict[str, str]:
         asked = {name: run(["printenv", name]) for name in names}
         return {name: said.stdout[:-1] for name, said in asked.items() if said.status == 0}
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def in_appliance() -> bool:
+    """Whether this process runs in the appliance, whose users and programs are not the host's."""
+    return bool(os.environ.get("RELION_DISPATCH_HOST"))
 
 
 def _outside() -> Channel | None:

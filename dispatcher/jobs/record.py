@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
-from ..host.users import user_name
+from ..host.users import owner_of
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
@@ -146,7 +146,7 @@ def what_to_do(folder: Path, otherwise: str) -> str:
     with suppress(OSError):
         owner = file.lstat().st_uid
         if owner != os.getuid() and not os.access(file, os.R_OK):
-            return f"ask {user_name(owner)}, whose job it is, to run `chmod g+r` on that file."
+            return f"ask {owner_of(file)}, whose job it is, to run `chmod g+r` on that file."
     return otherwise
 
 

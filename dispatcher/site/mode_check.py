@@ -22,7 +22,7 @@ from ..host.file_lock import locked
 from ..host.json_text import json_object
 from ..host.shared_files import SharedFolder, shared_folder
 from ..host.shared_modes import Shared, lock_mode, shared_mode
-from ..host.users import user_name
+from ..host.users import owner_of, owners_of
 from ..images.known_projects import known_projects
 from ..images.pins import LOCK_FILE, PIN_FILE
 from ..jobs.folder_lock import LOCK
@@ -53,25 +53,27 @@ def look_at_modes() -> Modes:
     for project in sorted(projects):
         _look(project, (PIN_FILE,), found)
     if here in projects:
-        others: dict[int, list[Path]] = {}
+        others: list[Path] = []
         for folder in sorted(here.glob("*/job*/")):
             _look(folder, (), found, others)
         found.remarks.extend(_of_others(here, others))
     return found
 
 
-def _of_others(project: Path, others: dict[int, list[Path]]) -> Iterator[str]:
+def _of_others(project: Path, others: list[Path]) -> Iterator[str]:
     """A sentence for each user whose locks of jobs do not fit their folders."""
-    for owner, locks in others.items():
+    locks_of: dict[str, list[Path]] = {}
+    for owner, lock in zip(owners_of(others), others, strict=True):
+        locks_of.setdefault(owner, []).append(lock)
+    for owner, locks in locks_of.items():
         yield (
-            f"{len(locks)} locks of jobs of {user_name(owner)} have modes that do not fit their "
-            f"folders (the first is {locks[0]}): ask {user_name(owner)} to run `relion-dispatch "
-            f"check` in {project}."
+            f"{len(locks)} locks of jobs of {owner} have modes that do not fit their folders (the "
+            f"first is {locks[0]}): ask {owner} to run `relion-dispatch check` in {project}."
         )
 
 
 def _look(
-    path: Path, files: tuple[str, ...], found: Modes, others: dict[int, list[Path]] | None = None
+    path: Path, files: tuple[str, ...], found: Modes, others: list[Path] | None = None
 ) -> None:
     """Look at these files and the locks of a folder; what is another user's goes to `others`."""
     with suppress(OSError), shared_folder(path) as folder:
@@ -87,7 +89,7 @@ def _look_at(
     name: str,
     is_lock: bool,
     found: Modes,
-    others: dict[int, list[Path]] | None,
+    others: list[Path] | None,
 ) -> None:
     file, of_folder = folder.status(name), folder.status()
     if not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
@@ -111,12 +113,12 @@ def _look_at(
             found.mended.append(f"{path} had mode {mode:04o}, which did not fit its folder.")
         return
     if others is not None:
-        others.setdefault(file.st_uid, []).append(path)
+        others.append(path)
         return
     closed = not os.access(path, os.R_OK | (0 if is_lock else os.W_OK))
     whom = "colleagues cannot use the file" if _is_closed(file, wanted) else "anybody can hold it"
     (found.problems if closed else found.remarks).append(
-        f"{path} has mode {mode:04o}, so that {whom}: ask {user_name(file.st_uid)} to run "
+        f"{path} has mode {mode:04o}, so that {whom}: ask {owner_of(path)} to run "
         f"`relion-dispatch check` in {folder.path}, or `chmod {wanted.mode:o}` on the file."
     )
 
