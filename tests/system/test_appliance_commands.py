@@ -115,3 +115,18 @@ def test_what_it_prints_of_itself_holds_on_the_host(command: Command, project: P
     assert command("plan", "--help").startswith("Usage: relion-dispatch plan ")
     assert command("--version").strip()
     assert command("--help").startswith("Usage: relion-dispatch ")
+
+
+def test_owners_have_the_names_that_the_host_gives_them(project: Project) -> None:
+    """In the container root's folder seems to be nobody's."""
+    done = subprocess.run(
+        [project.command, "images", "default", "relion", "5.1.0"],
+        cwd=project.folder,
+        env=project.environment | {"RELION_DISPATCH_SITE": "/usr/local/share"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "you have no permission to write to the folder" in done.stderr
+    assert "run this command as root, or name your own site" in done.stderr
