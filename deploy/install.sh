@@ -13,10 +13,10 @@
 #   --wheels     take all Python packages from FOLDER, nothing from the internet
 #   --appliance  in a container image of its own: machines need Apptainer, and no Python
 #   --image      that image, built elsewhere; default: built here, with no need of Python or root
-#   --base       what it is built on: a Debian 12 image, or "docker" for Docker Hub's; default: see
-#                deploy/build_appliance.sh
-#   --from       set up the site in FILE, written by `relion-dispatch site export`; ends with a
-#                table of what is equal, and status 3 where something is not
+#   --base       what it is built on: a Debian 12 image, or "docker" for Docker Hub's; default: what the
+#                installed version was built on, else see deploy/build_appliance.sh
+#   --from       set up the site in FILE, written by `relion-dispatch site export`, in the form that it
+#                had; ends with a table of what is equal, and status 3 where something is not
 #   --images     look in FOLDER for the site's images
 #   --build      build the images that are not found
 #   --rollback   go back to the version before; twice: forth again
@@ -68,6 +68,7 @@ install() {
     choose_form
     copy_sources
     if [[ $form == appliance && -z $image ]]; then
+        find_base
         image=$("$root/deploy/build_appliance.sh" ${base:+--base "$base"})
     fi
     name_version
@@ -75,7 +76,7 @@ install() {
     status=0
     if [[ -n $site_file ]]; then import_site; else write_examples; fi
     switch_to "$version"
-    write_manifest "installed $version ($form) from $root${site_file:+, with the site of $site_file}"
+    write_manifest "installed $version ($form${base:+ on $base}) from $root${site_file:+, with the site of $site_file}"
     report
     exit "$status"
 }

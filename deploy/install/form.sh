@@ -7,6 +7,8 @@ choose_form() {
         form=appliance
         [[ ! -d $prefix/versions/$current/venv ]] || form=venv
         say "form: $form, as it is"
+    elif [[ -z $form && -n $site_file ]] && take_exported_form; then
+        say "form: $form, as the exported site had it (choose with --venv or --appliance)"
     elif [[ -z $form ]]; then
         form=appliance
         ! find_python || form=venv
@@ -24,6 +26,34 @@ choose_form() {
         find_apptainer || fail "--appliance needs Apptainer, and there is no" \
             "\"${RELION_DISPATCH_APPTAINER:-apptainer}\": install it (docs/install.md), load its module," \
             "or name it in RELION_DISPATCH_APPTAINER."
+    fi
+}
+
+# Sets form to that of the site in the archive, unless this machine has nothing to run it with.
+take_exported_form() {
+    form=$(tar -xOf "$site_file" relion-dispatch-site/MANIFEST 2> /dev/null |
+        sed -n '/^# form: \(venv\|appliance\)$/ { s/^# form: //p; q; }') || true
+    local needs
+    case $form in
+        venv) needs="Python 3.11 or newer with venv"; find_python && return ;;
+        appliance) needs=Apptainer; find_apptainer && return ;;
+        *) return 1 ;; # an export of an earlier version
+    esac
+    say "the exported site had the form $form, and there is no $needs here: taking the other form"
+    form=''
+    return 1
+}
+
+# Sets base to the one that the installed version was built on, if --base named it.
+find_base() {
+    local known=$prefix/versions/$current/appliance/base
+    [[ -z $base && -n $current && -r $known ]] || return 0
+    base=$(< "$known")
+    if [[ $base == docker || -r $base ]]; then
+        say "base: $base, as before (choose with --base)"
+    else
+        say "$base, on which an earlier install built the appliance, no longer exists: choosing another base"
+        base=''
     fi
 }
 

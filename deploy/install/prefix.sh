@@ -80,13 +80,17 @@ rollback() {
 }
 
 prune() {
-    local folder name
+    local folder name size previous gone=()
+    previous=$(version_at previous)
     for folder in "$prefix"/versions/*; do
         name=$(basename "$folder")
-        [[ $name == "$current" || $name == "$(version_at previous)" ]] || {
-            say "removing $name"
-            rm -rf "$folder"
-        }
+        [[ $name != "$current" && $name != "$previous" ]] || continue
+        size=$(du -sh "$folder" | cut -f 1)
+        rm -rf "$folder"
+        say "removed the version $name ($size)"
+        gone+=("$name")
     done
-    write_manifest "removed old versions"
+    [[ ${#gone[@]} -eq 0 ]] || write_manifest "removed ${gone[*]}"
+    [[ ${#gone[@]} -gt 0 ]] || say "there is no old version to remove"
+    say "kept: $current, which is in use${previous:+, and $previous, for --rollback}"
 }

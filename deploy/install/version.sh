@@ -20,7 +20,7 @@ name_version() {
             echo "$python"
             "$python" -I -VV
         else
-            echo "$named_apptainer"
+            echo "$named_apptainer${base:+ $base}"
             sha256sum < "$image"
         fi
     } | sha256sum | cut -c 1-12)
@@ -76,6 +76,7 @@ make_appliance() {
     local name
     mkdir "$new/appliance"
     quietly "copying $image" cp "$image" "$new/appliance/dispatcher.sif"
+    [[ -z $base ]] || echo "$base" > "$new/appliance/base" # for the next upgrade
     for name in relion-dispatch relion_dispatch.py; do
         cp "$work/source/deploy/appliance.sh" "$new/appliance/$name"
     done

@@ -12,7 +12,7 @@ from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import ConfigError
 from .archive import SiteArchive, StoredFile
-from .export import APPTAINER, Item, files_here, image_items, software_items
+from .export import APPTAINER, FORM, Item, files_here, image_items, software_items
 
 __all__ = ["Row", "compare", "without_places"]
 
@@ -37,6 +37,7 @@ def compare(exported: SiteArchive, ask_apptainer: bool = True) -> list[Row]:
         InputError: a file of the site here cannot be read.
     """
     there = {**exported.values, **_digests(exported.files)}
+    there.pop(FORM, None)
     here = software_items(load_site().apptainer.program if ask_apptainer else None)
     here |= {name: Item(digest) for name, digest in _digests(files_here()).items()}
     try:

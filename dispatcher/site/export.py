@@ -14,6 +14,7 @@ from ..config.catalogue import Catalogue, ImageFile
 from ..config.configuration import load_configuration
 from ..config.places import code_digest, shipped_folder, site_folder
 from ..errors import ImageError, InputError
+from ..host.programs import in_appliance
 from ..images import apptainer
 from ..images.integrity import digest_now, sha256_of
 from ..images.sif import read_header
@@ -21,6 +22,7 @@ from .archive import OWN_FILES, OWN_FOLDERS, SiteArchive, StoredFile
 
 __all__ = [
     "APPTAINER",
+    "FORM",
     "Item",
     "export_site",
     "files_here",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 APPTAINER = "Apptainer"  # the item that is its version
+FORM = "form"  # how the dispatcher is installed there, which deploy/install.sh reads; not compared
 _OWN = (*OWN_FILES, *OWN_FOLDERS)
 _SHIPPED = ("config", "job_template", "containers", "deploy/relion_client.sh")
 
@@ -70,7 +73,9 @@ def export_site() -> tuple[SiteArchive, list[str]]:
             except ImageError as error:
                 warnings.append(f"{what}: {error}")
     items = software_items(site.apptainer.program) | images
-    return SiteArchive({what: item.value for what, item in items.items()}, files), warnings
+    values = {FORM: "appliance" if in_appliance() else "venv"}
+    values |= {what: item.value for what, item in items.items()}
+    return SiteArchive(values, files), warnings
 
 
 def software_items(program: str | None) -> dict[str, Item]:
