@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..host.shared_files import shared_folder
+from ..jobs.abort import how_aborted
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
 from ..jobs.record import Record, Unreadable, look_for_record, read_record, what_to_do
 from ..jobs.tell import tell
@@ -86,7 +87,7 @@ def give_way(plan: Plan, token: str) -> bool:
         return True
     end = end_of(folder)
     if end is None and (folder / ABORT_NOW).exists():
-        sentence = "The job was aborted in RELION before it was submitted."
+        sentence = f"The job was {how_aborted(folder)} before it was submitted."
         tell(folder, plan.project / plan.errfile, "ABORTED", sentence, token)
         end = end_of(folder) or "ABORTED"
         with suppress(OSError), shared_folder(folder) as opened:

@@ -10,9 +10,9 @@ from pathlib import Path
 from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError, WriteError
-from ..host.shared_files import shared_folder
 from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.calls import call
+from .abort import how_aborted, want_abort
 from .project_jobs import Job, look
 from .tell import tell
 
@@ -66,8 +66,7 @@ def cancel(project: Path, site: Site, name: str) -> str:
 def _want_abort(job: Job) -> None:
     """Make RELION's abort file, which the job's script looks for."""
     try:
-        with shared_folder(job.folder) as folder:
-            folder.touch(ABORT_NOW)
+        want_abort(job.folder)
     except OSError as error:
         raise WriteError(
             f"{job.name} was not cancelled, because {job.folder / ABORT_NOW} cannot be written "
@@ -105,7 +104,7 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
         job = _ended(project, site, job)
     if job.status == "Running":
         before = " before it started" if waited else ""
-        sentence = f"The job was cancelled{before}."
+        sentence = f"The job was {how_aborted(job.folder)}{before}."
         tell(job.folder, job.errfile, "ABORTED", sentence, job.token)
     return f"{job.name}: {(end_of(job.folder) or 'ABORTED').lower()}"
 

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from ..host.shared_files import opened_input
 from ..relion.exit_files import end_of, exit_file
+from .local_turn import waits_for
 from .project_jobs import Job
 from .record import Record
 
@@ -54,6 +55,8 @@ def job_status(job: Job) -> JobStatus:
         reason = (run and run.reason) or last_sentence(job.errfile)
     elif queued and job.queue and job.queue.is_pending(queued):
         reason = queued.reason or None
+    elif job.status == "Running":
+        reason = waits_for(job)
     return JobStatus(
         job=job.name,
         relion=job.status,

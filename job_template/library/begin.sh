@@ -57,7 +57,7 @@ aborted() { [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || [ -e "$dispatch_fo
 
 abort_before_start() {
     dispatch_ending=ABORTED
-    dispatch_reason="The job was aborted in RELION before it started."
+    dispatch_reason="The job was $(how_aborted) before it started."
     exit 0
 }
 
@@ -99,4 +99,5 @@ wait_for_lock() {
         ! aborted || abort_before_start
     done
     ! aborted || abort_before_start
+    printf '%s\n' "$dispatch_token" "$dispatch_job" "$PWD" 2>/dev/null >/proc/self/fd/9 # for those that wait
 }

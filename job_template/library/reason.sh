@@ -74,11 +74,22 @@ explain() {
     if [ -n "$dispatch_reason" ]; then
         :
     elif [ "$dispatch_ending" = ABORTED ]; then
-        dispatch_reason="The job was aborted in RELION after $took${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
+        dispatch_reason="The job was $(how_aborted) after $took${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
     elif [ "$dispatch_ending" = FAILURE ]; then
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
     rm -f "$dispatch_kept/reserve"
     [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
     remove_control ".dispatch_control.$dispatch_token" # last: while it is there, the sentence may be missing
+}
+
+# Who wanted the end. RELION's abort file is empty; `relion-dispatch cancel` makes one with a line in it.
+how_aborted() {
+    if [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ]; then
+        echo aborted
+    elif [ "$(read_file "$dispatch_folder/RELION_JOB_ABORT_NOW" | head -c 100 | tr -d '\0')" = "relion-dispatch cancel" ]; then
+        echo "cancelled with \`relion-dispatch cancel\`"
+    else
+        echo "aborted in RELION"
+    fi
 }

@@ -80,13 +80,16 @@ def test_only_another_token_in_the_folder_overtakes(
     assert shell("overtaken").returncode == (0 if overtaken else 1)
 
 
-@pytest.mark.parametrize("name", ["RELION_JOB_ABORT_NOW", "RELION_JOB_EXIT_ABORTED"])
-def test_an_aborted_job_does_not_begin(name: str, shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("RELION_JOB_ABORT_NOW", "aborted in RELION"), ("RELION_JOB_EXIT_ABORTED", "aborted")],
+)
+def test_an_aborted_job_does_not_begin(name: str, how: str, shell: Shell) -> None:
     (shell.job / name).touch()
 
     said = shell.says("trap 'echo \"$dispatch_ending: $dispatch_reason\"' EXIT; begin_unless_over")
 
-    assert said == "ABORTED: The job was aborted in RELION before it started."
+    assert said == f"ABORTED: The job was {how} before it started."
     assert shell("aborted").returncode == 0
     assert not (shell.job / f".dispatch_control.{TOKEN}").exists()
 
@@ -127,6 +130,15 @@ def test_the_lock_is_waited_for_and_kept(shell: Shell, tmp_path: Path) -> None:
     code = f'wait_for_lock; flock -n "{lock}" true; echo $?'
 
     assert shell.says(code, given=[f"dispatch_lock='{lock}'"]) == "1"
+
+
+def test_who_has_the_lock_says_so_to_those_that_wait(shell: Shell, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text("what an earlier job has left, which was of a longer name\n" * 9)
+
+    shell("wait_for_lock", given=[f"dispatch_lock='{lock}'"])
+
+    assert lock.read_text() == f"{TOKEN}\n{shell.job.relative_to(shell.project)}\n{shell.project}\n"
 
 
 def test_a_job_that_is_aborted_while_it_waits_for_the_lock_ends(

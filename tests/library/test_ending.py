@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from dispatcher.jobs.abort import CANCELLED, how_aborted, want_abort
+
 from .conftest import TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
@@ -175,10 +177,10 @@ def test_fail_ends_the_job_with_a_sentence(shell: Shell) -> None:
     ("state", "sentence"),
     [
         ("dispatch_ending=SUCCESS", ""),
-        ("dispatch_ending=ABORTED", r"The job was aborted in RELION after 0:00:0\d."),
+        ("dispatch_ending=ABORTED", r"The job was aborted after 0:00:0\d."),
         (
             "dispatch_ending=ABORTED dispatch_overdue=5",
-            r"The job was aborted in RELION after .*; its programs did not end .* within 5 s.",
+            r"The job was aborted after .*; its programs did not end .* within 5 s.",
         ),
         ("dispatch_ending=FAILURE dispatch_status=3", "The job failed after .* with status 3: .*"),
         ("dispatch_ending=FAILURE dispatch_reason='It is odd.'", "It is odd."),
@@ -191,6 +193,35 @@ def test_the_sentence_says_how_the_job_ended(state: str, sentence: str, shell: S
 
     assert re.fullmatch(f"relion-dispatch: {sentence}\n" if sentence else "", done.stderr)
     assert not (shell.job / CONTROL).exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "how"),
+    [
+        (b"", "aborted in RELION"),
+        (CANCELLED.encode() + b"\n", f"cancelled with `{CANCELLED}`"),
+        (b"relion-dispatch cancels\n", "aborted in RELION"),
+        (b"\xff\0" * 5000, "aborted in RELION"),
+        (None, "aborted"),
+    ],
+)
+def test_an_abort_is_called_by_who_made_it(content: bytes | None, how: str, shell: Shell) -> None:
+    """The job's script and the commands say the same."""
+    if content is not None:
+        (shell.job / "RELION_JOB_ABORT_NOW").write_bytes(content)
+
+    assert shell.says("how_aborted") == how
+    assert how_aborted(shell.job) == how
+
+
+def test_a_command_that_cancels_keeps_an_abort_of_relions(shell: Shell) -> None:
+    (shell.job / "RELION_JOB_ABORT_NOW").touch()
+    want_abort(shell.job)
+    assert how_aborted(shell.job) == "aborted in RELION"
+
+    (shell.job / "RELION_JOB_ABORT_NOW").unlink()
+    want_abort(shell.job)
+    assert how_aborted(shell.job) == f"cancelled with `{CANCELLED}`"
 
 
 def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:

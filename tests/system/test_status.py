@@ -82,7 +82,8 @@ def test_cancel_of_a_waiting_job_ends_it_at_once(make_project: MakeProject) -> N
     assert_relion_knows(project, pipeliner, job, "Aborted")
     # Its watcher may be the first to tell.
     assert re.search(
-        "was cancelled (before it started|in the queue)", (job / "run.err").read_text()
+        "was cancelled (with `relion-dispatch cancel` before it started|in the queue)",
+        (job / "run.err").read_text(),
     )
     assert [row["relion"] for row in rows(project)] == ["Aborted"]
 

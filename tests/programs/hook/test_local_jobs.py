@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from dispatcher.cli import main
+from dispatcher.host.runtime_folder import local_lock
+
 from ...fixture_types import CorpusJob
 from ...waiting import wait_for
 from ..hook_calls import call_hook
+from ..jobs.pipeline_jobs import HEADS, WORDS
 
 pytestmark = pytest.mark.usefixtures("images", "form")
 
@@ -62,3 +68,72 @@ def test_a_local_job_stopped_by_its_id_while_it_waits_tells_relion(
     assert not (project / "started").exists()
     errors = second.parent / "run.err"
     wait_for(lambda: "because it was cancelled in the scheduler" in errors.read_text())
+
+
+def reasons(project: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str | None]:
+    """What `status` says of each running job of a project."""
+    capsys.readouterr()
+    os.chdir(project)
+    assert main(["status", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    return {row["job"]: row["reason"] for row in rows if row["relion"] == "Running"}
+
+
+def in_pipeline(project: Path, *numbers: int) -> None:
+    rows = [f"External/job{number:03}/ None relion.external Running\n" for number in numbers]
+    (project / "default_pipeline.star").write_text(HEADS + WORDS + "".join(rows))
+
+
+def test_status_says_for_which_job_a_local_one_waits(
+    corpus_job: CorpusJob, project: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(project)
+    waits = f"touch first; until [ -e {project}/go ]; do sleep 0.05; done"
+    first = external_job(project, corpus_job, 21, waits)
+    in_pipeline(project, 21, 22)
+    call_hook(first, project)
+    wait_for((project / "first").exists)
+    second = external_job(project, corpus_job, 22, waits.replace("first", "second"))
+    other = tmp_path / "other project"
+    shutil.copytree(project, other, ignore=shutil.ignore_patterns("job021"))
+    call_hook(second, project)
+    call_hook(other / "External/job022/run_submit.script", other)
+    wait_for(lambda: list(second.parent.glob(".dispatch_control.*/reserve")))
+    in_pipeline(other, 22)
+
+    try:
+        one = "this machine runs one job of yours at a time"
+        assert reasons(project, capsys) == {
+            "External/job021": None,
+            "External/job022": f"waits for External/job021: {one}",
+        }
+        assert reasons(other, capsys) == {
+            "External/job022": f"waits for External/job021 of {project}: {one}",
+        }
+        for lines in ("", "x", f"{'0' * 12}\nExternal/job021\n/gone\n", "\n\n\n"):
+            local_lock().write_text(lines)  # nobody's, or of a job that has ended
+            assert reasons(other, capsys) == {"External/job022": None}
+    finally:
+        (project / "go").touch()
+        for script in (first, second, other / "External/job022/x"):
+            wait_for((script.parent / "RELION_JOB_EXIT_SUCCESS").exists)
+    assert reasons(project, capsys) == {}
+    assert local_lock().read_text().splitlines()[1] == "External/job022"
+
+
+def test_a_job_that_was_cancelled_by_command_says_so(
+    corpus_job: CorpusJob, project: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(project)
+    script = external_job(project, corpus_job, 21, "touch first; sleep 60")
+    in_pipeline(project, 21)
+    call_hook(script, project)
+    wait_for((project / "first").exists)
+
+    assert main(["cancel", "External/job021"]) == 0
+
+    assert (script.parent / "RELION_JOB_EXIT_ABORTED").exists()
+    says = "relion-dispatch: The job was cancelled with `relion-dispatch cancel` after 0:0"
+    wait_for(lambda: says in (script.parent / "run.err").read_text())
