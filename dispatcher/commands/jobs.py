@@ -37,14 +37,22 @@ def status(
     project, site = project_folder(), load_site()
     while True:
         found, told = refresh_and_report_lost(project, site)
-        shown = _as_json(found.jobs, watch) if as_json else _as_table(found.jobs)
-        if watch and not as_json and sys.stdout.isatty():
+        if found.problem:
+            told.append(f"warning: {found.problem}")
+        on_terminal = watch and not as_json and sys.stdout.isatty()
+        if as_json:
+            shown = _as_json(found.jobs, watch)
+        elif watch:
+            notes = [*_notes(found.jobs), *(told if on_terminal else ())]
+            shown = _as_screen(found.jobs, notes, interval, on_terminal)
+        else:
+            shown = _as_table(found.jobs)
+        if on_terminal:
             to_terminal("\x1b[H\x1b[2J", sys.stdout)
         print(shown, flush=True)
-        for sentence in told:
-            print(sentence, file=sys.stderr)
-        if found.problem:
-            print(f"warning: {found.problem}", file=sys.stderr)
+        if not on_terminal:
+            for sentence in told:
+                print(sentence, file=sys.stderr)
         if not watch:
             return 0
         time.sleep(interval)
@@ -63,6 +71,24 @@ def _as_table(jobs: list[Job]) -> str:
 
     if not jobs:
         return "The project has no jobs yet."
+    table = text_table([HEADS, *(as_row(job_status(job)) for job in jobs)])
+    return "\n\n".join([table, *_notes(jobs)])
+
+
+def _as_screen(jobs: list[Job], notes: list[str], interval: float, on_terminal: bool) -> str:
+    import shutil
+
+    from ..jobs.status import job_status
+    from .job_screen import Screen, job_screen
+
+    room = shutil.get_terminal_size((80, 24))
+    heading = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, every {interval:g} s (Ctrl-C ends)"
+    screen = Screen(room.columns, room.lines if on_terminal else None)
+    return job_screen([job_status(job) for job in jobs], heading, notes, screen)
+
+
+def _notes(jobs: list[Job]) -> list[str]:
+    """What is to be said of all the jobs of a scheduler or of a machine."""
     silent = {
         str(job.record.scheduler)
         for job in jobs
@@ -70,14 +96,13 @@ def _as_table(jobs: list[Job]) -> str:
         if not job.other_host
     }
     elsewhere = {job.other_host for job in jobs if job.status == "Running" and job.other_host}
-    notes = [
-        f"\nThe scheduler {name} does not answer now: the states of its jobs may be out of date."
+    return [
+        f"The scheduler {name} does not answer now: the states of its jobs may be out of date."
         for name in sorted(silent)
     ] + [
-        f"\nJobs on {host} can only be seen there: run `relion-dispatch status` on {host}."
+        f"Jobs on {host} can only be seen there: run `relion-dispatch status` on {host}."
         for host in sorted(elsewhere)
     ]
-    return text_table([HEADS, *(as_row(job_status(job)) for job in jobs)]) + "".join(notes)
 
 
 def cancel(

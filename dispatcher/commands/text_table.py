@@ -1,4 +1,4 @@
-"""A table of words, the same for a terminal and for a pipe."""
+"""A table of words, the same for a terminal and for a pipe; and lines that fit a width."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from io import StringIO
 
 from ..printable import printable
 
-__all__ = ["text_table"]
+__all__ = ["cut", "text_table", "wrapped"]
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
@@ -31,3 +31,21 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
     with console.capture() as printed:
         console.print(table)
     return "\n".join(line.rstrip() for line in printed.get().splitlines())
+
+
+def cut(line: str, columns: int) -> str:
+    """The line, or as much of it as the columns of a terminal hold, with a mark at its end."""
+    from rich.cells import cell_len, set_cell_size
+
+    return line if cell_len(line) <= columns else f"{set_cell_size(line, columns - 1).rstrip()}…"
+
+
+def wrapped(text: str, columns: int, margin: str = "") -> list[str]:
+    """The text on lines that begin with a margin; none for an empty text."""
+    from rich.console import Console
+    from rich.text import Text
+
+    plain = printable(" ".join(text.split()))
+    width = max(1, columns - len(margin))
+    lines = Text(plain).wrap(Console(file=StringIO(), width=width), width) if plain else ()
+    return [f"{margin}{line.plain.rstrip()}" for line in lines]
