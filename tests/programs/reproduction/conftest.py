@@ -11,8 +11,10 @@ import pytest
 
 from ...corpus import copy_job
 from ...fixture_types import WriteSite
+from ...kept_project import lay_out
 from ..hook_calls import call_hook
 from .recorded_jobs import Dispatched, Ran, Started
+from .strangers import Stranger
 
 
 @pytest.fixture
@@ -68,3 +70,13 @@ def started(tmp_path: Path) -> Started:
         return [[Path(words[0]).name, *words[1:-1]] for words in (c.split("\0") for c in calls)]
 
     return run
+
+
+@pytest.fixture
+def stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Stranger:
+    """A record and inputs that came from elsewhere, to be changed and reproduced."""
+    project = lay_out(tmp_path)
+    monkeypatch.chdir(project)
+    return Stranger(project, capfd)
