@@ -126,8 +126,9 @@ class Card(NamedTuple):
         if self.refinement is None:
             return "The job's GPU memory is not known, so it sets no limit."
         each = self.bytes_per_rank(threads, ranks)
+        who = "The process" if alone else "A rank"
         need = (
-            f"{'The process' if alone else 'A rank'} needs {gibibytes(each)} on its GPU by the {self.memory_model} model "
+            f"{who} needs {gibibytes(each)} on its GPU by the {self.memory_model} model "
             f"({described(self.refinement)}, {count(threads, 'thread')})"
         )
         most = self.most_ranks(threads)
