@@ -30,23 +30,22 @@ MOST_BODIES = 32  # whose masks are compared; RELION's users have less than ten
 MOST_BYTES = 8 << 30  # that are read and compared, pair by pair
 
 
-def extra_projectors(masks: Sequence[Path]) -> int:
+def extra_projectors(masks: Sequence[Path]) -> int | None:
     """Projectors beside one per body, for the bodies with these masks in RELION's order.
 
-    Masks that cannot be read or compared (not MRC, of different size or kind, cut short) count as
-    overlapping, each with each: RELION will say what is wrong with them.
+    None if the masks cannot be read or compared (too many, not MRC, of different size or kind, cut
+    short): RELION will say what is wrong with them.
     """
     bodies = range(len(masks))
-    every_pair = len(masks) * (len(masks) - 1)
     if len(masks) > MOST_BODIES:
-        return every_pair
+        return None
     try:
         headers = [image_header(mask) for mask in masks]
         if len({header[:4] for header in headers}) > 1 or headers[0].mode not in BYTES_PER_VOXEL:
-            return every_pair
+            return None
         touching = _may_touch(masks, headers)
     except (InputError, OSError):
-        return every_pair
+        return None
 
     def touches(one: int, others: set[int]) -> bool:
         return any((min(one, other), max(one, other)) in touching for other in others)

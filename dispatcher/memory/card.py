@@ -30,6 +30,7 @@ class Card(NamedTuple):
         mps: ranks that share the GPU do so through an MPS daemon; one alone never needs it.
         one_pool: RELION takes a GPU's free memory in one piece, for which ranks race.
         hardware: what the card itself takes.
+        of_the_job_type: the partition does not say its GPUs' memory, so the job type's counts.
     """
 
     gpu_bytes: int | None
@@ -40,6 +41,7 @@ class Card(NamedTuple):
     mps: bool = False
     one_pool: bool = True
     hardware: HardwareConstants = HARDWARE
+    of_the_job_type: bool = False
 
     def left_free(self, threads: int, ranks: int) -> float:
         """MB that each of ``ranks`` ranks on this GPU leaves free: what the command says, or more
@@ -116,24 +118,29 @@ class Card(NamedTuple):
         """The part of a GPU's memory that the model counts on."""
         return 100 if self.memory_model == "fmi" else self.hardware.usable_percent
 
-    def explained(self, threads: int, ranks: int, least: int) -> str:
+    def explained(self, threads: int, ranks: int, least: int, *, alone: bool = False) -> str:
         """The sentence that says what each of ``ranks`` ranks needs, how many fit and why.
 
-        ``least`` ranks stay in any case.
+        ``least`` ranks stay in any case. ``alone``: there is one process, and can be no more.
         """
         if self.refinement is None:
             return "The job's GPU memory is not known, so it sets no limit."
         each = self.bytes_per_rank(threads, ranks)
+        who = "The process" if alone else "A rank"
         need = (
-            f"A rank needs {gibibytes(each)} on its GPU by the {self.memory_model} model "
+            f"{who} needs {gibibytes(each)} on its GPU by the {self.memory_model} model "
             f"({described(self.refinement)}, {count(threads, 'thread')})"
         )
         most = self.most_ranks(threads)
-        if most is None or self.gpu_bytes is None:
-            return f"{need}; the GPU's memory is not known, so it sets no limit."
+        if self.gpu_bytes is None:
+            return f"{need}; the memory of the partition's GPUs is not given, so it sets no limit."
+        if most is None:
+            return f"{need}, so that it sets no limit."
+        if alone and most:
+            return f"{need}, and has {self._room()}."
         fit = {0: "none fits", 1: "1 fits"}.get(most, f"{most} fit")
         if self.memory_model == "fmi":
-            room = gibibytes(self.gpu_bytes)
+            room = gibibytes(self.gpu_bytes) + self._by_the_job_type
             kept = f", but this model never plans fewer than {least}" if most < least else ""
             return f"{need}; {fit} into {room}{kept}."
         if most >= least:
@@ -171,7 +178,12 @@ class Card(NamedTuple):
         )
 
     def _room(self) -> str:
-        return f"{gibibytes(self.usable_bytes or 0)} usable of {gibibytes(self.gpu_bytes or 0)}"
+        room = f"{gibibytes(self.usable_bytes or 0)} usable of {gibibytes(self.gpu_bytes or 0)}"
+        return room + self._by_the_job_type
+
+    @property
+    def _by_the_job_type(self) -> str:
+        return ", which the job type says (adjust_GPU_nproc_to_mem)" if self.of_the_job_type else ""
 
     def _least(self, ranks: int) -> int:
         """Bytes below which RELION cannot run one of ``ranks`` ranks, with one thread each."""
@@ -207,6 +219,8 @@ def described(refinement: Refinement) -> str:
     shape = f"in {refinement.dimensions}D"
     if refinement.bodies > 1:
         shape = f"{refinement.bodies} bodies {shape}"
+        if refinement.overlaps_assumed:
+            shape += " that are assumed to overlap, as their masks could not be compared"
     else:
         shape = f"{count(refinement.classes, 'class')} {shape}"
     vdam = ", VDAM" if refinement.gradient else ""

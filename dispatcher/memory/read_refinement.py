@@ -146,13 +146,14 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
         padding = int(_padding(changed))
     given = _named(options, "multibody_masks")
     body_file = given or (_given(state.first("_rlnBodyStarFile")) if bodies > 1 else "")
-    overlaps, angles = bodies * (bodies - 1), []
+    overlaps, angles = None, []
     if body_file:
         masks = input_images.body_masks(body_file, project)
         angles = input_images.body_angles(body_file, project)
         bodies = len(masks)
         apart = "multibody_norm_overlap" in options  # RELION itself divides the masks up
         overlaps = 0 if apart else body_masks.extra_projectors(masks)
+    every_pair = bodies * (bodies - 1)
     refinement = Refinement(
         box=count("_rlnOriginalImageSize"),
         source=f"{name}, _rlnOriginalImageSize",
@@ -165,7 +166,8 @@ def _continued(options: Options, project: Path, optimiser: str) -> Refinement:
         gradient=gradient and not split_halves,
         split_gradient=gradient and split_halves,
         auto_refine=is_true(state.first("_rlnDoAutoRefine")),
-        body_overlaps=overlaps,
+        body_overlaps=every_pair if overlaps is None else overlaps,
+        overlaps_assumed=overlaps is None and bodies > 1,
         zero_mask=is_true(state.first("_rlnDoZeroMask") or "1"),
         # RELION takes this from the command alone (parseContinue)
         skips_alignment="skip_align" in options or "skip_rotate" in options,

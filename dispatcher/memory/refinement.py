@@ -22,7 +22,8 @@ class Refinement:
     padding larger by 1. ``gradient``: VDAM, with two pseudo half sets per class;
     ``split_gradient``: the same with split half sets, under MPI. ``tilts``: images of a particle
     that is a 2D stack of a tilt series, else 1; ``sections`` of that stack's file.
-    ``body_overlaps``: the projectors that overlapping bodies need beside their own.
+    ``body_overlaps``: the projectors that overlapping bodies need beside their own;
+    ``overlaps_assumed``: each with each, as their masks could not be compared.
     ``search``: the poses tried per particle, none if they are not known.
     ``zero_mask``: the images' solvent is set to zero, not to noise. ``skips_alignment``: RELION
     leaves the GPU alone (5.0) or refuses to run with one (before). ``blush``: RELION 5's
@@ -45,6 +46,7 @@ class Refinement:
     tilts: int = 1
     sections: int = 1
     body_overlaps: int = 0
+    overlaps_assumed: bool = False
     search: Search = field(default_factory=Search)
     zero_mask: bool = True
     skips_alignment: bool = False

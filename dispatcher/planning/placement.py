@@ -185,8 +185,9 @@ def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> Fore
 def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
     """The partition's GPU, else the one that the job type names, and what the job holds there."""
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    told = bytes_of(partition.gpu_memory, "partition")
     return Card(
-        bytes_of(partition.gpu_memory, "partition") or (adjust[1] if adjust else None),
+        told or (adjust[1] if adjust else None),
         job.refinement,
         memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
         free_gpu_memory=left_free.megabytes(job.command.value(left_free.OPTION)) or 0,
@@ -194,4 +195,5 @@ def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
         mps=through_mps(job, site) is not None,
         one_pool=site.apptainer.gpu_vendor.one_pool,
         hardware=site.gpu_constants,
+        of_the_job_type=not told,
     )

@@ -129,7 +129,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         card = as_written  # else its own arithmetic has the same value for each number of ranks
     room = card.most_ranks(on_gpu)
     sentences = (
-        card.explained(on_gpu, ranks, least),
+        card.explained(on_gpu, ranks, least, alone=single),
         reasons.left_free_reason(left_free, given),
         reasons.cap_reason(layout, wanted, rules, room),
         *fitted.reasons,

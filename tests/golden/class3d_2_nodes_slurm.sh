@@ -40,7 +40,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type class3d (submit → gpu → class3d): relion_refine.
-  A rank needs 10.3 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 5 threads); 2 fit into 21.7 GiB usable of 22.4 GiB.
+  A rank needs 10.3 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 2, 4 classes in 3D, 5 threads); 2 fit into 21.7 GiB usable of 22.4 GiB, which the job type says (adjust_GPU_nproc_to_mem).
   Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
   5 threads instead of 6: the working memory of more threads does not fit on the GPU beside the references.
   2 nodes x 4 GPUs x 2 followers + 1 leader = 17 ranks, of at most 25.

@@ -47,7 +47,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type initialmodel (submit → gpu → gpu_sp → initialmodel): relion_refine.
-  A rank needs 3.2 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads); 7 fit into 23.3 GiB usable of 24.0 GiB.
+  The process needs 3.2 GiB on its GPU by the relion model (box 256 pixels from Select/job007/particles.star, optics group 1, padding 1, 1 class in 3D, VDAM, 8 threads), and has 23.3 GiB usable of 24.0 GiB.
   One process without MPI, 16 threads on 2 of 2 GPUs.
   A node needs 5.8 GiB of host memory (3.7 GiB in any case, the process with 1.4 GiB, 1 reconstruction of 0.6 GiB, 0.1 GiB of references), within the job's 64G.
   Image relion 5.1.0 (cuda): the site's default.

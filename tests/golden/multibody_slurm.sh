@@ -45,7 +45,7 @@ reasons() {
     cat <<'END_OF_REASONS'
 relion-dispatch 0.2.0
   Job type multibody (submit → gpu → multibody): relion_refine.
-  A rank needs 10.9 GiB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D, 7 threads); 2 fit into 23.3 GiB usable of 24.0 GiB.
+  A rank needs 10.9 GiB on its GPU by the relion model (box 256 pixels from Refine3D/job011/run_model.star, _rlnOriginalImageSize, padding 2, 3 bodies in 3D that are assumed to overlap, as their masks could not be compared, 7 threads); 2 fit into 23.3 GiB usable of 24.0 GiB.
   Each rank leaves 1000 MB free (--free_gpu_memory): ranks that share a GPU count its free memory before all of them have taken theirs.
   7 threads each: 9 ranks share the 64 cores of a node.
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 13.

@@ -86,7 +86,9 @@ def test_without_an_mps_daemon_the_rest_is_measured(library: str) -> None:
 def test_a_card_in_use_is_not_measured(tmp_path: Path, library: str) -> None:
     (tmp_path / "card").write_bytes((10 * 10**9).to_bytes(8, "little"))
 
-    with pytest.raises(GpuError, match=r"Simulated 24 GB is in use: 14\.4 GiB of 24\.0 GiB are free"):
+    with pytest.raises(
+        GpuError, match=r"Simulated 24 GB is in use: 14\.4 GiB of 24\.0 GiB are free"
+    ):
         calibrate(0, library)
 
 

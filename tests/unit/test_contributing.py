@@ -102,7 +102,7 @@ def test_the_new_job_type_takes_its_jobs(site: WriteSite, corpus_job: CorpusJob)
 
     helical = plan_script(script, load_configuration())
 
-    assert (usual.job_type, usual.nproc) == ("refine", 9)
+    assert (usual.job_type, usual.nproc) == ("refine", 13)
     assert (helical.job_type, helical.nproc) == ("refine_helix", 5)
 
 

@@ -68,7 +68,7 @@ def corpus_command(job: str) -> Words:
             "relion-5.0.1/MultiBody_job012",
             Refinement(
                 360, "Refine3D/job011/run_it012_half1_model.star, _rlnOriginalImageSize",
-                auto_refine=True, bodies=3, body_overlaps=6,
+                auto_refine=True, bodies=3, body_overlaps=6, overlaps_assumed=True,
             ),
         ),
     ],

@@ -22,7 +22,7 @@ from ...fixture_types import CorpusJob, WriteSite
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "plans"
 BOXES = (128, 256, 360, 448, 512, 600, 700)  # pixels
-HEADS = ("job", "box", "partition", "ranks x threads", "GPUs", "memory", "cores")
+HEADS = ("job", "box", "partition", "ranks x threads", "GPUs", "memory", "cores", "said")
 
 ON_SLURM: dict[str, Any] = {
     "scheduler": "slurm",
@@ -90,7 +90,7 @@ def _cells(script: Path, configuration: Configuration) -> tuple[str, ...]:
     try:
         plan = plan_script(script, configuration)
     except DispatchError as error:
-        return (f"refused: {str(error).split(':')[0]}", *[""] * 4)
+        return ("refused", *["-"] * 4, str(error).partition(" (")[0].rpartition(": ")[2])
     parameters = plan.job_parameters
     return (
         parameters["partition"] or "-",
@@ -98,6 +98,7 @@ def _cells(script: Path, configuration: Configuration) -> tuple[str, ...]:
         _gpus(plan),
         str(parameters["mem"]),
         _cores(plan),
+        " ".join(plan.warnings).partition(" (")[0],
     )
 
 

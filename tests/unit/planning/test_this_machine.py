@@ -147,7 +147,9 @@ def test_fewer_ranks_are_planned_for_less_memory(
     assert ranks[0] > ranks[1] >= 2
 
 
-@pytest.mark.parametrize(("memory", "ranks"), [(256 << 30, 10), (128 << 30, 9), (32 << 30, 2), (8 << 30, 1)])
+@pytest.mark.parametrize(
+    ("memory", "ranks"), [(256 << 30, 10), (128 << 30, 9), (32 << 30, 2), (8 << 30, 1)]
+)
 def test_ranks_of_programs_whose_memory_is_not_computed_share_that_of_their_type(
     memory: int, ranks: int, machine: type[Partition], corpus_job: CorpusJob
 ) -> None:

@@ -38,8 +38,8 @@ def test_both_half_sets_that_fit_only_without_mps_do_without() -> None:
     assert set(without.reasons) < set(fit.reasons)
     (why,) = set(fit.reasons) - set(without.reasons)
     assert why == (
-        "2 ranks share a GPU without MPS: through MPS, each would need at least 4.2 GiB there, with "
-        "1000 MB left free (--free_gpu_memory), and they would not fit."
+        "2 ranks share a GPU without MPS: through MPS, each would need at least 4.2 GiB there, "
+        "with 1000 MB left free (--free_gpu_memory), and they would not fit."
     )
 
 
