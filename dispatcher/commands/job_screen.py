@@ -40,6 +40,7 @@ def job_screen(
     jobs: Sequence[JobStatus], heading: str, notes: Iterable[str], screen: Screen
 ) -> str:
     """The heading, the jobs and the notes; RELION's order of the jobs is kept."""
+    heading = cut(heading, screen.columns)
     below = [line for note in notes for line in ("", *wrapped(note, screen.columns))]
     if not jobs:
         return "\n".join([heading, "", "The project has no jobs yet.", *below])

@@ -90,7 +90,10 @@ def test_an_upgrade_keeps_the_site_and_can_be_taken_back(
     older = prefix / "versions" / "0.1.0-0123456789ab"
     older.mkdir()
     (older / "MANIFEST").touch()
-    assert install(prefix, "--prune").returncode == 0
+    done = install(prefix, "--prune")
+    assert done.returncode == 0
+    assert "removed the version 0.1.0-0123456789ab" in done.stderr
+    assert re.search(r"kept: 0\.2\.0-\w+, which is in use, and 0\.1\.7-\w+", done.stderr)
     assert not older.exists()
     assert install(prefix, "--rollback").returncode == 0
     assert version_of(prefix) == "0.1.7"

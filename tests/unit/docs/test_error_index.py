@@ -72,7 +72,7 @@ def test_each_sentence_stands_where_those_who_meet_it_look() -> None:
     assert "run.out and run.err in its first lines" in groups["When a job is submitted"]
     assert "not valid JSON" in groups["When a file of the site is wrong"]
     assert "One process without MPI" in groups["Why a job is planned as it is"]
-    assert "aborted in RELION before it started" in groups["While a job runs"]
+    assert "The job was … before it started." in groups["While a job runs"]
     assert "a GPU ran out of memory: use fewer ranks" in groups["Why a job failed"]
     assert "its node was lost" in groups["Why a job failed"]
     assert "Everything is in order." in groups["At the command line"]
