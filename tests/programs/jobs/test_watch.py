@@ -50,7 +50,7 @@ def test_watch_ends_a_waiting_job_that_was_aborted_in_relion(
 
     assert slurm.calls("scancel") == ["17"]
     assert (waiting / "RELION_JOB_EXIT_ABORTED").exists()
-    assert "cancelled before it started" in (waiting / "run.err").read_text()
+    assert "aborted in RELION before it started" in (waiting / "run.err").read_text()
     for folder in (running, patient):
         assert not list(folder.glob("RELION_JOB_EXIT_*"))
     assert capsys.readouterr().out == "Refine3D/job019: aborted\n"
