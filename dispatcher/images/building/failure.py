@@ -14,6 +14,11 @@ def failed_build(output: str, definition: Path) -> str:
     The command is the last one that the section's shell said it ran, its variables filled in.
     """
     lines = _plain_lines(output)
+    if lacking := re.search(r"destination (\S+) doesn't exist in container", output):
+        return (
+            f"{definition}: a base has no folder {lacking[1]}, where the build binds a folder "
+            "of this machine, and Apptainer cannot make it there: take bases that have that folder"
+        )
     section = re.search(r"while running %?(post|setup|pre) s|running %?(pre|setup|post)", output)
     fatal = [line for line in lines if line.startswith(("FATAL", "ERROR"))]
     reason = re.sub(r"^\w+\s*:\s*", "", fatal[-1]) if fatal else (lines or ["no output"])[-1]

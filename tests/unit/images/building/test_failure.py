@@ -37,6 +37,20 @@ def test_a_build_without_sections_is_told_with_its_last_word() -> None:
     )
 
 
+def test_a_base_without_the_folder_that_is_bound_is_told_as_such() -> None:
+    output = """INFO:    Running post scriptlet
+WARNING: By using --writable, Apptainer can't create /mnt destination automatically without overlay
+FATAL:   container creation failed: mount hook function failure: mount /work/a->/mnt error: while \
+mounting /work/a: destination /mnt doesn't exist in container
+FATAL:   While performing build: while running engine: while running %post section: exit status 255
+"""
+
+    said = failed_build(output, DEFINITION)
+
+    assert said.startswith(f"{DEFINITION}: a base has no folder /mnt, ")
+    assert "--writable" not in said
+
+
 def test_a_failed_test_is_told_with_its_line() -> None:
     text = "Bootstrap: docker\n\n%post\n    true\n\n%test\n    true\n    relion_refin\n"
     output = "INFO: Running\n/.singularity.d/test: line 4: relion_refin: not found\n"
