@@ -56,9 +56,11 @@ log=$(mktemp)
 trap 'rm -f "$log"; rm -rf "$work" 2> /dev/null || "$as_root" rm -rf "$work"' EXIT
 # The checkout may be in a place that the user cannot read.
 "$as_user" tee "$work/base.def" < "$here/debian-cuda-base.def" > /dev/null
+# Compressed quickly: it is read a few times, and never leaves this machine.
 start=$SECONDS
 say "adding $what to $(basename "$bare"), as $user ..."
-"$as_user" env LC_ALL=C APPTAINER_TMPDIR="$work" "$apptainer" build --fakeroot \
+"$as_user" env LC_ALL=C APPTAINER_TMPDIR="$work" \
+    APPTAINER_MKSQUASHFS_ARGS='-Xcompression-level 1' "$apptainer" build --fakeroot \
     --build-arg bootstrap=localimage --build-arg from="$bare" --build-arg compilers="$compilers" \
     "$work/base.sif" "$work/base.def" > "$log" 2>&1 || {
     tail -n 40 "$log" >&2

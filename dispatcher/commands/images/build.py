@@ -71,10 +71,6 @@ def build(
     for option, given_base in (("--base", base), ("--build-base", build_base)):
         if given_base and not given_base.is_file():
             raise typer.BadParameter(f"there is no file {given_base}", param_hint=option)
-    if archive and not archive.is_dir():
-        is_file = f"{archive} is a file: give the folder that it lies in"
-        reason = is_file if archive.exists() else f"there is no folder {archive}"
-        raise typer.BadParameter(reason, param_hint="--archive")
     if archive and any(key == "archive" for key, _, _ in given):
         raise typer.BadParameter(
             "give --archive or --build-arg archive=…, not both", param_hint="--archive"

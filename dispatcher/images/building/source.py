@@ -60,10 +60,14 @@ def _found(folder: Path, version: str, address: str) -> Path:
     names = [f"{version}.tar.gz", f"relion-{version}.tar.gz"]
     try:
         there = [each.name for each in folder.iterdir()]
+    except NotADirectoryError:
+        raise ImageError(
+            f"{folder} is a file: name the folder that it lies in with --archive."
+        ) from None
     except OSError as error:
         raise ImageError(
-            f"The folder {folder} cannot be read ({error.strerror}): correct its permissions, or "
-            "name another folder with --archive."
+            f"The folder {folder} cannot be read ({error.strerror}): name the folder that has "
+            "RELION's archive with --archive, one that you may read."
         ) from error
     for name in names:
         if name in there:
