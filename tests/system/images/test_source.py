@@ -2,7 +2,7 @@
 
 RELION's archive is none of ours, and compiling it takes an hour: what stands in for it
 (stand_in_source/) is compiled in seconds, through every line of both stages. With RELION's own in
-a folder, `RELION_TEST_ARCHIVE=FOLDER tests/run.sh long -k source` builds RELION itself.
+a folder, `RELION_TEST_ARCHIVE=FOLDER tests/run.sh long -k test_relion_itself` builds RELION.
 """
 
 from __future__ import annotations
