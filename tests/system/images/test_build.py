@@ -89,8 +89,18 @@ Stage: build
     assert apptainer("--quiet", "exec", image, "cat", "/program").stdout == "compiled\n"
 
 
-# The small image has no curl.
-FETCHES = 'archive={{ archive }}; cat "${archive#file://}/{{ version }}.tar.gz" > /source'
+# As relion-source.def fetches RELION, in an image that has no curl.
+FETCHES = """archive={{ archive }}
+    version={{ version }}
+    cat "${archive#file://}/$version.tar.gz" > /source
+    ls /mnt >> /source
+    ! echo changed > /mnt/$version.tar.gz
+    echo "sha256: {{ sha256 }}"
+"""
+FROM_SOURCE = definition(post=FETCHES).replace(
+    "    word=nothing\n",
+    "    word=x\n    archive=https://no.such\n    version=5.9\n    sha256=0\n",
+)
 
 
 @pytest.fixture
@@ -108,13 +118,7 @@ def test_a_source_from_a_folder_is_built_from_alone_and_only_read(
     folder = tmp_path / "saved: by a browser, once"
     folder.mkdir()
     (folder / "relion-5.9.tar.gz").write_text("the source")
-    digest = hashlib.sha256(b"the source").hexdigest()
-    post = f"{FETCHES}\n    ls /mnt >> /source\n    ! echo x > /mnt/5.9.tar.gz"
-    text = definition(post=post).replace(
-        "    word=nothing\n",
-        "    word=x\n    archive=https://no.such\n    version=5.9\n    sha256=0\n",
-    )
-    site.recipe(text, sha256=digest)
+    site.recipe(FROM_SOURCE, sha256=hashlib.sha256(b"the source").hexdigest())
 
     said = refused(site.build("--archive", folder))
     assert "a base has no folder /mnt" in said
@@ -133,11 +137,7 @@ def test_another_source_than_the_recipe_names_is_refused_before_anything_starts(
     site: Site, tmp_path: Path
 ) -> None:
     (tmp_path / "5.9.tar.gz").write_text("another source")
-    text = definition().replace(
-        "    word=nothing\n",
-        "    word=x\n    archive=https://no.such\n    version=5.9\n    sha256=0\n",
-    )
-    site.recipe(text + "# {{ archive }} {{ version }} {{ sha256 }}\n")
+    site.recipe(FROM_SOURCE)
 
     done = site.build("--archive", tmp_path)
 
