@@ -34,17 +34,24 @@ def bases(gpu: str) -> list[str]:
     return done.stdout.split()
 
 
+def wanted(gui: str) -> list[str]:
+    """The programs that an image must have."""
+    listed = ["sh", CONTAINERS / "image_test.sh", "--list", VERSION, gui]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """A folder with an archive of the stand-in, packed as GitHub packs RELION's."""
     folder = tmp_path / "archive"
     folder.mkdir()
-    listed = ["sh", CONTAINERS / "image_test.sh", "--list", VERSION, "gui=yes"]
-    programs = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
     source = tmp_path / "source"
     source.mkdir()
     (source / "version.txt").write_text(VERSION)
-    (source / "programs.txt").write_text(programs)
+    programs = wanted("gui=no")
+    (source / "programs.txt").write_text("\n".join(programs))
+    of_window = [name for name in wanted("gui=yes") if name not in programs]
+    (source / "programs_of_window.txt").write_text("\n".join(of_window))
     with tarfile.open(folder / f"relion-{VERSION}.tar.gz", "w:gz") as packed:
         for each in (*STAND_IN.iterdir(), *source.iterdir()):
             packed.add(each, f"relion-{VERSION}/{each.name}")
@@ -86,9 +93,9 @@ def test_a_source_for_gpus_is_compiled_for_what_the_compiler_knows(
     site: Site, archive: Path
 ) -> None:
     options = bases("cuda")
-    wanted = "architectures=70 80 90 120"
+    asked = "architectures=70 80 90 120"
 
-    done = build_stand_in(site, "cuda-gui", archive, "--build-arg", wanted, *options)
+    done = build_stand_in(site, "cuda-gui", archive, "--build-arg", asked, *options)
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert "CUDA 11.8 cannot compile for 120: left out" in done.stderr

@@ -155,6 +155,21 @@ def test_a_version_from_source_is_the_same_source_with_and_without_cuda(version:
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["build.sh", "bases-cuda", "--output", "/nowhere"],  # bases lie in the cache
+        ["build.sh", "bases-rocm"],
+        ["cuda_base.sh", "runtime"],
+    ],
+)
+def test_bases_that_there_are_not_are_told_before_anything_is_fetched(words: list[str]) -> None:
+    done = subprocess.run([CONTAINERS / words[0], *words[1:]], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: " in done.stderr
+
+
 def test_the_image_test_knows_every_program_of_the_job_types() -> None:
     known = offered("3.1") | offered("4.0") | offered("5.0") | offered("5.1")
     types = load_job_types(shipped_folder() / "config" / "dispatch_config.json")
