@@ -36,7 +36,7 @@ def bases(gpu: str) -> list[str]:
 
 def wanted(gui: str) -> list[str]:
     """The programs that an image must have."""
-    listed = ["sh", CONTAINERS / "image_test.sh", "--list", VERSION, gui]
+    listed = ["sh", str(CONTAINERS / "image_test.sh"), "--list", VERSION, gui]
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
 
 
