@@ -1,4 +1,9 @@
 #!/usr/bin/env bash
+# build.sh bases-cpu|bases-cuda
+# Makes the two bases on which `relion-dispatch images build` compiles RELION's source where there is no
+# Docker Hub, of Debian 12's packages, and prints the options that name them:
+#   relion-dispatch images build relion 5.0.1 --variant cuda --archive FOLDER $(build.sh bases-cuda)
+#
 # build.sh NAME [--output FOLDER]
 # Builds a RELION image from Debian's packages with `relion-dispatch images build`,
 # on a local base and into no catalogue, and prints the path of its SIF on stdout
@@ -25,6 +30,7 @@ say() { echo "build.sh: $name: $*" >&2; }
 fail() { say "$*"; exit 1; }
 usage() {
     echo "usage: build.sh relion-3.1-cpu|relion-3.1-cuda|relion-5-cpu[-gui] [--output FOLDER]" >&2
+    echo "       build.sh bases-cpu|bases-cuda" >&2
     exit 2
 }
 
@@ -37,6 +43,20 @@ while [[ $# -gt 0 ]]; do
         *) [[ -z $name ]] || usage; name=$1; shift ;;
     esac
 done
+case $name in
+    bases-*) [[ -z $output ]] || usage ;;&
+    bases-cpu)
+        base=$("$here/debian_base.sh" bookworm)
+        echo "--base $base --build-base $base"
+        exit 0
+        ;;
+    bases-cuda)
+        base=$("$here/cuda_base.sh" libraries)
+        build_base=$("$here/cuda_base.sh" compilers)
+        echo "--base $base --build-base $build_base"
+        exit 0
+        ;;
+esac
 case ${name%-gui} in
     relion-3.1-cpu) suite=bookworm variant=cpu relion=relion ;;
     relion-3.1-cuda) suite=bookworm variant=cuda relion=relion-cuda ;;

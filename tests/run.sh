@@ -4,9 +4,9 @@
 # Usage: tests/run.sh [unit|system|long] [PYTEST ARGUMENTS…]
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
-#   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, and the
-#             whole table of faults, which becomes docs/faults.md; -k selects among both, and then only those
-#             rows of the pages are written
+#   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, the
+#             whole table of faults, which becomes docs/faults.md, and images from source, whose bases with
+#             CUDA are some GB; -k selects among all, and then only those rows of the pages are written
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
@@ -68,7 +68,8 @@ build_images() {
 if [ "$part" = long ]; then
     # Status 5: none was selected.
     UPDATE_FUZZING=$root/docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
-    "$python" "${pytest[@]}" -q --collect-only tests/system/faults "$@" >/dev/null || exit 0
+    "$python" "${pytest[@]}" -q --collect-only tests/system/faults tests/system/images/test_source.py "$@" \
+        >/dev/null || exit 0
 fi
 
 deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod # gcc for a simulated libcuda
@@ -121,7 +122,7 @@ system_tests() { # ARGUMENTS…
 if [ "$part" = long ]; then
     export UPDATE_FAULTS=$work/faults.md
     status=0
-    system_tests tests/system/faults "$@" || status=$?
+    system_tests tests/system/faults tests/system/images/test_source.py "$@" || status=$?
     [ ! -s "$UPDATE_FAULTS" ] || cat "$UPDATE_FAULTS" >docs/faults.md
     exit $status
 else

@@ -160,12 +160,20 @@ def signers(program: str, image: Path) -> tuple[str, ...]:
 
 
 def build_argv(
-    program: str, image: str, definition: str, arguments: Mapping[str, str], temporary: Path
+    program: str,
+    image: str,
+    definition: str,
+    arguments: Mapping[str, str],
+    temporary: Path,
+    mounts: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments that build `image` as an ordinary user, its test left for later."""
+    """The arguments that build `image` as an ordinary user, its test left for later.
+
+    `mounts` are options: what the sections of the definition see of this machine.
+    """
     given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     start = ["env", f"APPTAINER_TMPDIR={temporary}", program, "build", "--fakeroot", "--notest"]
-    return [*start, *given, image, definition]
+    return [*start, *given, *mounts, image, definition]
 
 
 def test_argv(program: str, image: str) -> list[str]:

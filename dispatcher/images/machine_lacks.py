@@ -29,7 +29,8 @@ _LACKING = {
     ),
     r"no such host|dial tcp|i/o timeout|connection refused|TLS handshake": (
         "the base cannot be fetched, because this machine does not reach the registry: check the "
-        "connection (and https_proxy), or build on a local image with --base"
+        "connection (and https_proxy), or build on a local image with --base (docs/images.md: "
+        "Without Docker Hub and GitHub)"
     ),
 }
 

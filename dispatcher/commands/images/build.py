@@ -31,6 +31,13 @@ def build(
             metavar="FILE", help="Compile in this SIF: the first stage of a recipe from source."
         ),
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Take RELION's source from VERSION.tar.gz in this folder, not from GitHub.",
+        ),
+    ] = None,
     build_arg: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An argument of the definition. Repeatable."),
@@ -64,10 +71,16 @@ def build(
     for option, given_base in (("--base", base), ("--build-base", build_base)):
         if given_base and not given_base.is_file():
             raise typer.BadParameter(f"there is no file {given_base}", param_hint=option)
+    if archive and any(key == "archive" for key, _, _ in given):
+        raise typer.BadParameter(
+            "give --archive or --build-arg archive=…, not both", param_hint="--archive"
+        )
     file = (folder or site_folder() / "images") / f"{name}-{version}-{recipe.variant}.sif"
     arguments = {key: value for key, _, value in given}
     target = (output or file).absolute()
-    order = BuildRequest(name, version, recipe, arguments, base, target, build_base=build_base)
+    order = BuildRequest(
+        name, version, recipe, arguments, base, target, build_base=build_base, archive=archive
+    )
     site = load_site()
     print(added_text(build_image(order, site), site))
     return 0

@@ -22,10 +22,11 @@ from ..edit_catalogue import check_editable, own_catalogue
 from ..inspect import inspect
 from ..machine_lacks import machine_lacks
 from ..sif import read_header
-from .definition import check
+from .definition import check, declared_arguments, read_definition
 from .failure import failed_build, failed_test, no_space
 from .files import BASE, BUILD_BASE, copy_recipe, made, published, work_folder
 from .recipes import Recipe
+from .source import BOUND, bound_archive
 from .streamed import ended_by_signals, streamed
 
 __all__ = ["BuildRequest", "build"]
@@ -42,6 +43,7 @@ class BuildRequest(NamedTuple):
         arguments: for the definition, beside the recipe's.
         base: a SIF to build on, instead of what the definition names in its argument `from`.
         build_base: a SIF for the stage that compiles, its argument `build_from`.
+        archive: a folder with RELION's archive, instead of the address in its argument `archive`.
         output: the SIF to be.
         replace: it takes the place of what the catalogue lists as this variant.
     """
@@ -54,6 +56,7 @@ class BuildRequest(NamedTuple):
     output: Path
     replace: bool = False
     build_base: Path | None = None
+    archive: Path | None = None
 
     @property
     def bases(self) -> dict[str, tuple[str, Path]]:
@@ -97,15 +100,20 @@ def _build_in(work: Path, order: BuildRequest, site: Site, what: str) -> Added:
     if bases:
         arguments["bootstrap"] = "localimage"
         arguments |= {argument: name for argument, (name, _) in bases.items()}
+    text = read_definition(definition)
+    mounts = []
+    if order.archive:
+        values = {**declared_arguments(text), **arguments}
+        mounts.append(bound_archive(order.archive, work, values, what))
+        arguments["archive"] = f"file://{BOUND}"
     check(definition, arguments, work, [name for name, _ in bases.values()])
     _check_space(order, work)
     copy_recipe(definition, work)
     for name, base in bases.values():
         (work / name).symlink_to(base.resolve())
-    text = definition.read_text()
 
     _say(f"building {what} from {definition}")
-    argv = apptainer.build_argv(program, "image.sif", definition.name, arguments, work)
+    argv = apptainer.build_argv(program, "image.sif", definition.name, arguments, work, mounts)
     built = streamed(argv, work, hidden_from_builds(site.apptainer.environment))
     if built.status != 0:
         _refuse_full(built.output, work)

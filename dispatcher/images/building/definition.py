@@ -10,7 +10,7 @@ from ...config.json_files import nearest
 from ...errors import ImageError
 from .stages import read_stages
 
-__all__ = ["check"]
+__all__ = ["check", "declared_arguments", "read_definition"]
 
 
 def check(
@@ -25,7 +25,7 @@ def check(
         ImageError: it is no definition, has no %test or no labels, does not know an argument, or
             leaves one without a value; or a stage is to start from a local image that is not there.
     """
-    text = _read(path)
+    text = read_definition(path)
     declared = declared_arguments(text)
     for name in arguments:
         if name not in declared:
@@ -97,7 +97,12 @@ def _headers(text: str) -> Iterator[dict[str, str]]:
         yield {key.lower(): value for key, value in found}
 
 
-def _read(path: Path) -> str:
+def read_definition(path: Path) -> str:
+    """The definition's text.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:

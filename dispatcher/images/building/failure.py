@@ -11,19 +11,39 @@ __all__ = ["failed_build", "failed_test", "no_space"]
 def failed_build(output: str, definition: Path) -> str:
     """``%post of relion.def, at the command "apt-get …": E: Unable to locate package; …``.
 
-    The command is the last one that the section's shell said it ran, its variables filled in.
+    The command is the last one that the section's shell said it ran, its variables filled in; what
+    is quoted is that command's.
     """
     lines = _plain_lines(output)
+    if lacking := re.search(r"destination (\S+) doesn't exist in container", output):
+        return (
+            f"{definition}: a base has no folder {lacking[1]}, where the build binds a folder "
+            "of this machine, and Apptainer cannot make it there: take bases that have that folder"
+        )
     section = re.search(r"while running %?(post|setup|pre) s|running %?(pre|setup|post)", output)
     fatal = [line for line in lines if line.startswith(("FATAL", "ERROR"))]
     reason = re.sub(r"^\w+\s*:\s*", "", fatal[-1]) if fatal else (lines or ["no output"])[-1]
     if not (section and fatal):
         return f"{definition}: {reason}"
-    commands = [line.lstrip("+ ") for line in lines if re.match(r"\++ ", line)]
-    at = f', at the command "{commands[-1]}"' if commands else ""
+    commands = [number for number, line in enumerate(lines) if re.match(r"\++ ", line)]
+    at = f', at the command "{lines[commands[-1]].lstrip("+ ")}"' if commands else ""
     said = [line for line in lines if line not in fatal and not re.match(r"\++ |INFO", line)]
-    why = f"{said[-1]}; {reason}" if said else reason
+    last = [line for line in lines[commands[-1] :] if line in said] if commands else []
+    why = f"{_telling(last or said)}; {reason}" if said else reason
     return f"%{section[1] or section[2]} of {definition}{at}: {why}"
+
+
+def _telling(lines: list[str]) -> str:
+    """The first error of a compiler or of CMake, which the others follow from; else the last line.
+
+    CMake says what is wrong in the line below the place: "CMake Error at FILE:145 (message):".
+    """
+    for number, line in enumerate(lines):
+        if line.startswith("CMake Error"):
+            return " ".join(lines[number : number + 2 if line.endswith(":") else number + 1])
+        if re.search(r"\berror: ", line):
+            return line
+    return lines[-1]
 
 
 def failed_test(output: str, definition: Path, text: str) -> str:

@@ -13,17 +13,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import ImageError, WriteError
 from ...host.programs import run
 from ...host.shared_files import SharedFolder, shared_folder
 from ...host.shared_trees import make_folders
 
-__all__ = ["BASE", "BUILD_BASE", "copy_recipe", "made", "published", "work_folder"]
+__all__ = ["BASE", "BUILD_BASE", "archive_in", "copy_recipe", "made", "published", "work_folder"]
 
 # Relative names, because the image's labels keep them.
 BASE = "base.sif"
 BUILD_BASE = "build-base.sif"
+_ARCHIVE = "relion-archive"  # a folder
 _LARGEST_FILE = 100 * 2**20  # of the files copied from beside a definition
 
 
@@ -100,8 +102,8 @@ def copy_recipe(definition: Path, work: Path) -> None:
     """
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        bases = (BASE, BUILD_BASE)
-        return [name for name in names if name in bases or not _is_copied(Path(folder, name))]
+        ours = (BASE, BUILD_BASE, _ARCHIVE)
+        return [name for name in names if name in ours or not _is_copied(Path(folder, name))]
 
     try:
         shutil.copytree(definition.parent, work, ignore=ignored, dirs_exist_ok=True)
@@ -110,6 +112,25 @@ def copy_recipe(definition: Path, work: Path) -> None:
             f"The files beside {definition} cannot be copied to {work} ({error}): correct their "
             "permissions, or free space there."
         ) from error
+
+
+def archive_in(work: Path, name: str, source: BinaryIO) -> Path:
+    """Copy an archive into the build's folder, alone in a folder there: the copy's path.
+
+    Raises:
+        WriteError: there is no room.
+    """
+    copy = work / _ARCHIVE / name
+    try:
+        copy.parent.mkdir()
+        with copy.open("xb") as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
+    except OSError as error:
+        raise WriteError(
+            f"{name} cannot be copied to {work.parent} ({error.strerror}): free space there, or "
+            "name another folder in the variable APPTAINER_TMPDIR."
+        ) from error
+    return copy
 
 
 def _is_copied(path: Path) -> bool:

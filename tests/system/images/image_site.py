@@ -40,19 +40,23 @@ class Site:
             **self.environment,
         }
 
-    def images(self, *arguments: str | Path, before: tuple[str, ...] = ()) -> Completed:
+    def images(
+        self, *arguments: str | Path, before: tuple[str, ...] = (), patience: float = 120
+    ) -> Completed:
         """Run ``relion-dispatch images …``, behind the words `before`."""
-        return self.run("images", *arguments, before=before)
+        return self.run("images", *arguments, before=before, patience=patience)
 
-    def run(self, *arguments: str | Path, before: tuple[str, ...] = ()) -> Completed:
-        """Run ``relion-dispatch …``, behind the words `before`."""
+    def run(
+        self, *arguments: str | Path, before: tuple[str, ...] = (), patience: float = 120
+    ) -> Completed:
+        """Run ``relion-dispatch …``, behind the words `before`, for at most `patience` seconds."""
         return subprocess.run(
             [*before, str(COMMAND), *map(str, arguments)],
             env=self.variables,
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patience,
         )
 
     def add(self, file: Path, *options: str, before: tuple[str, ...] = ()) -> Completed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +17,7 @@ from .image_site import (
     Site,
     apptainer,
     definition,
+    pack,
     refused,
 )
 
@@ -84,6 +87,63 @@ Stage: build
     assert done.returncode == 0, done.stderr
     image = site.folder / "images" / f"relion-{site.version}-small.sif"
     assert apptainer("--quiet", "exec", image, "cat", "/program").stdout == "compiled\n"
+
+
+# As relion-source.def fetches RELION, in an image that has no curl.
+FETCHES = """archive={{ archive }}
+    version={{ version }}
+    cat "${archive#file://}/$version.tar.gz" > /source
+    ls /mnt >> /source
+    ! echo changed > /mnt/$version.tar.gz
+    echo "sha256: {{ sha256 }}"
+"""
+FROM_SOURCE = definition(post=FETCHES).replace(
+    "    word=nothing\n",
+    "    word=x\n    archive=https://no.such\n    version=5.9\n    sha256=0\n",
+)
+
+
+@pytest.fixture
+def with_mnt(small_root: Path, tmp_path: Path) -> Path:
+    """A base that has /mnt, as every Debian has and the small image has not."""
+    root = tmp_path / "root"
+    shutil.copytree(small_root, root, symlinks=True)
+    (root / "mnt").mkdir()
+    return pack(root, tmp_path / "with-mnt.sif")
+
+
+def test_a_source_from_a_folder_is_built_from_alone_and_only_read(
+    site: Site, with_mnt: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "saved: by a browser, once"
+    folder.mkdir()
+    (folder / "relion-5.9.tar.gz").write_text("the source")
+    site.recipe(FROM_SOURCE, sha256=hashlib.sha256(b"the source").hexdigest())
+
+    said = refused(site.build("--archive", folder))
+    assert "a base has no folder /mnt" in said
+    assert site.files() == set()
+
+    site.base = with_mnt
+    done = site.build("--archive", folder)
+    assert done.returncode == 0, done.stderr
+    image = site.folder / "images" / f"relion-{site.version}-small.sif"
+    source = apptainer("--quiet", "exec", image, "cat", "/source").stdout
+    assert source == "the source5.9.tar.gz\n"
+    assert (folder / "relion-5.9.tar.gz").read_text() == "the source"
+
+
+def test_another_source_than_the_recipe_names_is_refused_before_anything_starts(
+    site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "5.9.tar.gz").write_text("another source")
+    site.recipe(FROM_SOURCE)
+
+    done = site.build("--archive", tmp_path)
+
+    assert "is not the archive of RELION 5.9 that its recipe knows" in refused(done)
+    assert "Starting build" not in done.stderr
+    assert site.files() == set()
 
 
 def test_a_failing_post_is_told_with_its_command_and_leaves_no_trace(site: Site) -> None:

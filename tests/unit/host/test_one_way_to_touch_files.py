@@ -39,6 +39,8 @@ EXCEPTIONS = {
         "shutil.rmtree": "of the build's private folder",
         "os.fchmod": "of the file that was just made",
         "rmdir": "follows no link, and removes empty folders alone",
+        "mkdir": "in the build's private folder",
+        "open": "of a new file in the build's private folder",
     },
     "images/building/build.py": {
         "symlink_to": "in the build's private folder",

@@ -24,6 +24,7 @@ TEXTS = {path.name: path.read_text() for path in sorted(CONTAINERS.glob("*.def")
 RELION = sorted(name for name in TEXTS if name.startswith("relion-"))
 RECIPES: list[dict[str, Any]] = json.loads((CONTAINERS / "recipes.json").read_text())["relion"]
 SOURCE = [recipe for recipe in RECIPES if recipe["definition"] == "relion-source.def"]
+CUDA = [recipe for recipe in SOURCE if recipe["variant"].startswith("cuda")]
 IMAGE_TEST = CONTAINERS / "image_test.sh"
 LABELS = ["version", "gpu", "gui", "mpi", "source"]
 
@@ -127,7 +128,7 @@ def test_no_two_recipes_make_the_same_image() -> None:
     assert len({name_of(recipe) for recipe in RECIPES}) == len(RECIPES)
 
 
-@pytest.mark.parametrize("recipe", SOURCE, ids=name_of)
+@pytest.mark.parametrize("recipe", CUDA, ids=name_of)
 def test_architectures_are_those_that_cuda_knows(recipe: dict[str, Any]) -> None:
     arguments = stages(TEXTS["relion-source.def"])[0].arguments
     arguments |= {"from": stages(TEXTS["relion-source.def"])[1].arguments["from"]}
@@ -142,6 +143,31 @@ def test_architectures_are_those_that_cuda_knows(recipe: dict[str, Any]) -> None
     assert architectures == sorted(set(architectures))
     assert architectures[0] >= (75 if release >= (13, 0) else 70)
     assert architectures[-1] <= (120 if release >= (12, 8) else 90)
+
+
+@pytest.mark.parametrize("version", ["4.0.2", "5.0.1"])
+def test_a_version_from_source_is_the_same_source_with_and_without_cuda(version: str) -> None:
+    default = stages(TEXTS["relion-source.def"])[0].arguments["sha256"]
+    variants = {each["variant"]: each for each in SOURCE if each["versions"] == version}
+
+    assert {"cpu", "cpu-gui", "cuda", "cuda-gui"} <= set(variants)
+    digests = {each["arguments"].get("sha256", default) for each in variants.values()}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["build.sh", "bases-cuda", "--output", "/nowhere"],  # bases lie in the cache
+        ["build.sh", "bases-rocm"],
+        ["cuda_base.sh", "runtime"],
+    ],
+)
+def test_bases_that_there_are_not_are_told_before_anything_is_fetched(words: list[str]) -> None:
+    done = subprocess.run([CONTAINERS / words[0], *words[1:]], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: " in done.stderr
 
 
 def test_the_image_test_knows_every_program_of_the_job_types() -> None:
