@@ -24,6 +24,7 @@ __all__ = [
     "scheduler_folders",
     "shipped_folder",
     "site_folder",
+    "submission_template",
     "template_folders",
 ]
 
@@ -42,6 +43,16 @@ def site_folder() -> Path:
     Absolute, for paths of it go into job scripts.
     """
     return Path(os.environ.get("RELION_DISPATCH_SITE") or "/etc/relion-dispatch").absolute()
+
+
+def submission_template() -> str:
+    """The path of the template that RELION is to be given (RELION_QSUB_TEMPLATE).
+
+    An installation names its copy in RELION_DISPATCH_TEMPLATE, whose path stays when it is
+    upgraded; a session names the one that RELION sees in its container.
+    """
+    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
+    return installed or str(shipped_folder() / "job_template" / "relion_template.sh")
 
 
 def own_path(name: str, folder: bool = False) -> Path | None:

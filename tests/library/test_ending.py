@@ -260,7 +260,7 @@ def test_the_texts_of_this_run_are_those_of_both_files(shell: Shell) -> None:
     (shell.job / "run.out").write_text("before\n")
 
     said = shell.says(
-        "remember_texts; echo 1 >>\"$dispatch_errfile\"; echo 2 >>\"$dispatch_outfile\"\n"
+        'remember_texts; echo 1 >>"$dispatch_errfile"; echo 2 >>"$dispatch_outfile"\n'
         'echo "x (ignored)" >>"$dispatch_outfile"; texts_written'
     )
 

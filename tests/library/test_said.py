@@ -68,16 +68,14 @@ TEXTS = {
     f"in: /src/cuda_settings.h, line 81\nERROR: \nERROR: \n\n{KERNEL}{ABORTED}": (
         "unspecified launch failure in /src/custom_allocator.cuh at line 176 (error-code 719)"
     ),
-    f"in: /src/cuda_settings.h, line 81\nERROR: \n\n{KERNEL}": (
-        "A GPU-function failed to execute"
-    ),
+    f"in: /src/cuda_settings.h, line 81\nERROR: \n\n{KERNEL}": ("A GPU-function failed to execute"),
     "The following errors were encountered upon command-line parsing: \n"
     "ERROR: Argument --angpix not found\nin: /src/a.cpp, line 3\n"
     "ERROR: \nErrors encountered on the command line (see above), exiting...\n": (
         "Argument --angpix not found"
     ),
     "WARNING: there was an error in executing: topaz x\nTraceback (most recent call last):\n"
-    '  File "x.py", line 391, in score\nAttributeError: no attribute \'eval\'\nin: /src/a.cpp, '
+    "  File \"x.py\", line 391, in score\nAttributeError: no attribute 'eval'\nin: /src/a.cpp, "
     "line 2753\nERROR: \nthere was an error executing: topaz x\n": (
         "AttributeError: no attribute 'eval'"
     ),
@@ -92,9 +90,8 @@ TEXTS = {
         "RuntimeError: the box is odd"
     ),
     "2024-09-12 at 10:19:10 | ERROR | Error in ModelAngelo\nTraceback (most recent call last):\n\n"
-    '  File "<string>", line 1, in <module>\n    │   │ └ <function main>\nKeyError: \'_atom.id\'\n': (
-        "KeyError: '_atom.id'"
-    ),
+    '  File "<string>", line 1, in <module>\n    │   │ └ <function main>\n'
+    "KeyError: '_atom.id'\n": "KeyError: '_atom.id'",
     "sh: bool: No such file or directory\nTraceback (most recent call last):\n  File\n"
     "RuntimeError: Error(s) in loading state_dict for M:\n\tMissing key(s): a\n\n"
     "Something went wrong in the external Python call...\nCommand: relion_python_blush x.star\n": (
