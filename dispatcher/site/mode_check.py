@@ -27,6 +27,7 @@ from ..images.known_projects import known_projects
 from ..images.pins import LOCK_FILE, PIN_FILE
 from ..jobs.folder_lock import LOCK
 from ..relion.pipeline import PIPELINE
+from ..units import count
 
 __all__ = ["Modes", "look_at_modes"]
 
@@ -64,8 +65,8 @@ def _of_others(project: Path, others: dict[int, list[Path]]) -> Iterator[str]:
     """A sentence for each user whose locks of jobs do not fit their folders."""
     for owner, locks in others.items():
         yield (
-            f"{len(locks)} locks of jobs of {user_name(owner)} have modes that do not fit their "
-            f"folders (the first is {locks[0]}): ask {user_name(owner)} to run `relion-dispatch "
+            f"The modes of {count(len(locks), 'lock')} of jobs of {user_name(owner)} do not fit "
+            f"the jobs' folders (the first is {locks[0]}): ask {user_name(owner)} to run `relion-dispatch "
             f"check` in {project}."
         )
 
