@@ -73,8 +73,8 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     programs = {command.base_program for command in job.commands}
     if job.ngpu:
         yield (
-            f"The job needs {count(job.ngpu, 'GPU')} per node. GPUs add numbers in no fixed order, so maps "
-            "may agree closely, but not bit for bit."
+            f"The job needs {count(job.ngpu, 'GPU')} per node. GPUs add numbers in no fixed order, "
+            "so maps may agree closely, but not bit for bit."
         )
     elif "relion_refine" in programs:
         halves = any("split_random_halves" in command for command in job.commands)

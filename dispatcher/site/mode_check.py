@@ -66,8 +66,8 @@ def _of_others(project: Path, others: dict[int, list[Path]]) -> Iterator[str]:
     for owner, locks in others.items():
         yield (
             f"The modes of {count(len(locks), 'lock')} of jobs of {user_name(owner)} do not fit "
-            f"the jobs' folders (the first is {locks[0]}): ask {user_name(owner)} to run `relion-dispatch "
-            f"check` in {project}."
+            f"the jobs' folders (the first is {locks[0]}): ask {user_name(owner)} to run "
+            f"`relion-dispatch check` in {project}."
         )
 
 

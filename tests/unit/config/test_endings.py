@@ -49,6 +49,7 @@ TEXTS = {
     "mpirun noticed that process rank 1 exited on signal 7 (Bus error).": "bus_error",
     "exit status 135": "bus_error",
     "semop lock error": "semaphore",
+    "ERROR  : Requesting capability set 0x1ff while permitted capability set is 0x1fe": "root",
     "semget error": "semaphore",
     "[gpu1:00419] Signal: Segmentation fault (11)": "crash",
     "exit status 139": "crash",
