@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from .json_files import strict
 from .places import has_dialect
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "of_own_template"]
 
 _LONGEST = 7 * 24 * 3600  # seconds
 
@@ -58,6 +58,8 @@ class Scheduler:
         end_command: prints what is known of one job, also soon after its end.
         ends: texts of that command's output, and what each says of the end; the first that is
             found holds.
+        ends_of_own_templates: the same, tried first for a job whose script, of the site's own
+            template, is without what tells RELION the end.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
@@ -92,6 +94,7 @@ class Scheduler:
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+    ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
@@ -103,6 +106,13 @@ class Scheduler:
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
+
+
+def of_own_template(scheduler: Scheduler) -> Scheduler:
+    """The scheduler of a job whose script tells RELION nothing, as of a site's own template."""
+    own = scheduler.ends_of_own_templates
+    others = {text: says for text, says in scheduler.ends.items() if text not in own}
+    return replace(scheduler, ends={**own, **others})
 
 
 def filled(arguments: Sequence[str], **values: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.configuration import Configuration, load_configuration
-from ..config.scheduler import Scheduler
+from ..config.scheduler import Scheduler, of_own_template
 from ..errors import DispatchError, WriteError
 from ..host.atomic_files import keep_previous, write_atomically
 from ..host.runtime_folder import make_local_lock
@@ -61,8 +61,12 @@ def dispatch(script: Path) -> None:
             plan, text, library = _settled(script, configuration, token)
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
-            watcher, problem = _watcher(plan, scheduler, token, library)
-            record = record_text(_record(plan, configuration, token, argv, watcher))
+            # A site's own template may be complete by itself, and its script tell RELION nothing.
+            own_template = library.sha256 not in text
+            told = of_own_template(scheduler) if own_template else scheduler
+            watcher, problem = _watcher(plan, told, token, library)
+            more = {"own_template": True} if own_template else {}
+            record = record_text({**_record(plan, configuration, token, argv, watcher), **more})
         except BaseException:
             if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
@@ -77,7 +81,7 @@ def dispatch(script: Path) -> None:
             # The script first: an older copy that waits sees by it that it was overtaken, before it
             # misses its own library. The new script cannot start yet.
             write_atomically(plan.project / plan.script, text, mode=0o644)
-            if library.sha256 in text:  # not in a site's own template that is complete by itself
+            if not own_template:
                 write_atomically(folder / LIBRARY, library.text, mode=0o644)
             if watcher is not None:
                 problem = _write_problem(plan.project / plan.name / WATCHER, watcher)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..config.scheduler import filled
+from ..config.scheduler import filled, of_own_template
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import remove_unfinished, write_atomically
@@ -136,7 +136,8 @@ def _why(job: Job, project: Path) -> str | None:
             "job: submit the job again."
         )
     assert job.scheduler
-    why = ask_end(job.scheduler, str(job_id or ""), project)
+    scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
+    why = ask_end(scheduler, str(job_id or ""), project)
     return why and f"The job ended before its script could report the end, because {why}."
 
 
