@@ -93,9 +93,10 @@ def choose(
         what = f"for {VENDORS[needs.gpu].title} GPUs" if needs.gpu else "without GPU"
         raise ImageError(
             f"{name} {version} has no variant {what}"
-            f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "
-            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}. Add "
-            "such a variant, or ask your admin to add one (`relion-dispatch images add`)."
+            f"{f' on partition {needs.partition}' if needs.partition else ''} in "
+            f"{catalogue.place}: its variants are "
+            f"{', '.join(each.build.variant for each in builds) or 'none'}. Add such a variant, or "
+            "ask your admin to add one (`relion-dispatch images add`)."
         )
     complete = [each for each in serving if not _lacking(each.build, needs)]
     if not complete:
@@ -106,7 +107,7 @@ def choose(
     signed = [each for each in complete if each.build.is_signed(needs.signed_by)]
     if not signed:
         raise ImageError(
-            f"{complete[0]} in {catalogue.path} is not signed by a key that the site asks for "
+            f"{complete[0]} in {catalogue.place} is not signed by a key that the site asks for "
             '("apptainer.signed_by" in site.json): ask your admin to have the image signed, and to '
             "add the signed image to the catalogue again."
         )
