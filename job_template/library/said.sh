@@ -49,7 +49,7 @@ program_said() { # PROGRAM
         }
         BEGIN {
             little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error"
-            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(srun|slurmstepd|mpirun|prterun|orterun)"
+            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(srun|slurmstepd|mpirun|prterun|orterun)"
         }
         {
             line = $0
