@@ -136,7 +136,7 @@ MEMORY = "the job used up its memory: ask for more memory"
             "error).",
             "one of its programs was stopped by a bus error (signal 7): submit the job again",
         ),
-        (f"ERROR: \nsemop lock error{ABORT}", "its ranks could not take turns on a GPU"),
+        (f"ERROR: \nsemop lock error{ABORT}", "the semaphore with which its ranks take turns on a GPU was removed"),
         (
             "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on signal 11 "
             "(Segmentation fault).",
