@@ -66,22 +66,26 @@ known_cause() { # TEXT
     return 1
 }
 
-# Why the job failed. What this script has seen, the scheduler's own lines and the error with which a program stopped
-# are tried first: elsewhere in its output, a program may speak of what did no harm.
+# Why the job failed. What this script has seen, what Slurm and MPI say of the ranks and the errors with which programs
+# stopped are tried first: elsewhere in its output, a program may speak of what did no harm.
 cause() {
-    local seen written weight=0 said='' first status="exit status $dispatch_status"
+    local seen written errors said first rest ranks='^slurmstepd: |Number of MPI processes'
     local sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
     seen=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
-    read -r weight said < <(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
-    first=$seen$'\n'$(printf '%s\n' "$written" | LC_ALL=C grep -a '^slurmstepd: ')
-    [ "${weight:-0}" -le 1 ] || first+=$'\n'${said/#Apptainer said: /FATAL: }
-    sentence=$(known_cause "$first" || known_cause "$seen"$'\n'"$status"$'\n'"$written" || echo "$sentence")
+    errors=$(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
+    said=$(sed -n '1s/^. //p' <<<"$errors")
+    first=$(lines_with "$ranks" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed 's/^Apptainer said: /FATAL: /')
+    [[ $errors != 3* ]] || written=$(lines_with "$ranks|^(srun|mpirun|prterun|orterun)|MPI_ABORT|on signal" "$written")
+    rest="exit status $dispatch_status"$'\n'$written
+    sentence=$(known_cause "$seen"$'\n'"$first" || known_cause "$seen"$'\n'"$rest" || echo "$sentence")
     if [ -n "$said" ]; then
         echo "${sentence%": {said}"}. $said"
     else
         echo "${sentence/%"{said}"/read its last lines, above and in run.out}"
     fi
 }
+
+lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE "$1"; } # PATTERN TEXT
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {

@@ -8,10 +8,10 @@
 #                                       drawn with lines (typer), and the last of a chain counts
 #   "what():"                           exceptions of C++
 #   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
-# The first of those that say most is printed, as "RELION said: TEXT".
 
-# Reads what a job wrote. Prints a weight and the sentence: 3, the program stopped with this error; 2, it wrote an error;
-# 1, an error that says little. Prints nothing if no error was found.
+# Reads what a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
+# and "RELION said: TEXT". Weight 3: the program stopped with this error; 2: it wrote an error; 1: an error that says
+# little, printed only if there is no other.
 program_said() { # PROGRAM
     local who=$1
     [[ $who != relion* ]] || who=RELION
@@ -29,7 +29,11 @@ program_said() { # PROGRAM
             }
             if (text !~ /[A-Za-z][A-Za-z]/) return
             if (text ~ /^[A-Za-z_.]+$/ || text ~ little) weight = 1
-            if (weight > best) { best = weight; said = who " said: " text }
+            text = weight " " who " said: " text
+            if (text in seen) return
+            seen[text]
+            said[++number] = text
+            if (weight > best) { best = weight; first = number }
         }
         function finish() { # the statement that is being read
             offer(program, text, 3 - 2 * ignored)
@@ -86,5 +90,9 @@ program_said() { # PROGRAM
         line ~ noise { next }
         line ~ /^(╭|\+)(─|-)+ *Error/ { state = "statement"; next } # typer: an option that it cannot read
         { error_line() }
-        END { finish(); if (best) print best, said }'
+        END {
+            finish()
+            if (best) print said[first]
+            for (each = 1; each <= number; each++) if (each != first && said[each] !~ /^1/) print said[each]
+        }'
 }

@@ -267,6 +267,10 @@ def test_the_texts_of_this_run_are_those_of_both_files(shell: Shell) -> None:
     assert said.splitlines() == ["1", "2"]
 
 
+def test_lines_with_a_pattern(shell: Shell) -> None:
+    assert shell.says("lines_with 'b|^c' $'ab\\nac\\nc'") == "ab\nc"
+
+
 def test_a_cause_is_known_or_not(shell: Shell) -> None:
     assert shell.says("known_cause 'Out of memory'") == "its memory was used up: ask for more"
     assert shell("known_cause 'nothing'").returncode == 1
@@ -286,8 +290,10 @@ CAUSES = (
         ("slurmstepd: second thing\nERROR: \nfirst thing", "it is the first. RELION said: f"),
         ("first thing\nslurmstepd: second thing", "it is the second"),
         ("first thing\nx: No such file or directory", "it is the first. RELION said: x: No such"),
+        ("first thing\nERROR: \nno label", "relion_x ended with status 1. RELION said: no label"),
+        ("ERROR: \nno label\nERROR: \nsecond thing", "it is the second. RELION said: no label"),
+        ("abort MPI_ABORT\nERROR: \nno label", "a rank stopped the others. RELION said: no label"),
         ("abort", "a rank stopped the others: read its last lines, above and in run.out"),
-        ("ERROR: \nno label\nabort", "a rank stopped the others. RELION said: no label"),
         ("ERROR: \nno label", "relion_x ended with status 1. RELION said: no label"),
     ],
 )

@@ -136,7 +136,10 @@ MEMORY = "the job used up its memory: ask for more memory"
             "error).",
             "one of its programs was stopped by a bus error (signal 7): submit the job again",
         ),
-        (f"ERROR: \nsemop lock error{ABORT}", "the semaphore with which its ranks take turns on a GPU was removed"),
+        (
+            f"ERROR: \nsemop lock error{ABORT}",
+            "the semaphore with which its ranks take turns on a GPU was removed",
+        ),
         (
             "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on signal 11 "
             "(Segmentation fault).",
@@ -148,6 +151,11 @@ MEMORY = "the job used up its memory: ask for more memory"
             "tell your admin",
         ),
         ("run_submit.script.run: line 9: srun: command not found", "the program that starts its"),
+        (
+            " + Number of MPI processes             = 1\nERROR: \nMlOptimiserMpi::read: at least 2 "
+            "MPI processes are required",
+            "its ranks started as single processes",
+        ),
         (f"ERROR: \nnot known{ABORT}", "one of its ranks met an error and stopped the others. R"),
     ],
 )
