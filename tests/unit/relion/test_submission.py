@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,17 @@ def test_our_own_template_is_not_to_be_chosen_once_more(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"RELION used /t\.sh: ask your admin to put that file"):
         read_submission(script, "/t.sh")
+
+
+def test_our_template_run_as_a_job_script_says_which_command_to_choose(tmp_path: Path) -> None:
+    """RELION remembers the queue command of each project as well."""
+    script = put(tmp_path, from_template(["relion_import --o x"]))
+
+    done = subprocess.run(["bash", script], cwd=tmp_path, check=False)
+
+    assert done.returncode == 64
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+    assert 'in the Running tab ("Queue submit command")' in (script.parent / "run.err").read_text()
 
 
 def test_lines_that_set_up_a_shell_are_left_out() -> None:
