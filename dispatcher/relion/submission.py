@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, OtherTemplate
 from ..host.shared_files import opened_input
 from ..units import whole_number
 from .command import Command, parse_command
@@ -98,7 +98,7 @@ def read_submission(script: Path, template: str = OUR_TEMPLATE) -> tuple[Submiss
         )
     try:
         submission = parse_submission(text, str(script))
-    except _OtherTemplate as error:
+    except OtherTemplate as error:
         advice = _sentence(another_template(script.parent, template))
         raise InputError(f"{error} {advice}") from error
     folder = script.absolute().parent
@@ -109,10 +109,6 @@ def read_submission(script: Path, template: str = OUR_TEMPLATE) -> tuple[Submiss
             "that job's folder: give relion_dispatch.py the path that RELION gives."
         )
     return submission, Path(*folder.parts[: -len(job.parts)])
-
-
-class _OtherTemplate(InputError):
-    """RELION wrote the script from a template that is not ours."""
 
 
 def _sentence(text: str) -> str:
@@ -128,7 +124,7 @@ def parse_submission(text: str, name: str) -> Submission:
     # Not splitlines(), which also splits where bash does not (U+2028 in a file's name).
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if not any(line.strip() for line in lines):
-        raise _OtherTemplate(f"The submission script {name} is empty.")
+        raise OtherTemplate(f"The submission script {name} is empty.")
     fields: dict[str, str] = {}
     if _COMMANDS in lines:
         start = lines.index(_COMMANDS)
@@ -151,11 +147,11 @@ def parse_submission(text: str, name: str) -> Submission:
     job = out.rpartition("/")[0]
     if not job or err.rpartition("/")[0] != job:
         if any(map(_DIRECTIVE.match, lines)):
-            raise _OtherTemplate(
+            raise OtherTemplate(
                 f"The submission script {name} is itself a job script for a scheduler, and "
                 "relion-dispatch writes the job script."
             )
-        raise _OtherTemplate(
+        raise OtherTemplate(
             f"The submission script {name} does not name the job's run.out and run.err in its "
             "first lines."
         )
@@ -166,7 +162,7 @@ def parse_submission(text: str, name: str) -> Submission:
         if line.strip() and not _SET_UP.match(line.strip())
     )
     if all(command.is_file_tool for command in commands):
-        raise _OtherTemplate(f"The submission script {name} contains no command.")
+        raise OtherTemplate(f"The submission script {name} contains no command.")
     return Submission(
         job=job,
         outfile=out,

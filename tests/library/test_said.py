@@ -131,7 +131,8 @@ def given(text: str, shell: Shell) -> dict[str, str]:
 
 def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:
     given(
-        "x: Permission denied\nERROR: it is odd\nERROR: it is odd\nERROR: \nno label\n\nERROR: \nno file\n",
+        "x: Permission denied\nERROR: it is odd\nERROR: it is odd\n"
+        "ERROR: \nno label\n\nERROR: \nno file\n",
         shell,
     )
 
