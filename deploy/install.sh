@@ -54,7 +54,7 @@ END
     fi
     local problems count
     if ! problems=$(installed check 2>&1); then
-        count=$(grep -cvE '^(mended|remark): ' <<< "$problems")
+        count=$(wc -l <<< "$problems")
         if [ "$count" = 1 ]; then
             say "\`relion-dispatch check\` names 1 problem:"
         else

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 
 from .json_files import strict
 from .places import has_dialect
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "of_own_template"]
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
 
 _LONGEST = 7 * 24 * 3600  # seconds
 
@@ -106,13 +106,6 @@ class Scheduler:
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
-
-
-def of_own_template(scheduler: Scheduler) -> Scheduler:
-    """The scheduler of a job whose script tells RELION nothing, as of a site's own template."""
-    own = scheduler.ends_of_own_templates
-    others = {text: says for text, says in scheduler.ends.items() if text not in own}
-    return replace(scheduler, ends={**own, **others})
 
 
 def filled(arguments: Sequence[str], **values: str) -> list[str]:

@@ -19,7 +19,6 @@ from threading import Thread
 from ..config.site import Apptainer, Site
 from ..errors import ImageError, SubmitError
 from ..host import programs
-from ..images.choice import WINDOW
 from ..images.container import missing_binds
 from .container import session_argv, session_variables
 from .folder import session_folder
@@ -99,7 +98,7 @@ def run_session(
                 container.terminate()
     if status == 127:
         missing = f"{command[0]}, or a program that it calls, is not in {image}"
-        if command[0] == WINDOW:
+        if command[0] == "relion":
             missing += ": ask your admin for a variant with RELION's window (NAME-gui)"
         print(f"relion-dispatch: status 127: {missing}.", file=sys.stderr)
     return status if status >= 0 else 128 - status

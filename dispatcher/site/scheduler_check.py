@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config.places import changed_in, files_in, scheduler_folders
+from ..config.places import config_path, files_in, scheduler_folders
 from ..config.site import Site
 
 __all__ = ["scheduler_problems"]
@@ -27,7 +27,7 @@ def scheduler_problems(site: Site) -> Iterator[str]:
         alone = scheduler.inherits is None and scheduler.directives == name
         if parent and alone and name not in shipped:
             yield (
-                f'{changed_in("site.json")}: key "schedulers.{name}": it submits as '
+                f'{config_path("site.json")}: key "schedulers.{name}": it submits as '
                 f'"{parent}" does and lacks what "{parent}" has: set "inherits": "{parent}". '
                 f"Templates in job_template/schedulers/ of the name {name} are then read under the "
                 f"name {parent}: rename them."
