@@ -16,6 +16,7 @@ __all__ = [
     "InputError",
     "NeedsGpus",
     "NotInCatalogue",
+    "OtherTemplate",
     "SubmitError",
     "TemplateError",
     "WriteError",
@@ -34,6 +35,10 @@ class DispatchError(Exception):
 
 class InputError(DispatchError):
     """What RELION, or the user of a command, has given is missing, damaged or not possible."""
+
+
+class OtherTemplate(InputError):
+    """RELION wrote a submission script from a template that is not ours."""
 
 
 class BoxUnknown(InputError):

@@ -68,7 +68,8 @@ def _problem(arguments: list[str]) -> BaseException | None:
         if more:
             return InputError(
                 "relion_dispatch.py takes the script as its only argument, but was also given "
-                f"{' '.join(more)}: correct RELION_QSUB_COMMAND."
+                f'{" ".join(more)}: take that out of "Queue submit command" in the Running '
+                "tab, and out of RELION_QSUB_COMMAND."
             )
         from .dispatch.steps import dispatch
 

@@ -97,9 +97,12 @@ def bytes_of(size: int | str | None, where: str) -> int | None:
 
 
 def count(number: int, noun: str) -> str:
-    """'1 class', '3 classes', '2 GPUs'."""
-    plural = "es" if noun.endswith("s") else "s"
-    return f"{number} {noun}{'' if number == 1 else plural}"
+    """'1 class', '3 classes', '2 GPUs', '2 bodies'."""
+    if number == 1:
+        return f"1 {noun}"
+    if re.search("[^aeiou]y$", noun):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if re.search('(s|x|ch|sh)$', noun) else 's'}"
 
 
 def gibibytes(size: int) -> str:

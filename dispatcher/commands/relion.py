@@ -17,7 +17,7 @@ def relion(context: typer.Context) -> int:
     it in the project's folder.
     """
     from ..config.configuration import load_configuration
-    from ..images.choice import Needs, choose
+    from ..images.choice import WINDOW, Needs, choose
     from ..images.integrity import verified
     from ..images.known_projects import remember
     from ..images.pin_check import check_against_pin
@@ -30,7 +30,7 @@ def relion(context: typer.Context) -> int:
     project = Path.cwd()
     configuration = load_configuration()
     catalogue = configuration.catalogue
-    program = context.args[0] if context.args else "relion"
+    program = context.args[0] if context.args else WINDOW
     needs = Needs(
         programs=(program,) if program.startswith("relion") else (),
         signed_by=tuple(configuration.site.apptainer.signed_by),

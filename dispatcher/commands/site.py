@@ -37,10 +37,11 @@ def export(
     from ..host.atomic_files import write_atomically
     from ..site.archive import pack
     from ..site.export import export_site, left_out
+    from ..units import count
 
     site, warnings = export_site()
     write_atomically(file, pack(site), "or name another file.")
-    print(f"{file}: {len(site.files)} files, and the digests of the images")
+    print(f"{file}: {count(len(site.files), 'file')}, and the digests of the images")
     for path in left_out():
         print(f"left out: {path}")
     for warning in warnings:
@@ -106,5 +107,5 @@ def _print_comparison(exported: SiteArchive, ask_apptainer: bool = True) -> int:
     # What needs attention comes last.
     ordered = [row for row in rows if row.state == "equal"] + unequal
     print(text_table([(row.state, row.what, row.note) for row in ordered]))
-    print(f"{len(rows) - len(unequal)} of {len(rows)} are equal.")
+    print(f"Equal: {len(rows) - len(unequal)} of {len(rows)}.")
     return NOT_ALL_EQUAL if unequal else 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 __all__ = ["template"]
 
 
@@ -12,9 +10,7 @@ def template() -> int:
 
     Set RELION_QSUB_TEMPLATE to this path before RELION starts.
     """
-    from ..config.places import shipped_folder
+    from ..config.places import submission_template
 
-    # An installation names its copy, whose path stays when it is upgraded.
-    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
-    print(installed or shipped_folder() / "job_template" / "relion_template.sh")
+    print(submission_template())
     return 0

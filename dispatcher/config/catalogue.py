@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from ..errors import ConfigError, NotInCatalogue
 from .gpu_vendors import GpuName
 from .json_files import load, nearest, read_json, strict
+from .places import changed_in, shipped_folder
 
 __all__ = ["Catalogue", "Image", "ImageFile", "Listed", "checked_catalogue", "load_catalogue"]
 
@@ -124,6 +125,12 @@ class Catalogue:
     images: dict[str, Image]
     path: Path
 
+    @property
+    def place(self) -> str:
+        """The file as it is named to people: the shipped one is empty, and is never filled."""
+        shipped = self.path == shipped_folder() / "config" / "images.json"
+        return changed_in("images.json") if shipped else str(self.path)
+
     def builds(self) -> Iterator[Listed]:
         """Every file of every version of every image, in the catalogue's order."""
         folder = self.path.parent
@@ -173,7 +180,7 @@ class Catalogue:
             "Name an image that is in the catalogue, or add this one (`relion-dispatch "
             "images add`)."
         )
-        return NotInCatalogue(f"{what} is not in the catalogue {self.path} ({has}){near} {then}")
+        return NotInCatalogue(f"{what} is not in the catalogue {self.place} ({has}){near} {then}")
 
 
 def load_catalogue(path: Path) -> Catalogue:

@@ -13,7 +13,7 @@ from ..host.shell_words import split
 from .catalogue import Catalogue, load_catalogue
 from .job_types import JobTypes, check_job_parameters, job_type_place, load_job_types
 from .json_files import nearest
-from .places import config_path
+from .places import changed_in, config_path
 from .scheduler import Scheduler
 from .site import Site, load_site
 from .where import Where
@@ -48,8 +48,8 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
     Raises:
         ConfigError: naming the file, the key and what was expected.
     """
-    of_types, of_site = config_path("dispatch_config.json"), config_path("site.json")
-    where = Where(of_site, "job_parameters")
+    of_types = config_path("dispatch_config.json")
+    where = Where(changed_in("site.json"), "job_parameters")
     levels: list[tuple[Where, Mapping[str, Any]]] = [
         (job_type_place(of_types, name).at("job_parameters"), kind.job_parameters)
         for name, kind in job_types.types.items()
@@ -73,7 +73,7 @@ def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -
         if partition not in site.partitions:
             raise ConfigError(
                 f'{where.at("partitions")}: there is no partition "{partition}" in "partitions" of '
-                f"{config_path('site.json')}{nearest(partition, list(site.partitions))}"
+                f"{changed_in('site.json')}{nearest(partition, list(site.partitions))}"
             )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import ConfigError
 
 __all__ = [
+    "changed_in",
     "code_digest",
     "config_path",
     "files_in",
@@ -24,6 +25,7 @@ __all__ = [
     "scheduler_folders",
     "shipped_folder",
     "site_folder",
+    "submission_template",
     "template_folders",
 ]
 
@@ -42,6 +44,16 @@ def site_folder() -> Path:
     Absolute, for paths of it go into job scripts.
     """
     return Path(os.environ.get("RELION_DISPATCH_SITE") or "/etc/relion-dispatch").absolute()
+
+
+def submission_template() -> str:
+    """The path of the template that RELION is to be given (RELION_QSUB_TEMPLATE).
+
+    An installation names its copy in RELION_DISPATCH_TEMPLATE, whose path stays when it is
+    upgraded; a session names the one that RELION sees in its container.
+    """
+    installed = os.environ.get("RELION_DISPATCH_TEMPLATE")
+    return installed or str(shipped_folder() / "job_template" / "relion_template.sh")
 
 
 def own_path(name: str, folder: bool = False) -> Path | None:
@@ -77,6 +89,22 @@ def config_path(name: str) -> Path:
         ConfigError: something that is not a file has that name.
     """
     return own_path(name) or shipped_folder() / "config" / name
+
+
+def changed_in(name: str) -> str:
+    """Where an admin changes what the file of that name says: in the site's own, in words.
+
+    Never in the shipped one, which goes with each upgrade, and may be inside of an image. What the
+    site says is laid upon the shipped ``site.json`` and ``endings.json``; another file is replaced
+    as a whole, so that the site's own begins as a copy.
+    """
+    own = site_folder() / name
+    if os.path.lexists(own) or name in ("site.json", "endings.json", "images.json"):
+        return str(own)
+    shipped = f"of {shipped_folder() / 'config' / name}"
+    if "RELION_DISPATCH_HOST" in os.environ:  # inside the appliance
+        shipped = "of the shipped one, which `relion-dispatch site export` writes"
+    return f"{own} (begin with a copy {shipped})"
 
 
 def template_folders() -> list[Path]:

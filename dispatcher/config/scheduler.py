@@ -58,6 +58,8 @@ class Scheduler:
         end_command: prints what is known of one job, also soon after its end.
         ends: texts of that command's output, and what each says of the end; the first that is
             found holds.
+        ends_of_own_templates: the same, tried first for a job whose script, of the site's own
+            template, is without what tells RELION the end.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
@@ -92,6 +94,7 @@ class Scheduler:
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+    ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)

@@ -33,6 +33,7 @@ from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import described, say
 from ..relion.exit_files import ENDS, exit_file
+from ..scheduler.own_templates import of_own_template
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
 from .provenance import provenance
@@ -61,8 +62,11 @@ def dispatch(script: Path) -> None:
             plan, text, library = _settled(script, configuration, token)
             scheduler = configuration.site.schedulers[plan.scheduler]
             argv = marked_command(scheduler, plan, token)
-            watcher, problem = _watcher(plan, scheduler, token, library)
-            record = record_text(_record(plan, configuration, token, argv, watcher))
+            # A site's own template may be complete by itself, and its script tell RELION nothing.
+            own = {} if library.sha256 in text else {"own_template": True}
+            told = of_own_template(scheduler) if own else scheduler
+            watcher, problem = _watcher(plan, told, token, library)
+            record = record_text(_record(plan, configuration, token, argv, watcher) | own)
         except BaseException:
             if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
@@ -77,7 +81,7 @@ def dispatch(script: Path) -> None:
             # The script first: an older copy that waits sees by it that it was overtaken, before it
             # misses its own library. The new script cannot start yet.
             write_atomically(plan.project / plan.script, text, mode=0o644)
-            if library.sha256 in text:  # not in a site's own template that is complete by itself
+            if not own:
                 write_atomically(folder / LIBRARY, library.text, mode=0o644)
             if watcher is not None:
                 problem = _write_problem(plan.project / plan.name / WATCHER, watcher)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..config.places import submission_template
 from ..errors import InputError
 from ..memory.input_images import Images, number, whole_number
 from ..memory.read_refinement import refinement_of
@@ -75,7 +76,8 @@ def asked(words: Sequence[str]) -> Asked:
         raise InputError("The refinement is an empty text: give a job or a relion_refine command.")
     path = Path(text)
     if len(words) == 1 and _exists(path):
-        submission, project = read_submission(path / SUBMISSION if path.is_dir() else path)
+        script = path / SUBMISSION if path.is_dir() else path
+        submission, project = read_submission(script, submission_template())
         gui = job_star.read(project / submission.job / "job.star")
         found = Asked(submission.main, project, gui.options if gui else None)
     else:

@@ -190,7 +190,10 @@ def _failed(what: str, finished: Finished) -> NoReturn:
     if way_out := machine_lacks(finished):
         raise ImageError(f"{what}: {way_out}.")
     words = _last_words(finished.stderr) or f"status {finished.status}"
-    raise ImageError(f"{what} ({words}): build or copy the image file again.")
+    raise ImageError(
+        f"{what} ({words}): build or copy the image file again, if other images can be started on "
+        "this machine; else show this line to the machine's admin."
+    )
 
 
 def _run(argv: list[str], timeout: float = _PATIENCE, listed: Sequence[str] = ()) -> Finished:

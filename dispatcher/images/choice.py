@@ -12,7 +12,9 @@ from ..config.gpu_vendors import VENDORS
 from ..errors import ImageError
 from ..units import whole_number
 
-__all__ = ["ChosenImage", "Needs", "choose", "version_of"]
+__all__ = ["WINDOW", "ChosenImage", "Needs", "choose", "version_of"]
+
+WINDOW = "relion"  # the program that opens RELION's window; only images with "-gui" have it
 
 
 class Needs(NamedTuple):
@@ -91,17 +93,21 @@ def choose(
         what = f"for {VENDORS[needs.gpu].title} GPUs" if needs.gpu else "without GPU"
         raise ImageError(
             f"{name} {version} has no variant {what}"
-            f"{f' on partition {needs.partition}' if needs.partition else ''} in {catalogue.path}: "
-            f"its variants are {', '.join(each.build.variant for each in builds) or 'none'}. Add "
-            "such a variant, or ask your admin to add one (`relion-dispatch images add`)."
+            f"{f' on partition {needs.partition}' if needs.partition else ''} in "
+            f"{catalogue.place}: its variants are "
+            f"{', '.join(each.build.variant for each in builds) or 'none'}. Add such a variant, or "
+            "ask your admin to add one (`relion-dispatch images add`)."
         )
     complete = [each for each in serving if not _lacking(each.build, needs)]
     if not complete:
-        raise ImageError(_which_offer(serving[0], catalogue.find(name), needs))
+        versions = _versions_that_offer(serving[0], catalogue.find(name), needs)
+        if needs.programs == (WINDOW,):
+            raise ImageError(_no_window(serving[0], versions, pin_file if name in pinned else None))
+        raise ImageError(_which_offer(serving[0], versions, needs))
     signed = [each for each in complete if each.build.is_signed(needs.signed_by)]
     if not signed:
         raise ImageError(
-            f"{complete[0]} in {catalogue.path} is not signed by a key that the site asks for "
+            f"{complete[0]} in {catalogue.place} is not signed by a key that the site asks for "
             '("apptainer.signed_by" in site.json): ask your admin to have the image signed, and to '
             "add the signed image to the catalogue again."
         )
@@ -121,13 +127,11 @@ def _lacking(build: ImageFile, needs: Needs) -> list[str]:
     return [name for name in needs.programs if build.programs and name not in build.programs]
 
 
-def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
-    """The sentence for a version without a program: which versions are known to have it.
+def _versions_that_offer(lacking: Listed, others: list[Listed], needs: Needs) -> list[str]:
+    """The versions that are known to have what `lacking` has not.
 
     A file whose programs nobody has recorded may be tried where it is asked for, but is no advice.
     """
-    missing = _lacking(lacking.build, needs)
-    it = "it" if len(missing) == 1 else "them"
     offering = [
         each.version
         for each in others
@@ -136,12 +140,17 @@ def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
         and each.build.is_signed(needs.signed_by)
         and not _lacking(each.build, needs)
     ]
-    versions = list(dict.fromkeys(offering))
-    newest = max(versions, key=_numbers, default="")
+    return list(dict.fromkeys(offering))
+
+
+def _which_offer(lacking: Listed, versions: list[str], needs: Needs) -> str:
+    """The sentence for a version without a program."""
+    missing = _lacking(lacking.build, needs)
+    it = "it" if len(missing) == 1 else "them"
     way_out = (
         f"{', '.join(versions)} {'offers' if len(versions) == 1 else 'offer'} {it}: move the "
-        f"project to another version with `relion-dispatch pin {lacking.name} {newest}`, or choose "
-        "another kind of job."
+        f"project to another version with `relion-dispatch pin {lacking.name} {_newest(versions)}"
+        "`, or choose another kind of job."
         if versions
         else f"no version in the catalogue is known to offer {it}: ask your admin for a version "
         "that does."
@@ -150,6 +159,28 @@ def _which_offer(lacking: Listed, others: list[Listed], needs: Needs) -> str:
         f"This job calls {' and '.join(missing)}, which the image {lacking} does not offer; "
         f"{way_out}"
     )
+
+
+def _no_window(lacking: Listed, versions: list[str], pin_file: Path | None) -> str:
+    """The sentence for a version without RELION's window: the project keeps its version."""
+    name, version, variant = lacking.name, lacking.version, lacking.build.variant
+    why = f"this project is pinned to {name} {version} ({pin_file})"
+    if pin_file is None:
+        why = f"{name} {version} is the site's default"
+    other = (
+        f" {', '.join(versions)} {'has' if len(versions) == 1 else 'have'} the window: if the "
+        "project may move to another version of RELION, type "
+        f"`relion-dispatch pin {name} {_newest(versions)}`."
+    )
+    return (
+        f"RELION's window is not in the image {lacking}, and {why}: ask your admin for that "
+        f"version with the window (`relion-dispatch images build {name} {version} --variant "
+        f"{variant}-gui`).{other if versions else ''}"
+    )
+
+
+def _newest(versions: list[str]) -> str:
+    return max(versions, key=_numbers, default="")
 
 
 def _numbers(version: str) -> list[int]:

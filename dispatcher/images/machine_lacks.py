@@ -10,10 +10,15 @@ __all__ = ["machine_lacks"]
 
 # What Apptainer 1.4 prints if the machine lacks something → what to do about it.
 _LACKING = {
-    r"failed to create user namespace|no user namespace available|unprivileged user namespace": (
+    r"failed to create user namespace|no user namespace available|unprivileged user namespace"
+    r"|setgroups|for user namespace mappings": (
         "user namespaces are off on this machine: ask the machine's admin to turn them on (`sysctl "
         "user.max_user_namespaces=15000`, and on Ubuntu "
         "`kernel.apparmor_restrict_unprivileged_userns=0`) or to install apptainer-suid"
+    ),
+    r"Requesting capability set .* while permitted": (
+        "root of this machine lacks a capability that Apptainer asks for: do this as an ordinary "
+        "user who may write the catalogue and read the image"
     ),
     r"fuse: device not found|/dev/fuse|fuse: failed to open": (
         "there is no /dev/fuse on this machine that you may open: ask the machine's admin for that "

@@ -38,7 +38,7 @@ def listed_jobs(project: Path) -> ListedJobs:
         else:
             others[process.name] = None
     problem = others and (
-        f"{project / PIPELINE} lists {len(others)} that cannot be jobs of this project, such as "
-        f'"{next(iter(others))[:100]}": relion-dispatch passes over them.'
+        f"{project / PIPELINE} lists names that cannot be jobs of this project ({len(others)}), "
+        f'such as "{next(iter(others))[:100]}": relion-dispatch passes over them.'
     )
     return ListedJobs(tuple(found.values()), problem or None)

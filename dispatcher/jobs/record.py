@@ -80,6 +80,8 @@ class Record:
         has_watcher: whether somebody has submitted the job's watcher, or found that this fails.
         run: how the run went; None until it has ended.
         watcher_script: the digest of the watcher's script.
+        own_template: whether the job's script, of the site's own template, is without what tells
+            RELION the end.
         seal: shows that this user's own hook wrote the record (seal.py).
         problems: a sentence for each file of the other writers that is not what it should be, and
             of which nothing was taken.
@@ -101,6 +103,7 @@ class Record:
     has_watcher: bool
     run: JobRun | None
     watcher_script: str | None
+    own_template: bool
     seal: str | None
     problems: tuple[str, ...]
     merged: Mapping[str, Any]
@@ -189,6 +192,7 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
         has_watcher="watcher" in merged,
         run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
         watcher_script=entries.text(written, "watcher_script"),
+        own_template=written.get("own_template") is True,
         seal=entries.text(written, "seal"),
         problems=problems,
         merged=merged,

@@ -18,6 +18,7 @@ from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
 from ..scheduler.calls import ask_end, try_call
+from ..scheduler.own_templates import of_own_template
 from .claim import give_up, is_claimed
 from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
@@ -136,7 +137,8 @@ def _why(job: Job, project: Path) -> str | None:
             "job: submit the job again."
         )
     assert job.scheduler
-    why = ask_end(job.scheduler, str(job_id or ""), project)
+    scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
+    why = ask_end(scheduler, str(job_id or ""), project)
     return why and f"The job ended before its script could report the end, because {why}."
 
 

@@ -3,11 +3,12 @@ box size and number; writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..config.configuration import Configuration
+from ..config.places import submission_template
 from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..errors import BoxUnknown, InputError
@@ -23,6 +24,7 @@ from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
 from ..relion.submission import Submission, read_submission
+from ..relion.used_template import FIELD
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .devices import is_ours
@@ -49,7 +51,7 @@ def plan_script(script: Path, configuration: Configuration) -> Plan:
     Raises:
         DispatchError: any of its kinds; the message says what, where and what to do.
     """
-    submission, project = read_submission(script)
+    submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
     plan = make_plan(JobRequest(submission, project, gui, pins(project)), configuration)
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
@@ -99,7 +101,7 @@ def make_plan(
         particles=sizes.particles,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
-            *_why_this_type(matched, submission),
+            *_why_this_type(matched, submission, request.options),
             *rewrite_reasons(submission.main, matched.levels),
             *sizes.reasons,
         ),
@@ -216,16 +218,24 @@ def _shares_through_mps(settled: Resources) -> bool:
     return fit is not None and fit.mps and fit.ranks_per_gpu > 1
 
 
-def _why_this_type(matched: MatchedType, submission: Submission) -> tuple[str, ...]:
+def _why_this_type(
+    matched: MatchedType, submission: Submission, options: Mapping[str, str]
+) -> Iterator[str]:
     names, main = " → ".join(matched.lineage), submission.main
-    why = f"Job type {matched.name} ({names}): {main.base_program}."
-    if not main.launcher:
-        return (why,)
-    return (
-        why,
-        f"`{main.launcher}` before the program is left out, because relion-dispatch starts the "
-        "ranks: take this launcher out of the template that RELION_QSUB_TEMPLATE names.",
-    )
+    yield f"Job type {matched.name} ({names}): {main.base_program}."
+    template = f"{options.get('qsubscript', 'the template')} ({FIELD})"
+    if main.launcher:
+        yield (
+            f"`{main.launcher}` before the program is left out, because relion-dispatch starts the "
+            f"ranks: take this launcher out of {template}."
+        )
+    if lines := submission.left_out:
+        one = len(lines) == 1
+        yield (
+            f"{', '.join(f'`{line}`' for line in lines)} {'is' if one else 'are'} left out, "
+            "because each command runs by itself, and RELION in its image: take "
+            f"{'this line' if one else 'these lines'} out of {template}."
+        )
 
 
 def _why_no_fit(command: Command, settled: Resources) -> str:

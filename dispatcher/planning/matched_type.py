@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, lineage, match, merged_parameters
-from ..config.places import config_path, has_template, own_path, template_folders
+from ..config.places import changed_in, has_template, own_path, site_folder
 from ..config.site import Site
 from ..errors import InputError, TemplateError
 from ..relion.submission import Submission
@@ -53,7 +53,7 @@ class MatchedType(NamedTuple):
                 return name
         raise TemplateError(
             f"There is no job template for {' → '.join(self.lineage)}: add one of "
-            f"{', '.join(wanted)} to {' or '.join(map(str, template_folders()))}."
+            f"{', '.join(wanted)} to {site_folder() / 'job_template'}."
         )
 
     @property
@@ -71,9 +71,9 @@ def matching_name(submission: Submission, label: str | None, configuration: Conf
     found = match(configuration.job_types.types, submission.main, label)
     if found is None:
         raise InputError(
-            f"No job type in {config_path('dispatch_config.json')} matches "
-            f"{submission.main.base_program}{f' (a {label} job)' if label else ''}: ask your admin "
-            "to add a job type for this program."
+            f"No job type matches {submission.main.base_program}"
+            f"{f' (a {label} job)' if label else ''}: ask your admin to add a job type for this "
+            f"program to {changed_in('dispatch_config.json')}."
         )
     return found
 

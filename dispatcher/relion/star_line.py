@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import InputError
+from ..units import count
 
 __all__ = ["damaged", "label", "not_star", "row", "words"]
 
@@ -39,7 +40,7 @@ def row(
             "stops, because only a blank line ends the rows of a table; put a blank line before "
             f"line {number} if the rows end there, else take line {number} out."
         )
-    wrong = f"{len(found)} values for the {len(labels)} labels of data_{name}"
+    wrong = f"{count(len(found), 'value')} for the {count(len(labels), 'label')} of data_{name}"
     raise damaged(path, number, wrong)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, OtherTemplate
 from ..host.shared_files import opened_input
 from ..units import whole_number
 from .command import Command, parse_command
+from .used_template import OUR_TEMPLATE, another_template
 
 __all__ = [
     "SUBMISSION",
@@ -29,9 +30,10 @@ _END = "----- end of commands -----"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
-_NEXT_STEP = (
-    "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
-)
+# Of a job script for a scheduler: Slurm, PBS, LSF, Grid Engine.
+_DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB|\$)\s+-", re.ASCII)
+# What sets up the shell that reads it. Each command runs by itself, most of them in an image.
+_SET_UP = re.compile(r"(?:module|ml|source|\.|export|unset|set|ulimit|umask|setenv|cd)(?:\s|$)")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Submission:
         commands: the command lines, in order.
         ranks, threads: what the GUI had, None in the classic form.
         queue: the GUI's queue name, None in the classic form.
+        left_out: lines of the template that only set up a shell, such as ``module load relion``.
     """
 
     job: str
@@ -53,6 +56,7 @@ class Submission:
     ranks: int | None = None
     threads: int | None = None
     queue: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def main(self) -> Command:
@@ -64,8 +68,10 @@ class Submission:
         return next(command for command in self.commands if not command.is_file_tool)
 
 
-def read_submission(script: Path) -> tuple[Submission, Path]:
+def read_submission(script: Path, template: str = OUR_TEMPLATE) -> tuple[Submission, Path]:
     """Read `script`; return the submission and the project's folder.
+
+    `template` is the path of the template that RELION is to use.
 
     Raises:
         InputError: the file is missing, empty, binary, cut short, holds no command, or does not
@@ -82,12 +88,19 @@ def read_submission(script: Path) -> tuple[Submission, Path]:
     if len(raw) > _LONGEST:
         raise InputError(
             f"The submission script {script} is longer than {_LONGEST >> 10} KB, and no script of "
-            f"RELION's is: {_NEXT_STEP}."
+            f"RELION's is. {_sentence(another_template(script.parent, template))}"
         )
     text = raw.decode(errors="surrogateescape")  # names of files may have any bytes
     if "\0" in text:
-        raise InputError(f"The submission script {script} is not a text file: {_NEXT_STEP}.")
-    submission = parse_submission(text, str(script))
+        raise InputError(
+            f"The submission script {script} is not a text file. "
+            f"{_sentence(another_template(script.parent, template))}"
+        )
+    try:
+        submission = parse_submission(text, str(script))
+    except OtherTemplate as error:
+        advice = _sentence(another_template(script.parent, template))
+        raise InputError(f"{error} {advice}") from error
     folder = script.absolute().parent
     job = Path(submission.job)
     if folder.parts[-len(job.parts) :] != job.parts:
@@ -98,16 +111,20 @@ def read_submission(script: Path) -> tuple[Submission, Path]:
     return submission, Path(*folder.parts[: -len(job.parts)])
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def parse_submission(text: str, name: str) -> Submission:
     """Parse the text of a submission script; `name` is used in error messages.
 
     Raises:
-        InputError: as for :func:`read_submission`.
+        InputError: as for :func:`read_submission`, without what to do about another template.
     """
     # Not splitlines(), which also splits where bash does not (U+2028 in a file's name).
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if not any(line.strip() for line in lines):
-        raise InputError(f"The submission script {name} is empty: {_NEXT_STEP}.")
+        raise OtherTemplate(f"The submission script {name} is empty.")
     fields: dict[str, str] = {}
     if _COMMANDS in lines:
         start = lines.index(_COMMANDS)
@@ -129,13 +146,23 @@ def parse_submission(text: str, name: str) -> Submission:
     out, err = fields.get("outfile", ""), fields.get("errfile", "")
     job = out.rpartition("/")[0]
     if not job or err.rpartition("/")[0] != job:
-        raise InputError(
+        if any(map(_DIRECTIVE.match, lines)):
+            raise OtherTemplate(
+                f"The submission script {name} is itself a job script for a scheduler, and "
+                "relion-dispatch writes the job script."
+            )
+        raise OtherTemplate(
             f"The submission script {name} does not name the job's run.out and run.err in its "
-            f"first lines: {_NEXT_STEP}."
+            "first lines."
         )
-    commands = tuple(_parse(line, name, n) for n, line in numbered if line.strip())
+    left_out = tuple(line.strip() for _, line in numbered if _SET_UP.match(line.strip()))
+    commands = tuple(
+        _parse(line, name, n)
+        for n, line in numbered
+        if line.strip() and not _SET_UP.match(line.strip())
+    )
     if all(command.is_file_tool for command in commands):
-        raise InputError(f"The submission script {name} contains no command: {_NEXT_STEP}.")
+        raise OtherTemplate(f"The submission script {name} contains no command.")
     return Submission(
         job=job,
         outfile=out,
@@ -144,6 +171,7 @@ def parse_submission(text: str, name: str) -> Submission:
         ranks=_number(fields, "ranks", name),
         threads=_number(fields, "threads", name),
         queue=fields.get("queue") or None,
+        left_out=left_out,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..config.site import Apptainer
 from ..images.container import WEIGHTS
+from ..units import count
 from .random_seed import Seed, draws_seed
 from .recorded_inputs import Inputs
 from .recorded_job import RecordedJob
@@ -72,8 +73,8 @@ def _limits(job: RecordedJob) -> Iterator[str]:
     programs = {command.base_program for command in job.commands}
     if job.ngpu:
         yield (
-            f"The job needs {job.ngpu} GPUs per node. GPUs add numbers in no fixed order, so maps "
-            "may agree closely, but not bit for bit."
+            f"The job needs {count(job.ngpu, 'GPU')} per node. GPUs add numbers in no fixed order, "
+            "so maps may agree closely, but not bit for bit."
         )
     elif "relion_refine" in programs:
         halves = any("split_random_halves" in command for command in job.commands)

@@ -99,6 +99,8 @@ def run_session(
                 container.terminate()
     if status == 127:
         missing = f"{command[0]}, or a program that it calls, is not in {image}"
+        if command[0] == "relion":
+            missing += ": ask your admin for a variant with RELION's window (NAME-gui)"
         print(f"relion-dispatch: status 127: {missing}.", file=sys.stderr)
     return status if status >= 0 else 128 - status
 

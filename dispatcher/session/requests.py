@@ -13,6 +13,7 @@ from threading import Thread
 from typing import BinaryIO
 
 from ..host.shared_files import read_file, shared_folder
+from .folder import INSIDE, TEMPLATE
 
 __all__ = ["answer_new", "replies_wait"]
 
@@ -71,6 +72,7 @@ def _submit(text: str, project: Path, submit: Sequence[str], out: BinaryIO, err:
                 stdout=out,
                 stderr=err,
                 cwd=project,
+                env={**os.environ, "RELION_DISPATCH_TEMPLATE": f"{INSIDE}/{TEMPLATE}"},
                 start_new_session=True,  # A Ctrl-C in the terminal must not break off a submission.
             ).returncode
         except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..config.catalogue import Catalogue, Listed
 from ..config.job_types import JobType
-from ..config.places import config_path
+from ..config.places import changed_in
 from ..config.site import Apptainer
 from ..errors import ImageError
 from ..images import apptainer
@@ -30,12 +30,12 @@ def image_problems(
     """
     for listed in catalogue.builds():
         yield from (f"{catalogue.path}: {listed}: {each}" for each in _file_problems(listed))
-    named_in = {of_site: 'site.json: key "image"'} if of_site else {}
+    named_in = {of_site: f'{changed_in("site.json")}: key "image"'} if of_site else {}
     for name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
         users = [each for each, kind in types.items() if kind.image == name]
-        named_in.setdefault(name, f"dispatch_config.json: {named(users)}")
+        named_in.setdefault(name, f"{changed_in('dispatch_config.json')}: {named(users)}")
     for name, place in named_in.items():
-        then = f'Add the image, or correct "image" in {place}.'
+        then = f'Add the image (`relion-dispatch images add`), or correct "image" in {place}.'
         try:
             catalogue.find(name, then=then)
         except ImageError as error:
@@ -83,7 +83,7 @@ def bind_remarks(settings: Apptainer) -> Iterator[str]:
     """A sentence for each folder of "bind" that this machine lacks; a node may have the folder."""
     for folder in missing_binds(settings):
         yield (
-            f'{config_path("site.json")}: key "apptainer.bind": {folder} is not on this machine. '
+            f'{changed_in("site.json")}: key "apptainer.bind": {folder} is not on this machine. '
             "On a node that lacks the folder too, jobs run without the folder: if no node has the "
             "folder, remove it from the list."
         )

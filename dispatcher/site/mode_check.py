@@ -27,6 +27,7 @@ from ..images.known_projects import known_projects
 from ..images.pins import LOCK_FILE, PIN_FILE
 from ..jobs.folder_lock import LOCK
 from ..relion.pipeline import PIPELINE
+from ..units import count
 
 __all__ = ["Modes", "look_at_modes"]
 
@@ -67,8 +68,9 @@ def _of_others(project: Path, others: list[Path]) -> Iterator[str]:
         locks_of.setdefault(owner, []).append(lock)
     for owner, locks in locks_of.items():
         yield (
-            f"{len(locks)} locks of jobs of {owner} have modes that do not fit their folders (the "
-            f"first is {locks[0]}): ask {owner} to run `relion-dispatch check` in {project}."
+            f"The modes of {count(len(locks), 'lock')} of jobs of {owner} do not fit the jobs' "
+            f"folders (the first is {locks[0]}): ask {owner} to run `relion-dispatch check` in "
+            f"{project}."
         )
 
 

@@ -152,7 +152,7 @@ def _ends(content: Any) -> Iterable[str]:
     for key, value in content.items():
         if key == "unknown_end":
             yield value
-        elif key == "ends":
+        elif key in ("ends", "ends_of_own_templates"):
             yield from value.values()
         else:
             yield from _ends(value)

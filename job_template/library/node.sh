@@ -48,7 +48,7 @@ on_each_node() { # FUNCTION ARGUMENTS…
 # The library for a bash on another node, without functions that may be long and are not needed there, and with the
 # settings that are needed there.
 functions_for_a_node() {
-    unset -f known_endings commands reasons dispatch_know_container dispatch_epilogue
+    unset -f known_endings program_said commands reasons dispatch_know_container dispatch_epilogue
     declare -f
     declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container dispatch_job dispatch_folder_number \
         dispatch_scratch_for_all dispatch_scratch dispatch_token 2>/dev/null || :

@@ -29,15 +29,22 @@ probe() { # FOLDER
     return "$status"
 }
 
-# All texts that may show why the job failed: what this script has seen, then what the programs wrote.
-evidence() {
+# What this script has seen of the reason.
+facts_seen() {
     printf '%s' "$dispatch_facts"
-    echo "exit status $dispatch_status"
     [ "$(memory_kills)" = "$dispatch_kills_before" ] || echo "oom-kill"
     [ "$dispatch_kept" = /dev/null ] || probe "$dispatch_kept"
     ! open_scratch "$dispatch_scratch" || probe "$dispatch_opened" | sed 's/^/scratch: /'
-    [ -z "${dispatch_err_before:-}" ] || since "$dispatch_err_before" "$dispatch_errfile"
-    [ -z "${dispatch_out_before:-}" ] || since "$dispatch_out_before" "$dispatch_outfile"
+}
+
+# What the programs wrote in this run. Our own lines are no evidence, nor are those that say that something was passed
+# over: of the loader and of Open MPI ("ignored"), and warnings of Apptainer and of Python.
+texts_written() {
+    {
+        [ -z "${dispatch_err_before:-}" ] || since "$dispatch_err_before" "$dispatch_errfile"
+        [ -z "${dispatch_out_before:-}" ] || since "$dispatch_out_before" "$dispatch_outfile"
+    } | tr -d '\0' |
+        LC_ALL=C grep -aviE '^relion-dispatch: |\(ignored\)|[:;,] ignor(ed|ing)[. ]*$|no version information available|^(WARNING|INFO|VERBOSE|DEBUG) *:|[a-z]Warning: '
 }
 
 # The last 60 kB of what was written to a file since it had so many bytes.
@@ -48,19 +55,37 @@ since() { # BYTES FILE
     tail -c "+$((($1 > size - 60000 ? $1 : size - 60000) + 1))" "$dispatch_opened"
 }
 
-# The cause of the first known ending whose pattern (for grep -E) is found. Our own lines are no evidence, nor
-# are the lines in which the loader says what it passes over.
-cause() {
-    local text pattern sentence
-    text=$(evidence 2>/dev/null | tr -d '\0' |
-        LC_ALL=C grep -avE '^relion-dispatch: |ld\.so: .*[:;] ignored\.|: no version information available')
+# The sentence of the first known ending whose pattern (for grep -E) is found in a text.
+known_cause() { # TEXT
+    local pattern sentence
     while IFS= read -r pattern && IFS= read -r sentence; do
-        printf '%s\n' "$text" | LC_ALL=C grep -aEiq -e "$pattern" || continue
+        printf '%s\n' "$1" | LC_ALL=C grep -aEiq -e "$pattern" || continue
         echo "$sentence"
-        return
+        return 0 # a bare "return" gives the status from before a trap
     done < <(known_endings)
-    echo "${dispatch_program:-a step before the first program} ended with status $dispatch_status: read its last lines, above and in run.out"
+    return 1
 }
+
+# Why the job failed. What this script has seen, what Slurm and MPI say of the ranks and the errors with which programs
+# stopped are tried first: elsewhere in its output, a program may speak of what did no harm.
+cause() {
+    local seen written errors said first rest ranks='^slurmstepd: |Number of MPI processes'
+    local sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
+    seen=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
+    errors=$(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
+    said=$(sed -n '1s/^. //p' <<<"$errors")
+    first=$(lines_with "$ranks" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed 's/^Apptainer said: /FATAL: /')
+    [[ $errors != 3* ]] || written=$(lines_with "$ranks|^(srun|mpirun|prterun|orterun)|MPI_ABORT|on signal" "$written")
+    rest="exit status $dispatch_status"$'\n'$written
+    sentence=$(known_cause "$seen"$'\n'"$first" || known_cause "$seen"$'\n'"$rest" || echo "$sentence")
+    if [ -n "$said" ]; then
+        echo "${sentence%": {said}"}. $said"
+    else
+        echo "${sentence/%"{said}"/read its last lines, above and in run.out}"
+    fi
+}
+
+lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE "$1"; } # PATTERN TEXT
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {

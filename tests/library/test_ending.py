@@ -266,9 +266,15 @@ def test_what_the_dispatcher_itself_has_said_is_no_cause(shell: Shell) -> None:
         "ERROR: ld.so: object 'libdlfaker.so' from LD_PRELOAD cannot be preloaded "
         "(cannot open shared object file): ignored.",
         "sh: /x/libx.so.6: no version information available (required by sh): out of memory",
+        "mca_base_component_repository_open: unable to open mca_btl_openib: librdmacm.so.1: "
+        "cannot open shared object file: No such file or directory (ignored)",
+        "perl: cannot open shared object file, ignoring",
+        "WARNING: skipping mount of /x: out of memory",
+        "/opt/a/util.py:836: FutureWarning: out of memory",
+        "INFO:    could not mount /x: out of memory",
     ],
 )
-def test_what_the_loader_passes_over_is_no_cause(line: str, shell: Shell) -> None:
+def test_what_a_program_passes_over_is_no_cause(line: str, shell: Shell) -> None:
     (shell.job / "run.err").touch()
     known = "known_endings() { printf '%s\n' 'shared object|out of memory' 'it is the loader'; }"
 
@@ -277,21 +283,76 @@ def test_what_the_loader_passes_over_is_no_cause(line: str, shell: Shell) -> Non
         SAYS=line,
     )
 
-    assert "ended with status 1" in said
+    assert "ended with status 1: read its last lines" in said
 
 
-def test_the_evidence_has_what_the_script_has_seen(shell: Shell) -> None:
+def test_the_texts_of_this_run_are_those_of_both_files(shell: Shell) -> None:
+    (shell.job / "run.err").write_text("before\n")
+    (shell.job / "run.out").write_text("before\n")
+
     said = shell.says(
-        "memory_kills() { echo 5; }; dispatch_kills_before=4 dispatch_status=9\n"
+        'remember_texts; echo 1 >>"$dispatch_errfile"; echo 2 >>"$dispatch_outfile"\n'
+        'echo "x (ignored)" >>"$dispatch_outfile"; texts_written'
+    )
+
+    assert said.splitlines() == ["1", "2"]
+
+
+def test_lines_with_a_pattern(shell: Shell) -> None:
+    assert shell.says("lines_with 'b|^c' $'ab\\nac\\nc'") == "ab\nc"
+
+
+def test_a_cause_is_known_or_not(shell: Shell) -> None:
+    assert shell.says("known_cause 'Out of memory'") == "its memory was used up: ask for more"
+    assert shell("known_cause 'nothing'").returncode == 1
+
+
+CAUSES = (
+    "known_endings() { printf '%s\\n' 'first thing' 'it is the first' 'second thing' "
+    "'it is the second' 'abort' 'a rank stopped the others: {said}'; }"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("the first thing", "it is the first"),
+        ("it speaks of a first thing\nERROR: \nsecond thing", "it is the second. RELION said: s"),
+        ("slurmstepd: second thing\nERROR: \nfirst thing", "it is the first. RELION said: f"),
+        ("first thing\nslurmstepd: second thing", "it is the second"),
+        ("first thing\nx: No such file or directory", "it is the first. RELION said: x: No such"),
+        ("first thing\nERROR: \nno label", "relion_x ended with status 1. RELION said: no label"),
+        ("ERROR: \nno label\nERROR: \nsecond thing", "it is the second. RELION said: no label"),
+        ("abort MPI_ABORT\nERROR: \nno label", "a rank stopped the others. RELION said: no label"),
+        ("abort", "a rank stopped the others: read its last lines, above and in run.out"),
+        ("ERROR: \nno label", "relion_x ended with status 1. RELION said: no label"),
+    ],
+)
+def test_the_error_with_which_a_program_stopped_goes_before_what_else_it_wrote(
+    text: str, sentence: str, shell: Shell
+) -> None:
+    (shell.job / "run.err").touch()
+
+    said = shell.says(
+        f"{CAUSES}; dispatch_program=relion_x dispatch_status=1; remember_texts\n"
+        'echo "$SAYS" >"$dispatch_errfile"; cause',
+        SAYS=text,
+    )
+
+    assert said.startswith(sentence)
+
+
+def test_what_the_script_has_seen_are_facts(shell: Shell) -> None:
+    said = shell.says(
+        "memory_kills() { echo 5; }; dispatch_kills_before=4\n"
         "dispatch_kept=$dispatch_folder; probe() { echo 'No space left on device'; return 1; }\n"
         'mkdir -p -m 700 "$dispatch_scratch"\n'
-        "dispatch_facts=$'stopped by signal 15\\n'; evidence",
+        "dispatch_facts=$'stopped by signal 15\\n'; facts_seen",
         given=[f"dispatch_scratch_for_all='{shell.project}/scratch'"],
     )
 
     assert said.splitlines() == [
         "stopped by signal 15",
-        "exit status 9",
         "oom-kill",
         "No space left on device",
         "scratch: No space left on device",

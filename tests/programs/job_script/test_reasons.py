@@ -46,7 +46,7 @@ MPI_KILL = "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on
         ('FATAL:   "relion_x": executable file not found in $PATH', "a program is missing"),
         (
             "FATAL: container creation failed: mount source /ssd doesn't exist",
-            "a folder that its container should see is not on the node: show the line above",
+            "a folder that its container should see is not on the node: show this line",
         ),
         ("relion: error while loading shared libraries: libx.so.1: …", "a library is missing"),
         ("open(run.star): Permission denied", "it has no permission to read or write"),
@@ -95,6 +95,103 @@ def test_a_known_cause_is_told_with_what_helps(
     )
 
 
+PTX = (
+    "ERROR: the provided PTX was compiled with an unsupported toolchain. in projector.cpp at line "
+    "209 (error-code 222)"
+)
+DOES_NOT_FIT = "the image does not fit the node's driver or card: another variant is needed"
+ABORT = "\nMPI_ABORT was invoked on rank 1"
+MEMORY = "the job used up its memory: ask for more memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        (
+            "mca_base_component_repository_open: unable to open mca_btl_openib: librdmacm.so.1: "
+            "cannot open shared object file: No such file or directory (ignored)\n"
+            f"MetaDataTable::read: File Select/job007/particles.star does not exist{ABORT}",
+            "a file that it needs is not there",
+        ),
+        (
+            "ERROR  : Could not write info to setgroups: Permission denied\n"
+            "ERROR  : Error while waiting event for user namespace mappings: no event received",
+            "its container could not be started: Apptainer may not make user namespaces on this "
+            "node; show this to your admin",
+        ),
+        (
+            "FATAL:   container creation failed: while applying uid_map: operation not permitted",
+            "its container could not be started: Apptainer may not make user namespaces",
+        ),
+        (f"{PTX}{ABORT}", DOES_NOT_FIT),
+        (
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            DOES_NOT_FIT,
+        ),
+        (f"ERROR: \nAllocate: No space left{ABORT}", MEMORY),
+        (f"ERROR: \ncoreAllocate: No space left \n{ABORT}", MEMORY),
+        ("fallocate: No space left on device", "the disk is full"),
+        (
+            "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on signal 7 (Bus "
+            "error).",
+            "one of its programs was stopped by a bus error (signal 7): submit the job again",
+        ),
+        (
+            f"ERROR: \nsemop lock error{ABORT}",
+            "the semaphore with which its ranks take turns on a GPU was removed",
+        ),
+        (
+            "mpirun noticed that process rank 1 with PID 0 on node gpu1 exited on signal 11 "
+            "(Segmentation fault).",
+            "one of its programs crashed (signal 11): submit the job again",
+        ),
+        (
+            'FATAL:   "mpirun": executable file not found in $PATH',
+            "the program that starts its ranks is missing in the container image or on the node: "
+            "tell your admin",
+        ),
+        ("run_submit.script.run: line 9: srun: command not found", "the program that starts its"),
+        (
+            " + Number of MPI processes             = 1\nERROR: \nMlOptimiserMpi::read: at least 2 "
+            "MPI processes are required",
+            "its ranks started as single processes",
+        ),
+        (f"ERROR: \nnot known{ABORT}", "one of its ranks met an error and stopped the others. R"),
+    ],
+)
+def test_causes_that_were_told_as_others(
+    text: str, because: str, job: Path, running_job: RunningJob
+) -> None:
+    """Texts of public reports, as they stand in run.err."""
+    running_job.run(job, ON_RUN='echo "$SAYS" >&2; exit 1', SAYS=text)
+
+    assert re.match(
+        r"relion-dispatch: The job failed after 0:0\d:\d\d, because " + re.escape(because),
+        last_line(job),
+    )
+
+
+def test_relions_own_first_error_is_quoted_once(job: Path, running_job: RunningJob) -> None:
+    """As three ranks write it at once."""
+    text = "ERROR: no rlnAmplitudeContrast label was found in the CTF parameters"
+    ranks = f"in: /src/ctf.cpp, line 171\nERROR: \n{text}\n" * 3
+
+    running_job.run(job, ON_RUN='echo "$SAYS" >&2; exit 1', SAYS=f"{ranks}{ABORT}")
+
+    assert last_line(job).endswith(
+        "because one of its ranks met an error and stopped the others. RELION said: no "
+        "rlnAmplitudeContrast label was found in the CTF parameters."
+    )
+
+
+def test_what_another_program_said_is_not_said_by_relion(
+    job: Path, running_job: RunningJob
+) -> None:
+    running_job.run(job, ON_RUN="echo 'FATAL:   while loading overlay: no loop' >&2; exit 255")
+
+    assert last_line(job).endswith("Apptainer said: while loading overlay: no loop.")
+
+
 def test_a_cause_is_found_beside_what_is_no_text(job: Path, running_job: RunningJob) -> None:
     running_job.run(
         job, ON_RUN=r"printf 'a \xff bar: No space left on device\n\xc3\0\n' >&2; exit 1"
@@ -120,7 +217,7 @@ def test_a_sites_own_cause_is_tried_first(
 
     running_job.run(job, ON_RUN='echo "no licence 5: No space left on device" >&2; exit 1')
 
-    assert last_line(job).endswith('because it\'s "full" `of` $x: ask again.')
+    assert 'because it\'s "full" `of` $x: ask again.' in last_line(job)
 
 
 def test_how_it_went_stands_in_a_file_of_the_runs_own(job: Path, running_job: RunningJob) -> None:

@@ -137,7 +137,7 @@ def test_what_cannot_be_a_job_of_the_project_is_named_and_not_looked_into(
     assert main(["status"]) == 0
     printed = capsys.readouterr()
     (warning,) = printed.err.splitlines()
-    assert "lists 1 that cannot be jobs of this project" in warning
+    assert "lists names that cannot be jobs of this project (1)" in warning
     assert "\x1b" not in printed.out + printed.err
     assert main(["watch", "--once"]) == 0
     assert len(capsys.readouterr().err.splitlines()) == 1

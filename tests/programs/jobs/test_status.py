@@ -155,6 +155,28 @@ def test_a_lost_job_is_told_to_relion(
 
 
 @pytest.mark.parametrize(
+    ("own_template", "why"),
+    [
+        (False, "its script could not write to the job's folder"),
+        (True, "its script, of the site's own template, ended without telling RELION how"),
+    ],
+)
+def test_a_job_of_a_sites_own_template_is_not_told_as_a_full_disk(
+    own_template: bool,
+    why: str,
+    slurm: StandIn,
+    add_job: AddJob,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    add_job(own_template=own_template)
+    slurm.says_of_ends("echo 'JobId=17 JobState=COMPLETED ExitCode=0:0'")
+
+    (row,) = status(capsys)
+
+    assert why in row["reason"]
+
+
+@pytest.mark.parametrize(
     "case",
     ["runs", "no answer", "another user", "another scheduler", "ends meanwhile", "no record yet"],
 )

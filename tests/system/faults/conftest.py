@@ -22,6 +22,7 @@ EACH_TIME = {
     "test_while_it_runs",
     "test_full_while_it_runs",
     "test_a_missing_particle_stack",
+    "test_relions_own_error_is_quoted",
     "test_when_the_job_is_in_the_queue",
     "test_a_running_job_is_cancelled",
     "test_a_slurm_job_is_killed",

@@ -36,9 +36,63 @@ def test_a_missing_particle_stack(make_project: MakeProject, sees: Watched) -> N
 
     ended = ends_badly(project, job)
 
-    says = "because a file that it needs does not exist"
+    says = "because a file that it needs is not there"
     sees("missing particle stack", project, job, since=ended, end="Failed", says=says)
-    assert "particles.mrcs" in (job / "run.err").read_text()
+    assert "RELION said: Cannot read file" in (job / "run.err").read_text()
+
+
+# As RELION 3.1 wrote it, but for _rlnAmplitudeContrast, without which RELION 5 computes no CTF.
+PARTICLES = """
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnImagePixelSize #2
+_rlnImageSize #3
+_rlnImageDimensionality #4
+_rlnVoltage #5
+_rlnSphericalAberration #6
+1 4.0 32 2 300 2.7
+
+data_particles
+
+loop_
+_rlnImageName #1
+_rlnOpticsGroup #2
+_rlnDefocusU #3
+_rlnDefocusV #4
+_rlnDefocusAngle #5
+_rlnMicrographName #6
+"""
+
+
+@pytest.mark.parametrize(
+    ("major", "file", "says"),
+    [
+        (
+            "5",
+            "particles.mrcs",
+            "no rlnAmplitudeContrast label was found in the CTF parameters",
+        ),
+        ("3", "gone.mrcs", "Cannot read file gone.mrcs It does not exist"),
+    ],
+)
+def test_relions_own_error_is_quoted(
+    major: str, file: str, says: str, make_project: MakeProject
+) -> None:
+    """Once, of all that three ranks write at the same time, with backtraces and MPI's own lines."""
+    project = make_project(major, scheduler="local", refine={"ngpu": 0, "nproc": 3})
+    rows = (f"{at:06}@{file} 1 10000 10000 0 micrograph{at % 2}\n" for at in range(1, 41))
+    (project.folder / "particles.star").write_text(PARTICLES + "".join(rows))
+    job = project.add_job("refine3d", **{**REFINE, "do_ctf_correction": "Yes"})
+
+    ends_badly(project, job)
+
+    text = (job / "run.err").read_text()
+    assert text.endswith(f" RELION said: {says}.\n")
+    assert text.count(says) > 1
 
 
 def test_a_corrupt_map(make_project: MakeProject, sees: Watched) -> None:

@@ -216,3 +216,29 @@ def test_a_pinned_version_that_has_left_the_catalogue_is_an_error(site: WriteSit
     assert "relion 4.0.2 is not in the catalogue" in str(caught.value)
     assert f"pinned to relion 4.0.2 ({PIN_FILE})" in str(caught.value)
     assert "relion-dispatch pin relion VERSION" in str(caught.value)
+
+
+BATCH = {**CPU, "programs": ["relion_refine"]}
+WITH_WINDOW = {"variant": "cpu-gui", "path": "g.sif", "programs": ["relion", "relion_refine"]}
+
+
+@pytest.mark.parametrize(
+    ("pin", "others", "says"),
+    [
+        ("5.0.1", [BATCH], r"and this project is pinned to relion 5\.0\.1 \(\.relion_dispatch\.js"),
+        (None, [BATCH], r"and relion 5\.1\.0 is the site's default: ask your admin"),
+        ("5.0.1", [WITH_WINDOW], r"-gui`\)\. 5\.1\.0 has the window: if the project may move"),
+    ],
+)
+def test_a_project_without_a_window_keeps_its_version(
+    pin: str | None, others: list[dict[str, Any]], says: str, site: WriteSite
+) -> None:
+    catalogue = catalogue_of(site, *others, **{"5.0.1": [BATCH]})
+
+    with pytest.raises(ImageError, match=says) as caught:
+        chosen(catalogue, pin, programs=("relion",))
+
+    assert str(caught.value).startswith("RELION's window is not in the image relion 5.")
+    version = pin or "5.1.0"
+    build = f"`relion-dispatch images build relion {version} --variant cpu-gui`"
+    assert f"ask your admin for that version with the window ({build})" in str(caught.value)

@@ -39,6 +39,16 @@ def told(output: str) -> str | None:
             "10.0.0.1:53: no such host\n",
             "build on a local image with --base",
         ),
+        (
+            "\x1b[91mERROR  : Requesting capability set 0x000001ffffffffff while permitted "
+            "capability set is 0x000001fffeffffff\n\x1b[0m",
+            "do this as an ordinary user",
+        ),
+        (
+            "ERROR  : Could not write info to setgroups: Permission denied\nERROR  : Error while "
+            "waiting event for user namespace mappings: no event received\n",
+            "user namespaces are off on this machine",
+        ),
     ],
 )
 def test_what_is_lacking_is_told_with_the_way_out(output: str, way_out: str) -> None:

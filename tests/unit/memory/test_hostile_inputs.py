@@ -170,7 +170,7 @@ def test_a_table_behind_many_rows_is_found_by_its_line_if_it_is_damaged(tmp_path
         )
     )
 
-    with pytest.raises(InputError, match=r"line 50013: 1 values for the 3 labels of data_optics"):
+    with pytest.raises(InputError, match=r"line 50013: 1 value for the 3 labels of data_optics"):
         particle_tables(path)
 
 

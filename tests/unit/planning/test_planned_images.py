@@ -116,9 +116,9 @@ def test_a_users_own_program_stays_on_the_host(site: WriteSite, corpus_job: Corp
 
 
 def test_an_unknown_image_of_the_site_is_named_with_its_key(site: WriteSite) -> None:
-    site("site.json", {"image": "relio"})
+    path = site("site.json", {"image": "relio"})
 
-    assert any('correct "image" in site.json' in problem for problem in problems())
+    assert any(f'correct "image" in {path}: key "image"' in problem for problem in problems())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_what_bash_takes_for_one_line_is_one_command(separator: str) -> None:
 
 
 def test_an_empty_script_is_refused() -> None:
-    assert "is empty: set RELION_QSUB_TEMPLATE to relion_template.sh" in refusal("")
+    assert "is empty" in refusal("")
     assert "is empty" in refusal("\n \n\t\n")
 
 
@@ -144,11 +145,98 @@ def test_a_script_without_a_command_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["relion_refine --o x\n", "#!/bin/bash\n#SBATCH -n 5\nrelion_refine --o x\n",
+    ["relion_refine --o x\n", "#!/bin/bash\nrelion_refine --o x\n",
      "run.out\nrun.err\nrelion_refine --o x\n", "A/job001/run.out\nB/job001/run.err\nrelion_x\n"],
 )  # fmt: skip
 def test_a_script_from_another_template_is_refused(text: str) -> None:
     assert "does not name the job's run.out and run.err" in refusal(text)
+
+
+# Facilities' own scripts, for each scheduler.
+FACILITY = [
+    "#!/bin/bash -l\n#SBATCH -J A/job001/\n#SBATCH --output=A/job001/run.out\nmodule load relion\n"
+    "mpirun -n 5 `which relion_refine_mpi` --o A/job001/run\n",
+    "#PBS -l nodes=1\nmodule load relion\n`which relion_refine` --o A/job001/run\n",
+    "#!/bin/tcsh\n#BSUB -n 5\n`which relion_refine` --o A/job001/run\n",
+    "#!/bin/sh\n#$ -cwd\n`which relion_refine` --o A/job001/run\n",
+]
+JOB_STAR = """data_job
+
+_rlnJobTypeLabel  relion.refine3d
+
+data_joboptions_values
+
+loop_
+_rlnJobOptionVariable #1
+_rlnJobOptionValue #2
+qsubscript {}
+do_queue Yes
+"""
+
+
+@pytest.mark.parametrize("text", FACILITY)
+def test_a_facilitys_own_job_script_is_told_from_other_texts(text: str) -> None:
+    assert refusal(text).endswith(
+        "is itself a job script for a scheduler, and relion-dispatch writes the job script."
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [*FACILITY, "", "relion_refine --o x\n", "A/job001/run.out\nA/job001/run.err\n", "a\0"]
+)
+def test_the_template_that_relion_used_is_named_with_the_one_to_choose(
+    text: str, tmp_path: Path
+) -> None:
+    """RELION remembers the template for each project: a variable would change nothing there."""
+    script = put(tmp_path, text)
+    script.with_name("job.star").write_text(JOB_STAR.format("/opt/relion/old_qsub.sh"))
+
+    with pytest.raises(InputError) as caught:
+        read_submission(script, "/opt/ours/relion_template.sh")
+
+    assert str(caught.value).endswith(
+        ". RELION used /opt/relion/old_qsub.sh: choose /opt/ours/relion_template.sh in the Running "
+        'tab ("Standard submission script"), and submit the job again.'
+    )
+
+
+def test_without_a_job_star_the_template_to_choose_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is empty\. Choose /t\.sh in the Running tab"):
+        read_submission(put(tmp_path, ""), "/t.sh")
+
+
+def test_our_own_template_is_not_to_be_chosen_once_more(tmp_path: Path) -> None:
+    script = put(tmp_path, "")
+    script.with_name("job.star").write_text(JOB_STAR.format("/t.sh"))
+
+    with pytest.raises(InputError, match=r"RELION used /t\.sh: ask your admin to put that file"):
+        read_submission(script, "/t.sh")
+
+
+def test_our_template_run_as_a_job_script_says_which_command_to_choose(tmp_path: Path) -> None:
+    """RELION remembers the queue command of each project as well."""
+    script = put(tmp_path, from_template(["relion_import --o x"]))
+
+    done = subprocess.run(["bash", script], cwd=tmp_path, check=False)
+
+    assert done.returncode == 64
+    assert (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
+    assert 'in the Running tab ("Queue submit command")' in (script.parent / "run.err").read_text()
+
+
+def test_lines_that_set_up_a_shell_are_left_out() -> None:
+    set_up = [
+        "source /etc/profile.d/modules.sh", "module purge", "  module load relion/4.0", "ml relion",
+        ". ./env.sh", "export OMP_NUM_THREADS=4", "ulimit -s unlimited", "cd $SLURM_SUBMIT_DIR",
+    ]  # fmt: skip
+    commands = ["`which relion_refine` --o x", "./source.sh --o x", "modules a"]
+    text = "\n".join(["A/job001/run.out", "A/job001/run.err", *set_up, *commands])
+
+    submission = parse(text)
+
+    assert [command.text for command in submission.commands] == commands
+    assert submission.left_out == tuple(line.strip() for line in set_up)
+    assert "contains no command" in refusal("\n".join(text.split("\n")[:6]))
 
 
 def test_an_unbalanced_quote_is_named_with_its_line() -> None:

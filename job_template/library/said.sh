@@ -1,0 +1,98 @@
+# shellcheck shell=bash disable=SC2154 # the job script makes the settings
+# What did the programs themselves say of their failure? Several ranks write at once, with backtraces and MPI's own
+# words between; a statement is found by what stands before it:
+#   "ERROR:" at the end of a line       RELION's errors (RelionError, error.cpp, 3.1 to 5.0); the text is on the next
+#                                       lines, the place in the source before or behind it
+#   "The following errors were …"       options that RELION cannot read (args.cpp)
+#   "Traceback (most recent call last)" Python; the exception stands behind the indented frames, or behind a frame
+#                                       drawn with lines (typer), and the last of a chain counts
+#   "what():"                           exceptions of C++
+#   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
+
+# Reads what a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
+# and "RELION said: TEXT". Weight 3: the program stopped with this error; 2: it wrote an error; 1: an error that says
+# little, printed only if there is no other.
+program_said() { # PROGRAM
+    local who=$1
+    [[ $who != relion* ]] || who=RELION
+    LC_ALL=C awk -v program="$who" '
+        function offer(who, text, weight) {
+            gsub(/[\001-\037\177]|│|╰|╯|─/, " ", text)
+            sub(/^[ *]+/, "", text)
+            while (sub(/^(KERNEL_)?(ERROR|Error|error) *[:!] */, "", text)) { }
+            gsub(/  +/, " ", text)
+            sub(/[ .:]+$/, "", text)
+            if (length(text) > 300) {
+                text = substr(text, 1, 300)
+                sub(/ [^ ]*$/, "", text)
+                text = text " ..."
+            }
+            if (text !~ /[A-Za-z][A-Za-z]/) return
+            if (text ~ /^[A-Za-z_.]+$/ || text ~ little) weight = 1
+            text = weight " " who " said: " text
+            if (text in seen) return
+            seen[text]
+            said[++number] = text
+            if (weight > best) { best = weight; first = number }
+        }
+        function finish() { # the statement that is being read
+            offer(program, text, 3 - 2 * ignored)
+            state = text = last = ""
+            ignored = 0
+        }
+        function error_line() { # in one line
+            if (line ~ /^(FATAL: |ERROR:  |ERROR  +:)/) { sub(/^[A-Z]+ *:/, "", line); offer("Apptainer", line, 2) }
+            else if (line ~ /what\(\): /) { sub(/^.*what\(\): /, "", line); offer(program, line, 3) }
+            else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/) offer(program, line, 2)
+            else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ /^(srun|sbatch|slurm[a-z]*|scontrol): /) { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
+            else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/) offer(program, line, 2)
+            else if (line ~ /: error while loading shared libraries: /) offer(program, line, 2)
+            else if (line ~ /: (command not found|No such file or directory|Permission denied|Read-only file system|No space left on device|Disk quota exceeded)$/) offer(program, line, 1)
+            else return 0
+            return 1
+        }
+        BEGIN {
+            little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error"
+            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(srun|slurmstepd|mpirun|prterun|orterun)"
+        }
+        {
+            line = $0
+            gsub(/\033\[[0-9;]*[A-Za-z]/, "", line)
+            sub(/^\[[0-9]+,[0-9]+\]<std[a-z]+>: */, "", line) # mpirun --tag-output
+            sub(/\r$/, "", line)
+            blank = line ~ /^[ \t]*$/
+        }
+        /^Exception ignored in/ { finish(); ignored = 1; next }
+        /Traceback \(most recent call last\)/ { if (state) finish(); state = "traceback"; next }
+        state == "traceback" {
+            if (blank || line ~ /^([ \t|]|│|╭|╰|├|During handling of|The above exception)/) next
+            state = "exception"; text = line
+            next
+        }
+        state == "exception" {
+            if (line ~ /^(During handling of|The above exception)/) { state = text = ""; next }
+            if (text ~ /:$/ && !blank) text = text " " line
+            if (line !~ /ERROR: *$/ && line !~ noise) next
+            finish()
+        }
+        line ~ /ERROR: *$/ {
+            sub(/ERROR: *$/, "", line)
+            if (state == "statement" && text == "" && line !~ noise) text = line # two ranks in one line
+            finish(); state = "statement"
+            next
+        }
+        /errors were encountered upon command-line parsing/ { finish(); state = "statement"; next }
+        state == "statement" {
+            if (blank && text == "" || line == last) next
+            if (blank || line ~ noise || (text != "" && line ~ /^ *ERROR/) || length(text) > 250) finish()
+            else { text = (text == "" ? "" : text " ") line; last = line; next }
+        }
+        line ~ noise { next }
+        line ~ /^(╭|\+)(─|-)+ *Error/ { state = "statement"; next } # typer: an option that it cannot read
+        { error_line() }
+        END {
+            finish()
+            if (best) print said[first]
+            for (each = 1; each <= number; each++) if (each != first && said[each] !~ /^1/) print said[each]
+        }'
+}
