@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
@@ -20,6 +20,7 @@ __all__ = [
     "SUBMISSION",
     "Submission",
     "is_from_our_template",
+    "is_unfilled",
     "parse_submission",
     "read_submission",
 ]
@@ -28,7 +29,7 @@ _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
-_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
+_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads|extra[1-9][0-9]?): ?(.*)")
 _NEXT_STEP = (
     "set RELION_QSUB_TEMPLATE to relion_template.sh of the dispatcher and submit the job again"
 )
@@ -44,6 +45,8 @@ class Submission:
         commands: the command lines, in order.
         ranks, threads: what the GUI had, None in the classic form.
         queue: the GUI's queue name, None in the classic form.
+        extra: what the fields of the site's own in the GUI have, by number, if the template has
+            lines for them (``extra1: XXXextra1XXX``); those that are not set are left out.
     """
 
     job: str
@@ -53,6 +56,7 @@ class Submission:
     ranks: int | None = None
     threads: int | None = None
     queue: str | None = None
+    extra: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def main(self) -> Command:
@@ -126,14 +130,17 @@ def parse_submission(text: str, name: str) -> Submission:
             zip(("outfile", "errfile"), (line.strip() for _, line in written), strict=False)
         )
         numbered = [(n, line) for n, line in written[2:] if not line.lstrip().startswith("#")]
+    commands = tuple(_parse(line, name, n) for n, line in numbered if line.strip())
     out, err = fields.get("outfile", ""), fields.get("errfile", "")
     job = out.rpartition("/")[0]
+    if runs := next(filter(None, (command.runs_job for command in commands)), None):
+        # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
+        job, out, err = runs, f"{runs}/run.out", f"{runs}/run.err"
     if not job or err.rpartition("/")[0] != job:
         raise InputError(
             f"The submission script {name} does not name the job's run.out and run.err in its "
             f"first lines: {_NEXT_STEP}."
         )
-    commands = tuple(_parse(line, name, n) for n, line in numbered if line.strip())
     if all(command.is_file_tool for command in commands):
         raise InputError(f"The submission script {name} contains no command: {_NEXT_STEP}.")
     return Submission(
@@ -143,8 +150,23 @@ def parse_submission(text: str, name: str) -> Submission:
         commands=commands,
         ranks=_number(fields, "ranks", name),
         threads=_number(fields, "threads", name),
-        queue=fields.get("queue") or None,
+        queue=_filled(fields.get("queue", "")) or None,
+        extra={
+            int(key.removeprefix("extra")): text
+            for key, text in fields.items()
+            if key.startswith("extra") and _filled(text)
+        },
     )
+
+
+def _filled(text: str) -> str:
+    """The text of a field; "" if RELION has written nothing there."""
+    return "" if is_unfilled(text) else text
+
+
+def is_unfilled(text: str) -> bool:
+    """Whether it is the name by which a template asks for a field that RELION does not have."""
+    return _UNFILLED.fullmatch(text.strip()) is not None
 
 
 def _parse(line: str, name: str, number: int) -> Command:
@@ -159,7 +181,7 @@ def _parse(line: str, name: str, number: int) -> Command:
 
 def _number(fields: Mapping[str, str], key: str, name: str) -> int | None:
     text = fields.get(key)
-    if not text or _UNFILLED.fullmatch(text):
+    if not text or is_unfilled(text):
         return None
     number = whole_number(text)
     if number is None:  # RELION writes 1e+06 for a million
