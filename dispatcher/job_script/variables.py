@@ -217,4 +217,5 @@ def _without_mpi(command: Command) -> str:
 
 def _name(command: Command) -> Markup:
     """The program's name, quoted; ``rm`` always, which alone behind ``=`` looks like a mistake."""
-    return Markup(f"'{command.program}'" if command.is_file_tool else quote(command.program))
+    program = command.base_program if command.runs_job else command.program
+    return Markup(f"'{program}'" if command.is_file_tool else quote(program))
