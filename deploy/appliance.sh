@@ -37,12 +37,12 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
         esac
     done 2> /dev/null < "$2"
     for file in $pipeliner RELION_JOB_EXIT_FAILURE; do
-        [ ! -e $file ] || continue
-        rm -f $file # a link that leads nowhere, which RELION does not see
-        { true > $file; } 2> /dev/null ||
-            ln -P -- "$2" $file 2> /dev/null ||
-            mv -f -- "$2.run" $file 2> /dev/null ||
-            mv -f -- "$2" $file 2> /dev/null ||
+        [ ! -e "$file" ] || continue
+        rm -f "$file" # a link that leads nowhere, which RELION does not see
+        { true > "$file"; } 2> /dev/null ||
+            ln -P -- "$2" "$file" 2> /dev/null ||
+            mv -f -- "$2.run" "$file" 2> /dev/null ||
+            mv -f -- "$2" "$file" 2> /dev/null ||
             { true > RELION_JOB_EXIT_ABORTED; } 2> /dev/null || [ -e RELION_JOB_EXIT_ABORTED ] ||
             echo "relion-dispatch: $file cannot be made: mark the job as failed in RELION." >&2
     done

@@ -35,7 +35,7 @@ def hidden_settings(environment: Mapping[str, str]) -> Iterator[str]:
             continue
         what = f"RELION_{setting} ({ours})" if ours is not None else "relion-dispatch's"
         yield (
-            f"{name} is set here ({value}), and the CCP-EM Pipeliner takes that in place of {what}: "
+            f"{name} is set here ({value}), and the CCP-EM Pipeliner takes that instead of {what}: "
             f"{_so(setting)}. Unset {name}."
         )
 
