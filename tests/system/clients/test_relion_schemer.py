@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ...waiting import wait_for
-from ..hook_calls import PYTHON, change_site
+from ..hook_calls import PYTHON
 from ..project import MakeProject, Project
 
 pytestmark = PYTHON
@@ -91,15 +91,14 @@ def test_a_scheme_ends_with_its_job(make_project: MakeProject) -> None:
 
 def test_a_scheme_stops_at_a_job_that_is_refused(make_project: MakeProject) -> None:
     project = make_project("5")
-    write_scheme(project, "relion.maskcreate", fn_in="reference.mrc")
-    change_site(project, scheduler="nowhere")
+    write_scheme(project, "relion.maskcreate", fn_in="reference.mrc", other_args='"--j 5000"')
 
     done = project.relion(*RUN)
 
     job = project.folder / "MaskCreate" / "job001"
     assert project.status(job) == "Failed", done.stdout + done.stderr
     assert "Stopping scheme due to job" in done.stdout
-    assert "relion-dispatch: " in (job / "run.err").read_text()
+    assert "asks for 5000 threads" in (job / "run.err").read_text()
 
 
 @pytest.mark.parametrize("where", ["pending", "running"])
