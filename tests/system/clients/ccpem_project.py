@@ -69,12 +69,13 @@ class CcpemProject(HostProject):
         return str(states[f"{job.parent.name}/{job.name}/"])
 
     def wait_for_status(self, job: Path, wanted: str) -> None:
-        """Wait until there is an end; then both dialects tell it, and the Pipeliner has it."""
-        name = BOTH[wanted]
-        wait_for(lambda: self.told(job) - {"RELION_JOB_ABORT_NOW"} == name, 60, f"{wanted}: {name}")
-        assert self.status(job) == wanted, (job / "run.err").read_text()
+        """Wait until there is an end; both dialects tell it, and the Pipeliner has it."""
+        wait_for(lambda: len(self.ends(job)) == 2, 60, "an end in both dialects")
+        assert self.ends(job) == BOTH[wanted], (job / "run.err").read_text()[-3000:]
+        assert not (job / "PIPELINER_JOB_ABORT_NOW").exists()
+        assert self.status(job) == wanted
 
     @staticmethod
-    def told(job: Path) -> set[str]:
-        """The files that tell an end, or ask for one."""
-        return {path.name for path in job.glob("*_JOB_*")}
+    def ends(job: Path) -> set[str]:
+        """The files that tell an end."""
+        return {path.name for path in job.glob("*_JOB_EXIT_*")}

@@ -42,8 +42,7 @@ def sleeper(project: CcpemProject) -> Path:
 
 def test_a_refinement_runs_with_the_ranks_of_the_pipeliners_window(make_ccpem_project: Any) -> None:
     project = make_ccpem_project()
-    options = {key: REFINE[key] for key in ("fn_img", "fn_ref", "sampling", "particle_diameter")}
-    wanted = {**options, "nr_mpi": 3, "nr_threads": 2, "use_gpu": "No", "ini_high": 30,
+    wanted = {**REFINE, "nr_mpi": 3, "nr_threads": 2, "use_gpu": "No",
               "other_args": '"--auto_iter_max 1"'}  # fmt: skip
     job = project.run_job("relion.refine3d", **wanted)
     before = (job / "job.star").read_bytes()
