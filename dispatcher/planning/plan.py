@@ -68,7 +68,7 @@ class Plan(NamedTuple):
         job_parameters: all that templates see from the configuration.
         environment: names of the variables that go into the container if they are set.
         commands, original_commands: as they will run, and as RELION wrote them.
-        extra_fields: what the site's own fields in RELION's window have: ``{"qsub_extra1": "12h"}``.
+        extra_fields: what the site's own fields in RELION's window have: ``{"qsub_extra1": "1"}``.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a

@@ -1,7 +1,7 @@
 """Variables of whoever calls ``check`` that keep the CCP-EM Pipeliner's jobs from the hook.
 
-The Pipeliner reads PIPELINER_QUEUE_USE, PIPELINER_QSUB_COMMAND and the like before RELION's variables
-of these names (``add_all_settings`` in pipeliner/user_settings.py, 1.6.1).
+The Pipeliner reads PIPELINER_QUEUE_USE, PIPELINER_QSUB_COMMAND and the like before RELION's
+variables of these names (``add_all_settings`` in pipeliner/user_settings.py, 1.6.1).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ BOTH = {
     "Failed": {"PIPELINER_JOB_EXIT_FAILED", "RELION_JOB_EXIT_FAILURE"},
     "Aborted": {"PIPELINER_JOB_EXIT_ABORTED", "RELION_JOB_EXIT_ABORTED"},
 }
+_DEFAULTS: dict[str, str] = {}
 # What Doppio, the Pipeliner's window, does every few seconds.
 _LOOK = """
 import json
@@ -48,9 +49,11 @@ class CcpemProject(HostProject):
 
     def run_job(self, label: str, **options: object) -> Path:  # type: ignore[override]
         """Run a job with the Pipeliner's default values but for `options`; its folder."""
-        self.pipeliner("--default_jobstar", label)
         star = self.folder / f"{label.replace('.', '_')}_job.star"
-        text = star.read_text()
+        if label not in _DEFAULTS:  # a call takes seconds, and always gives the same
+            self.pipeliner("--default_jobstar", label)
+            _DEFAULTS[label] = star.read_text()
+        text = _DEFAULTS[label]
         for name, value in options.items():
             text, count = re.subn(rf"(?m)^( *{name} +).*$", rf"\g<1>{value} ", text)
             assert count == 1, (name, text)
