@@ -30,15 +30,22 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
             *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
         esac
     fi
-    if [ ! -e RELION_JOB_EXIT_FAILURE ]; then
-        rm -f RELION_JOB_EXIT_FAILURE # a link that leads nowhere, which RELION does not see
-        { true > RELION_JOB_EXIT_FAILURE; } 2> /dev/null ||
-            ln -P -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
-            mv -f -- "$2.run" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
-            mv -f -- "$2" RELION_JOB_EXIT_FAILURE 2> /dev/null ||
+    pipeliner='' # who waits for a job of the CCP-EM Pipeliner looks for another file
+    [ ! -f "$2" ] || while IFS= read -r line; do
+        case $line in
+            *"/job_runner.py"*" "*/job.star* | *"/job_runner.py"*" "*/run.job*) pipeliner=PIPELINER_JOB_EXIT_FAILED ;;
+        esac
+    done 2> /dev/null < "$2"
+    for file in $pipeliner RELION_JOB_EXIT_FAILURE; do
+        [ ! -e "$file" ] || continue
+        rm -f "$file" # a link that leads nowhere, which RELION does not see
+        { true > "$file"; } 2> /dev/null ||
+            ln -P -- "$2" "$file" 2> /dev/null ||
+            mv -f -- "$2.run" "$file" 2> /dev/null ||
+            mv -f -- "$2" "$file" 2> /dev/null ||
             { true > RELION_JOB_EXIT_ABORTED; } 2> /dev/null || [ -e RELION_JOB_EXIT_ABORTED ] ||
-            echo "relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made: mark the job as failed in RELION." >&2
-    fi
+            echo "relion-dispatch: $file cannot be made: mark the job as failed in RELION." >&2
+    done
     if [ "$opened" = yes ]; then
         printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
     else # what is no such file gets another name

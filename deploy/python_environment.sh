@@ -1,14 +1,14 @@
 #!/bin/bash
 # Prints the path of a Python that has the dispatcher's dependencies, by digest: a virtual environment in
 # the user's cache, made on first use and keyed by what it was made from.
-# Usage: python_environment.sh [test|docs]      what else it has; without it, what an installation has
+# Usage: python_environment.sh [test|docs|clients]      what else it has; without it, what an installation has
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 extra=${1:-}
 [ -z "$extra" ] || [ -e "$root/deploy/${extra}_requirements.txt" ] ||
-    { echo "usage: python_environment.sh [test|docs]" >&2; exit 2; }
+    { echo "usage: python_environment.sh [test|docs|clients]" >&2; exit 2; }
 
 # Debian's own Python starts faster than most others.
 for python in /usr/bin/python3 python3; do

@@ -37,5 +37,8 @@ for extra in test docs; do
     lock "$root/pyproject.toml" "${extra}_requirements.txt" --extra "$extra" \
         --constraint "$root/deploy/requirements.txt"
 done
+# Other programs, in an environment of their own: what they need has nothing to do with ours.
+sed -n 's/^clients = \[\(.*\)\].*/\1/p' "$root/pyproject.toml" | tr -d '",' | tr ' ' '\n' |
+    lock - clients_requirements.txt --only-binary :all:
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' "$root/pyproject.toml" | lock - build_requirements.txt
 sed -n 's/^lock = \["\(.*\)"\].*/\1/p' "$root/pyproject.toml" | lock - lock_requirements.txt

@@ -19,13 +19,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
+__all__ = ["JOB_FOLDER", "described", "exit_name", "refuse", "say", "tell", "who_waits"]
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
 JOB_FOLDER = re.compile("job[0-9]{3,}")
 
-_FAILURE, _ABORTED = "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"
+# A job of the CCP-EM Pipeliner: its job_runner.py reads JOB/job.star (relion/command.py). The
+# programs in deploy/ that refuse jobs without Python look for these words, too.
+_JOB_RUNNER = re.compile(rb"job_runner\.py'? '?[^ ]+/(job\.star|run\.job)'?\s*$", re.MULTILINE)
 # As in dispatcher/printable.py, without ends of lines and tabs.
 _HIDDEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 _LONGEST = 16_000  # characters of a line: more is not read, and may not fit
@@ -34,7 +36,7 @@ _MORE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY 
 
 
 def refuse(script: str, sentence: str) -> int:
-    """Make RELION_JOB_EXIT_FAILURE, append `sentence` to run.err, return exit status 1.
+    """Tell RELION that the job failed, append `sentence` to run.err, return exit status 1.
 
     What cannot be written is said on standard error. Nothing is raised, whatever goes wrong.
     """
@@ -56,12 +58,12 @@ def _told(folder: int, script: str, line: str) -> list[str]:
     """Tell RELION, and then its user; what is to be said of that."""
     problems = []
     try:
-        make_exit_file(folder, _FAILURE, script)
+        tell(folder, "FAILURE", script)
     except BaseException as error:
         problems.append(
-            f"relion-dispatch: {_FAILURE} cannot be made ({described(error)}), so RELION shows the "
-            "job as running: correct the permissions of the job's folder or free space on its "
-            "disk, and mark the job as failed in RELION."
+            f"relion-dispatch: RELION_JOB_EXIT_FAILURE cannot be made ({described(error)}), so "
+            "RELION shows the job as running: correct the permissions of the job's folder or free "
+            "space on its disk, and mark the job as failed in RELION."
         )
     try:
         _append(folder, "run.err", line.encode(errors="backslashreplace") + b"\n")
@@ -73,19 +75,51 @@ def _told(folder: int, script: str, line: str) -> list[str]:
     return problems
 
 
-def make_exit_file(folder: int, name: str, script: str) -> None:
-    """Make one of RELION's exit files in a folder that is open.
+def exit_name(waits: str, end: str) -> str:
+    """The file that tells the end to RELION or to the PIPELINER, which calls a failure FAILED."""
+    told = "FAILED" if (waits, end) == ("PIPELINER", "FAILURE") else end
+    return f"{waits}_JOB_EXIT_{told}"
 
-    RELION looks whether stat(2) finds the file, whatever it holds (src/filename.cpp:513, 5.0). So
-    where a disk, or a quota, has no room for one more file, the submission `script` gets the name
-    as well, as RELION writes the script anew for each run; a disk that counts names as files (a
-    tmpfs does) has the job's script renamed, or else the submission script. In a sticky folder the
-    name may be another user's link that leads nowhere, which nobody else can remove: then another
-    of the files ends RELION's waiting as well.
+
+def who_waits(folder: int, script: str) -> str:
+    """RELION or the PIPELINER: who has written the submission `script`, and waits for the end."""
+    head = _head(script, folder)
+    return "PIPELINER" if _JOB_RUNNER.search(head) else "RELION"
+
+
+def tell(folder: int, end: str, script: str) -> None:
+    """Make the exit file of an end in a folder that is open, for who waits for the job.
+
+    RELION finds the end of a Pipeliner's job as well: it may show the project, and the programs
+    that the job runner has started may have told RELION something else.
+
+    Raises:
+        OSError: nothing can get the name of the file.
+    """
+    waits = who_waits(folder, script)
+    _make_exit_file(folder, waits, end, script)
+    if waits != "RELION":
+        for other in {"SUCCESS", "FAILURE", "ABORTED"} - {end}:
+            with suppress(OSError):
+                os.unlink(exit_name("RELION", other), dir_fd=folder)
+        with suppress(OSError):
+            _make_exit_file(folder, "RELION", end, script)
+
+
+def _make_exit_file(folder: int, waits: str, end: str, script: str) -> None:
+    """Make one exit file.
+
+    RELION looks whether stat(2) finds the file, whatever it holds (src/filename.cpp:513, 5.0), and
+    so does the Pipeliner. So where a disk, or a quota, has no room for one more file, the
+    submission `script` gets the name as well, as RELION writes the script anew for each run; a disk
+    that counts names as files (a tmpfs does) has the job's script renamed, or else the submission
+    script. In a sticky folder the name may be another user's link that leads nowhere, which nobody
+    else can remove: then another of the files ends RELION's waiting as well.
 
     Raises:
         OSError: nothing can get such a name.
     """
+    name = exit_name(waits, end)
     if _is_found(folder, name):
         with suppress(OSError):  # another user's
             os.utime(name, dir_fd=folder, follow_symlinks=False)
@@ -104,7 +138,7 @@ def make_exit_file(folder: int, name: str, script: str) -> None:
             return
         with suppress(OSError):
             os.rename(other, name, src_dir_fd=folder, dst_dir_fd=folder)
-    instead = _ABORTED if name != _ABORTED else _FAILURE
+    instead = exit_name(waits, "ABORTED" if end != "ABORTED" else "FAILURE")
     if not _is_found(folder, name) and not _is_found(folder, instead):
         try:
             os.close(os.open(instead, _NEW, 0o666, dir_fd=folder))
@@ -165,24 +199,25 @@ def _job_folder(script: str) -> int | None:
         with suppress(FileNotFoundError, NotADirectoryError):
             return os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     line = rf"^(?:errfile: )?(\w+/{JOB_FOLDER.pattern})/run\.err\s*$"
-    named = re.search(line, _head(script), re.MULTILINE)
+    named = re.search(line, _head(script).decode(errors="replace"), re.MULTILINE)
     if named:
         with suppress(OSError):
             return os.open(named[1], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     return None
 
 
-def _head(script: str) -> str:
-    """How a file begins; "" for what is no file, or cannot be read."""
+def _head(script: str, folder: int | None = None) -> bytes:
+    """How a file begins (in a folder that is open); nothing of what is no file, or is closed."""
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        descriptor = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(script, how, dir_fd=folder)
     except (OSError, ValueError):
-        return ""
+        return b""
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, 4096).decode(errors="replace") if is_file else ""
+        return os.read(descriptor, 1 << 16) if is_file else b""
     except OSError:
-        return ""
+        return b""
     finally:
         os.close(descriptor)
 

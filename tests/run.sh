@@ -73,6 +73,7 @@ if [ "$part" = long ]; then
 fi
 
 deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod # gcc for a simulated libcuda
+deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
@@ -116,6 +117,8 @@ export RELION_TEST_HOST_RELION
 RELION_TEST_SMALL_EXT4=$(tests/system/small_ext4.sh start "$work/small")
 export RELION_TEST_SMALL_EXT4
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
+RELION_TEST_CLIENTS=$("$as_user" "$work/deploy/python_environment.sh" clients)
+export RELION_TEST_CLIENTS
 system_tests() { # ARGUMENTS…
     (cd "$work" && "$work/$as_user" "$user_python" "${pytest[@]}" -v --durations 25 --basetemp "$work/tmp" "$@")
 }

@@ -2,4 +2,4 @@
 if ( ":${PATH}:" !~ "*:@PREFIX@/bin:*" ) setenv PATH "@PREFIX@/bin:${PATH}"
 setenv RELION_QSUB_COMMAND "@PREFIX@/bin/relion_dispatch.py"
 setenv RELION_QSUB_TEMPLATE "@PREFIX@/share/relion_template.sh"
-setenv RELION_QUEUE_USE yes
+setenv RELION_QUEUE_USE Yes

@@ -7,4 +7,4 @@ Sets the queue command and template of RELION's window, and puts relion-dispatch
 prepend_path("PATH", "@PREFIX@/bin")
 setenv("RELION_QSUB_COMMAND", "@PREFIX@/bin/relion_dispatch.py")
 setenv("RELION_QSUB_TEMPLATE", "@PREFIX@/share/relion_template.sh")
-setenv("RELION_QUEUE_USE", "yes")
+setenv("RELION_QUEUE_USE", "Yes")

@@ -6,4 +6,4 @@ case :$PATH: in
 esac
 export RELION_QSUB_COMMAND="@PREFIX@/bin/relion_dispatch.py"
 export RELION_QSUB_TEMPLATE="@PREFIX@/share/relion_template.sh"
-export RELION_QUEUE_USE=yes
+export RELION_QUEUE_USE=Yes

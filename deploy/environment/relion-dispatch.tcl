@@ -9,4 +9,4 @@ proc ModulesHelp { } {
 prepend-path PATH @PREFIX@/bin
 setenv RELION_QSUB_COMMAND @PREFIX@/bin/relion_dispatch.py
 setenv RELION_QSUB_TEMPLATE @PREFIX@/share/relion_template.sh
-setenv RELION_QUEUE_USE yes
+setenv RELION_QUEUE_USE Yes

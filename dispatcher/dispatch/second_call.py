@@ -19,7 +19,7 @@ from ..jobs.tell import tell
 from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan
 from ..refusal import say
-from ..relion.exit_files import ABORT_NOW, end_of, exit_file
+from ..relion.exit_files import end_of, exit_file, wants_abort
 from ..relion.submission import SUBMISSION
 from .write_record import note
 
@@ -86,7 +86,7 @@ def give_way(plan: Plan, token: str) -> bool:
         say(f"relion-dispatch: {folder} was submitted again meanwhile: this call ends.")
         return True
     end = end_of(folder)
-    if end is None and (folder / ABORT_NOW).exists():
+    if end is None and wants_abort(folder):
         sentence = f"The job was {how_aborted(folder)} before it was submitted."
         tell(folder, plan.project / plan.errfile, "ABORTED", sentence, token)
         end = end_of(folder) or "ABORTED"

@@ -32,7 +32,7 @@ from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import described, say
-from ..relion.exit_files import ENDS, exit_file
+from ..relion.exit_files import names_of_earlier_runs
 from ..scheduler.own_templates import of_own_template
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
@@ -197,9 +197,9 @@ def _write_problem(path: Path, text: str) -> str | None:
 
 
 def _remove_earlier_end(folder: SharedFolder, script: Path) -> None:
-    """Remove exit files older than the submission script, as RELION does before it calls us."""
-    for end in ENDS:
-        name = exit_file(folder.path, end).name
+    """Remove exit files older than the submission script, as RELION does before it calls us with
+    its own: nothing else that a program of an earlier run has told is to be left."""
+    for name in names_of_earlier_runs():
         try:
             if folder.holds(name) and folder.status(name).st_mtime < script.stat().st_mtime:
                 folder.remove(name)

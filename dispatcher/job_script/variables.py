@@ -116,6 +116,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "image": plan.image and str(plan.image.path),
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
+        "extra_fields": dict(plan.extra_fields),
         "reasons": [
             " ".join(sentence.split())
             for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))
@@ -123,6 +124,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "dispatcher_version": __version__,
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
+            "waits": plan.waits,
             "container": container,
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),
@@ -149,7 +151,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             }
             for c in commands
         ],
-        "command": quote(main.command.base_program),
+        "command": quote(_without_mpi(main.command)),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
@@ -208,6 +210,12 @@ def _binds(plan: Plan) -> list[Bind]:
     return binds(plan.site.apptainer, plan.image.weights) if plan.image else []
 
 
+def _without_mpi(command: Command) -> str:
+    """The program's name; of what runs a job runner, all of its path."""
+    return command.program if command.runs_job else command.base_program
+
+
 def _name(command: Command) -> Markup:
     """The program's name, quoted; ``rm`` always, which alone behind ``=`` looks like a mistake."""
-    return Markup(f"'{command.program}'" if command.is_file_tool else quote(command.program))
+    program = command.base_program if command.runs_job else command.program
+    return Markup(f"'{program}'" if command.is_file_tool else quote(program))

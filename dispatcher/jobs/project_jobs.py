@@ -12,7 +12,7 @@ from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..errors import InputError
 from ..relion import job_star
-from ..relion.exit_files import ABORT_NOW, end_of
+from ..relion.exit_files import end_of, wants_abort
 from ..relion.submission import SUBMISSION, is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
@@ -116,7 +116,7 @@ class Job(NamedTuple):
     @property
     def wants_abort(self) -> bool:
         """Whether RELION's user has pressed Abort."""
-        return os.path.lexists(self.folder / ABORT_NOW)
+        return wants_abort(self.folder)
 
 
 class ProjectJobs(NamedTuple):

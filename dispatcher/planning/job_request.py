@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..images.pins import PIN_FILE, Pin
 from ..relion.job_star import JobStar, label_from_directory
-from ..relion.submission import Submission
+from ..relion.submission import Submission, is_unfilled
 
 __all__ = ["JobRequest"]
+
+_EXTRA = re.compile("qsub_extra_?([1-9][0-9]?)")
 
 
 class JobRequest(NamedTuple):
@@ -36,6 +39,21 @@ class JobRequest(NamedTuple):
     def options(self) -> Mapping[str, str]:
         """The choices in RELION's window; none without ``job.star``."""
         return self.gui.options if self.gui else {}
+
+    @property
+    def extra_fields(self) -> Mapping[str, str]:
+        """What the fields of the site's own in RELION's window have, as RELION names them.
+
+        ``{"qsub_extra1": "12:00:00"}``; a field that is empty or not set is left out. The CCP-EM
+        Pipeliner writes qsub_extra_1.
+        """
+        named = ((_EXTRA.fullmatch(name), text) for name, text in self.options.items())
+        fields = {int(found[1]): text for found, text in named if found} | {**self.submission.extra}
+        return {
+            f"qsub_extra{number}": text
+            for number, text in sorted(fields.items())
+            if text.strip() and not is_unfilled(text)
+        }
 
     @property
     def versions(self) -> Mapping[str, str]:

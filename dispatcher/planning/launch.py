@@ -45,7 +45,8 @@ def launch_line(
     """What comes before the program of one of the job's commands.
 
     That is the container, if the job has an image, and for the main command the launcher of its
-    ranks. Nothing comes before RELION's own file commands, and before a single process on the host.
+    ranks. Nothing comes before RELION's own file commands, and before a single process on the host,
+    such as the Pipeliner's job runner, which starts the ranks by itself.
 
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
     they are linked with; over several nodes the scheduler's launcher starts one container per rank.
@@ -61,7 +62,7 @@ def launch_line(
     if command.is_file_tool:
         return ()
     settled = placed.settled
-    ranks = settled.nproc if command is placed.main else 1
+    ranks = settled.nproc if command is placed.main and not command.runs_job else 1
     by_scheduler = ranks > 1 and settled.nodes > 1
     container = _container(placed, site, project, clean_environment=not by_scheduler)
     if ranks == 1:

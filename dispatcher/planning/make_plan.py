@@ -159,6 +159,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(*job.reasons, *placed.reasons),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
+        extra_fields=job.request.extra_fields,
     )
 
 

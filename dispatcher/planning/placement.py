@@ -15,6 +15,7 @@ from ..relion.command import Command, called_programs
 from ..units import bytes_of
 from . import left_free, resources
 from .foreign_program import ForeignProgram, foreign_program
+from .job_runner import as_it_says
 from .memory_request import memory_request
 from .node_shape import NodeShape, node_shape
 from .resources import Resources
@@ -138,7 +139,11 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     image_name = job.job_type.image
     card = _card(job, site, partition)
     wanted = wanted_ranks(job, site, partition)
-    settled = resources.decide(job.command, wanted, card, node, job.particles)
+    settled = (
+        as_it_says(job.request, wanted, node)
+        if job.command.runs_job
+        else resources.decide(job.command, wanted, card, node, job.particles)
+    )
     parameters, described = job.job_type.parameters, site.partitions.get(name or "", Partition())
     mem, asked = memory_request(
         parameters.get("mem"),
@@ -177,6 +182,8 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The main command with its ranks, threads and GPUs."""
+    if job.command.runs_job:
+        return ForeignProgram(job.command)
     original, levels = job.request.submission.main, job.job_type.levels
     command = with_resources(job.command, original, levels, settled)
     return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)

@@ -68,6 +68,7 @@ class Plan(NamedTuple):
         job_parameters: all that templates see from the configuration.
         environment: names of the variables that go into the container if they are set.
         commands, original_commands: as they will run, and as RELION wrote them.
+        extra_fields: what the site's own fields in RELION's window have: ``{"qsub_extra1": "1"}``.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
@@ -102,6 +103,7 @@ class Plan(NamedTuple):
     original_commands: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    extra_fields: Mapping[str, str] = {}
     ranks_stay: bool = False
 
     @property
@@ -112,7 +114,13 @@ class Plan(NamedTuple):
     @property
     def uses_mpi(self) -> bool:
         """Whether the main command runs as several ranks."""
-        return self.nproc > 1
+        return self.nproc > 1 and self.waits == "RELION"
+
+    @property
+    def waits(self) -> str:
+        """Who waits for the job's end: RELION, or the CCP-EM PIPELINER, whose job runner runs."""
+        runner = any(planned.command.runs_job for planned in self.commands)
+        return "PIPELINER" if runner else "RELION"
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -185,6 +193,7 @@ class Plan(NamedTuple):
             "environment": list(self.environment),
             "commands": [command.as_json() for command in self.commands],
             "original_commands": list(self.original_commands),
+            "extra_fields": dict(self.extra_fields),
             "gpu_fit": self.gpu_fit.as_json(),
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),

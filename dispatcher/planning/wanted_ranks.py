@@ -56,6 +56,9 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
             nproc=_most_ranks(job, wanted, partition),
             mem_per_rank=bytes_of(parameters.get("mem_per_rank"), "mem_per_rank"),
         )
+    if job.command.runs_job:  # whose numbers are the user's
+        each = bytes_of(parameters.get("mem_per_rank"), "mem_per_rank")
+        return wanted._replace(mem_per_rank=each)
     ours = is_ours(job.command, job.job_type.levels, wanted.nproc)
     return wanted if ours else wanted._replace(devices=devices_named(job.command))
 

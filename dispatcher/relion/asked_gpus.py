@@ -18,7 +18,7 @@ from ..host.shell_words import Word
 from ..units import whole_number
 from .command import Command, is_option
 
-__all__ = ["ALL", "AskedGpus", "asked_gpus", "with_own_devices"]
+__all__ = ["ALL", "AskedGpus", "asked_gpus", "devices_listed", "with_own_devices"]
 
 ALL = 1 << 16  # more than any node may have (config.largest)
 
@@ -27,7 +27,7 @@ _DEVICES = re.compile(
     r"(cuda_)?gpus?|(use_)?(cuda_)?gpus?_?(ids?|idx|index|list|devices?)|g|cuda"
     r"|((use_)?cuda_)?(visible_)?devices?(_?(ids?|list))?"
 )
-_SWITCH = re.compile(r"(use|with|enable)_?(gpus?|cuda)|accelerator")
+_SWITCH = re.compile(r"(use|with|enable|do)_?(gpus?|cuda)|accelerator")
 _COUNT = re.compile(r"(n|nr|num|number)(_?of)?_?(gpus?|devices)|gpus?_(count|per_(node|job))")
 _COUNT_OR_DEVICES = re.compile(r"gpus|devices|gpus?_?(nr|num|number)")
 _DEVICES_OR_SWITCH = frozenset({"cuda"})
@@ -74,6 +74,12 @@ def asked_gpus(command: Command) -> AskedGpus | None:
             return AskedGpus(0, text)
         found.append(AskedGpus(number, text))
     return max(found, key=lambda asked: asked.number, default=None)
+
+
+def devices_listed(command: Command) -> set[int]:
+    """The devices that the command names by their numbers."""
+    lists = (option.values for option in _options(command) if _is_device_list(option))
+    return {device for values in lists for value in values for device in _numbers(value)}
 
 
 def with_own_devices(command: Command, ngpu: int, visible: int) -> Command:

@@ -1,4 +1,9 @@
-"""The files by which RELION learns how a job ended (``src/pipeline_control.h``, 3.1 to 5.0)."""
+"""The files by which who waits for a job learns how it ended, and tells it to stop.
+
+RELION has its own (``src/pipeline_control.h``, 3.1 to 5.0), and so has the CCP-EM Pipeliner
+(``pipeliner/data_structure.py``, 1.6.1). A job of the Pipeliner is told in both, and what the
+Pipeliner's files say counts: the programs that its job runner starts write RELION's at any time.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +17,13 @@ from ..host.shared_files import shared_folder
 from .submission import SUBMISSION
 
 __all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",
-           "make_exit_file"]  # fmt: skip
+           "make_exit_file", "names_of_earlier_runs", "wants_abort"]  # fmt: skip
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
+_PIPELINERS_ABORT_NOW = "PIPELINER_JOB_ABORT_NOW"
 
 
 def control_folder(folder: Path, token: str | None) -> Path:
@@ -27,9 +33,25 @@ def control_folder(folder: Path, token: str | None) -> Path:
 
 
 def end_of(folder: Path) -> End | None:
-    """The end that RELION finds in a job's folder; None while there is none, or if the folder
-    cannot be looked into."""
-    return next((end for end in ENDS if os.access(exit_file(folder, end), os.F_OK)), None)
+    """The end that who waits for the job finds in its folder; None while there is none, or if the
+    folder cannot be looked into."""
+    found = {waits: _found(folder, waits) for waits in ("RELION", "PIPELINER")}
+    if not any(found.values()):
+        return None
+    return found[_who_waits(folder)]
+
+
+def _found(folder: Path, waits: str) -> End | None:
+    names = ((end, refusal.exit_name(waits, end)) for end in ENDS)
+    return next((end for end, name in names if os.access(folder / name, os.F_OK)), None)
+
+
+def _who_waits(folder: Path) -> str:
+    try:
+        with shared_folder(folder) as opened:
+            return refusal.who_waits(opened.descriptor, SUBMISSION)
+    except OSError:
+        return "RELION"
 
 
 def look_again(folder: Path) -> None:
@@ -39,15 +61,30 @@ def look_again(folder: Path) -> None:
 
 
 def exit_file(folder: Path, end: End) -> Path:
-    """The file that tells RELION this end."""
-    return folder / f"RELION_JOB_EXIT_{end}"
+    """The file that tells this end to who waits for the job."""
+    return folder / refusal.exit_name(_who_waits(folder), end)
 
 
 def make_exit_file(folder: Path, end: End) -> None:
-    """Tell RELION this end, also where a disk or a quota has no room for one more file.
+    """Tell this end, also where a disk or a quota has no room for one more file.
 
     Raises:
         OSError: nothing in the folder can get the file's name.
     """
     with shared_folder(folder) as opened:
-        refusal.make_exit_file(opened.descriptor, exit_file(folder, end).name, SUBMISSION)
+        refusal.tell(opened.descriptor, end, SUBMISSION)
+        # As the Pipeliner's job runner does at its end: else the job's next run would be aborted.
+        with suppress(OSError):
+            opened.remove(_PIPELINERS_ABORT_NOW)
+
+
+def wants_abort(folder: Path) -> bool:
+    """Whether the job's user has aborted it, in RELION or in the Pipeliner."""
+    names = (ABORT_NOW, _PIPELINERS_ABORT_NOW)
+    return any(os.path.lexists(folder / name) for name in names)
+
+
+def names_of_earlier_runs() -> list[str]:
+    """The files that an earlier run may have left: each program removes its own alone."""
+    ends = [refusal.exit_name(waits, end) for waits in ("RELION", "PIPELINER") for end in ENDS]
+    return [*ends, ABORT_NOW, _PIPELINERS_ABORT_NOW]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, OtherTemplate
@@ -21,6 +21,7 @@ __all__ = [
     "SUBMISSION",
     "Submission",
     "is_from_our_template",
+    "is_unfilled",
     "parse_submission",
     "read_submission",
 ]
@@ -29,7 +30,7 @@ _COMMANDS = "----- commands -----"
 _END = "----- end of commands -----"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
-_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads): ?(.*)")
+_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads|extra[1-9][0-9]?): ?(.*)")
 # Of a job script for a scheduler: Slurm, PBS, LSF, Grid Engine.
 _DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB|\$)\s+-", re.ASCII)
 # What sets up the shell that reads it. Each command runs by itself, most of them in an image.
@@ -47,6 +48,8 @@ class Submission:
         ranks, threads: what the GUI had, None in the classic form.
         queue: the GUI's queue name, None in the classic form.
         left_out: lines of the template that only set up a shell, such as ``module load relion``.
+        extra: what the fields of the site's own in the GUI have, by number, if the template has
+            lines for them (``extra1: XXXextra1XXX``); those that are not set are left out.
     """
 
     job: str
@@ -57,6 +60,7 @@ class Submission:
     threads: int | None = None
     queue: str | None = None
     left_out: tuple[str, ...] = ()
+    extra: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def main(self) -> Command:
@@ -161,6 +165,9 @@ def parse_submission(text: str, name: str) -> Submission:
         for n, line in numbered
         if line.strip() and not _SET_UP.match(line.strip())
     )
+    if runs := next(filter(None, (command.runs_job for command in commands)), None):
+        # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
+        job, out, err = runs, f"{runs}/run.out", f"{runs}/run.err"
     if all(command.is_file_tool for command in commands):
         raise OtherTemplate(f"The submission script {name} contains no command.")
     return Submission(
@@ -170,9 +177,24 @@ def parse_submission(text: str, name: str) -> Submission:
         commands=commands,
         ranks=_number(fields, "ranks", name),
         threads=_number(fields, "threads", name),
-        queue=fields.get("queue") or None,
         left_out=left_out,
+        queue=_filled(fields.get("queue", "")) or None,
+        extra={
+            int(key.removeprefix("extra")): text
+            for key, text in fields.items()
+            if key.startswith("extra") and _filled(text)
+        },
     )
+
+
+def _filled(text: str) -> str:
+    """The text of a field; "" if RELION has written nothing there."""
+    return "" if is_unfilled(text) else text
+
+
+def is_unfilled(text: str) -> bool:
+    """Whether it is the name by which a template asks for a field that RELION does not have."""
+    return _UNFILLED.fullmatch(text.strip()) is not None
 
 
 def _parse(line: str, name: str, number: int) -> Command:
@@ -187,7 +209,7 @@ def _parse(line: str, name: str, number: int) -> Command:
 
 def _number(fields: Mapping[str, str], key: str, name: str) -> int | None:
     text = fields.get(key)
-    if not text or _UNFILLED.fullmatch(text):
+    if not text or is_unfilled(text):
         return None
     number = whole_number(text)
     if number is None:  # RELION writes 1e+06 for a million

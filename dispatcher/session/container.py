@@ -48,7 +48,9 @@ def session_variables(
         # `sh`, because the folder may be on a disk mounted noexec.
         "RELION_QSUB_COMMAND": f"sh {INSIDE}/{CLIENT}",
         "RELION_QSUB_TEMPLATE": f"{INSIDE}/{TEMPLATE}",
-        "RELION_QUEUE_USE": "yes",
+        "RELION_QUEUE_USE": "Yes",  # himena-relion knows no other spelling
+        # The CCP-EM Pipeliner starts the command without a shell, so that it can have no arguments.
+        "PIPELINER_QSUB_COMMAND": f"{INSIDE}/{CLIENT}",
         "PYTHONNOUSERSITE": "1",
     }
 

@@ -80,6 +80,7 @@ def _fill(folder: Path) -> None:
     shipped_template = shipped_folder() / "job_template" / TEMPLATE
     shutil.copy(own_template if own_template.is_file() else shipped_template, folder / TEMPLATE)
     shutil.copy(shipped_folder() / "deploy" / CLIENT, folder / CLIENT)
+    (folder / CLIENT).chmod(0o700)
     (folder / "requests").mkdir(mode=0o700)
     (folder / "replies").mkdir(mode=0o700)
     os.mkfifo(folder / "bell", mode=0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import chain
 from typing import TypeVar
@@ -13,6 +14,7 @@ from ..config.job_types import load_job_types
 from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import DispatchError
+from .client_check import hidden_settings
 from .function_check import unread_functions
 from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
@@ -70,8 +72,10 @@ def problems() -> list[str]:
 
 
 def remarks() -> list[str]:
-    """What may be right on other machines, a sentence each; none if site.json cannot be read."""
+    """What may be right elsewhere, or for others, a sentence each; of the site's own files nothing
+    if site.json cannot be read."""
+    hidden = [*hidden_settings(os.environ)]
     try:
-        return [*bind_remarks(load_site().apptainer), *unread_functions()]
+        return [*hidden, *bind_remarks(load_site().apptainer), *unread_functions()]
     except (DispatchError, OSError):
-        return []
+        return hidden

@@ -20,11 +20,16 @@ finish() {
     exit "$dispatch_status"
 }
 
-said() { [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ] || [ -e "$dispatch_folder/RELION_JOB_EXIT_$1" ]; }
+# Whether a program has said that this is the job's end: one of RELION's, or the Pipeliner's job runner.
+said() {
+    is_told "$1" || { relion_waits && [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ]; }
+}
 
 decide_ending() {
-    if said ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
-        { [ "$dispatch_status" -ne 0 ] && [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ]; }; then
+    if ! relion_waits && is_told SUCCESS; then # the Pipeliner may have seen it, whatever happened since
+        dispatch_ending=SUCCESS dispatch_status=0
+    elif said ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
+        { [ "$dispatch_status" -ne 0 ] && abort_was_wanted; }; then
         dispatch_ending=ABORTED
     elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
         [ "$dispatch_status" -ne 0 ] || dispatch_status=1
@@ -34,14 +39,19 @@ decide_ending() {
     fi
 }
 
+# The Pipeliner's job runner removes its abort file, so what the guard has seen counts.
+abort_was_wanted() { wants_abort || [ -e "$dispatch_kept/RELION_JOB_ABORT_NOW" ]; }
+
 # RELION waits for exactly one of three files, and believes SUCCESS before the others.
 tell_relion() {
-    local other
+    local other dispatch_end_file
     ls "$dispatch_folder/" >/dev/null # makes a network file system look again
     ! overtaken || return 0
     [ -n "$dispatch_ending" ] || decide_ending
     for other in SUCCESS FAILURE ABORTED; do
-        [ "$other" = "$dispatch_ending" ] || remove_name "$dispatch_folder/RELION_JOB_EXIT_$other"
+        [ "$other" != "$dispatch_ending" ] || continue
+        remove_name "$dispatch_folder/RELION_JOB_EXIT_$other"
+        relion_waits || { end_file PIPELINER "$other"; remove_name "$dispatch_end_file"; }
     done
     # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes

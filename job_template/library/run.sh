@@ -23,6 +23,7 @@ run() { # PROGRAM ARGUMENTS…
     # Not all of RELION's programs notice that a disk is full: then their files are cut short.
     if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_kept" >/dev/null; }; then
         dispatch_status=1
+        relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
 }
@@ -66,13 +67,13 @@ guard() {
     trap '' TERM INT HUP USR1 USR2
     exec 8<> <(:) # nothing is ever read here: a pause without a process
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
-        if [ -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ]; then
-            [ "$asked" -ne 0 ] || touch "$dispatch_kept/RELION_JOB_ABORT_NOW"
+        if wants_abort || [ "$asked" -ne 0 ]; then
+            [ "$asked" -ne 0 ] || pass_abort_on
             [ "$asked" -lt "$dispatch_abort_grace" ] || kill -USR1 $$ 2>/dev/null
             asked=$((asked + 2))
         fi
         ! overtaken || kill -USR2 $$ 2>/dev/null
-        if [ -e "$dispatch_folder/RELION_JOB_EXIT_FAILURE" ]; then
+        if is_told FAILURE; then
             [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
             failed=$((failed + 2))
         fi
@@ -82,6 +83,12 @@ guard() {
     dispatch_facts="the job script was killed"$'\n'
     dispatch_guard=
     finish
+}
+
+# RELION's programs look into the control folder, and the Pipeliner's job runner into the job's.
+pass_abort_on() {
+    touch "$dispatch_kept/RELION_JOB_ABORT_NOW"
+    relion_waits || new_file "$dispatch_folder/PIPELINER_JOB_ABORT_NOW" </dev/null
 }
 
 begin_guard() {

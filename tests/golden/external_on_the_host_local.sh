@@ -45,7 +45,7 @@ END_OF_REASONS
 # The settings of what looks after the job.
 cd /data/project || exit 1
 dispatch_token=000000000000
-dispatch_job=External/job023 dispatch_outfile=External/job023/run.out dispatch_errfile=External/job023/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch='' dispatch_scratch_for_all=''
+dispatch_waits=RELION dispatch_job=External/job023 dispatch_outfile=External/job023/run.out dispatch_errfile=External/job023/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch='' dispatch_scratch_for_all=''
 dispatch_image='' dispatch_image_state='' dispatch_binds=()
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 

@@ -54,7 +54,7 @@ END_OF_REASONS
 # The settings of what looks after the job.
 cd /data/project || exit 1
 dispatch_token=000000000000
-dispatch_job=Refine3D/job011 dispatch_outfile=Refine3D/job011/run.out dispatch_errfile=Refine3D/job011/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
+dispatch_waits=RELION dispatch_job=Refine3D/job011 dispatch_outfile=Refine3D/job011/run.out dispatch_errfile=Refine3D/job011/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''

@@ -61,7 +61,7 @@ END_OF_REASONS
 # The settings of what looks after the job.
 cd /data/project || exit 1
 dispatch_token=000000000000
-dispatch_job=Refine3D/job005 dispatch_outfile=Refine3D/job005/run.out dispatch_errfile=Refine3D/job005/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
+dispatch_waits=RELION dispatch_job=Refine3D/job005 dispatch_outfile=Refine3D/job005/run.out dispatch_errfile=Refine3D/job005/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock=/data/runtime/local.lock dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
 dispatch_image=/data/site/relion-5.1.0-cpu.sif dispatch_image_state='141 7bd8c2cc7e74564e9c3786f45b6092ba' dispatch_binds=()
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
 

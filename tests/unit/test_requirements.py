@@ -18,6 +18,7 @@ FILES = {
     "build_requirements.txt": 4,
     "test_requirements.txt": 30,
     "docs_requirements.txt": 20,
+    "clients_requirements.txt": 60,
     "lock_requirements.txt": 1,
 }
 LOCKED = {name: (ROOT / "deploy" / name).read_text() for name in FILES}
@@ -35,6 +36,7 @@ def test_the_pins_are_those_of_pyproject() -> None:
         "build_requirements.txt": pyproject["build-system"]["requires"],
         "test_requirements.txt": libraries + extras["test"],
         "docs_requirements.txt": libraries + extras["docs"],
+        "clients_requirements.txt": extras["clients"],
         "lock_requirements.txt": extras["lock"],
     }
 

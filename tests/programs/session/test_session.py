@@ -204,7 +204,8 @@ def test_relion_sees_its_queue_and_the_users_own_settings() -> None:
         # The same in every session, as RELION remembers them in the project.
         "RELION_QSUB_COMMAND": "sh /relion-dispatch/relion_client.sh",
         "RELION_QSUB_TEMPLATE": "/relion-dispatch/relion_template.sh",
-        "RELION_QUEUE_USE": "yes",
+        "RELION_QUEUE_USE": "Yes",
+        "PIPELINER_QSUB_COMMAND": "/relion-dispatch/relion_client.sh",
         "RELION_QUEUE_NAME": "gpu",
         "PYTHONNOUSERSITE": "1",
         "RELION_SCRATCH_DIR": "/scratch/me",

@@ -83,7 +83,7 @@ def test_what_users_load_lets_relion_submit(
     # As RELION does: system("$RELION_QSUB_COMMAND SCRIPT &"), with the template of its choice.
     script = f"{job.parent.name}/{job.name}/run_submit.script"
     then = (
-        f'test -r "$RELION_QSUB_TEMPLATE" && test "$RELION_QUEUE_USE" = yes && '
+        f'test -r "$RELION_QSUB_TEMPLATE" && test "$RELION_QUEUE_USE" = Yes && '
         f"relion-dispatch --version && sh -c '$RELION_QSUB_COMMAND {script} &'"
     )
     *start, text = SHELLS[shell]

@@ -196,6 +196,9 @@ FURTHER = [
      "reconstruct"),
     ("relion.external", "/opt/bin/relion_refine --o External/job023/ --auto_refine --j 4",
      "external"),
+    # Whatever RELION's label is: the CCP-EM Pipeliner's job runner starts the programs.
+    ("relion.refine3d", "python3 /e/scripts/job_runner.py Refine3D/job003/job.star", "pipeliner"),
+    ("relion.external", "python3 /e/scripts/job_runner.py External/job004/job.star", "pipeliner"),
 ]  # fmt: skip
 
 
@@ -307,10 +310,14 @@ def test_no_type_stands_in_anothers_shadow(types: dict[str, JobType]) -> None:
     assert list(shadowed(types)) == []
 
 
-def test_every_type_but_external_runs_in_the_relion_image(types: dict[str, JobType]) -> None:
+def test_every_type_but_those_of_other_programs_runs_in_the_relion_image(
+    types: dict[str, JobType],
+) -> None:
     for name in types:
         images = {types[level].image for level in lineage(types, name)} - {None, ""}
-        assert images == (set() if name in ("submit", "external") else {"relion"}), name
+        assert images == (set() if name in ("submit", "external", "pipeliner") else {"relion"}), (
+            name
+        )
 
 
 def test_the_classic_lineage_is_kept(types: dict[str, JobType]) -> None:

@@ -56,6 +56,7 @@ EXCEPTIONS = {
     "session/folder.py": {
         "tempfile.mkdtemp": NEW, "os.open": PRIVATE, "shutil.rmtree": PRIVATE,
         "shutil.copy": PRIVATE, "mkdir": PRIVATE, "os.mkfifo": PRIVATE, "write_text": PRIVATE,
+        "chmod": PRIVATE,
     },
     "session/requests.py": {"unlink": PRIVATE},
     "session/wake.py": {"os.open": PRIVATE},

@@ -1,0 +1,106 @@
+"""A job of the CCP-EM Pipeliner: ranks, threads and GPUs as its window says, or not at all.
+
+The Pipeliner's job runner reads the numbers from ``job.star`` and starts the programs by itself,
+with its own launcher (PipelinerJob.get_mpi_command in pipeliner/pipeliner_job.py, 1.6.1). That file
+stays as it is, so what the scheduler is asked for must not be less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import DoesNotFit
+from ..host.shell_words import Word
+from ..relion.asked_gpus import ALL, asked_gpus, devices_listed
+from ..relion.command import Command
+from ..units import count
+from .job_request import JobRequest
+from .layouts import WantedRanks
+from .node_shape import NodeShape
+from .resources import Resources
+
+__all__ = ["as_it_says"]
+
+# Of these jobs of RELION the first rank hands out work, and uses no GPU.
+_IDLE_LEADER = ("relion.class2d", "relion.class3d", "relion.initialmodel", "relion.multibody",
+                "relion.refine3d")  # fmt: skip
+_CHANGE = "in the Pipeliner's window, or choose another queue, and submit the job again."
+
+
+def as_it_says(request: JobRequest, wanted: WantedRanks, node: NodeShape) -> Resources:
+    """What the job's own file says; `wanted` has its ranks, threads and nodes.
+
+    Raises:
+        DoesNotFit: the partition has too few cores or GPUs.
+    """
+    ranks, threads = wanted.nproc, wanted.nthread
+    nodes = wanted.nodes if ranks > 1 else 1
+    needed = -(-ranks // nodes) * threads
+    each = f"{count(ranks, 'rank')} x {count(threads, 'thread')}"
+    # On this machine no scheduler counts the cores, and programs may take turns on them.
+    if node.shape.cores and needed > node.shape.cores and not node.is_this_machine:
+        raise DoesNotFit(
+            f"The job asks for {each}, which takes {count(needed, 'core')} of a node, but "
+            f"{node.name} has {node.shape.cores}: choose fewer ranks or threads {_CHANGE}"
+        )
+    on_gpus = _ranks_on_gpus(request.label, -(-ranks // nodes))
+    ngpu, reasons, warnings = _gpus(request.options, on_gpus, node)
+    why = f"{each}, as the Pipeliner's window says: its job runner starts them."
+    return Resources(ranks, threads, ngpu, nodes, None, (why, *reasons), warnings)
+
+
+def _ranks_on_gpus(label: str | None, ranks: int) -> int:
+    leader = ranks > 1 and (label or "").startswith(_IDLE_LEADER)
+    return ranks - 1 if leader else ranks
+
+
+def _gpus(
+    options: Mapping[str, str], ranks: int, node: NodeShape
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """The GPUs of each node, why so many, and a warning.
+
+    A device that is named must be there: the job's GPUs count from 0. If none is named, each of the
+    `ranks` may have one.
+
+    Raises:
+        DoesNotFit: the nodes have too few.
+    """
+    said = _as_command(options)
+    asked, has = asked_gpus(said), node.shape.gpus
+    if asked is None or asked.number == 0:
+        return 0, (), ()
+    text = asked.text.removeprefix("--").replace("=", " ").strip()
+    if has == 0 and node.is_this_machine:
+        return 0, (), (f"The job asks for GPUs ({text}), but {node.name} has none.",)
+    devices = devices_listed(said)
+    if devices:
+        wanted = max(devices) + 1
+    elif asked.number == ALL:
+        wanted = has or 1
+    elif asked.number > 1:
+        wanted = asked.number
+    else:
+        wanted = min(ranks, has) if has else 1
+    if has is not None and wanted > has:
+        raise DoesNotFit(
+            f"The job asks for {_named(wanted, text)}, but {node.name} has "
+            f"{count(has, 'GPU') if has else 'none'}: ask for other GPUs, or none, {_CHANGE}"
+        )
+    idle = wanted - len(devices) if devices else 0
+    warning = (
+        f"{count(idle, 'GPU')} of the job will be idle, because a job's GPUs count from 0 and the "
+        f"job names others ({text}): name GPUs from 0 on in the Pipeliner's window."
+    )
+    why = f"{count(wanted, 'GPU')}: the job asks for GPUs ({text})."
+    return wanted, (why,), (warning,) if idle else ()
+
+
+def _named(wanted: int, text: str) -> str:
+    return f"{count(wanted, 'GPU')} ({text}; a job's GPUs count from 0)"
+
+
+def _as_command(options: Mapping[str, str]) -> Command:
+    """The options as parameters of a program, to be read by the same rules; empty ones last."""
+    given = sorted(options.items(), key=lambda option: not option[1])
+    words = tuple(Word.literal(f"--{name}={value}") for name, value in given)
+    return Command("shell", Word.literal("job.star"), words, "")

@@ -1,0 +1,54 @@
+"""Variables of whoever calls ``check`` that keep the CCP-EM Pipeliner's jobs from the hook.
+
+The Pipeliner reads PIPELINER_QUEUE_USE, PIPELINER_QSUB_COMMAND and the like before RELION's
+variables of these names (``add_all_settings`` in pipeliner/user_settings.py, 1.6.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+__all__ = ["hidden_settings"]
+
+_SETTING = re.compile("PIPELINER_((?:QSUB|QUEUE)_[A-Z0-9_]+)")
+_OURS = {
+    "QSUB_COMMAND": ("relion_dispatch.py", "relion_client.sh"),  # the second in a container
+    "QSUB_TEMPLATE": ("relion_template.sh",),
+}
+_TRUE = frozenset({"yes", "true", "y", "1"})  # pipeliner/data_structure.py
+
+
+def hidden_settings(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable of the Pipeliner's that hides one of RELION's, or our hook."""
+    for name, value in sorted(environment.items()):
+        found = _SETTING.fullmatch(name)
+        if not found:
+            continue
+        setting = found[1]
+        ours = environment.get(f"RELION_{setting}")
+        if ours is not None and _means(setting, value) == _means(setting, ours):
+            continue
+        if ours is None and setting not in _OURS:
+            continue
+        if ours is None and value.rpartition("/")[2] in _OURS[setting]:
+            continue
+        what = f"RELION_{setting} ({ours})" if ours is not None else "relion-dispatch's"
+        yield (
+            f"{name} is set here ({value}), and the CCP-EM Pipeliner takes that instead of {what}: "
+            f"{_so(setting)}. Unset {name}."
+        )
+
+
+def _means(setting: str, value: str) -> object:
+    return value.lower() in _TRUE if setting == "QUEUE_USE" else value
+
+
+def _so(setting: str) -> str:
+    if setting == "QSUB_COMMAND":
+        return "its jobs do not come to relion-dispatch"
+    if setting == "QUEUE_USE":
+        return "its jobs go to the queue only if its window says so"
+    if setting == "QSUB_TEMPLATE":
+        return "relion-dispatch may not be able to read what it submits"
+    return "its window has other values than RELION's"

@@ -1,0 +1,1 @@
+"""Programs of others that submit RELION's jobs: each as its own project installs it."""

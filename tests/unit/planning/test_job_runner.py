@@ -1,0 +1,173 @@
+"""Jobs of the CCP-EM Pipeliner: what is asked for, and what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.errors import DoesNotFit
+from dispatcher.job_script.variables import NO_TOKEN, job_script
+from dispatcher.planning.plan import Plan
+
+from ...fixture_types import WriteSite
+from .planned import plan
+
+PARTITIONS = {
+    "gpu": {"cores": 64, "memory": "500G", "gpus": 4, "gpu_memory": "48G"},
+    "cpu": {"cores": 128, "memory": "500G", "gpus": 0},
+}
+RUNNER = "/opt/ccpem/lib/python3.11/site-packages/pipeliner/scripts/job_runner.py"
+PlanJob = Callable[..., Plan]
+
+
+@pytest.fixture
+def job(site: WriteSite, project: Path) -> PlanJob:
+    """Plan a job: ``job({"use_gpu": "Yes"}, ranks=5, label="relion.refine3d", nodes=…)``."""
+
+    def planned(
+        options: dict[str, str] | None = None,
+        *,
+        ranks: int = 1,
+        threads: int = 1,
+        queue: str = "gpu",
+        label: str = "relion.refine3d",
+        python: str = "/opt/ccpem/bin/python3",
+        **settings: Any,
+    ) -> Plan:
+        settings.setdefault("partitions", PARTITIONS)
+        site("site.json", {"scheduler": "slurm", **settings})
+        script = project / "Refine3D/job019/run_submit.script"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(
+            "outfile: run.out\nerrfile: run.err\n"  # as seen from the job's folder
+            f"queue: {queue}\nranks: {ranks}\nthreads: {threads}\n----- commands -----\n"
+            f"{python} {RUNNER} Refine3D/job019/job.star\n----- end of commands -----\n"
+        )
+        lines = "".join(f'{name} "{value}"\n' for name, value in (options or {}).items())
+        (script.parent / "job.star").write_text(
+            f"\ndata_job\n\n_rlnJobTypeLabel {label}\n_rlnJobIsContinue 0\n\n"
+            "data_joboptions_values\n\nloop_\n_rlnJobOptionVariable #1\n"
+            f"_rlnJobOptionValue #2\ndo_queue Yes\n{lines}"
+        )
+        return plan(script)
+
+    return planned
+
+
+def test_ranks_and_threads_are_asked_for_and_no_launcher_is_added(job: PlanJob) -> None:
+    planned = job(ranks=5, threads=6, queue="cpu")
+
+    assert (planned.job_type, planned.nproc, planned.nthread, planned.ngpu) == (
+        "pipeliner", 5, 6, 0,
+    )  # fmt: skip
+    assert not planned.uses_mpi
+    (command,) = planned.commands
+    assert (command.prefix, command.command.text) == (
+        (), f"/opt/ccpem/bin/python3 {RUNNER} Refine3D/job019/job.star",
+    )  # fmt: skip
+    script = job_script(planned, NO_TOKEN)
+    assert "#SBATCH --ntasks=5\n" in script and "#SBATCH --cpus-per-task=6\n" in script
+    assert "mpirun" not in script and "dispatch_waits=PIPELINER" in script
+    assert f"run /opt/ccpem/bin/python3 {RUNNER} Refine3D/job019/job.star >/dev/null" in script
+    assert planned.job_parameters["mem"] == "60G"  # mem_per_rank
+    assert (planned.outfile, planned.errfile) == (
+        "Refine3D/job019/run.out", "Refine3D/job019/run.err",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("label", ["relion.external", "relion.class2d.em", "modelcraft.build"])
+def test_the_label_makes_no_other_type_of_it(label: str, job: PlanJob) -> None:
+    assert job(label=label).job_type == "pipeliner"
+
+
+@pytest.mark.parametrize("python", ["/opt/doppio/doppio-web run-script", "'/my env/python3'"])
+def test_any_interpreter_is_started_as_it_was_written(python: str, job: PlanJob) -> None:
+    script = job_script(job(python=python), NO_TOKEN)
+
+    assert f"run {python} {RUNNER} Refine3D/job019/job.star" in script
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "label", "gpus"),
+    [
+        ({"use_gpu": "Yes", "gpu_ids": "0:1:2"}, 4, "relion.refine3d", 3),
+        ({"gpu_ids": "0,1:2,3", "use_gpu": "Yes"}, 3, "relion.class3d", 4),
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 5, "relion.refine3d", 4),  # one for each follower
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 3, "relion.refine3d", 2),
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 2, "relion.autopick.ref3d", 2),
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 1, "relion.class2d.vdam", 1),
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 9, "relion.class2d.em", 4),  # a node has no more
+        ({"gpu_ids": ""}, 2, "relion.motioncorr.motioncor2", 2),
+        ({"use_gpu": "No", "gpu_ids": "0:1"}, 3, "relion.refine3d", 0),
+        ({"do_gpu": "Yes", "gpu": "0"}, 1, "cryodann.select.particles", 1),
+        ({"gpus": "2"}, 1, "modelcraft", 2),
+        ({"gpu_id": "1"}, 1, "modelangelo", 2),  # the job's GPUs count from 0
+        ({"other_args": "--gpu 0:1"}, 1, "relion.postprocess", 0),
+        ({}, 3, "relion.ctffind.ctffind4", 0),
+    ],
+)
+def test_gpus_are_asked_for_as_the_window_says(
+    options: dict[str, str], ranks: int, label: str, gpus: int, job: PlanJob
+) -> None:
+    planned = job(options, ranks=ranks, label=label)
+
+    assert planned.ngpu == gpus
+    assert ("--gres=gpu" in job_script(planned, NO_TOKEN)) == (gpus > 0)
+    assert any("idle" in each for each in planned.warnings) == (options.get("gpu_id") == "1")
+
+
+def test_gpus_of_nodes_that_nobody_has_described(job: PlanJob) -> None:
+    options = {"use_gpu": "Yes", "gpu_ids": ""}
+
+    assert job(options, ranks=5, partitions={}).ngpu == 1
+    assert job({**options, "gpu_ids": "0:1"}, ranks=5, partitions={}).ngpu == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "why"),
+    [
+        ({}, {"ranks": 33, "threads": 2}, "takes 66 cores of a node, but partition gpu has 64"),
+        ({"gpu_ids": "0:4"}, {"ranks": 3}, "asks for 5 GPUs .gpu_ids 0:4;.* has 4 GPUs"),
+        ({"use_gpu": "Yes"}, {"queue": "cpu"}, "partition cpu has none"),
+    ],
+)
+def test_what_no_node_has_is_refused(
+    options: dict[str, str], asked: dict[str, Any], why: str, job: PlanJob
+) -> None:
+    """Its job runner would ask for the same, and fail after its time in the queue."""
+    with pytest.raises(DoesNotFit, match=why):
+        job(options, **asked)
+
+
+def test_another_partition_takes_what_the_first_has_not(job: PlanJob) -> None:
+    types = {"pipeliner": {"partitions": ["cpu", "gpu"]}}
+
+    planned = job({"use_gpu": "Yes", "gpu_ids": "0:1"}, ranks=3, job_parameters=types)
+
+    assert planned.job_parameters["partition"] == "gpu"
+
+
+def test_it_runs_in_an_image_that_has_the_pipeliner(
+    job: PlanJob, site: WriteSite, images: Path
+) -> None:
+    """Then its paths are those of the image."""
+    types = {
+        "submit": {"match_command": "None"},
+        "pipeliner": {
+            "inherits": "submit",
+            "match_command": "job_runner.py",
+            "image": "relion",
+            "job_parameters": {"nproc": None, "nthread": None, "ngpu": None},
+        },
+    }
+    site("dispatch_config.json", types)
+
+    planned = job(ranks=3, threads=2, queue="cpu")
+
+    prefix = [word.planned for word in planned.commands[0].prefix]
+    assert (prefix[1], "mpirun" in prefix) == ("--quiet", False)
+    assert planned.commands[0].command.argv[1:] == [RUNNER, "Refine3D/job019/job.star"]
+    assert (planned.nproc, planned.nthread) == (3, 2)
