@@ -24,6 +24,7 @@ from ..relion.command import Command
 from .job_folders import words_in_job_script
 from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
+from .scheduler_templates import scheduler_templates
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "in_shell", "job_script", "job_variables"]
@@ -81,7 +82,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     shared = scratch.folder.shell() if scratch and scratch.shared else None
     parameters = plan.job_parameters
     unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
-    library = library or read_library(plan.directives)
+    library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
     return {
         **parameters,
@@ -123,6 +124,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "dispatcher_version": __version__,
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
+            **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),
