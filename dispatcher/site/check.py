@@ -20,6 +20,7 @@ from .job_type_check import job_type_problems
 from .library_check import library_problems
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
+from .trial_check import trial_problems
 from .weights_check import weights_problems
 
 __all__ = ["problems", "remarks"]
@@ -64,6 +65,7 @@ def problems() -> list[str]:
                 library_problems(),
                 scheduler_problems(site),
                 job_problems(site, types, real),
+                trial_problems(site, types),
             )
             attempt(lambda: found.extend(looks))
     return list(dict.fromkeys(found))
