@@ -73,7 +73,7 @@ class _Look:
 
     def _wrong_names(self, jobs: Sequence[TrialJob], known: list[str]) -> Iterator[tuple[str, str]]:
         """Each partition that the scheduler does not know, and a sentence on it."""
-        places = {}
+        places: dict[str, str] = {}
         for job in jobs:
             if job.partition is not None:
                 by_type = place_to_change(job.types[0], "partition", self.site, self.types)
