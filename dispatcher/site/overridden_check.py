@@ -26,7 +26,7 @@ def overridden_values(site: Site, types: JobTypes) -> Iterator[str]:
         for key, value in parameters.items():
             if names := _with_another(level, key, value, site, types):
                 place = where.at("job_parameters").at(level).at(key)
-                yield _sentence(place, names, 'name them in "job_parameters" as well')
+                yield _sentence(place, names, 'name them in "job_parameters" too')
     if site.image:
         images = {name: _image(name, types) for name in _taking_jobs(types)}
         if names := [name for name, image in images.items() if image not in (None, "", site.image)]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
+from ..host import programs
 from ..job_script.scheduler_templates import directive, first_command
 from ..scheduler.calls import try_call
 
@@ -119,7 +120,8 @@ class Trials:
             NoAnswerError: it does not answer.
         """
         found: dict[str, list[str]] = {}
-        if command := self._scheduler.partitions_command:
+        command = self._scheduler.partitions_command
+        if command and programs.which(command[0]):
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
