@@ -130,10 +130,10 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
     """The folders of ``job_template/schedulers/`` that serve a scheduler, its own first; what one
     lacks is looked for in those that follow, its parents'.
 
-    >>> slurm = Scheduler(submit_command=["sbatch"], directives="slurm")
-    >>> ours = Scheduler(submit_command=["sbatch"], directives="ours", inherits="slurm")
-    >>> template_folders_of("big", {"slurm": slurm, "big": ours})
-    ['ours', 'slurm']
+    >>> ferry = Scheduler(submit_command=["board"], directives="ferry")
+    >>> ours = Scheduler(submit_command=["board"], directives="ours", inherits="ferry")
+    >>> template_folders_of("big", {"ferry": ferry, "big": ours})
+    ['ours', 'ferry']
     """
     found = []
     following: str | None = name

@@ -16,7 +16,7 @@ __all__ = [
     "directive", "directives_first", "first_command", "scheduler_templates", "unread_directives",
 ]  # fmt: skip
 
-# "#SBATCH --x", "#$ -x", "#flux: -x": a word in a comment, and an option.
+# "#FERRY --x", "#$ -x", "#ferry: -x": a word in a comment, and an option.
 _DIRECTIVE = re.compile(r"#(\$|[A-Za-z]+:?)[ \t]+-")
 
 # What templates call a list of files, and how these are named: as version 0.1.0 had it, and now.

@@ -85,7 +85,11 @@ def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
     """The job as one process that takes a whole node as site.json describes the node."""
     memory = bytes_of(shape.memory, "partition")
     parameters: Mapping[str, Any] = {
-        **{key: value for key, value in job.plan.job_parameters.items() if "_slurm" not in key},
+        **{
+            key: value
+            for key, value in job.plan.job_parameters.items()
+            if key not in ("nproc_slurm", "nthread_slurm")
+        },
         "time": None,
         "mem": shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M",
     }
