@@ -56,7 +56,7 @@ END
     fi
     local problems count
     if ! problems=$(installed check 2>&1); then
-        problems=$(grep -vE "^(The site's folder |mended: |remark: )" <<< "$problems")
+        problems=$(grep -vE "^(The site's folder |mended: |remark: )" <<< "$problems") || true
         count=$(wc -l <<< "$problems")
         if [ "$count" = 1 ]; then
             say "\`relion-dispatch check\` names 1 problem:"

@@ -54,8 +54,14 @@ class _Look:
             partitions = dict.fromkeys(job.partition for job in jobs if job.partition not in wrong)
             for partition in partitions:
                 here = [job for job in jobs if job.partition == partition]
+                nodes = known.get(partition or "", [])
                 told = set[str]()  # what the scheduler says of the shape needs not be told again
-                yield from self._of_shape(here, known.get(partition or "", []), told)
+                job = next((job for job in here if job.plan.uses_gpu), here[0])
+                small = self._objections(whole_node(job, Partition(cores=1)), told)
+                if closed := [each for each in small if _is_closed(each, partition)]:
+                    yield self._of_closed(partition, closed[0], nodes)
+                    continue
+                yield from self._of_shape(job, small, nodes, told)
                 yield from self._of_jobs(here, told)
                 if self._watcher_partition not in wrong:
                     yield from self._of_watcher(here, told)
@@ -92,24 +98,32 @@ class _Look:
                     ),
                 )
 
+    def _of_closed(self, name: str | None, objection: Objection, nodes: Sequence[str]) -> str:
+        where = f"on partition {name}" if name else "without a partition"
+        return (
+            f'The scheduler "{self.name}" takes no job {where} now, however small: it says '
+            f'"{objection.says}".{_described(nodes)} If its nodes are down, run `relion-dispatch '
+            "check` again later. If you may not use it, run `relion-dispatch check` as a user who "
+            "may."
+        )
+
     def _of_shape(
-        self, jobs: Sequence[TrialJob], nodes: Sequence[str], told: set[str]
+        self, job: TrialJob, small: Sequence[Objection], nodes: Sequence[str], told: set[str]
     ) -> Iterator[str]:
-        """Whether a node of the partition is at least as large as site.json says."""
-        name = jobs[0].partition
+        """Whether a node of the partition is at least as large as site.json says.
+
+        What stands against a `small` job of the same type is not for the shape.
+        """
+        name = job.partition
         shape = self.site.partitions.get(name or "")
-        job = next((job for job in jobs if job.plan.uses_gpu), jobs[0])
         if shape is None:
             return
-        # What stands against a small job of the same type is not for the shape.
-        small = self._objections(whole_node(job, Partition(cores=1)), set())
         for objection in self._objections(whole_node(job, shape), {each.says for each in small}):
             told.add(objection.says)
-            there = f" The nodes there: {'; '.join(nodes)}." if nodes else ""
             yield (
                 f'{self._at("partitions", str(name))}: the scheduler "{self.name}" gives no job a '
-                f"whole node of this shape: {_in_words(objection)}.{there} Correct the numbers of "
-                "the partition."
+                f"whole node of this shape: {_in_words(objection)}.{_described(nodes)} Correct the "
+                "numbers of the partition."
             )
 
     def _of_jobs(self, jobs: Sequence[TrialJob], told: set[str]) -> Iterator[str]:
@@ -157,6 +171,15 @@ class _Look:
 
     def _at(self, *keys: str) -> str:
         return str(Where(site_folder() / "site.json", ".".join(keys)))
+
+
+def _is_closed(objection: Objection, partition: str | None) -> bool:
+    """Whether nothing but the partition is to blame."""
+    return all(partition and partition in each for each in objection.directives)
+
+
+def _described(nodes: Sequence[str]) -> str:
+    return f" The nodes there: {'; '.join(nodes)}." if nodes else ""
 
 
 def _in_words(objection: Objection) -> str:

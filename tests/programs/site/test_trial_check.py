@@ -187,6 +187,17 @@ def test_a_scheduler_that_does_not_answer_is_one_problem(site: WriteSite, schedu
     assert "Unable to contact slurm controller" in problem
 
 
+def test_a_partition_whose_nodes_are_down_is_one_problem(site: WriteSite, scheduler: Path) -> None:
+    configure(site)
+    text = (scheduler / "sbatch").read_text()
+    (scheduler / "sbatch").write_text(text.replace("cores=", "refuse 'no node is up'\ncores=", 1))
+
+    (problem,) = found()
+
+    assert problem.startswith('The scheduler "slurm" takes no job on partition gpu now, however')
+    assert '"sbatch: error: no node is up". The nodes there: nodes: 2, cores: 64;' in problem
+
+
 def test_a_submit_command_of_which_nothing_is_known_is_not_called(
     site: WriteSite, scheduler: Path
 ) -> None:
