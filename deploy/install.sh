@@ -35,8 +35,8 @@ usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 # What the parts share. new: the folder of the version that is installed; made: not empty where this run
 # made it; site_files: those of the site's files that it wrote.
 # shellcheck disable=SC2034
-prefix='' form='' image='' action='' version='' new='' made='' site_files=()
-for part in arguments form version site prefix; do
+prefix='' form='' image='' action='' version='' new='' made='' users='' closed_prefix='' site_files=()
+for part in arguments reach form version site prefix; do
     # shellcheck source=/dev/null # each is looked at by itself
     . "$root/deploy/install/$part.sh"
 done
@@ -48,12 +48,15 @@ relion-dispatch $version is installed in $prefix. For its users:
   csh, tcsh:   source $prefix/share/relion-dispatch.csh
   modules:     module use $prefix/share/modulefiles; module load relion-dispatch
 END
+    [[ -n $users ]] ||
+        say "only $(id -un) can use this installation, because $closed_prefix is closed to other users."
     if [[ -n $site_file ]]; then
         say "the site is from elsewhere, and none of its programs was run. Look at it, then run \`relion-dispatch check\`."
         return
     fi
     local problems count
     if ! problems=$(installed check 2>&1); then
+        problems=$(grep -vE "^(The site's folder |mended: |remark: )" <<< "$problems") || true
         count=$(wc -l <<< "$problems")
         if [ "$count" = 1 ]; then
             say "\`relion-dispatch check\` names 1 problem:"

@@ -3,6 +3,7 @@
 # Part of deploy/install.sh, which sources it: variables come from there, and go there.
 
 choose_form() {
+    find_users
     if [[ -z $form && -n $current ]]; then
         form=appliance
         [[ ! -d $prefix/versions/$current/venv ]] || form=venv
@@ -18,7 +19,11 @@ choose_form() {
         say "form: $form (choose with --venv or --appliance)"
     fi
     if [[ $form == venv ]]; then
-        [[ -n ${python:-} ]] || find_python ||
+        [[ -n ${python:-} ]] || find_python || [[ -z $closed ]] ||
+            fail "other users cannot start $closed_python, because $closed (mode $(mode_of "$closed")) is closed to" \
+                "them: install a Python 3.11 or newer for all users (Debian: python3-venv; Red Hat: python3.11)," \
+                "name one with --python, or choose --appliance."
+        [[ -n ${python:-} ]] ||
             fail "${wanted_python:-/usr/bin/python3} is not Python 3.11 or newer with venv: install" \
                 "one (Debian: python3-venv; Red Hat: python3.11), name it with --python, or choose" \
                 "--appliance."
@@ -59,7 +64,8 @@ find_base() {
 
 # Sets python to the real path of a usable one: links to it may change.
 find_python() {
-    local candidate candidates=("$wanted_python")
+    local candidate found paths candidates=("$wanted_python")
+    closed='' closed_python=''
     if [[ -z $wanted_python ]]; then
         # The system's own comes first: a user's conda may be gone tomorrow.
         candidates=(/usr/bin/python3 /usr/bin/python3.{14..11} python3)
@@ -67,10 +73,18 @@ find_python() {
             candidates=("$prefix/versions/$current/venv/bin/python" "${candidates[@]}")
     fi
     for candidate in "${candidates[@]}"; do
-        python=$("$candidate" -I -c '
-import ensurepip, os, sys, venv
-print(os.path.realpath(sys.executable))
-sys.exit(sys.version_info < (3, 11))' 2> /dev/null) && [[ $python == /* ]] && return
+        # Its program, its library, and what of both is loaded.
+        found=$("$candidate" -I -c '
+import ensurepip, math, os, sys, venv
+print(os.path.realpath(sys.executable), os.path.dirname(os.__file__), sep="\n")
+print(*{line[line.find("/"):].strip() for line in open("/proc/self/maps") if "/" in line}, sep="\n")
+sys.exit(sys.version_info < (3, 11))' 2> /dev/null) || continue
+        [[ $found == /* ]] || continue
+        mapfile -t paths <<< "$found"
+        python=${paths[0]}
+        closed=$(first_closed "${paths[@]}") || return 0
+        closed_python=$python
+        say "passing over $python: $closed (mode $(mode_of "$closed")) is closed to other users"
     done
     python=
     return 1
@@ -95,6 +109,9 @@ find_apptainer() {
     [[ $named_apptainer =~ ^[A-Za-z0-9_./+@%,=-]*$ ]] ||
         fail "$named_apptainer cannot be used: name an Apptainer whose path has no blanks, quotes or" \
             "other special characters."
+    ! closed=$(first_closed "${named_apptainer:-/}") ||
+        fail "other users cannot start $named_apptainer, because $closed (mode $(mode_of "$closed")) is closed to" \
+            "them: name an Apptainer that all users can start."
     [[ -z $named_apptainer ]] || export RELION_DISPATCH_APPTAINER=$named_apptainer
     command -v "${named_apptainer:-apptainer}" > /dev/null
 }

@@ -5,7 +5,7 @@
 # A copy: the checkout may be one that cannot be written, or that changes meanwhile.
 copy_sources() {
     mkdir "$work/source"
-    tar -C "$root" -c --exclude=__pycache__ --exclude='*.sif' --mode=u+w dispatcher config \
+    tar -C "$root" -c --exclude=__pycache__ --exclude='*.sif' --mode=u+w,a+rX dispatcher config \
         job_template containers deploy pyproject.toml README.md LICENSE |
         tar -C "$work/source" -x --no-same-owner --no-same-permissions
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$work/source/dispatcher/__init__.py")
@@ -77,6 +77,7 @@ make_appliance() {
     mkdir "$new/appliance"
     quietly "copying $image" cp "$image" "$new/appliance/dispatcher.sif"
     [[ -z $base ]] || echo "$base" > "$new/appliance/base" # for the next upgrade
+    chmod a+r "$new/appliance/dispatcher.sif"
     for name in relion-dispatch relion_dispatch.py; do
         cp "$work/source/deploy/appliance.sh" "$new/appliance/$name"
     done

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_origin
 
 from .field_types import inside, members
 
@@ -40,8 +40,9 @@ def explained(error: ValidationError, kind: Any, where: str, describe: Describe)
     :func:`dispatcher.config.json_files.load`.
     """
     mistakes = _by_place(error.errors(include_url=False)[:_LOOKED_AT], kind)
-    known = sorted(_field_names(kind))
-    lines = dict.fromkeys(_line(each, where, describe, known) for each in mistakes[:_MOST])
+    lines = dict.fromkeys(
+        _line(each, where, describe, _keys_beside(kind, each.steps)) for each in mistakes[:_MOST]
+    )
     if len(mistakes) > _MOST:
         lines[": ".join(filter(None, (where, "more mistakes follow")))] = None
     return list(lines)
@@ -111,21 +112,20 @@ def _steps(kind: Any, place: Sequence[int | str]) -> tuple[str, ...]:
     return tuple(steps)
 
 
-def _field_names(kind: Any) -> set[str]:
-    """All keys that `kind` and the dataclasses inside it know."""
-    if is_dataclass(kind):
-        keys = [field.name for field in fields(kind)]
-        return {*keys, *(name for key in keys for name in _field_names(inside(kind, key)))}
-    return {name for inner in get_args(kind) for name in _field_names(inner)}
+def _keys_beside(kind: Any, steps: Sequence[str]) -> list[str]:
+    """The keys that may stand where the last of the steps does."""
+    for step in steps[:-1]:
+        of = [each for each in members(kind) if each is not type(None)]
+        kind = next((held for each in of if (held := inside(each, step)) is not None), None)
+    of = [each for each in members(kind) if is_dataclass(each)]
+    return [field.name for field in fields(of[0])] if of else []
 
 
 def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -> str:
     described = describe(mistake.steps)
     place = f"{where}: {described}" if where else described
     if mistake.kind == "unexpected_keyword_argument":
-        name = mistake.steps[-1]
-        others = [each for each in known if each != name]  # the key may belong elsewhere
-        return f"{place}: unknown key{nearest(name, others)}"
+        return f"{place}: unknown key{nearest(mistake.steps[-1], known)}"
     if mistake.kind == "missing":
         return f"{place} is missing"
     expected = re.sub("Input should be", "expected", mistake.message)

@@ -8,13 +8,13 @@ end of an argument) and ``{environment}``, names with commas between.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from .json_files import strict
 from .places import has_dialect
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes"]
+__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
 
 _LONGEST = 7 * 24 * 3600  # seconds
 
@@ -26,10 +26,12 @@ class Watcher:
     Attributes:
         submit_command: the arguments before the watcher's script: they make it wait for the end.
         partition: where the watcher runs; the job's own partition if unset.
+        scheduler_options: further directives that it gets, after those of the job that hold for it.
     """
 
     submit_command: list[str]
     partition: str | None = None
+    scheduler_options: list[str] = field(default_factory=list)
 
 
 @strict
@@ -45,9 +47,10 @@ class Scheduler:
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
         timeout: seconds to wait for each command of the scheduler.
-        directives: the name of the folder ``schedulers/NAME/`` with its templates, and of the
-            module in :mod:`dispatcher.scheduler.dialects` that reads its answers, if there is one;
-            if unset, the scheduler's own name, or its parent's.
+        directives: the name of the folder ``schedulers/NAME/`` with its templates; if unset, the
+            scheduler's own name, or its parent's. What the folder lacks is its parent's.
+        dialect: the name of the module in :mod:`dispatcher.scheduler.dialects` that reads its
+            answers; if unset, `directives`, or its parent's if there is no module of that name.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, recently ended ones included, one a line.
@@ -64,6 +67,9 @@ class Scheduler:
         unknown_end: what is said where none of them is found.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
+        trial_command: the submit command with what makes it only say whether it would take the
+            script that follows; `check` asks so.
+        partitions_command: prints a line for each partition: its name, and what its nodes are.
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
@@ -86,6 +92,7 @@ class Scheduler:
     one_at_a_time: bool = False
     timeout: float = 60
     directives: str | None = None
+    dialect: str | None = None
     transient: list[str] = field(default_factory=list)
     retry: float = 75
     queue_command: list[str] = field(default_factory=list)
@@ -99,6 +106,8 @@ class Scheduler:
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
     cancel_command: list[str] = field(default_factory=list)
+    trial_command: list[str] = field(default_factory=list)
+    partitions_command: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
@@ -118,6 +127,24 @@ def filled(arguments: Sequence[str], **values: str) -> list[str]:
     for name, value in values.items():
         found = [argument.replace(f"{{{name}}}", value) for argument in found]
     return found
+
+
+def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[str]:
+    """The folders of ``job_template/schedulers/`` that serve a scheduler, its own first; what one
+    lacks is looked for in those that follow, its parents'.
+
+    >>> ferry = Scheduler(submit_command=["board"], directives="ferry")
+    >>> ours = Scheduler(submit_command=["board"], directives="ours", inherits="ferry")
+    >>> template_folders_of("big", {"ferry": ferry, "big": ours})
+    ['ours', 'ferry']
+    """
+    found = []
+    following: str | None = name
+    while following is not None:
+        scheduler = schedulers[following]
+        found.append(scheduler.directives or following)
+        following = scheduler.inherits
+    return list(dict.fromkeys(found))
 
 
 def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
@@ -148,12 +175,15 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
                 yield key, f': "{name}" is not the beginning of a variable\'s name'
+    for at, option in enumerate(scheduler.watcher.scheduler_options if scheduler.watcher else ()):
+        if any(re.fullmatch(each, option) for each in scheduler.refused_options):
+            yield f"watcher.scheduler_options.{at}", f": {option} belongs into each command instead"
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
-    read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.directives or "")
+    read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.dialect or "")
     if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
         for name in ("id", "state", "token"):
             if name not in groups["queue_pattern"].groupindex:

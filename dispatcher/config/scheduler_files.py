@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 from .inheritance import lineage_of
 from .json_files import merge, read_json
-from .places import files_in, scheduler_folders
+from .places import files_in, has_dialect, scheduler_folders
 from .where import Where
 
 __all__ = ["SchedulerFiles", "read_scheduler_files"]
 
 # A scheduler that uses another's templates, as sites wrote it before there was "inherits", is of
 # the same kind: these hold for it as well.
-_OF_A_KIND = ("launch", "launch_options", "overriding", "refused_options")
+_OF_A_KIND = (
+    "launch", "launch_options", "overriding", "refused_options", "trial_command",
+    "partitions_command",
+)  # fmt: skip
 # Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
 _VARIABLES = ("overriding", "of_a_job", "of_the_cluster")
 
@@ -62,7 +65,7 @@ class SchedulerFiles(NamedTuple):
         for lineage in sorted(lineages, key=len):
             name = lineage[-1]
             base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
-            found[name] = merge(base, own[name])
+            found[name] = merge({**base, "dialect": _dialect(base, own[name])}, own[name])
         return {name: self._completed(content, found) for name, content in found.items()}
 
     def _completed(self, content: Any, schedulers: Mapping[str, Any]) -> Any:
@@ -122,6 +125,14 @@ def _laid_upon(layers: Sequence[_Layer]) -> dict[str, Any]:
 def _parent(content: Mapping[str, Any]) -> str | None:
     parent = content.get("inherits")
     return parent if isinstance(parent, str) else None
+
+
+def _dialect(base: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    """The module that reads the answers of a scheduler that names none: the one with the name of
+    its folder of templates, else the one of its parent."""
+    inherited = base.get("dialect")
+    named = own.get("directives", base["directives"])
+    return named if inherited is None or has_dialect(str(named)) else inherited
 
 
 def _steps(content: Any, key: Sequence[str]) -> int:

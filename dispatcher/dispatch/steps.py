@@ -151,7 +151,7 @@ def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[P
     plan = plan_script(script, configuration)
     if plan.lock:
         plan = plan._replace(lock=str(make_local_lock()))
-    library = read_library(plan.directives)
+    library = read_library(*plan.template_folders)
     return *settled(plan, token, library), library
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from .scheduler_templates import directives_first
 
 __all__ = ["FILTERS", "comment", "quoted"]
 
@@ -107,4 +108,5 @@ FILTERS = {
     "comment": comment,
     "directive": _directive,
     "join": _join,
+    "directives_first": directives_first,
 }

@@ -1,7 +1,8 @@
 """The library beside a job script: the shell that looks after a job, joined from its parts.
 
-``job_template/library/*.sh`` by name, then ``functions.sh`` of the scheduler's folder, then the
-known endings. A site's own folder wins file by file. Job scripts hold the digest of the whole.
+``job_template/library/*.sh`` by name, then ``functions.sh`` of the scheduler's folders, its own
+last, then the known endings. A site's own folder wins file by file. Job scripts hold the digest of
+the whole.
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ class Library(NamedTuple):
         return hashlib.sha256(self.text.encode(errors="surrogateescape")).hexdigest()
 
 
-def read_library(scheduler: str) -> Library:
-    """The library of a job whose directives are those of `scheduler`.
+def read_library(*schedulers: str) -> Library:
+    """The library of a job whose scheduler has these folders of templates, its own first.
+
+    Of a function that several of them have, the first folder's holds: bash takes the last one read.
 
     Raises:
         ConfigError: endings.json is wrong, or the site's job_template cannot be read.
@@ -45,7 +48,8 @@ def read_library(scheduler: str) -> Library:
     endings = tuple(load_endings().values())
     paths = [path for each in template_folders() for path in files_in(each / "library", ".sh")]
     names = [f"library/{name}" for name in sorted({path.name for path in paths})]
-    parts = [_text(name) for name in (*names, f"schedulers/{scheduler}/functions.sh")]
+    names += [f"schedulers/{scheduler}/functions.sh" for scheduler in reversed(schedulers)]
+    parts = [_text(name) for name in names]
     return Library(joined(filter(None, parts), endings), endings)
 
 

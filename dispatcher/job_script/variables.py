@@ -24,14 +24,15 @@ from ..relion.command import Command
 from .job_folders import words_in_job_script
 from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
+from .scheduler_templates import scheduler_templates
 from .templates import environment, render
 
-__all__ = ["NO_TOKEN", "in_shell", "job_script", "job_variables"]
+__all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "in_shell", "job_script", "job_variables"]
 
 NO_TOKEN = "0" * 12  # of a script that is only shown
 
 # The job_parameters that every template may use, with what holds if they are not set, or null.
-_DEFAULTS = {
+TEMPLATE_PARAMETERS = {
     "abort_grace": 120,  # seconds
     "partition": None,
     "mem": None,
@@ -80,8 +81,10 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     scratch = scratch_of(main.command)
     shared = scratch.folder.shell() if scratch and scratch.shared else None
     parameters = plan.job_parameters
-    unset = {name: value for name, value in _DEFAULTS.items() if parameters.get(name) is None}
-    library = library or read_library(plan.directives)
+    unset = {
+        name: value for name, value in TEMPLATE_PARAMETERS.items() if parameters.get(name) is None
+    }
+    library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
     return {
         **parameters,
@@ -125,6 +128,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waits": plan.waits,
+            **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),

@@ -35,6 +35,7 @@ def watcher_script(
         **job_variables(plan, token, library),
         "detached": scheduler.detached,
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
+        "watcher_options": watcher.scheduler_options if watcher else [],
         "end_command": scheduler.end_command,
         "alive": scheduler.alive,
         "ends": list(scheduler.ends.items()),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..config.scheduler import template_folders_of
 from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
@@ -105,6 +106,11 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     extra_fields: Mapping[str, str] = {}
     ranks_stay: bool = False
+
+    @property
+    def template_folders(self) -> list[str]:
+        """`directives`, and the folders in which is looked for what that one lacks."""
+        return template_folders_of(self.scheduler, self.site.schedulers)
 
     @property
     def uses_gpu(self) -> bool:

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from .. import __version__
 from ..config.configuration import Configuration
 from ..config.places import template_folders
-from ..config.scheduler import Scheduler
+from ..config.scheduler import Scheduler, template_folders_of
+from ..config.site import Site
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
 from ..job_script.filters import comment
@@ -111,7 +112,7 @@ def _environment(job: RecordedJob, configuration: Configuration) -> dict[str, An
         "clean_environment": shell_function("clean_environment", "library/environment.sh"),
         "forget_limits": shell_function(
             "forget_limits_of_the_script",
-            f"schedulers/{_scheduler(job, configuration).directives}/functions.sh",
+            *(f"schedulers/{each}/functions.sh" for each in _folders(job, configuration)),
             "library/scheduler.sh",
         ),
     }
@@ -120,7 +121,17 @@ def _environment(job: RecordedJob, configuration: Configuration) -> dict[str, An
 def _scheduler(job: RecordedJob, configuration: Configuration) -> Scheduler:
     """This site's scheduler of that name, else its usual one."""
     site = configuration.site
-    return site.schedulers.get(job.scheduler) or site.schedulers[site.scheduler]
+    return site.schedulers[_scheduler_name(job, site)]
+
+
+def _folders(job: RecordedJob, configuration: Configuration) -> list[str]:
+    """The folders of that scheduler's functions, its own first."""
+    site = configuration.site
+    return template_folders_of(_scheduler_name(job, site), site.schedulers)
+
+
+def _scheduler_name(job: RecordedJob, site: Site) -> str:
+    return job.scheduler if job.scheduler in site.schedulers else site.scheduler
 
 
 def _commands(

@@ -104,7 +104,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
     if scheduler.queue_pattern is None:
         raise ConfigError(
             "relion-dispatch cannot read what the queue command prints: ask your admin to set "
-            f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.directives}.py.'
+            f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.dialect}.py.'
         )
     pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)
     for found in pattern.finditer(printed):

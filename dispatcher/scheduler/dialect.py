@@ -35,7 +35,7 @@ class Dialect(NamedTuple):
 
 def dialect(scheduler: Scheduler) -> Dialect:
     """The functions that read the scheduler's answers."""
-    name = scheduler.directives or ""
+    name = scheduler.dialect or ""
     if not has_dialect(name):
         return Dialect()
     module = importlib.import_module(f".dialects.{name}", __package__)

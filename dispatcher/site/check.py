@@ -11,7 +11,7 @@ from ..config.catalogue import load_catalogue
 from ..config.configuration import check_site_against_types
 from ..config.endings import load_endings
 from ..config.job_types import load_job_types
-from ..config.places import config_path
+from ..config.places import config_path, site_folder
 from ..config.site import load_site
 from ..errors import DispatchError
 from .client_check import hidden_settings
@@ -20,11 +20,16 @@ from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
 from .job_type_check import job_type_problems
 from .library_check import library_problems
+from .overridden_check import overridden_values
+from .reach_check import closed_files
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
+from .trial_check import trial_problems
 from .weights_check import weights_problems
 
-__all__ = ["problems", "remarks"]
+__all__ = ["problems", "read_folder", "remarks"]
+
+_FILES = ("site", "dispatch_config", "images", "endings")
 
 _Loaded = TypeVar("_Loaded")
 
@@ -54,6 +59,7 @@ def problems() -> list[str]:
             catalogue, types.types if types else {}, site.image if site else None
         )
         found += weights_problems(catalogue, site.apptainer.let_through if site else ())
+    attempt(lambda: found.extend(closed_files(site, catalogue)))
     if site:
         attempt(lambda: try_apptainer(site.apptainer, catalogue))
     if site and types:
@@ -66,16 +72,38 @@ def problems() -> list[str]:
                 library_problems(),
                 scheduler_problems(site),
                 job_problems(site, types, real),
+                trial_problems(site, types),
             )
             attempt(lambda: found.extend(looks))
     return list(dict.fromkeys(found))
 
 
 def remarks() -> list[str]:
-    """What may be right elsewhere, or for others, a sentence each; of the site's own files nothing
-    if site.json cannot be read."""
+    """What may be right on other machines, or be meant so, a sentence each; of the site's own files
+    nothing if one of them cannot be read."""
     hidden = [*hidden_settings(os.environ)]
     try:
-        return [*hidden, *bind_remarks(load_site().apptainer), *unread_functions()]
+        site, types = load_site(), load_job_types(config_path("dispatch_config.json"))
+        return [
+            *hidden,
+            *bind_remarks(site.apptainer),
+            *unread_functions(),
+            *overridden_values(site, types),
+        ]
     except (DispatchError, OSError):
         return hidden
+
+
+def read_folder() -> str:
+    """The site's folder, and which of its files are read: the others are as shipped."""
+    folder = site_folder()
+    known = {"job_template", "schedulers", *(f"{name}.json" for name in _FILES)}
+    try:
+        there = sorted(known & {path.name for path in folder.iterdir()})
+    except FileNotFoundError:
+        there = []
+    except OSError as error:
+        return f"The site's folder {folder} cannot be read ({error.strerror})."
+    if not there:
+        return f"The site's folder {folder} has no file of the site: all is as shipped."
+    return f"The site's folder is {folder}, with {', '.join(there)}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..config.catalogue import Catalogue
@@ -16,6 +16,7 @@ from ..host import programs
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
 from ..job_script.launchers import settled
+from ..job_script.scheduler_templates import unread_directives
 from ..job_script.variables import NO_TOKEN, job_variables
 from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
@@ -53,6 +54,7 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
                 continue
             missing = _missing_images(site, plan, catalogue)
             of_template = plan.warnings[len(sample.warnings) :]
+            of_template += tuple(_unread(scripts))
             for sentence in (*of_template, *_unused_image(plan, script), *missing):
                 shared.setdefault(sentence, []).append(name)
             program = plan.submit_command[0]
@@ -79,6 +81,17 @@ def _watcher_scripts(plan: Plan, site: Site) -> list[str]:
     """The script of the job after the job, if the scheduler has one."""
     scheduler = site.schedulers[plan.scheduler]
     return [watcher_script(plan, scheduler, NO_TOKEN)] if scheduler.watcher else []
+
+
+def _unread(scripts: Sequence[str]) -> Iterator[str]:
+    """Directives that a site's own template prints where the scheduler does not read them."""
+    for script in scripts:
+        for _, line in unread_directives(script):
+            yield (
+                f"the line `{line}` stands behind the first command of the script, so that the "
+                "scheduler does not read the line: let the template print it in its block "
+                '"further_directives" (docs/templates.md).'
+            )
 
 
 def _unused_image(plan: Plan, script: str) -> Iterator[str]:

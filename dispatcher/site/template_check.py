@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..config.job_types import JobTypes
+from ..config.job_types import DECIDING_PARAMETERS, JobTypes
 from ..config.json_files import nearest
 from ..config.places import files_in, template_folders
 from ..config.site import Site
 from ..job_script.templates import environment
+from ..job_script.variables import TEMPLATE_PARAMETERS
 
 __all__ = ["hidden_parameters", "unread_templates", "unused_parameters"]
 
@@ -28,12 +29,13 @@ def unread_templates() -> Iterator[str]:
 def unused_parameters(site: Site, types: JobTypes, known: set[str]) -> Iterator[str]:
     """job_parameters that no template prints and no decision reads: misspelt, most likely."""
     sources = _template_sources()
+    may_stand_there = sorted({*DECIDING_PARAMETERS, *TEMPLATE_PARAMETERS})
     for name, kind in types.types.items():
         for key in {**kind.job_parameters, **site.job_parameters.get(name, {})}:
             if key not in known and not re.search(rf"\bjob\.{re.escape(key)}\b", sources):
                 yield (
                     f'job type "{name}", key "job_parameters.{key}": no template uses it'
-                    f"{nearest(key, sorted(known))}"
+                    f"{nearest(key, may_stand_there)}"
                 )
 
 

@@ -25,11 +25,12 @@ class StandIn:
         folder.mkdir()
         self.queue = folder / "queue"
         self.queue.touch()
-        for name in ("sbatch", "squeue", "scontrol", "scancel"):
+        for name in ("sbatch", "squeue", "scontrol", "scancel", "sinfo"):
             link_stand_in("queue_file", folder, called=name)
         self.submits("take 17 RUNNING; echo 17")
         self.queue_answers("cat queue")
         self.says_of_ends("exit 1")
+        self.does("sinfo", ":")
         self.does("scancel", 'sed -i "/^$1|/s/|[A-Z]*|/|CANCELLED|/" queue')
         slurm = {
             "submit_command": [str(folder / "sbatch")],

@@ -22,7 +22,7 @@ from ...stand_in_programs import link_stand_in
 def write_job_script(plan: Plan, token: str, path: Path) -> None:
     """Write the job script to `path`, its library beside the job, and the folder for the lock of
     local jobs, as the hook does."""
-    library = read_library(plan.directives)
+    library = read_library(*plan.template_folders)
     (plan.project / plan.name / LIBRARY).write_text(library.text)
     make_local_lock()
     path.write_text(settled(plan, token, library).script)

@@ -43,7 +43,8 @@ def folder(corpus_job: CorpusJob) -> Path:
 def watcher(folder: Path, scheduler: str, **parameters: object) -> str:
     configuration = load_configuration()
     plan = plan_script(folder / "run_submit.script", configuration)
-    plan = plan._replace(directives=scheduler, job_parameters={**plan.job_parameters, **parameters})
+    parameters = {**plan.job_parameters, **parameters}
+    plan = plan._replace(scheduler=scheduler, directives=scheduler, job_parameters=parameters)
     return watcher_script(plan, configuration.site.schedulers[scheduler], TOKEN)
 
 

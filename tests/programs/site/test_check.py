@@ -135,6 +135,8 @@ def test_exit_status_and_output(site: WriteSite) -> None:
     site("images.json", "[]")
     bad = check()
 
-    assert (good.returncode, good.stdout) == (0, "Everything is in order.\n")
+    folder = Path(os.environ["RELION_DISPATCH_SITE"])
+    read = f"The site's folder is {folder}, with images.json.\n"
+    assert (good.returncode, good.stdout) == (0, f"{read}Everything is in order.\n")
     assert bad.returncode == 1
-    assert bad.stdout.startswith(str(Path(os.environ["RELION_DISPATCH_SITE"]) / "images.json"))
+    assert bad.stdout.startswith(f"{read}{folder / 'images.json'}")

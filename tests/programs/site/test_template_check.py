@@ -160,3 +160,36 @@ def test_a_function_that_a_job_has_is_not_remarked(
     site("job_template/refine.sh.j2", f"{begins}module load cuda\n{{% endblock %}}\n")
 
     assert not [each for each in remarks() if "calls `" in each]
+
+
+def test_directives_that_a_scheduler_does_not_read_are_named(site: WriteSite) -> None:
+    site("site.json", {"scheduler": "slurm", "schedulers": {"slurm": {"trial_command": []}}})
+    block = "{% block prologue %}\n#SBATCH --exclusive\n{% endblock %}\n"
+    site("job_template/postprocess.sh.j2", '{% extends "sp.sh.j2" %}\n' + block)
+
+    assert any(
+        'job type "postprocess": the line `#SBATCH --exclusive` stands behind the first command'
+        in problem
+        for problem in problems()
+    )
+
+
+def test_a_folder_of_templates_that_no_scheduler_reads_is_named(site: WriteSite) -> None:
+    own = {"inherits": "local", "directives": "ours"}
+    site("site.json", {"schedulers": {"ours": own}})
+    site("job_template/schedulers/ours/further_directives.sh.j2", "")
+    path = site("job_template/schedulers/slrum/directives.sh.j2", "")
+
+    assert problems() == [
+        f'{path.parent}: no scheduler reads this folder; did you mean "slurm"? Name the folder in '
+        '"directives" of a scheduler, or rename it.'
+    ]
+
+
+def test_hints_name_keys_that_may_stand_there(site: WriteSite) -> None:
+    site("site.json", {"job_parameters": {"postprocess": {"tokne": 1, "tmie": "1:00"}}})
+
+    of_nothing, of_time = sorted(problems(), key=lambda problem: '"job_parameters.tm' in problem)
+
+    assert "did you mean" not in of_nothing, "job.token is a variable, and no parameter"
+    assert 'did you mean "time"?' in of_time

@@ -114,3 +114,14 @@ def test_a_relative_folder_of_the_site_gives_absolute_paths(
     monkeypatch.setenv("RELION_DISPATCH_SITE", "site")
 
     assert load_configuration().catalogue.path == tmp_path / "site" / "images.json"
+
+
+@pytest.mark.parametrize("own", [{"bnd": []}, {"partitions": {"gpu": {"bnd": 4}}}])
+def test_a_key_of_another_place_is_no_hint(own: dict[str, Any], site: WriteSite) -> None:
+    """ "bind" belongs to "apptainer"."""
+    site("site.json", own)
+
+    with pytest.raises(ConfigError) as caught:
+        load_site()
+
+    assert str(caught.value).endswith('bnd": unknown key')

@@ -1,0 +1,136 @@
+"""Asking a scheduler whether it would take a script, and because of which directive it would not.
+
+The scheduler's file has the command (`trial_command`), which submits nothing. Each question is
+asked once: most of a site's jobs have the directives of others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config.scheduler import Scheduler
+from ..errors import DispatchError
+from ..host import programs
+from ..job_script.scheduler_templates import directive, first_command
+from ..scheduler.calls import try_call
+
+__all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
+
+_LONGEST = 300  # characters of what a scheduler says
+_MOST = 5  # mistakes of a script that are told
+
+
+class Answer(NamedTuple):
+    """Whether a scheduler would take a job, and what it says of that."""
+
+    takes: bool
+    says: str
+
+
+class Objection(NamedTuple):
+    """What a scheduler says against a job, and the directives of which any one is to blame."""
+
+    says: str
+    directives: list[str]
+
+
+class NoAnswerError(DispatchError):
+    """The scheduler does not answer, or answers that it cannot answer now."""
+
+
+class Trials:
+    """The questions to one scheduler, with scripts in a private folder."""
+
+    def __init__(self, scheduler: Scheduler, folder: Path) -> None:
+        self._scheduler, self._folder = scheduler, folder
+        self._known: dict[tuple[object, ...], Answer] = {}
+
+    def can_try(self, command: Sequence[str]) -> bool:
+        """Whether a job that this command submits can be tried: nothing is known of others."""
+        trial = self._scheduler.trial_command
+        return bool(trial and command) and Path(trial[0]).name == Path(command[0]).name
+
+    def ask(self, command: Sequence[str], script: str) -> Answer:
+        """Would the scheduler take the script by this submit command?
+
+        Raises:
+            NoAnswerError: it does not answer.
+        """
+        lines = script.splitlines()
+        key = (*command, *lines[: first_command(lines)])
+        if key not in self._known:
+            self._known[key] = self._asked(command, script)
+        return self._known[key]
+
+    def _asked(self, command: Sequence[str], script: str) -> Answer:
+        file = self._folder / "trial.sh"
+        file.write_text(script, errors="surrogateescape")
+        argv = [*command, *self._scheduler.trial_command[1:], str(file)]
+        done = try_call(self._scheduler, argv, self._folder)
+        if done is None:
+            raise NoAnswerError(f"{command[0]} did not answer")
+        says = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()[:_LONGEST]
+        passing = any(re.search(each, says, re.IGNORECASE) for each in self._scheduler.transient)
+        if passing or done.status < 0:
+            raise NoAnswerError(says)
+        return Answer(done.status == 0, says)
+
+    def objections(self, command: Sequence[str], script: str) -> list[Objection]:
+        """Why the scheduler would not take the script; nothing if it would.
+
+        A scheduler names one mistake at a time. So the directive that is to blame is left out, and
+        the scheduler is asked again.
+
+        Raises:
+            NoAnswerError: it does not answer.
+        """
+        found: list[Objection] = []
+        lines = script.splitlines()
+        while len(found) < _MOST and not (answer := self.ask(command, _joined(lines))).takes:
+            blamed = self._blamed(command, lines, answer)
+            found.append(Objection(answer.says, [directive(lines[at]) or "" for at in blamed]))
+            if not blamed:
+                break
+            lines = [line for at, line in enumerate(lines) if at not in blamed]
+        return found
+
+    def _blamed(self, command: Sequence[str], lines: Sequence[str], said: Answer) -> list[int]:
+        """The lines of the directives without any of which the scheduler would take the script.
+
+        If there is none, those without which it says something else.
+        """
+        taken, other = [], []
+        for at, line in enumerate(lines[: first_command(lines)]):
+            if directive(line):
+                answer = self.ask(command, _joined([*lines[:at], *lines[at + 1 :]]))
+                if answer.takes:
+                    taken.append(at)
+                elif answer.says != said.says:
+                    other.append(at)
+        return taken or other
+
+    def partitions(self) -> dict[str, list[str]]:
+        """What the scheduler tells of the nodes of each of its partitions; nothing if it has no
+        command for that.
+
+        Raises:
+            NoAnswerError: it does not answer.
+        """
+        found: dict[str, list[str]] = {}
+        command = self._scheduler.partitions_command
+        if command and programs.which(command[0]):
+            done = try_call(self._scheduler, command, self._folder)
+            if done is None or done.status != 0:
+                says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
+                raise NoAnswerError(f"{command[0]}: {says[:_LONGEST]}")
+            for line in done.stdout.splitlines():
+                name, _, nodes = line.strip().partition(" ")
+                found.setdefault(name, []).append(nodes.strip())
+        return found
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,210 @@
+"""``relion-dispatch check`` asks the scheduler whether it would take the site's jobs.
+
+The scheduler is a stand-in with two partitions; tests/system/test_trials.py has a real Slurm.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.config.configuration import load_configuration
+from dispatcher.site.check import problems
+from dispatcher.site.trial_check import trial_problems
+
+from ...fixture_types import WriteSite
+
+pytestmark = pytest.mark.usefixtures("images", "programs")
+
+SBATCH = """#!/bin/bash
+echo "$*" >> "${0%/*}/asked"
+[[ " $* " == *" --test-only "* ]] || { touch "${0%/*}/submitted"; exit 99; }
+value() { sed -n "s/^#SBATCH --$1=//p" "$script" | tail -n 1; }
+refuse() { echo "sbatch: error: $1" >&2; exit 1; }
+script=${!#}
+[ ! -e "${0%/*}/down" ] || refuse "Unable to contact slurm controller (connect failure)"
+case $(value time) in *[!0-9:-]*) refuse "Invalid --time specification" ;; esac
+[ "$(value qos)" = "" ] || [ "$(value qos)" = "$(value partition)" ] ||
+    refuse "Invalid qos specification"
+case $(value partition) in gpu | cpu) ;; *) refuse "invalid partition specified" ;; esac
+ranks=$(value ntasks) threads=$(value cpus-per-task)
+cores=$((${ranks:-1} * ${threads:-1}))
+gpus=$(value gres)
+[ "$cores" -le 64 ] || refuse "CPU count too large"
+[ "${gpus#gpu:}" = "" ] || [ "${gpus#gpu:}" -le 4 ] || refuse "no node has so many GPUs"
+echo "sbatch: Job 5 to start at 2026-11-28T18:30:34" >&2
+"""
+SINFO = """#!/bin/sh
+echo 'gpu nodes: 2, cores: 64'
+echo 'cpu nodes: 9, cores: 64'
+echo 'gpu nodes: 1, cores: 32'
+"""
+GPU = {"cores": 64, "gpus": 4, "gpu_memory": "24G"}
+
+
+@pytest.fixture
+def scheduler(programs: None, tmp_path: Path) -> Path:
+    """A folder on PATH with the stand-ins, and the file `asked`."""
+    for name, text in (("sbatch", SBATCH), ("sinfo", SINFO)):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path / "bin"
+
+
+def configure(site: WriteSite, slurm: dict[str, Any] | None = None, **keys: Any) -> str:
+    """Write a site whose jobs go to `gpu`; its site.json."""
+    content = {
+        "scheduler": "slurm",
+        "schedulers": {"slurm": slurm or {}},
+        "partitions": {"gpu": GPU},
+        "job_parameters": {"submit": {"partition": "gpu"}},
+    }
+    return str(site("site.json", {**content, **keys}))
+
+
+def found() -> list[str]:
+    configuration = load_configuration()
+    return list(trial_problems(configuration.site, configuration.job_types))
+
+
+def test_a_site_whose_jobs_the_scheduler_takes_is_in_order(
+    site: WriteSite, scheduler: Path
+) -> None:
+    configure(site)
+
+    assert problems() == []
+
+    asked = (scheduler / "asked").read_text().splitlines()
+    assert all("--test-only" in line for line in asked)
+    assert len(asked) < 40, "jobs that are alike are tried once"
+    assert not (scheduler / "submitted").exists()
+
+
+def test_a_partition_that_the_scheduler_has_not_is_named_once(
+    site: WriteSite, scheduler: Path
+) -> None:
+    path = configure(
+        site, partitions={"gpuu": GPU}, job_parameters={"submit": {"partition": "gpuu"}}
+    )
+
+    assert found() == [
+        f'{path}: key "partitions.gpuu": the scheduler "slurm" has no partition "gpuu"; did you '
+        'mean "gpu"? Its partitions are gpu, cpu.'
+    ]
+    assert not (scheduler / "asked").exists()
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_the_partition_of_a_type_and_of_the_watcher_are_looked_at(site: WriteSite) -> None:
+    path = configure(
+        site,
+        {"watcher": {"partition": "short"}},
+        job_parameters={"submit": {"partition": "gpu"}, "extract": {"partition": "cpus"}},
+    )
+
+    of_type, of_watcher = found()
+
+    assert of_type.startswith(f'{path}: key "job_parameters.extract.partition": the scheduler')
+    assert of_watcher.startswith(f'{path}: key "schedulers.slurm.watcher.partition": the scheduler')
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_a_shape_that_no_node_has_is_named_with_the_directive_and_the_nodes(
+    site: WriteSite,
+) -> None:
+    path = configure(site, partitions={"gpu": {**GPU, "gpus": 8}})
+
+    (problem,) = found()
+
+    assert problem == (
+        f'{path}: key "partitions.gpu": the scheduler "slurm" gives no job a whole node of this '
+        'shape: it says "sbatch: error: no node has so many GPUs", because of `--gres=gpu:8`. The '
+        "nodes there: nodes: 2, cores: 64; nodes: 1, cores: 32. Correct the numbers of the "
+        "partition."
+    )
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_each_wrong_value_is_named_with_its_key(site: WriteSite) -> None:
+    """A scheduler says one thing at a time."""
+    gpu = {"time": "three days", "scheduler_options": ["--nice", "--qos=no"]}
+    path = configure(
+        site, {"watcher": None}, job_parameters={"submit": {"partition": "gpu"}, "gpu": gpu}
+    )
+
+    of_time, of_option = found()
+
+    assert of_time.endswith(
+        ' on partition gpu: the scheduler "slurm" does not take such a job: it says "sbatch: '
+        'error: Invalid --time specification", because of `--time="three days"`. Correct '
+        f'{path}: key "job_parameters.gpu.time".'
+    )
+    assert 'job types "motioncorr2", "gctf"' in of_time
+    assert "because of `--qos=no`. Correct" in of_option
+    assert of_option.endswith('key "job_parameters.gpu.scheduler_options".')
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_a_directive_that_no_key_is_printed_in_is_named_all_the_same(site: WriteSite) -> None:
+    polish = {"nthread_slurm": 90}
+    configure(site, job_parameters={"submit": {"partition": "gpu"}, "polish": polish})
+
+    (problem,) = found()
+
+    assert problem.startswith('job type "polish" on partition gpu: the scheduler "slurm" does not')
+    assert "because of `--cpus-per-task=90`. Correct what such directives are made" in problem
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_the_job_after_the_job_is_tried_as_well(site: WriteSite) -> None:
+    configure(site, {"watcher": {"partition": "cpu", "scheduler_options": ["--qos=gpu"]}})
+
+    (problem,) = found()
+
+    assert "does not take the job after a job of job type" in problem
+    assert "because of `--qos=gpu`. Correct" in problem
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_without_partitions_of_their_own_jobs_are_tried_on_all_that_are_described(
+    site: WriteSite,
+) -> None:
+    configure(site, partitions={"gpu": GPU, "cpu": {"cores": 64, "gpus": 5}}, job_parameters={})
+
+    assert [each.split(":")[1] for each in found()] == [' key "partitions.cpu"']
+
+
+def test_a_scheduler_that_does_not_answer_is_one_problem(site: WriteSite, scheduler: Path) -> None:
+    configure(site)
+    (scheduler / "down").touch()
+
+    (problem,) = found()
+
+    assert problem.startswith('The scheduler "slurm" could not be asked whether it takes the jobs')
+    assert "Unable to contact slurm controller" in problem
+
+
+def test_a_partition_whose_nodes_are_down_is_one_problem(site: WriteSite, scheduler: Path) -> None:
+    configure(site)
+    text = (scheduler / "sbatch").read_text()
+    (scheduler / "sbatch").write_text(text.replace("cores=", "refuse 'no node is up'\ncores=", 1))
+
+    (problem,) = found()
+
+    assert problem.startswith('The scheduler "slurm" takes no job on partition gpu now, however')
+    assert '"sbatch: error: no node is up". The nodes there: nodes: 2, cores: 64;' in problem
+
+
+def test_a_submit_command_of_which_nothing_is_known_is_not_called(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """It may know no trials, and submit."""
+    for name in ("wrapper", "squeue"):
+        os.link(scheduler / "sbatch", scheduler / name)
+    configure(site, {"submit_command": ["wrapper"]})
+
+    assert found() == []
+    assert not (scheduler / "asked").exists()
