@@ -19,7 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
+__all__ = ["IN_SIGHT", "JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
+
+# What is written to run.err before the sentence that tells why a job ended. RELION's window shows
+# the last two or three rows of the file; of a sentence at its beginning, the last row alone
+# (RELION 5.1.0 with FLTK 1.3.11; with three empty lines before it, no row is missing).
+# job_template/library/relion.sh and the programs in deploy/ do the same.
+IN_SIGHT = "\n" * 3
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
@@ -64,7 +70,7 @@ def _told(folder: int, script: str, line: str) -> list[str]:
             "disk, and mark the job as failed in RELION."
         )
     try:
-        _append(folder, "run.err", line.encode(errors="backslashreplace") + b"\n")
+        _append(folder, "run.err", f"{IN_SIGHT}{line}\n".encode(errors="backslashreplace"))
     except BaseException as error:
         problems.append(
             f"relion-dispatch: run.err cannot be written ({described(error)}), so what follows "

@@ -9,6 +9,7 @@ from ..errors import WriteError
 from ..host.atomic_files import keep_previous
 from ..host.shared_files import NotAFile, shared_folder
 from ..printable import printable
+from ..refusal import IN_SIGHT
 from ..relion.exit_files import (
     End,
     control_folder,
@@ -61,11 +62,11 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
 
 
 def _say(errfile: Path, line: str) -> None:
-    """Append a line, as a terminal may show it.
+    """Append a line, as a terminal may show it, so that RELION's window shows all of it.
 
     What is no file of one name, or is closed, gives way to a new file.
     """
-    text = f"{printable(line)}\n".encode()
+    text = f"{IN_SIGHT}{printable(line)}\n".encode()
     with suppress(OSError), shared_folder(errfile.parent) as folder:
         try:
             folder.append(errfile.name, text)

@@ -22,3 +22,9 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     [ "$1" != ABORTED ] || instead=FAILURE
     new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
 }
+
+# Prints the sentence that tells why the job ended. RELION's window shows the last two or three rows of run.err; of a
+# sentence at the beginning of the file it shows the last row alone. Behind empty lines no row is missing.
+say_in_sight() { # SENTENCE
+    printf '\n\n\nrelion-dispatch: %s\n' "$1"
+}

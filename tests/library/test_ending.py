@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from .conftest import TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
@@ -189,7 +191,8 @@ def test_the_sentence_says_how_the_job_ended(state: str, sentence: str, shell: S
 
     done = shell(f"{state}; explain")
 
-    assert re.fullmatch(f"relion-dispatch: {sentence}\n" if sentence else "", done.stderr)
+    expected = f"{IN_SIGHT}relion-dispatch: {sentence}\n" if sentence else ""
+    assert re.fullmatch(expected, done.stderr)
     assert not (shell.job / CONTROL).exists()
 
 

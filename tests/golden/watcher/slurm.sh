@@ -118,6 +118,12 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
 }
 
+# Prints the sentence that tells why the job ended. RELION's window shows the last two or three rows of run.err; of a
+# sentence at the beginning of the file it shows the last row alone. Behind empty lines no row is missing.
+say_in_sight() { # SENTENCE
+    printf '\n\n\nrelion-dispatch: %s\n' "$1"
+}
+
 enter_job || exit 0 # the folder is gone
 open_control
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
@@ -206,7 +212,7 @@ dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 [ -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ] ||
     { open_text "$dispatch_text" &&
-    echo "relion-dispatch: The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
+    say_in_sight "The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
         >>"$dispatch_opened"; }
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

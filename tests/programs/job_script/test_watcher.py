@@ -19,6 +19,7 @@ from dispatcher.dispatch.write_record import record_text
 from dispatcher.host.processes import is_alive
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
+from dispatcher.refusal import IN_SIGHT
 from dispatcher.scheduler.answers import read_end
 
 from ...fixture_types import CorpusJob
@@ -67,10 +68,8 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
     why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
-    sentence = (
-        f"relion-dispatch: The job ended before its script could report the end, because {why}.\n"
-    )
-    assert (folder / "run.err").read_text() == sentence
+    sentence = f"The job ended before its script could report the end, because {why}."
+    assert (folder / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
 
