@@ -19,13 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["IN_SIGHT", "JOB_FOLDER", "described", "make_exit_file", "refuse", "say"]
+__all__ = ["IN_SIGHT", "JOB_FOLDER", "TWO_ROWS", "described", "make_exit_file", "refuse", "say"]
 
-# What is written to run.err before the sentence that tells why a job ended. RELION's window shows
-# the last two or three rows of the file; of a sentence at its beginning, the last row alone
-# (RELION 5.1.0 with FLTK 1.3.11; with three empty lines before it, no row is missing).
-# job_template/library/relion.sh and the programs in deploy/ do the same.
+# RELION's window shows the last two or three rows of run.err; of a sentence at its beginning the
+# last row alone, without empty lines before it (RELION 5.1.0, FLTK 1.3.11). What is longer than two
+# rows (in characters) ends run.out as well: that field has six. job_template/library/relion.sh does
+# both.
 IN_SIGHT = "\n" * 3
+TWO_ROWS = 180
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
@@ -76,6 +77,9 @@ def _told(folder: int, script: str, line: str) -> list[str]:
             f"relion-dispatch: run.err cannot be written ({described(error)}), so what follows "
             "stands here only."
         )
+    if len(line) > TWO_ROWS:
+        with suppress(BaseException):  # run.err has it
+            _append(folder, "run.out", f"{line}\n".encode(errors="backslashreplace"))
     return problems
 
 

@@ -23,8 +23,13 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
 }
 
-# Prints the sentence that tells why the job ended. RELION's window shows the last two or three rows of run.err; of a
-# sentence at the beginning of the file it shows the last row alone. Behind empty lines no row is missing.
+# Prints the sentence that tells why the job ended, for run.err. RELION's window shows the last two or three rows of
+# that file; of a sentence at its beginning it shows the last row alone. Behind empty lines no row is missing.
 say_in_sight() { # SENTENCE
     printf '\n\n\nrelion-dispatch: %s\n' "$1"
+}
+
+# The same for run.out, if two rows may not hold the sentence: that field of the window has six.
+say_if_long() { # SENTENCE
+    [ ${#1} -le 160 ] || printf 'relion-dispatch: %s\n' "$1"
 }

@@ -196,6 +196,19 @@ def test_the_sentence_says_how_the_job_ended(state: str, sentence: str, shell: S
     assert not (shell.job / CONTROL).exists()
 
 
+@pytest.mark.parametrize(("length", "twice"), [(100, False), (300, True)])
+@pytest.mark.parametrize("by", ["explain", "say_in_sight 1>&2; say_if_long"])
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    by: str, length: int, twice: bool, shell: Shell
+) -> None:
+    sentence = "x" * length
+
+    done = shell(f"dispatch_reason={sentence}; {by.replace(';', f' {sentence};')} {sentence}")
+
+    said = f"relion-dispatch: {sentence}\n"
+    assert (done.stderr, done.stdout) == (f"{IN_SIGHT}{said}", said if twice else "")
+
+
 def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:
     (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
 

@@ -156,21 +156,27 @@ class RelionWindow:
         self._xdotool("mousemove", str(x + left), str(y + top))
         self._xdotool("click", "1")
 
-    def click_on(self, text: str, area: Area | None = None) -> None:
-        """Click on the first word of a text, once it is seen in an area or on the screen."""
+    def _places(self, text: str, area: Area | None) -> list[Word]:
+        """The first words of a text, wherever it is seen in an area or on the screen."""
         first, *more = text.split()
+        words = self._words(area)
+        return [
+            word
+            for at, word in enumerate(words)
+            if word.text == first
+            and [each.text for each in words[at + 1 : at + 1 + len(more)]] == more
+        ]
 
-        def places() -> list[Word]:
-            words = self._words(area)
-            return [
-                word
-                for at, word in enumerate(words)
-                if word.text == first
-                and [each.text for each in words[at + 1 : at + 1 + len(more)]] == more
-            ]
+    def click_if_seen(self, text: str, area: Area | None = None) -> bool:
+        """Click on the first word of a text, if it is seen; whether it was."""
+        places = self._places(text, area)
+        if places:
+            self.click(places[-1].x, places[-1].y, window=False)
+        return bool(places)
 
-        self._wait_to_see(places, f"{text!r} to click on")
-        self.click(places()[-1].x, places()[-1].y, window=False)
+    def click_on(self, text: str, area: Area | None = None) -> None:
+        """Click on the first word of a text, once it is seen."""
+        self._wait_to_see(lambda: self.click_if_seen(text, area), f"{text!r} to click on")
 
     def run(self, job_type: str) -> None:
         """Choose a type of job and click on Run!: RELION has remembered its fields."""
@@ -191,20 +197,19 @@ class RelionWindow:
         """
 
         def is_finished() -> bool:
-            if job in self.read(RUNNING):
-                self.click_on(job, RUNNING)
+            self.click_if_seen(job, RUNNING)
             return len(self.colours(FINISHED)) > 1
 
         self._wait_to_see(is_finished, f"{job} among the finished jobs")
 
-    def wait_to_read_why(self, reason: Callable[[], str]) -> None:
-        """Click on the newest finished job until the red field shows all of a sentence.
+    def wait_to_read_why(self, reason: Callable[[], str], area: Area = ERRORS) -> None:
+        """Click on the newest finished job until a field shows all of a sentence, and only that.
 
         `reason` gives the sentence as it is now: it is written just after RELION was told.
         """
 
         def is_read() -> bool:
-            if _says(self.read(ERRORS), reason()):
+            if _says(self.read(area), reason()):
                 return True
             self.click(*NEWEST)
             return False
@@ -225,8 +230,19 @@ def a_window(project: Project, screenshots: Path) -> Iterator[RelionWindow]:
     """RELION's window of the project, started as its user does, on a screen of its own."""
     (project.folder / ".gui_projectdir").touch()  # else RELION asks whether this is a project
     read, write = os.pipe()
+    # Without -noreset the screen begins anew whenever its last client ends, as xdotool does.
     screen = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x900x24", "-nolisten", "tcp"],
+        [
+            "Xvfb",
+            "-displayfd",
+            str(write),
+            "-screen",
+            "0",
+            "1024x900x24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+        ],
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_refusal_is_seen_whole(project: Project) -> None:
 
     assert RED in seen
     assert not (job / "run_submit.script.run").exists()
+
+
+def test_a_refusal_of_three_rows_is_seen_whole_in_the_field_of_run_out(project: Project) -> None:
+    particles = project.folder / "particles.star"
+    size = re.compile(r"(?<=4\.000000           )32\b")
+    text, changed = size.subn("4096", particles.read_text())
+    assert changed == 1, text
+    particles.write_text(text)
+    remember(project, "auto3d", "relion.refine3d", **REFINE)
+    job = project.folder / "Refine3D" / "job001"
+
+    with a_window(project, SCREENSHOTS) as window:
+        window.run("3D auto-refine")
+        window.wait_for_end("Refine3D/job001/")
+        window.wait_to_read_why(lambda: last_line(job / "run.err"), OUTPUT)
+        window.keep("long_refusal")
 
 
 def test_the_reason_of_a_failure_is_seen_whole(project: Project) -> None:

@@ -118,10 +118,15 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
     new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
 }
 
-# Prints the sentence that tells why the job ended. RELION's window shows the last two or three rows of run.err; of a
-# sentence at the beginning of the file it shows the last row alone. Behind empty lines no row is missing.
+# Prints the sentence that tells why the job ended, for run.err. RELION's window shows the last two or three rows of
+# that file; of a sentence at its beginning it shows the last row alone. Behind empty lines no row is missing.
 say_in_sight() { # SENTENCE
     printf '\n\n\nrelion-dispatch: %s\n' "$1"
+}
+
+# The same for run.out, if two rows may not hold the sentence: that field of the window has six.
+say_if_long() { # SENTENCE
+    [ ${#1} -le 160 ] || printf 'relion-dispatch: %s\n' "$1"
 }
 
 enter_job || exit 0 # the folder is gone
@@ -210,10 +215,12 @@ dispatch_end=FAILURE
 rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
-[ -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ] ||
-    { open_text "$dispatch_text" &&
-    say_in_sight "The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}." \
-        >>"$dispatch_opened"; }
+dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
+if [ ! -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ]; then
+    ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
+    dispatch_reason=$(say_if_long "$dispatch_reason")
+    [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
+fi
 relion_was_told || make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.
 remove_control ".dispatch_control.$dispatch_token"

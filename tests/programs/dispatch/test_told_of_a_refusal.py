@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.refusal import IN_SIGHT
+from dispatcher.refusal import IN_SIGHT, refuse
 
 from ..appliance_form import DEPLOY
 from .refusing_programs import REFUSING
@@ -121,6 +121,22 @@ def test_what_stands_in_run_err_stays_and_relions_window_shows_the_sentence(
     text = (job / "run.err").read_text()
     assert text.startswith(f"{before}{IN_SIGHT}relion-dispatch: ")
     assert text.count("\n") == before.count("\n") + len(IN_SIGHT) + 1
+
+
+@pytest.mark.parametrize("attack", [None, *ATTACKS], ids=lambda each: getattr(each, "__name__", ""))
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    attack: Callable[[Path, Path], None] | None, job: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "victim").write_text(VICTIM)
+    if attack:
+        attack(job / "run.out", tmp_path / "victim")
+
+    assert refuse(SCRIPT, "x" * 300) == 1
+
+    said = f"relion-dispatch: {'x' * 300}\n"
+    assert (job / "run.err").read_text() == f"{IN_SIGHT}{said}"
+    assert (job / "run.out").read_text() == said
+    assert (tmp_path / "victim").read_text() == VICTIM
 
 
 @every_program

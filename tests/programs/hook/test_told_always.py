@@ -123,7 +123,7 @@ def test_a_script_of_any_name_is_refused_in_one_line(
 
     assert_told(script, done.returncode)
     text = (script.parent / "run.err").read_text()
-    assert text.rstrip("\n").isprintable()
+    assert text.strip("\n").isprintable()
 
 
 @pytest.mark.usefixtures("form")

@@ -70,6 +70,10 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
     sentence = f"The job ended before its script could report the end, because {why}."
     assert (folder / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
+    out = folder / "run.out"
+    assert (out.read_text() if out.exists() else "") == (
+        f"relion-dispatch: {sentence}\n" if len(sentence) > 160 else ""
+    )
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
 

@@ -57,6 +57,19 @@ def test_the_line_acts_on_no_terminal_whoever_has_worded_it(job: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("length", "twice"), [(100, False), (300, True)])
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    length: int, twice: bool, job: Path
+) -> None:
+    sentence = "x" * length
+
+    assert tell(job, job / "run.err", "FAILURE", sentence, "")
+
+    assert (job / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
+    assert (job / "run.out").exists() == twice
+    assert not twice or (job / "run.out").read_text() == f"relion-dispatch: {sentence}\n"
+
+
 def test_a_link_that_leads_nowhere_is_no_end(job: Path, others: Path) -> None:
     put("link to nothing", job / "RELION_JOB_EXIT_ABORTED", others)
 
