@@ -62,12 +62,12 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
             echo "relion-dispatch: $file cannot be made: mark the job as failed in RELION." >&2
     done
     if [ "$opened" = yes ]; then
-        printf '%s\n' "relion-dispatch: $3" >> /proc/self/fd/3
+        printf '\n\n\nrelion-dispatch: %s\n' "$3" >> /proc/self/fd/3
     else # what is no such file gets another name
         number=1
         while [ -e run.err.$number ] || [ -L run.err.$number ]; do number=$((number + 1)); done
         mv run.err run.err.$number
-        [ -e run.err ] || [ -L run.err ] || printf '%s\n' "relion-dispatch: $3" > run.err
+        [ -e run.err ] || [ -L run.err ] || printf '\n\n\nrelion-dispatch: %s\n' "$3" > run.err
     fi 2> /dev/null
 )
 

@@ -19,7 +19,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["JOB_FOLDER", "described", "exit_name", "refuse", "say", "tell", "who_waits"]
+__all__ = [
+    "IN_SIGHT",
+    "JOB_FOLDER",
+    "TWO_ROWS",
+    "described",
+    "exit_name",
+    "refuse",
+    "say",
+    "tell",
+    "who_waits",
+]
+
+# RELION's window shows the last two or three rows of run.err; of a sentence at its beginning the
+# last row alone, without empty lines before it (RELION 5.1.0, FLTK 1.3.11). What is longer than two
+# rows (in characters) ends run.out as well: that field has six. job_template/library/relion.sh does
+# both.
+IN_SIGHT = "\n" * 3
+TWO_ROWS = 180
 
 # RELION's name of a job's folder: nothing is written into others. The programs in deploy/ that
 # refuse jobs without Python repeat this rule (tests/programs/dispatch/test_job_folders.py).
@@ -66,12 +83,15 @@ def _told(folder: int, script: str, line: str) -> list[str]:
             "space on its disk, and mark the job as failed in RELION."
         )
     try:
-        _append(folder, "run.err", line.encode(errors="backslashreplace") + b"\n")
+        _append(folder, "run.err", f"{IN_SIGHT}{line}\n".encode(errors="backslashreplace"))
     except BaseException as error:
         problems.append(
             f"relion-dispatch: run.err cannot be written ({described(error)}), so what follows "
             "stands here only."
         )
+    if len(line) > TWO_ROWS:
+        with suppress(BaseException):  # run.err has it
+            _append(folder, "run.out", f"{line}\n".encode(errors="backslashreplace"))
     return problems
 
 

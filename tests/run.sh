@@ -51,13 +51,15 @@ checks_of_shell() {
 build_images() {
     local built status=0
     built=$(mktemp -d)
-    containers/build.sh relion-5-cpu >"$built/5" &
+    { containers/build.sh relion-5-cpu >"$built/5" &&
+        containers/build.sh relion-5-cpu-gui >"$built/gui"; } &
     { containers/build.sh relion-3.1-cpu >"$built/3" &&
         containers/build.sh relion-3.1-cuda >"$built/cuda"; } || status=1
     wait $! || status=1
     [ "$status" = 0 ] || return 1
     echo "export RELION_TEST_IMAGE_3=$(cat "$built/3")"
     echo "export RELION_TEST_IMAGE_5=$(cat "$built/5")"
+    echo "export RELION_TEST_IMAGE_GUI=$(cat "$built/gui")"
     echo "export RELION_TEST_IMAGE_CUDA=$(cat "$built/cuda")"
     rm -r "$built"
     echo "export RELION_TEST_APPLIANCE=$(deploy/build_appliance.sh)"
@@ -72,7 +74,8 @@ if [ "$part" = long ]; then
         >/dev/null || exit 0
 fi
 
-deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod # gcc for a simulated libcuda
+# gcc for a simulated libcuda; a screen, a mouse and a reader for RELION's window
+deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod xvfb xdotool tesseract-ocr
 deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
@@ -114,6 +117,8 @@ RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELION_TEST_IMAGE_3")
 export RELION_TEST_HOST_RELION
+RELION_TEST_SCREENSHOTS=$("$as_user" "$work/deploy/cache_folder.sh")/screenshots
+export RELION_TEST_SCREENSHOTS
 RELION_TEST_SMALL_EXT4=$(tests/system/small_ext4.sh start "$work/small")
 export RELION_TEST_SMALL_EXT4
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)

@@ -9,6 +9,7 @@ from ..errors import WriteError
 from ..host.atomic_files import keep_previous
 from ..host.shared_files import NotAFile, shared_folder
 from ..printable import printable
+from ..refusal import IN_SIGHT, TWO_ROWS
 from ..relion.exit_files import (
     End,
     control_folder,
@@ -25,6 +26,8 @@ __all__ = ["tell"]
 
 def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bool:
     """Append a sentence to the job's error file, then make its exit file; False if not done.
+
+    A sentence that RELION's window would not show whole is appended to the file of its output too.
 
     Nothing is done if RELION already knows an end, or if the job was submitted again meanwhile: its
     record then has another token. The `token` of a job without a record is "". If several processes
@@ -45,7 +48,10 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
                 with suppress(OSError):  # there is none, or none that a token can name
                     control = stack.enter_context(opened.inside(str(within)))
                     control.remove("reserve")
-                _say(errfile, f"relion-dispatch: {sentence}")
+                line = printable(f"relion-dispatch: {sentence}")
+                _say(errfile, f"{IN_SIGHT}{line}\n")
+                if len(line) > TWO_ROWS:
+                    _say(errfile.with_suffix(".out"), f"{line}\n")
                 if control:
                     with suppress(OSError):
                         opened.rename("ending", exit_file(folder, end).name, control)
@@ -60,16 +66,13 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
         return True
 
 
-def _say(errfile: Path, line: str) -> None:
-    """Append a line, as a terminal may show it.
-
-    What is no file of one name, or is closed, gives way to a new file.
-    """
-    text = f"{printable(line)}\n".encode()
-    with suppress(OSError), shared_folder(errfile.parent) as folder:
+def _say(file: Path, words: str) -> None:
+    """Append words. What is no file of one name, or is closed, gives way to a new file."""
+    text = words.encode()
+    with suppress(OSError), shared_folder(file.parent) as folder:
         try:
-            folder.append(errfile.name, text)
+            folder.append(file.name, text)
         except (NotAFile, PermissionError):
             with suppress(WriteError):
-                keep_previous(errfile)
-            folder.replace(errfile.name, text)
+                keep_previous(file)
+            folder.replace(file.name, text)

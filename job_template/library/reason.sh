@@ -104,7 +104,7 @@ explain() {
         dispatch_reason="The job failed after $took, because $(cause)."
     fi
     rm -f "$dispatch_kept/reserve"
-    [ -z "$dispatch_reason" ] || echo "relion-dispatch: $dispatch_reason" >&2
+    [ -z "$dispatch_reason" ] || { say_in_sight "$dispatch_reason" >&2; say_if_long "$dispatch_reason"; }
     remove_control ".dispatch_control.$dispatch_token" # last: while it is there, the sentence may be missing
 }
 

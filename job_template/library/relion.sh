@@ -64,3 +64,14 @@ tell_relion_too() { # SUCCESS, FAILURE or ABORTED, FILE
     [ -e "$dispatch_end_file" ] || new_file "$dispatch_end_file" </dev/null || ln -P "$2" "$dispatch_end_file"
     remove_name "$folder/PIPELINER_JOB_ABORT_NOW"
 } 2>/dev/null
+
+# Prints the sentence that tells why the job ended, for run.err. RELION's window shows the last two or three rows of
+# that file; of a sentence at its beginning it shows the last row alone. Behind empty lines no row is missing.
+say_in_sight() { # SENTENCE
+    printf '\n\n\nrelion-dispatch: %s\n' "$1"
+}
+
+# The same for run.out, if two rows may not hold the sentence: that field of the window has six.
+say_if_long() { # SENTENCE
+    [ ${#1} -le 160 ] || printf 'relion-dispatch: %s\n' "$1"
+}

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from dispatcher.jobs.abort import CANCELLED, how_aborted, want_abort
+from dispatcher.refusal import IN_SIGHT
 
 from .conftest import TOKEN, Shell
 
@@ -191,7 +192,8 @@ def test_the_sentence_says_how_the_job_ended(state: str, sentence: str, shell: S
 
     done = shell(f"{state}; explain")
 
-    assert re.fullmatch(f"relion-dispatch: {sentence}\n" if sentence else "", done.stderr)
+    expected = f"{IN_SIGHT}relion-dispatch: {sentence}\n" if sentence else ""
+    assert re.fullmatch(expected, done.stderr)
     assert not (shell.job / CONTROL).exists()
 
 
@@ -222,6 +224,19 @@ def test_a_command_that_cancels_keeps_an_abort_of_relions(shell: Shell) -> None:
     (shell.job / "RELION_JOB_ABORT_NOW").unlink()
     want_abort(shell.job)
     assert how_aborted(shell.job) == f"cancelled with `{CANCELLED}`"
+
+
+@pytest.mark.parametrize(("length", "twice"), [(100, False), (300, True)])
+@pytest.mark.parametrize("by", ["explain", "say_in_sight 1>&2; say_if_long"])
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    by: str, length: int, twice: bool, shell: Shell
+) -> None:
+    sentence = "x" * length
+
+    done = shell(f"dispatch_reason={sentence}; {by.replace(';', f' {sentence};')} {sentence}")
+
+    said = f"relion-dispatch: {sentence}\n"
+    assert (done.stderr, done.stdout) == (f"{IN_SIGHT}{said}", said if twice else "")
 
 
 def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:

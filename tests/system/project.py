@@ -17,7 +17,7 @@ __all__ = ["COMMAND", "ROOT", "MakeProject", "Project"]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "deploy" / "relion-dispatch"
-LABELS_3 = {"autopick": 4, "class2d": 8, "refine3d": 10, "maskcreate": 12}
+LABELS_3 = {"autopick": 4, "class2d": 8, "refine3d": 10, "maskcreate": 12, "external": 99}
 
 
 @dataclass

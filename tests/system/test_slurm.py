@@ -137,8 +137,9 @@ def test_one_refinement_over_two_nodes(make_project: MakeProject) -> None:
     assert {"gpu1", "gpu2"} <= set(re.findall(r"gpu[12]", output))
 
 
-def test_a_refused_job_is_failed_in_relions_pipeline(make_project: MakeProject) -> None:
-    project = make_project("5")
+@pytest.mark.parametrize("major", ["3", "5"])
+def test_a_refused_job_is_failed_in_relions_pipeline(major: str, make_project: MakeProject) -> None:
+    project = make_project(major)
     (project.folder / "empty.star").touch()
     job = project.add_job("refine3d", **{**REFINE, "fn_img": "empty.star"})
 

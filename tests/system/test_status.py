@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ..waiting import wait_for
+from ..waiting import has_ended, wait_for
 from .hook_calls import (
     PYTHON,
     change_scheduler,
@@ -100,6 +100,23 @@ def test_cancel_of_a_running_job(scheduler: str, make_project: MakeProject, tmp_
     assert dispatch(project, "cancel", str(job)).endswith("aborted\n")
 
     assert_relion_knows(project, pipeliner, job, "Aborted")
+
+
+@PYTHON
+@pytest.mark.parametrize("major", ["3", "5"])
+def test_relions_abort_of_a_running_job(
+    major: str, make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_project(major, external={"abort_grace": 1})
+    job = sleeping_job(project, tmp_path / "ready")
+    pipeliner = run_in_background(project, job)
+    wait_for((tmp_path / "ready").exists, 60, "the program's start")
+
+    (job / "RELION_JOB_ABORT_NOW").touch()  # what RELION's button does
+
+    assert_relion_knows(project, pipeliner, job, "Aborted")
+    wait_for(lambda: has_ended(job), 30, "the last word of the job's script")
+    assert "The job was aborted in RELION after" in (job / "run.err").read_text()
 
 
 @PYTHON

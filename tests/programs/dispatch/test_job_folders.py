@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from .refusing_programs import REFUSING
 
 NAMES = ["job001", "job0123", "job12", "job", "job001x", "jobs001", "job00a1", "001", "myjob001"]
@@ -34,7 +36,8 @@ def test_only_job_folders_are_written_to(
         assert found in (set(), {"run.err", "RELION_JOB_EXIT_FAILURE"})
         if found:
             written.add(name)
-            assert (folder / "run.err").read_text().startswith("relion-dispatch: ")
+            said = (folder / "run.err").read_text()
+            assert said.startswith(f"{IN_SIGHT}relion-dispatch: ")
 
     assert written == {"job001", "job0123"}
     capfd.readouterr()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from ...fixture_types import CorpusJob, WriteSite
 from ...waiting import wait_for
 from ..appliance_form import DEPLOY
@@ -51,7 +53,7 @@ def assert_refused(script: Path, *says: str) -> None:
     sentence = (folder / "run.err").read_text()
     for text in says:
         assert text in sentence
-    assert f"relion-dispatch: {record_of(folder)['refused']}\n" == sentence
+    assert f"{IN_SIGHT}relion-dispatch: {record_of(folder)['refused']}\n" == sentence
     token = record_of(folder)["token"]
     assert (folder / f".dispatch_claim.{token}").is_symlink()
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT, refuse
+
 from ..appliance_form import DEPLOY
 from .refusing_programs import REFUSING
 
@@ -89,7 +91,7 @@ def test_what_is_no_file_of_its_own_is_not_written(
     assert is_told(job)
     assert victim.read_text() == VICTIM
     assert not victim.with_name("not there").exists()
-    assert (job / "run.err").read_text().startswith("relion-dispatch: ")
+    assert (job / "run.err").read_text().startswith(f"{IN_SIGHT}relion-dispatch: ")
     assert os.path.lexists(job / "run.err.1"), "what was there has another name"
 
 
@@ -125,18 +127,37 @@ def test_an_exit_file_that_leads_nowhere_is_replaced(
 
     assert is_told(job)
     assert not target.exists()
-    assert (job / "run.err").read_text().startswith("relion-dispatch: ")
+    assert (job / "run.err").read_text().startswith(f"{IN_SIGHT}relion-dispatch: ")
 
 
 @every_program
-def test_what_stands_in_run_err_stays(program: Program, job: Path, tmp_path: Path) -> None:
-    (job / "run.err").write_text("before\n")
+@pytest.mark.parametrize("before", ["", "before\n"])
+def test_what_stands_in_run_err_stays_and_relions_window_shows_the_sentence(
+    program: Program, before: str, job: Path, tmp_path: Path
+) -> None:
+    (job / "run.err").write_text(before)
 
     program(tmp_path / "programs", SCRIPT)
 
-    before, sentence = (job / "run.err").read_text().splitlines()
-    assert before == "before"
-    assert sentence.startswith("relion-dispatch: ")
+    text = (job / "run.err").read_text()
+    assert text.startswith(f"{before}{IN_SIGHT}relion-dispatch: ")
+    assert text.count("\n") == before.count("\n") + len(IN_SIGHT) + 1
+
+
+@pytest.mark.parametrize("attack", [None, *ATTACKS], ids=lambda each: getattr(each, "__name__", ""))
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    attack: Callable[[Path, Path], None] | None, job: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "victim").write_text(VICTIM)
+    if attack:
+        attack(job / "run.out", tmp_path / "victim")
+
+    assert refuse(SCRIPT, "x" * 300) == 1
+
+    said = f"relion-dispatch: {'x' * 300}\n"
+    assert (job / "run.err").read_text() == f"{IN_SIGHT}{said}"
+    assert (job / "run.out").read_text() == said
+    assert (tmp_path / "victim").read_text() == VICTIM
 
 
 @every_program

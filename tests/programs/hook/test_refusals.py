@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from ...digest import sha256
 from ...fixture_types import CorpusJob, WriteSite
 from .. import hook_calls
@@ -23,7 +25,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, *says: 
     """RELION_JOB_EXIT_FAILURE, then a sentence in run.err, and a non-zero exit status."""
     assert done.returncode != 0
     written = (folder / "run.err").read_text()
-    assert written.startswith("relion-dispatch: ")
+    assert written.startswith(f"{IN_SIGHT}relion-dispatch: ")
     assert "Traceback" not in written
     assert "defect" not in written
     for text in says:

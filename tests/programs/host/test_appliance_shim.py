@@ -58,7 +58,7 @@ class Appliance:
     def told(self) -> str:
         assert (self.job / "RELION_JOB_EXIT_FAILURE").exists()
         assert list(self.temporary.iterdir()) == []
-        text = (self.job / "run.err").read_text()
+        text = (self.job / "run.err").read_text().lstrip("\n")
         assert text.startswith("relion-dispatch: ")
         return text
 

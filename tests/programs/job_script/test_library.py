@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from ...digest import sha256
 from ...fixture_types import CorpusJob, WriteSite
 from ...waiting import wait_for
@@ -77,7 +79,7 @@ def test_relion_is_told_of_a_library_that_is_not_the_one(
     assert exit_files(job) == {"FAILURE"}
     told = (job.parent / "run.err").read_text()
     assert told == (
-        "relion-dispatch: The job could not begin, because PostProcess/job016/"
+        f"{IN_SIGHT}relion-dispatch: The job could not begin, because PostProcess/job016/"
         "run_submit.script.lib is missing or was changed: submit the job again.\n"
     )
     assert not (tmp_path / "recorded").exists()

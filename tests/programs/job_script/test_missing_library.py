@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.refusal import IN_SIGHT
+
 from .running_job import RunningJob, exit_files
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -55,6 +57,18 @@ def test_a_folder_that_is_seen_some_seconds_late_is_no_reason(
 
     assert running.wait(30) == 0
     assert exit_files(job) == {"SUCCESS"}
+
+
+def test_relions_window_shows_the_sentence(
+    job: Path, rendered: Path, running_job: RunningJob
+) -> None:
+    (job.parent / "run.err").write_text("before\n")
+
+    assert running_job.start(rendered).wait(30) == 1
+
+    said = (job.parent / "run.err").read_text()
+    assert said.startswith(f"before\n{IN_SIGHT}relion-dispatch: The job could not begin")
+    assert said.count("\n") == 1 + len(IN_SIGHT) + 1
 
 
 def test_a_job_that_was_aborted_while_it_waited_ends_as_aborted(

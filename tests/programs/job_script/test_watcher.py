@@ -19,6 +19,7 @@ from dispatcher.dispatch.write_record import record_text
 from dispatcher.host.processes import is_alive
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
+from dispatcher.refusal import IN_SIGHT
 from dispatcher.scheduler.answers import read_end
 
 from ...fixture_types import CorpusJob
@@ -68,10 +69,12 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     run(watcher(folder, "slurm"), tmp_path, f"cat '{recorded}'")
 
     why = read_end(load_configuration().site.schedulers["slurm"], recorded.read_text())
-    sentence = (
-        f"relion-dispatch: The job ended before its script could report the end, because {why}.\n"
+    sentence = f"The job ended before its script could report the end, because {why}."
+    assert (folder / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
+    out = folder / "run.out"
+    assert (out.read_text() if out.exists() else "") == (
+        f"relion-dispatch: {sentence}\n" if len(sentence) > 160 else ""
     )
-    assert (folder / "run.err").read_text() == sentence
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.jobs.tell import tell
+from dispatcher.refusal import IN_SIGHT
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_what_is_no_file_in_the_place_of_run_err_is_kept_under_another_name(
 
     assert tell(job, job / "run.err", "FAILURE", "It ended.", "")
 
-    assert (job / "run.err").read_text() == "relion-dispatch: It ended.\n"
+    assert (job / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: It ended.\n"
     assert os.path.lexists(job / "run.err.1")
     assert (job / "RELION_JOB_EXIT_FAILURE").exists()
     assert {each.read_text() for each in others.iterdir()} == {"theirs\n"}
@@ -51,7 +52,22 @@ def test_what_is_no_file_in_the_place_of_run_err_is_kept_under_another_name(
 def test_the_line_acts_on_no_terminal_whoever_has_worded_it(job: Path) -> None:
     assert tell(job, job / "run.err", "FAILURE", "n\x1b[2J1\ndone \u202e\udcff", "")
 
-    assert (job / "run.err").read_text() == ("relion-dispatch: n\\x1b[2J1\\ndone \\u202e\\xff\n")
+    assert (job / "run.err").read_text() == (
+        f"{IN_SIGHT}relion-dispatch: n\\x1b[2J1\\ndone \\u202e\\xff\n"
+    )
+
+
+@pytest.mark.parametrize(("length", "twice"), [(100, False), (300, True)])
+def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
+    length: int, twice: bool, job: Path
+) -> None:
+    sentence = "x" * length
+
+    assert tell(job, job / "run.err", "FAILURE", sentence, "")
+
+    assert (job / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
+    assert (job / "run.out").exists() == twice
+    assert not twice or (job / "run.out").read_text() == f"relion-dispatch: {sentence}\n"
 
 
 def test_a_link_that_leads_nowhere_is_no_end(job: Path, others: Path) -> None:
