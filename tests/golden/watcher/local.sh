@@ -8,7 +8,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_job=Refine3D/job011
+dispatch_waits=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -90,27 +90,69 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
+# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
+# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+
+relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+
+# The file that tells an end: sets dispatch_end_file.
+end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
+    local told=$2
+    [ "$1$2" != PIPELINERFAILURE ] || told=FAILED
+    dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
+}
+
+# Whether who waits finds this end. (RELION sees no link to nothing.)
+is_told() { # SUCCESS, FAILURE or ABORTED
+    local dispatch_end_file
+    end_file "${dispatch_waits:-RELION}" "$1"
+    [ -e "$dispatch_end_file" ]
+}
+
 # One of three files tells RELION the end. The job script makes this file; RELION's programs write theirs into
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
-    local file=${dispatch_folder:-$dispatch_job}/RELION_JOB_EXIT
-    ls "${file%/*}/" >/dev/null # makes a network file system look again
-    [ -e "${file}_SUCCESS" ] || [ -e "${file}_FAILURE" ] || [ -e "${file}_ABORTED" ] # RELION sees no link to nothing
+    ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
+    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+}
+
+wants_abort() {
+    local folder=${dispatch_folder:-$dispatch_job}
+    [ -e "$folder/RELION_JOB_ABORT_NOW" ] || [ -e "$folder/PIPELINER_JOB_ABORT_NOW" ]
 }
 
 # Renames a file that was made beforehand, which works also on a full disk; if that fails, renames the script. In a
 # sticky folder, another user's link that leads nowhere stays: then another of the files ends RELION's waiting.
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
-    local file=$folder/RELION_JOB_EXIT_$1 instead=ABORTED
-    [ ! -e "$file" ] || return 0
-    # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
-    # the status from before a trap.)
-    { touch -c "$kept/ending"; mv -fT "$kept/ending" "$file"; } 2>/dev/null && return 0
-    new_file "$file" </dev/null || [ -e "$file" ] || mv -fT "$folder/run_submit.script.run" "$file" && return 0
-    [ "$1" != ABORTED ] || instead=FAILURE
-    new_file "$folder/RELION_JOB_EXIT_$instead" </dev/null || [ -e "$folder/RELION_JOB_EXIT_$instead" ]
+    local dispatch_end_file instead=ABORTED
+    end_file "${dispatch_waits:-RELION}" "$1"
+    if [ ! -e "$dispatch_end_file" ]; then
+        # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
+        # the status from before a trap.)
+        { touch -c "$kept/ending"; mv -fT "$kept/ending" "$dispatch_end_file"; } 2>/dev/null ||
+            new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
+            mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
+            [ "$1" != ABORTED ] || instead=FAILURE
+            end_file "${dispatch_waits:-RELION}" "$instead"
+            new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
+        }
+    fi
+    relion_waits || tell_relion_too "$1" "$dispatch_end_file"
+    return 0
 }
+
+# RELION finds the same end. The Pipeliner's abort file goes, as when its job runner ends: else the job's next run
+# would be aborted.
+tell_relion_too() { # SUCCESS, FAILURE or ABORTED, FILE
+    local other dispatch_end_file folder=${dispatch_folder:-$dispatch_job}
+    for other in SUCCESS FAILURE ABORTED; do
+        [ "$other" = "$1" ] || remove_name "$folder/RELION_JOB_EXIT_$other"
+    done
+    end_file RELION "$1"
+    [ -e "$dispatch_end_file" ] || new_file "$dispatch_end_file" </dev/null || ln -P "$2" "$dispatch_end_file"
+    remove_name "$folder/PIPELINER_JOB_ABORT_NOW"
+} 2>/dev/null
 
 # Prints the sentence that tells why the job ended, for run.err. RELION's window shows the last two or three rows of
 # that file; of a sentence at its beginning it shows the last row alone. Behind empty lines no row is missing.
@@ -182,18 +224,21 @@ open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" &
 ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
 was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
 dispatch_end=FAILURE
-[ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=ABORTED
+! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.
 rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if [ ! -e "$dispatch_folder/RELION_JOB_EXIT_SUCCESS" ]; then
+if ! is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
-relion_was_told || make_exit_file "$dispatch_end" || exit 1
+for dispatch_word in ABORTED FAILURE SUCCESS; do
+    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+done
+make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.
 remove_control ".dispatch_control.$dispatch_token"
 dispatch_scratch_for_all=/scratch
