@@ -5,6 +5,7 @@
 # the user who runs containers, on the bare Debian of debian_base.sh, and again only when that or Debian's
 # CUDA has changed. Takes the folder for the build from APPTAINER_TMPDIR, else /var/tmp.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 deploy=$here/../deploy

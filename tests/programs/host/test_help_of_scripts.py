@@ -10,7 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 # These are the dispatcher's own commands, and what runs inside an image.
-NO_SCRIPTS = ("deploy/appliance.sh", "deploy/environment/command.sh", "containers/image_test.sh")
+NO_SCRIPTS = (
+    "deploy/appliance.sh",
+    "deploy/environment/command.sh",
+    "containers/image_test.sh",
+    "containers/cuda_flags.sh",
+)
 SCRIPTS = [
     name
     for folder in ("deploy", "containers", "docs", "tests/golden", "tests")
