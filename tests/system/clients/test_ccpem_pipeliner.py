@@ -5,6 +5,7 @@ Its programs are those of a RELION 3.1.3 on the host; the queue is a real Slurm.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,11 @@ def test_a_refinement_runs_with_the_ranks_of_the_pipeliners_window(make_ccpem_pr
     assert (record["job_type"], record["nproc"], record["nthread"]) == ("pipeliner", 3, 2)
     assert record["commands"][0]["prefix"] == []
     assert (job / "job.star").read_bytes() == before
-    assert (job / "run_class001.mrc").exists()
+    assert list(job.glob("run_it001_half1_class001.mrc"))
+    ranks = re.findall(r"Number of MPI processes +=\s*(\d+)", (job / "run.out").read_text())
+    assert ranks == ["3"]
     asked = (job / "run_submit.script.run").read_text()
     assert "--ntasks=3\n" in asked and "--cpus-per-task=2\n" in asked
-    assert "Number of MPI processes                 = 3" in (job / "run.out").read_text()
 
 
 def test_a_job_that_fails(make_ccpem_project: Any) -> None:
