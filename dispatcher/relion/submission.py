@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,25 +150,30 @@ def parse_submission(text: str, name: str) -> Submission:
         numbered = [(n, line) for n, line in written[2:] if not line.lstrip().startswith("#")]
     out, err = fields.get("outfile", ""), fields.get("errfile", "")
     job = out.rpartition("/")[0]
-    if not job or err.rpartition("/")[0] != job:
-        if any(map(_DIRECTIVE.match, lines)):
-            raise OtherTemplate(
-                f"The submission script {name} is itself a job script for a scheduler, and "
-                "relion-dispatch writes the job script."
-            )
+    is_ours = bool(job) and err.rpartition("/")[0] == job
+    if not is_ours and any(map(_DIRECTIVE.match, lines)):
+        raise OtherTemplate(
+            f"The submission script {name} is itself a job script for a scheduler, and "
+            "relion-dispatch writes the job script."
+        )
+    left_out = tuple(line.strip() for _, line in numbered if _SET_UP.match(line.strip()))
+    runs: str | None = None
+    commands: tuple[Command, ...] = ()
+    with nullcontext() if is_ours else suppress(InputError):
+        commands = tuple(
+            _parse(line, name, n)
+            for n, line in numbered
+            if line.strip() and not _SET_UP.match(line.strip())
+        )
+        runs = next(filter(None, (command.runs_job for command in commands)), None)
+    if runs:
+        # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
+        job, out, err = runs, f"{runs}/run.out", f"{runs}/run.err"
+    elif not is_ours:
         raise OtherTemplate(
             f"The submission script {name} does not name the job's run.out and run.err in its "
             "first lines."
         )
-    left_out = tuple(line.strip() for _, line in numbered if _SET_UP.match(line.strip()))
-    commands = tuple(
-        _parse(line, name, n)
-        for n, line in numbered
-        if line.strip() and not _SET_UP.match(line.strip())
-    )
-    if runs := next(filter(None, (command.runs_job for command in commands)), None):
-        # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
-        job, out, err = runs, f"{runs}/run.out", f"{runs}/run.err"
     if all(command.is_file_tool for command in commands):
         raise OtherTemplate(f"The submission script {name} contains no command.")
     return Submission(
