@@ -43,7 +43,8 @@ def job_screen(
     heading = cut(heading, screen.columns)
     below = [line for note in notes for line in ("", *wrapped(note, screen.columns))]
     if not jobs:
-        return "\n".join([heading, "", "The project has no jobs yet.", *below])
+        nothing = wrapped("The project has no jobs yet.", screen.columns)
+        return "\n".join([heading, "", *nothing, *below])
     reasons = [_reason(job, screen.columns) for job in jobs]
     # Heading and heads take three lines, and the lines on what is left out may take six.
     room = None if screen.lines is None else screen.lines - len(below) - 9

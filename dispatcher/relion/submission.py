@@ -32,8 +32,8 @@ _END = "----- end of commands -----"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads|extra[1-9][0-9]?): ?(.*)")
-# Of a job script for a scheduler: Slurm, PBS, LSF, Grid Engine.
-_DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB|\$)\s+-", re.ASCII)
+# Of a job script for any scheduler.
+_DIRECTIVE = re.compile(r"#(?:[A-Z]{3,}|\$)\s+-", re.ASCII)
 # What sets up the shell that reads it. Each command runs by itself, most of them in an image.
 _SET_UP = re.compile(r"(?:module|ml|source|\.|export|unset|set|ulimit|umask|setenv|cd)(?:\s|$)")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 __all__ = ["hidden_settings"]
 
-_SETTING = re.compile("PIPELINER_((?:QSUB|QUEUE)_[A-Z0-9_]+)")
+_SETTING = re.compile("PIPELINER_(QUEUE_[A-Z0-9_]+|QSUB_[A-Z0-9_]+)")
 _OURS = {
     "QSUB_COMMAND": ("relion_dispatch.py", "relion_client.sh"),  # the second in a container
     "QSUB_TEMPLATE": ("relion_template.sh",),

@@ -66,16 +66,17 @@ known_cause() { # TEXT
     return 1
 }
 
-# Why the job failed. What this script has seen, what Slurm and MPI say of the ranks and the errors with which programs
-# stopped are tried first: elsewhere in its output, a program may speak of what did no harm.
+# Why the job failed. What this script has seen, what the scheduler and MPI say of the ranks and the errors with which
+# programs stopped are tried first: elsewhere in its output, a program may speak of what did no harm.
 cause() {
-    local seen written errors said first rest ranks='^slurmstepd: |Number of MPI processes'
+    local seen written errors said first rest ranks
     local sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
+    ranks="^($(scheduler_programs)|mpirun|prterun|orterun)"
     seen=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
     errors=$(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
     said=$(sed -n '1s/^. //p' <<<"$errors")
-    first=$(lines_with "$ranks" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed 's/^Apptainer said: /FATAL: /')
-    [[ $errors != 3* ]] || written=$(lines_with "$ranks|^(srun|mpirun|prterun|orterun)|MPI_ABORT|on signal" "$written")
+    first=$(lines_with "^($(scheduler_that_ends_jobs)): |Number of MPI processes" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed 's/^Apptainer said: /FATAL: /')
+    [[ $errors != 3* ]] || written=$(lines_with "$ranks|Number of MPI processes|MPI_ABORT|on signal" "$written")
     rest="exit status $dispatch_status"$'\n'$written
     sentence=$(known_cause "$seen"$'\n'"$first" || known_cause "$seen"$'\n'"$rest" || echo "$sentence")
     if [ -n "$said" ]; then

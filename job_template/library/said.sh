@@ -15,7 +15,7 @@
 program_said() { # PROGRAM
     local who=$1
     [[ $who != relion* ]] || who=RELION
-    LC_ALL=C awk -v program="$who" '
+    LC_ALL=C awk -v program="$who" -v starters="$(scheduler_programs)|mpirun|prterun|orterun" '
         function offer(who, text, weight) {
             gsub(/[\001-\037\177]|│|╰|╯|─/, " ", text)
             sub(/^[ *]+/, "", text)
@@ -44,7 +44,7 @@ program_said() { # PROGRAM
             if (line ~ /^(FATAL: |ERROR:  |ERROR  +:)/) { sub(/^[A-Z]+ *:/, "", line); offer("Apptainer", line, 2) }
             else if (line ~ /what\(\): /) { sub(/^.*what\(\): /, "", line); offer(program, line, 3) }
             else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/) offer(program, line, 2)
-            else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ /^(srun|sbatch|slurm[a-z]*|scontrol): /) { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
+            else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ "^(" starters "): ") { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
             else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/) offer(program, line, 2)
             else if (line ~ /: error while loading shared libraries: /) offer(program, line, 2)
             else if (line ~ /: (command not found|No such file or directory|Permission denied|Read-only file system|No space left on device|Disk quota exceeded)$/) offer(program, line, 1)
@@ -53,7 +53,7 @@ program_said() { # PROGRAM
         }
         BEGIN {
             little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error"
-            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(srun|slurmstepd|mpirun|prterun|orterun)"
+            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(" starters ")"
         }
         {
             line = $0

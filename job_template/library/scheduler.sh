@@ -23,6 +23,11 @@ words_of_job() { :; }
 # Make dispatch_each_node the words that start a program once on each of the job's nodes.
 words_for_each_node() { dispatch_each_node=(); }
 
+# Patterns for grep -E: the scheduler's programs, which write of ranks and not what a job's program said, and the one
+# that ends jobs and says why.
+scheduler_programs() { echo "no scheduler"; }
+scheduler_that_ends_jobs() { echo "no scheduler"; }
+
 # Decide where each rank runs, and remove that decision at the end.
 place_ranks() { :; }
 forget_places() { :; }

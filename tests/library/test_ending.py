@@ -351,6 +351,7 @@ def test_the_error_with_which_a_program_stopped_goes_before_what_else_it_wrote(
     said = shell.says(
         f"{CAUSES}; dispatch_program=relion_x dispatch_status=1; remember_texts\n"
         'echo "$SAYS" >"$dispatch_errfile"; cause',
+        scheduler="slurm",
         SAYS=text,
     )
 

@@ -115,18 +115,19 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_one_error_of_many_lines_is_quoted(text: str, shell: Shell) -> None:
+    given(text, shell)
+
     said = shell.says(
-        "program_said relion_refine <text | head -n 1 | cut -d ' ' -f 2-", **given(text, shell)
+        "program_said relion_refine <text | head -n 1 | cut -d ' ' -f 2-", scheduler="slurm"
     )
 
     wanted = TEXTS[text]
     assert said.removesuffix(" ...") == (f"RELION said: {wanted}".rstrip() if wanted else "")
 
 
-def given(text: str, shell: Shell) -> dict[str, str]:
+def given(text: str, shell: Shell) -> None:
     """Puts a text where the shell reads it."""
     (shell.project / "text").write_text(text)
-    return {}
 
 
 def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:

@@ -134,10 +134,11 @@ def test_the_new_sentence_is_found_by_what_relion_writes(site: WriteSite) -> Non
     site("endings.json", changed("the sentence for a known failure")["config/endings.json"])
 
     endings = load_endings()
-    found = next(e for e in endings.values() if re.search(e.pattern, "semop lock error"))
+    text = "no rlnAmplitudeContrast label was found in the CTF parameters"
+    found = next(e for e in endings.values() if re.search(e.pattern, text))
 
-    assert found.sentence.startswith("its ranks could not take turns on a GPU")
-    assert list(endings).index("semaphore") < list(endings).index("abort_mpi")
+    assert found.sentence.startswith("its particles have no CTF parameters")
+    assert list(endings).index("no_ctf") < list(endings).index("abort_mpi")
 
 
 @pytest.mark.usefixtures("images")

@@ -47,6 +47,10 @@ words_for_each_node() {
     [ "$dispatch_nodes" -gt 1 ] || dispatch_each_node=()
 }
 
+# What writes of the job's steps into its files, and which of these ends them.
+scheduler_programs() { echo 'slurm[a-z]*|srun|sbatch|scontrol'; }
+scheduler_that_ends_jobs() { echo slurmstepd; }
+
 # The leader on the first node, and as many followers on each node, rank by rank.
 place_ranks() {
     dispatch_places=$(mktemp)

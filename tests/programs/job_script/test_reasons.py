@@ -150,7 +150,7 @@ MEMORY = "the job used up its memory: ask for more memory"
             "the program that starts its ranks is missing in the container image or on the node: "
             "tell your admin",
         ),
-        ("run_submit.script.run: line 9: srun: command not found", "the program that starts its"),
+        ("run_submit.script.run: line 9: mpirun: command not found", "the program that starts its"),
         (
             " + Number of MPI processes             = 1\nERROR: \nMlOptimiserMpi::read: at least 2 "
             "MPI processes are required",
