@@ -225,4 +225,6 @@ def described(refinement: Refinement) -> str:
         shape = f"{count(refinement.classes, 'class')} {shape}"
     vdam = ", VDAM" if refinement.gradient else ""
     box = f"box {refinement.box} pixels from {refinement.source}"
+    if 0 < refinement.current_size < refinement.box:
+        box += f", of which the expected resolution needs {refinement.current_size}"
     return f"{box}, padding {refinement.padding:g}, {shape}{vdam}"

@@ -44,6 +44,7 @@ class WantedRanks(NamedTuple):
             and their memory is not computed; None if not known.
         devices: the GPUs that the job type has named, none if the plan chooses them.
         threads_open: nobody has chosen ``nthread``: a rank gets its part of the node's cores.
+        ranks_open: nobody has chosen ``nproc``: it is all that the GPUs or the cores may have.
     """
 
     nproc: int
@@ -56,6 +57,7 @@ class WantedRanks(NamedTuple):
     mem_per_rank: int | None = None
     devices: Devices = ()
     threads_open: bool = False
+    ranks_open: bool = False
 
     @property
     def most_per_gpu(self) -> int | None:

@@ -49,14 +49,21 @@ class Limits(NamedTuple):
         # The answers are those of few numbers, though there may be a hundred thousand layouts.
         holds = cache(lambda ranks, least: self.node.holds(ranks, least=least))
         threads_within_gpu = cache(self._threads_within_gpu)
-        short_of_cores = short_of_memory = None
+        short_of_cores = short_of_memory = short_of_threads = None
         cores, fewest = self.node.cores, min(layout.on_fullest_node for layout in possible)
+        on_same_gpus = {(each.nodes, each.gpus): each.ranks_per_gpu for each in possible}  # least
         for layout in possible:
             ranks = layout.on_fullest_node
-            if cores and ranks > max(cores, fewest):
+            beside = self.node.cores_beside(layout.gpus)
+            if cores and ranks > max(beside or cores, fewest):
                 short_of_cores = short_of_cores or layout
                 continue
-            most = within_cores(ranks, self.wanted.nthread, self.node.cores_beside(layout.gpus))
+            most = within_cores(ranks, self.wanted.nthread, beside)
+            may_be_fewer = layout.ranks_per_gpu > on_same_gpus[layout.nodes, layout.gpus]
+            chosen = not (self.wanted.threads_open and self.wanted.ranks_open)
+            if not chosen and most < _ENOUGH_THREADS and may_be_fewer:
+                short_of_threads = short_of_threads or layout
+                continue
             on_gpu = (
                 layout
                 if layout.devices or ranks == 1
@@ -70,8 +77,11 @@ class Limits(NamedTuple):
                 continue
             said = (
                 reasons.cores_reason(layout, short_of_cores, self.node),
+                reasons.threads_reason(layout, short_of_threads, self.node),
                 reasons.host_memory_reason(layout, short_of_memory, self.node),
-                reasons.shared_cores_reason(layout, most, self.wanted, self.node),
+                reasons.shared_cores_reason(layout, most, self.wanted, self.node)
+                if nthread == most or not self.wanted.threads_open
+                else "",
                 reasons.fewer_threads_reason(nthread, most),
             )
             if layout.gpus:

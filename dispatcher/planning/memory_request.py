@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory.host_memory import HostMemory
-from ..units import gibibytes, read_size
+from ..units import count, gibibytes, read_size
 
 __all__ = ["memory_request"]
 
 
 def memory_request(
-    configured: Any, need: HostMemory | None, node: int | None, of_ranks: int = 0
+    configured: Any, need: HostMemory | None, node: int | None, ranks: int = 0, each: int = 0
 ) -> tuple[Any, list[str]]:
     """The job's ``mem``, and a sentence if something was decided.
 
-    What is `configured` is raised to what the job needs, or if that is not known to the bytes that
-    its job type has for each rank (`of_ranks`: for those of a node). It is lowered to what the
-    `node` has (bytes; None if not known), in the unit in which it was written. None, ``0``, and any
+    What is `configured` is raised to what the job needs. If that is not known, it is raised to what
+    the job type has for the `ranks` of a node, `each` in bytes. It is lowered to what the `node`
+    has (bytes; None if not known), in the unit in which it was written. None, ``0``, and any
     number without a unit stay as they are: only the scheduler knows what they mean.
     """
     needs = (
@@ -30,16 +30,15 @@ def memory_request(
     wish = asked = size.number * unit
     if need and need.total > asked:
         asked = -(-need.total // unit) * unit
-    elif not need and of_ranks > asked:
-        asked = -(-of_ranks // unit) * unit
+    elif not need and ranks * each > asked:
+        asked = -(-ranks * each // unit) * unit
+    why = f"{count(ranks, 'rank')} with {gibibytes(each)} each (mem_per_rank)"
     if node is not None and node < asked:
         asked = node // unit * unit
+        why = "a node of the partition does not have more"
     request = f"{int(asked // unit)}{size.name}"
     if asked == wish:
         return configured, [f"{needs}, within the job's {configured}."] if need else []
     if need and need.total > wish:
         return request, [f"{needs}: the job asks for {request} instead of {configured}."]
-    why = "so much for each rank (mem_per_rank)"
-    if asked < wish:
-        why = "a node of the partition does not have more"
     return request, [f"{request} of host memory instead of {configured}: {why}."]

@@ -49,7 +49,8 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """Place the job on the first of its partitions that has room and an image for the job.
 
     The site's order stands, but for one case: a partition on which GPUs that the job may have stay
-    without a rank, or a rank has a single thread, gives way to a later one without such a drawback.
+    without a rank, or a rank has a single thread, gives way to a later one without such a drawback,
+    but never to one without GPUs.
     A job whose memory follows its resolution, and that fits nowhere at its full box, is placed for
     the resolution that the site expects, with a warning.
 
@@ -58,22 +59,40 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
         ConfigError: fewer ranks are allowed than RELION needs.
     """
     try:
-        return _on_best(job, configuration)
-    except DoesNotFit as error:
-        part = configuration.site.expected_resolution
-        coarser = job.refinement and job.refinement.at_resolution(part)
+        found = _on_best(job, configuration)
+    except DoesNotFit:
+        coarser = _at_expected_resolution(job, configuration)
         if coarser is None:
             raise
-        with suppress(DoesNotFit):
-            found = _on_best(job._replace(refinement=coarser), configuration)
-            return found._replace(warnings=(_expects(part, error), *found.warnings))
-        raise
+        return coarser
+    if not found.settled.ngpu:  # GPUs are worth more than the last of the resolution
+        coarser = _at_expected_resolution(job, configuration)
+        if coarser and coarser.settled.ngpu:
+            return coarser
+    return found
+
+
+def _at_expected_resolution(job: UnplacedJob, configuration: Configuration) -> PlacedJob | None:
+    """The job placed for the resolution that the site expects, with a warning; None if its memory
+    does not follow the resolution, or does not fit even so."""
+    part = configuration.site.expected_resolution
+    refinement = job.refinement and job.refinement.at_resolution(part)
+    if refinement is None:
+        return None
+    with suppress(DoesNotFit, ImageError):
+        found = _on_best(job._replace(refinement=refinement), configuration)
+        try:
+            _on(found.partition, job, configuration)
+        except DoesNotFit as error:
+            found = found._replace(warnings=(_expects(part, error), *found.warnings))
+        return found
+    return None
 
 
 def _expects(part: float, error: DoesNotFit) -> str:
     return (
-        f"The job fits up to {part:.0%} of Nyquist's frequency (expected_resolution), not at its "
-        f"full resolution. If it gets beyond that, RELION may run out of memory. {error}"
+        f"The job fits up to {part:.0%} of Nyquist's frequency (expected_resolution). If the job "
+        f"reaches a finer resolution, RELION may run out of memory. At the full resolution: {error}"
     )
 
 
@@ -89,7 +108,8 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
         except (DoesNotFit, ImageError) as error:
             passed[name] = error
             continue
-        if not found.settled.drawback:
+        on_cpus = not found.settled.ngpu and any(each.settled.ngpu for each in second_best)
+        if not found.settled.drawback and not on_cpus:
             return _explained(found, passed, second_best)
         second_best.append(found)
     if second_best:
@@ -108,9 +128,7 @@ def _explained(
     over = [f"Not on partition {name}: {error}" for name, error in passed.items()]
     over += [f"Not on partition {each.partition}: {each.settled.drawback}" for each in less_good]
     if less_good:
-        over.append(
-            f"Partition {chosen.partition}: the first of the job's partitions without that."
-        )
+        over.append(f"Partition {chosen.partition}: the first on which that is not so.")
     elif over:
         over.append(
             f"Partition {chosen.partition}: the first of the job's partitions that can run the job."
@@ -149,7 +167,8 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
         bytes_of(described.memory, "partition"),
-        (wanted.mem_per_rank or 0) * -(-settled.nproc // settled.nodes),
+        -(-settled.nproc // settled.nodes),
+        wanted.mem_per_rank or 0,
     )
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)

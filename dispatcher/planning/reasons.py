@@ -16,6 +16,7 @@ __all__ = [
     "layout_reason",
     "left_free_reason",
     "shared_cores_reason",
+    "threads_reason",
     "unused_reason",
     "without_mps_reason",
 ]
@@ -56,9 +57,34 @@ def cores_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
     """That the ranks of the layout that was passed over are more than a node has cores."""
     if passed_over is None or not node.cores:
         return ""
+    fewer, part = (
+        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}",
+        _part(layout, node),
+    )
     return (
-        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}: {node.name} has "
-        f"{count(node.cores, 'core')}."
+        f"{fewer}: {part} belong to the job's {count(layout.gpus, 'GPU')}."
+        if part
+        else (f"{fewer}: {node.name} has {count(node.cores, 'core')}.")
+    )
+
+
+def _part(layout: Layout, node: Node) -> str:
+    """'16 of the 64 cores of a node' if the layout takes a part of its GPUs, else ''."""
+    beside = max(node.cores_beside(layout.gpus) or 0, layout.on_fullest_node)
+    if not node.cores or beside >= node.cores:
+        return ""
+    return f"{beside} of the {count(node.cores, 'core')} of {node.name}"
+
+
+def threads_reason(layout: Layout, passed_over: Layout | None, node: Node) -> str:
+    """That each rank of the layout that was passed over would have few of the cores."""
+    if passed_over is None or not node.cores:
+        return ""
+    cores = node.cores_beside(passed_over.gpus) or node.cores
+    threads = count(max(1, cores // passed_over.on_fullest_node), "thread")
+    return (
+        f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}, which would have only "
+        f"{threads} each."
     )
 
 
@@ -78,16 +104,14 @@ def shared_cores_reason(layout: Layout, most: int, wanted: WantedRanks, node: No
     threads = None if wanted.threads_open else wanted.nthread
     if not node.cores or (threads is not None and most >= threads):
         return ""
-    ranks, has = layout.on_fullest_node, node.cores
-    part = node.cores_beside(layout.gpus) or 0
-    cores = f"the {count(has, 'core')} of {node.name}"
-    if part < has:
-        cores = f"{part} of {cores}, for {layout.gpus} of its {node.gpus} GPUs"
+    ranks, part = layout.on_fullest_node, _part(layout, node)
+    cores = f"the {count(node.cores, 'core')} of {node.name}"
+    if part:
+        cores = f"{part}, for {layout.gpus} of its {node.gpus} GPUs"
     fewer = count(most, "thread") + (f" instead of {threads}" if threads else "")
     if ranks == 1:
-        return f"{fewer}: " + (
-            f"{node.name} has {count(has, 'core')}." if part == has else f"{cores}."
-        )
+        has = cores if part else f"{node.name} has {count(node.cores, 'core')}"
+        return f"{fewer}: {has}."
     return f"{fewer}{'' if threads else ' each'}: {count(ranks, 'rank')} share {cores}."
 
 

@@ -12,10 +12,11 @@ from ..relion.command import Command
 from ..relion.programs import lookup
 from ..units import bytes_of, count
 from .devices import gpus_named
-from .layouts import RankRules, WantedRanks
+from .layouts import Layout, RankRules, WantedRanks
 from .limits import within_cores
 from .node_shape import NodeShape
 from .rank_fit import RankFit, fit_ranks
+from .reasons import shared_cores_reason
 
 __all__ = ["Resources", "decide"]
 
@@ -67,11 +68,12 @@ def decide(
         why = "gradient refinement (VDAM)" if program.mpi else command.base_program
         reasons.append(f"One process: {why} has no MPI version.")
     if not program.mpi:
-        nthread = within_cores(1, wanted.nthread, partition.cores)
-        if nthread < wanted.nthread and not wanted.threads_open:
-            threads = f"{count(nthread, 'thread')} instead of {wanted.nthread}"
-            reasons.append(f"{threads}: {node.name} has {count(nthread, 'core')}.")
-        return Resources(1, nthread, ngpu, 1, None, tuple(reasons), warnings)
+        host = Node(cores=partition.cores, gpus=partition.gpus)
+        nthread = within_cores(1, wanted.nthread, host.cores_beside(ngpu))
+        alone = Layout(1, 1, ngpu, min(ngpu, 1))
+        host = host._replace(is_this_machine=node.is_this_machine)
+        reasons.append(shared_cores_reason(alone, nthread, wanted, host))
+        return Resources(1, nthread, ngpu, 1, None, tuple(filter(None, reasons)), warnings)
     processes = wanted.nproc if mpi else 1
     if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
         ngpu = 1

@@ -54,6 +54,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     if _as_many_as_fit(job, "nproc"):
         wanted = wanted._replace(
             nproc=_most_ranks(job, wanted, partition),
+            ranks_open=True,
             mem_per_rank=bytes_of(parameters.get("mem_per_rank"), "mem_per_rank"),
         )
     if job.command.runs_job:  # whose numbers are the user's
@@ -73,16 +74,19 @@ def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:
 def _most_ranks(job: UnplacedJob, wanted: WantedRanks, partition: Partition) -> int:
     """As many ranks as the GPUs may have; without GPUs, as many as there are cores for."""
     program = lookup(job.command.program)
+    least = 1 + 2 * program.idle_leader  # which half sets need
     gpus = wanted.ngpu if partition.gpus is None else min(wanted.ngpu, partition.gpus)
     if gpus:
         followers = wanted.nodes * gpus * (wanted.most_per_gpu or 1)
-        return min(MOST_RANKS, followers + program.idle_leader)
-    if not partition.cores:
+        return min(MOST_RANKS, max(followers + program.idle_leader, least))
+    cores = partition.cores
+    if not cores:
         return wanted.nproc  # RELION's window
     each = _THREADS_ON_CPUS if wanted.threads_open else wanted.nthread
-    return min(
-        MOST_RANKS, max(wanted.nodes * (partition.cores // each), 1 + 2 * program.idle_leader)
-    )
+    fewer = max(1, cores // each)
+    # One more rank, with fewer threads for each, may use more of the cores.
+    on_node = fewer + ((fewer + 1) * min(each, cores // (fewer + 1)) > fewer * min(each, cores))
+    return min(MOST_RANKS, max(wanted.nodes * on_node, least))
 
 
 def through_mps(job: UnplacedJob, site: Site) -> int | None:

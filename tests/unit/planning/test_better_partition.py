@@ -41,7 +41,7 @@ def test_one_whose_gpus_stay_without_ranks_gives_way(
     assert planned.ngpu == 8
     assert planned.reasons[1:3] == (
         "Not on partition small: only 2 of the 4 GPUs that the job may have could carry ranks.",
-        "Partition large: the first of the job's partitions without that.",
+        "Partition large: the first on which that is not so.",
     )
 
 
@@ -109,8 +109,8 @@ def test_a_classification_that_fits_up_to_the_expected_resolution_is_planned_wit
 
     (warning,) = (each for each in planned.warnings if "Nyquist" in each)
     assert warning.startswith(
-        "The job fits up to 67% of Nyquist's frequency (expected_resolution), not at its full "
-        "resolution. If it gets beyond that, RELION may run out of memory. "
+        "The job fits up to 67% of Nyquist's frequency (expected_resolution). If the job reaches a "
+        "finer resolution, RELION may run out of memory. At the full resolution: This refinement "
     )
     assert "usable of 28.0 GiB" in warning
 
@@ -172,7 +172,7 @@ def test_memory_of_ranks_whose_number_is_open_is_asked_for(
     planned = plan(corpus_job("relion-5.0.1/Extract_job006"))
 
     assert (planned.nproc, planned.job_parameters["mem"]) == (24, "72G")
-    assert "72G of host memory instead of 16G: so much for each rank (mem_per_rank)." in (
+    assert "72G of host memory instead of 64G: 24 ranks with 3.0 GiB each (mem_per_rank)." in (
         planned.reasons
     )
 
@@ -185,3 +185,72 @@ def test_a_plan_begins_with_what_the_job_gets(site: WriteSite, corpus_job: Corpu
         "partition small, 13 ranks x 4 threads, 4 GPUs, 120G of memory, time 2-00:00:00, "
         "52 of 64 cores",
     )
+
+
+@pytest.mark.parametrize("job", [REFINE, CLASS3D])
+def test_a_partition_without_gpus_is_not_better(
+    job: str, site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    """A class that fits on the GPUs up to the expected resolution runs there as well."""
+    fill_project(project, 600 if job == REFINE else 430)
+    on(site, {"small": SMALL, "cpu": {"cores": 96, "gpus": 0, "memory": "1T"}})
+
+    planned = plan(corpus_job(job))
+
+    assert planned.job_parameters["partition"] == "small"
+    assert planned.ngpu >= 2
+    assert bool(planned.warnings) == (job == CLASS3D)
+
+
+@pytest.mark.parametrize(
+    ("cores", "nproc", "nthread"), [(64, 13, 4), (24, 5, 4), (16, 5, 3), (40, 9, 4), (8, 5, 1)]
+)
+def test_fewer_ranks_share_a_gpu_where_there_are_few_cores(
+    cores: int, nproc: int, nthread: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    on(site, {"one": {**SMALL, "cores": cores}})
+
+    planned = plan(corpus_job(REFINE))
+
+    assert (planned.nproc, planned.nthread, planned.ngpu) == (nproc, nthread, 4)
+    few = f"{nproc} ranks instead of 13, which would have only "
+    assert any(reason.startswith(few) for reason in planned.reasons) == (cores in (16, 24, 40))
+
+
+def test_half_sets_get_their_ranks_on_a_single_gpu_for_one_rank(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    on(site, {"one": {"cores": 16, "gpus": 1, "gpu_memory": "24G", "ranks_per_gpu": 1}})
+
+    planned = plan(corpus_job(REFINE))
+
+    assert (planned.nproc, planned.gpu_fit.ranks_per_gpu) == (3, 2)
+
+
+@pytest.mark.parametrize("job", ["Class3D_job010", "ModelAngelo_job025", "InitialModel_job009"])
+def test_a_part_of_the_gpus_never_takes_more_than_its_part_of_the_cores(
+    job: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    eight = {"cores": 16, "gpus": 8, "gpu_memory": "24G"}
+    ngpu = {"ngpu": 1}
+    types = {"gpu_sp": ngpu, "gpu_one": ngpu}
+    content = {"partitions": {"eight": eight}, "scheduler": "slurm"}
+    gpu = {"partition": "eight", **ngpu}
+    site("site.json", {**content, "job_parameters": {"gpu": gpu, **types}})
+
+    planned = plan(corpus_job(f"relion-5.0.1/{job}"))
+
+    assert planned.ngpu == 1
+    assert planned.nproc * planned.nthread == 2
+
+
+@pytest.mark.parametrize(("cores", "nproc", "nthread"), [(10, 2, 5), (11, 2, 5), (64, 10, 6)])
+def test_ranks_on_cpus_leave_few_cores_idle(
+    cores: int, nproc: int, nthread: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    cpu = {"partitions": {"cpu": {"cores": cores, "gpus": 0}}}
+    site("site.json", {**cpu, "job_parameters": {"submit": {"partition": "cpu"}}})
+
+    planned = plan(corpus_job("relion-5.0.1/MotionCorr_job002"))
+
+    assert (planned.nproc, planned.nthread) == (nproc, nthread)
