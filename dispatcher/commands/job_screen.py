@@ -7,11 +7,11 @@ long ago are left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..jobs.status import HEADS, JobStatus, as_row
-from ..units import count
 from .text_table import cut, text_table, wrapped
 
 __all__ = ["Screen", "job_screen"]
@@ -97,11 +97,11 @@ def _table(jobs: Sequence[JobStatus], columns: int) -> tuple[list[str], list[str
 
 
 def _left_out(jobs: Sequence[JobStatus], shown: Sequence[int]) -> Iterable[str]:
-    hidden = [job["relion"] == "Running" for at, job in enumerate(jobs) if at not in set(shown)]
-    if running := sum(hidden):
-        yield f"{count(running, 'job')} more {'run' if running > 1 else 'runs'}."
-    if others := len(hidden) - sum(hidden):
-        yield f"{count(others, 'job')} more {'do' if others > 1 else 'does'} not run."
+    states = [job["relion"] or "unknown" for at, job in enumerate(jobs) if at not in set(shown)]
+    if states:
+        more = "1 more job" if len(states) == 1 else f"{len(states)} more jobs"
+        counted = Counter(states).most_common()
+        yield f"{more}: {', '.join(f'{number} {state.lower()}' for state, number in counted)}."
 
 
 def _on_columns(spared: Sequence[str]) -> Iterable[str]:

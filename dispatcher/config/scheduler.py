@@ -177,7 +177,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
                 yield key, f': "{name}" is not the beginning of a variable\'s name'
     for at, option in enumerate(scheduler.watcher.scheduler_options if scheduler.watcher else ()):
         if any(re.fullmatch(each, option) for each in scheduler.refused_options):
-            yield f"watcher.scheduler_options.{at}", f": {option} belongs into each command instead"
+            yield (
+                f"watcher.scheduler_options.{at}",
+                f": {option} belongs in each command of the scheduler",
+            )
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is not the name of a value'

@@ -135,7 +135,7 @@ class Card(NamedTuple):
         if self.gpu_bytes is None:
             return f"{need}; the memory of the partition's GPUs is not given, so it sets no limit."
         if most is None:
-            return f"{need}, so that it sets no limit."
+            return "RELION uses no GPU memory for this job, so GPU memory sets no limit."
         if alone and most:
             return f"{need}, and has {self._room()}."
         fit = {0: "none fits", 1: "1 fits"}.get(most, f"{most} fit")

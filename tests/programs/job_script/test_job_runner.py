@@ -1,6 +1,6 @@
 """Jobs of the CCP-EM Pipeliner, run by bash; a shell script has the part of its job runner.
 
-tests/system/test_ccpem_pipeliner.py has the real one.
+tests/system/clients/test_ccpem_pipeliner.py has the real one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from dispatcher.refusal import IN_SIGHT
 
 from ...fixture_types import WriteSite
 from ...waiting import wait_for
@@ -168,7 +170,7 @@ def test_a_refusal_is_told_in_both_dialects_and_by_the_status(job: Path, site: W
 
     assert done.returncode == 1  # the Pipeliner looks at it for five seconds
     assert told(job) == BOTH["FAILURE"]
-    assert (job.parent / "run.err").read_text().startswith("relion-dispatch: ")
+    assert (job.parent / "run.err").read_text().startswith(f"{IN_SIGHT}relion-dispatch: ")
 
 
 def test_status_believes_the_job_runner_alone(job: Path, project: Path) -> None:

@@ -19,7 +19,7 @@ from dispatcher.dispatch.write_record import record_text
 from dispatcher.host.processes import is_alive
 from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.refusal import IN_SIGHT
+from dispatcher.refusal import IN_SIGHT, TWO_ROWS
 from dispatcher.scheduler.answers import read_end
 
 from ...fixture_types import CorpusJob
@@ -73,7 +73,7 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     assert (folder / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
     out = folder / "run.out"
     assert (out.read_text() if out.exists() else "") == (
-        f"relion-dispatch: {sentence}\n" if len(sentence) > 160 else ""
+        f"relion-dispatch: {sentence}\n" if len(f"relion-dispatch: {sentence}") > TWO_ROWS else ""
     )
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"

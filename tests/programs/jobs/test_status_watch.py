@@ -61,5 +61,5 @@ def test_each_look_fits_the_terminal_and_has_its_time(
         assert max(map(len, lines)) <= 80
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, every 1 s \(Ctrl-C ends\)$", lines[0])
         assert "ReconstructParticleTomo/job031  Running" in screen
-        assert "jobs more do not run." in screen
+        assert "more jobs: " in screen
     assert first.split("\n")[0] != second.split("\n")[0]

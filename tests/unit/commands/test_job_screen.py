@@ -79,11 +79,11 @@ def test_a_small_terminal_keeps_the_jobs_that_run_and_the_last_that_ended() -> N
     assert lines[3].startswith("Refine3D/job003  Running")
     assert lines[4].startswith("Refine3D/job090  Succeeded")
     assert lines[13].startswith("Refine3D/job099  Succeeded")
-    assert lines[-1] == "90 jobs more do not run."
+    assert lines[-1] == "90 more jobs: 90 succeeded."
 
 
 def test_jobs_that_run_and_have_no_room_are_counted() -> None:
-    assert "29 jobs more run." in shown(*(job(number) for number in range(40)), lines=20)
+    assert "29 more jobs: 29 running." in shown(*(job(number) for number in range(40)), lines=20)
 
 
 def test_a_project_without_jobs_and_a_note() -> None:
