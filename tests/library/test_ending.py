@@ -9,7 +9,7 @@ import pytest
 from dispatcher.jobs.abort import CANCELLED, how_aborted, want_abort
 from dispatcher.refusal import IN_SIGHT
 
-from .conftest import TOKEN, Shell
+from .conftest import JOB_TEMPLATE, TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
 
@@ -237,6 +237,24 @@ def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
 
     said = f"relion-dispatch: {sentence}\n"
     assert (done.stderr, done.stdout) == (f"{IN_SIGHT}{said}", said if twice else "")
+
+
+def test_relions_window_shows_what_the_template_says_if_it_is_run(shell: Shell) -> None:
+    """RELION has filled it in for another queue command, which then runs it."""
+    text = (JOB_TEMPLATE / "relion_template.sh").read_text()
+    script = shell.project / "script"
+    script.write_text(
+        text.replace("XXXerrfileXXX", "Refine3D/job001/run.err").replace(
+            "XXXnameXXX", "Refine3D/job001/"
+        )
+    )
+
+    done = shell("bash script")
+
+    said = (shell.job / "run.err").read_text()
+    assert said.startswith(f"{IN_SIGHT}relion-dispatch: RELION gave this job to another queue")
+    assert said.count("\n") == len(IN_SIGHT) + 1
+    assert (done.returncode, exit_files(shell)) == (64, {"FAILURE"})
 
 
 def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:
