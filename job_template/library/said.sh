@@ -46,7 +46,7 @@ program_said() { # PROGRAM
             else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/) offer(program, line, 2)
             else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ "^(" starters "): ") { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
             else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/) offer(program, line, 2)
-            else if (line ~ /: error while loading shared libraries: /) offer(program, line, 2)
+            else if (line ~ /: error while loading shared libraries: |: version .[A-Za-z0-9_.]+. not found \(required by /) offer(program, line, 2)
             else if (line ~ /: (command not found|No such file or directory|Permission denied|Read-only file system|No space left on device|Disk quota exceeded)$/) offer(program, line, 1)
             else return 0
             return 1

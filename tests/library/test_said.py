@@ -150,6 +150,11 @@ def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:
         ("mytool.py", "mytool.py: error: unrecognized arguments: --x\n", "mytool.py said: unrec"),
         ("relion_x", "FATAL:   container creation failed: no loop\n", "Apptainer said: container"),
         ("relion_x", "ERROR  : Could not write info to setgroups\n", "Apptainer said: Could not"),
+        (
+            "relion_x",
+            "relion_x: /lib/libc.so.6: version `GLIBC_2.34' not found (required by relion_x)\n",
+            "RELION said: relion_x: /lib/libc.so.6: version `GLIBC_2.34' not found",
+        ),
         ("The job", "Error: no movies\n", "The job said: no movies"),
     ],
 )
