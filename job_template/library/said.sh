@@ -9,7 +9,13 @@
 #   "what():"                           exceptions of C++
 #   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
 
-# Reads what a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
+# The lines without colours, without the names of ranks that `mpirun --tag-output` and `srun --label` put before them,
+# and without the line ends of Windows.
+plain_lines() {
+    LC_ALL=C sed -E $'s/\033\\[[0-9;]*[A-Za-z]//g; s/^\\[[^] ]*,[0-9]+]<std[a-z]+>: *//; s/^ *[0-9]{1,5}:( |$)//; s/\r$//'
+}
+
+# Reads the plain lines that a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
 # and "RELION said: TEXT". Weight 3: the program stopped with this error; 2: it wrote an error; 1: an error that says
 # little, printed only if there is no other.
 program_said() { # PROGRAM
@@ -57,9 +63,6 @@ program_said() { # PROGRAM
         }
         {
             line = $0
-            gsub(/\033\[[0-9;]*[A-Za-z]/, "", line)
-            sub(/^\[[0-9]+,[0-9]+\]<std[a-z]+>: */, "", line) # mpirun --tag-output
-            sub(/\r$/, "", line)
             blank = line ~ /^[ \t]*$/
         }
         /^Exception ignored in/ { finish(); ignored = 1; next }

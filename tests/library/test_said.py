@@ -106,6 +106,11 @@ TEXTS = {
     "  what():  Failed to dispatch command\n": "Failed to dispatch command",
     # A command in colours, and other bytes that are no text.
     "\033[31mERROR: \033[0mit is \007red\n": "it is red",
+    # The names of ranks: srun --label, mpirun --tag-output, prterun.
+    "0: ERROR: \n1: ERROR: \n0: the box is odd\n1: the box is odd\n1: \n": "the box is odd",
+    "10: in: /src/a.cpp, line 1\n 9: ERROR: \r\n 9: it is odd\r\n 9:\n 9: more\n": "it is odd",
+    "[1,2]<stderr>:ERROR: \n[1,2]<stderr>: it is odd\n": "it is odd",
+    "[prterun-n1-17@1,2]<stderr>: ERROR: \n[prterun-n1-17@1,2]<stderr>: it is odd\n": "it is odd",
     # Lines that are no error.
     f" + Number of MPI processes = 3\n{ABORTED}": None,
     "srun: error: gpu1: task 0: Exited with exit code 1\n": None,
@@ -118,7 +123,7 @@ def test_one_error_of_many_lines_is_quoted(text: str, shell: Shell) -> None:
     given(text, shell)
 
     said = shell.says(
-        "program_said relion_refine <text | head -n 1 | cut -d ' ' -f 2-", scheduler="slurm"
+        "plain_lines <text | program_said relion_refine | head -n 1 | cut -d ' ' -f 2-", scheduler="slurm"
     )
 
     wanted = TEXTS[text]
