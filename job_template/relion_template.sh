@@ -1,7 +1,7 @@
 #!/bin/bash
 # The submission template to name in RELION_QSUB_TEMPLATE. RELION fills it in; relion-dispatch
 # reads it and never runs it. If it is run as a job script, it says so in RELION's own window.
-echo 'relion-dispatch: RELION gave this job to another queue command: choose relion_dispatch.py in the Running tab ("Queue submit command"), and submit the job again.' >> XXXerrfileXXX
+printf '\n\n\n%s\n' 'relion-dispatch: RELION gave this job to another queue command: choose relion_dispatch.py in the Running tab ("Queue submit command"), and submit the job again.' >> XXXerrfileXXX
 touch XXXnameXXXRELION_JOB_EXIT_FAILURE
 exit 64
 outfile: XXXoutfileXXX

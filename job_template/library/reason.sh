@@ -38,13 +38,16 @@ facts_seen() {
 }
 
 # What the programs wrote in this run. Our own lines are no evidence, nor are those that say that something was passed
-# over: of the loader and of Open MPI ("ignored"), and warnings of Apptainer and of Python.
+# over: of the loader and of Open MPI ("ignored"), warnings of any program, and what a shell says of the files that it
+# reads when it starts.
 texts_written() {
+    local ours='^relion-dispatch: ' ignored='\(ignored\)|[:;,] ignor(ed|ing)[. ]*$|no version information available'
+    local warning='(^[ +*]*|: |[[|] ?| - )(WARNING|WARN|INFO|VERBOSE|DEBUG)( *[]:!|]| - )|[a-z]Warning: '
+    local startup='^([^ ]*sh: )?[^ ]*/(etc/(profile|bash|zsh|csh)|\.(bash|profile|zsh|csh))[^ ]*: '
     {
         [ -z "${dispatch_err_before:-}" ] || since "$dispatch_err_before" "$dispatch_errfile"
         [ -z "${dispatch_out_before:-}" ] || since "$dispatch_out_before" "$dispatch_outfile"
-    } | tr -d '\0' |
-        LC_ALL=C grep -aviE '^relion-dispatch: |\(ignored\)|[:;,] ignor(ed|ing)[. ]*$|no version information available|^(WARNING|INFO|VERBOSE|DEBUG) *:|[a-z]Warning: '
+    } | tr -d '\0' | plain_lines | LC_ALL=C grep -aviE "$ours|$ignored|$warning|$startup"
 }
 
 # The last 60 kB of what was written to a file since it had so many bytes.
@@ -66,19 +69,28 @@ known_cause() { # TEXT
     return 1
 }
 
-# Why the job failed. What this script has seen, what the scheduler and MPI say of the ranks and the errors with which
-# programs stopped are tried first: elsewhere in its output, a program may speak of what did no harm.
+# Why the job failed. What this script has seen and the errors with which programs stopped are tried first, then what
+# the scheduler and MPI say of the ranks and of signals: elsewhere in its output, a program may speak of what did no
+# harm, and nothing of that is quoted beside a signal.
 cause() {
-    local seen written errors said first rest ranks
+    local seen written errors said first ranks stopped known
     local sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
     ranks="^($(scheduler_programs)|mpirun|prterun|orterun)"
     seen=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
     errors=$(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
     said=$(sed -n '1s/^. //p' <<<"$errors")
-    first=$(lines_with "^($(scheduler_that_ends_jobs)): |Number of MPI processes" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed 's/^Apptainer said: /FATAL: /')
+    first=$(lines_with "^($(scheduler_that_ends_jobs)): |Number of MPI processes" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed '1s/^Apptainer said: /FATAL: /')
+    stopped=$(lines_with "$ranks|on signal [0-9]|: Killed|Signal: |Segmentation fault|Bus error" "$written")
+    [[ $dispatch_status != 13[579] ]] || stopped+=$'\n'"exit status $dispatch_status"
     [[ $errors != 3* ]] || written=$(lines_with "$ranks|Number of MPI processes|MPI_ABORT|on signal" "$written")
-    rest="exit status $dispatch_status"$'\n'$written
-    sentence=$(known_cause "$seen"$'\n'"$first" || known_cause "$seen"$'\n'"$rest" || echo "$sentence")
+    if known=$(known_cause "$seen"$'\n'"$first"); then
+        sentence=$known
+    elif known=$(known_cause "$seen"$'\n'"$stopped"); then
+        sentence=$known
+        [[ $errors != 1* ]] || said=""
+    elif known=$(known_cause "$seen"$'\n'"exit status $dispatch_status"$'\n'"$written"); then
+        sentence=$known
+    fi
     if [ -n "$said" ]; then
         echo "${sentence%": {said}"}. $said"
     else

@@ -5,28 +5,40 @@
 #                                       lines, the place in the source before or behind it
 #   "The following errors were …"       options that RELION cannot read (args.cpp)
 #   "Traceback (most recent call last)" Python; the exception stands behind the indented frames, or behind a frame
-#                                       drawn with lines (typer), and the last of a chain counts
+#                                       drawn with lines (typer), and the last of a chain counts; of a group of exceptions ("  | " before
+#                                       each line) the first of those in it
+#   "SyntaxError: …", "…Error: …"       Python without frames
 #   "what():"                           exceptions of C++
 #   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
 
-# Reads what a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
+# The lines without colours, without the names of ranks that `mpirun --tag-output` and `srun --label` put before them,
+# and without the line ends of Windows.
+plain_lines() {
+    LC_ALL=C sed -E $'s/\033\\[[0-9;]*[A-Za-z]//g; s/^\\[[^] ]*,[0-9]+]<std[a-z]+>: *//; s/^ *[0-9]{1,5}:( |$)//; s/\r$//'
+}
+
+# Reads the plain lines that a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
 # and "RELION said: TEXT". Weight 3: the program stopped with this error; 2: it wrote an error; 1: an error that says
 # little, printed only if there is no other.
 program_said() { # PROGRAM
     local who=$1
     [[ $who != relion* ]] || who=RELION
     LC_ALL=C awk -v program="$who" -v starters="$(scheduler_programs)|mpirun|prterun|orterun" '
+        function shortened(text,    end, words) { # at a blank, or in a long word behind a whole character of UTF-8
+            if (length(text) <= 300) return text
+            for (end = 300; end > 296 && substr(text, end + 1, 1) ~ /[\200-\277]/; end--) { }
+            words = text = substr(text, 1, end)
+            sub(/ [^ ]*$/, "", words)
+            return (length(words) >= 200 ? words : text) " ..."
+        }
         function offer(who, text, weight) {
-            gsub(/[\001-\037\177]|│|╰|╯|─/, " ", text)
+            gsub(hidden, " ", text)
+            gsub(/│|╰|╯|─/, " ", text)
             sub(/^[ *]+/, "", text)
             while (sub(/^(KERNEL_)?(ERROR|Error|error) *[:!] */, "", text)) { }
             gsub(/  +/, " ", text)
             sub(/[ .:]+$/, "", text)
-            if (length(text) > 300) {
-                text = substr(text, 1, 300)
-                sub(/ [^ ]*$/, "", text)
-                text = text " ..."
-            }
+            text = shortened(text)
             if (text !~ /[A-Za-z][A-Za-z]/) return
             if (text ~ /^[A-Za-z_.]+$/ || text ~ little) weight = 1
             text = weight " " who " said: " text
@@ -44,22 +56,26 @@ program_said() { # PROGRAM
             if (line ~ /^(FATAL: |ERROR:  |ERROR  +:)/) { sub(/^[A-Z]+ *:/, "", line); offer("Apptainer", line, 2) }
             else if (line ~ /what\(\): /) { sub(/^.*what\(\): /, "", line); offer(program, line, 3) }
             else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/) offer(program, line, 2)
+            else if (line ~ /^(SyntaxError|IndentationError|TabError): /) offer(program, line, 3)
+            else if (line ~ /^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception): *[^ ]/) offer(program, line, 2)
             else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ "^(" starters "): ") { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
             else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/) offer(program, line, 2)
-            else if (line ~ /: error while loading shared libraries: /) offer(program, line, 2)
+            else if (line ~ /: error while loading shared libraries: |: version .[A-Za-z0-9_.]+. not found \(required by /) offer(program, line, 2)
             else if (line ~ /: (command not found|No such file or directory|Permission denied|Read-only file system|No space left on device|Disk quota exceeded)$/) offer(program, line, 1)
             else return 0
             return 1
         }
         BEGIN {
-            little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error"
+            # What is HIDDEN of dispatcher/printable.py, as bytes of UTF-8.
+            hidden = "[\001-\037\177]|\302[\200-\237]|\330\234|\342\200[\216\217\250-\256]|\342\201[\246-\251]|\355[\240-\277][\200-\277]"
+            little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error|ExceptionGroup: .*sub-exceptions?\\)"
             noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(" starters ")"
         }
         {
             line = $0
-            gsub(/\033\[[0-9;]*[A-Za-z]/, "", line)
-            sub(/^\[[0-9]+,[0-9]+\]<std[a-z]+>: */, "", line) # mpirun --tag-output
-            sub(/\r$/, "", line)
+            if (line ~ /Exception Group Traceback \(/) group = 1
+            else if (group && line ~ /^ *\+-+[-+ 0-9.]*$/) { finish(); state = "traceback"; next }
+            else if (group && !sub(/^ *\| ?/, "", line)) { finish(); group = 0 }
             blank = line ~ /^[ \t]*$/
         }
         /^Exception ignored in/ { finish(); ignored = 1; next }

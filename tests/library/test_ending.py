@@ -9,7 +9,7 @@ import pytest
 from dispatcher.jobs.abort import CANCELLED, how_aborted, want_abort
 from dispatcher.refusal import IN_SIGHT, TWO_ROWS
 
-from .conftest import TOKEN, Shell
+from .conftest import JOB_TEMPLATE, TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
 
@@ -239,6 +239,24 @@ def test_relions_window_shows_a_long_sentence_whole_as_the_end_of_run_out(
     assert (done.stderr, done.stdout) == (f"{IN_SIGHT}{said}", said if twice else "")
 
 
+def test_relions_window_shows_what_the_template_says_if_it_is_run(shell: Shell) -> None:
+    """RELION has filled it in for another queue command, which then runs it."""
+    text = (JOB_TEMPLATE / "relion_template.sh").read_text()
+    script = shell.project / "script"
+    script.write_text(
+        text.replace("XXXerrfileXXX", "Refine3D/job001/run.err").replace(
+            "XXXnameXXX", "Refine3D/job001/"
+        )
+    )
+
+    done = shell("bash script")
+
+    said = (shell.job / "run.err").read_text()
+    assert said.startswith(f"{IN_SIGHT}relion-dispatch: RELION gave this job to another queue")
+    assert said.count("\n") == len(IN_SIGHT) + 1
+    assert (done.returncode, exit_files(shell)) == (64, {"FAILURE"})
+
+
 def test_an_overtaken_job_says_so_in_run_out_only(shell: Shell) -> None:
     (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
 
@@ -287,6 +305,19 @@ def test_what_the_dispatcher_itself_has_said_is_no_cause(shell: Shell) -> None:
         "WARNING: skipping mount of /x: out of memory",
         "/opt/a/util.py:836: FutureWarning: out of memory",
         "INFO:    could not mount /x: out of memory",
+        "/etc/profile.d/lang.sh: line 19: warning: setlocale: LC_CTYPE: cannot change locale: out "
+        "of memory",
+        "0: libibverbs: Warning: couldn't load driver 'libmlx5-rdmav34.so': cannot open shared "
+        "object file: No such file or directory",
+        " WARNING: out of memory",
+        " + WARNING: out of memory",
+        "[1,2]<stderr>: WARNING! out of memory",
+        "2024-01-01 10:00:00,123 - topaz - WARNING - out of memory",
+        "[n1] [WARNING] out of memory",
+        "10:19:10 | WARN  | out of memory",
+        "/bin/bash: /etc/bash.bashrc: out of memory",
+        "/home/ann/.bashrc: line 3: out of memory",
+        "-bash: /etc/profile.d/modules.sh: out of memory",
     ],
 )
 def test_what_a_program_passes_over_is_no_cause(line: str, shell: Shell) -> None:
@@ -356,6 +387,54 @@ def test_the_error_with_which_a_program_stopped_goes_before_what_else_it_wrote(
     )
 
     assert said.startswith(sentence)
+
+
+CRASHED = "one of its programs crashed (signal 11)"
+SIGNAL = "mpirun noticed that process rank 1 on node n1 exited on signal 11 (Segmentation fault)."
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "sentence"),
+    [
+        (1, f"sh: bool: No such file or directory\n{SIGNAL}", CRASHED),
+        (1, f"it was not found\n{SIGNAL}", CRASHED),
+        (1, "it was not found\n[n1:00419] Signal: Segmentation fault (11)", CRASHED),
+        (1, "it was not found\nsrun: error: n1: task 0: Segmentation fault", CRASHED),
+        (1, "it was not found\nrun.sh: line 9: 17 Segmentation fault  relion_x", CRASHED),
+        (139, "it was not found", CRASHED),
+        (137, "x: Permission denied", "one of its processes was killed (signal 9)"),
+        (135, "x: Permission denied", "one of its programs was stopped by a bus error (signal 7)"),
+        # What a program says as it stops goes before its signal, and is quoted.
+        (
+            139,
+            f"ERROR: \nx.mrc does not exist\n\n{SIGNAL}",
+            "a file is missing. RELION said: x.mrc does not exist",
+        ),
+        (139, "ERROR: \nit is odd\n", f"{CRASHED}. RELION said: it is odd"),
+        (134, "it was not found", "a file is missing"),
+        (127, "it was not found", "a file is missing"),
+    ],
+)
+def test_a_signal_goes_before_lines_that_are_no_error(
+    status: int, text: str, sentence: str, shell: Shell
+) -> None:
+    (shell.job / "run.err").touch()
+    known = {
+        "bus error|^exit status 135$": "one of its programs was stopped by a bus error (signal 7)",
+        "signal 9|^exit status 137$": "one of its processes was killed (signal 9)",
+        "no such file|does not exist|was not found|permission denied": "a file is missing",
+        "on signal 11|segmentation fault|^exit status 139$": CRASHED,
+    }
+    lines = " ".join(f"'{line}'" for pair in known.items() for line in pair)
+
+    said = shell.says(
+        f"known_endings() {{ printf '%s\\n' {lines}; }}; dispatch_program=relion_x\n"
+        f'dispatch_status={status}; remember_texts; echo "$SAYS" >"$dispatch_errfile"; cause',
+        scheduler="slurm",
+        SAYS=text,
+    )
+
+    assert said == sentence
 
 
 def test_what_the_script_has_seen_are_facts(shell: Shell) -> None:

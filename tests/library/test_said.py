@@ -6,7 +6,11 @@ are shortened.
 
 from __future__ import annotations
 
+import re
+
 import pytest
+
+from dispatcher.printable import HIDDEN
 
 from .conftest import Shell
 
@@ -63,6 +67,10 @@ TEXTS = {
         "Please import files by a relative path. Make a symbolic link"
     ),
     f"ERROR: \n{'word ' * 100}\n": f"{'word ' * 60}...".removesuffix("..."),
+    f"ERROR: \nFile /data/{'x' * 400} is odd\n": f"File /data/{'x' * 289}",
+    f"ERROR: \n{'ab c ' * 4}{'é' * 400} is odd\n": f"{'ab c ' * 4}{'é' * 140}",
+    f"ERROR: \nodd {'☃' * 400}\n": f"odd {'☃' * 98}",
+    f"ERROR: \n{'word ' * 50}{'x' * 400}\n": "word " * 50,
     # What says more than what stands behind it.
     "ERROR: unspecified launch failure in /src/custom_allocator.cuh at line 176 (error-code 719)\n"
     f"in: /src/cuda_settings.h, line 81\nERROR: \nERROR: \n\n{KERNEL}{ABORTED}": (
@@ -104,8 +112,36 @@ TEXTS = {
     ),
     "terminate called after throwing an instance of 'std::runtime_error'\n"
     "  what():  Failed to dispatch command\n": "Failed to dispatch command",
+    "  + Exception Group Traceback (most recent call last):\n"
+    '  |   File "x.py", line 1, in <module>\n  |     raise ExceptionGroup("several", all)\n'
+    "  | ExceptionGroup: several (2 sub-exceptions)\n  +-+---------------- 1 ----------------\n"
+    '    | Traceback (most recent call last):\n    |   File "y.py", line 2, in f\n'
+    "    | ValueError: the box is odd\n    +---------------- 2 ----------------\n"
+    "    | TypeError: other\n    +------------------------------------\nIt was the end.\n": (
+        "ValueError: the box is odd"
+    ),
+    "  + Exception Group Traceback (most recent call last):\n  | ExceptionGroup: a (1 "
+    "sub-exception)\n  +-+---------------- 1 ----------------\n"
+    "    | Exception Group Traceback (most recent call last):\n    |   File\n"
+    "    | ExceptionGroup: b (1 sub-exception)\n    +-+---------------- 1 ----------------\n"
+    "      | KeyError: 'deep'\n      +------------------------------------\n": "KeyError: 'deep'",
+    # Python without frames: it cannot read a program, or a program writes an exception by itself.
+    '  File "x.py", line 3\n    print "a"\n          ^\nSyntaxError: invalid syntax\n': (
+        "SyntaxError: invalid syntax"
+    ),
+    "torch.cuda.OutOfMemoryError: CUDA out of memory\n": (
+        "torch.cuda.OutOfMemoryError: CUDA out of memory"
+    ),
     # A command in colours, and other bytes that are no text.
     "\033[31mERROR: \033[0mit is \007red\n": "it is red",
+    "ERROR: \na\u202eb\x9bc\u2066d\u061ce\u2028f\x85 ☃ é ¿ i\u2060 text\n": (
+        "a b c d e f ☃ é ¿ i\u2060 text"
+    ),
+    # The names of ranks: srun --label, mpirun --tag-output, prterun.
+    "0: ERROR: \n1: ERROR: \n0: the box is odd\n1: the box is odd\n1: \n": "the box is odd",
+    "10: in: /src/a.cpp, line 1\n 9: ERROR: \r\n 9: it is odd\r\n 9:\n 9: more\n": "it is odd",
+    "[1,2]<stderr>:ERROR: \n[1,2]<stderr>: it is odd\n": "it is odd",
+    "[prterun-n1-17@1,2]<stderr>: ERROR: \n[prterun-n1-17@1,2]<stderr>: it is odd\n": "it is odd",
     # Lines that are no error.
     f" + Number of MPI processes = 3\n{ABORTED}": None,
     "srun: error: gpu1: task 0: Exited with exit code 1\n": None,
@@ -118,11 +154,25 @@ def test_one_error_of_many_lines_is_quoted(text: str, shell: Shell) -> None:
     given(text, shell)
 
     said = shell.says(
-        "program_said relion_refine <text | head -n 1 | cut -d ' ' -f 2-", scheduler="slurm"
+        "plain_lines <text | program_said relion_refine | head -n 1 | cut -d ' ' -f 2-",
+        scheduler="slurm",
     )
 
     wanted = TEXTS[text]
     assert said.removesuffix(" ...") == (f"RELION said: {wanted}".rstrip() if wanted else "")
+
+
+def test_what_would_change_a_terminal_is_not_quoted(shell: Shell) -> None:
+    """The characters that commands of the dispatcher hide."""
+    characters = "".join(f"<{chr(code)}>" for code in range(1, 0x3000) if chr(code) != "\n")
+    kept = {each for each in characters if not re.match(HIDDEN, each)}
+    pieces = [characters[at : at + 60] for at in range(0, len(characters), 60)]
+    given("".join(f"ERROR: \nnext {piece} text\n\n" for piece in pieces), shell)
+
+    said = shell.says("plain_lines <text | program_said relion_refine")
+
+    assert re.findall(HIDDEN, said.replace("\n", "")) == []
+    assert kept - set(said) - set("│╰╯─\ufffd") == set()
 
 
 def given(text: str, shell: Shell) -> None:
@@ -150,6 +200,11 @@ def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:
         ("mytool.py", "mytool.py: error: unrecognized arguments: --x\n", "mytool.py said: unrec"),
         ("relion_x", "FATAL:   container creation failed: no loop\n", "Apptainer said: container"),
         ("relion_x", "ERROR  : Could not write info to setgroups\n", "Apptainer said: Could not"),
+        (
+            "relion_x",
+            "relion_x: /lib/libc.so.6: version `GLIBC_2.34' not found (required by relion_x)\n",
+            "RELION said: relion_x: /lib/libc.so.6: version `GLIBC_2.34' not found",
+        ),
         ("The job", "Error: no movies\n", "The job said: no movies"),
     ],
 )

@@ -123,6 +123,14 @@ MEMORY = "the job used up its memory: ask for more memory"
             "FATAL:   container creation failed: while applying uid_map: operation not permitted",
             "its container could not be started: Apptainer may not make user namespaces",
         ),
+        (
+            "FATAL:   while creating user namespace: no space left on device",
+            "its container could not be started: Apptainer may not make user namespaces",
+        ),
+        (
+            "FATAL:   while opening /x.sif: it is odd",
+            "its container could not be started: show run.err to your admin. Apptainer said: while",
+        ),
         (f"{PTX}{ABORT}", DOES_NOT_FIT),
         (
             "RuntimeError: CUDA error: no kernel image is available for execution on the device",
