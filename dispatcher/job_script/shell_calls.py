@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .shell_commands import KEYWORDS, Command, Commands
-from .shell_tokens import Assignment, Output, Text, Value, Word
+from ..host.shell_tokens import Assignment, Output, Text, Value, Word
 
 __all__ = ["Fields", "ShellScript"]
 

@@ -135,7 +135,7 @@ def _without_empty_commands(text: str) -> str:
     if not marks:
         return text
     from .shell_commands import Commands  # seldom needed
-    from .shell_tokens import bare
+    from ..host.shell_tokens import bare
 
     read = Commands(marked)
     commands = (command for calls in (read.outside, *read.functions.values()) for command in calls)
