@@ -38,8 +38,8 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
         ({}, options.get("nr_threads")) if job.command.runs_job else (parameters, None)
     )
     nproc = _first_number(_RANKS, chosen.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    threads = (given_threads(job), submission.threads, in_window)
-    nthread = _first_number(_THREADS, chosen.get("nthread"), *threads)
+    told = (given_threads(job), submission.threads, in_window)
+    nthread = _first_number(_THREADS, chosen.get("nthread"), *told)
     # On nodes without GPUs, what the job would have elsewhere: it is told that there are none.
     has_gpus = partition.gpus or None if _as_many_as_fit(job, "ngpu") else None
     wanted = WantedRanks(
