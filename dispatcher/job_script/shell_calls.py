@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..host.shell_tokens import Assignment, Output, Text, Value, Word
 from .shell_commands import KEYWORDS, Command, Commands
-from .shell_tokens import Assignment, Output, Text, Value, Word
 
 __all__ = ["Fields", "ShellScript"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from .shell_tokens import Assignment, Operator, Output, Token, Value, Word, bare, tokens
+from ..host.shell_tokens import Assignment, Operator, Output, Token, Value, Word, bare, tokens
 
 __all__ = ["KEYWORDS", "Command", "Commands"]
 

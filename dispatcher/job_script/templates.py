@@ -134,8 +134,8 @@ def _without_empty_commands(text: str) -> str:
     marked = _EMPTY_LINE.sub(mark, text)
     if not marks:
         return text
+    from ..host.shell_tokens import bare
     from .shell_commands import Commands  # seldom needed
-    from .shell_tokens import bare
 
     read = Commands(marked)
     commands = (command for calls in (read.outside, *read.functions.values()) for command in calls)

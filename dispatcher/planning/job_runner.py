@@ -7,27 +7,23 @@ stays as it is, so what the scheduler is asked for must not be less.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..errors import DoesNotFit
-from ..host.shell_words import Word
 from ..relion.asked_gpus import ALL, asked_gpus, devices_listed
-from ..relion.command import Command
 from ..units import count
-from .job_request import JobRequest
 from .layouts import WantedRanks
 from .node_shape import NodeShape
+from .pipeliners_window import as_parameters
 from .resources import Resources
+from .unplaced_job import UnplacedJob
 
 __all__ = ["as_it_says"]
 
 # Of these jobs of RELION the first rank hands out work, and uses no GPU.
 _IDLE_LEADER = ("relion.class2d", "relion.class3d", "relion.initialmodel", "relion.multibody",
                 "relion.refine3d")  # fmt: skip
-_CHANGE = "in the Pipeliner's window, or choose another queue, and submit the job again."
 
 
-def as_it_says(request: JobRequest, wanted: WantedRanks, node: NodeShape) -> Resources:
+def as_it_says(job: UnplacedJob, wanted: WantedRanks, node: NodeShape) -> Resources:
     """What the job's own file says; `wanted` has its ranks, threads and nodes.
 
     Raises:
@@ -41,12 +37,24 @@ def as_it_says(request: JobRequest, wanted: WantedRanks, node: NodeShape) -> Res
     if node.shape.cores and needed > node.shape.cores and not node.is_this_machine:
         raise DoesNotFit(
             f"The job asks for {each}, which takes {count(needed, 'core')} of a node, but "
-            f"{node.name} has {node.shape.cores}: choose fewer ranks or threads {_CHANGE}"
+            f"{node.name} has {node.shape.cores}: choose fewer ranks or threads "
+            f"{_in_the_window(job)}"
         )
-    on_gpus = _ranks_on_gpus(request.label, -(-ranks // nodes))
-    ngpu, reasons, warnings = _gpus(request.options, on_gpus, node)
+    ngpu, reasons, warnings = _gpus(job, _ranks_on_gpus(job.request.label, needed // threads), node)
     why = f"{each}, as the Pipeliner's window says: its job runner starts them."
     return Resources(ranks, threads, ngpu, nodes, None, (why, *reasons), warnings)
+
+
+def _in_the_window(job: UnplacedJob) -> str:
+    """Where the user can change what the job asks for, or where the job runs."""
+    parameters = job.job_type.parameters
+    elsewhere = "choose another queue"
+    if parameters.get("partition") or parameters.get("partitions"):
+        elsewhere = (
+            f'ask your admin for another partition for job type "{job.job_type.name}" '
+            "(job_parameters in site.json)"
+        )
+    return f"in the Pipeliner's window, or {elsewhere}, and submit the job again."
 
 
 def _ranks_on_gpus(label: str | None, ranks: int) -> int:
@@ -55,7 +63,7 @@ def _ranks_on_gpus(label: str | None, ranks: int) -> int:
 
 
 def _gpus(
-    options: Mapping[str, str], ranks: int, node: NodeShape
+    job: UnplacedJob, ranks: int, node: NodeShape
 ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """The GPUs of each node, why so many, and a warning.
 
@@ -65,7 +73,7 @@ def _gpus(
     Raises:
         DoesNotFit: the nodes have too few.
     """
-    said = _as_command(options)
+    said = as_parameters(job.request.options)
     asked, has = asked_gpus(said), node.shape.gpus
     if asked is None or asked.number == 0:
         return 0, (), ()
@@ -80,11 +88,13 @@ def _gpus(
     elif asked.number > 1:
         wanted = asked.number
     else:
-        wanted = min(ranks, has) if has else 1
+        wanted = 1 if has is None else min(ranks, has or ranks)
     if has is not None and wanted > has:
+        how = f"{text}; a job's GPUs count from 0" if devices else text
         raise DoesNotFit(
-            f"The job asks for {_named(wanted, text)}, but {node.name} has "
-            f"{count(has, 'GPU') if has else 'none'}: ask for other GPUs, or none, {_CHANGE}"
+            f"The job asks for {count(wanted, 'GPU')} ({how}), but {node.name} has "
+            f"{count(has, 'GPU') if has else 'none'}: ask for other GPUs, or none, "
+            f"{_in_the_window(job)}"
         )
     idle = wanted - len(devices) if devices else 0
     warning = (
@@ -93,14 +103,3 @@ def _gpus(
     )
     why = f"{count(wanted, 'GPU')}: the job asks for GPUs ({text})."
     return wanted, (why,), (warning,) if idle else ()
-
-
-def _named(wanted: int, text: str) -> str:
-    return f"{count(wanted, 'GPU')} ({text}; a job's GPUs count from 0)"
-
-
-def _as_command(options: Mapping[str, str]) -> Command:
-    """The options as parameters of a program, to be read by the same rules; empty ones last."""
-    given = sorted(options.items(), key=lambda option: not option[1])
-    words = tuple(Word.literal(f"--{name}={value}") for name, value in given)
-    return Command("shell", Word.literal("job.star"), words, "")

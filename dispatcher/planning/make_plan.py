@@ -84,7 +84,7 @@ def make_plan(
         DispatchError: as for :func:`plan_script`.
     """
     site, submission = configuration.site, request.submission
-    job_type = job_type or matching_name(submission, request.label, configuration)
+    job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     command = rewrite(submission.main, matched.levels)

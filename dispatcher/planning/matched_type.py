@@ -10,7 +10,8 @@ from ..config.job_types import JobType, lineage, match, merged_parameters
 from ..config.places import changed_in, has_template, own_path, site_folder
 from ..config.site import Site
 from ..errors import InputError, TemplateError
-from ..relion.submission import Submission
+from .job_request import JobRequest
+from .pipeliners_window import as_matched
 
 __all__ = ["MatchedType", "matching_name", "with_lineage"]
 
@@ -62,16 +63,17 @@ class MatchedType(NamedTuple):
         return own_path(f"job_template/{self.template}") is not None
 
 
-def matching_name(submission: Submission, label: str | None, configuration: Configuration) -> str:
+def matching_name(request: JobRequest, configuration: Configuration) -> str:
     """The first job type of dispatch_config.json that matches the submission.
 
     Raises:
         InputError: none does.
     """
-    found = match(configuration.job_types.types, submission.main, label)
+    main, label = request.submission.main, request.label
+    found = match(configuration.job_types.types, as_matched(main, request.options), label)
     if found is None:
         raise InputError(
-            f"No job type matches {submission.main.base_program}"
+            f"No job type matches {main.base_program}"
             f"{f' (a {label} job)' if label else ''}: ask your admin to add a job type for this "
             f"program to {changed_in('dispatch_config.json')}."
         )

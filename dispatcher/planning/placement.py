@@ -158,7 +158,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
     card = _card(job, site, partition)
     wanted = wanted_ranks(job, site, partition)
     settled = (
-        as_it_says(job.request, wanted, node)
+        as_it_says(job, wanted, node)
         if job.command.runs_job
         else resources.decide(job.command, wanted, card, node, job.particles)
     )

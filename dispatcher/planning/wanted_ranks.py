@@ -33,10 +33,13 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     mem = parameters.get("mem")
-    nproc = _first_number(_RANKS, parameters.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    nthread = _first_number(
-        _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
+    # The Pipeliner's job runner starts what its window says, whatever the job type says.
+    chosen, in_window = (
+        ({}, options.get("nr_threads")) if job.command.runs_job else (parameters, None)
     )
+    nproc = _first_number(_RANKS, chosen.get("nproc"), submission.ranks, options.get("nr_mpi"))
+    told = (given_threads(job), submission.threads, in_window)
+    nthread = _first_number(_THREADS, chosen.get("nthread"), *told)
     # On nodes without GPUs, what the job would have elsewhere: it is told that there are none.
     has_gpus = partition.gpus or None if _as_many_as_fit(job, "ngpu") else None
     wanted = WantedRanks(

@@ -16,6 +16,7 @@ from ..errors import InputError, OtherTemplate
 from ..host.shared_files import opened_input
 from ..units import whole_number
 from .command import Command, parse_command
+from .set_up_lines import only_sets_up
 from .used_template import OUR_TEMPLATE, another_template
 
 __all__ = [
@@ -34,8 +35,6 @@ _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to wr
 _FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads|extra[1-9][0-9]?): ?(.*)")
 # Of a job script for any scheduler.
 _DIRECTIVE = re.compile(r"#(?:[A-Z]{3,}|\$)\s+-", re.ASCII)
-# What sets up the shell that reads it. Each command runs by itself, most of them in an image.
-_SET_UP = re.compile(r"(?:module|ml|source|\.|export|unset|set|ulimit|umask|setenv|cd)(?:\s|$)")
 
 
 @dataclass(frozen=True)
@@ -156,15 +155,13 @@ def parse_submission(text: str, name: str) -> Submission:
             f"The submission script {name} is itself a job script for a scheduler, and "
             "relion-dispatch writes the job script."
         )
-    left_out = tuple(line.strip() for _, line in numbered if _SET_UP.match(line.strip()))
     runs: str | None = None
+    left_out: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
-    with nullcontext() if is_ours else suppress(InputError):
-        commands = tuple(
-            _parse(line, name, n)
-            for n, line in numbered
-            if line.strip() and not _SET_UP.match(line.strip())
-        )
+    with nullcontext() if is_ours or _COMMANDS in lines else suppress(InputError):
+        read = [(line, _parse(line, name, n)) for n, line in numbered if line.strip()]
+        left_out = tuple(line.strip() for line, command in read if command is None)
+        commands = tuple(command for _, command in read if command is not None)
         runs = next(filter(None, (command.runs_job for command in commands)), None)
     if runs:
         # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
@@ -203,13 +200,21 @@ def is_unfilled(text: str) -> bool:
     return _UNFILLED.fullmatch(text.strip()) is not None
 
 
-def _parse(line: str, name: str, number: int) -> Command:
+def _parse(line: str, name: str, number: int) -> Command | None:
+    """The line's command; None if the line only sets up a shell."""
+    advice = (
+        "write the command alone on a line, in the template or the parameter that has this line. "
+        "What the command needs of a shell belongs into a script that starts it, or into the "
+        "site's job template. Then submit the job again."
+    )
     try:
+        if only_sets_up(line):
+            return None
+        advice = "correct the parameter in RELION's window and submit the job again."
         return parse_command(line)
     except InputError as error:
         raise InputError(
-            f"{name}, line {number}: {error} ({line.strip()[:120]}): correct the parameter in "
-            "RELION's window and submit the job again."
+            f"{name}, line {number}: {error} ({line.strip()[:120]}): {advice}"
         ) from error
 
 

@@ -62,9 +62,10 @@ read_library() { open_job && dispatch_library=$(read_file "$dispatch_folder/run_
 if ! read_library && sleep 3 && ! read_library; then # silent if the job was submitted again, or if another copy has claimed it
     dispatch_folder=${dispatch_folder:-/dev/null}; dispatch_word=$(read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=')
     [ "$dispatch_word" = "dispatch_token=$dispatch_token" ] || { [ -z "$dispatch_word" ] || exit 0; dispatch_folder=/dev/null; } # not the job's folder: nothing is written there
-    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
+    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; { [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] && [ ! -e "$dispatch_folder/PIPELINER_JOB_ABORT_NOW" ]; } || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
-    for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done; dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end" || dd of="$dispatch_folder/RELION_JOB_EXIT_ABORTED" conv=excl status=none </dev/null
+    for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done
+    dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end" || dd of="$dispatch_folder/RELION_JOB_EXIT_ABORTED" conv=excl status=none </dev/null
     dispatch_reason=$'\n\n\n'"relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
     [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" | dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none || echo "$dispatch_reason" >&2; exit 1
 fi

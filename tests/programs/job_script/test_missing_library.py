@@ -95,6 +95,65 @@ def test_on_a_full_disk_the_script_becomes_the_exit_file(
     assert not (job.parent / "run_submit.script.run").exists()
 
 
+PIPELINER = {
+    "FAILURE": {"PIPELINER_JOB_EXIT_FAILED", "RELION_JOB_EXIT_FAILURE"},
+    "ABORTED": {"PIPELINER_JOB_EXIT_ABORTED", "RELION_JOB_EXIT_ABORTED"},
+}
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ([], PIPELINER["FAILURE"]),
+        (["PIPELINER_JOB_ABORT_NOW"], PIPELINER["ABORTED"]),
+        (["RELION_JOB_EXIT_SUCCESS"], PIPELINER["FAILURE"]),  # of a program of RELION's
+        (["RELION_JOB_EXIT_FAILURE", "PIPELINER_JOB_ABORT_NOW"], PIPELINER["ABORTED"]),
+        (["PIPELINER_JOB_EXIT_FAILED"], {"PIPELINER_JOB_EXIT_FAILED"}),
+        (["PIPELINER_JOB_EXIT_SUCCESS"], {"PIPELINER_JOB_EXIT_SUCCESS"}),
+    ],
+)
+def test_the_pipeliner_is_told_by_its_own_files(
+    before: list[str],
+    told: set[str],
+    full: bool,
+    job: Path,
+    running_job: RunningJob,
+    site: Callable[..., Path],
+) -> None:
+    """Also on a full disk, where a stand-in for dd makes no file."""
+    site("site.json", {"scheduler": "own", "schedulers": {"own": {"submit_command": ["own"]}}})
+    site("job_template/schedulers/own.sh.j2", "dispatch_scheduler_job=5\n")
+    name = f"{job.parent.parent.name}/{job.parent.name}"
+    job.write_text(
+        f"outfile: run.out\nerrfile: run.err\n----- commands -----\n"
+        f"python3 /e/job_runner.py {name}/job.star\n----- end of commands -----\n"
+    )
+    script = running_job.render(job)
+    (job.parent / "run_submit.script.lib").unlink()
+    for file in before:
+        (job.parent / file).touch()
+    if full:
+        dd = running_job.programs / "dd"
+        dd.write_text('#!/bin/sh\ncase "$*" in *of=*) exit 1 ;; esac\nexec /usr/bin/dd "$@"\n')
+        dd.chmod(0o755)
+
+    assert running_job.start(script).wait(30) == 1
+
+    found = {path.name for path in job.parent.iterdir()}
+    assert {each for each in found if "_JOB_" in each} == told
+
+
+def test_an_abort_in_the_pipeliners_window_counts_in_relions_job_as_well(
+    job: Path, rendered: Path, running_job: RunningJob
+) -> None:
+    (job.parent / "PIPELINER_JOB_ABORT_NOW").touch()
+
+    assert running_job.start(rendered).wait(30) == 1
+
+    assert exit_files(job) == {"ABORTED"}
+
+
 @pytest.mark.parametrize("there", [None, "another job's"])
 def test_a_link_that_took_the_folders_place_while_the_job_waited(
     there: str | None, job: Path, rendered: Path, running_job: RunningJob, tmp_path: Path

@@ -28,7 +28,7 @@ def test_every_type_says_its_ranks_threads_gpus_and_memory(types: dict[str, JobT
 
 def test_ranks_fit_the_gpus_and_the_rules_of_their_program(types: dict[str, JobType]) -> None:
     for name, kind in types.items():
-        if not kind.matches_jobs or name in ("external", "pipeliner"):
+        if not kind.matches_jobs or name in ("external", "pipeliner", "pipeliner_gpu"):
             continue
         found = parameters(types, name)
         nproc, ngpu = found["nproc"], found["ngpu"]

@@ -30,8 +30,8 @@ def job(site: WriteSite, project: Path) -> PlanJob:
     def planned(
         options: dict[str, str] | None = None,
         *,
-        ranks: int = 1,
-        threads: int = 1,
+        ranks: int | str = 1,
+        threads: int | str = 1,
         queue: str = "gpu",
         label: str = "relion.refine3d",
         python: str = "/opt/ccpem/bin/python3",
@@ -131,7 +131,12 @@ def test_gpus_of_nodes_that_nobody_has_described(job: PlanJob) -> None:
     [
         ({}, {"ranks": 33, "threads": 2}, "takes 66 cores of a node, but partition gpu has 64"),
         ({"gpu_ids": "0:4"}, {"ranks": 3}, "asks for 5 GPUs .gpu_ids 0:4;.* has 4 GPUs"),
-        ({"use_gpu": "Yes"}, {"queue": "cpu"}, "partition cpu has none"),
+        (
+            {"use_gpu": "Yes"},
+            {"queue": "cpu", "ranks": 5},
+            "asks for 4 GPUs .use_gpu Yes., but partition cpu has none: .* choose another queue",
+        ),
+        ({"gpus": "3"}, {"queue": "cpu"}, "asks for 3 GPUs .gpus 3., but partition cpu has none"),
     ],
 )
 def test_what_no_node_has_is_refused(
@@ -143,11 +148,79 @@ def test_what_no_node_has_is_refused(
 
 
 def test_another_partition_takes_what_the_first_has_not(job: PlanJob) -> None:
-    types = {"pipeliner": {"partitions": ["cpu", "gpu"]}}
+    types = {"gpu": {"partitions": ["cpu", "gpu"]}}
 
-    planned = job({"use_gpu": "Yes", "gpu_ids": "0:1"}, ranks=3, job_parameters=types)
+    planned = job({"use_gpu": "Yes", "gpu_ids": "0:1"}, ranks=3, job_parameters=types, queue="")
 
     assert planned.job_parameters["partition"] == "gpu"
+
+
+README = {"submit": {"partition": "cpu"}, "gpu": {"partition": "gpu", "time": "2-0"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "ngpu", "partition"),
+    [
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 4, "gpu"),
+        ({"use_gpu": "Yes", "gpu_ids": "0:1"}, 2, "gpu"),
+        ({"gpus": "2"}, 2, "gpu"),
+        ({"use_gpu": "No", "gpu_ids": "0:1"}, 0, "cpu"),
+        ({}, 0, "cpu"),
+    ],
+)
+def test_a_job_that_asks_for_gpus_goes_where_those_of_type_gpu_go(
+    options: dict[str, str], ngpu: int, partition: str, job: PlanJob
+) -> None:
+    planned = job(options, ranks=5, threads=2, job_parameters=README)
+
+    assert (planned.ngpu, planned.job_parameters["partition"]) == (ngpu, partition)
+    assert (planned.nproc, planned.nthread, planned.image) == (5, 2, None)
+    assert planned.job_parameters["mem"] == "60G"
+    assert planned.job_parameters.get("time") == ("2-0" if ngpu else None)
+    (command,) = planned.commands
+    assert command.command.argv[1:] == [RUNNER, "Refine3D/job019/job.star"]
+    assert ">/dev/null || exit 1" in job_script(planned, NO_TOKEN)  # of its own template
+
+
+def test_where_the_admin_has_chosen_the_partition_no_other_queue_is_advised(job: PlanJob) -> None:
+    types = {"submit": {"partition": "cpu"}}
+
+    with pytest.raises(DoesNotFit, match=r"asks for 2 GPUs .*, but partition cpu has none") as said:
+        job({"use_gpu": "Yes"}, ranks=3, job_parameters=types)
+
+    assert "queue" not in str(said.value)
+    assert 'ask your admin for another partition for job type "pipeliner_gpu"' in str(said.value)
+
+
+@pytest.mark.parametrize("level", ["submit", "gpu", "pipeliner", "pipeliner_gpu"])
+@pytest.mark.parametrize("options", [{}, {"use_gpu": "Yes"}])
+@pytest.mark.parametrize("template_says", [True, False])
+def test_a_sites_number_does_not_change_what_the_job_runner_starts(
+    level: str, options: dict[str, str], template_says: bool, job: PlanJob
+) -> None:
+    numbers = {level: {"nproc": 2, "nthread": 1, "ngpu": 1}}
+    there = {} if template_says else {"nr_mpi": "5", "nr_threads": "6"}
+    said = (5, 6) if template_says else ("XXXmpinodesXXX", "XXXthreadsXXX")
+
+    planned = job({**options, **there}, ranks=said[0], threads=said[1], job_parameters=numbers)
+
+    assert (planned.nproc, planned.nthread, planned.ngpu) == (5, 6, 4 if options else 0)
+    assert any("5 ranks x 6 threads, as the Pipeliner's window says" in r for r in planned.reasons)
+
+
+def test_parameters_that_a_site_adds_do_not_reach_the_job_runner(
+    job: PlanJob, site: WriteSite
+) -> None:
+    """They are parameters of the programs that it starts."""
+    types = {
+        "submit": {"match_command": "None", "relion_add_parameter": {"scratch_dir": "/s"}},
+        "pipeliner": {"inherits": "submit", "match_command": "job_runner.py"},
+    }
+    site("dispatch_config.json", types)
+
+    (command,) = job(ranks=3).commands
+
+    assert command.command.argv[1:] == [RUNNER, "Refine3D/job019/job.star"]
 
 
 def test_it_runs_in_an_image_that_has_the_pipeliner(

@@ -239,6 +239,58 @@ def test_lines_that_set_up_a_shell_are_left_out() -> None:
     assert "contains no command" in refusal("\n".join(text.split("\n")[:6]))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "module load a; module load b;", "cd $SLURM_SUBMIT_DIR || exit 1", "cd /x || { exit 1; }",
+        "source /e/env.sh && export A=1 B='x; y' && ulimit -s unlimited", "export P=$(date; pwd)",
+        "export A=1; B=2; export B", "module load relion >/dev/null 2>&1 # for `which`; see && ||",
+        'set -e', 'export A="a && b"', "source <(cat /e/a | tr a b)", "module load a &",
+    ],
+)  # fmt: skip
+def test_several_set_up_commands_on_a_line_are_left_out(line: str) -> None:
+    submission = parse(from_template([line, "`which relion_refine` --o x"]))
+
+    assert (submission.left_out, len(submission.commands)) == ((line,), 1)
+
+
+@pytest.mark.parametrize("beside", [[], ["`which relion_import` --o x"]])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cd /data/p && `which relion_refine_mpi` --o Refine3D/job019/run",
+        "module load relion; mpirun -n 5 relion_refine_mpi --o x",
+        "source /sw/env.sh && my_tool --o x", "export X=1; python3 my.py",
+        "source /sw/env.sh&&my_tool", "cd /data || my_tool", "ml relion | tee log",
+        "cd /data && (python3 my.py)", "cd /data; A=1 python3 my.py", "cd /data && $TOOL --o x",
+        "set -e; if true; then my_tool; fi", "ulimit -s unlimited & my_tool", "ml;my_tool",
+        "  . ./env.sh ;  'my tool' x", "export X=1 && { my_tool; }", "cd /d; exit; my_tool",
+        "module load a && source b && my_tool", "umask 002; touch x", "unset A; exec my_tool",
+    ],
+)  # fmt: skip
+def test_a_command_behind_a_set_up_command_is_not_dropped(line: str, beside: list[str]) -> None:
+    found = refusal(from_template([line, *beside]))
+
+    assert "the line sets up a shell and then runs a command" in found
+    assert f"({line.strip()})" in found
+    assert "write the command alone on a line" in found
+
+
+def test_a_set_up_command_before_the_pipeliners_is_told_as_well() -> None:
+    """Its run.out has no folder: the job is known from the command alone."""
+    line = "source /sw/env.sh && python3 /e/job_runner.py Refine3D/job019/job.star"
+
+    found = refusal(from_template([line], outfile="run.out", errfile="run.err"))
+
+    assert "the line sets up a shell and then runs a command" in found
+
+
+def test_a_command_that_only_begins_like_a_set_up_command_stays() -> None:
+    lines = ["set_up_all --o x", "source.py; x", "cd2 a && b", "module_tool | x", "./cd x; y"]
+
+    assert [each.text for each in parse(from_template(lines)).commands] == lines
+
+
 def test_an_unbalanced_quote_is_named_with_its_line() -> None:
     text = from_template(["`which relion_refine` --o x", '`which relion_import` --i "a'])
     number = text.splitlines().index('`which relion_import` --i "a') + 1
