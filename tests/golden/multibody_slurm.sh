@@ -56,31 +56,82 @@ END_OF_REASONS
 
 # The settings of what looks after the job.
 cd /data/project || exit 1
+dispatch_job=MultiBody/job005
 dispatch_token=000000000000
-dispatch_waits=RELION dispatch_job=MultiBody/job005 dispatch_outfile=MultiBody/job005/run.out dispatch_errfile=MultiBody/job005/run.err dispatch_nodes=1 dispatch_abort_grace=120 dispatch_lock='' dispatch_uses_scratch=yes dispatch_scratch_for_all=/scratch
-dispatch_image=/data/site/relion-5.1.0-cuda.sif dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b' dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
-dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER) dispatch_for_apptainer=
-dispatch_gpu_tool=nvidia-smi dispatch_gpus=4 dispatch_watch_gpus=''
-dispatch_mps=yes dispatch_ranks=9 dispatch_leaders=1 dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+dispatch_waits=RELION
+dispatch_outfile=MultiBody/job005/run.out
+dispatch_errfile=MultiBody/job005/run.err
+dispatch_nodes=1
+dispatch_lock=''
+dispatch_abort_grace=120
+dispatch_image=/data/site/relion-5.1.0-cuda.sif
+dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
+dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')
+dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
+dispatch_for_apptainer=
+dispatch_uses_scratch=yes
+dispatch_scratch_for_all=/scratch
+dispatch_gpu_tool=nvidia-smi
+dispatch_gpu_lists=(CUDA_VISIBLE_DEVICES)
+dispatch_gpus=4
+dispatch_watch_gpus=''
+dispatch_mps=yes
+dispatch_ranks=9
+dispatch_leaders=1
 # By a node's GPUs, how ranks share one, and its MiB at least: ranks, ranks on each, their bytes, verdict, devices.
 dispatch_rank_table='4 mps,shared 23081 9 2 23475253248 ok 0:1:2:3; 11541 5 1 11737626624 ok 0:1:2:3; 6450 5 1 11737626624 tight 0:1:2:3; 0 0 1 - no - | exclusive 11541 5 1 11737626624 ok 0:1:2:3; 6450 5 1 11737626624 tight 0:1:2:3; 0 0 1 - no -
 3 mps,shared 23081 7 2 23475253248 ok 0:1:2; 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no - | exclusive 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no -
 2 mps,shared 23081 5 2 23475253248 ok 0:1; 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no - | exclusive 11541 3 1 11737626624 ok 0:1; 6450 3 1 11737626624 tight 0:1; 0 0 1 - no -
 1 mps,shared 23081 3 2 23475253248 ok 0; 0 0 2 - no - | exclusive 0 0 2 - no -'
 
-# What looks after the job: read once and compared. Others may write in the folder, so it is opened once, and no link followed.
-open_job() { [ "$dispatch_folder" ] || { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }; } 2>/dev/null
-read_file() { dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none; } 2>/dev/null
-read_library() { open_job && dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib"); [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]; } 2>/dev/null
-if ! read_library && sleep 3 && ! read_library; then # silent if the job was submitted again, or if another copy has claimed it
-    dispatch_folder=${dispatch_folder:-/dev/null}; dispatch_word=$(read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=')
-    [ "$dispatch_word" = "dispatch_token=$dispatch_token" ] || { [ -z "$dispatch_word" ] || exit 0; dispatch_folder=/dev/null; } # not the job's folder: nothing is written there
-    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token dispatch_end=$dispatch_folder/RELION_JOB_EXIT_FAILURE; { [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] && [ ! -e "$dispatch_folder/PIPELINER_JOB_ABORT_NOW" ]; } || dispatch_end=$dispatch_folder/RELION_JOB_EXIT_ABORTED
-    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null || [ ! -L "$dispatch_claim" ] || exit 0
-    for dispatch_word in SUCCESS FAILURE ABORTED; do [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1; done
-    dd of="$dispatch_end" conv=excl status=none </dev/null || mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end" || dd of="$dispatch_folder/RELION_JOB_EXIT_ABORTED" conv=excl status=none </dev/null
-    dispatch_reason=$'\n\n\n'"relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing or was changed: submit the job again." dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
-    [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" | dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none || echo "$dispatch_reason" >&2; exit 1
+# The library that looks after the job is a file beside this script. It is read once, and compared with the one that
+# was submitted. Others may write in the job's folder: so the folder is opened once, and no link in it is followed.
+open_job() {
+    [ "$dispatch_folder" ] ||
+        { exec {dispatch_opened}<"$dispatch_job/." && dispatch_folder=/proc/self/fd/$dispatch_opened; }
+} 2>/dev/null
+read_file() { # FILE
+    dd if="$1" iflag=nofollow,nonblock,fullblock bs=4M count=1 status=none
+} 2>/dev/null
+read_library() {
+    open_job && dispatch_library=$(read_file "$dispatch_folder/run_submit.script.lib")
+    [ "$(printf '%s\n' "$dispatch_library" | sha256sum)" = "DIGEST  -" ]
+} 2>/dev/null
+
+# Without its library the job cannot begin. RELION and its user are told so here, with what this script has.
+if ! read_library && sleep 3 && ! read_library; then
+    # A newer submission tells its own end. A folder that is not this job's is not written to.
+    dispatch_folder=${dispatch_folder:-/dev/null}
+    dispatch_word=$(read_file "$dispatch_folder/run_submit.script.run" | grep -a '^dispatch_token=')
+    if [ "$dispatch_word" != "dispatch_token=$dispatch_token" ]; then
+        [ -z "$dispatch_word" ] || exit 0
+        dispatch_folder=/dev/null
+    fi
+
+    # Another copy of this script may have claimed the job: then that copy tells the end.
+    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
+    ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null ||
+        [ ! -L "$dispatch_claim" ] || exit 0
+
+    # The exit file, unless there is one. On a full disk, this script gets the name of the file.
+    for dispatch_word in SUCCESS FAILURE ABORTED; do
+        [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1
+    done
+    dispatch_word=FAILURE
+    [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_word=ABORTED
+    dispatch_end=$dispatch_folder/RELION_JOB_EXIT_$dispatch_word
+    dd of="$dispatch_end" conv=excl status=none </dev/null ||
+        mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end" ||
+        dd of="$dispatch_folder/RELION_JOB_EXIT_ABORTED" conv=excl status=none </dev/null
+
+    # The sentence, into run.err if that is a file of one name. (Empty lines: see say_in_sight in library/relion.sh.)
+    dispatch_reason="relion-dispatch: The job could not begin, because $dispatch_job/run_submit.script.lib is missing"
+    dispatch_reason=$'\n\n\n'"$dispatch_reason or was changed: submit the job again."
+    dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
+    { [[ $(stat -c %f:%h "$dispatch_errfile") == 8???:1 ]] && echo "$dispatch_reason" |
+        dd of="$dispatch_errfile" oflag=append,nofollow,nonblock conv=notrunc status=none; } ||
+        echo "$dispatch_reason" >&2
+    exit 1
 fi
 eval "$dispatch_library"
 { begin_job # bash reads all of this, to the last line, before the job waits
