@@ -16,6 +16,7 @@ from ..errors import DispatchError
 from ..host import programs
 from ..job_script.scheduler_templates import directive, first_command
 from ..scheduler.calls import try_call
+from .trial_command import can_be_tried, trial_words
 
 __all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
 
@@ -50,8 +51,7 @@ class Trials:
 
     def can_try(self, command: Sequence[str]) -> bool:
         """Whether a job that this command submits can be tried: nothing is known of others."""
-        trial = self._scheduler.trial_command
-        return bool(trial and command) and Path(trial[0]).name == Path(command[0]).name
+        return can_be_tried(self._scheduler.trial_command, command)
 
     def ask(self, command: Sequence[str], script: str) -> Answer:
         """Would the scheduler take the script by this submit command?
@@ -68,7 +68,7 @@ class Trials:
     def _asked(self, command: Sequence[str], script: str) -> Answer:
         file = self._folder / "trial.sh"
         file.write_text(script, errors="surrogateescape")
-        argv = [*command, *self._scheduler.trial_command[1:], str(file)]
+        argv = trial_words(self._scheduler.trial_command, command, str(file))
         done = try_call(self._scheduler, argv, self._folder)
         if done is None:
             raise NoAnswerError(f"{command[0]} did not answer")

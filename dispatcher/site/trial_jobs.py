@@ -19,6 +19,7 @@ from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from ..units import bytes_of
 from .sample_jobs import sample_plan
+from .trial_command import without_job
 
 __all__ = ["TrialJob", "sample_jobs", "watcher_of", "whole_node"]
 
@@ -101,9 +102,9 @@ def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
 
 def watcher_of(job: TrialJob) -> tuple[list[str], str]:
     """The watcher's submit command, without what names the job, and its script; nothing if the
-    scheduler has no watcher."""
+    scheduler has no watcher, or its command cannot be told without the job."""
     scheduler = job.plan.site.schedulers[job.plan.scheduler]
     if scheduler.watcher is None:
         return [], ""
-    command = [each for each in scheduler.watcher.submit_command if "{job_id}" not in each]
+    command = without_job(scheduler.watcher.submit_command)
     return command, watcher_script(job.plan, scheduler, NO_TOKEN)

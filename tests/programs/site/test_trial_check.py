@@ -21,7 +21,16 @@ pytestmark = pytest.mark.usefixtures("images", "programs")
 
 SBATCH = """#!/bin/bash
 echo "$*" >> "${0%/*}/asked"
-[[ " $* " == *" --test-only "* ]] || { touch "${0%/*}/submitted"; exit 99; }
+for word; do # options end where the script begins, and some take the next word
+    [ -n "$value" ] || case $word in
+        --test-only) trial=1 ;;
+        -d | -A | --dependency | --job-name) value=1 && continue ;;
+        -*) ;;
+        *) break ;;
+    esac
+    value=
+done
+[ -n "$trial" ] || { touch "${0%/*}/submitted"; exit 99; }
 value() { sed -n "s/^#SBATCH --$1=//p" "$script" | tail -n 1; }
 refuse() { echo "sbatch: error: $1" >&2; exit 1; }
 script=${!#}
@@ -208,3 +217,59 @@ def test_a_submit_command_of_which_nothing_is_known_is_not_called(
 
     assert found() == []
     assert not (scheduler / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sbatch", "--parsable", "/opt/site/wrapper.sh"],
+        ["sbatch", "wrapper.sh", "--nice"],
+        ["sbatch", "--parsable", "sinfo"],
+        ["elsewhere/sbatch", "--parsable"],
+    ],
+)
+def test_a_script_of_the_sites_is_not_tried_and_nothing_is_submitted(
+    command: list[str], site: WriteSite, scheduler: Path
+) -> None:
+    """What follows the script is the script's, and another program of the name may submit."""
+    other = scheduler / "elsewhere" / "sbatch"
+    other.parent.mkdir()
+    other.write_text(SBATCH)
+    other.chmod(0o755)
+    words = [word.replace("elsewhere", str(other.parent)) for word in command]
+    configure(site, {"submit_command": words, "watcher": None})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
+    assert not (scheduler / "asked").exists()
+    assert not (other.parent / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--dependency=afterany:{job_id}", "--job-name", "end of {job_id}"],
+        ["-d", "afterany:{job_id}"],
+        ["-dafterany:{job_id}", "-A", "lab", "--job-name", "end of {name}"],
+    ],
+)
+def test_a_watcher_is_tried_without_what_names_its_job(
+    options: list[str], site: WriteSite, scheduler: Path
+) -> None:
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", *options]}})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
+    asked = (scheduler / "asked").read_text()
+    assert "{job_id}" not in asked
+    assert asked.count("--test-only") == len(asked.splitlines())
+
+
+def test_a_watcher_whose_job_cannot_be_left_out_is_not_tried(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """`{job_id}` may be the watcher's script, or its argument."""
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "a", "{job_id}"]}})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
