@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from .json_files import strict
-from .places import has_dialect
+from .places import has_dialect, has_shipped_templates
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
 
@@ -133,6 +133,9 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
     """The folders of ``job_template/schedulers/`` that serve a scheduler, its own first; what one
     lacks is looked for in those that follow, its parents'.
 
+    A shipped scheduler for which a site names a folder of the site's own keeps the shipped folder
+    of the scheduler's name, behind that one.
+
     >>> ferry = Scheduler(submit_command=["board"], directives="ferry")
     >>> ours = Scheduler(submit_command=["board"], directives="ours", inherits="ferry")
     >>> template_folders_of("big", {"ferry": ferry, "big": ours})
@@ -143,6 +146,8 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
     while following is not None:
         scheduler = schedulers[following]
         found.append(scheduler.directives or following)
+        if has_shipped_templates(following):
+            found.append(following)
         following = scheduler.inherits
     return list(dict.fromkeys(found))
 

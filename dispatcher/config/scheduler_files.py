@@ -64,7 +64,8 @@ class SchedulerFiles(NamedTuple):
         ]
         for lineage in sorted(lineages, key=len):
             name = lineage[-1]
-            base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
+            alone = {"directives": name, "dialect": name if has_dialect(name) else None}
+            base = found[lineage[-2]] if len(lineage) > 1 else alone
             found[name] = merge({**base, "dialect": _dialect(base, own[name])}, own[name])
         return {name: self._completed(content, found) for name, content in found.items()}
 
