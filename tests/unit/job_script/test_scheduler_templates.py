@@ -146,3 +146,10 @@ def test_directives_behind_the_first_command_of_a_script_are_seen() -> None:
     script = "#!/bin/bash\n#PBS -a\nrun\n##PBS -b\n#SBATCH -c\n#PBS -d\n"
 
     assert list(unread_directives(script)) == [(6, "#PBS -d")]
+
+
+def test_an_indented_comment_is_no_command() -> None:
+    """sbatch reads the directives behind it."""
+    script = "#!/bin/bash\n#SBATCH -a\n  # resources\n#SBATCH -b\nrun\n#SBATCH -c\n"
+
+    assert list(unread_directives(script)) == [(6, "#SBATCH -c")]
