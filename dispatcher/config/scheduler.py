@@ -69,7 +69,9 @@ class Scheduler:
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
             script that follows; `check` asks so.
-        partitions_command: prints a line for each partition: its name, and what its nodes are.
+        partitions_command: prints a line for each partition: ``partition=`` and its name, a space,
+            and what its nodes are. Other lines are no partitions.
+        partition_options: the options of the directive that names a job's partition.
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
@@ -108,6 +110,7 @@ class Scheduler:
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)
+    partition_options: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
