@@ -58,7 +58,7 @@ def names_partition(directive: str, partition: str | None, scheduler: Scheduler)
         for option in scheduler.partition_options
         if plain.startswith(option)
     )
-    return partition in values
+    return any(value == partition for value in values)
 
 
 def _keys_of(directives: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:

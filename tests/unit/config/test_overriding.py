@@ -18,6 +18,6 @@ def test_a_sites_own_scheduler_is_kept_from_what_0_1_0_kept_from_it(
 
     schedulers = load_site().schedulers
 
-    assert schedulers["own"].overriding == OF_0_1_0
+    assert schedulers["own"].overriding == [*OF_0_1_0, "SINFO_"]  # `check` calls sinfo since
     assert schedulers["local"].overriding == OF_0_1_0
     assert schedulers["other"].overriding == ["MY_"]
