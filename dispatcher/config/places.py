@@ -20,6 +20,7 @@ __all__ = [
     "config_path",
     "files_in",
     "has_dialect",
+    "has_shipped_templates",
     "has_template",
     "own_path",
     "scheduler_folders",
@@ -127,6 +128,14 @@ def has_template(name: str) -> bool:
         if (shipped_folder() / "job_template" / name).is_file():
             return True
     return own_path(f"job_template/{name}") is not None
+
+
+def has_shipped_templates(scheduler: str) -> bool:
+    """Whether a folder of templates for a scheduler of that name comes with the dispatcher."""
+    folder = shipped_folder() / "job_template" / "schedulers" / scheduler
+    with suppress(OSError):  # a name that is too long for any file
+        return scheduler.isidentifier() and folder.is_dir()
+    return False
 
 
 def scheduler_folders() -> list[Path]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from .json_files import strict
-from .places import has_dialect
+from .places import has_dialect, has_shipped_templates
 
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
 
@@ -69,7 +69,9 @@ class Scheduler:
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
             script that follows; `check` asks so.
-        partitions_command: prints a line for each partition: its name, and what its nodes are.
+        partitions_command: prints a line for each partition: ``partition=`` and its name, a space,
+            and what its nodes are. Other lines are no partitions.
+        partition_options: the options of the directive that names a job's partition.
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
@@ -108,6 +110,7 @@ class Scheduler:
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)
+    partition_options: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
@@ -133,6 +136,9 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
     """The folders of ``job_template/schedulers/`` that serve a scheduler, its own first; what one
     lacks is looked for in those that follow, its parents'.
 
+    A shipped scheduler for which a site names a folder of the site's own keeps the shipped folder
+    of the scheduler's name, behind that one.
+
     >>> ferry = Scheduler(submit_command=["board"], directives="ferry")
     >>> ours = Scheduler(submit_command=["board"], directives="ours", inherits="ferry")
     >>> template_folders_of("big", {"ferry": ferry, "big": ours})
@@ -143,6 +149,8 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
     while following is not None:
         scheduler = schedulers[following]
         found.append(scheduler.directives or following)
+        if has_shipped_templates(following):
+            found.append(following)
         following = scheduler.inherits
     return list(dict.fromkeys(found))
 

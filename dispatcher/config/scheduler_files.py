@@ -26,7 +26,7 @@ __all__ = ["SchedulerFiles", "read_scheduler_files"]
 # the same kind: these hold for it as well.
 _OF_A_KIND = (
     "launch", "launch_options", "overriding", "refused_options", "trial_command",
-    "partitions_command",
+    "partitions_command", "partition_options",
 )  # fmt: skip
 # Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
 _VARIABLES = ("overriding", "of_a_job", "of_the_cluster")
@@ -64,7 +64,8 @@ class SchedulerFiles(NamedTuple):
         ]
         for lineage in sorted(lineages, key=len):
             name = lineage[-1]
-            base = found[lineage[-2]] if len(lineage) > 1 else {"directives": name}
+            alone = {"directives": name, "dialect": name if has_dialect(name) else None}
+            base = found[lineage[-2]] if len(lineage) > 1 else alone
             found[name] = merge({**base, "dialect": _dialect(base, own[name])}, own[name])
         return {name: self._completed(content, found) for name, content in found.items()}
 

@@ -77,6 +77,11 @@ def directive(line: str) -> str | None:
 
 
 def first_command(lines: Sequence[str]) -> int:
-    """The index of the first line that is neither empty nor a comment."""
-    commands = (at for at, line in enumerate(lines) if line.strip() and not line.startswith("#"))
+    """The index of the first line that is neither empty nor a comment, which may be indented.
+
+    >>> first_command(["#!/bin/sh", "", "  # resources", "#X -a", "run"])
+    4
+    """
+    plain = (line.strip() for line in lines)
+    commands = (at for at, line in enumerate(plain) if line and not line.startswith("#"))
     return next(commands, len(lines))

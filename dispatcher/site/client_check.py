@@ -29,9 +29,7 @@ def hidden_settings(environment: Mapping[str, str]) -> Iterator[str]:
         ours = environment.get(f"RELION_{setting}")
         if ours is not None and _means(setting, value) == _means(setting, ours):
             continue
-        if ours is None and setting not in _OURS:
-            continue
-        if ours is None and value.rpartition("/")[2] in _OURS[setting]:
+        if ours is None and (setting not in _OURS or _is_ours(setting, value)):
             continue
         what = f"RELION_{setting} ({ours})" if ours is not None else "relion-dispatch's"
         yield (
@@ -41,7 +39,14 @@ def hidden_settings(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _means(setting: str, value: str) -> object:
-    return value.lower() in _TRUE if setting == "QUEUE_USE" else value
+    """The same for values that say the same: two paths may lead to our hook."""
+    if setting == "QUEUE_USE":
+        return value.lower() in _TRUE
+    return _is_ours(setting, value) or value
+
+
+def _is_ours(setting: str, value: str) -> bool:
+    return value.rpartition("/")[2] in _OURS.get(setting, ())
 
 
 def _so(setting: str) -> str:

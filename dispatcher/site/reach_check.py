@@ -57,10 +57,10 @@ def _own_files() -> Iterator[Path]:
     for name in ("dispatch_config.json", "endings.json"):
         if found := own_path(name):
             yield found
-    for folder, ending in (("schedulers", ".json"), ("job_template", "")):
+    for folder, endings in (("schedulers", (".json",)), ("job_template", (".j2", ".sh"))):
         if found := own_path(folder, folder=True):
             yield found
-            yield from files_in(found, ending, below=True)
+            yield from files_in(found, *endings, below=True)
 
 
 def _sentence(what: str, path: Path, closed: Path, users: Readers) -> str:

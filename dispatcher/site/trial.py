@@ -16,10 +16,12 @@ from ..errors import DispatchError
 from ..host import programs
 from ..job_script.scheduler_templates import directive, first_command
 from ..scheduler.calls import try_call
+from .trial_command import can_be_tried, trial_words
 
 __all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
 
 _LONGEST = 300  # characters of what a scheduler says
+_PARTITION = "partition="  # so begins a line on a partition: a site's programs may greet
 _MOST = 5  # mistakes of a script that are told
 
 
@@ -47,11 +49,11 @@ class Trials:
     def __init__(self, scheduler: Scheduler, folder: Path) -> None:
         self._scheduler, self._folder = scheduler, folder
         self._known: dict[tuple[object, ...], Answer] = {}
+        self._known_causes: dict[str, list[str]] = {}  # directives by what was said of them
 
     def can_try(self, command: Sequence[str]) -> bool:
         """Whether a job that this command submits can be tried: nothing is known of others."""
-        trial = self._scheduler.trial_command
-        return bool(trial and command) and Path(trial[0]).name == Path(command[0]).name
+        return can_be_tried(self._scheduler.trial_command, command)
 
     def ask(self, command: Sequence[str], script: str) -> Answer:
         """Would the scheduler take the script by this submit command?
@@ -68,15 +70,17 @@ class Trials:
     def _asked(self, command: Sequence[str], script: str) -> Answer:
         file = self._folder / "trial.sh"
         file.write_text(script, errors="surrogateescape")
-        argv = [*command, *self._scheduler.trial_command[1:], str(file)]
+        argv = trial_words(self._scheduler.trial_command, command, str(file))
         done = try_call(self._scheduler, argv, self._folder)
         if done is None:
             raise NoAnswerError(f"{command[0]} did not answer")
-        says = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()[:_LONGEST]
+        says = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
+        if done.status == 0:
+            return Answer(True, says)
         passing = any(re.search(each, says, re.IGNORECASE) for each in self._scheduler.transient)
         if passing or done.status < 0:
-            raise NoAnswerError(says)
-        return Answer(done.status == 0, says)
+            raise NoAnswerError(says[:_LONGEST])
+        return Answer(False, says)
 
     def objections(self, command: Sequence[str], script: str) -> list[Objection]:
         """Why the scheduler would not take the script; nothing if it would.
@@ -91,7 +95,9 @@ class Trials:
         lines = script.splitlines()
         while len(found) < _MOST and not (answer := self.ask(command, _joined(lines))).takes:
             blamed = self._blamed(command, lines, answer)
-            found.append(Objection(answer.says, [directive(lines[at]) or "" for at in blamed]))
+            directives = [directive(lines[at]) or "" for at in blamed]
+            self._known_causes[answer.says] = directives
+            found.append(Objection(answer.says[:_LONGEST], directives))
             if not blamed:
                 break
             lines = [line for at, line in enumerate(lines) if at not in blamed]
@@ -100,17 +106,33 @@ class Trials:
     def _blamed(self, command: Sequence[str], lines: Sequence[str], said: Answer) -> list[int]:
         """The lines of the directives without any of which the scheduler would take the script.
 
-        If there is none, those without which it says something else.
+        If there is none, those without which it says something else. Directives that it has said
+        the same of before are tried first, and if they are to blame again, no others.
         """
-        taken, other = [], []
-        for at, line in enumerate(lines[: first_command(lines)]):
-            if directive(line):
-                answer = self.ask(command, _joined([*lines[:at], *lines[at + 1 :]]))
-                if answer.takes:
-                    taken.append(at)
-                elif answer.says != said.says:
-                    other.append(at)
+        options = [(at, directive(line)) for at, line in enumerate(lines[: first_command(lines)])]
+        causes = self._known_causes.get(said.says, [])
+        before = [at for at, option in options if option and option in causes]
+        taken, other = self._without_each(command, lines, said, before)
+        if before and len(taken or other) == len(before):
+            return taken or other
+        taken, other = self._without_each(
+            command, lines, said, [at for at, each in options if each]
+        )
         return taken or other
+
+    def _without_each(
+        self, command: Sequence[str], lines: Sequence[str], said: Answer, places: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        """The lines without which the scheduler takes the script; without which it speaks of
+        something else."""
+        taken, other = [], []
+        for at in places:
+            answer = self.ask(command, _joined([*lines[:at], *lines[at + 1 :]]))
+            if answer.takes:
+                taken.append(at)
+            elif answer.says != said.says:
+                other.append(at)
+        return taken, other
 
     def partitions(self) -> dict[str, list[str]]:
         """What the scheduler tells of the nodes of each of its partitions; nothing if it has no
@@ -127,8 +149,9 @@ class Trials:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
                 raise NoAnswerError(f"{command[0]}: {says[:_LONGEST]}")
             for line in done.stdout.splitlines():
-                name, _, nodes = line.strip().partition(" ")
-                found.setdefault(name, []).append(nodes.strip())
+                if line.startswith(_PARTITION):
+                    name, _, nodes = line.removeprefix(_PARTITION).partition(" ")
+                    found.setdefault(name, []).append(nodes.strip())
         return found
 
 

@@ -7,20 +7,22 @@ the job types ask for: who corrects a name need not read what follows from it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..config.configuration import Configuration
 from ..config.job_types import JobTypes
 from ..config.json_files import nearest
-from ..config.places import site_folder
-from ..config.site import Partition, Site
-from ..config.where import Where
+from ..config.site import Site
+from ..errors import TemplateError
 from .job_type_check import named
 from .parameter_places import place_to_change
 from .sample_jobs import sample_catalogue
 from .trial import NoAnswerError, Objection, Trials
-from .trial_jobs import TrialJob, sample_jobs, watcher_of, whole_node
+from .trial_advice import advice, advice_on_watcher, at, names_partition
+from .trial_jobs import TrialJob, sample_jobs, small_job, watcher_of, whole_node
 
 __all__ = ["trial_problems"]
 
@@ -38,14 +40,38 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
             yield from look.problems(of_scheduler)
 
 
+class _Refused:
+    """What is refused for one reason: jobs of which types, and on which partitions."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, None] = {}
+        self.partitions: dict[str, None] = {}
+
+    def add(self, job: TrialJob) -> None:
+        self.types.update(dict.fromkeys(job.types))
+        if job.partition:
+            self.partitions[job.partition] = None
+
+    def __str__(self) -> str:
+        what = named(list(self.types))
+        if not self.partitions:
+            return what
+        plural = "s" if len(self.partitions) > 1 else ""
+        return f"{what} on partition{plural} {', '.join(self.partitions)}"
+
+
 class _Look:
     """The questions to one scheduler, and the sentences on its answers."""
 
     def __init__(self, site: Site, types: JobTypes, name: str, trials: Trials) -> None:
         self.site, self.types, self.name, self.trials = site, types, name, trials
+        self.scheduler = site.schedulers[name]
+        # By what the scheduler says, and what to change: partitions have the same mistakes.
+        self.jobs = defaultdict[tuple[str, str], _Refused](_Refused)
+        self.watchers = defaultdict[tuple[str, str], _Refused](_Refused)
 
     def problems(self, jobs: Sequence[TrialJob]) -> Iterator[str]:
-        """A sentence for each partition, and for each kind of job, that it would not take."""
+        """A sentence for each partition, and for each mistake of jobs, that it would not take."""
         jobs = [job for job in jobs if self.trials.can_try(job.command)]
         try:
             known = self.trials.partitions() if jobs else {}
@@ -54,49 +80,63 @@ class _Look:
             partitions = dict.fromkeys(job.partition for job in jobs if job.partition not in wrong)
             for partition in partitions:
                 here = [job for job in jobs if job.partition == partition]
-                nodes = known.get(partition or "", [])
-                told = set[str]()  # what the scheduler says of the shape needs not be told again
-                job = next((job for job in here if job.plan.uses_gpu), here[0])
-                small = self._objections(whole_node(job, Partition(cores=1)), told)
-                if closed := [each for each in small if _is_closed(each, partition)]:
-                    yield self._of_closed(partition, closed[0], nodes)
-                    continue
-                yield from self._of_shape(job, small, nodes, told)
-                yield from self._of_jobs(here, told)
-                if self._watcher_partition not in wrong:
-                    yield from self._of_watcher(here, told)
+                nodes = [each for name in _names(partition) for each in known.get(name, [])]
+                yield from self._of_partition(here, nodes, self._watcher_partition not in wrong)
         except NoAnswerError as error:
             yield (
                 f'The scheduler "{self.name}" could not be asked whether it takes the jobs '
                 f'("{error}"): run `relion-dispatch check` on a machine that submits jobs, once '
                 "the scheduler answers."
             )
+        yield from self._of_mistakes()
 
     @property
     def _watcher_partition(self) -> str | None:
-        watcher = self.site.schedulers[self.name].watcher
-        return watcher.partition if watcher else None
+        return self.scheduler.watcher.partition if self.scheduler.watcher else None
 
     def _wrong_names(self, jobs: Sequence[TrialJob], known: list[str]) -> Iterator[tuple[str, str]]:
-        """Each partition that the scheduler does not know, and a sentence on it."""
+        """Each value that names a partition which the scheduler does not know, and a sentence."""
         places: dict[str, str] = {}
         for job in jobs:
             if job.partition is not None:
                 by_type = place_to_change(job.types[0], "partition", self.site, self.types)
-                described = self._at("partitions", job.partition)
+                described = at("partitions", job.partition)
                 own = job.partition in self.site.partitions
                 places.setdefault(job.partition, described if own else by_type)
         if name := self._watcher_partition:
-            places[name] = self._at("schedulers", self.name, "watcher", "partition")
-        for name, place in places.items():
-            if name not in known:
+            places[name] = at("schedulers", self.name, "watcher", "partition")
+        for value, place in places.items():
+            if unknown := [name for name in _names(value) if name not in known]:
                 yield (
-                    name,
+                    value,
                     (
-                        f'{place}: the scheduler "{self.name}" has no partition "{name}"'
-                        f"{nearest(name, known) or '.'} Its partitions are {', '.join(known)}."
+                        f'{place}: the scheduler "{self.name}" has no partition "{unknown[0]}"'
+                        f"{nearest(unknown[0], known) or '.'} Its partitions are "
+                        f"{', '.join(known)}."
                     ),
                 )
+
+    def _of_partition(
+        self, jobs: Sequence[TrialJob], nodes: Sequence[str], with_watcher: bool
+    ) -> Iterator[str]:
+        """The sentences on one partition; what is told of jobs and watchers is kept for later."""
+        job = next((job for job in jobs if job.plan.uses_gpu), jobs[0])
+        small = self._objections(small_job(job))
+        if (closed := [each for each in small if self._is_closed(each, job)]) and not any(
+            self._takes(each) for each in jobs
+        ):
+            yield self._of_closed(job.partition, closed[0], nodes)
+            return
+        told = set[str]()  # what the scheduler says of the shape needs not be told again
+        yield from self._of_shape(job, small, nodes, told)
+        for job in jobs:
+            for each in self._objections(job, told):
+                todo = advice(job, each.directives, self.site, self.types)
+                self.jobs[_in_words(each), todo].add(job)
+            if with_watcher:
+                for each in self._objections_to_watcher(job, told):
+                    todo = advice_on_watcher(job, each.directives, self.site, self.types)
+                    self.watchers[_in_words(each), todo].add(job)
 
     def _of_closed(self, name: str | None, objection: Objection, nodes: Sequence[str]) -> str:
         where = f"on partition {name}" if name else "without a partition"
@@ -121,61 +161,52 @@ class _Look:
         for objection in self._objections(whole_node(job, shape), {each.says for each in small}):
             told.add(objection.says)
             yield (
-                f'{self._at("partitions", str(name))}: the scheduler "{self.name}" gives no job a '
+                f'{at("partitions", str(name))}: the scheduler "{self.name}" gives no job a '
                 f"whole node of this shape: {_in_words(objection)}.{_described(nodes)} Correct the "
                 "numbers of the partition."
             )
 
-    def _of_jobs(self, jobs: Sequence[TrialJob], told: set[str]) -> Iterator[str]:
-        """Whether the scheduler takes the jobs of each type."""
-        shared: dict[tuple[str, str], list[str]] = {}
-        for job in jobs:
-            for each in self._objections(job, told):
-                shared.setdefault((_in_words(each), self._advice(job, each)), []).extend(job.types)
-        for (why, advice), names in shared.items():
-            where = f" on partition {jobs[0].partition}" if jobs[0].partition else ""
+    def _of_mistakes(self) -> Iterator[str]:
+        """The sentences on jobs, and on watchers that have other mistakes than jobs."""
+        for (why, todo), refused in self.jobs.items():
             yield (
-                f'{named(names)}{where}: the scheduler "{self.name}" does not take such a job: '
-                f"{why}. {advice}"
+                f'{refused}: the scheduler "{self.name}" does not take such a job: {why}. {todo}'
             )
+        for (why, todo), refused in self.watchers.items():
+            if (why, todo) not in self.jobs:
+                yield (
+                    f'The scheduler "{self.name}" does not take the job after a job of {refused}: '
+                    f"{why}. {todo}"
+                )
 
-    def _of_watcher(self, jobs: Sequence[TrialJob], told: set[str]) -> Iterator[str]:
-        """Whether it takes the job after the job."""
-        for job in jobs:
+    def _is_closed(self, objection: Objection, job: TrialJob) -> bool:
+        """Whether nothing but the partition is to blame."""
+        return all(
+            names_partition(each, job.partition, self.scheduler) for each in objection.directives
+        )
+
+    def _takes(self, job: TrialJob) -> bool:
+        with suppress(TemplateError):
+            return self.trials.ask(job.command, job.script).takes
+        return False
+
+    def _objections(self, job: TrialJob, told: Container[str] = ()) -> list[Objection]:
+        with suppress(TemplateError):  # that is told elsewhere, if real jobs have it as well
+            found = self.trials.objections(job.command, job.script)
+            return [each for each in found if each.says not in told]
+        return []
+
+    def _objections_to_watcher(self, job: TrialJob, told: Container[str]) -> list[Objection]:
+        with suppress(TemplateError):
             command, script = watcher_of(job)
-            if not self.trials.can_try(command):
-                return
-            for each in self.trials.objections(command, script):
-                if each.says not in told:
-                    told.add(each.says)
-                    yield (
-                        f"{self._at('schedulers', self.name, 'watcher')}: the scheduler does not "
-                        f"take the job after a job of {named(job.types)}: {_in_words(each)}. "
-                        'Correct "partition" or "scheduler_options" of the watcher.'
-                    )
-
-    def _objections(self, job: TrialJob, told: set[str]) -> list[Objection]:
-        found = self.trials.objections(job.command, job.script)
-        return [each for each in found if each.says not in told]
-
-    def _advice(self, job: TrialJob, objection: Objection) -> str:
-        """What to change: the key whose value stands in a directive that is to blame."""
-        directives = [each.replace('"', "") for each in objection.directives]
-        for key in ("scheduler_options", "time", "partition", "mem"):
-            value = job.plan.job_parameters.get(key)
-            for text in map(str, value if isinstance(value, list) else [value]):
-                if value and any(each.endswith(text) for each in directives):
-                    place = place_to_change(job.types[0], key, self.site, self.types)
-                    return f"Correct {place}."
-        return "Correct what such directives are made from: the template, or the job_parameters."
-
-    def _at(self, *keys: str) -> str:
-        return str(Where(site_folder() / "site.json", ".".join(keys)))
+            found = self.trials.objections(command, script) if self.trials.can_try(command) else []
+            return [each for each in found if each.says not in told]
+        return []
 
 
-def _is_closed(objection: Objection, partition: str | None) -> bool:
-    """Whether nothing but the partition is to blame."""
-    return all(partition and partition in each for each in objection.directives)
+def _names(partition: str | None) -> list[str]:
+    """A job may be given to whichever of several partitions is free: names with commas between."""
+    return [name.strip() for name in (partition or "").split(",") if name.strip()]
 
 
 def _described(nodes: Sequence[str]) -> str:

@@ -19,8 +19,9 @@ from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from ..units import bytes_of
 from .sample_jobs import sample_plan
+from .trial_command import without_job
 
-__all__ = ["TrialJob", "sample_jobs", "watcher_of", "whole_node"]
+__all__ = ["TrialJob", "sample_jobs", "small_job", "watcher_of", "whole_node"]
 
 
 class TrialJob(NamedTuple):
@@ -81,29 +82,43 @@ def _only_on(partition: str | None, name: str, configuration: Configuration) -> 
     return configuration._replace(site=replace(site, job_parameters=parameters))
 
 
+def small_job(job: TrialJob) -> TrialJob:
+    """The job as one process with one core, and one GPU if it uses GPUs at all.
+
+    It has the job's own time and memory: some schedulers take no job without.
+    """
+    return _as_one_process(job, cores=1, gpus=min(1, job.plan.ngpu), mem=None)
+
+
 def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
     """The job as one process that takes a whole node as site.json describes the node."""
     memory = bytes_of(shape.memory, "partition")
+    mem = shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M"
+    return _as_one_process(job, cores=shape.cores or 1, gpus=shape.gpus or 0, mem=mem)
+
+
+def _as_one_process(job: TrialJob, cores: int, gpus: int, mem: str | int | None) -> TrialJob:
+    """`mem` of None is the job's own."""
     parameters: Mapping[str, Any] = {
-        **{
-            key: value
-            for key, value in job.plan.job_parameters.items()
-            if key not in ("nproc_slurm", "nthread_slurm")
-        },
-        "time": None,
-        "mem": shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M",
+        key: value
+        for key, value in job.plan.job_parameters.items()
+        if key not in ("nproc_slurm", "nthread_slurm")
     }
     plan = job.plan._replace(
-        nproc=1, nthread=shape.cores or 1, ngpu=shape.gpus or 0, nodes=1, job_parameters=parameters
+        nproc=1,
+        nthread=cores,
+        ngpu=gpus,
+        nodes=1,
+        job_parameters={**parameters, "mem": mem} if mem else parameters,
     )
     return job._replace(plan=plan)
 
 
 def watcher_of(job: TrialJob) -> tuple[list[str], str]:
     """The watcher's submit command, without what names the job, and its script; nothing if the
-    scheduler has no watcher."""
+    scheduler has no watcher, or its command cannot be told without the job."""
     scheduler = job.plan.site.schedulers[job.plan.scheduler]
     if scheduler.watcher is None:
         return [], ""
-    command = [each for each in scheduler.watcher.submit_command if "{job_id}" not in each]
+    command = without_job(scheduler.watcher.submit_command)
     return command, watcher_script(job.plan, scheduler, NO_TOKEN)

@@ -38,6 +38,8 @@ def test_a_variable_that_hides_ours_is_named(name: str, value: str, says: str) -
         OURS,
         {**OURS, "PIPELINER_QSUB_COMMAND": HOOK, "PIPELINER_QUEUE_USE": "true"},
         {"PIPELINER_QSUB_COMMAND": HOOK, "PIPELINER_QSUB_TEMPLATE": TEMPLATE},
+        {**OURS, "PIPELINER_QSUB_COMMAND": "/opt/rd/bin/../bin/relion_dispatch.py"},
+        {**OURS, "PIPELINER_QSUB_TEMPLATE": "/opt/other/way/relion_template.sh"},
         {"PIPELINER_QSUB_COMMAND": "/relion-dispatch/relion_client.sh"},
         {**OURS, "PIPELINER_MPI_MAX": "3", "PIPELINER_QUEUE_NAME": "gpu"},
     ],

@@ -21,7 +21,16 @@ pytestmark = pytest.mark.usefixtures("images", "programs")
 
 SBATCH = """#!/bin/bash
 echo "$*" >> "${0%/*}/asked"
-[[ " $* " == *" --test-only "* ]] || { touch "${0%/*}/submitted"; exit 99; }
+for word; do # options end where the script begins, and some take the next word
+    [ -n "$value" ] || case $word in
+        --test-only) trial=1 ;;
+        -d | -A | --dependency | --job-name) value=1 && continue ;;
+        -*) ;;
+        *) break ;;
+    esac
+    value=
+done
+[ -n "$trial" ] || { touch "${0%/*}/submitted"; exit 99; }
 value() { sed -n "s/^#SBATCH --$1=//p" "$script" | tail -n 1; }
 refuse() { echo "sbatch: error: $1" >&2; exit 1; }
 script=${!#}
@@ -29,7 +38,10 @@ script=${!#}
 case $(value time) in *[!0-9:-]*) refuse "Invalid --time specification" ;; esac
 [ "$(value qos)" = "" ] || [ "$(value qos)" = "$(value partition)" ] ||
     refuse "Invalid qos specification"
-case $(value partition) in gpu | cpu) ;; *) refuse "invalid partition specified" ;; esac
+case $(value partition) in
+    gpu | cpu | gpu,cpu | p[1-4]) ;;
+    *) refuse "invalid partition specified" ;;
+esac
 ranks=$(value ntasks) threads=$(value cpus-per-task)
 cores=$((${ranks:-1} * ${threads:-1}))
 gpus=$(value gres)
@@ -38,9 +50,11 @@ gpus=$(value gres)
 echo "sbatch: Job 5 to start at 2026-11-28T18:30:34" >&2
 """
 SINFO = """#!/bin/sh
-echo 'gpu nodes: 2, cores: 64'
-echo 'cpu nodes: 9, cores: 64'
-echo 'gpu nodes: 1, cores: 32'
+echo 'cpux nodes are for members of the project only.'
+echo 'partition=gpu nodes: 2, cores: 64'
+[ "$SINFO_PARTITION" = gpu ] || echo 'partition=cpu nodes: 9, cores: 64'
+echo 'partition=gpu nodes: 1, cores: 32'
+for word; do [ "$word" != --all ] || echo 'partition=hidden nodes: 1'; done
 """
 GPU = {"cores": 64, "gpus": 4, "gpu_memory": "24G"}
 
@@ -63,6 +77,12 @@ def configure(site: WriteSite, slurm: dict[str, Any] | None = None, **keys: Any)
         "job_parameters": {"submit": {"partition": "gpu"}},
     }
     return str(site("site.json", {**content, **keys}))
+
+
+def refuse_also(scheduler: Path, line: str) -> None:
+    """Give the stand-in one more reason to refuse."""
+    text = (scheduler / "sbatch").read_text()
+    (scheduler / "sbatch").write_text(text.replace("ranks=", f"{line}\nranks=", 1))
 
 
 def found() -> list[str]:
@@ -92,7 +112,7 @@ def test_a_partition_that_the_scheduler_has_not_is_named_once(
 
     assert found() == [
         f'{path}: key "partitions.gpuu": the scheduler "slurm" has no partition "gpuu"; did you '
-        'mean "gpu"? Its partitions are gpu, cpu.'
+        'mean "gpu"? Its partitions are gpu, cpu, hidden.'
     ]
     assert not (scheduler / "asked").exists()
 
@@ -166,6 +186,7 @@ def test_the_job_after_the_job_is_tried_as_well(site: WriteSite) -> None:
 
     assert "does not take the job after a job of job type" in problem
     assert "because of `--qos=gpu`. Correct" in problem
+    assert problem.endswith('key "schedulers.slurm.watcher.scheduler_options".')
 
 
 @pytest.mark.usefixtures("scheduler")
@@ -208,3 +229,182 @@ def test_a_submit_command_of_which_nothing_is_known_is_not_called(
 
     assert found() == []
     assert not (scheduler / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sbatch", "--parsable", "/opt/site/wrapper.sh"],
+        ["sbatch", "wrapper.sh", "--nice"],
+        ["sbatch", "--parsable", "sinfo"],
+        ["elsewhere/sbatch", "--parsable"],
+    ],
+)
+def test_a_script_of_the_sites_is_not_tried_and_nothing_is_submitted(
+    command: list[str], site: WriteSite, scheduler: Path
+) -> None:
+    """What follows the script is the script's, and another program of the name may submit."""
+    other = scheduler / "elsewhere" / "sbatch"
+    other.parent.mkdir()
+    other.write_text(SBATCH)
+    other.chmod(0o755)
+    words = [word.replace("elsewhere", str(other.parent)) for word in command]
+    configure(site, {"submit_command": words, "watcher": None})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
+    assert not (scheduler / "asked").exists()
+    assert not (other.parent / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--dependency=afterany:{job_id}", "--job-name", "end of {job_id}"],
+        ["-d", "afterany:{job_id}"],
+        ["-dafterany:{job_id}", "-A", "lab", "--job-name", "end of {name}"],
+    ],
+)
+def test_a_watcher_is_tried_without_what_names_its_job(
+    options: list[str], site: WriteSite, scheduler: Path
+) -> None:
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", *options]}})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
+    asked = (scheduler / "asked").read_text()
+    assert "{job_id}" not in asked
+    assert asked.count("--test-only") == len(asked.splitlines())
+
+
+def test_a_watcher_whose_job_cannot_be_left_out_is_not_tried(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """`{job_id}` may be the watcher's script, or its argument."""
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "a", "{job_id}"]}})
+
+    assert found() == []
+    assert not (scheduler / "submitted").exists()
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        '[ "$(value partition)" = cpu ] || [ -n "$(value gres)" ] || refuse "Ask for a GPU"',
+        '[ -n "$(value time)" ] || refuse "Requested time limit is invalid"',
+        '[ -n "$(value mem)" ] || refuse "You must give --mem"',
+    ],
+)
+def test_what_a_site_demands_of_each_job_the_made_up_ones_have(
+    demand: str, site: WriteSite, scheduler: Path
+) -> None:
+    refuse_also(scheduler, f'[ -z "$(value output)" ] || {{ {demand}; }}')  # but for watchers
+    submit = {"partition": "cpu", "time": "1-0", "mem": "10G"}
+    configure(site, job_parameters={"submit": submit, "gpu": {"partition": "gpu"}})
+
+    assert found() == []
+
+
+@pytest.mark.parametrize("option", ["--qos=gpu", "--qos=gpuX", "--account=gpu"])
+def test_an_option_that_bears_the_partitions_name_is_not_taken_for_the_partition(
+    option: str, site: WriteSite, scheduler: Path
+) -> None:
+    name, value = option.removeprefix("--").split("=")
+    refuse_also(scheduler, f'[ "$(value {name})" != {value} ] || refuse "Invalid {name}"')
+    submit = {"partition": "gpu", "scheduler_options": [option]}
+    path = configure(site, job_parameters={"submit": submit})
+
+    (problem,) = found()
+
+    assert f'does not take such a job: it says "sbatch: error: Invalid {name}' in problem
+    assert f"because of `{option}`. Correct {path}: key" in problem
+
+
+def test_a_mistake_of_all_partitions_is_told_once_and_asked_for_seldom(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """The job after the job has the job's account: the key is the job's as well."""
+    refuse_also(scheduler, '[ -z "$(value account)" ] || refuse "Invalid account"')
+    (scheduler / "sinfo").write_text("#!/bin/sh\n")  # no partitions to be compared
+    submit = {"scheduler_options": ["--nice", "--account=nobody"]}
+    shapes = {f"p{at}": GPU for at in (1, 2, 3, 4)}
+    path = configure(site, partitions=shapes, job_parameters={"submit": submit})
+
+    (problem,) = found()
+
+    assert " on partitions p1, p2, p3, p4: " in problem
+    assert problem.endswith(f'Correct {path}: key "job_parameters.submit.scheduler_options".')
+    asked = (scheduler / "asked").read_text().splitlines()
+    assert len(asked) < 250, "twice as often as where nothing is wrong"
+
+
+def test_what_a_scheduler_says_beside_its_yes_is_no_failure(
+    site: WriteSite, scheduler: Path
+) -> None:
+    refuse_also(scheduler, 'echo "NOTE: /scratch is temporarily read-only" >&2')
+    configure(site)
+
+    assert found() == []
+
+
+def test_a_failure_behind_a_long_greeting_is_seen(site: WriteSite, scheduler: Path) -> None:
+    refuse_also(scheduler, "printf 'Welcome %.0s' {1..99} >&2; refuse 'Socket timed out'")
+    configure(site)
+
+    (problem,) = found()
+
+    assert problem.startswith('The scheduler "slurm" could not be asked whether it takes the jobs')
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{% if "-" in job.time %}\n#SBATCH --nice\n{% endif %}\n',
+        "{% if job.nproc == 1 and job.nthread == 64 %}\n{{ nothing.of_this }}\n{% endif %}\n",
+    ],
+)
+def test_a_template_that_no_trial_suits_is_no_problem(template: str, site: WriteSite) -> None:
+    """A whole node may be what no real job asks for."""
+    site("job_template/schedulers/slurm/further_directives.sh.j2", template)
+    configure(site, job_parameters={"submit": {"partition": "gpu", "time": "1-0"}})
+
+    assert found() == []
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize("hidden_by", ["SINFO_PARTITION", "SINFO_ALL"])
+def test_partitions_that_a_user_does_not_see_are_known(
+    hidden_by: str, site: WriteSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(hidden_by, "gpu")
+    parameters = {"submit": {"partition": "gpu"}, "extract": {"partition": "cpu"}}
+    configure(site, {"watcher": {"partition": "hiden"}}, job_parameters=parameters)
+
+    (problem,) = found()
+
+    assert problem.endswith('did you mean "hidden"? Its partitions are gpu, cpu, hidden.')
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(("partition", "unknown"), [("gpu,cpu", None), ("gpu,cpux", "cpux")])
+def test_a_job_may_go_to_one_of_several_partitions(
+    partition: str, unknown: str | None, site: WriteSite
+) -> None:
+    submit = {"partition": partition}
+    configure(site, partitions={"gpu,cpu": GPU}, job_parameters={"submit": submit})
+
+    assert [f'no partition "{unknown}"' in each for each in found()] == [True] * bool(unknown)
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_a_partition_that_site_json_does_not_describe_is_to_be_described(site: WriteSite) -> None:
+    path = configure(site, partitions={})
+
+    (problem,) = found()
+
+    assert "because of `--ntasks=13` or `--cpus-per-task=6`. Describe" in problem
+    assert problem.endswith(
+        f'Describe the partition "gpu" under {path}: key "partitions": then jobs are as large as '
+        "its nodes allow."
+    )

@@ -84,6 +84,16 @@ def test_files_of_the_site_that_jobs_read_are_looked_at(name: str, open_site: Pa
     ]
 
 
+def test_files_beside_templates_that_no_job_reads_are_not_looked_at(open_site: Path) -> None:
+    folder = open_site / "job_template"
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name in ("sp.sh.j2~", "notes.txt", "sp.sh.j2.orig"):
+        (folder / name).touch(mode=0o600)
+
+    assert problems() == []
+
+
 def test_a_site_for_its_owner_alone_is_looked_at_with_his_eyes(open_site: Path) -> None:
     open_site.chmod(0o700)
     (open_site.parent / "images").chmod(0o700)

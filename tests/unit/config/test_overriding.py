@@ -18,6 +18,7 @@ def test_a_sites_own_scheduler_is_kept_from_what_0_1_0_kept_from_it(
 
     schedulers = load_site().schedulers
 
-    assert schedulers["own"].overriding == OF_0_1_0
-    assert schedulers["local"].overriding == OF_0_1_0
+    kept = [*OF_0_1_0, "SINFO_"]  # `check` calls sinfo since
+    assert schedulers["own"].overriding == kept
+    assert schedulers["local"].overriding == kept
     assert schedulers["other"].overriding == ["MY_"]

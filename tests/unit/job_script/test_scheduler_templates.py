@@ -24,6 +24,15 @@ OURS: dict[str, Any] = {
     "scheduler": "ours",
     "schedulers": {"ours": {"inherits": "slurm", "directives": "ours"}},
 }
+# A shipped scheduler with directives of the site's own, and another that inherits from it.
+SHIPPED_WITH_OURS: dict[str, Any] = {
+    "scheduler": "slurm",
+    "schedulers": {"slurm": {"directives": "ours"}},
+}
+CHILD_OF_THAT: dict[str, Any] = {
+    "scheduler": "big",
+    "schedulers": {"slurm": {"directives": "ours"}, "big": {"inherits": "slurm"}},
+}
 
 
 def rendered(script: Path) -> str:
@@ -95,10 +104,11 @@ def test_a_sites_own_directives_of_the_watcher_stand_with_the_shipped_ones(
     assert {"#SBATCH --time=5", "#SBATCH --nice=5"} <= set(lines)
 
 
+@pytest.mark.parametrize("content", [OURS, SHIPPED_WITH_OURS, CHILD_OF_THAT])
 def test_what_a_schedulers_own_folder_lacks_is_its_parents(
-    site: WriteSite, corpus_job: CorpusJob
+    content: dict[str, Any], site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    site("site.json", OURS)
+    site("site.json", content)
     site("job_template/schedulers/ours/directives.sh.j2", "#SBATCH --ours\n")
     site("job_template/schedulers/ours/functions.sh", "time_limit_reached() { false; }\n")
     job = corpus_job(JOB)
@@ -106,7 +116,9 @@ def test_what_a_schedulers_own_folder_lacks_is_its_parents(
     assert leading(rendered(job))[:2] == ["#!/bin/bash", "#SBATCH --ours"]
     assert "#SBATCH --time" not in rendered(job)
     assert "#SBATCH --time=5" in leading(rendered_watcher(job))
-    library = read_library("ours", "slurm").text
+    folders = plan_script(job, load_configuration()).template_folders
+    assert folders == ["ours", "slurm"]
+    library = read_library(*folders).text
     assert "\ndismiss_watcher() {\n    local watcher" in library, "Slurm's"
     assert library.rindex("time_limit_reached() { false; }") > library.rindex("EndTime=")
 
@@ -134,3 +146,10 @@ def test_directives_behind_the_first_command_of_a_script_are_seen() -> None:
     script = "#!/bin/bash\n#PBS -a\nrun\n##PBS -b\n#SBATCH -c\n#PBS -d\n"
 
     assert list(unread_directives(script)) == [(6, "#PBS -d")]
+
+
+def test_an_indented_comment_is_no_command() -> None:
+    """sbatch reads the directives behind it."""
+    script = "#!/bin/bash\n#SBATCH -a\n  # resources\n#SBATCH -b\nrun\n#SBATCH -c\n"
+
+    assert list(unread_directives(script)) == [(6, "#SBATCH -c")]

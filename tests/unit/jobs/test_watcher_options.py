@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ CorpusJob = Callable[[str], Path]
 OPTIONS = ["--account=lab", "--qos=gpu", "--reservation=course", "--wckey=em", "--constraint=a100"]
 
 
-def configure(site: WriteSite, **watcher: Any) -> None:
-    parameters = {"submit": {"partition": "gpu", "scheduler_options": OPTIONS}}
+def configure(site: WriteSite, options: Sequence[str] = OPTIONS, **watcher: Any) -> None:
+    parameters = {"submit": {"partition": "gpu", "scheduler_options": [*options]}}
     slurm = {"watcher": watcher}
     content = {"scheduler": "slurm", "schedulers": {"slurm": slurm}, "job_parameters": parameters}
     site("site.json", content)
@@ -54,6 +54,27 @@ def test_in_another_partition_it_has_its_own(site: WriteSite, corpus_job: Corpus
     found = options(corpus_job("relion-5.0.1/PostProcess_job016"))
 
     assert found == ["--partition=short", "--account=lab", "--wckey=em", "--qos=short"]
+
+
+@pytest.mark.parametrize("option", ["-p gpu80", "-pgpu80", "--partition=gpu80"])
+def test_it_follows_its_job_to_a_partition_that_an_option_names(
+    option: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    configure(site, options=[option, "--qos=gpu80", "-A lab"])
+
+    found = options(corpus_job("relion-5.0.1/PostProcess_job016"))
+
+    found = [each.replace('"', "") for each in found]
+    assert found == ["--partition=gpu", option, "--qos=gpu80", "-A lab"], "the last one holds"
+
+
+@pytest.mark.parametrize("option", ["-p gpu80", "--partition=gpu80"])
+def test_a_partition_of_its_own_takes_no_quality_of_service_of_another(
+    option: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    configure(site, options=[option, "--qos=gpu80"], partition="short")
+
+    assert options(corpus_job("relion-5.0.1/PostProcess_job016")) == ["--partition=short"]
 
 
 def test_it_cannot_go_to_another_cluster(site: WriteSite) -> None:

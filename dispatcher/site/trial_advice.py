@@ -1,0 +1,75 @@
+"""What does an admin change if a scheduler takes no job with a directive?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..config.job_types import JobTypes
+from ..config.places import site_folder
+from ..config.scheduler import Scheduler
+from ..config.site import Site
+from ..config.where import Where
+from .parameter_places import place_to_change
+from .trial_jobs import TrialJob
+
+__all__ = ["advice", "advice_on_watcher", "at", "names_partition"]
+
+_KEYS = ("scheduler_options", "time", "partition", "mem")
+
+
+def advice(job: TrialJob, directives: Iterable[str], site: Site, types: JobTypes) -> str:
+    """What to change in a job: the key whose value stands in a directive that is to blame."""
+    for key in _keys_of(directives, job.plan.job_parameters):
+        return f"Correct {place_to_change(job.types[0], key, site, types)}."
+    if job.partition is not None and job.partition not in site.partitions:
+        return (
+            f'Describe the partition "{job.partition}" under {at("partitions")}: then jobs are as '
+            "large as its nodes allow."
+        )
+    return "Correct what such directives are made from: the template, or the job_parameters."
+
+
+def advice_on_watcher(job: TrialJob, directives: Sequence[str], site: Site, types: JobTypes) -> str:
+    """The same for the job after the job, which has some of the job's directives."""
+    watcher = site.schedulers[job.plan.scheduler].watcher
+    own = {
+        "scheduler_options": watcher and watcher.scheduler_options,
+        "partition": watcher and watcher.partition,
+    }
+    place = ("schedulers", job.plan.scheduler, "watcher")
+    for key in _keys_of(directives, own):
+        return f"Correct {at(*place, key)}."
+    if any(_keys_of(directives, job.plan.job_parameters)):
+        return advice(job, directives, site, types)
+    return f'Correct "partition" or "scheduler_options" of {at(*place)}.'
+
+
+def at(*keys: str) -> str:
+    """The place of a key of site.json."""
+    return str(Where(site_folder() / "site.json", ".".join(keys)))
+
+
+def names_partition(directive: str, partition: str | None, scheduler: Scheduler) -> bool:
+    """Whether it is the directive by which a job goes to that partition."""
+    plain = _without_quotes(directive)
+    values = (
+        plain.removeprefix(option).lstrip("= ")
+        for option in scheduler.partition_options
+        if plain.startswith(option)
+    )
+    return any(value == partition for value in values)
+
+
+def _keys_of(directives: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
+    """The keys whose value, or one of its members, stands in one of the directives."""
+    plain = [_without_quotes(each) for each in directives]
+    for key in _KEYS:
+        value = values.get(key)
+        texts = map(str, value if isinstance(value, list) else [value])
+        if value and any(each.endswith(text) for text in texts for each in plain):
+            yield key
+
+
+def _without_quotes(text: str) -> str:
+    return text.replace('"', "")
