@@ -199,7 +199,7 @@ def _write_problem(path: Path, text: str) -> str | None:
 def _remove_earlier_end(folder: SharedFolder, script: Path) -> None:
     """Remove exit files older than the submission script, as RELION does before it calls us with
     its own: nothing else that a program of an earlier run has told is to be left."""
-    for name in names_of_earlier_runs():
+    for name in names_of_earlier_runs(folder.path):
         try:
             if folder.holds(name) and folder.status(name).st_mtime < script.stat().st_mtime:
                 folder.remove(name)

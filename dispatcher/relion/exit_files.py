@@ -84,7 +84,9 @@ def wants_abort(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in names)
 
 
-def names_of_earlier_runs() -> list[str]:
-    """The files that an earlier run may have left: each program removes its own alone."""
+def names_of_earlier_runs(folder: Path) -> list[str]:
+    """The files that an earlier run may have left. Not RELION's abort of a job of RELION's: RELION
+    has removed an earlier one, and if a clock is wrong, one of this run may seem older than it."""
     ends = [refusal.exit_name(waits, end) for waits in ("RELION", "PIPELINER") for end in ENDS]
-    return [*ends, ABORT_NOW, _PIPELINERS_ABORT_NOW]
+    others = [] if _who_waits(folder) == "RELION" else [ABORT_NOW]
+    return [*ends, _PIPELINERS_ABORT_NOW, *others]

@@ -18,9 +18,21 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
         time_limit_reached || echo no limit
         scheduler_made_session || echo no session
         may_have_job 17 && echo it may live
+        echo "slurmstepd: error: x" | grep -E "^($(scheduler_programs)|$(scheduler_that_ends_jobs))"
     """
 
     assert shell.says(code).splitlines() == ["0", "no limit", "no session", "it may live"]
+
+
+def test_a_schedulers_own_lines_are_known(shell: Shell) -> None:
+    lines = (
+        "slurmstepd: error: *** JOB 17 ***\nsrun: error: gpu1: task 0\nrelion_refine: error: x\n"
+    )
+    (shell.project / "lines").write_text(lines)
+
+    code = 'grep -cE "^($(scheduler_programs)): " lines; '
+    code += 'grep -E "^$(scheduler_that_ends_jobs): " lines'
+    assert shell.says(code, scheduler="slurm").splitlines() == ["2", lines.splitlines()[0]]
 
 
 def test_a_scheduler_answers_the_questions_that_are_asked() -> None:

@@ -34,7 +34,7 @@ def test_a_job_is_submitted_and_recorded(
     done = call_hook(script, project)
 
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 4
     assert "as job 4711" in done.stdout
     record = json.loads((script.parent / "dispatch.json").read_text())
     assert record["job_id"] == "4711"

@@ -17,7 +17,9 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 CHOOSE = """
 say() { echo "install.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
+. "$1/install/reach.sh"
 . "$1/install/form.sh"
+users='' closed_prefix=''
 prefix=$2 current=$3 site_file=$4 form=$5 base=$6 image='' wanted_python=''
 choose_form
 [[ $form != appliance ]] || find_base

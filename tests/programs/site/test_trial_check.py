@@ -162,7 +162,7 @@ def test_each_wrong_value_is_named_with_its_key(site: WriteSite) -> None:
         'error: Invalid --time specification", because of `--time="three days"`. Correct '
         f'{path}: key "job_parameters.gpu.time".'
     )
-    assert 'job types "motioncorr2", "gctf"' in of_time
+    assert '"motioncorr2", "gctf"' in of_time
     assert "because of `--qos=no`. Correct" in of_option
     assert of_option.endswith('key "job_parameters.gpu.scheduler_options".')
 

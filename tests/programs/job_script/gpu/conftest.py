@@ -30,7 +30,7 @@ def run(tmp_path: Path, project: Path, corpus_job: CorpusJob, site: Any) -> Run:
     environment variables.
     """
     partition = {"cores": 64, "gpus": 2, "gpu_memory": "24564M"}
-    parameters = {"gpu": {"partition": "gpu", "ngpu": 2, "nproc": 5}}
+    parameters = {"gpu": {"partition": "gpu", "ngpu": 2, "nproc": 5, "nthread": 6}}
 
     def run(
         programs: Sequence[str],
