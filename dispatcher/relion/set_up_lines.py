@@ -16,7 +16,7 @@ __all__ = ["only_sets_up"]
 
 _SETS_UP = r"(?:module|ml|source|\.|export|unset|set|ulimit|umask|setenv|cd)"
 _BEGINS = re.compile(rf"{_SETS_UP}(?:[\s;&|]|$)")
-# What may stand beside it: cd $SLURM_SUBMIT_DIR || exit 1
+# What may stand beside it: cd $HOME/project || exit 1
 _BESIDE = re.compile(rf"{_SETS_UP}|exit|return|true|false|:")
 
 

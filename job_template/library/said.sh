@@ -11,7 +11,7 @@
 #   "what():"                           exceptions of C++
 #   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
 
-# The lines without colours, without the names of ranks that `mpirun --tag-output` and `srun --label` put before them,
+# The lines without colours, without the names of ranks that `mpirun --tag-output` and the like put before them,
 # and without the line ends of Windows.
 plain_lines() {
     LC_ALL=C sed -E $'s/\033\\[[0-9;]*[A-Za-z]//g; s/^\\[[^] ]*,[0-9]+]<std[a-z]+>: *//; s/^ *[0-9]{1,5}:( |$)//; s/\r$//'

@@ -101,7 +101,8 @@ if ! read_library && sleep 3 && ! read_library; then
         [ ! -e "$dispatch_folder/RELION_JOB_EXIT_$dispatch_word" ] || exit 1
     done
     dispatch_word=FAILURE
-    [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] || dispatch_word=ABORTED
+    [ ! -e "$dispatch_folder/RELION_JOB_ABORT_NOW" ] && [ ! -e "$dispatch_folder/PIPELINER_JOB_ABORT_NOW" ] ||
+        dispatch_word=ABORTED
     dispatch_end=$dispatch_folder/RELION_JOB_EXIT_$dispatch_word
     dd of="$dispatch_end" conv=excl status=none </dev/null ||
         mv -fT "$dispatch_folder/run_submit.script.run" "$dispatch_end" ||
