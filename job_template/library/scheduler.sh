@@ -8,7 +8,15 @@ forget_scheduler_options() { :; }
 # Forget limits that were meant for the job script, before ranks are started on several nodes.
 forget_limits_of_the_script() { :; }
 
-# Whether TERM came at the time limit, and not by a cancellation.
+# Signals beside TERM by which the scheduler warns a job of its end, and whether one of them announces an end, and not
+# a pause.
+warning_signals() { :; }
+announces_end() { return 0; } # SIGNAL
+
+# The exit status of the job script. A scheduler may run a job again, or hold it, because of a certain one.
+status_for_scheduler() { echo "$1"; } # STATUS
+
+# Whether the warning came at the time limit, and not by a cancellation.
 time_limit_reached() { return 1; }
 
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
