@@ -65,6 +65,7 @@ class Scheduler:
             template, is without what tells RELION the end.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
         unknown_end: what is said where none of them is found.
+        names: words by which the scheduler's templates name what differs from site to site.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
@@ -107,6 +108,7 @@ class Scheduler:
     alive: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)

@@ -25,6 +25,7 @@ from .job_folders import words_in_job_script
 from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
 from .scheduler_templates import scheduler_templates
+from .slots import slots
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "in_shell", "job_script", "job_variables"]
@@ -86,6 +87,9 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     }
     library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
+    scheduler = plan.site.schedulers[plan.scheduler]
+    ranks = parameters.get("nproc_slurm", plan.nproc)
+    threads = parameters.get("nthread_slurm", plan.nthread)
     return {
         **parameters,
         **unset,
@@ -104,8 +108,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "nodes": plan.nodes,
         # All up to the last that a site names, or those asked for.
         "gpus_used": max(plan.ngpu, gpus_named(main.command, plan.nproc)),
-        "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
-        "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
+        "nproc_slurm": ranks,
+        "nthread_slurm": threads,
         "uses_gpu": plan.uses_gpu,
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
@@ -114,6 +118,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
+        "names": dict(scheduler.names),
         "scratch": shared and Markup(shared),
         "endings": list(library.endings),
         "image": plan.image and str(plan.image.path),
@@ -128,6 +133,13 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waits": plan.waits,
+            "slots": slots(
+                ranks * threads,
+                plan.ngpu,
+                parameters.get("mem"),
+                gpus_per_slot=scheduler.names.get("gpus_per") == "slot",
+                memory_per_slot=scheduler.names.get("memory_per") == "slot",
+            ),
             **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,

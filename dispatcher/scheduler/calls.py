@@ -75,6 +75,8 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
     ):
         return None
     jobs = dialect(scheduler).read_jobs(scheduler, done.stdout)
+    if jobs is None:
+        return None
     return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)))
 
 
