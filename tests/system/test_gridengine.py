@@ -34,7 +34,7 @@ def on_gridengine(make_project: MakeProject) -> MakeGridEngine:
         project = make_project("5", scheduler="gridengine", name=name)
         partitions = {
             "gpu.q": {"cores": 32, "gpus": 4, "gpu_memory": "32G", "memory": "250G"},
-            "cpu.q": {"cores": 32, "gpus": 0},
+            "cpu.q": {"cores": 32, "gpus": 0, "memory": "250G"},
         }
         change_site(
             project,
@@ -42,7 +42,8 @@ def on_gridengine(make_project: MakeProject) -> MakeGridEngine:
             schedulers={"gridengine": {"names": {"memory": "ram", **names}}},
             job_parameters={
                 "submit": {"partition": "cpu.q", "mem": "3G", "time": "1:00:00"},
-                "gpu": {"partition": "gpu.q", "nproc": 3, "nthread": 1, "ngpu": 2, "mem": "3G"},
+                "gpu": {"partition": "gpu.q", "nproc": 3, "nthread": 1, "ngpu": 2},
+                "refine": {"mem": "3G"},
             },
         )
         return project
@@ -186,7 +187,7 @@ def test_the_queue_is_asked_for_the_token_after_an_unclear_answer(
 
     wait_for_end(job, "SUCCESS", 60)
     record = project.record(job)
-    assert Path(f"{wrapper}.calls").read_text() == "x\nx\n"  # the job, and its watcher
+    assert Path(f"{wrapper}.calls").read_text() == "x\n"
     assert record["job_id"] == accounted(record["job_id"])["jobnumber"]
     assert record["attempts"][-1] == f"the queue has the job, as job {record['job_id']}"
 
@@ -197,7 +198,7 @@ def test_a_waiting_job_is_shown_and_cancelled(on_gridengine: MakeGridEngine) -> 
     job = mask_job(project)
     number = submitted(project, job)
 
-    assert re.search(rf"{job.name}\s.*Waiting.*\b{number}\b", dispatch(project, "status"))
+    assert re.search(rf"{job.name} .* hqw +{number} ", dispatch(project, "status"))
     dispatch(project, "cancel", f"MaskCreate/{job.name}/")
 
     assert (job / "RELION_JOB_EXIT_ABORTED").exists()
@@ -211,10 +212,9 @@ def test_a_running_job_is_shown_with_its_node(on_gridengine: MakeGridEngine) -> 
     number = submitted(project, job)
     wait_for(ready.exists, 60, "the program's start")
 
-    shown = json.loads(dispatch(project, "status", "--json"))
+    shown = dispatch(project, "status")
 
-    (row,) = [each for each in shown["jobs"] if each["job_id"] == str(number)]
-    assert (row["status"], row["node"]) == ("Running", os.uname().nodename)
+    assert re.search(rf"{job.name} +Running +r +{number} +{os.uname().nodename} ", shown)
     dispatch(project, "cancel", f"External/{job.name}/")
     assert (job / "RELION_JOB_EXIT_ABORTED").exists()
 
@@ -239,10 +239,14 @@ def test_the_watcher_waits_for_a_job_that_is_still_there(on_gridengine: MakeGrid
 def test_check_tries_the_jobs_of_the_site(on_gridengine: MakeGridEngine) -> None:
     project = on_gridengine()
 
-    done = project.relion_dispatch("check")
+    assert "Everything is in order." in project.relion_dispatch("check").stdout
 
-    assert "gpu.q" in done.stdout, done.stdout + done.stderr
-    assert done.returncode == 0, done.stdout + done.stderr
+    change_gridengine(project, names={"memory": "rum"})
+    assert 'unknown resource "rum"' in project.relion_dispatch("check").stdout
+    change_gridengine(project, names={"memory": "ram"})
+    change_site(project, partitions={"cpu.q": {"cores": 4}, "gpu.q": {}, "big.q": {}})
+    said = project.relion_dispatch("check").stdout
+    assert 'partitions.big.q: the scheduler "gridengine" knows no such partition' in said
 
 
 def test_the_id_of_a_job_is_known(on_gridengine: MakeGridEngine) -> None:
