@@ -1,7 +1,7 @@
 """A scheduler as its file describes it: its commands as argument lists, its answers as patterns.
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
-job, and the scheduler's id of it. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
+job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
 end of an argument) and ``{environment}``, names with commas between.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import Literal
 
 from .json_files import strict
 from .places import has_dialect, has_shipped_templates
@@ -27,11 +28,20 @@ class Watcher:
         submit_command: the arguments before the watcher's script: they make it wait for the end.
         partition: where the watcher runs; the job's own partition if unset.
         scheduler_options: further directives that it gets, after those of the job that hold for it.
+        again_command: submits the same script to be started at ``{later}``, whatever becomes of
+            the job: for a scheduler that does not always start what waits for a job's end. While
+            the job is in the queue, that script comes again. Empty if it is not needed.
+        again_after: seconds from the submission to that time at first. Later, the script comes
+            again after a quarter of the time since the submission, if that is longer.
+        again_format: how ``{later}`` is written, as strftime(3) has it.
     """
 
     submit_command: list[str]
     partition: str | None = None
     scheduler_options: list[str] = field(default_factory=list)
+    again_command: list[str] = field(default_factory=list)
+    again_after: int = 600
+    again_format: str = "%Y%m%d%H%M"
 
 
 @strict
@@ -42,6 +52,8 @@ class Scheduler:
         inherits: the scheduler that it is like but for what is said here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
+        script_as: how it gets a script: as an "argument", behind which others may follow; as the
+            last argument, its "path"; or on its standard input ("stdin").
         job_id: a pattern whose first group is the job id in the command's output.
         detached: the command *is* the job: it is started in a session of its own, its process
             id is the job id, and the token is the script's argument.
@@ -54,6 +66,7 @@ class Scheduler:
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
         queue_command: prints the user's jobs, recently ended ones included, one a line.
+        no_jobs: patterns of what the queue command prints, though it fails, if there are no jobs.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
             such, ``node``, ``reason`` and ``time``.
         pending: the states of jobs that have not started.
@@ -64,7 +77,11 @@ class Scheduler:
         ends_of_own_templates: the same, tried first for a job whose script, of the site's own
             template, is without what tells RELION the end.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
+        not_known: texts of that output which say that the scheduler has no such job (any more).
         unknown_end: what is said where none of them is found.
+        own_warning: seconds before the time limit at which the job's script stops the job itself,
+            because the scheduler kills it without a warning; 0 if the scheduler warns.
+        names: words by which the scheduler's templates name what differs from site to site.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
@@ -89,6 +106,7 @@ class Scheduler:
     inherits: str | None = None
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
+    script_as: Literal["argument", "path", "stdin"] = "argument"
     job_id: str | None = None
     detached: bool = False
     one_at_a_time: bool = False
@@ -98,6 +116,7 @@ class Scheduler:
     transient: list[str] = field(default_factory=list)
     retry: float = 75
     queue_command: list[str] = field(default_factory=list)
+    no_jobs: list[str] = field(default_factory=list)
     queue_pattern: str | None = None
     pending: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -105,8 +124,11 @@ class Scheduler:
     ends: dict[str, str] = field(default_factory=dict)
     ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
+    not_known: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
+    own_warning: int = 0
+    names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)
@@ -162,7 +184,7 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
     patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
-    for name in ("transient", "refused_options"):
+    for name in ("transient", "refused_options", "no_jobs"):
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
@@ -170,8 +192,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             groups[key] = re.compile("()" if pattern is None else pattern)
         except (re.error, OverflowError, RecursionError) as error:
             yield key, f": {error}"
-    for key in ("timeout", "retry"):
-        seconds = getattr(scheduler, key)
+    seconds_of = {key: getattr(scheduler, key) for key in ("timeout", "retry", "own_warning")}
+    if scheduler.watcher:
+        seconds_of["watcher.again_after"] = scheduler.watcher.again_after
+    for key, seconds in seconds_of.items():
         if not 0 <= seconds <= _LONGEST:
             yield key, f": expected seconds, at most {_LONGEST}, found {seconds}"
     for at, option in enumerate(scheduler.launch_options):

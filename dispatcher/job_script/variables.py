@@ -86,6 +86,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     }
     library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
+    scheduler = plan.site.schedulers[plan.scheduler]
     return {
         **parameters,
         **unset,
@@ -114,6 +115,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
+        "names": dict(scheduler.names),
         "scratch": shared and Markup(shared),
         "endings": list(library.endings),
         "image": plan.image and str(plan.image.path),
@@ -128,6 +130,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waits": plan.waits,
+            "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,

@@ -17,7 +17,7 @@ from ..config.scheduler import Scheduler, filled
 from ..errors import SubmitError
 from ..planning.plan import Plan
 from .answers import Queue, QueuedJob, SubmitAnswer
-from .calls import ask_queue, call, start_detached
+from .calls import ask_queue, hand_over, start_detached
 from .dialect import dialect
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
@@ -120,7 +120,7 @@ def _given_up(answer: SubmitAnswer, asked: bool, attempts: int) -> str:
 def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[SubmitAnswer, str]:
     program = argv[0]
     try:
-        done = call(scheduler, argv, project)
+        done = hand_over(scheduler, argv, project)
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return SubmitAnswer("unclear", None, what), ""
