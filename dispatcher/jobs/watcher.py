@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.places import template_folders
@@ -50,11 +51,11 @@ def watcher_script(
 
 
 def submit_watcher(
-    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str
+    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str, where: Sequence[str]
 ) -> str | None:
     """Submit the script, and note the watcher's job id beside the job; why there is no watcher.
 
-    The job runs without a watcher as well.
+    `where` are the options that lead to the job's cluster. The job runs without a watcher as well.
 
     Raises:
         WriteError: the note cannot be written.
@@ -65,7 +66,7 @@ def submit_watcher(
         values = {"job_id": job_id, "name": name, "token": token}
         command = filled(scheduler.watcher.submit_command, **values)
         script = f"{name}/{WATCHER}"
-        watcher = submit_without_retry(scheduler, [*command, script, job_id], project)
+        watcher = submit_without_retry(scheduler, [*command, *where, script, job_id], project)
     except DispatchError as error:
         problem = str(error)
     write_watcher(project / name, token, watcher, problem)
