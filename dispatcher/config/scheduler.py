@@ -1,8 +1,9 @@
 """A scheduler as its file describes it: its commands as argument lists, its answers as patterns.
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
-job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
-end of an argument) and ``{environment}``, names with commas between.
+job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of
+`cluster_options` hold ``{cluster}``, those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end
+of an argument) and ``{environment}``, names with commas between.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Scheduler:
         mark: further arguments before the path, by which the queue knows the job's token.
         script_as: how it gets a script: as an "argument", behind which others may follow; as the
             last argument, its "path"; or on its standard input ("stdin").
-        job_id: a pattern whose first group is the job id in the command's output.
+        job_id: a pattern of the line with the job id in the command's output: group ``id``, else
+            the first one, is the id; group ``cluster``, if there is one, the job's cluster.
         detached: the command *is* the job: it is started in a session of its own, its process
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
@@ -65,6 +67,11 @@ class Scheduler:
             answers; if unset, `directives`, or its parent's if there is no module of that name.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
+        cluster_options: further arguments at the end of all its other commands on a job (before the
+            script, in the watcher's), where the job's cluster is known.
+        cluster_line: a pattern of the lines with which the queue command begins a cluster's jobs;
+            its group ``cluster`` is the name. Without such a line it has not answered for one.
+        without_cluster_line: options of the queue command with which it prints no such line.
         queue_command: prints the user's jobs, recently ended ones included, one a line.
         no_jobs: patterns of what the queue command prints, though it fails, if there are no jobs.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
@@ -97,7 +104,8 @@ class Scheduler:
         of_the_cluster: beginnings of those among them by which its commands reach it, or that each
             job gets anew; unset as `overriding`.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
-            because each of the scheduler's commands would need them.
+            because each of the scheduler's commands needs them. Those of the submit command are
+            put at the end of the others as well, until the job's cluster is known.
         launch: starts one container for each rank on several nodes; empty if it cannot.
         launch_options: the arguments that follow it.
         watcher: the second job; None for none.
@@ -115,6 +123,9 @@ class Scheduler:
     dialect: str | None = None
     transient: list[str] = field(default_factory=list)
     retry: float = 75
+    cluster_options: list[str] = field(default_factory=list)
+    cluster_line: str | None = None
+    without_cluster_line: list[str] = field(default_factory=list)
     queue_command: list[str] = field(default_factory=list)
     no_jobs: list[str] = field(default_factory=list)
     queue_pattern: str | None = None
@@ -183,7 +194,8 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         yield "submit_command", " is empty"
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
-    patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
+    names = ("job_id", "queue_pattern", "cluster_line")
+    patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in names}
     for name in ("transient", "refused_options", "no_jobs"):
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
@@ -211,13 +223,16 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         if any(re.fullmatch(each, option) for each in scheduler.refused_options):
             yield (
                 f"watcher.scheduler_options.{at}",
-                f": {option} belongs in each command of the scheduler",
+                f': {option} belongs in "submit_command" of the scheduler',
             )
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
+    line = groups.get("cluster_line") if scheduler.cluster_line else None
+    if line and "cluster" not in line.groupindex:
+        yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"
     read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.dialect or "")
     if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
         for name in ("id", "state", "token"):

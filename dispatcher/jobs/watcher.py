@@ -75,12 +75,13 @@ def _words(scheduler: Scheduler, command: Sequence[str], script: str, job_id: st
 
 
 def submit_watcher(
-    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str
+    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str, where: Sequence[str]
 ) -> str | None:
     """Submit the script, and note the watcher's job id beside the job; why there is no watcher.
 
-    The job runs without a watcher as well. Of a scheduler that may not start the watcher, the script
-    that comes again is submitted too, and is enough.
+    `where` are the options that lead to the job's cluster. The job runs without a watcher as well.
+    Of a scheduler that may not start the watcher, the script that comes again is submitted too, and
+    is enough.
 
     Raises:
         WriteError: the note cannot be written.
@@ -96,7 +97,7 @@ def submit_watcher(
     }
     found, problems = None, []
     for template in filter(None, (watcher.submit_command, watcher.again_command)):
-        command = filled(template, **values)
+        command = [*filled(template, **values), *where]
         argv = _words(scheduler, command, f"{name}/{WATCHER}", job_id)
         try:
             submitted = submit_without_retry(scheduler, argv, project)

@@ -16,7 +16,8 @@ from pathlib import Path
 from ..config.inherited import not_inherited
 from ..config.scheduler import Scheduler, filled
 from ..host import programs
-from .answers import Queue
+from .answers import Queue, names_its_clusters
+from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
 
@@ -90,28 +91,36 @@ def _not_inherited(scheduler: Scheduler) -> list[str]:
     return list(not_inherited(os.environ, scheduler))
 
 
-def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
-    """Ask the scheduler; None if it does not answer, or has no command for the question.
+def ask_queue(scheduler: Scheduler, project: Path, where: tuple[str, ...] = ()) -> Queue | None:
+    """Ask the scheduler, at the clusters to which the options `where` lead (clusters.py); None if
+    it does not answer, or has no command for the question.
 
     Commands can print an error and still end with status 0: an error is no answer either. And they
     can fail where there is just no job.
     """
     if not scheduler.queue_command:
         return None
-    done = try_call(scheduler, scheduler.queue_command, project)
+    done = try_call(scheduler, [*scheduler.queue_command, *where], project)
     if done is None or any(re.search(each, done.stderr) for each in scheduler.transient):
         return None
     if any(re.search(each, done.stdout + done.stderr) for each in scheduler.no_jobs):
-        return Queue(scheduler, ())
-    if done.status != 0:
+        return Queue(scheduler, (), where)
+    if done.status != 0 or (where and not names_its_clusters(scheduler, done.stdout)):
         return None
     jobs = dialect(scheduler).read_jobs(scheduler, done.stdout)
-    return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)))
+    return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)), where)
 
 
-def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
-    """Ask the scheduler why a job ended; None if it says that the job has not."""
+def ask_end(
+    scheduler: Scheduler, job_id: str, project: Path, where: tuple[str, ...] = ()
+) -> str | None:
+    """Ask the scheduler why a job ended; None if it says that the job has not.
+
+    `where` are the options that lead to the job's cluster. If they lead to several, nothing is
+    asked, as another job may have the same id there.
+    """
     done = None
-    if scheduler.end_command and job_id:
-        done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+    if scheduler.end_command and job_id and names_one(where):
+        command = filled(scheduler.end_command, job_id=job_id)
+        done = try_call(scheduler, [*command, *where], project)
     return dialect(scheduler).read_end(scheduler, done.stdout if done else "")
