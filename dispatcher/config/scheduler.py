@@ -96,6 +96,11 @@ class Scheduler:
         partitions_command: prints a line for each partition: ``partition=`` and its name, a space,
             and what its nodes are. Other lines are no partitions.
         partition_options: the options of the directive that names a job's partition.
+        memory_per: of what a job asks for so much memory each: of a node, of each core, of each
+            rank; or "none" if jobs ask for no memory.
+        account_options: the options of the directive that names a job's account.
+        account_variables: variables of whoever submits that name the account, where the site names
+            none; the first that is set.
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
@@ -144,6 +149,9 @@ class Scheduler:
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)
     partition_options: list[str] = field(default_factory=list)
+    memory_per: Literal["node", "core", "rank", "none"] = "node"
+    account_options: list[str] = field(default_factory=list)
+    account_variables: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
@@ -215,7 +223,7 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    for key in ("overriding", "of_a_job", "of_the_cluster"):
+    for key in ("overriding", "of_a_job", "of_the_cluster", "account_variables"):
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
                 yield key, f': "{name}" is not the beginning of a variable\'s name'
