@@ -111,8 +111,6 @@ FILTERS = {
     "join": _join,
     "directives_first": directives_first,
     "clock": amounts.clock,
-    "memory_in": amounts.memory_in,
-    "minutes": amounts.minutes,
+    "mebibytes_in": amounts.mebibytes_in,
     "plain_name": amounts.plain_name,
-    "seconds": amounts.seconds,
 }

@@ -8,6 +8,9 @@ forget_scheduler_options() {
     unset "${!LSB_BJOBS_@}" "${!BSUB_@}"
 }
 
+# LSF sends this at the limit, should the warning have been turned off.
+warning_signals() { echo USR2; }
+
 # LSF warns two minutes before the limit, and as long before it ends a job that somebody cancels.
 time_limit_reached() {
     local left
