@@ -6,37 +6,79 @@ import re
 from typing import Any
 
 from ..errors import TemplateError
+from ..units import read_size
 
-__all__ = ["clock", "mebibytes_in", "plain_name"]
+__all__ = ["clock", "memory_in", "minutes", "plain_name", "seconds"]
 
-_UNITS = {"KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
-
-
-def clock(seconds: int) -> str:
-    """Seconds as ``hours:minutes:seconds``.
-
-    >>> clock(174600)
-    '48:30:00'
-    """
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+_TIME = re.compile(r"(?:([0-9]{1,6})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?", re.ASCII)
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-def mebibytes_in(mebibytes: int, unit: str) -> int:
-    """MiB in the unit KB, MB, GB or TB of 2^10, 2^20, 2^30 or 2^40 bytes, rounded up.
+def seconds(value: Any) -> int:
+    """The seconds of a job's ``time``, in the forms that the FMI format has them: minutes,
+    ``minutes:seconds``, ``hours:minutes:seconds``, and ``days-hours``, ``days-hours:minutes``,
+    ``days-hours:minutes:seconds``.
 
-    >>> mebibytes_in(1536, "GB"), mebibytes_in(1, "KB")
-    (2, 1024)
+    >>> [seconds(each) for each in (90, "90", "90:30", "1:00:00", "2-12", "1-00:30", "1-00:00:01")]
+    [5400, 5400, 5430, 3600, 216000, 88200, 86401]
 
     Raises:
-        TemplateError: there is no such unit.
+        TemplateError: it is none of these.
     """
-    each = _UNITS.get(unit.upper())
+    found = _TIME.fullmatch(str(value).strip())
+    if found is None:
+        raise TemplateError(
+            f'The time {str(value)!r} of the job cannot be read: write "time" as minutes (90), or '
+            "as days-hours:minutes:seconds (1-12:00:00)."
+        )
+    days, *rest = found.groups()
+    first, *others = (int(each) for each in rest if each is not None)
+    if days is not None:
+        hours, mins, secs = [first, *others, 0, 0][:3]
+    elif len(others) == 2:
+        hours, mins, secs = first, *others
+    else:
+        hours, mins, secs = 0, first, sum(others)
+    return ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
+
+
+def minutes(value: Any) -> int:
+    """A job's ``time`` in whole minutes, rounded up.
+
+    >>> minutes("1-00:00:01")
+    1441
+    """
+    return -(-seconds(value) // 60)
+
+
+def clock(value: Any) -> str:
+    """A job's ``time`` as ``hours:minutes:seconds``.
+
+    >>> clock("2-00:30:00")
+    '48:30:00'
+    """
+    total = seconds(value)
+    return f"{total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}"
+
+
+def memory_in(value: Any, unit: str, suffix: str | None = None) -> str:
+    """A size in a scheduler's unit, whose first letter tells how much that is, rounded up.
+
+    Behind the number stands the unit, or the suffix. A number without a unit stays as it is: only
+    the scheduler knows what it means.
+
+    >>> memory_in("64G", "mb"), memory_in("1.5G", "MB", ""), memory_in("64000", "mb")
+    ('65536mb', '1536', '64000')
+    """
+    size = read_size(str(value))
+    if size is None or size.unit == 1:
+        return str(value)
+    each = _UNITS.get(unit[:1].upper())
     if each is None:
         raise TemplateError(
-            f'The unit of memory {unit!r} in "names" of the scheduler is not known: write '
-            f"{', '.join(_UNITS)}."
+            f"The unit {unit!r} of memory is not known: write one that begins with K, M, G or T."
         )
-    return -(-(mebibytes << 20) // each)
+    return f"{-int(-size.number * size.unit // each)}{unit if suffix is None else suffix}"
 
 
 def plain_name(value: Any) -> str:

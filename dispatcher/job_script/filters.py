@@ -111,6 +111,8 @@ FILTERS = {
     "join": _join,
     "directives_first": directives_first,
     "clock": amounts.clock,
-    "mebibytes_in": amounts.mebibytes_in,
+    "memory_in": amounts.memory_in,
+    "minutes": amounts.minutes,
     "plain_name": amounts.plain_name,
+    "seconds": amounts.seconds,
 }

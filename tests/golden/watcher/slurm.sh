@@ -2,7 +2,7 @@
 #SBATCH --partition=gpu_long
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=1
-#SBATCH --mem=100M
+#SBATCH --mem''=100M
 #SBATCH --time=5
 #SBATCH --account=em
 #SBATCH --qos=long
