@@ -17,15 +17,16 @@ from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
 from ..planning.launch import LaunchWord
+from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
 from ..planning.plan import Plan, PlannedCommand
 from ..planning.scratch import scratch_of
 from ..relion.command import Command
+from ..units import seconds_of
 from .job_folders import words_in_job_script
 from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
 from .scheduler_templates import scheduler_templates
-from .slots import slots
 from .templates import environment, render
 
 __all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "in_shell", "job_script", "job_variables"]
@@ -39,6 +40,13 @@ TEMPLATE_PARAMETERS = {
     "mem": None,
     "time": None,
     "scheduler_options": None,
+    "account": None,
+    "qos": None,
+    "constraint": None,
+    "gpu_type": None,
+    "resources": None,
+    "mail_on": None,
+    "mail_to": None,
 }
 
 
@@ -88,11 +96,14 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
     scheduler = plan.site.schedulers[plan.scheduler]
-    ranks = parameters.get("nproc_slurm", plan.nproc)
-    threads = parameters.get("nthread_slurm", plan.nthread)
+    memory = memory_asked(parameters, scheduler.memory_per, plan.nproc, plan.nthread, plan.nodes)
     return {
         **parameters,
         **unset,
+        "seconds": seconds_of(str(parameters.get("time"))),
+        "memory_per": memory.per,
+        "memory_each": memory.each,
+        "memory_mib": memory.mebibytes,
         "site": plan.site,
         "token": token,
         "name": plan.name,
@@ -108,8 +119,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "nodes": plan.nodes,
         # All up to the last that a site names, or those asked for.
         "gpus_used": max(plan.ngpu, gpus_named(main.command, plan.nproc)),
-        "nproc_slurm": ranks,
-        "nthread_slurm": threads,
+        "nproc_slurm": parameters.get("nproc_slurm", plan.nproc),
+        "nthread_slurm": parameters.get("nthread_slurm", plan.nthread),
         "uses_gpu": plan.uses_gpu,
         "uses_mpi": plan.uses_mpi,
         "mps": plan.mps,
@@ -119,6 +130,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
         "names": dict(scheduler.names),
+        "gpus_each": 1 if plan.ngpu and scheduler.gpus_per == "core" else plan.ngpu,
         "scratch": shared and Markup(shared),
         "endings": list(library.endings),
         "image": plan.image and str(plan.image.path),
@@ -133,13 +145,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waits": plan.waits,
-            "slots": slots(
-                ranks * threads,
-                plan.ngpu,
-                parameters.get("mem"),
-                gpus_per_slot=scheduler.names.get("gpus_per") == "slot",
-                memory_per_slot=scheduler.names.get("memory_per") == "slot",
-            ),
+            "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,

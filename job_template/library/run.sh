@@ -68,14 +68,26 @@ stop() { # SIGNAL
     exit "$dispatch_status"
 }
 
+# Where the scheduler kills a job at its time limit without a warning: the seconds after which the job stops by itself,
+# the warning before the limit, or half of the limit if that is more. Nothing if the scheduler warns, or has no limit.
+stops_after() {
+    local limit
+    [ -n "${dispatch_own_warning:-}" ] || return 0
+    limit=$(time_limit)
+    limit=${limit:-$dispatch_time_limit}
+    [ -z "$limit" ] || echo $((limit > 2 * dispatch_own_warning ? limit - dispatch_own_warning : limit / 2))
+}
+
 # Runs beside the commands. If the user aborts the job, the guard tells RELION's programs, and stops the job
 # after a grace time. It also stops the job if RELION was told meanwhile that the job failed, or if the job
-# was submitted again. If this script is killed, the guard tells RELION.
+# was submitted again, and before a time limit at which the scheduler would kill it. If this script is killed, the guard
+# tells RELION.
 guard() {
-    local asked=0 failed=0
+    local asked=0 failed=0 stops
     trap - EXIT
     heed_no_signals
     exec 8<> <(:) # nothing is ever read here: a pause without a process
+    stops=$(stops_after)
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
         if wants_abort || [ "$asked" -ne 0 ]; then
             [ "$asked" -ne 0 ] || pass_abort_on
@@ -83,6 +95,7 @@ guard() {
             asked=$((asked + 2))
         fi
         ! overtaken || kill -RTMIN+2 $$ 2>/dev/null
+        [ -z "$stops" ] || [ "$SECONDS" -lt "$stops" ] || kill -TERM $$ 2>/dev/null
         if is_told FAILURE; then
             [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
             failed=$((failed + 2))

@@ -2,51 +2,26 @@
 #$ -clear
 #$ -N Refine3D.job011.000000000000
 #$ -S /bin/bash
-#$ -cwd
+#$ -wd /
 #$ -V
 #$ -j y
-#$ -o Refine3D/job011/run_submit.script.out
+#$ -o /dev/null
 #$ -r n
 #$ -notify
 #$ -w e
 #$ -q gpu_long
 #$ -pe smp 52
 #$ -l gpu=4
-#$ -l mem_free=2364M
+#$ -l mem_free=2363M
 #$ -l h_rt=48:00:00
+dispatch_scheduler_job=${JOB_ID:-}
+PATH=${SGE_O_PATH:+$SGE_O_PATH:}$PATH # a login shell has set another
+# Where the scheduler hands out GPUs by number (Open Cluster Scheduler), it says which.
+[ -z "${SGE_HGR_gpu:-}" ] || export CUDA_VISIBLE_DEVICES="${SGE_HGR_gpu// /,}"
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
 POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
 while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
 for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
-cd /data/project || exit 1
-new_file() { # FILE
-    dd of="$1" conv=excl status=none 2>/dev/null
-}
-open_file() { # FILE
-    local found kept
-    [ -f "$1" ] && [ ! -L "$1" ] && { exec {found}<>"$1"; } 2>/dev/null || return 1
-    dispatch_opened=/proc/self/fd/$found
-    kept=$(stat -Lc %f:%h:%d:%i "$dispatch_opened")
-    [[ $kept == 8???:1:* && $kept == "$(stat -c %f:%h:%d:%i "$1")" ]] && return 0
-    exec {found}<&-
-    return 1
-}
-open_text() { # FILE
-    local number=1
-    new_file "$1" </dev/null
-    open_file "$1" && return
-    [[ $(stat -c %f:%h "$1") != 8???:1 ]] || return
-    while [ -e "$1.$number" ] || [ -L "$1.$number" ]; do number=$((number + 1)); done
-    mv -nT "$1" "$1.$number" 2>/dev/null && new_file "$1" </dev/null && open_file "$1"
-}
-exec </dev/null
-open_text Refine3D/job011/run.out && exec >>"$dispatch_opened"
-open_text Refine3D/job011/run.err && exec 2>>"$dispatch_opened"
-dispatch_scheduler_job=${JOB_ID:-}
-# A login shell has made another PATH of it.
-PATH=${SGE_O_PATH:+$SGE_O_PATH:}$PATH
-# Where the scheduler itself hands out GPUs (Open Cluster Scheduler), it says which.
-[ -z "${SGE_HGR_gpu:-}" ] || export CUDA_VISIBLE_DEVICES="${SGE_HGR_gpu// /,}"
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.2.0
 
 # What runs.
@@ -78,6 +53,7 @@ relion-dispatch 0.2.0
   4 GPUs x 3 followers + 1 leader = 13 ranks, of at most 13.
   A node needs 50.7 GiB of host memory (3.7 GiB in any case, 12 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 1.6 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
+  The scheduler is asked for 2363M for each of 52 cores.
 END_OF_REASONS
 }
 

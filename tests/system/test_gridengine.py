@@ -110,7 +110,9 @@ def test_defaults_of_the_user_and_odd_signs_in_a_path_change_nothing(
     on_gridengine: MakeGridEngine,
 ) -> None:
     project = on_gridengine(name="a project: 100% $HOME, ours")
-    (project.folder / ".sge_request").write_text("-q nowhere.q -N other -r y -o /nowhere -p -1000\n")
+    (project.folder / ".sge_request").write_text(
+        "-q nowhere.q -N other -r y -o /nowhere -p -1000\n"
+    )
     job = mask_job(project)
 
     project.run_job(job)
@@ -222,7 +224,9 @@ def test_a_running_job_is_shown_with_its_node(on_gridengine: MakeGridEngine) -> 
 def test_the_watcher_waits_for_a_job_that_is_still_there(on_gridengine: MakeGridEngine) -> None:
     """An id that the master does not know is dropped from -hold_jid without a word."""
     project = on_gridengine()
-    change_gridengine(project, watcher={"submit_command": ["qsub", "-terse", "-hold_jid", "9999999"]})
+    change_gridengine(
+        project, watcher={"submit_command": ["qsub", "-terse", "-hold_jid", "9999999"]}
+    )
     ready = project.folder / "ready"
     job = sleeping_job(project, ready)
     number = submitted(project, job)

@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 # What a job script knows of Grid Engine, beside its directives (library/scheduler.sh says what each function is for).
 
+opens_texts() { return 1; }
+
 # These would change what its commands print.
 forget_scheduler_options() {
     unset "${!SGE_LONG_@}" "${!SGE_DEBUG_@}"
