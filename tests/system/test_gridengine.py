@@ -102,7 +102,7 @@ def test_a_refinement_runs_as_ranks_on_gpus(on_gridengine: MakeGridEngine) -> No
     found = accounted(record["job_id"])
     assert (found["qname"], found["slots"], found["granted_pe"]) == ("gpu.q", "3", "smp")
     assert found["jobname"] == f"Refine3D.{job.name}.{record['token']}"
-    assert "gpu=2,h_rt=3600,ram=1024M" in found["category"]
+    assert re.search(r" gpu=2,h_rt=3600,ram=170[67]M ", found["category"])
     wait_for(lambda: not in_queue(record["watcher"]["job_id"]), 30, "the watcher's end")
 
 
