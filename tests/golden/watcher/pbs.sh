@@ -253,6 +253,8 @@ case $dispatch_said in
     *'Exit_status=-27 '*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
     *'Exit_status=-24 '*) dispatch_why='it used more cores than it had asked for: ask your admin to raise "nthread_slurm" of the job type' ;;
     *'Exit_status=-25 '*) dispatch_why='it used more cores than it had asked for: ask your admin to raise "nthread_slurm" of the job type' ;;
+    *'Exit_status=-20 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
+    *'Exit_status=-4 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'substate=91 '*) dispatch_why='it was cancelled in the queue: submit the job again if you did not cancel it' ;;
     *Exit_status=-*) dispatch_why='PBS could not start it, or lost it: submit the job again, or show this line to your admin' ;;
     *'Exit_status=265 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
