@@ -1,4 +1,4 @@
-"""What a site says of partitions, scratch, accounts and mail: mistakes are told with their place."""
+"""Mistakes in what a site says of partitions, scratch, accounts and mail, and their places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...fixture_types import WriteSite
     ("partition", "says"),
     [
         ({"gpu_typ": "a100"}, 'gpu.gpu_typ": unknown key; did you mean "gpu_type"?'),
-        ({"gpu_type": "a100:4"}, 'gpu.gpu_type": expected the scheduler\'s name of the GPUs'),
+        ({"gpu_type": "a100:4"}, "gpu.gpu_type\": expected the scheduler's name of the GPUs"),
         ({"time": "12:30"}, 'gpu.time": expected a time like "48:00:00"'),
         ({"time": "2 days"}, 'found "2 days"'),
         ({"gpus_per_job": -1}, 'gpu.gpus_per_job": expected a whole number from 0'),
@@ -53,7 +53,10 @@ def test_a_mistake_in_a_partition_is_told_with_its_place(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({"accounts": [{"acount": "x"}]}, 'accounts.0.acount": unknown key; did you mean "account"'),
+        (
+            {"accounts": [{"acount": "x"}]},
+            'accounts.0.acount": unknown key; did you mean "account"',
+        ),
         ({"accounts": [{"users": ["ada"]}]}, 'accounts.0": the rule says nothing'),
         (
             {"partitions": {"gpu": {}}, "accounts": [{"partitions": ["gpuu"], "account": "x"}]},
@@ -77,7 +80,10 @@ def test_a_mistake_in_a_partition_is_told_with_its_place(
         ({"schedulers": {"slurm": {"memory_per": "cpu"}}}, "slurm.memory_per"),
         ({"schedulers": {"slurm": {"account_variables": ["A B"]}}}, "slurm.account_variables"),
         ({"job_parameters": {"gpu": {"qos": ["long"]}}}, 'gpu.qos": expected a text'),
-        ({"job_parameters": {"gpu": {"resources": "disk"}}}, 'resources": expected a list of texts'),
+        (
+            {"job_parameters": {"gpu": {"resources": "disk"}}},
+            'resources": expected a list of texts',
+        ),
     ],
 )
 def test_a_mistake_in_a_rule_is_told_with_its_place(
