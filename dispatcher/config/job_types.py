@@ -24,6 +24,7 @@ from .largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from .where import Where
 
 __all__ = [
+    "ADDED",
     "DECIDING_PARAMETERS",
     "JobType",
     "JobTypes",
@@ -51,6 +52,9 @@ _BOUNDS = {
     "ranks_per_gpu": (1, MOST_RANKS),
     "abort_grace": (0, 10**6),  # seconds
 }
+
+# The one list to which each level of a lineage adds; of any other key the last level's value holds.
+ADDED = "scheduler_options"
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
@@ -186,7 +190,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     for name, wanted, fits in (
         ("mem_per_rank", 'a size with its unit, such as "8G"', _is_size),
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        ("scheduler_options", "a list of texts", _is_list_of_texts),
+        (ADDED, "a list of texts", _is_list_of_texts),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
