@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import ConfigError
+from dispatcher.images.building.recipes import find
 
 from ...fixture_types import WriteSite
 
@@ -69,3 +70,12 @@ def test_sizes_that_may_be_meant_are_taken(content: dict[str, Any], site: WriteS
     site("site.json", content)
 
     load_configuration()
+
+
+def test_a_recipes_space_is_refused_too(site: WriteSite) -> None:
+    recipe = {"versions": "5", "variant": "cpu", "definition": "lab.def", "space": 20}
+    site("containers/recipes.json", {"lab": [recipe]})
+    site("containers/lab.def", "")
+
+    with pytest.raises(ConfigError, match=r"recipes.json.*space: 20 means 20 bytes: write .20G."):
+        find("lab", "5", None)
