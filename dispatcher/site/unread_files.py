@@ -31,6 +31,8 @@ _KEPT = re.compile(
     r"|[0-9]+$)(?![a-z])",
     re.IGNORECASE,
 )
+_OURS = {".j2", ".json", ".def"}  # a folder is meant for us only if it has such files, or these:
+_BELOW = {"library", "schedulers"}
 _NO_TEMPLATES = {"images", "projects", "library", "parts"}  # parts/ of 0.1.0 is told of elsewhere
 _DEEPEST = 4  # folders in each other
 _NEAR = 0.8  # of difflib's likeness: a slip of the pen, not another name
@@ -71,8 +73,12 @@ def _misspelt(folder: Path, known: Sequence[str]) -> dict[Path, str]:
     missing = [name for name in known if name not in there]
     found = {}
     for name in sorted(there.difference(known)):
-        if not _KEPT.search(name) and (near := _near(name, missing)):
-            found[folder / name] = near
+        path = folder / name
+        ours = not path.is_dir() or any(
+            each in _BELOW or PurePath(each).suffix in _OURS for each in _names(path)
+        )
+        if ours and not _KEPT.search(name) and (near := _near(name, missing)):
+            found[path] = near
     return found
 
 

@@ -36,6 +36,7 @@ def told() -> list[str]:
         ("containers/recipe.json", "recipes.json"),
         ("scheduler/slurm.json", "schedulers"),
         ("job_templates/refine.sh.j2", "job_template"),
+        ("container/recipes.json", "containers"),
     ],
 )
 def test_a_misspelt_name_is_named_with_the_one_that_would_be_read(
@@ -101,6 +102,7 @@ def test_a_template_that_belongs_to_no_type_and_no_template_is_named(site: Write
         "README.md",
         ".git/refine.sh.j2",
         "images/relion.def",
+        "container/relion.sif",
         "projects/0123",
         "containers/lab.def",
         "job_template/refine_old.sh.j2",
