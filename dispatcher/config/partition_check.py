@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import ConfigError, InputError
 from ..host.shell_words import split
-from ..units import bytes_of, seconds_of
+from ..units import bytes_of, seconds_of, too_small
 from .largest import MOST_CORES, MOST_GPUS, MOST_NODES, MOST_RANKS, WIDEST
 from .partition import NodeKind, Partition, Scratch
 from .where import Where
@@ -45,7 +45,9 @@ def check_partition(partition: Partition, place: Where) -> None:
 
 def _check_kind(kind: NodeKind, place: Where) -> None:
     for key in ("memory", "gpu_memory"):
-        bytes_of(getattr(kind, key), str(place.at(key)))
+        bytes_of(size := getattr(kind, key), str(place.at(key)))
+        if says := too_small(size):
+            raise ConfigError(f"{place.at(key)}: {says}")
     for key, (least, most) in _BOUNDS.items():
         number = getattr(kind, key, None)
         if number is not None and not least <= number <= most:
@@ -75,6 +77,8 @@ def check_scratch(scratch: Scratch, place: Where) -> None:
         ConfigError: naming the key, and what was expected.
     """
     bytes_of(scratch.size, str(place.at("size")))
+    if says := too_small(scratch.size):
+        raise ConfigError(f"{place.at('size')}: {says}")
     for problem in _problems_of_folder(scratch.folder):
         raise ConfigError(f"{place.at('folder')}: {problem}")
     for key in ("resource", "option"):

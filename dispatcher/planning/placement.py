@@ -54,8 +54,8 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """Place the job on the first of its partitions that has room and an image for the job.
 
     The site's order stands, but for one case: a partition on which GPUs that the job may have stay
-    without a rank, or a rank has a single thread, gives way to a later one without such a drawback,
-    but never to one without GPUs.
+    without a rank, a rank has a single thread, or a program of the user's own lacks the GPUs that
+    it asks for, gives way to a later one without such a drawback, but never to one without GPUs.
     A job whose memory follows its resolution, and that fits nowhere at its full box, is placed for
     the resolution that the site expects, with a warning.
 
@@ -126,9 +126,11 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
 
 def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
     """The kinds of nodes to try, in order."""
-    queue = job.request.submission.queue
-    for name in partition_names(job.job_type.parameters, queue, site):
-        yield from node_shapes(name, site, job.here)
+    parameters, queue = job.job_type.parameters, job.request.submission.queue
+    chosen_by_site = partition_names(parameters, None, site) != [None]
+    job_type = job.job_type.name if chosen_by_site else ""
+    for name in partition_names(parameters, queue, site):
+        yield from node_shapes(name, site, job.here, job_type)
 
 
 def _capital(text: str) -> str:
@@ -177,6 +179,8 @@ def _on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> Plac
         else resources.decide(job.command, wanted, card, node, job.particles)
     )
     see_that_it_may_run(job, node, settled)
+    if job.is_foreign and wanted.ngpu and not settled.ngpu:
+        settled = settled._replace(drawback="the job asks for GPUs, and the nodes there have none.")
     mem, of_memory = _memory(job, node, settled, wanted.mem_per_rank or 0)
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)

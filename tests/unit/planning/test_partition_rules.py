@@ -70,8 +70,8 @@ def test_a_job_that_no_partition_takes_is_refused_with_what_to_do(
         plan(script)
 
     assert str(error.value) == (
-        "Partition first takes jobs with boxes of at least 300 pixels, not 256 (takes.box): choose "
-        "another queue in RELION's window, or ask your admin for another partition."
+        "Partition first takes jobs with boxes of at least 300 pixels, not 256 (takes.box): ask "
+        'your admin for another partition for job type "refine" (job_parameters in site.json).'
     )
 
 
