@@ -53,8 +53,8 @@ _BOUNDS = {
     "abort_grace": (0, 10**6),  # seconds
 }
 
-# The one list to which each level of a lineage adds; of any other key the last level's value holds.
-ADDED = "scheduler_options"
+# The lists to which each level of a lineage adds; of any other key the last level's value holds.
+ADDED = ("scheduler_options", "resources")
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
@@ -190,9 +190,8 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     for name, wanted, fits in (
         ("mem_per_rank", 'a size with its unit, such as "8G"', _is_size),
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        (ADDED, "a list of texts", _is_list_of_texts),
+        *((name, "a list of texts", _is_list_of_texts) for name in ADDED),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
-        ("resources", "a list of texts", _is_list_of_texts),
         *((name, "a text", _is_text) for name in ("account", "qos", "constraint", "gpu_type")),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):

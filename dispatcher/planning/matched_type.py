@@ -94,13 +94,14 @@ def with_lineage(name: str, configuration: Configuration) -> MatchedType:
 def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, level in zip(names, levels, strict=True):
-        above = merged.get(ADDED)
+        above = {key: list_ for key in ADDED if (list_ := merged.get(key))}
         for own in (merged_parameters([level]), site.job_parameters.get(name, {})):
             if "partition" in own or "partitions" in own:  # either takes the place of both
                 merged = {**merged, "partition": None, "partitions": None}
-            if above and isinstance(options := own.get(ADDED), list):
-                own = {**own, ADDED: _together(above, options)}
             merged |= own
+            for key, inherited in above.items():
+                if isinstance(listed := own.get(key), list):
+                    merged[key] = _together(inherited, listed)
     return merged
 
 

@@ -24,7 +24,7 @@ def overridden_values(site: Site, types: JobTypes) -> Iterator[str]:
         if level not in types.types:
             continue  # told elsewhere
         for key, value in parameters.items():
-            if key != ADDED and (names := _with_another(level, key, value, site, types)):
+            if key not in ADDED and (names := _with_another(level, key, value, site, types)):
                 place = where.at("job_parameters").at(level).at(key)
                 yield _sentence(place, names, 'name them in "job_parameters" too')
     if site.image:

@@ -43,7 +43,7 @@ def place_to_change(
 
 
 def _has(parameters: Mapping[str, object], key: str, member: str | None) -> bool:
-    if key == ADDED and member is not None:
+    if key in ADDED and member is not None:
         value = parameters.get(key)
         return isinstance(value, list) and member in value
     return any(each in parameters for each in (_EITHER if key in _EITHER else (key,)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..config.configuration import Configuration
 from ..config.job_types import JobTypes
 from ..config.json_files import nearest
+from ..config.partition import kinds
 from ..config.site import Site
 from ..errors import TemplateError
 from ..images.awaited import awaited_images
@@ -155,16 +156,19 @@ class _Look:
         What stands against a `small` job of the same type is not for the shape.
         """
         name = job.partition
-        shape = self.site.partitions.get(name or "")
-        if shape is None:
+        described = self.site.partitions.get(name or "")
+        if described is None:
             return
-        for objection in self._objections(whole_node(job, shape), {each.says for each in small}):
-            told.add(objection.says)
-            yield (
-                f'{at("partitions", str(name))}: the scheduler "{self.name}" gives no job a '
-                f"whole node of this shape: {_in_words(objection)}.{_described(nodes)} Correct the "
-                "numbers of the partition."
-            )
+        for number, shape in enumerate(kinds(described)):
+            steps = ("partitions", str(name), *(["nodes", str(number)] if described.nodes else []))
+            asked = whole_node(job, shape)
+            for objection in self._objections(asked, {each.says for each in small}):
+                told.add(objection.says)
+                yield (
+                    f'{at(*steps)}: the scheduler "{self.name}" gives no job a whole node of this '
+                    f"shape: {_in_words(objection)}.{_described(nodes)} Correct the numbers of the "
+                    "partition."
+                )
 
     def _of_mistakes(self) -> Iterator[str]:
         """The sentences on jobs, and on watchers that have other mistakes than jobs."""

@@ -422,3 +422,39 @@ def test_a_partition_that_site_json_does_not_describe_is_to_be_described(site: W
         f'Describe the partition "gpu" under {path}: key "partitions": then jobs are as large as '
         "its nodes allow."
     )
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ({"accounts": [{"users": ["x"], "qos": "x"}, {"qos": "no"}]}, "accounts.1.qos"),
+        ({"partitions": {"gpu": {**GPU, "qos": "no"}}}, "partitions.gpu.qos"),
+        (
+            {"partitions": {"gpu": {"nodes": [{**GPU, "scheduler_options": ["--qos=no"]}]}}},
+            "partitions.gpu.nodes.0.scheduler_options",
+        ),
+        (
+            {"partitions": {"gpu": {**GPU, "scheduler_options": ["--qos=no"]}}},
+            "partitions.gpu.scheduler_options",
+        ),
+    ],
+)
+def test_a_wrong_value_is_looked_for_where_it_stands(
+    keys: dict[str, Any], place: str, site: WriteSite
+) -> None:
+    path = configure(site, **keys)
+
+    (problem,) = [each for each in found() if "the job after" not in each]
+
+    assert problem.endswith(f'Correct {path}: key "{place}".')
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_each_kind_of_nodes_is_tried(site: WriteSite) -> None:
+    path = configure(site, partitions={"gpu": {"nodes": [GPU, {**GPU, "cores": 128}]}})
+
+    (problem,) = found()
+
+    assert problem.startswith(f'{path}: key "partitions.gpu.nodes.1": the scheduler "slurm"')
+    assert "CPU count too large" in problem

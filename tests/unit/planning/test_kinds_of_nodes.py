@@ -125,3 +125,17 @@ def test_a_partition_that_says_nothing_of_its_types_is_asked_for_the_job_types(
     mixed(site, {"cores": 64, "gpus": 4, "gpu_memory": "64G"}, gpu_type="mi250")
 
     assert directives(plan(corpus_job(REFINE)))["gres"] == ["gpu:mi250:4"]
+
+
+def test_resources_of_base_types_types_and_nodes_add_up(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    of_types = {"gpu": {"resources": ["lic:1"]}, "refine": {"resources": ["fast"]}}
+    partitions = {"gpu": {**SMALL, "resources": ["nvme:1"]}}
+    parameters = {"submit": {"partition": "gpu", "resources": ["any"]}, **of_types}
+    content = {"scheduler": "slurm", "partitions": partitions, "job_parameters": parameters}
+    site("site.json", content)
+
+    found = directives(plan(corpus_job(REFINE)))
+
+    assert found["gres"] == ["gpu:a5000:4,any,lic:1,fast,nvme:1"]
