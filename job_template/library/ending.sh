@@ -53,6 +53,8 @@ tell_relion() {
         remove_name "$dispatch_folder/RELION_JOB_EXIT_$other"
         relion_waits || { end_file PIPELINER "$other"; remove_name "$dispatch_end_file"; }
     done
+    # The guard, which was ended, may still have passed an abort on to the job runner.
+    relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_ABORT_NOW"
     # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes
 }

@@ -96,6 +96,16 @@ def test_an_abort_in_either_window_is_wanted_and_passed_on(name: str, shell: She
     assert (shell.job / CONTROL / "RELION_JOB_ABORT_NOW").exists()
 
 
+def test_an_abort_that_is_passed_on_late_does_not_stay(shell: Shell) -> None:
+    """The guard was killed, but not the program by which it made the file."""
+    (shell.job / CONTROL).mkdir()
+    (shell.job / "RELION_JOB_ABORT_NOW").touch()
+
+    shell(f"{WAITS}; open_control; dispatch_status=143; tell_relion; pass_abort_on; tell_relion")
+
+    assert told(shell) - {"RELION_JOB_ABORT_NOW"} == BOTH["ABORTED"]
+
+
 def test_a_full_disk_turns_the_job_runners_success_into_a_failure(shell: Shell) -> None:
     done = shell(f"""
         {WAITS}
