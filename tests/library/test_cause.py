@@ -91,6 +91,7 @@ def test_lines_with_a_pattern(shell: Shell) -> None:
 
 def test_a_cause_is_known_or_not(shell: Shell) -> None:
     assert shell.says("known_cause 'Out of memory'") == "its memory was used up: ask for more"
+    assert shell.says("known_cause nothing 'Out of memory'").startswith("its memory was used up")
     assert shell("known_cause 'nothing'").returncode == 1
 
 
