@@ -129,6 +129,17 @@ class Plan(NamedTuple):
         return "PIPELINER" if runner else "RELION"
 
     @property
+    def cores_used(self) -> int:
+        """The cores that the job takes of each of its nodes."""
+        return -(-self.nproc // self.nodes) * self.nthread
+
+    @property
+    def cores_of_node(self) -> int | None:
+        """The cores of a node of the job's partition; None if the site does not say."""
+        partition = self.site.partitions.get(self.job_parameters.get("partition") or "")
+        return partition.cores if partition else None
+
+    @property
     def summary(self) -> tuple[str, ...]:
         """The plan in three lines: job type, what the job gets, image."""
         image = self.image
@@ -144,9 +155,7 @@ class Plan(NamedTuple):
         partition, mem, time = (
             self.job_parameters.get(key) for key in ("partition", "mem", "time")
         )
-        described = self.site.partitions.get(partition or "")
-        has = described.cores if described else None
-        used = -(-self.nproc // self.nodes) * self.nthread
+        has, used = self.cores_of_node, self.cores_used
         cores = f"{used} of {count(has, 'core')}" if has else count(used, "core")
         each = " of each node" if self.nodes > 1 else ""
         return (
