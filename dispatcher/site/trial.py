@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
 from ..host import programs
-from ..job_script.scheduler_templates import directive, first_command
+from ..host.directives import directive, first_command
 from ..scheduler.calls import try_call
 from .trial_command import can_be_tried, trial_words
 
