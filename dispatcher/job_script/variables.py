@@ -155,7 +155,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             }
             for c in commands
         ],
-        "command": quote(main.command.program.removesuffix("_mpi")),
+        "command": Markup(main.command.with_mpi(False).executable.shell()),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],

@@ -42,7 +42,9 @@ def as_it_says(job: UnplacedJob, wanted: WantedRanks, node: NodeShape) -> Resour
         )
     ngpu, reasons, warnings = _gpus(job, _ranks_on_gpus(job.request.label, needed // threads), node)
     reasons = (f"{each}, as the Pipeliner's window says: its job runner starts them.", *reasons)
-    return Resources(ranks, threads, ngpu, nodes, None, reasons, warnings, by_program=True)
+    return Resources(
+        ranks, threads, ngpu, nodes, None, reasons, warnings, program_starts_ranks=True
+    )
 
 
 def _in_the_window(job: UnplacedJob) -> str:

@@ -153,7 +153,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         nthread=settled.nthread,
         ngpu=settled.ngpu,
         nodes=settled.nodes,
-        uses_mpi=settled.nproc > 1 and not settled.by_program,
+        uses_mpi=settled.nproc > 1 and not settled.program_starts_ranks,
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, job_type.levels, settled.nproc),
         mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),

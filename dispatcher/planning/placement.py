@@ -201,7 +201,7 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The main command with its ranks, threads and GPUs."""
-    if settled.by_program:
+    if settled.program_starts_ranks:
         return ForeignProgram(job.command)
     original, levels = job.request.submission.main, job.job_type.levels
     command = with_resources(job.command, original, levels, settled)
