@@ -41,8 +41,10 @@ def as_it_says(job: UnplacedJob, wanted: WantedRanks, node: NodeShape) -> Resour
             f"{_in_the_window(node)}"
         )
     ngpu, reasons, warnings = _gpus(job, _ranks_on_gpus(job.request.label, needed // threads), node)
-    why = f"{each}, as the Pipeliner's window says: its job runner starts them."
-    return Resources(ranks, threads, ngpu, nodes, None, (why, *reasons), warnings)
+    reasons = (f"{each}, as the Pipeliner's window says: its job runner starts them.", *reasons)
+    return Resources(
+        ranks, threads, ngpu, nodes, None, reasons, warnings, program_starts_ranks=True
+    )
 
 
 def _in_the_window(node: NodeShape) -> str:

@@ -70,7 +70,8 @@ def matching_name(request: JobRequest, configuration: Configuration) -> str:
         InputError: none does.
     """
     main, label = request.submission.main, request.label
-    found = match(configuration.job_types.types, as_matched(main, request.options), label)
+    seen = as_matched(main, request.options) if request.submission.is_pipeliners else main
+    found = match(configuration.job_types.types, seen, label)
     if found is None:
         raise InputError(
             f"No job type matches {main.base_program}"

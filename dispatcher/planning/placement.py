@@ -175,7 +175,7 @@ def _on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> Plac
     wanted = wanted_ranks(job, site, partition)
     settled = (
         as_it_says(job, wanted, node)
-        if job.command.runs_job
+        if job.starts_its_ranks
         else resources.decide(job.command, wanted, card, node, job.particles)
     )
     see_that_it_may_run(job, node, settled)
@@ -255,7 +255,7 @@ def _image(
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
     """The main command with its ranks, threads and GPUs."""
-    if job.command.runs_job:
+    if settled.program_starts_ranks:
         return ForeignProgram(job.command)
     original, levels = job.request.submission.main, job.job_type.levels
     command = with_resources(job.command, original, levels, settled)

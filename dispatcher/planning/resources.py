@@ -33,6 +33,7 @@ class Resources(NamedTuple):
     Attributes:
         ngpu: per node.
         fit: None if the program has no MPI.
+        program_starts_ranks: the job's program starts the ranks by itself, and stays as it is.
         drawback: why another partition may be better, a sentence; "" if nothing speaks for that.
     """
 
@@ -44,6 +45,7 @@ class Resources(NamedTuple):
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     drawback: str = ""
+    program_starts_ranks: bool = False
 
 
 def decide(

@@ -37,8 +37,8 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
         for job in sample_jobs(configuration, folder):
             jobs.setdefault(job.plan.scheduler, []).append(job)
         for scheduler, of_scheduler in jobs.items():
-            look = _Look(site, types, scheduler, Trials(site.schedulers[scheduler], folder))
-            yield from look.problems(of_scheduler)
+            trials = Trials(site.schedulers[scheduler], folder)
+            yield from _SchedulerCheck(site, types, scheduler, trials).problems(of_scheduler)
 
 
 class _Refused:
@@ -61,7 +61,7 @@ class _Refused:
         return f"{what} on partition{plural} {', '.join(self.partitions)}"
 
 
-class _Look:
+class _SchedulerCheck:
     """The questions to one scheduler, and the sentences on its answers."""
 
     def __init__(self, site: Site, types: JobTypes, name: str, trials: Trials) -> None:
@@ -191,7 +191,7 @@ class _Look:
 
     def _takes(self, job: TrialJob) -> bool:
         with suppress(TemplateError):
-            return self.trials.ask(job.command, job.script).takes
+            return self.trials.would_take(job.command, job.script)
         return False
 
     def _objections(self, job: TrialJob, told: Container[str] = ()) -> list[Objection]:

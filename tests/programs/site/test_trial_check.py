@@ -282,11 +282,12 @@ def test_a_script_of_the_sites_is_not_tried_and_nothing_is_submitted(
 def test_a_watcher_is_tried_without_what_names_its_job(
     options: list[str], site: WriteSite, scheduler: Path
 ) -> None:
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", *options]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "--nice", *options]}})
 
     assert found() == []
     assert not (scheduler / "submitted").exists()
     asked = (scheduler / "asked").read_text()
+    assert "--nice" in asked
     assert "{job_id}" not in asked
     assert asked.count("--test-only") == len(asked.splitlines())
 
@@ -295,10 +296,10 @@ def test_a_watcher_whose_job_cannot_be_left_out_is_not_tried(
     site: WriteSite, scheduler: Path
 ) -> None:
     """`{job_id}` may be the watcher's script, or its argument."""
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "a", "{job_id}"]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--nice", "a", "{job_id}"]}})
 
     assert found() == []
-    assert not (scheduler / "submitted").exists()
+    assert "--nice" not in (scheduler / "asked").read_text()
 
 
 @pytest.mark.parametrize(
