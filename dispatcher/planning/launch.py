@@ -12,7 +12,7 @@ from ..config.site import Site
 from ..errors import ConfigError
 from ..images.container import exec_argv
 from ..relion.command import Command
-from .placement import PlacedJob
+from .placed_job import PlacedJob
 from .scratch import scratch_of
 
 __all__ = ["LaunchWord", "launch_line", "launch_options"]

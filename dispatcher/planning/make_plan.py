@@ -32,7 +32,8 @@ from .gpu_fit import gpu_fit
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
-from .placement import PlacedJob, place
+from .placed_job import PlacedJob
+from .placement import place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
