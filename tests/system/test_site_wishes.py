@@ -1,4 +1,4 @@
-"""A real Slurm takes what a site says of account, memory, time and mail; RELION takes the scratch."""
+"""A real Slurm takes what a site says of account, memory, time and mail, and RELION its scratch."""
 
 from __future__ import annotations
 
