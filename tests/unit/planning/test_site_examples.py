@@ -171,3 +171,41 @@ def test_directives_of_a_partition_follow_those_of_the_type(
 
     assert found["partition"] == ["a100-general"]
     assert (found["export"], found["hint"], found["nice"]) == (["NONE"], ["nomultithread"], ["10"])
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "lines"),
+    [
+        (
+            "kisti",
+            REFINE,
+            [
+                r"#PBS -q tem_gpu",
+                r"#PBS -l select=1:ncpus=\d+:mpiprocs=\d:.*ngpus=2:mem=\d+mb",
+                r"#PBS -l walltime=72:00:00",
+            ],
+        ),
+        ("kisti", POSTPROCESS, [r"#PBS -q tem_cpu", r"#PBS -l select=1:ncpus=1:.*mem=\d+mb"]),
+        (
+            "slac",
+            REFINE,
+            [
+                r"#BSUB -q slacgpu",
+                r'#BSUB -gpu "?num=4/host.*',
+                r"#BSUB -W (2880|48:00)",
+                r"#BSUB -B",
+                r"#BSUB -Ne",
+            ],
+        ),
+        ("vub", REFINE, [r"#PBS -q pascal_gpu", r"#PBS -l .*24:00:00.*"]),
+    ],
+)
+def test_other_schedulers_are_asked_in_their_own_words(
+    name: str, job: str, lines: list[str], site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    use(next(each for each in SITES if each.stem == name), site)
+
+    script = job_script(plan(corpus_job(job)), NO_TOKEN).splitlines()
+
+    for line in lines:
+        assert any(re.fullmatch(line, each) for each in script), (line, script[:30])
