@@ -141,9 +141,9 @@ def test_a_running_job_is_deleted(cluster: Cluster, script: Path) -> None:
 def test_the_time_limit_is_reached(
     cluster: Cluster, script: Path, described: Described
 ) -> None:
-    """PBS does not warn, so that the script looks at the clock; LSF does (a minute of -W is a second
+    """PBS does not warn, so that the script looks at the clock; LSF does (a minute of -W is 6 seconds
     in the stand-in)."""
-    described(time="00:00:16" if cluster.dialect == "pbs" else "00:10:00")
+    described(time="00:00:16" if cluster.dialect == "pbs" else "00:03:00")
     running(cluster, script)
 
     end, sentence = end_of(script, 40)

@@ -1,8 +1,8 @@
 """What LSF 10.1 says and does, as far as the dispatcher meets it: a dialect of the stand-in `daemon`.
 
 LSF cannot be had freely, so nothing here was compared with a real one. It was written by IBM's pages
-for 10.1 (SSWRJV_10.1.0: bsub, bjobs, bkill, bhist) and the formats that other tools read. Minutes
-are seconds here: `-W` and `-wt` are counted so that a test can wait for them.
+for 10.1 (SSWRJV_10.1.0: bsub, bjobs, bkill, bhist) and the formats that other tools read. A minute of `-W` and
+of `-wt` is six seconds here, so that a test can wait for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUEUES = ("normal", "gpu", "gpu_long")
 TIME_LIMIT = "TERM_RUNLIMIT: job killed after reaching LSF run time limit"
 OWNER = "TERM_OWNER: job killed by owner"
 NODE_LOST = "TERM_ZOMBIE: job exited while LSF is not available"
-MINUTE = 1.0  # seconds
+MINUTE = 6.0  # seconds
 AT_TIME_LIMIT = [(0.0, signal.SIGUSR2), (3.0, signal.SIGKILL)]
 KILLED = [(0.0, signal.SIGINT), (0.5, signal.SIGTERM), (3.0, signal.SIGKILL)]
 

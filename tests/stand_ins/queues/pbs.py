@@ -174,10 +174,9 @@ def qstat(daemon: Daemon, call: Call) -> Answer:
             return Answer(2, "", f"qstat: invalid option -- '{word[1:]}'\n")
         else:
             ids.append(word)
-    if not ids:
-        ids = [_id(job) for job in daemon.jobs.values() if past or job.state != "ended"]
+    listed = [_id(job) for job in daemon.jobs.values() if past or job.state != "ended"]
     jobs, complaints, status = [], "", 0
-    for each in ids:
+    for each in ids or listed:
         job = _find(daemon, each)
         if past and not daemon.control("history", True):
             complaints += f"qstat: PBS is not configured to maintain job history {each}\n"
@@ -188,6 +187,8 @@ def qstat(daemon: Daemon, call: Call) -> Answer:
             status = 35
         else:
             jobs.append(job)
+    if form == "json" and ids:
+        jobs = jobs[:1]  # as OpenPBS does
     told = {_id(job): _attributes(job) for job in jobs}
     return Answer(status, _printed(told, form, delimiter, full), complaints)
 
