@@ -46,6 +46,7 @@ def watcher_script(
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
         "not_known": [text for text in scheduler.not_known if text not in scheduler.ends],
+        "cancel_command": scheduler.cancel_command,
         "again": _again(scheduler, plan, token),
         "relion_functions": shell_part("files") + shell_part("relion"),
         "scratch_functions": shell_functions(

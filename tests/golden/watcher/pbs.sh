@@ -176,8 +176,17 @@ enter_job || exit 0 # the folder is gone
 open_control
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 
+# The scheduler may hold the script that waits for the job's end for ever: it goes once RELION was told.
+cancel_what_waits() {
+    local dispatch_waits_too
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
+    read -r dispatch_waits_too <"$dispatch_opened"
+    dispatch_ask=(qdel '{job_id}')
+    [ "$dispatch_waits_too" = - ] || timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_waits_too}"
+} >/dev/null 2>&1
+
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
+trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"'; cancel_what_waits'' EXIT
 
 # There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
 # place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run
@@ -226,7 +235,7 @@ done
 come_again() { # JOB
     local after=$((($(date +%s) - $(stat -c %Y "$dispatch_folder/dispatch.json" || date +%s)) / 4)) later
     [ "$after" -gt 600 ] || after=600
-    later=$(date -d "+$after seconds" +%Y%m%d%H%M)
+    later=$(date -d "+$after seconds" +%Y%m%d%H%M.%S)
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(qsub -f -N end.0123456789ab -a '{later}' -v 'dispatch_watched={job_id}' Refine3D/job011/run_submit.script.watch)
     dispatch_ask=("${dispatch_ask[@]//\{job_id\}/$1}")
@@ -253,6 +262,8 @@ case $dispatch_said in
     *'Exit_status=-27 '*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
     *'Exit_status=-24 '*) dispatch_why='it used more cores than it had asked for: ask your admin to raise "nthread_slurm" of the job type' ;;
     *'Exit_status=-25 '*) dispatch_why='it used more cores than it had asked for: ask your admin to raise "nthread_slurm" of the job type' ;;
+    *'Exit_status=-20 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
+    *'Exit_status=-4 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'substate=91 '*) dispatch_why='it was cancelled in the queue: submit the job again if you did not cancel it' ;;
     *Exit_status=-*) dispatch_why='PBS could not start it, or lost it: submit the job again, or show this line to your admin' ;;
     *'Exit_status=265 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;

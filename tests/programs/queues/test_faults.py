@@ -126,6 +126,7 @@ def test_a_job_is_deleted_while_it_waits(cluster: Cluster, script: Path, history
     end, sentence = end_of(script, 40)
     assert end == "FAILURE"
     assert "cancelled in the queue" in sentence
+    nothing_waits(cluster)
 
 
 def test_a_running_job_is_deleted(cluster: Cluster, script: Path) -> None:
