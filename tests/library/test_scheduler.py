@@ -16,7 +16,7 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
         forget_scheduler_options; forget_limits_of_the_script; place_ranks; forget_places
         dismiss_watcher; words_of_job; words_for_each_node; echo ${#dispatch_each_node[@]}
         warning_signals; announces_end USR1 && status_for_scheduler 99
-        opens_texts && time_limit
+        opens_texts && time_limit; given_mps
         time_limit_reached || echo no limit
         scheduler_made_session || echo no session
         may_have_job 17 && echo it may live

@@ -285,5 +285,5 @@ def bring_output(job: Job) -> None:
     events = job.output.parents[1] / "events"
     events.mkdir(exist_ok=True)
     now = time.strftime("%a %b %d %H:%M:%S")
-    end = f"Completed <exit>; {job.cause or 'TERM_UNKNOWN'}" if _state(job) == "EXIT" else "Done successfully"
+    end = "Completed <exit>" + (f"; {job.cause}" if job.cause else "") if _state(job) == "EXIT" else "Done successfully"
     (events / str(job.number)).write_text(f"Job <{job.number}>, User <ada>\n{now}: {said}\n{now}: {end};\n")
