@@ -98,6 +98,8 @@ class Scheduler:
         partition_options: the options of the directive that names a job's partition.
         memory_per: of what a job asks for so much memory each: of a node, of each core, of each
             rank; or "none" if jobs ask for no memory.
+        gpus_per: of what a job asks for its GPUs: of a node, or of each core, so that it asks for
+            as many cores as GPUs.
         account_options: the options of the directive that names a job's account.
         account_variables: variables of whoever submits that name the account, where the site names
             none; the first that is set.
@@ -150,6 +152,7 @@ class Scheduler:
     partitions_command: list[str] = field(default_factory=list)
     partition_options: list[str] = field(default_factory=list)
     memory_per: Literal["node", "core", "rank", "none"] = "node"
+    gpus_per: Literal["node", "core"] = "node"
     account_options: list[str] = field(default_factory=list)
     account_variables: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..config.accounts import filled_in
 from ..config.partition import Scratch
 from ..config.site import Site
-from ..units import seconds_of
+from ..units import count, seconds_of
 from .charged import OF_THE_TYPE, Named, charged, first_named
 from .node_shape import NodeShape
 from .unplaced_job import UnplacedJob
@@ -51,6 +51,10 @@ def _found(
     yield from _of_one("qos", "Quality of service", paid.qos)
     features = first_named("constraint", job, node)
     yield from _of_one("constraint", "Nodes with the feature", features)
+    if ngpu and job.scheduler.gpus_per == "core":
+        each = f"The scheduler is asked for {count(ngpu, 'core')} with a GPU each"
+        yield "nproc_slurm", ngpu, f'{each}, as "gpus_per" of the scheduler says.'
+        yield "nthread_slurm", 1, ""
     if ngpu:
         yield from _of_one("gpu_type", "GPUs of type", first_named("gpu_type", job, node))
     yield from _time(job, node)
@@ -104,8 +108,8 @@ def _mail(job: UnplacedJob, site: Site) -> Iterator[_Found]:
     mail = site.mail
     if not mail.on:
         return
-    yield "mail_on", list(mail.on), ""
-    when = " and ".join(_WORDS[each] for each in mail.on)
-    if mail.to:
-        to = filled_in(mail.to, {"user": job.request.submitter.user}) if "{" in mail.to else mail.to
+    when, to = " and ".join(_WORDS[each] for each in mail.on), mail.to
+    yield "mail_on", list(mail.on), "" if to else f"Mail {when}: the scheduler knows to whom."
+    if to:
+        to = filled_in(to, {"user": job.request.submitter.user}) if "{" in to else to
         yield "mail_to", to, f"Mail to {to} {when}."

@@ -108,6 +108,8 @@ def ask_queue(scheduler: Scheduler, project: Path, where: tuple[str, ...] = ()) 
     if done.status != 0 or (where and not names_its_clusters(scheduler, done.stdout)):
         return None
     jobs = dialect(scheduler).read_jobs(scheduler, done.stdout)
+    if jobs is None:
+        return None
     return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)), where)
 
 

@@ -85,6 +85,7 @@ def test_a_warning_of_the_scheduler_stops_the_job_if_it_announces_an_end(
 
     assert f"{done.stdout}{done.returncode}" == end
 
+
 def test_no_other_signal_disturbs_a_script_that_ends(shell: Shell) -> None:
     signals = "TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2"
 

@@ -117,15 +117,3 @@ def test_examples_are_json() -> None:
     assert len(found) > 5
     for example in found:
         json.loads(example)
-
-
-def test_each_job_type_stands_under_its_base() -> None:
-    text = (ROOT / "docs" / "dispatch_config.md").read_text()
-    (block,) = re.findall(r"## Which type has which base.*?```\n(.*?)```", text, re.DOTALL)
-    told = {}
-    for line in re.sub(r"\n +", " ", block).splitlines():
-        base, _, types = line.partition(": ")
-        told |= dict.fromkeys(types.split(", "), base)
-
-    types = json.loads((ROOT / "config" / "dispatch_config.json").read_text())
-    assert told == {name: kind["inherits"] for name, kind in types.items() if "inherits" in kind}
