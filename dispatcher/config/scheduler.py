@@ -2,6 +2,7 @@
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
 job, and the scheduler's id of it. Those of `cluster_options` hold ``{cluster}``, those of
+`accounting_command` ``{since}`` (a day before the job's submission, local time), those of
 `launch_options` ``{nodes}``, ``{ranks}`` (at the end of an argument) and ``{environment}``, names
 with commas between.
 """
@@ -66,6 +67,10 @@ class Scheduler:
         pending: the states of jobs that have not started.
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
+        accounting_command: prints what the scheduler's accounting knows of one job, and is called
+            if the end command knows nothing of the job: the scheduler has forgotten it.
+        accounting_columns: names of the columns that it prints, with ``|`` between them: what is
+            read is ``NAME=VALUE …`` for each line. If unset, it is read as it is.
         ends: texts of that command's output, and what each says of the end; the first that is
             found holds.
         ends_of_own_templates: the same, tried first for a job whose script, of the site's own
@@ -113,6 +118,8 @@ class Scheduler:
     pending: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
+    accounting_command: list[str] = field(default_factory=list)
+    accounting_columns: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
@@ -201,9 +208,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
                 f"watcher.scheduler_options.{at}",
                 f': {option} belongs in "submit_command" of the scheduler',
             )
-    for name in scheduler.facts:
-        if not re.fullmatch(r"[\w:/]+", name):
-            yield "facts", f': "{name}" is not the name of a value'
+    for key in ("facts", "accounting_columns"):
+        for name in getattr(scheduler, key):
+            if not re.fullmatch(r"[\w:/]+", name):
+                yield key, f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
     line = groups.get("cluster_line") if scheduler.cluster_line else None

@@ -138,7 +138,7 @@ def _why(job: Job, project: Path) -> str | None:
     assert job.scheduler
     scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
     where = job.queue.where_is(job.queued) if job.queue and job.queued else job.where
-    why = ask_end(scheduler, str(job_id or ""), project, where)
+    why = ask_end(scheduler, str(job_id or ""), project, where, job.record.submitted)
     return why and f"The job ended before its script could report the end, because {why}."
 
 

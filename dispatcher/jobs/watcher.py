@@ -38,6 +38,8 @@ def watcher_script(
         "watcher_partition": (watcher and watcher.partition) or plan.job_parameters["partition"],
         "watcher_options": watcher.scheduler_options if watcher else [],
         "end_command": scheduler.end_command,
+        "accounting_command": scheduler.accounting_command,
+        "accounting_columns": scheduler.accounting_columns,
         "alive": scheduler.alive,
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
