@@ -94,6 +94,10 @@ class Scheduler:
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands needs them. Those of the submit command are
             put at the end of the others as well, until the job's cluster is known.
+        gpu_options: patterns of options (``scheduler_options``) that ask for a job's GPUs: beside
+            one, the directives have no request of their own.
+        mpi_types_command: prints the kinds of MPI that `launch` can start.
+        mpi_option: a pattern of the word of `launch` that names one, in its first group.
         launch: starts one container for each rank on several nodes; empty if it cannot.
         launch_options: the arguments that follow it.
         watcher: the second job; None for none.
@@ -133,6 +137,9 @@ class Scheduler:
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
     refused_options: list[str] = field(default_factory=list)
+    gpu_options: list[str] = field(default_factory=list)
+    mpi_types_command: list[str] = field(default_factory=list)
+    mpi_option: str | None = None
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
@@ -179,9 +186,9 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         yield "submit_command", " is empty"
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
-    names = ("job_id", "queue_pattern", "cluster_line")
+    names = ("job_id", "queue_pattern", "cluster_line", "mpi_option")
     patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in names}
-    for name in ("transient", "refused_options"):
+    for name in ("transient", "refused_options", "gpu_options"):
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
@@ -214,6 +221,8 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
                 yield key, f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
+    if "mpi_option" in groups and groups["mpi_option"].groups < 1:
+        yield "mpi_option", ": the pattern needs a group (…) for the kind of MPI"
     line = groups.get("cluster_line") if scheduler.cluster_line else None
     if line and "cluster" not in line.groupindex:
         yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"
