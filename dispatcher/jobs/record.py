@@ -16,7 +16,6 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -113,13 +112,6 @@ class Record:
     problems: tuple[str, ...]
     merged: Mapping[str, Any]
     written: Mapping[str, Any]
-
-    @property
-    def submitted(self) -> float:
-        """When the job was dispatched, in seconds since 1970; 0 if that is not known."""
-        with suppress(ValueError, OverflowError):
-            return datetime.fromisoformat(self.dispatched or "").timestamp()
-        return 0
 
 
 class Unreadable(ValueError):

@@ -185,6 +185,8 @@ def test_a_job_that_the_scheduler_calls_running_has_not_ended(slurm: Scheduler) 
         (0, "", "sbatch: error: something", "taken", None),
         (1, "", "sbatch_timed_out", "unclear", None),
         (1, "", "sbatch_no_controller", "unclear", None),
+        (1, "", "sbatch_no_database", "unclear", None),
+        (1, "", "sbatch_no_such_cluster", "refused", None),
         (1, "", "sbatch_no_such_nodes", "refused", None),
         (1, "", "sbatch_no_such_partition", "refused", None),
         (1, "", "", "refused", None),
