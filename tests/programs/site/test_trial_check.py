@@ -408,3 +408,22 @@ def test_a_partition_that_site_json_does_not_describe_is_to_be_described(site: W
         f'Describe the partition "gpu" under {path}: key "partitions": then jobs are as large as '
         "its nodes allow."
     )
+
+
+def test_the_partitions_of_the_cluster_that_the_submit_command_names_are_compared(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """Another cluster may have no partition of that name; and the watcher runs there too."""
+    (scheduler / "sinfo").write_text(
+        """#!/bin/sh
+case " $* " in *" --clusters=far "*) echo 'CLUSTER: far'; echo 'partition=gpu nodes: 2' ;; esac
+case " $* " in *" --clusters=far "*) ;; *) echo 'partition=here nodes: 9' ;; esac
+"""
+    )
+    configure(site, {"submit_command": ["sbatch", "--parsable", "--clusters=far"]})
+
+    assert problems() == []
+
+    asked = (scheduler / "asked").read_text().splitlines()
+    assert any("--job-name=end of" in line for line in asked)
+    assert all("--clusters=far" in line for line in asked)
