@@ -57,7 +57,8 @@ def test_a_scheduler_answers_the_questions_that_are_asked() -> None:
 
 
 def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
-    names = ["SQUEUE_USERS", "SCANCEL_STATE", "SCONTROL_ALL", "SLURM_CLUSTERS", "SLURM_JOB_ID"]
+    names = ["SQUEUE_USERS", "SCANCEL_STATE", "SCONTROL_ALL", "SACCT_LOCAL", "SLURM_CLUSTERS"]
+    names.append("SLURM_JOB_ID")
 
     said = shell.says(
         "forget_scheduler_options; env | grep ^S | cut -d= -f1 | sort",
@@ -66,7 +67,7 @@ def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
     )
 
     assert "SLURM_JOB_ID" in said.split()
-    assert not set(names[:4]) & set(said.split())
+    assert not set(names[:5]) & set(said.split())
 
 
 def test_ranks_do_not_inherit_limits_of_the_batch_step(shell: Shell) -> None:

@@ -244,10 +244,9 @@ come_again() { # JOB
 }
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *'job_state=Q '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=H '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=W '*) come_again "$1"; exit 0 ;; # the job has not ended
@@ -273,8 +272,21 @@ case $dispatch_said in
     *'Exit_status=0 '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *Exit_status=*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *'Unknown Job Id'*) dispatch_why='it was killed, or cancelled in the queue, or its node was lost, and PBS keeps no history of jobs that would tell: continue the job, or submit it again' ;;
-    *) come_again "$1"; exit 0 ;; # the scheduler does not answer
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# Silence is no end: the scheduler must say that it does not know the job any more.
+is_forgotten() {
+    case $dispatch_said in
+    *'Unknown Job Id'*) ;;
+    *) return 1 ;;
+    esac
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said" || is_forgotten || { come_again "$1"; exit 0; }
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
