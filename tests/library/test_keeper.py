@@ -105,7 +105,7 @@ def test_a_keeper_takes_the_daemon_that_the_scheduler_has_started(
         """,
         scheduler="lsf",
         MPS_LOG=shell.log,
-        given=["mps_unseen() { cat \"$1/clients\" >clients; }"],
+        given=['mps_unseen() { cat "$1/clients" >clients; }'],
         MODE="Exclusive_Process",
     )
 

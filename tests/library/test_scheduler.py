@@ -312,10 +312,15 @@ def test_lsf_is_asked_without_variables_that_change_its_answers(shell: Shell) ->
 
 @pytest.mark.parametrize(
     ("scheduler", "line"),
-    [("pbs", "=>> PBS: job killed: walltime 10 exceeded limit 5"), ("lsf", "TERM_RUNLIMIT: job killed")],
+    [
+        ("pbs", "=>> PBS: job killed: walltime 10 exceeded limit 5"),
+        ("lsf", "TERM_RUNLIMIT: job killed"),
+    ],
 )
 def test_a_line_that_ends_a_job_is_known(scheduler: str, line: str, shell: Shell) -> None:
     (shell.project / "lines").write_text(f"{line}\nrelion_refine: error\n")
 
-    code = 'grep -E "^($(scheduler_that_ends_jobs))" lines; grep -cE "^($(scheduler_programs)):" lines'
+    code = (
+        'grep -E "^($(scheduler_that_ends_jobs))" lines; grep -cE "^($(scheduler_programs)):" lines'
+    )
     assert shell.says(code, scheduler=scheduler).splitlines()[0] == line

@@ -206,7 +206,9 @@ class Daemon:
         )
 
     def _start(self, job: Job) -> None:
-        taken = {gpu for each in self.jobs.values() if each.state == "running" for gpu in each.devices}
+        taken = {
+            gpu for each in self.jobs.values() if each.state == "running" for gpu in each.devices
+        }
         job.devices = [gpu for gpu in range(self.gpus) if gpu not in taken][: job.gpus]
         script = self.spool / f"{job.number}.SC"
         script.write_text(job.script)

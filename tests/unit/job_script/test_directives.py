@@ -81,8 +81,13 @@ def test_a_job_on_gpus_asks_for_all_that_was_planned(scheduler: str, read: Read)
 
 
 @pytest.mark.parametrize(
-    "name", ["relion-5.0.1/PostProcess_job016", "relion-3.1.4/AutoPick_job009", "relion-5.0.1/External_job023"]
-)  # fmt: skip
+    "name",
+    [
+        "relion-5.0.1/PostProcess_job016",
+        "relion-3.1.4/AutoPick_job009",
+        "relion-5.0.1/External_job023",
+    ],
+)
 def test_jobs_of_all_kinds_can_be_read(name: str, scheduler: str, read: Read) -> None:
     found = read(name)
 
@@ -132,7 +137,9 @@ def test_memory_is_asked_for_as_the_site_counts_it(
 
     if scheduler == "pbs":
         parts = found["l"]["select"].split(":")
-        assert [each for each in parts if each.startswith("mem=")] == ([pbs_asks] if pbs_asks else [])
+        assert [each for each in parts if each.startswith("mem=")] == (
+            [pbs_asks] if pbs_asks else []
+        )
     else:
         asked = [each for each in found["R"] if "mem=" in each]
         assert asked == [f"rusage[mem={each}]" for each in lsf_asks]
