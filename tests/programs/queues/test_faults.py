@@ -23,6 +23,9 @@ from .cluster import ROOT, Cluster, record_of
 JOB = "PostProcess.job016"
 SLEEPS = 'trap "exit 143" TERM; sleep 300 & wait'
 
+# Whether the scheduler remembers jobs that have ended. (`tests/run.sh long` runs what is long.)
+ONCE = [True, pytest.param(False, marks=pytest.mark.long)]
+
 Described = Callable[..., None]
 
 
@@ -90,6 +93,7 @@ def test_a_job_runs_and_succeeds(cluster: Cluster, script: Path) -> None:
     assert (run["ending"], run["scheduler_job_id"]) == ("SUCCESS", record["job_id"])
 
 
+@pytest.mark.long
 def test_what_the_scheduler_writes_at_the_end_is_not_in_run_out(
     cluster: Cluster, script: Path
 ) -> None:
@@ -107,6 +111,7 @@ def test_what_the_scheduler_writes_at_the_end_is_not_in_run_out(
     assert ("Sender: LSF" in beside.read_text()) == (cluster.dialect == "lsf")
 
 
+@pytest.mark.long
 def test_a_program_fails(cluster: Cluster, script: Path) -> None:
     cluster.does("echo 'ERROR: no such map' >&2; exit 3")
 
@@ -156,7 +161,7 @@ def test_the_time_limit_is_reached(cluster: Cluster, script: Path, described: De
     wait_for(lambda: "run" in record_of(script), what="the record: there is time for all")
 
 
-@pytest.mark.parametrize("history", [True, False])
+@pytest.mark.parametrize("history", ONCE)
 def test_all_processes_of_a_job_are_killed(cluster: Cluster, script: Path, history: bool) -> None:
     cluster.controls(history=history)
     pid_file = cluster.folder / "pid"
@@ -173,6 +178,7 @@ def test_all_processes_of_a_job_are_killed(cluster: Cluster, script: Path, histo
     assert end == "FAILURE" and "it was killed" in sentence
 
 
+@pytest.mark.long
 def test_the_node_is_lost(cluster: Cluster, script: Path) -> None:
     running(cluster, script)
 
@@ -190,7 +196,7 @@ def test_a_job_is_aborted_while_it_runs(
     running(
         cluster,
         script,
-        "until [ -e */job016/.dispatch_control.*/RELION_JOB_ABORT_NOW ]; do sleep 0.1; done; exit 1",
+        "until [ -e */*/.dispatch_control.*/RELION_JOB_ABORT_NOW ]; do sleep 0.1; done; exit 1",
     )
 
     (script.parent / "RELION_JOB_ABORT_NOW").touch()
@@ -225,6 +231,7 @@ def test_the_answer_to_a_submission_is_lost(cluster: Cluster, script: Path) -> N
     assert len([each for each in cluster.calls(cluster.submit) if "relion-dispatch:" in each]) == 1
 
 
+@pytest.mark.long
 def test_a_submission_is_refused(cluster: Cluster, script: Path) -> None:
     cluster.controls(refuse="User ada may not use this queue")
 
@@ -244,7 +251,7 @@ def test_the_scheduler_does_not_answer_a_submission(cluster: Cluster, script: Pa
     assert "the queue does not answer whether it has the job" in errors(script)
 
 
-@pytest.mark.parametrize("history", [True, False])
+@pytest.mark.parametrize("history", ONCE)
 def test_status_tells_of_a_job_that_vanished(
     cluster: Cluster, script: Path, described: Described, history: bool
 ) -> None:
@@ -262,6 +269,7 @@ def test_status_tells_of_a_job_that_vanished(
     assert "cancelled in the queue" in ended["reason"]
 
 
+@pytest.mark.long
 def test_status_tells_nothing_where_the_scheduler_does_not_answer(
     cluster: Cluster, script: Path
 ) -> None:
@@ -295,6 +303,7 @@ def test_what_comes_again_does_not_take_silence_for_an_end(
     assert len(cluster.calls("qsub")) == before + 1  # it comes again
 
 
+@pytest.mark.long
 def test_a_script_that_is_killed_alone(cluster: Cluster, script: Path) -> None:
     """Its guard tells, or the job after the job if the scheduler was quicker than the guard."""
     record = running(cluster, script)
