@@ -5,7 +5,7 @@
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
 #   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, the
-#             whole table of faults, which becomes docs/faults.md, and images from source, whose bases with
+#             whole table of faults, which becomes docs/faults.md, that of PBS and LSF, and images from source, whose bases with
 #             CUDA are some GB; -k selects among all, and then only those rows of the pages are written
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
@@ -70,6 +70,7 @@ build_images() {
 if [ "$part" = long ]; then
     # Status 5: none was selected.
     UPDATE_FUZZING=$root/docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
+    "$python" "${pytest[@]}" -q -n 2 tests/programs -m long "$@" || [ $? = 5 ]
     "$python" "${pytest[@]}" -q --collect-only tests/system/faults tests/system/images/test_source.py "$@" \
         >/dev/null || exit 0
 fi

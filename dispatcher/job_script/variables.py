@@ -16,6 +16,7 @@ from ..errors import TemplateError
 from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
+from ..planning.gpu_option import gpu_option
 from ..planning.launch import LaunchWord
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
@@ -148,6 +149,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
             "container": container,
+            "gpu_option": gpu_option(plan.site.schedulers[plan.scheduler], parameters),
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),
             "gpu_settings": [f"{name}={value}" for name, value in vendor.settings.items()]

@@ -29,6 +29,7 @@ from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .devices import is_ours
 from .gpu_fit import gpu_fit
+from .gpu_option import gpu_option_reason
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
@@ -172,7 +173,11 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         environment=tuple(site.apptainer.let_through),
         commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),
-        reasons=(*job.reasons, *placed.reasons),
+        reasons=(
+            *job.reasons,
+            *placed.reasons,
+            *gpu_option_reason(chosen.scheduler, job_type.parameters, settled.ngpu),
+        ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
     )

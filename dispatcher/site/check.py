@@ -19,6 +19,7 @@ from .function_check import unread_functions
 from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
 from .job_type_check import job_type_problems
+from .launch_check import launch_problems
 from .library_check import library_problems
 from .overridden_check import overridden_values
 from .reach_check import closed_files
@@ -72,6 +73,7 @@ def problems() -> list[str]:
                 unread_templates(),
                 library_problems(),
                 scheduler_problems(site),
+                launch_problems(site, types),
                 unread_files(site, types),
                 job_problems(site, types, real),
                 trial_problems(site, types),

@@ -229,10 +229,9 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was deleted before it ran, or its node was lost: submit the job again if you did not delete it' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *job_number=*) exit 0 ;; # the job has not ended
     *'failed=37 '*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *h_rt=reached*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
@@ -243,7 +242,14 @@ case $dispatch_said in
     *'failed=0 exit_status=137 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'failed=0 '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *failed=*) dispatch_why='the scheduler could not start it, or lost it: submit the job again, or show this line to your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " failed exit_status ru_wallclock maxvmem hostname " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -221,10 +221,9 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was killed, or cancelled in the queue, or its node was lost, and LSF has forgotten it: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1; }' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *'STAT=PEND '*) exit 0 ;; # the job has not ended
     *'STAT=PROV '*) exit 0 ;; # the job has not ended
     *'STAT=WAIT '*) exit 0 ;; # the job has not ended
@@ -247,15 +246,22 @@ case $dispatch_said in
     *TERM_ZOMBIE*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *TERM_REMOVE_HUNG_JOB*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'STAT=ZOMBI '*) dispatch_why='it was cancelled while its node did not answer: submit the job again once the node is back' ;;
-    *TERM_*) dispatch_why='LSF ended it: show this line to your admin, and submit the job again' ;;
     *'EXIT_CODE=137 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'exit code 137'*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'EXIT_CODE=143 '*) dispatch_why='it was told to end (signal TERM), by a person or by LSF: submit the job again if you did not cancel it' ;;
+    *TERM_*) dispatch_why='LSF ended it: show this line to your admin, and submit the job again' ;;
     *'STAT=DONE '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'Done successfully'*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'STAT=EXIT '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *'Exited '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1; }' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " STAT EXIT_CODE EXEC_HOST " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -177,8 +177,17 @@ enter_job || exit 0 # the folder is gone
 open_control
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 
+# The scheduler may hold the script that waits for the job's end for ever: it goes once RELION was told.
+cancel_what_waits() {
+    local dispatch_waits_too
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
+    read -r dispatch_waits_too <"$dispatch_opened"
+    dispatch_ask=(qdel '{job_id}')
+    [ "$dispatch_waits_too" = - ] || timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_waits_too}"
+} >/dev/null 2>&1
+
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
+trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"'; cancel_what_waits'' EXIT
 
 # There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
 # place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run
@@ -227,7 +236,7 @@ done
 come_again() { # JOB
     local after=$((($(date +%s) - $(stat -c %Y "$dispatch_folder/dispatch.json" || date +%s)) / 4)) later
     [ "$after" -gt 600 ] || after=600
-    later=$(date -d "+$after seconds" +%Y%m%d%H%M)
+    later=$(date -d "+$after seconds" +%Y%m%d%H%M.%S)
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(qsub -f -N end.0123456789ab -a '{later}' -v 'dispatch_watched={job_id}' Refine3D/job011/run_submit.script.watch)
     dispatch_ask=("${dispatch_ask[@]//\{job_id\}/$1}")
@@ -235,10 +244,9 @@ come_again() { # JOB
 }
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *'job_state=Q '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=H '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=W '*) come_again "$1"; exit 0 ;; # the job has not ended
@@ -264,8 +272,21 @@ case $dispatch_said in
     *'Exit_status=0 '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *Exit_status=*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *'Unknown Job Id'*) dispatch_why='it was killed, or cancelled in the queue, or its node was lost, and PBS keeps no history of jobs that would tell: continue the job, or submit it again' ;;
-    *) come_again "$1"; exit 0 ;; # the scheduler does not answer
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# Silence is no end: the scheduler must say that it does not know the job any more.
+is_forgotten() {
+    case $dispatch_said in
+    *'Unknown Job Id'*) ;;
+    *) return 1 ;;
+    esac
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said" || is_forgotten || { come_again "$1"; exit 0; }
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -6,7 +6,7 @@
 #SBATCH --time=5
 #SBATCH --account=em
 #SBATCH --qos=long
-unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or Slurm may hide jobs
+unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS # or Slurm may hide jobs
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
 POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
 while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
@@ -223,16 +223,24 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(scontrol show job --oneliner '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *JobState=PENDING*) exit 0 ;; # the job has not ended
     *JobState=CONFIGURING*) exit 0 ;; # the job has not ended
     *JobState=RUNNING*) exit 0 ;; # the job has not ended
     *JobState=SUSPENDED*) exit 0 ;; # the job has not ended
     *JobState=STOPPED*) exit 0 ;; # the job has not ended
     *JobState=RESIZING*) exit 0 ;; # the job has not ended
+    *JobState=SIGNALING*) exit 0 ;; # the job has not ended
+    *JobState=COMPLETING*) exit 0 ;; # the job has not ended
+    *JobState=STAGE_OUT*) exit 0 ;; # the job has not ended
+    *JobState=EXPEDITING*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUED*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUE_FED*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUE_HOLD*) exit 0 ;; # the job has not ended
+    *JobState=SPECIAL_EXIT*) exit 0 ;; # the job has not ended
+    *JobState=RESV_DEL_HOLD*) exit 0 ;; # the job has not ended
     *JobState=OUT_OF_MEMORY*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
     *JobState=TIMEOUT*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *JobState=DEADLINE*) dispatch_why='it reached its deadline: submit the job again with a later deadline' ;;
@@ -243,7 +251,29 @@ case $dispatch_said in
     *JobState=COMPLETED*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *ExitCode=0:9*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *JobState=FAILED*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(scontrol show job --oneliner '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+
+# The scheduler may have forgotten the job since: then its accounting tells. The ids of jobs come again, so what had
+# ended a day before this script was written is not the job.
+in_accounting() { # JOB
+    # shellcheck disable=SC2054 # commas are parts of its words
+    local at ask=(sacct --federation '--jobs={job_id}' '--starttime={since}' --allocations --noheader --parsable2 --format=JobIDRaw,State,ExitCode,Reason,Elapsed,NodeList)
+    at=$(stat -c %Y "$dispatch_folder/run_submit.script.watch" 2>/dev/null) || at=86400
+    ask=("${ask[@]//\{job_id\}/$1}") at=$(date -d "@$((at - 86400))" +%FT%T)
+    timeout 60 "${ask[@]//\{since\}/$at}" 2>/dev/null
+}
+in_words() {
+    awk -F '|' -v names='JobId JobState ExitCode Reason RunTime NodeList' '
+        BEGIN { columns = split(names, name, " ") }
+        NF == columns { for (at = 1; at <= columns; at++) printf "%s=%s ", name[at], $at; print "" }'
+}
+read_end "$dispatch_said" || read_end "$(in_accounting "$1" | in_words)"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

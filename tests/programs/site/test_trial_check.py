@@ -459,3 +459,22 @@ def test_each_kind_of_nodes_is_tried(site: WriteSite) -> None:
 
     assert problem.startswith(f'{path}: key "partitions.gpu.nodes.1": the scheduler "slurm"')
     assert "CPU count too large" in problem
+
+
+def test_the_partitions_of_the_cluster_that_the_submit_command_names_are_compared(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """Another cluster may have no partition of that name; and the watcher runs there too."""
+    (scheduler / "sinfo").write_text(
+        """#!/bin/sh
+case " $* " in *" --clusters=far "*) echo 'CLUSTER: far'; echo 'partition=gpu nodes: 2' ;; esac
+case " $* " in *" --clusters=far "*) ;; *) echo 'partition=here nodes: 9' ;; esac
+"""
+    )
+    configure(site, {"submit_command": ["sbatch", "--parsable", "--clusters=far"]})
+
+    assert problems() == []
+
+    asked = (scheduler / "asked").read_text().splitlines()
+    assert any("--job-name=end of" in line for line in asked)
+    assert all("--clusters=far" in line for line in asked)
