@@ -25,10 +25,10 @@ def scheduler_problems(site: Site) -> Iterator[str]:
             parents = " or ".join(f'"{each}"' for each in alike)
             which = "" if len(alike) == 1 else ", whichever your cluster has"
             yield (
-                f'{config_path("site.json")}: key "schedulers.{name}": it submits as {parents} does '
-                f'and lacks what that one has: set "inherits": {parents}{which}. '
-                f"Templates in job_template/schedulers/ of the name {name} are then read under that "
-                "name: rename them."
+                f'{config_path("site.json")}: key "schedulers.{name}": it submits as {parents} '
+                f'does and lacks what that one has: set "inherits": {parents}{which}. '
+                f"Templates in job_template/schedulers/ of the name {name} are then read under "
+                "that name: rename them."
             )
 
 
