@@ -40,6 +40,9 @@ class Scheduler:
 
     Attributes:
         inherits: the scheduler that it is like but for what is said here.
+        through: what its commands are run by, on another machine that sees the same files; they
+            run on this one if unset.
+        through_variables: names of the variables that commands there get from here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
         job_id: a pattern whose first group is the job id in the command's output.
@@ -87,6 +90,8 @@ class Scheduler:
     """
 
     inherits: str | None = None
+    through: list[str] = field(default_factory=list)
+    through_variables: list[str] = field(default_factory=list)
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
     job_id: str | None = None
@@ -159,6 +164,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     """Key and mistake of what a type alone does not tell."""
     if not scheduler.submit_command:
         yield "submit_command", " is empty"
+    if scheduler.through and scheduler.detached:
+        yield "through", ": jobs that are no more than a process run on this machine"
+    if scheduler.through == ["ssh"] or "" in scheduler.through:
+        yield "through", ': expected a program and a machine, such as ["ssh", "login1"]'
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
     patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
@@ -179,7 +188,7 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    for key in ("overriding", "of_a_job", "of_the_cluster"):
+    for key in ("overriding", "of_a_job", "of_the_cluster", "through_variables"):
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
                 yield key, f': "{name}" is not the beginning of a variable\'s name'

@@ -1,7 +1,8 @@
 """Calling a scheduler's commands: by argument list, in the project's folder, for a limited time.
 
 Variables that would change what a command does are removed from its environment: the command does
-what the site's configuration says.
+what the site's configuration says. `through` of the scheduler has the commands run on another
+machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .answers import Queue
 from .dialect import dialect
 from .job_ids import is_job_id
 
-__all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
+__all__ = ["ask_end", "ask_queue", "call", "has_program", "start_detached", "try_call"]
 
 
 def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished:
@@ -29,6 +30,10 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
+    if scheduler.through:
+        from .through import call_there  # few sites need it
+
+        return call_there(scheduler, argv, project)
     return programs.run(
         argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler)
     )
@@ -40,6 +45,20 @@ def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> progra
         return call(scheduler, argv, project)
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def has_program(scheduler: Scheduler, program: str, folder: Path) -> bool:
+    """Whether the machine on which the scheduler's commands run has a program.
+
+    Raises:
+        OSError: another machine does not tell.
+        subprocess.TimeoutExpired: it did not do so in the scheduler's time.
+    """
+    if scheduler.through:
+        from .through import has_program_there
+
+        return has_program_there(scheduler, program, folder)
+    return programs.which(program) is not None
 
 
 def start_detached(scheduler: Scheduler, argv: Sequence[str], project: Path) -> int:
@@ -79,8 +98,11 @@ def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
 
 
 def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
-    """Ask the scheduler why a job ended; None if it says that the job has not."""
+    """Ask the scheduler why a job ended; None if it says that the job has not, or if the connection
+    to the scheduler's machine is lost."""
     done = None
     if scheduler.end_command and job_id:
         done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+        if done is None and scheduler.through:
+            return None  # a connection was lost, which says nothing of the job
     return dialect(scheduler).read_end(scheduler, done.stdout if done else "")

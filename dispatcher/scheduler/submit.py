@@ -19,6 +19,7 @@ from ..planning.plan import Plan
 from .answers import Queue, QueuedJob, SubmitAnswer
 from .calls import ask_queue, call, start_detached
 from .dialect import dialect
+from .no_way import NoWayError
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
 
@@ -124,8 +125,12 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return SubmitAnswer("unclear", None, what), ""
+    except NoWayError as error:
+        if error.todo:
+            raise SubmitError(f"{error.what}: {error.todo}; then submit the job again.") from error
+        return SubmitAnswer("unclear", None, error.what), ""
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the shell around the appliance
+        if error.errno == errno.EPIPE:  # the shell around the appliance, or a connection
             what = (
                 f"relion-dispatch cannot know whether the scheduler took the job ({error.strerror})"
             )

@@ -24,6 +24,7 @@ from .overridden_check import overridden_values
 from .reach_check import closed_files
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
+from .through_check import through_problems
 from .trial_check import trial_problems
 from .weights_check import weights_problems
 
@@ -71,6 +72,7 @@ def problems() -> list[str]:
                 unread_templates(),
                 library_problems(),
                 scheduler_problems(site),
+                through_problems(site),
                 job_problems(site, types, real),
                 trial_problems(site, types),
             )

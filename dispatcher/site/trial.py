@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
-from ..host import programs
 from ..job_script.scheduler_templates import directive, first_command
 from ..scheduler.calls import try_call
+from .through_check import is_known_to_lack
 from .trial_command import can_be_tried, trial_words
 
 __all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
@@ -143,7 +143,7 @@ class Trials:
         """
         found: dict[str, list[str]] = {}
         command = self._scheduler.partitions_command
-        if command and programs.which(command[0]):
+        if command and not is_known_to_lack(self._scheduler, command[0]):
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
