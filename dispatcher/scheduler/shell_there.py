@@ -5,9 +5,9 @@ that is, reads no word of it, and words of any bytes arrive as they are. All of 
 braces: of a text that was cut off nothing runs.
 
 What the command prints stands between two marks, on standard output and on standard error: login
-shells greet, and ssh has messages and an exit status of its own, 255, which commands have as well
-(LSF's). The second mark on standard output has the command's status. Without that mark nobody knows
-how the command ended, or whether it did.
+shells greet, and ssh has messages and an exit status of its own, 255, which a scheduler's commands
+may have as well. The second mark on standard output has the command's status. Without that mark
+nobody knows how the command ended, or whether it did.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
         return SubmitAnswer("unclear", None, what), ""
     except NoWayError as error:
         if error.todo:
-            raise SubmitError(f"{error.what}: {error.todo}; then submit the job again.") from error
+            raise SubmitError(f"{_capital(str(error))}; then submit the job again.") from error
         return SubmitAnswer("unclear", None, error.what), ""
     except OSError as error:
         if error.errno == errno.EPIPE:  # the shell around the appliance, or a connection
@@ -155,7 +155,11 @@ def _cannot_start(program: str, error: OSError) -> SubmitError:
 
 
 def _sentence(answer: SubmitAnswer) -> str:
-    return answer.sentence[0].upper() + answer.sentence[1:]
+    return _capital(answer.sentence)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:

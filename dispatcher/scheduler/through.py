@@ -36,6 +36,8 @@ from .ssh_command import is_ssh, ssh_words, trouble
 __all__ = ["call_there", "has_program_there"]
 
 _LATE = 25  # seconds after which a file that was written here must be seen there
+# By these, bash takes a command for a login's, and reads ~/.bashrc: a job's script would, too.
+_OF_A_LOGIN = ("SSH_CLIENT", "SSH2_CLIENT", "SSH_CONNECTION", "SSH_TTY")
 # Libraries of another program, as of RELION's environment, which keep ssh from starting.
 _OF_LIBRARIES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT")
 
@@ -64,7 +66,7 @@ def call_there(scheduler: Scheduler, argv: Sequence[str], folder: Path) -> progr
     files = {word: _digest(folder / word) for word in argv[1:] if _is_file(folder, word)}
     command = Command(tuple(argv), folder, files, min(_LATE, scheduler.timeout / 2))
     names = _looked(way, command) if files else _names_seen(way, argv[0], folder)
-    unset = list(not_inherited(names, scheduler))
+    unset = [*not_inherited(names, scheduler), *_OF_A_LOGIN]
     mark = _mark()
     done = _exchange(way, text_to_run(mark, command, unset, _taken_along(scheduler)), folder)
     if lacks := not_started(mark, command, done.stdout):
