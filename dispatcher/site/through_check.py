@@ -3,6 +3,7 @@ files?"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -67,6 +68,9 @@ def _common_folder(scheduler: Scheduler, stack: ExitStack) -> Path:
                 raise
         else:
             return folder
+    theirs = call(scheduler, ["id", "-u"], Path("/")).stdout.strip()
+    if theirs != str(os.getuid()):
+        raise NoWayError(*_another_user(scheduler, theirs))
     names = " and ".join(map(str, places))
     raise NoWayError(
         f"{scheduler.through[-1]} does not see what is in {names}",
@@ -90,12 +94,18 @@ def _of_files(scheduler: Scheduler, folder: Path) -> Iterator[str]:
             yield f"what {machine} writes in {folder.parent} is not seen here after {_LATE} s"
             return
         time.sleep(0.2)
-    mine, theirs = here.stat().st_uid, there.stat().st_uid
-    if mine != theirs:
-        yield (
-            f"jobs would belong to another user (uid {theirs}, here {mine}): name the account "
-            f"of the same user, as USER@{machine.rpartition('@')[2]}"
-        )
+    owner = there.stat().st_uid
+    if owner != here.stat().st_uid:
+        yield ": ".join(_another_user(scheduler, str(owner)))
+
+
+def _another_user(scheduler: Scheduler, theirs: str) -> tuple[str, str]:
+    """What is wrong, and what to do next, in clauses."""
+    machine = scheduler.through[-1]
+    return (
+        f"jobs would belong to another user ({machine}: uid {theirs}, here: uid {os.getuid()})",
+        f"name the account of the same user, as USER@{machine.rpartition('@')[2]}",
+    )
 
 
 def _missing(scheduler: Scheduler, folder: Path) -> Iterator[str]:
