@@ -14,6 +14,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from ..config.inherited import not_inherited
 from ..config.scheduler import Scheduler
 from ..host import programs
+from ..host.shared_files import read_file
 from .no_way import LostError, NoWayError
 from .shell_there import (
     Command,
@@ -36,6 +38,7 @@ from .ssh_command import is_ssh, ssh_words, trouble
 __all__ = ["call_there", "has_program_there"]
 
 _LATE = 25  # seconds after which a file that was written here must be seen there
+_LONGEST_FILE = 1 << 24  # bytes; what is longer is no script
 # By these, bash takes a command for a login's, and reads ~/.bashrc: a job's script would, too.
 _OF_A_LOGIN = ("SSH_CLIENT", "SSH2_CLIENT", "SSH_CONNECTION", "SSH_TTY")
 # Libraries of another program, as of RELION's environment, which keep ssh from starting.
@@ -63,7 +66,7 @@ def call_there(scheduler: Scheduler, argv: Sequence[str], folder: Path) -> progr
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
     way = _way(scheduler)
-    files = {word: _digest(folder / word) for word in argv[1:] if _is_file(folder, word)}
+    files = _files(argv[1:], folder)
     command = Command(tuple(argv), folder, files, min(_LATE, scheduler.timeout / 2))
     names = _looked(way, command) if files else _names_seen(way, argv[0], folder)
     unset = [*not_inherited(names, scheduler), *_OF_A_LOGIN]
@@ -146,12 +149,15 @@ def _mark() -> str:
     return f"relion-dispatch-{os.urandom(8).hex()}"
 
 
-def _is_file(folder: Path, word: str) -> bool:
-    return "/" in word and (folder / word).is_file()
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _files(words: Sequence[str], folder: Path) -> dict[str, str]:
+    """The files among the words, such as the job's script, and their sha256."""
+    found = {}
+    for word in words:
+        if "/" in word:
+            with suppress(OSError):
+                content = read_file(folder / word, _LONGEST_FILE)
+                found[word] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def _lacking(way: _Way, lacks: NotStarted) -> NoWayError:
