@@ -47,12 +47,12 @@ _CAUSES = (
     (
         "Could not resolve hostname",
         "no machine of the name {machine} is known here",
-        'correct "through" of the scheduler, or name the machine in ~/.ssh/config',
+        'name the machine in ~/.ssh/config, or have your admin correct "through" of the scheduler',
     ),
     (
         "Bad configuration option|Bad owner or permissions|^usage: |illegal option|unknown option",
         "ssh does not take its settings ({said})",
-        'correct "through" of the scheduler, or ~/.ssh/config',
+        'correct ~/.ssh/config, or have your admin correct "through" of the scheduler',
     ),
 )
 

@@ -141,7 +141,7 @@ def _exchange(way: _Way, text: str, folder: Path) -> programs.Finished:
             raise
         raise NoWayError(
             f"{way.through[0]} cannot be started ({error.strerror})",
-            'install it, or correct "through" of the scheduler',
+            'install the program, or have your admin correct "through" of the scheduler',
         ) from error
 
 
@@ -163,8 +163,8 @@ def _files(words: Sequence[str], folder: Path) -> dict[str, str]:
 def _lacking(way: _Way, lacks: NotStarted) -> NoWayError:
     if lacks.lacks == "program":
         what = f'the program "{lacks.name}" is not found on {way.machine}'
-        todo = "name the program by its full path in the scheduler's file"
+        todo = "the scheduler's file must name the program by its full path"
     else:
         what = f"{way.machine} does not see the {lacks.lacks} {lacks.name} as it is here"
-        todo = "mount the project's file system on both machines in the same place"
+        todo = "the project's file system must be mounted on both machines in the same place"
     return NoWayError(what, todo, lacks.lacks)

@@ -115,8 +115,8 @@ def _missing(scheduler: Scheduler, folder: Path) -> Iterator[str]:
     for program in dict.fromkeys(command[0] for command in commands if command):
         if program != scheduler.submit_command[0] and not has_program(scheduler, program, folder):
             yield (
-                f'the program "{program}" is not found on {scheduler.through[-1]}: name the '
-                "program by its full path in the scheduler's file"
+                f'the program "{program}" is not found on {scheduler.through[-1]}: the '
+                "scheduler's file must name the program by its full path"
             )
 
 

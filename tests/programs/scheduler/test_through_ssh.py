@@ -192,16 +192,16 @@ def test_a_queue_that_cannot_be_reached_says_nothing(login_node: LoginNode, tmp_
             "the host key of login1 is not known to this account, or has changed: run `ssh",
         ),
         ("key", "login1 does not let this account in without a password .*: set up a key"),
-        ("name", 'no machine of the name nowhere.invalid is known here: correct "through"'),
+        ("name", "no machine of the name nowhere.invalid is known here: name the machine"),
         ("option", "ssh does not take its settings .*: correct"),
         (
             "ssh",
-            "/nowhere/ssh cannot be started .No such file or directory.: install it, or correct",
+            "/nowhere/ssh cannot be started .No such file or directory.: install the program, or",
         ),
         ("input", "/bin/sh does not run on login1 as ssh starts it .*: try `echo id | ssh "),
         (
             "program",
-            'the program "nowhere" is not found on login1: name the program by its full path',
+            'the program "nowhere" is not found on login1: the scheduler',
         ),
     ],
 )
@@ -269,7 +269,9 @@ def test_a_file_that_is_seen_late_is_waited_for(other_files: tuple[list[str], Pa
 
 def test_nothing_is_started_with_another_file(other_files: tuple[list[str], Path, Path]) -> None:
     words, ours, theirs = other_files
-    with pytest.raises(NoWayError, match="there does not see the file job/script as it is here: m"):
+    with pytest.raises(
+        NoWayError, match="there does not see the file job/script as it is here: the"
+    ):
         call(through(words, timeout=5), ["touch", "started", "job/script"], ours)
     assert not (theirs / "started").exists()
 

@@ -15,6 +15,7 @@ import pytest
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.site.check import problems
+from dispatcher.site.named_programs import named_programs
 from dispatcher.site.through_check import through_problems
 
 from ...fixture_types import LoginNode, WriteSite
@@ -71,6 +72,7 @@ def test_the_jobs_of_a_site_are_tried_there(
 ) -> None:
     configure(site, server.through)
 
+    assert "ssh" in named_programs(load_configuration().site)
     assert problems() == []
 
     asked = (commands / "asked").read_text().splitlines()
@@ -96,7 +98,7 @@ def test_programs_that_are_missing_there_are_named(site: WriteSite, server: SshS
 
     of_cancel, of_submit = sorted(problems())
 
-    assert 'the program "disembark" is not found on login1: name the program by' in of_cancel
+    assert 'the program "disembark" is not found on login1: the scheduler' in of_cancel
     assert 'the submit command "embark" is not found on login1: install it, or' in of_submit
 
 
