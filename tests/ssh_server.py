@@ -105,7 +105,7 @@ class SshServer:
 # Shell text that breaks the connection by which the shell was started.
 LOSE_CONNECTION = """
 pid=$$
-while [ "$(ps -o comm= -p "$pid")" != sshd ]; do pid=$(ps -o ppid= -p "$pid" | tr -d ' '); done
+until [[ $(ps -o comm= -p "$pid") == sshd* ]]; do pid=$(ps -o ppid= -p "$pid" | tr -d ' '); done
 kill -KILL "$pid"
 """
 
