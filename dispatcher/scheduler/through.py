@@ -71,7 +71,7 @@ def call_there(scheduler: Scheduler, argv: Sequence[str], folder: Path) -> progr
     names = _looked(way, command) if files else _names_seen(way, argv[0], folder)
     unset = [*not_inherited(names, scheduler), *_OF_A_LOGIN]
     mark = _mark()
-    done = _exchange(way, text_to_run(mark, command, unset, _taken_along(scheduler)), folder)
+    done = _exchange(way, text_to_run(mark, command, unset, _taken_along(scheduler)))
     if lacks := not_started(mark, command, done.stdout):
         raise _lacking(way, lacks)
     found = finished(mark, done)
@@ -111,7 +111,7 @@ def _names_seen(way: _Way, program: str, folder: Path) -> tuple[str, ...]:
 def _looked(way: _Way, command: Command) -> tuple[str, ...]:
     """See that the command can run there; the names of the variables that it would see."""
     mark = _mark()
-    done = _exchange(way, text_to_look(mark, command), command.folder)
+    done = _exchange(way, text_to_look(mark, command))
     if lacks := not_started(mark, command, done.stdout):
         raise _lacking(way, lacks)
     found = finished(mark, done)
@@ -127,11 +127,11 @@ def _taken_along(scheduler: Scheduler) -> Mapping[str, str]:
     return {name: os.environ[name] for name in here if name not in kept}
 
 
-def _exchange(way: _Way, text: str, folder: Path) -> programs.Finished:
+def _exchange(way: _Way, text: str) -> programs.Finished:
     try:
         return programs.run(
             ssh_words(way.through),
-            cwd=folder,
+            cwd=Path("/"),  # the shared connection stays, and would keep a folder in use
             timeout=way.seconds,
             unset=way.unset,
             given=os.fsencode(text),

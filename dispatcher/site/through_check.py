@@ -18,6 +18,7 @@ from ..scheduler.no_way import NoWayError
 
 __all__ = ["common_folder", "is_known_to_lack", "through_problems"]
 
+_LATER = "run `relion-dispatch check` again later"
 _LATE = 30  # seconds after which a file that was written there must be seen here
 
 
@@ -28,10 +29,12 @@ def through_problems(site: Site) -> Iterator[str]:
             try:
                 with common_folder(scheduler) as folder:
                     found = [*_of_files(scheduler, folder), *_missing(scheduler, folder)]
+            except NoWayError as error:
+                found = [f"{error.what}: {error.todo or _LATER}"]
             except OSError as error:
-                found = [str(error)]
+                found = [f"{error}: {_LATER}"]
             except subprocess.TimeoutExpired:
-                found = [f"{scheduler.through[-1]} did not answer within {scheduler.timeout:g} s"]
+                found = [f"{scheduler.through[-1]} did not answer: {_LATER}"]
             for each in found:
                 yield f'Scheduler "{name}", key "through": {each}.'
 

@@ -91,6 +91,16 @@ def test_what_is_wrong_with_the_connection_is_said_once(site: WriteSite, server:
     assert problem.endswith("asks nothing.")
 
 
+def test_what_may_pass_is_looked_at_later(site: WriteSite, server: SshServer) -> None:
+    configure(site, server.through)
+    server.stop()
+
+    (problem,) = found()
+
+    assert problem.startswith('Scheduler "slurm", key "through": login1 cannot be reached (')
+    assert problem.endswith("refused): run `relion-dispatch check` again later.")
+
+
 def test_programs_that_are_missing_there_are_named(site: WriteSite, server: SshServer) -> None:
     configure(
         site, server.through, submit_command=["embark"], cancel_command=["disembark", "{job_id}"]
