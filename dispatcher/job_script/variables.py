@@ -127,7 +127,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "dispatcher_version": __version__,
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
-            "waits": plan.waits,
+            "waiting_program": plan.waiting_program,
             **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,
@@ -155,7 +155,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             }
             for c in commands
         ],
-        "command": quote(_without_mpi(main.command)),
+        "command": Markup(main.command.with_mpi(False).executable.shell()),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
@@ -214,12 +214,7 @@ def _binds(plan: Plan) -> list[Bind]:
     return binds(plan.site.apptainer, plan.image.weights) if plan.image else []
 
 
-def _without_mpi(command: Command) -> str:
-    """The program's name; of what runs a job runner, all of its path."""
-    return command.program if command.runs_job else command.base_program
-
-
 def _name(command: Command) -> Markup:
     """The program's name, quoted; ``rm`` always, which alone behind ``=`` looks like a mistake."""
-    program = command.base_program if command.runs_job else command.program
+    program = command.base_program if command.pipeliner_job else command.program
     return Markup(f"'{program}'" if command.is_file_tool else quote(program))

@@ -45,15 +45,21 @@ from .unplaced_job import UnplacedJob
 __all__ = ["make_plan", "plan_script"]
 
 
-def plan_script(script: Path, configuration: Configuration) -> Plan:
-    """Plan the submission in the file `script`.
+def plan_script(
+    script: Path,
+    configuration: Configuration,
+    *,
+    check_file: Callable[..., ChosenImage] = integrity.usable,
+) -> Plan:
+    """Plan the submission in the file `script`; `check_file` looks at the image's file.
 
     Raises:
         DispatchError: any of its kinds; the message says what, where and what to do.
     """
     submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
-    plan = make_plan(JobRequest(submission, project, gui, pins(project)), configuration)
+    request = JobRequest(submission, project, gui, pins(project))
+    plan = make_plan(request, configuration, check_file=check_file)
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
 
 
@@ -87,7 +93,9 @@ def make_plan(
     job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
-    command = rewrite(submission.main, matched.levels)
+    # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
+    levels = () if submission.is_pipeliners else matched.levels
+    command = rewrite(submission.main, levels)
     version = _relion_version(matched.image, request, configuration)
     warnings = star_warnings(submission.commands, request.project, version)
     relion_version = major_minor(version or "")
@@ -102,7 +110,7 @@ def make_plan(
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
             *_why_this_type(matched, submission, request.options),
-            *rewrite_reasons(submission.main, matched.levels),
+            *rewrite_reasons(submission.main, levels),
             *sizes.reasons,
         ),
     )
@@ -135,6 +143,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         name=submission.job,
         project=job.request.project,
         script=script,
+        waiting_program="PIPELINER" if submission.is_pipeliners else "RELION",
         outfile=submission.outfile,
         errfile=submission.errfile,
         label=job.request.label,
@@ -150,6 +159,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         nthread=settled.nthread,
         ngpu=settled.ngpu,
         nodes=settled.nodes,
+        uses_mpi=settled.nproc > 1 and not settled.program_starts_ranks,
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, job_type.levels, settled.nproc),
         mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),

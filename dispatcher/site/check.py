@@ -26,6 +26,7 @@ from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
 from .through_check import through_problems
 from .trial_check import trial_problems
+from .unread_files import unread_files
 from .weights_check import weights_problems
 
 __all__ = ["problems", "read_folder", "remarks"]
@@ -73,6 +74,7 @@ def problems() -> list[str]:
                 library_problems(),
                 scheduler_problems(site),
                 through_problems(site),
+                unread_files(site, types),
                 job_problems(site, types, real),
                 trial_problems(site, types),
             )

@@ -12,6 +12,7 @@ from ..config.configuration import Configuration
 from ..config.job_types import DECIDING_PARAMETERS, JobTypes
 from ..config.site import Partition, Site
 from ..errors import DispatchError, NeedsGpus
+from ..images.awaited import awaited_images
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
 from ..job_script.launchers import settled
@@ -21,7 +22,7 @@ from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from .job_type_check import named
-from .sample_jobs import sample_catalogue, sample_plan
+from .sample_jobs import sample_plan
 from .template_check import hidden_parameters, unused_parameters
 from .through_check import is_known_to_lack
 
@@ -40,7 +41,7 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
     known, hidden = set(DECIDING_PARAMETERS), set[str]()
     lacks: dict[tuple[str, str], bool] = {}  # by scheduler and submit command
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
+        configuration = Configuration(site, types, awaited_images(Path(folder), types, site))
         for name, kind in types.types.items():
             if not kind.matches_jobs:
                 continue

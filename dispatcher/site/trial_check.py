@@ -18,10 +18,10 @@ from ..config.job_types import JobTypes
 from ..config.json_files import nearest
 from ..config.site import Site
 from ..errors import TemplateError
+from ..images.awaited import awaited_images
 from ..scheduler.no_way import NoWayError
 from .job_type_check import named
 from .parameter_places import place_to_change
-from .sample_jobs import sample_catalogue
 from .through_check import common_folder
 from .trial import NoAnswerError, Objection, Trials
 from .trial_advice import advice, advice_on_watcher, at, names_partition
@@ -34,7 +34,7 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
     """A sentence for each partition and each kind of job that a scheduler would not take."""
     with tempfile.TemporaryDirectory() as sample:
         folder = Path(sample)
-        configuration = Configuration(site, types, sample_catalogue(folder, types, site))
+        configuration = Configuration(site, types, awaited_images(folder, types, site))
         jobs: dict[str, list[TrialJob]] = {}
         for job in sample_jobs(configuration, folder):
             jobs.setdefault(job.plan.scheduler, []).append(job)
@@ -45,8 +45,8 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
                     scripts = stack.enter_context(common_folder(scheduler))
                 except (NoWayError, subprocess.TimeoutExpired):
                     continue  # through_check tells it
-                look = _Look(site, types, name, Trials(scheduler, scripts))
-                yield from look.problems(of_scheduler)
+                trials = Trials(scheduler, scripts)
+                yield from _SchedulerCheck(site, types, name, trials).problems(of_scheduler)
 
 
 class _Refused:
@@ -69,7 +69,7 @@ class _Refused:
         return f"{what} on partition{plural} {', '.join(self.partitions)}"
 
 
-class _Look:
+class _SchedulerCheck:
     """The questions to one scheduler, and the sentences on its answers."""
 
     def __init__(self, site: Site, types: JobTypes, name: str, trials: Trials) -> None:
@@ -196,7 +196,7 @@ class _Look:
 
     def _takes(self, job: TrialJob) -> bool:
         with suppress(TemplateError):
-            return self.trials.ask(job.command, job.script).takes
+            return self.trials.would_take(job.command, job.script)
         return False
 
     def _objections(self, job: TrialJob, told: Container[str] = ()) -> list[Objection]:

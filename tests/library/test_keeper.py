@@ -322,7 +322,7 @@ LOOK = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}/pipe
 def test_a_daemon_that_the_container_cannot_use_is_ended(
     container: str, says: str, shell: Shell, folder: Path
 ) -> None:
-    """tests/system/test_mps.py has real containers."""
+    """tests/system/mps has real containers."""
     (folder / "pipe").mkdir(parents=True)
     (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x\n")
 

@@ -27,12 +27,14 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
 def test_a_schedulers_own_lines_are_known(shell: Shell) -> None:
     lines = (
         "slurmstepd: error: *** JOB 17 ***\nsrun: error: gpu1: task 0\nrelion_refine: error: x\n"
+        "mpirun: it is odd\n"
     )
     (shell.project / "lines").write_text(lines)
 
     code = 'grep -cE "^($(scheduler_programs)): " lines; '
+    code += 'grep -cE "^($(starters_of_ranks)): " lines; '
     code += 'grep -E "^$(scheduler_that_ends_jobs): " lines'
-    assert shell.says(code, scheduler="slurm").splitlines() == ["2", lines.splitlines()[0]]
+    assert shell.says(code, scheduler="slurm").splitlines() == ["2", "3", lines.splitlines()[0]]
 
 
 def test_a_scheduler_answers_the_questions_that_are_asked() -> None:

@@ -208,6 +208,20 @@ def test_a_scheduler_that_does_not_answer_is_one_problem(site: WriteSite, schedu
     assert "Unable to contact slurm controller" in problem
 
 
+@pytest.mark.parametrize("begins", ["sinfo: error: ", "", "Warning: old. sinfo: "])
+def test_a_scheduler_that_tells_no_partitions_is_one_problem(
+    begins: str, site: WriteSite, scheduler: Path
+) -> None:
+    configure(site)
+    says = f"{begins}Unable to contact slurm controller"
+    (scheduler / "sinfo").write_text(f"#!/bin/sh\necho '{says}' >&2; exit 1\n")
+
+    (problem,) = found()
+
+    named = says if says.startswith("sinfo: ") else f"sinfo: {says}"
+    assert f'whether it takes the jobs ("{named}"): run' in problem
+
+
 def test_a_partition_whose_nodes_are_down_is_one_problem(site: WriteSite, scheduler: Path) -> None:
     configure(site)
     text = (scheduler / "sbatch").read_text()
@@ -268,11 +282,12 @@ def test_a_script_of_the_sites_is_not_tried_and_nothing_is_submitted(
 def test_a_watcher_is_tried_without_what_names_its_job(
     options: list[str], site: WriteSite, scheduler: Path
 ) -> None:
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", *options]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "--nice", *options]}})
 
     assert found() == []
     assert not (scheduler / "submitted").exists()
     asked = (scheduler / "asked").read_text()
+    assert "--nice" in asked
     assert "{job_id}" not in asked
     assert asked.count("--test-only") == len(asked.splitlines())
 
@@ -281,10 +296,10 @@ def test_a_watcher_whose_job_cannot_be_left_out_is_not_tried(
     site: WriteSite, scheduler: Path
 ) -> None:
     """`{job_id}` may be the watcher's script, or its argument."""
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "a", "{job_id}"]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--nice", "a", "{job_id}"]}})
 
     assert found() == []
-    assert not (scheduler / "submitted").exists()
+    assert "--nice" not in (scheduler / "asked").read_text()
 
 
 @pytest.mark.parametrize(
