@@ -20,7 +20,8 @@ from .places import has_dialect, has_shipped_templates
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
 
 _LONGEST = 7 * 24 * 3600  # seconds
-_BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")  # of names
+# The keys with beginnings of names.
+_BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")
 
 
 @strict
@@ -250,8 +251,8 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    names = dict.fromkeys(_BEGINNINGS, "the beginning of a variable's name")
-    for key, what in {**names, "through_variables": "a variable's name"}.items():
+    kinds = dict.fromkeys(_BEGINNINGS, "the beginning of a variable's name")
+    for key, what in {**kinds, "through_variables": "a variable's name"}.items():
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
                 yield key, f': "{name}" is not {what}'

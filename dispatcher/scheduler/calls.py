@@ -23,8 +23,8 @@ from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
 
-__all__ = ["ask_end", "ask_queue", "call", "hand_over", "has_program", "start_detached",
-           "try_call", "with_script"]  # fmt: skip
+__all__ = ["ask_end", "ask_queue", "call", "hand_over", "has_program", "start_detached", "try_call",
+           "with_script"]  # fmt: skip
 
 _WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
 _NO_SUCH_PROGRAM = 127  # sh's exit status
@@ -149,32 +149,25 @@ def ask_end(
     asked, as another job may have the same id there. An id may also be that of a job of long ago:
     what ended a day before this one was `submitted` (seconds since 1970) does not count.
     """
-    printed = ""
+    printed: str | None = ""
     if job_id and names_one(where):
         since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(max(0, submitted - _DAY)))
         values = {"job_id": job_id, "since": since}
-        ended = _printed(scheduler, filled(scheduler.end_command, **values), where, project)
-        if ended is None:
-            return None
-        printed = ended
-        if not knows_end(scheduler, printed):
+        printed = _printed(scheduler, filled(scheduler.end_command, **values), where, project)
+        if printed is not None and not knows_end(scheduler, printed):
             command = filled(scheduler.accounting_command, **values)
-            counted = _printed(scheduler, command, where, project)
-            if counted is None:
-                return None
-            known = in_words(scheduler, counted)
-            printed = known if knows_end(scheduler, known) else printed
-    return dialect(scheduler).read_end(scheduler, printed)
+            accounted = _printed(scheduler, command, where, project)
+            known = None if accounted is None else in_words(scheduler, accounted)
+            printed = known if known is None or knows_end(scheduler, known) else printed
+    return None if printed is None else dialect(scheduler).read_end(scheduler, printed)
 
 
 def _printed(
     scheduler: Scheduler, command: Sequence[str], where: Sequence[str], project: Path
 ) -> str | None:
-    """What a command prints, "" if it does not answer; None if a connection was lost, which says
+    """What a command printed, "" if it did not answer; None if a connection was lost, which says
     nothing of the job."""
-    if not command:
-        return ""
-    done = try_call(scheduler, [*command, *where], project)
-    if done is None and scheduler.through:
-        return None
-    return done.stdout if done else ""
+    done = try_call(scheduler, [*command, *where], project) if command else None
+    if done is None:
+        return None if command and scheduler.through else ""
+    return done.stdout
