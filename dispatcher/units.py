@@ -16,6 +16,7 @@ __all__ = [
     "gibibytes",
     "read_size",
     "real_number",
+    "seconds_of",
     "whole_number",
 ]
 
@@ -94,6 +95,30 @@ def bytes_of(size: int | str | None, where: str) -> int | None:
             f"{json.dumps(size)[:80]}"
         )
     return size if isinstance(size, int) else int(found.number * found.unit)
+
+
+_TIME = re.compile(
+    r"(?:(?P<d>\d{1,5})-)(?P<h>\d{1,6})(?::(?P<m>\d{1,6}))?(?::(?P<s>\d{1,6}))?"
+    r"|(?P<hours>\d{1,6}):(?P<minutes>\d{1,6}):(?P<seconds>\d{1,6})",
+    re.ASCII,
+)
+
+
+def seconds_of(time: str) -> int | None:
+    """The seconds of a time that means the same to all: hours, minutes and seconds, or days first.
+
+    None for any other text: 90, or 12:30, is read in one way by one scheduler, in another by
+    another.
+
+    >>> [seconds_of(text) for text in ("48:00:00", "2-0", "7-00:00:00", "12:30", "1 day")]
+    [172800, 172800, 604800, None, None]
+    """
+    found = _TIME.fullmatch(time.strip())
+    if found is None:
+        return None
+    days, *others = (int(found[key] or 0) for key in "dhms")
+    hours, minutes, seconds = (int(found[key] or 0) for key in ("hours", "minutes", "seconds"))
+    return ((days * 24 + others[0] + hours) * 60 + others[1] + minutes) * 60 + others[2] + seconds
 
 
 def count(number: int, noun: str) -> str:

@@ -94,12 +94,13 @@ def _schedulers_in_use(site: Site, levels: Iterable[Mapping[str, Any]]) -> dict[
 def _check_options(
     schedulers: Mapping[str, Scheduler], parameters: Mapping[str, Any], where: Where
 ) -> None:
-    """An option that makes the scheduler take the job elsewhere must be in all its commands."""
+    """An option that makes the scheduler take the job elsewhere is the submit command's: from there
+    it gets into the other commands, as long as nobody knows where the job is."""
     for option in parameters.get("scheduler_options") or []:
         for name, scheduler in schedulers.items():
             if any(re.fullmatch(pattern, option) for pattern in scheduler.refused_options):
                 raise ConfigError(
                     f"{where.at('scheduler_options')}: {json.dumps(option)} is not allowed here, "
                     "because relion-dispatch would look for the job in another place: write the "
-                    f'option into each command of "{name}"'
+                    f'option into "submit_command" of "{name}"'
                 )

@@ -186,6 +186,8 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
         ("submit_command", "one text, quoted as in a shell", _is_command),
         ("scheduler_options", "a list of texts", _is_list_of_texts),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
+        ("resources", "a list of texts", _is_list_of_texts),
+        *((name, "a text", _is_text) for name in ("account", "qos", "constraint", "gpu_type")),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
             raise ConfigError(
@@ -203,6 +205,10 @@ def _is_command(value: object) -> bool:
 def _is_size(value: object) -> bool:
     size = read_size(value) if isinstance(value, str) else None
     return size is not None and size.unit > 1 and size.number * size.unit >= 1
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_list_of_texts(value: object) -> bool:

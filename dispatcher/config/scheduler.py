@@ -1,8 +1,9 @@
 """A scheduler as its file describes it: its commands as argument lists, its answers as patterns.
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
-job, and the scheduler's id of it. Those of `launch_options` hold ``{nodes}``, ``{ranks}`` (at the
-end of an argument) and ``{environment}``, names with commas between.
+job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of
+`cluster_options` hold ``{cluster}``, those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end
+of an argument) and ``{environment}``, names with commas between.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import Literal
 
 from .json_files import strict
 from .places import has_dialect, has_shipped_templates
@@ -27,11 +29,20 @@ class Watcher:
         submit_command: the arguments before the watcher's script: they make it wait for the end.
         partition: where the watcher runs; the job's own partition if unset.
         scheduler_options: further directives that it gets, after those of the job that hold for it.
+        again_command: submits the same script to be started at ``{later}``, whatever becomes of
+            the job: for a scheduler that does not always start what waits for a job's end. While
+            the job is in the queue, that script comes again. Empty if it is not needed.
+        again_after: seconds from the submission to that time at first. Later, the script comes
+            again after a quarter of the time since the submission, if that is longer.
+        again_format: how ``{later}`` is written, as strftime(3) has it.
     """
 
     submit_command: list[str]
     partition: str | None = None
     scheduler_options: list[str] = field(default_factory=list)
+    again_command: list[str] = field(default_factory=list)
+    again_after: int = 600
+    again_format: str = "%Y%m%d%H%M"
 
 
 @strict
@@ -42,7 +53,10 @@ class Scheduler:
         inherits: the scheduler that it is like but for what is said here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
-        job_id: a pattern whose first group is the job id in the command's output.
+        script_as: how it gets a script: as an "argument", behind which others may follow; as the
+            last argument, its "path"; or on its standard input ("stdin").
+        job_id: a pattern of the line with the job id in the command's output: group ``id``, else
+            the first one, is the id; group ``cluster``, if there is one, the job's cluster.
         detached: the command *is* the job: it is started in a session of its own, its process
             id is the job id, and the token is the script's argument.
         one_at_a_time: the job script waits for the user's other such jobs on this machine.
@@ -53,7 +67,13 @@ class Scheduler:
             answers; if unset, `directives`, or its parent's if there is no module of that name.
         transient: patterns of messages after which submitting may be tried again.
         retry: seconds after which it is tried no more.
+        cluster_options: further arguments at the end of all its other commands on a job (before the
+            script, in the watcher's), where the job's cluster is known.
+        cluster_line: a pattern of the lines with which the queue command begins a cluster's jobs;
+            its group ``cluster`` is the name. Without such a line it has not answered for one.
+        without_cluster_line: options of the queue command with which it prints no such line.
         queue_command: prints the user's jobs, recently ended ones included, one a line.
+        no_jobs: patterns of what the queue command prints, though it fails, if there are no jobs.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
             such, ``node``, ``reason`` and ``time``.
         pending: the states of jobs that have not started.
@@ -64,7 +84,11 @@ class Scheduler:
         ends_of_own_templates: the same, tried first for a job whose script, of the site's own
             template, is without what tells RELION the end.
         alive: texts of that output of a job that has not ended, whatever the queue command says.
+        not_known: texts of that output which say that the scheduler has no such job (any more).
         unknown_end: what is said where none of them is found.
+        own_warning: seconds before the time limit at which the job's script stops the job itself,
+            because the scheduler kills it without a warning; 0 if the scheduler warns.
+        names: words by which the scheduler's templates name what differs from site to site.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
@@ -72,6 +96,13 @@ class Scheduler:
         partitions_command: prints a line for each partition: ``partition=`` and its name, a space,
             and what its nodes are. Other lines are no partitions.
         partition_options: the options of the directive that names a job's partition.
+        memory_per: of what a job asks for so much memory each: of a node, of each core, of each
+            rank; or "none" if jobs ask for no memory.
+        gpus_per: of what a job asks for its GPUs: of a node, or of each core, so that it asks for
+            as many cores as GPUs.
+        account_options: the options of the directive that names a job's account.
+        account_variables: variables of whoever submits that name the account, where the site names
+            none; the first that is set.
         overriding: beginnings of the names of variables that are kept from its commands, because
             they would override the arguments, or hide jobs; if unset, all that the shipped
             schedulers name.
@@ -80,7 +111,8 @@ class Scheduler:
         of_the_cluster: beginnings of those among them by which its commands reach it, or that each
             job gets anew; unset as `overriding`.
         refused_options: patterns of options that no job type may add (``scheduler_options``),
-            because each of the scheduler's commands would need them.
+            because each of the scheduler's commands needs them. Those of the submit command are
+            put at the end of the others as well, until the job's cluster is known.
         launch: starts one container for each rank on several nodes; empty if it cannot.
         launch_options: the arguments that follow it.
         watcher: the second job; None for none.
@@ -89,6 +121,7 @@ class Scheduler:
     inherits: str | None = None
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
+    script_as: Literal["argument", "path", "stdin"] = "argument"
     job_id: str | None = None
     detached: bool = False
     one_at_a_time: bool = False
@@ -97,7 +130,11 @@ class Scheduler:
     dialect: str | None = None
     transient: list[str] = field(default_factory=list)
     retry: float = 75
+    cluster_options: list[str] = field(default_factory=list)
+    cluster_line: str | None = None
+    without_cluster_line: list[str] = field(default_factory=list)
     queue_command: list[str] = field(default_factory=list)
+    no_jobs: list[str] = field(default_factory=list)
     queue_pattern: str | None = None
     pending: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -105,12 +142,19 @@ class Scheduler:
     ends: dict[str, str] = field(default_factory=dict)
     ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
+    not_known: list[str] = field(default_factory=list)
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
+    own_warning: int = 0
+    names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)
     partitions_command: list[str] = field(default_factory=list)
     partition_options: list[str] = field(default_factory=list)
+    memory_per: Literal["node", "core", "rank", "none"] = "node"
+    gpus_per: Literal["node", "core"] = "node"
+    account_options: list[str] = field(default_factory=list)
+    account_variables: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
@@ -161,8 +205,9 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         yield "submit_command", " is empty"
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
-    patterns = {"job_id": scheduler.job_id, "queue_pattern": scheduler.queue_pattern}
-    for name in ("transient", "refused_options"):
+    names = ("job_id", "queue_pattern", "cluster_line")
+    patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in names}
+    for name in ("transient", "refused_options", "no_jobs"):
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
@@ -170,8 +215,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             groups[key] = re.compile("()" if pattern is None else pattern)
         except (re.error, OverflowError, RecursionError) as error:
             yield key, f": {error}"
-    for key in ("timeout", "retry"):
-        seconds = getattr(scheduler, key)
+    seconds_of = {key: getattr(scheduler, key) for key in ("timeout", "retry", "own_warning")}
+    if scheduler.watcher:
+        seconds_of["watcher.again_after"] = scheduler.watcher.again_after
+    for key, seconds in seconds_of.items():
         if not 0 <= seconds <= _LONGEST:
             yield key, f": expected seconds, at most {_LONGEST}, found {seconds}"
     for at, option in enumerate(scheduler.launch_options):
@@ -179,7 +226,7 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    for key in ("overriding", "of_a_job", "of_the_cluster"):
+    for key in ("overriding", "of_a_job", "of_the_cluster", "account_variables"):
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
                 yield key, f': "{name}" is not the beginning of a variable\'s name'
@@ -187,13 +234,16 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         if any(re.fullmatch(each, option) for each in scheduler.refused_options):
             yield (
                 f"watcher.scheduler_options.{at}",
-                f": {option} belongs in each command of the scheduler",
+                f': {option} belongs in "submit_command" of the scheduler',
             )
     for name in scheduler.facts:
         if not re.fullmatch(r"[\w:/]+", name):
             yield "facts", f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
+    line = groups.get("cluster_line") if scheduler.cluster_line else None
+    if line and "cluster" not in line.groupindex:
+        yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"
     read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.dialect or "")
     if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
         for name in ("id", "state", "token"):

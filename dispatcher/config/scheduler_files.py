@@ -25,8 +25,8 @@ __all__ = ["SchedulerFiles", "read_scheduler_files"]
 # A scheduler that uses another's templates, as sites wrote it before there was "inherits", is of
 # the same kind: these hold for it as well.
 _OF_A_KIND = (
-    "launch", "launch_options", "overriding", "refused_options", "trial_command",
-    "partitions_command", "partition_options",
+    "launch", "launch_options", "overriding", "refused_options", "cluster_options", "trial_command",
+    "partitions_command", "partition_options", "account_options", "account_variables", "names",
 )  # fmt: skip
 # Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
 _VARIABLES = ("overriding", "of_a_job", "of_the_cluster")

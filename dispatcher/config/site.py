@@ -8,25 +8,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 from ..host.hidden_variables import Hidden
-from ..units import bytes_of
+from .accounts import AccountRule, Mail, check_mail, check_rule
 from .apptainer_variables import hidden_from_apptainer, is_apptainers
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
-from .largest import MOST_CORES, MOST_GPUS, MOST_RANKS
+from .partition import NodeKind, Partition, Scratch, check_partition, check_scratch
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
 from .scheduler_files import read_scheduler_files
 from .where import Where
 
-__all__ = ["Apptainer", "Partition", "Site", "checked_site", "load_site"]
+__all__ = ["Apptainer", "NodeKind", "Partition", "Site", "checked_site", "load_site"]
 
 
 @strict
@@ -88,25 +88,6 @@ class Apptainer:
 
 
 @strict
-class Partition:
-    """The shape of a partition's nodes; values that are unset set no limit.
-
-    Attributes:
-        cores: per node.
-        memory: host memory per node, bytes or "250G".
-        gpus: per node; 0 means that GPU jobs run on the CPU there.
-        gpu_memory: per GPU, bytes or "32G".
-        ranks_per_gpu: the most that may share one.
-    """
-
-    cores: int | None = None
-    memory: int | str | None = None
-    gpus: int | None = None
-    gpu_memory: int | str | None = None
-    ranks_per_gpu: int | None = None
-
-
-@strict
 class Site:
     """Everything about a site that is neither a job type nor an image.
 
@@ -115,6 +96,10 @@ class Site:
             launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
         job_parameters: per job type, in place of those keys in dispatch_config.json.
+        accounts: rules on who pays, in order: of the rules that fit a job, the first that names an
+            account, or a quality of service, does so; directives of all of them hold.
+        mail: who gets a mail from the scheduler, and when.
+        scratch: what programs have on each node to keep a copy of their input; None for nothing.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
         watch_gpus: note in each job's record how its GPUs were used.
         gpu_constants: what a card takes, if not as shipped; `gpu calibrate` measures it.
@@ -133,6 +118,9 @@ class Site:
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     partitions: dict[str, Partition] = field(default_factory=dict)
     job_parameters: dict[str, dict[str, Scalar | list[Scalar] | None]] = field(default_factory=dict)
+    accounts: list[AccountRule] = field(default_factory=list)
+    mail: Mail = field(default_factory=Mail)
+    scratch: Scratch | None = None
     mps: bool = True
     watch_gpus: bool = False
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
@@ -144,6 +132,17 @@ class Site:
     def shares_through_mps(self) -> bool:
         """Whether ranks that share a GPU do so through NVIDIA's multi-process service."""
         return self.mps and self.apptainer.gpu_vendor.mps
+
+    def on(self, partition: Partition) -> Site:
+        """The site as it is on that partition, which may differ in a few keys."""
+        gpu_option = partition.gpu_option
+        apptainer = replace(self.apptainer, gpu_option=gpu_option) if gpu_option else self.apptainer
+        return replace(
+            self,
+            mps=self.mps if partition.mps is None else partition.mps,
+            scratch=partition.scratch or self.scratch,
+            apptainer=apptainer,
+        )
 
     def launch(self, scheduler: Scheduler) -> list[str]:
         """What starts ranks on several nodes; empty if the scheduler has nothing for that."""
@@ -223,17 +222,9 @@ def _check(site: Site, where: Where) -> None:
         if name not in launchers:
             raise ConfigError(f"{where.at('mpi').at(name)}: unknown key{nearest(name, launchers)}")
     for name, partition in site.partitions.items():
-        place = where.at("partitions").at(name)
-        for key in ("memory", "gpu_memory"):
-            bytes_of(getattr(partition, key), str(place.at(key)))
-        for key, least, most in (
-            ("cores", 1, MOST_CORES),
-            ("gpus", 0, MOST_GPUS),
-            ("ranks_per_gpu", 1, MOST_RANKS),
-        ):
-            number = getattr(partition, key)
-            if number is not None and not least <= number <= most:
-                raise ConfigError(
-                    f"{place.at(key)}: expected a whole number from {least} to {most}, found "
-                    f"{number}"
-                )
+        check_partition(partition, where.at("partitions").at(name))
+    for number, rule in enumerate(site.accounts):
+        check_rule(rule, list(site.partitions), where.at(f"accounts.{number}"))
+    check_mail(site.mail, where.at("mail"))
+    if site.scratch:
+        check_scratch(site.scratch, where.at("scratch"))

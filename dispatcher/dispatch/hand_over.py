@@ -15,6 +15,7 @@ from ..jobs.claim import give_up
 from ..planning.plan import Plan
 from ..refusal import described
 from ..scheduler.calls import ask_queue
+from ..scheduler.clusters import options_in
 from ..scheduler.submit import Submitted, submit
 from .second_call import give_way
 from .write_record import note
@@ -69,12 +70,11 @@ def _submitted(
 
 def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:
     """The job, if the scheduler took it before a signal interrupted the submit command."""
-    queue = ask_queue(scheduler, plan.project)
+    queue = ask_queue(scheduler, plan.project, options_in(scheduler, plan.submit_command))
     found = queue.job(token) if queue else None
     if found:
-        return Submitted(
-            found.job_id, "", ("the submission was interrupted, but the queue has the job",)
-        )
+        said = ("the submission was interrupted, but the queue has the job",)
+        return Submitted(found.job_id, "", said, found.cluster or None)
     if not give_up(plan.project / plan.name, token):
         return Submitted(None, "", ("the submission was interrupted, but the job's script runs",))
     sentence = "The submission was interrupted" + (

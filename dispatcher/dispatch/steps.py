@@ -33,6 +33,7 @@ from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import described, say
 from ..relion.exit_files import names_of_earlier_runs
+from ..scheduler.clusters import where_is
 from ..scheduler.own_templates import of_own_template
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
@@ -118,6 +119,7 @@ def _follow_up(
         folder,
         token,
         job_id=submitted.job_id,
+        cluster=submitted.cluster,
         submit_output=submitted.output[:_LONGEST_OUTPUT],
         attempts=list(submitted.attempts),
     )
@@ -128,7 +130,8 @@ def _follow_up(
     if scheduler.watcher and submitted.job_id:
         if problem is None:
             job_id = submitted.job_id
-            problem = submit_watcher(plan.project, plan.name, scheduler, job_id, token)
+            where = where_is(scheduler, submitted.cluster, plan.submit_command)
+            problem = submit_watcher(plan.project, plan.name, scheduler, job_id, token, where)
         else:
             write_watcher(folder, token, None, problem)
         if problem:

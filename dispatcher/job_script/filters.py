@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from ..errors import TemplateError
 from ..host.shell_words import quote
+from . import amounts
 from .scheduler_templates import directives_first
 
 __all__ = ["FILTERS", "comment", "quoted"]
@@ -109,4 +110,9 @@ FILTERS = {
     "directive": _directive,
     "join": _join,
     "directives_first": directives_first,
+    "clock": amounts.clock,
+    "memory_in": amounts.memory_in,
+    "minutes": amounts.minutes,
+    "plain_name": amounts.plain_name,
+    "seconds": amounts.seconds,
 }

@@ -17,10 +17,12 @@ from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
 from ..planning.launch import LaunchWord
+from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
 from ..planning.plan import Plan, PlannedCommand
 from ..planning.scratch import scratch_of
 from ..relion.command import Command
+from ..units import seconds_of
 from .job_folders import words_in_job_script
 from .library import Library, read_library, shell_functions
 from .node_gpus import with_gpus_of_the_node
@@ -38,6 +40,13 @@ TEMPLATE_PARAMETERS = {
     "mem": None,
     "time": None,
     "scheduler_options": None,
+    "account": None,
+    "qos": None,
+    "constraint": None,
+    "gpu_type": None,
+    "resources": None,
+    "mail_on": None,
+    "mail_to": None,
 }
 
 
@@ -86,9 +95,15 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     }
     library = library or read_library(*plan.template_folders)
     vendor = plan.site.apptainer.gpu_vendor
+    scheduler = plan.site.schedulers[plan.scheduler]
+    memory = memory_asked(parameters, scheduler.memory_per, plan.nproc, plan.nthread, plan.nodes)
     return {
         **parameters,
         **unset,
+        "seconds": seconds_of(str(parameters.get("time"))),
+        "memory_per": memory.per,
+        "memory_each": memory.each,
+        "memory_mib": memory.mebibytes,
         "site": plan.site,
         "token": token,
         "name": plan.name,
@@ -114,6 +129,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "idle_leader": bool(plan.gpu_fit.idle_leader),
         "split_halves": bool(plan.gpu_fit.split_halves),
         "lock": plan.lock,
+        "names": dict(scheduler.names),
+        "gpus_each": 1 if plan.ngpu and scheduler.gpus_per == "core" else plan.ngpu,
         "scratch": shared and Markup(shared),
         "endings": list(library.endings),
         "image": plan.image and str(plan.image.path),
@@ -128,6 +145,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waits": plan.waits,
+            "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
             "container": container,
             "gpu_tool": vendor.memory_tool,

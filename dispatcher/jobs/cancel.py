@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError, WriteError
 from ..relion.exit_files import ABORT_NOW, end_of
+from ..scheduler.answers import QueuedJob
 from ..scheduler.calls import call
 from .abort import how_aborted, want_abort
 from .project_jobs import Job, look
@@ -99,7 +99,7 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
         )
     waited = bool(queued and job.queue.is_pending(queued))
     for each in job.to_cancel:
-        _scheduler_cancels(job, each.job_id, project)
+        _scheduler_cancels(job, each, project)
     if job.to_cancel:
         job = _ended(project, site, job)
     if job.status == "Running":
@@ -109,9 +109,9 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
     return f"{job.name}: {(end_of(job.folder) or 'ABORTED').lower()}"
 
 
-def _scheduler_cancels(job: Job, job_id: str, project: Path) -> None:
+def _scheduler_cancels(job: Job, queued: QueuedJob, project: Path) -> None:
     assert job.scheduler
-    command = filled(job.scheduler.cancel_command, job_id=job_id)
+    command = job.cancel_command(queued)
     try:
         done = call(job.scheduler, command, project)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..scheduler.clusters import is_cluster
 from ..scheduler.job_ids import is_job_id
 
-__all__ = ["MOST", "flag", "job_id", "needed", "not_used", "number", "object_of", "objects_of",
-           "path", "sha256", "text", "texts", "token"]  # fmt: skip
+__all__ = ["MOST", "cluster", "flag", "job_id", "needed", "not_used", "number", "object_of",
+           "objects_of", "path", "sha256", "text", "texts", "token"]  # fmt: skip
 
 MOST = 10**6  # ranks, threads, GPUs or nodes
 
@@ -124,6 +125,14 @@ def job_id(entries: Mapping[str, Any], key: str) -> str | None:
     found = text(entries, key)
     if found is not None and not is_job_id(found):
         raise ValueError(f'its "{key}" is none that a scheduler gives')
+    return found
+
+
+def cluster(entries: Mapping[str, Any], key: str) -> str | None:
+    """The name of a cluster, which is a part of an option of the scheduler's commands."""
+    found = text(entries, key)
+    if found is not None and not is_cluster(found):
+        raise ValueError(f'its "{key}" is none that a scheduler has')
     return found
 
 

@@ -3,7 +3,8 @@
 ``JOB/.dispatch_watcher.TOKEN`` is made by who submits the watcher: the hook, or ``relion-dispatch
 status`` after a hook that was killed. The first line is the watcher's job id, or ``-``; the second,
 if there is one, says why there is no watcher. ``JOB/.dispatch_id.TOKEN`` is made by ``status``: the
-job's id in the queue, if the hook was killed before it knew the id.
+job's id in the queue, if the hook was killed before it knew the id, and in a second line the job's
+cluster, if the queue tells it.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ def write_watcher(folder: Path, token: str, job_id: str | None, warning: str | N
     _write_once(watcher_file(folder, token), lines)
 
 
-def write_job_id(folder: Path, token: str, job_id: str) -> None:
-    """Note the job's id, unless another process was quicker.
+def write_job_id(folder: Path, token: str, job_id: str, cluster: str = "") -> None:
+    """Note the job's id and cluster ("" for not known), unless another process was quicker.
 
     Raises:
         WriteError: the folder cannot be written.
     """
-    _write_once(job_id_file(folder, token), [job_id])
+    _write_once(job_id_file(folder, token), [job_id, *([cluster] if cluster else [])])
 
 
 def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
@@ -65,13 +66,18 @@ def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
     return {**watcher, "warning": lines[1]} if len(lines) > 1 else watcher
 
 
-def read_job_id(folder: Path, token: str) -> str | None:
-    """The job's id; None without a note.
+def read_job_id(folder: Path, token: str) -> tuple[str, str | None] | None:
+    """The job's id, and its cluster if that is known; None without a note.
 
     Raises:
         ValueError: the note is not what it should be; the text says so.
     """
-    return next(iter(_lines(job_id_file(folder, token))), None)
+    file = job_id_file(folder, token)
+    lines = _lines(file)
+    if not lines:
+        return None
+    with entries.not_used(file):
+        return lines[0], entries.cluster({"cluster": next(iter(lines[1:]), None)}, "cluster")
 
 
 def _write_once(file: Path, lines: list[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.scheduler import Scheduler
+from ..config.scheduler import Scheduler, filled
 from ..config.site import Site
 from ..errors import InputError
 from ..relion import job_star
@@ -16,6 +16,7 @@ from ..relion.exit_files import end_of, wants_abort
 from ..relion.submission import SUBMISSION, is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
+from ..scheduler.clusters import names_one, where_is
 from .hook_process import hook_at_work
 from .listed_jobs import listed_jobs
 from .record import RECORD, Record, Unreadable, look_for_record, what_to_do
@@ -85,12 +86,29 @@ class Job(NamedTuple):
         if self.scheduler is None or not self.living or not self.is_sealed:
             return []
         has_marks = self.scheduler.mark or self.scheduler.detached
-        return [job for job in self.living if job.token or not has_marks]
+        certain = [job for job in self.living if job.token or not has_marks]
+        return [job for job in certain if self.queue and names_one(self.queue.where_is(job))]
 
     @property
     def to_cancel(self) -> list[QueuedJob]:
         """The living jobs that may be cancelled."""
         return self.own if self.scheduler and self.scheduler.cancel_command else []
+
+    def cancel_command(self, job: QueuedJob) -> list[str]:
+        """What cancels one of `to_cancel`."""
+        assert self.scheduler
+        assert self.queue
+        command = filled(self.scheduler.cancel_command, job_id=job.job_id)
+        return [*command, *self.queue.where_is(job)]
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options that lead to the cluster of the last record's job, or to those where it may
+        be, if nobody has named one."""
+        last = self.last_record
+        if last is None or self.scheduler is None:
+            return ()
+        return where_is(self.scheduler, last.cluster, last.submit_command)
 
     @property
     def other_host(self) -> str | None:
@@ -127,7 +145,8 @@ class ProjectJobs(NamedTuple):
 
 
 def look(project: Path, site: Site, names: Collection[str] = ()) -> ProjectJobs:
-    """Read the project's jobs (or those of these names), and ask their schedulers once each.
+    """Read the project's jobs (or those of these names), and ask their schedulers, once for each
+    cluster.
 
     A queue shows its user's own jobs only, and this machine cannot see the processes of another.
     A scheduler is asked only if one of its jobs may still be there.
@@ -141,14 +160,14 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> ProjectJobs:
         for process in listed.jobs
         if not names or process.name in names
     ]
-    queues: dict[str, Queue | None] = {}
+    queues: dict[tuple[str, tuple[str, ...]], Queue | None] = {}
     looked = []
     for job in jobs:
         if job.scheduler and job.last_record and _may_be_there(job, job.last_record):
-            name = str(job.last_record.scheduler)
-            if name not in queues:
-                queues[name] = ask_queue(job.scheduler, project)
-            job = job._replace(queue=queues[name])
+            key = (str(job.last_record.scheduler), job.where)
+            if key not in queues:
+                queues[key] = ask_queue(job.scheduler, project, job.where)
+            job = job._replace(queue=queues[key])
         looked.append(job)
     return ProjectJobs(looked, listed.problem)
 

@@ -69,6 +69,8 @@ class Record:
     Attributes:
         token: tells the submission from all others; "" in a record that has none.
         job_id: the scheduler's id of the job.
+        cluster: the job's cluster, if the scheduler has named it.
+        submit_command: the words that submitted the job.
         scheduler: a name in the site's schedulers.
         hook: the process that submits, or has submitted, the job.
         user: who dispatched the job.
@@ -91,6 +93,8 @@ class Record:
 
     token: str
     job_id: str | None
+    cluster: str | None
+    submit_command: tuple[str, ...]
     scheduler: str | None
     hook: HookProcess
     user: str | None
@@ -180,6 +184,8 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
     return Record(
         token=entries.token(merged, "token") or "",
         job_id=entries.job_id(merged, "job_id"),
+        cluster=entries.cluster(merged, "cluster"),
+        submit_command=entries.texts(written, "submit_command") or (),
         scheduler=entries.text(merged, "scheduler"),
         hook=HookProcess.recorded(merged),
         user=entries.text(merged, "user"),
@@ -221,8 +227,10 @@ def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tupl
         merged["run"] = run
     if merged.get("job_id") is None:  # the hook was killed before it knew the id
         run = entries.object_of(merged, "run") or {}
-        known = run.get("scheduler_job_id") or found(claiming_job) or found(read_job_id)
-        merged |= {"job_id": known} if known else {}
+        known = run.get("scheduler_job_id") or found(claiming_job)
+        noted, cluster = found(read_job_id) or (None, None)
+        merged |= {"job_id": known or noted} if known or noted else {}
+        merged |= {"cluster": cluster} if cluster else {}
     return merged, tuple(problems)
 
 

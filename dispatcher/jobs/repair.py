@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..config.scheduler import filled
 from ..config.site import Site
 from ..errors import WriteError
 from ..host.atomic_files import remove_unfinished, write_atomically
@@ -138,7 +137,8 @@ def _why(job: Job, project: Path) -> str | None:
         )
     assert job.scheduler
     scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
-    why = ask_end(scheduler, str(job_id or ""), project)
+    where = job.queue.where_is(job.queued) if job.queue and job.queued else job.where
+    why = ask_end(scheduler, str(job_id or ""), project, where)
     return why and f"The job ended before its script could report the end, because {why}."
 
 
@@ -153,19 +153,18 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             continue
         if job.record.refused is not None:
             for each in job.to_cancel:
-                command = filled(job.scheduler.cancel_command, job_id=each.job_id)
-                try_call(job.scheduler, command, project)
+                try_call(job.scheduler, job.cancel_command(each), project)
             continue
         marked = [each for each in job.living if each.token]
         if not marked or is_being_submitted(job.record.hook, job.folder):
             continue
-        job_id = marked[0].job_id
+        job_id, where = marked[0].job_id, job.queue.where_is(marked[0])
         with suppress(WriteError):
             if job.record.job_id is None:
-                write_job_id(job.folder, job.token, job_id)
+                write_job_id(job.folder, job.token, job_id, marked[0].cluster)
             lacks_watcher = job.scheduler.watcher and not job.record.has_watcher
             if lacks_watcher and job.own and _is_script_written_anew(job.folder, job.record):
-                submit_watcher(project, job.name, job.scheduler, job_id, job.token)
+                submit_watcher(project, job.name, job.scheduler, job_id, job.token, where)
 
 
 def _is_script_written_anew(folder: Path, record: Record) -> bool:

@@ -4,6 +4,9 @@ A project may come from elsewhere, and its record may name the token of any job 
 queue shows tokens to everybody. So the hook seals the record with a key that is this user's alone,
 for the place of the job. In the scheduler nothing is done for a record without its seal, as one
 that was copied with its project, or that a version up to 0.2.0 wrote.
+
+The job's id and cluster are not known when the record is sealed. They need no seal: a command on a
+job is called only where a queue shows the sealed token, with the id that the queue shows there.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class JobStatus(TypedDict):
     scheduler: str | None
     state: str | None
     job_id: str | None
+    cluster: str | None
     node: str | None
     nproc: int | None
     ngpu: int | None
@@ -63,6 +64,7 @@ def job_status(job: Job) -> JobStatus:
         scheduler=record.scheduler if record else None,
         state=queued.state if queued else None,
         job_id=(record and record.job_id) or (queued.job_id if queued else None),
+        cluster=(queued.cluster if queued else "") or (record.cluster if record else None),
         node=(queued.node if queued else "") or (run.host if run else None),
         nproc=record.nproc if record else None,
         ngpu=record.ngpu if record else None,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..config.places import template_folders
 from ..config.scheduler import Scheduler, filled
@@ -12,6 +15,7 @@ from ..job_script.templates import environment, render
 from ..job_script.variables import job_variables
 from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
+from ..scheduler.calls import with_script
 from ..scheduler.submit import submit_without_retry
 from .notes import write_watcher
 
@@ -41,6 +45,8 @@ def watcher_script(
         "ends": list(scheduler.ends.items()),
         "unknown_end": scheduler.unknown_end,
         "facts": scheduler.facts,
+        "not_known": [text for text in scheduler.not_known if text not in scheduler.ends],
+        "again": _again(scheduler, plan, token),
         "relion_functions": shell_part("files") + shell_part("relion"),
         "scratch_functions": shell_functions(
             "scratch", "open_scratch", "empty_scratch", "remove_scratch"
@@ -49,24 +55,55 @@ def watcher_script(
     return render(environment(template_folders()), "watcher.sh.j2", variables)
 
 
+def _again(scheduler: Scheduler, plan: Plan, token: str) -> dict[str, Any] | None:
+    """What the script needs to come again; ``{job_id}`` and ``{later}`` are left to it."""
+    watcher = scheduler.watcher
+    if watcher is None or not watcher.again_command:
+        return None
+    script = f"{plan.name}/{WATCHER}"
+    command = filled(watcher.again_command, name=plan.name, token=token)
+    return {
+        "command": with_script(scheduler, _words(scheduler, command, script, "{job_id}")),
+        "format": watcher.again_format,
+        "after": watcher.again_after,
+    }
+
+
+def _words(scheduler: Scheduler, command: Sequence[str], script: str, job_id: str) -> list[str]:
+    """The command that submits the script, which gets the job's id if it can get arguments."""
+    return [*command, script, *([job_id] if scheduler.script_as == "argument" else [])]
+
+
 def submit_watcher(
-    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str
+    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str, where: Sequence[str]
 ) -> str | None:
     """Submit the script, and note the watcher's job id beside the job; why there is no watcher.
 
-    The job runs without a watcher as well.
+    `where` are the options that lead to the job's cluster. The job runs without a watcher as well.
+    Of a scheduler that may not start the watcher, the script that comes again is submitted too, and
+    is enough.
 
     Raises:
         WriteError: the note cannot be written.
     """
-    assert scheduler.watcher is not None
-    watcher, problem = None, None
-    try:
-        values = {"job_id": job_id, "name": name, "token": token}
-        command = filled(scheduler.watcher.submit_command, **values)
-        script = f"{name}/{WATCHER}"
-        watcher = submit_without_retry(scheduler, [*command, script, job_id], project)
-    except DispatchError as error:
-        problem = str(error)
-    write_watcher(project / name, token, watcher, problem)
+    watcher = scheduler.watcher
+    assert watcher is not None
+    later = time.localtime(time.time() + watcher.again_after)
+    values = {
+        "job_id": job_id,
+        "name": name,
+        "token": token,
+        "later": time.strftime(watcher.again_format, later),
+    }
+    found, problems = None, []
+    for template in filter(None, (watcher.submit_command, watcher.again_command)):
+        command = [*filled(template, **values), *where]
+        argv = _words(scheduler, command, f"{name}/{WATCHER}", job_id)
+        try:
+            submitted = submit_without_retry(scheduler, argv, project)
+            found = found or submitted
+        except DispatchError as error:
+            problems.append(str(error))
+    problem = None if found else "; ".join(dict.fromkeys(problems))
+    write_watcher(project / name, token, found, problem)
     return problem

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..images.pins import PIN_FILE, Pin
 from ..relion.job_star import JobStar, label_from_directory
 from ..relion.submission import Submission, is_unfilled
+from .submitter import Submitter
 
 __all__ = ["JobRequest"]
 
@@ -23,12 +24,14 @@ class JobRequest(NamedTuple):
         project: the project's folder, absolute.
         gui: what RELION's window wrote into the job's ``job.star``; None without one.
         pinned: the image versions that the project has settled on, by image name.
+        submitter: who submits the job.
     """
 
     submission: Submission
     project: Path
     gui: JobStar | None = None
     pinned: Mapping[str, Pin] = {}
+    submitter: Submitter = Submitter()
 
     @property
     def label(self) -> str | None:

@@ -38,6 +38,7 @@ from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
 from .star_inputs import star_warnings
+from .submitter import whoever_submits
 from .text_that_stays import text_that_stays
 from .this_machine import this_machine
 from .unplaced_job import UnplacedJob
@@ -53,7 +54,9 @@ def plan_script(script: Path, configuration: Configuration) -> Plan:
     """
     submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
-    plan = make_plan(JobRequest(submission, project, gui, pins(project)), configuration)
+    plan = make_plan(
+        JobRequest(submission, project, gui, pins(project), whoever_submits()), configuration
+    )
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
 
 
@@ -99,6 +102,7 @@ def make_plan(
         relion_version=relion_version,
         refinement=sizes.refinement,
         particles=sizes.particles,
+        scheduler=chosen.scheduler,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
             *_why_this_type(matched, submission, request.options),
@@ -112,7 +116,7 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
-    plan = _plan(job, placed, chosen, site)
+    plan = _plan(job, placed, chosen)
     return plan._replace(warnings=(*plan.warnings, *warnings))
 
 
@@ -125,8 +129,9 @@ def _relion_version(
     return version_of(configuration.catalogue, image or "", request.versions)
 
 
-def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Site) -> Plan:
+def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
     """All that was decided, as one value."""
+    site = placed.site
     submission, gui, job_type = job.request.submission, job.request.gui, job.job_type
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
@@ -153,7 +158,8 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler, site: Si
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, job_type.levels, settled.nproc),
         mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
-        job_parameters={**job_type.parameters, "mem": placed.mem, "partition": placed.partition},
+        job_parameters=placed.parameters,
+        cores_of_node=placed.node.described.cores,
         environment=tuple(site.apptainer.let_through),
         commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),

@@ -2,12 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ..memory.host_memory import HostMemory
 from ..units import count, gibibytes, read_size
 
-__all__ = ["memory_request"]
+__all__ = ["MemoryAsked", "memory_asked", "memory_request"]
+
+
+class MemoryAsked(NamedTuple):
+    """How much memory a job asks the scheduler for, and for what.
+
+    Attributes:
+        per: "node", "core" or "rank"; or "none" if the job asks for no memory.
+        each: so much for each of them, in words; None for none.
+        number: how many there are on a node.
+        mebibytes: `each` in MiB; None if its words name no unit.
+    """
+
+    per: str
+    each: Any
+    number: int = 1
+    mebibytes: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why not so much for a node; "" if it is."""
+        if self.per == "none":
+            return 'No memory is asked for, as "memory_per" of the scheduler says.'
+        if self.per == "node":
+            return ""
+        return f"The scheduler is asked for {self.each} for each of {count(self.number, self.per)}."
+
+
+def memory_asked(
+    parameters: Mapping[str, Any], per: str, nproc: int, nthread: int, nodes: int
+) -> MemoryAsked:
+    """The job's ``mem``, which is of a node, as the scheduler wants to hear it.
+
+    What names no unit is for a node in any case: only the scheduler knows what it means.
+    """
+    mem = parameters.get("mem")
+    if per == "none" or mem is None:
+        return MemoryAsked(per, None)
+    size = read_size(mem) if isinstance(mem, str) else None
+    if size is None or size.unit == 1:
+        return MemoryAsked("node", mem)
+    bytes_asked = int(size.number * size.unit)
+    if per == "node":
+        return MemoryAsked(per, mem, 1, bytes_asked >> 20)
+    ranks = -(-int(parameters.get("nproc_slurm", nproc)) // nodes)
+    cores = ranks * int(parameters.get("nthread_slurm", nthread))
+    number = ranks if per == "rank" else cores
+    each = max(1, (bytes_asked >> 20) // number)
+    return MemoryAsked(per, f"{each}M", number, each)
 
 
 def memory_request(

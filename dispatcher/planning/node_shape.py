@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from ..config.partition import kinds
 from ..config.site import Partition, Site
 
-__all__ = ["NodeShape", "node_shape"]
+__all__ = ["NodeShape", "node_shapes"]
 
 
 class NodeShape(NamedTuple):
@@ -16,30 +18,53 @@ class NodeShape(NamedTuple):
     Attributes:
         shape: of each; if the job runs on this machine, with what the machine tells of itself.
         name: in sentences.
+        partition: None for the scheduler's own choice.
+        kind: of its nodes, "" if they are all alike.
+        described: what the site says of these nodes, and nothing else.
         is_this_machine: there are no others, and no scheduler counts what the job takes.
         gpus_counted: the GPUs are those that this machine shows; nobody has described them.
     """
 
     shape: Partition
     name: str
+    partition: str | None = None
+    kind: str = ""
+    described: Partition = Partition()
     is_this_machine: bool = False
     gpus_counted: bool = False
 
+    @property
+    def title(self) -> str:
+        """The partition, also if the site does not describe it, and its kind of nodes."""
+        return f"partition {self.partition}" + (f" ({self.kind})" if self.kind else "")
 
-def node_shape(partition: str | None, site: Site, here: Partition | None) -> NodeShape:
-    """The nodes of that partition; `here` is this machine, if the job runs on this machine.
+
+def node_shapes(partition: str | None, site: Site, here: Partition | None) -> Iterator[NodeShape]:
+    """Each kind of nodes of that partition; `here` is this machine, if the job runs on it.
 
     What the site describes goes before what the machine tells.
     """
-    described = site.partitions.get(partition or "")
-    shape = described or Partition()
-    name = f"partition {partition}" if described else "the partition"
+    found = site.partitions.get(partition or "")
+    if found is None:
+        name = "this machine" if here else "the partition"
+        yield _with_what_is_here(NodeShape(Partition(), name, partition), here)
+        return
+    for number, each in enumerate(kinds(found), 1):
+        kind = each.gpu_type or each.constraint or f"nodes {number}" if found.nodes else ""
+        node = NodeShape(each, "", partition, kind, each)
+        yield _with_what_is_here(node._replace(name=node.title), here)
+
+
+def _with_what_is_here(node: NodeShape, here: Partition | None) -> NodeShape:
     if here is None:
-        return NodeShape(shape, name)
+        return node
     told = {
         key: getattr(here, key)
         for key in ("cores", "memory", "gpus")
-        if getattr(shape, key) is None
+        if getattr(node.shape, key) is None
     }
-    name = name if described else "this machine"
-    return NodeShape(replace(shape, **told), name, True, "gpus" in told)
+    return node._replace(
+        shape=replace(node.shape, **told),
+        is_this_machine=True,
+        gpus_counted="gpus" in told,
+    )

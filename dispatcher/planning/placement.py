@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,12 +14,15 @@ from ..memory.card import Card
 from ..relion.command import Command, called_programs
 from ..units import bytes_of
 from . import left_free, resources
+from .asked import asked
 from .foreign_program import ForeignProgram, foreign_program
 from .job_runner import as_it_says
-from .memory_request import memory_request
-from .node_shape import NodeShape, node_shape
+from .memory_request import memory_asked, memory_request
+from .node_shape import NodeShape, node_shapes
+from .partition_rules import see_that_it_may_run
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
+from .scratch import with_site_scratch
 from .thread_options import not_counted
 from .unplaced_job import UnplacedJob
 from .wanted_ranks import through_mps, wanted_ranks
@@ -31,13 +34,15 @@ class PlacedJob(NamedTuple):
     """Partition, resources, commands and image of a job; the image's file is not yet checked.
 
     Attributes:
-        mem: the host memory that the scheduler is asked for, in the site's words.
+        site: as it is on these nodes.
+        parameters: the job_parameters, with what was settled for these nodes.
         main: the one of `commands` that decided the job type.
     """
 
-    partition: str | None
+    node: NodeShape
+    site: Site
     settled: Resources
-    mem: Any
+    parameters: Mapping[str, Any]
     main: Command
     commands: tuple[Command, ...]
     image: ChosenImage | None
@@ -82,7 +87,7 @@ def _at_expected_resolution(job: UnplacedJob, configuration: Configuration) -> P
     with suppress(DoesNotFit, ImageError):
         found = _on_best(job._replace(refinement=refinement), configuration)
         try:
-            _on(found.partition, job, configuration)
+            _on(found.node, job, configuration)
         except DoesNotFit as error:
             found = found._replace(warnings=(_expects(part, error), *found.warnings))
         return found
@@ -98,15 +103,13 @@ def _expects(part: float, error: DoesNotFit) -> str:
 
 def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """As :func:`place`, at the resolution of the job's refinement."""
-    passed: dict[str | None, DispatchError] = {}
+    passed: dict[str, DispatchError] = {}
     second_best: list[PlacedJob] = []
-    for name in partition_names(
-        job.job_type.parameters, job.request.submission.queue, configuration.site
-    ):
+    for node in _nodes(job, configuration.site):
         try:
-            found = _on(name, job, configuration)
+            found = _on(node, job, configuration)
         except (DoesNotFit, ImageError) as error:
-            passed[name] = error
+            passed[node.title] = error
             continue
         on_cpus = not found.settled.ngpu and any(each.settled.ngpu for each in second_best)
         if not found.settled.drawback and not on_cpus:
@@ -117,22 +120,32 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     if len(passed) == 1:
         raise next(iter(passed.values()))
     kind = DoesNotFit if any(isinstance(e, DoesNotFit) for e in passed.values()) else ImageError
-    each = " ".join(f"Partition {name}: {error}" for name, error in passed.items())
+    each = " ".join(f"{_capital(name)}: {error}" for name, error in passed.items())
     raise kind(f"None of the job's partitions can run the job. {each}")
 
 
+def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
+    """The kinds of nodes to try, in order."""
+    queue = job.request.submission.queue
+    for name in partition_names(job.job_type.parameters, queue, site):
+        yield from node_shapes(name, site, job.here)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _explained(
-    chosen: PlacedJob, passed: Mapping[str | None, DispatchError], less_good: Sequence[PlacedJob]
+    chosen: PlacedJob, passed: Mapping[str, DispatchError], less_good: Sequence[PlacedJob]
 ) -> PlacedJob:
     """The job with what is said of the partitions before the chosen one, and of that one."""
-    over = [f"Not on partition {name}: {error}" for name, error in passed.items()]
-    over += [f"Not on partition {each.partition}: {each.settled.drawback}" for each in less_good]
+    over = [f"Not on {name}: {error}" for name, error in passed.items()]
+    over += [f"Not on {each.node.title}: {each.settled.drawback}" for each in less_good]
+    name = _capital(chosen.node.title)
     if less_good:
-        over.append(f"Partition {chosen.partition}: the first on which that is not so.")
+        over.append(f"{name}: the first on which that is not so.")
     elif over:
-        over.append(
-            f"Partition {chosen.partition}: the first of the job's partitions that can run the job."
-        )
+        over.append(f"{name}: the first of the job's partitions that can run the job.")
     return chosen._replace(reasons=(*over, *chosen.reasons))
 
 
@@ -149,12 +162,13 @@ def partition_names(
     return list(names) or [None]
 
 
-def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
-    """The job on the partition of that name (None: the scheduler's own choice)."""
-    site = configuration.site
-    node = node_shape(name, site, job.here)
-    partition = node.shape
-    image_name = job.job_type.image
+def _on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
+    """The job on these nodes.
+
+    Raises:
+        DoesNotFit, ImageError: the job does not fit there, may not run there, or has no image.
+    """
+    site, partition = configuration.site.on(node.shape), node.shape
     card = _card(job, site, partition)
     wanted = wanted_ranks(job, site, partition)
     settled = (
@@ -162,41 +176,77 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         if job.command.runs_job
         else resources.decide(job.command, wanted, card, node, job.particles)
     )
-    parameters, described = job.job_type.parameters, site.partitions.get(name or "", Partition())
-    mem, asked = memory_request(
-        parameters.get("mem"),
-        settled.fit and settled.fit.host_memory,
-        bytes_of(described.memory, "partition"),
-        -(-settled.nproc // settled.nodes),
-        wanted.mem_per_rank or 0,
-    )
+    see_that_it_may_run(job, node, settled)
+    mem, of_memory = _memory(job, node, settled, wanted.mem_per_rank or 0)
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)
+    scratch = with_site_scratch(main, site.scratch)
+    main = scratch.command
     commands = tuple(
         main if each is submission.main else as_single_process(each) for each in submission.commands
     )
-    image = None
-    if image_name:
-        needs = Needs(
-            gpu=site.apptainer.gpu_kind if settled.ngpu else None,
-            partition=name,
-            programs=called_programs(commands),
-            signed_by=tuple(site.apptainer.signed_by),
-        )
-        image = choose(
-            configuration.catalogue, image_name, job.request.versions, needs, job.request.pin_file
-        )
+    image = _image(job, node, settled, commands, configuration._replace(site=site))
     uncounted = (
         left_free.not_counted(job.command, settled.fit.free_gpu_memory)
         if settled.fit and settled.ngpu
         else ()
     )
-    chosen = (image.reason,) if image else ()
-    uncounted += not_counted(job, settled.nthread)
-    reasons = (*settled.reasons, *uncounted, *why, *asked, *chosen)
-    return PlacedJob(
-        name, settled, mem, main, commands, image, reasons, (*settled.warnings, *warnings)
+    of_queue = asked(job, node, site, settled.ngpu, scratch.used)
+    reasons = (
+        *settled.reasons,
+        *uncounted,
+        *not_counted(job, settled.nthread),
+        *why,
+        *of_memory,
+        *filter(None, [scratch.reason]),
+        *of_queue.reasons,
+        *([image.reason] if image else ()),
     )
+    decided = {"mem": mem, "partition": node.partition}
+    parameters = {**job.job_type.parameters, **decided, **of_queue.parameters}
+    if not job.scheduler.detached:
+        per, size = job.scheduler.memory_per, (settled.nproc, settled.nthread, settled.nodes)
+        reasons = (*reasons, *filter(None, [memory_asked(parameters, per, *size).reason]))
+    warnings = (*settled.warnings, *warnings)
+    return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+
+
+def _memory(
+    job: UnplacedJob, node: NodeShape, settled: Resources, mem_per_rank: int
+) -> tuple[Any, list[str]]:
+    """The host memory that the scheduler is asked for, in the site's words, and why."""
+    return memory_request(
+        job.job_type.parameters.get("mem"),
+        settled.fit and settled.fit.host_memory,
+        bytes_of(node.described.memory, "partition"),
+        -(-settled.nproc // settled.nodes),
+        mem_per_rank,
+    )
+
+
+def _image(
+    job: UnplacedJob,
+    node: NodeShape,
+    settled: Resources,
+    commands: Sequence[Command],
+    configuration: Configuration,
+) -> ChosenImage | None:
+    """The image for the commands on these nodes; None for the host.
+
+    Raises:
+        ImageError: the catalogue has none.
+    """
+    apptainer, name = configuration.site.apptainer, job.job_type.image
+    if not name:
+        return None
+    needs = Needs(
+        gpu=apptainer.gpu_kind if settled.ngpu else None,
+        partition=node.partition,
+        programs=called_programs(commands),
+        signed_by=tuple(apptainer.signed_by),
+    )
+    request = job.request
+    return choose(configuration.catalogue, name, request.versions, needs, request.pin_file)
 
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:

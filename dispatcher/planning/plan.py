@@ -47,7 +47,8 @@ class Plan(NamedTuple):
     """What the dispatcher will do with one submission.
 
     Attributes:
-        site: what site.json says; templates see it, `as_json` leaves it out.
+        site: what site.json says, as it holds on the job's partition; templates see it, `as_json`
+            leaves it out.
         name: the job, ``Refine3D/job019``.
         project: the project's folder, absolute.
         script: the job script to be written, relative to the project.
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
         extra_fields: what the site's own fields in RELION's window have: ``{"qsub_extra1": "1"}``.
         reasons: one sentence per decision.
         warnings: sentences about what was not as expected but did not stop the job.
+        cores_of_node: as the site describes the nodes; None if it does not.
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
             node are.
     """
@@ -105,6 +107,7 @@ class Plan(NamedTuple):
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     extra_fields: Mapping[str, str] = {}
+    cores_of_node: int | None = None
     ranks_stay: bool = False
 
     @property
@@ -144,8 +147,7 @@ class Plan(NamedTuple):
         partition, mem, time = (
             self.job_parameters.get(key) for key in ("partition", "mem", "time")
         )
-        described = self.site.partitions.get(partition or "")
-        has = described.cores if described else None
+        has = self.cores_of_node
         used = -(-self.nproc // self.nodes) * self.nthread
         cores = f"{used} of {count(has, 'core')}" if has else count(used, "core")
         each = " of each node" if self.nodes > 1 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..config.scheduler import Scheduler
 from ..config.site import Partition
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
@@ -22,6 +23,7 @@ class UnplacedJob(NamedTuple):
         command: the main command as the job type rewrote it.
         relion_version: major and minor of the image that will run the job; None if not known.
         refinement: what the command holds in memory, None if not known.
+        scheduler: the job's.
         here: this machine, if the job runs here.
         reasons: a sentence for each decision so far.
     """
@@ -32,6 +34,7 @@ class UnplacedJob(NamedTuple):
     relion_version: tuple[int, int] | None
     refinement: Refinement | None
     particles: Particles
+    scheduler: Scheduler
     here: Partition | None
     reasons: tuple[str, ...]
 

@@ -42,10 +42,11 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     nthread = _first_number(_THREADS, chosen.get("nthread"), *told)
     # On nodes without GPUs, what the job would have elsewhere: it is told that there are none.
     has_gpus = partition.gpus or None if _as_many_as_fit(job, "ngpu") else None
+    ngpu = _first_number(_GPUS, parameters.get("ngpu"), has_gpus, adjust and adjust[0], asked)
     wanted = WantedRanks(
         nproc=nproc,
         nthread=nthread,
-        ngpu=_first_number(_GPUS, parameters.get("ngpu"), has_gpus, adjust and adjust[0], asked),
+        ngpu=ngpu if partition.gpus_per_job is None else min(ngpu, partition.gpus_per_job),
         nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),

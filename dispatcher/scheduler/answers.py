@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..errors import ConfigError
 from ..host.programs import Finished
+from .clusters import is_cluster, where_is
 from .job_ids import is_job_id
 
-__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "read_answer", "read_end", "read_jobs"]
+__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "names_its_clusters", "read_answer", "read_end",
+           "read_jobs"]  # fmt: skip
 
 
 class SubmitAnswer(NamedTuple):
     """What became of one attempt.
 
     Attributes:
-        outcome: "taken"; "refused" for good; or "unclear": not taken, or taken and not said so.
+        outcome: "taken", though perhaps without a word on the id; "refused" for good; or "unclear":
+            not taken, or taken and not said so.
         job_id: the scheduler's id if it is known.
         sentence: what happened, without a full stop.
+        cluster: the job's cluster, if the scheduler has named it.
     """
 
     outcome: Literal["taken", "refused", "unclear"]
     job_id: str | None
     sentence: str
+    cluster: str | None = None
 
 
 def read_answer(scheduler: Scheduler, program: str, done: Finished) -> SubmitAnswer:
     """Read what the submit command `program` printed, and its exit status.
 
-    Commands can print warnings before the job id, or end with status 0 and still have failed.
+    Status 0 means that the job was taken. Programs around the command print more lines before the
+    job id and after it. If several lines may be the answer, none is believed where the queue can
+    tell which job has the token.
     """
     everything = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
     printed = everything[:400]
-    found = re.search(scheduler.job_id or r"(\d+)", done.stdout, re.MULTILINE)
-    if done.status == 0 and found and is_job_id(found[1]):
-        return SubmitAnswer("taken", found[1], f'"{program}" named job {found[1]}')
     if done.status == 0:
-        what = f'the submit command "{program}" named no job id (it printed: "{printed}")'
-        return SubmitAnswer("unclear", None, what)
+        found = list(dict.fromkeys(_named(scheduler, done.stdout)))
+        can_tell = bool(scheduler.queue_command and scheduler.mark)
+        if len(found) == 1 or (found and not can_tell):
+            job_id, cluster = found[0]
+            return SubmitAnswer("taken", job_id, f'"{program}" named job {job_id}', cluster)
+        what = f'the submit command "{program}" named '
+        what += "several numbers that may be the job id" if found else "no job id"
+        return SubmitAnswer("taken", None, f'{what} (it printed: "{printed}")')
     what = (
         f'the submit command "{program}" failed with status {done.status}: '
         f"{printed or 'it printed nothing'}"
@@ -49,10 +60,26 @@ def read_answer(scheduler: Scheduler, program: str, done: Finished) -> SubmitAns
     return SubmitAnswer("unclear" if passing or done.status < 0 else "refused", None, what)
 
 
+def _named(scheduler: Scheduler, printed: str) -> Iterator[tuple[str, str | None]]:
+    """The ids that lines of the submit command's output name, each with its cluster.
+
+    Terminals' signs for colours are no part of a line.
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", printed).replace("\r", "")
+    line = -1
+    for found in re.finditer(scheduler.job_id or r"(\d+)", plain, re.MULTILINE):
+        groups = found.groupdict()
+        job_id, cluster = groups.get("id") or found[1], groups.get("cluster")
+        before, line = line, plain.count("\n", 0, found.end())
+        if line > before and is_job_id(job_id):
+            yield job_id, cluster if is_cluster(cluster) else None
+
+
 class QueuedJob(NamedTuple):
     """A job in the queue, in the scheduler's own words; "" for what it does not tell.
 
-    `time` is what it has run so far. Jobs that were not dispatched have no token.
+    `time` is what it has run so far. Jobs that were not dispatched have no token. `cluster` is
+    known if the queue command tells it.
     """
 
     job_id: str
@@ -61,13 +88,22 @@ class QueuedJob(NamedTuple):
     node: str = ""
     reason: str = ""
     time: str = ""
+    cluster: str = ""
 
 
 class Queue(NamedTuple):
-    """The jobs of this user that a scheduler knows, recently ended ones included."""
+    """The jobs of this user that a scheduler knows, recently ended ones included.
+
+    `where` are the options that the queue command had at its end (clusters.py).
+    """
 
     scheduler: Scheduler
     jobs: tuple[QueuedJob, ...]
+    where: tuple[str, ...] = ()
+
+    def where_is(self, job: QueuedJob) -> tuple[str, ...]:
+        """The options by which commands find this job."""
+        return where_is(self.scheduler, job.cluster, self.where)
 
     def job(self, token: str, job_id: str | None = None) -> QueuedJob | None:
         """The job with this token; of several, one that has not ended, else the first.
@@ -95,6 +131,14 @@ class Queue(NamedTuple):
         return job.state in self.scheduler.pending
 
 
+def names_its_clusters(scheduler: Scheduler, printed: str) -> bool:
+    """Whether the queue command, asked for some cluster, says of which one it speaks: each does,
+    but for commands that leave out such lines."""
+    silent = any(each in scheduler.queue_command for each in scheduler.without_cluster_line)
+    line = scheduler.cluster_line
+    return line is None or silent or re.search(line, printed, re.MULTILINE) is not None
+
+
 def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
     """Read the queue command's output; lines that the pattern does not match are others' jobs.
 
@@ -107,14 +151,19 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             f'"queue_pattern" of the scheduler, or "read_jobs" in {scheduler.dialect}.py.'
         )
     pattern = re.compile(scheduler.queue_pattern, re.MULTILINE)
+    heads = list(re.finditer(scheduler.cluster_line or "(?!)", printed, re.MULTILINE))
+    begins = [head.start() for head in heads]
     for found in pattern.finditer(printed):
         groups = found.groupdict()
-        yield QueuedJob(
+        at = bisect(begins, found.start())
+        cluster = heads[at - 1]["cluster"] if at else ""
+        job = QueuedJob(
             groups["id"],
             groups["state"],
             groups["token"] or "",
             *(groups.get(name) or "" for name in ("node", "reason", "time")),
         )
+        yield job._replace(cluster=cluster) if is_cluster(cluster) else job
 
 
 def read_end(scheduler: Scheduler, printed: str) -> str | None:

@@ -6,6 +6,7 @@ what the site's configuration says.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -15,11 +16,16 @@ from pathlib import Path
 from ..config.inherited import not_inherited
 from ..config.scheduler import Scheduler, filled
 from ..host import programs
-from .answers import Queue
+from .answers import Queue, names_its_clusters
+from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
 
-__all__ = ["ask_end", "ask_queue", "call", "start_detached", "try_call"]
+__all__ = ["ask_end", "ask_queue", "call", "hand_over", "start_detached", "try_call",
+           "with_script"]  # fmt: skip
+
+_WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
+_NO_SUCH_PROGRAM = 127  # sh's exit status
 
 
 def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished:
@@ -32,6 +38,31 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
     return programs.run(
         argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler)
     )
+
+
+def with_script(scheduler: Scheduler, argv: Sequence[str]) -> list[str]:
+    """The command to be run for a submit command, whose last argument is a script.
+
+    >>> scheduler = Scheduler(submit_command=["board"], script_as="stdin")
+    >>> with_script(scheduler, ["board", "-q", "job.sh"])
+    ['sh', '-c', 'exec "$@" <"$0"', 'job.sh', 'board', '-q']
+    """
+    if scheduler.script_as != "stdin":
+        return list(argv)
+    *command, script = argv
+    return [*_WITH_STDIN, script, *command]
+
+
+def hand_over(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished:
+    """Call the submit command, whose last argument is a script, as the scheduler gets scripts.
+
+    Raises:
+        OSError, subprocess.TimeoutExpired: as for :func:`call`.
+    """
+    done = call(scheduler, with_script(scheduler, argv), project)
+    if scheduler.script_as == "stdin" and done.status == _NO_SUCH_PROGRAM:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    return done
 
 
 def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished | None:
@@ -60,27 +91,38 @@ def _not_inherited(scheduler: Scheduler) -> list[str]:
     return list(not_inherited(os.environ, scheduler))
 
 
-def ask_queue(scheduler: Scheduler, project: Path) -> Queue | None:
-    """Ask the scheduler; None if it does not answer, or has no command for the question.
+def ask_queue(scheduler: Scheduler, project: Path, where: tuple[str, ...] = ()) -> Queue | None:
+    """Ask the scheduler, at the clusters to which the options `where` lead (clusters.py); None if
+    it does not answer, or has no command for the question.
 
-    Commands can print an error and still end with status 0: an error is no answer either.
+    Commands can print an error and still end with status 0: an error is no answer either. And they
+    can fail where there is just no job.
     """
     if not scheduler.queue_command:
         return None
-    done = try_call(scheduler, scheduler.queue_command, project)
-    if (
-        done is None
-        or done.status != 0
-        or any(re.search(each, done.stderr) for each in scheduler.transient)
-    ):
+    done = try_call(scheduler, [*scheduler.queue_command, *where], project)
+    if done is None or any(re.search(each, done.stderr) for each in scheduler.transient):
+        return None
+    if any(re.search(each, done.stdout + done.stderr) for each in scheduler.no_jobs):
+        return Queue(scheduler, (), where)
+    if done.status != 0 or (where and not names_its_clusters(scheduler, done.stdout)):
         return None
     jobs = dialect(scheduler).read_jobs(scheduler, done.stdout)
-    return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)))
+    if jobs is None:
+        return None
+    return Queue(scheduler, tuple(job for job in jobs if is_job_id(job.job_id)), where)
 
 
-def ask_end(scheduler: Scheduler, job_id: str, project: Path) -> str | None:
-    """Ask the scheduler why a job ended; None if it says that the job has not."""
+def ask_end(
+    scheduler: Scheduler, job_id: str, project: Path, where: tuple[str, ...] = ()
+) -> str | None:
+    """Ask the scheduler why a job ended; None if it says that the job has not.
+
+    `where` are the options that lead to the job's cluster. If they lead to several, nothing is
+    asked, as another job may have the same id there.
+    """
     done = None
-    if scheduler.end_command and job_id:
-        done = try_call(scheduler, filled(scheduler.end_command, job_id=job_id), project)
+    if scheduler.end_command and job_id and names_one(where):
+        command = filled(scheduler.end_command, job_id=job_id)
+        done = try_call(scheduler, [*command, *where], project)
     return dialect(scheduler).read_end(scheduler, done.stdout if done else "")

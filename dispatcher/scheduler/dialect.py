@@ -23,13 +23,13 @@ class Dialect(NamedTuple):
 
     Attributes:
         read_answer: of the submit command, by its name and by how it ended: what became of the job.
-        read_jobs: of the queue command: the user's jobs.
+        read_jobs: of the queue command: the user's jobs; None if what it printed is no answer.
         read_end: of the end command ("" if it did not answer): one clause on why the job ended,
             None if it has not ended.
     """
 
     read_answer: Callable[[Scheduler, str, Finished], SubmitAnswer] = answers.read_answer
-    read_jobs: Callable[[Scheduler, str], Iterable[QueuedJob]] = answers.read_jobs
+    read_jobs: Callable[[Scheduler, str], Iterable[QueuedJob] | None] = answers.read_jobs
     read_end: Callable[[Scheduler, str], str | None] = answers.read_end
 
 

@@ -17,7 +17,8 @@ from ..config.scheduler import Scheduler, filled
 from ..errors import SubmitError
 from ..planning.plan import Plan
 from .answers import Queue, QueuedJob, SubmitAnswer
-from .calls import ask_queue, call, start_detached
+from .calls import ask_queue, hand_over, start_detached
+from .clusters import options_in
 from .dialect import dialect
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
@@ -26,12 +27,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds between two attempts
 
 
 class Submitted(NamedTuple):
-    """The job id (None if nobody knows it yet), what the submit command printed, and what went
-    wrong before, in order."""
+    """The job id (None if nobody knows it yet), what the submit command printed, what went wrong
+    before, in order, and the job's cluster if the scheduler has named it."""
 
     job_id: str | None
     output: str
     attempts: tuple[str, ...] = ()
+    cluster: str | None = None
 
 
 def marked_command(scheduler: Scheduler, plan: Plan, token: str) -> list[str]:
@@ -59,13 +61,14 @@ def submit(
     if scheduler.detached:
         return Submitted(str(_started(scheduler, argv, project)), "")
     pauses = _pauses(until=time.monotonic() + scheduler.retry)
+    where = options_in(scheduler, argv)
     attempts: list[str] = []
     while True:
         answer, output = _attempt(scheduler, argv, project)
         if answer.job_id:
-            return Submitted(answer.job_id, output, tuple(attempts))
+            return Submitted(answer.job_id, output, tuple(attempts), answer.cluster)
         attempts.append(answer.sentence)
-        queue = ask_queue(scheduler, project)
+        queue = ask_queue(scheduler, project, where)
         found = _taken(queue, token, answer)
         if answer.outcome == "refused" and not found:
             raise SubmitError(
@@ -73,17 +76,17 @@ def submit(
                 "to your admin."
             )
         asked_again = False  # the queue may answer late, and the job may be taken after it did
-        while not found and not asked_again:
+        while not found and not (asked_again and answer.outcome == "unclear"):
             pause = next(pauses, None)
             if pause is None or not scheduler.queue_command:
                 raise SubmitError(_given_up(answer, queue is not None, len(attempts)))
             time.sleep(pause)
-            queue = ask_queue(scheduler, project)
+            queue = ask_queue(scheduler, project, where)
             found = _taken(queue, token, answer)
             asked_again = queue is not None
         if found:
             attempts.append(f"the queue has the job, as job {found.job_id}")
-            return Submitted(found.job_id, output, tuple(attempts))
+            return Submitted(found.job_id, output, tuple(attempts), found.cluster or None)
         if give_way():
             return None
 
@@ -101,10 +104,17 @@ def _taken(queue: Queue | None, token: str, answer: SubmitAnswer) -> QueuedJob |
     if queue is None:
         return None
     found = queue.job(token)
-    return found if answer.outcome == "unclear" or queue.living(token) else None
+    return found if answer.outcome != "refused" or queue.living(token) else None
 
 
 def _given_up(answer: SubmitAnswer, asked: bool, attempts: int) -> str:
+    if answer.outcome == "taken":
+        does_not = "does not have the job" if asked else "does not answer whether it has the job"
+        return (
+            f"{_sentence(answer)}, and the queue {does_not}. If the scheduler has taken the job, "
+            "that job ends by itself without running: show this line to your admin, who can "
+            'correct "job_id" of the scheduler to read what the command prints.'
+        )
     if asked:
         return (
             f"{_sentence(answer)}; the job is not in the queue, and relion-dispatch gave up after "
@@ -120,7 +130,7 @@ def _given_up(answer: SubmitAnswer, asked: bool, attempts: int) -> str:
 def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[SubmitAnswer, str]:
     program = argv[0]
     try:
-        done = call(scheduler, argv, project)
+        done = hand_over(scheduler, argv, project)
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return SubmitAnswer("unclear", None, what), ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..config.catalogue import Catalogue, Image, ImageFile
@@ -13,6 +14,7 @@ from ..memory.refinement import Refinement
 from ..planning.job_request import JobRequest
 from ..planning.make_plan import make_plan
 from ..planning.plan import Plan
+from ..planning.submitter import Submitter
 from ..relion.command import parse_command
 from ..relion.submission import Submission
 
@@ -29,7 +31,7 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
     """
     submission = _submission(configuration.job_types.types[job_type])
     return make_plan(
-        JobRequest(submission, project),
+        JobRequest(submission, project, submitter=Submitter(os.environ, made_up=True)),
         configuration,
         job_type=job_type,
         refinement_of=lambda *_, **__: _SAMPLE,

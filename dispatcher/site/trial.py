@@ -16,6 +16,7 @@ from ..errors import DispatchError
 from ..host import programs
 from ..job_script.scheduler_templates import directive, first_command
 from ..scheduler.calls import try_call
+from ..scheduler.clusters import options_in
 from .trial_command import can_be_tried, trial_words
 
 __all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
@@ -144,6 +145,7 @@ class Trials:
         found: dict[str, list[str]] = {}
         command = self._scheduler.partitions_command
         if command and programs.which(command[0]):
+            command = [*command, *options_in(self._scheduler, self._scheduler.submit_command)]
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"

@@ -17,6 +17,7 @@ from ..planning.chosen_scheduler import chosen_scheduler
 from ..planning.matched_type import with_lineage
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
+from ..scheduler.clusters import options_in
 from ..units import bytes_of
 from .sample_jobs import sample_plan
 from .trial_command import without_job
@@ -121,4 +122,5 @@ def watcher_of(job: TrialJob) -> tuple[list[str], str]:
     if scheduler.watcher is None:
         return [], ""
     command = without_job(scheduler.watcher.submit_command)
+    command += options_in(scheduler, job.command) if command else []
     return command, watcher_script(job.plan, scheduler, NO_TOKEN)

@@ -23,6 +23,8 @@
 #   dispatch_binds             an array: what the container sees beside the project, see binds.sh
 #   dispatch_lock              the file whose lock local jobs take in turn; empty for none
 #   dispatch_abort_grace       seconds that programs get to end by themselves after the user aborts the job
+#   dispatch_own_warning, dispatch_time_limit   where the scheduler does not warn of the time limit: seconds before it
+#                              at which the script stops the job, and the limit that the job asks for, in seconds
 # Functions of the job script: commands and reasons; dispatch_know_container if commands share what starts their
 # container, and dispatch_epilogue if a site's own template has one: a user may export functions, so those that
 # not every script has bear names that no user gives. The comments in scheduler.sh say what a scheduler's
@@ -36,6 +38,7 @@ begin_job() {
     dispatch_folder_number=$(stat -Lc %i "$dispatch_folder/." 2>/dev/null)
     dispatch_outfile=${dispatch_outfile/#"$dispatch_job/"/"$dispatch_folder/"}
     dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
+    opens_texts || open_texts
     dispatch_host=$(uname -n) # HOSTNAME may name the machine that submitted the job
     dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token dispatch_kept=/dev/null
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
@@ -52,6 +55,13 @@ begin_job() {
     dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
     reasons
     remember_texts
+}
+
+# From here on the script, and what it starts, write to RELION's files.
+open_texts() {
+    exec </dev/null
+    open_text "$dispatch_outfile" && exec >>"$dispatch_opened"
+    open_text "$dispatch_errfile" && exec 2>>"$dispatch_opened"
 }
 
 aborted() { wants_abort || is_told ABORTED; }

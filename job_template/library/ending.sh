@@ -6,7 +6,7 @@ finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     trap - EXIT
-    trap '' TERM INT HUP USR1 USR2
+    heed_no_signals
     end_guard
     tell_relion
     end_processes 2>/dev/null
@@ -17,7 +17,7 @@ finish() {
     ! declare -F dispatch_epilogue >/dev/null || dispatch_epilogue # of a site's own template
     write_run 2>/dev/null
     dismiss_watcher 2>/dev/null
-    exit "$dispatch_status"
+    exit "$(status_for_scheduler "$dispatch_status")"
 }
 
 # Whether a program has said that this is the job's end: one of RELION's, or the Pipeliner's job runner.

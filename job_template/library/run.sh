@@ -29,18 +29,28 @@ run() { # PROGRAM ARGUMENTS…
 }
 
 heed_signals() {
+    local signal
     dispatch_script_began=$(process_began $$)
     trap finish EXIT
     trap 'stop 15' TERM
     trap 'stop 2' INT
     trap 'stop 1' HUP
-    trap 'dispatch_overdue=$dispatch_abort_grace; stop 15' USR1
+    trap 'stop 10' USR1
     trap 'stop 12' USR2
+    trap 'dispatch_overdue=$dispatch_abort_grace; stop 15' RTMIN+1 # the guard: the time that an abort gives is over
+    trap 'stop 12' RTMIN+2                                         # the guard: the job was submitted again
+    for signal in $(warning_signals); do
+        # shellcheck disable=SC2064 # the signal of now
+        trap "! announces_end $signal || stop 15" "$signal"
+    done
 }
+
+# From now on only KILL ends this process.
+heed_no_signals() { trap '' TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2; }
 
 # The scheduler may send KILL soon, so RELION is told first.
 stop() { # SIGNAL
-    trap '' TERM INT HUP USR1 USR2
+    heed_no_signals
     dispatch_status=$((128 + $1))
     dispatch_facts="stopped by signal $1"$'\n'
     tell_relion
@@ -58,21 +68,34 @@ stop() { # SIGNAL
     exit "$dispatch_status"
 }
 
+# Where the scheduler kills a job at its time limit without a warning: the seconds after which the job stops by itself,
+# the warning before the limit, or half of the limit if that is more. Nothing if the scheduler warns, or has no limit.
+stops_after() {
+    local limit
+    [ -n "${dispatch_own_warning:-}" ] || return 0
+    limit=$(time_limit)
+    limit=${limit:-$dispatch_time_limit}
+    [ -z "$limit" ] || echo $((limit > 2 * dispatch_own_warning ? limit - dispatch_own_warning : limit / 2))
+}
+
 # Runs beside the commands. If the user aborts the job, the guard tells RELION's programs, and stops the job
 # after a grace time. It also stops the job if RELION was told meanwhile that the job failed, or if the job
-# was submitted again. If this script is killed, the guard tells RELION.
+# was submitted again, and before a time limit at which the scheduler would kill it. If this script is killed, the guard
+# tells RELION.
 guard() {
-    local asked=0 failed=0
+    local asked=0 failed=0 stops
     trap - EXIT
-    trap '' TERM INT HUP USR1 USR2
+    heed_no_signals
     exec 8<> <(:) # nothing is ever read here: a pause without a process
+    stops=$(stops_after)
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
         if wants_abort || [ "$asked" -ne 0 ]; then
             [ "$asked" -ne 0 ] || pass_abort_on
-            [ "$asked" -lt "$dispatch_abort_grace" ] || kill -USR1 $$ 2>/dev/null
+            [ "$asked" -lt "$dispatch_abort_grace" ] || kill -RTMIN+1 $$ 2>/dev/null
             asked=$((asked + 2))
         fi
-        ! overtaken || kill -USR2 $$ 2>/dev/null
+        ! overtaken || kill -RTMIN+2 $$ 2>/dev/null
+        [ -z "$stops" ] || [ "$SECONDS" -lt "$stops" ] || kill -TERM $$ 2>/dev/null
         if is_told FAILURE; then
             [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
             failed=$((failed + 2))

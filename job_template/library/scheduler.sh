@@ -5,11 +5,29 @@
 # Forget variables that would hide jobs from the scheduler's commands.
 forget_scheduler_options() { :; }
 
+# Whether the scheduler has the script write to RELION's run.out and run.err.
+opens_texts() { return 0; }
+
 # Forget limits that were meant for the job script, before ranks are started on several nodes.
 forget_limits_of_the_script() { :; }
 
-# Whether TERM came at the time limit, and not by a cancellation.
-time_limit_reached() { return 1; }
+# Signals beside TERM by which the scheduler warns a job of its end, and whether one of them announces an end, and not
+# a pause.
+warning_signals() { :; }
+announces_end() { return 0; } # SIGNAL
+
+# The exit status of the job script. A scheduler may run a job again, or hold it, because of a certain one.
+status_for_scheduler() { echo "$1"; } # STATUS
+
+# Prints how many seconds the scheduler lets the job run, if the scheduler says so.
+time_limit() { :; }
+
+# Whether the warning came at the time limit, and not by a cancellation.
+time_limit_reached() {
+    local stops
+    stops=$(stops_after)
+    [ -n "$stops" ] && [ "$SECONDS" -ge "$stops" ]
+}
 
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
 scheduler_made_session() { return 1; }

@@ -158,3 +158,12 @@ def test_a_job_ends_in_this_order(shell: Shell) -> None:
 
     assert done.stdout.splitlines() == steps
     assert done.returncode == 3
+
+
+def test_a_scheduler_gets_no_status_to_which_it_gives_a_meaning_of_its_own(shell: Shell) -> None:
+    code = "status_for_scheduler() { echo 1; }; (exit 99); finish"
+
+    done = shell(code)
+
+    assert done.returncode == 1
+    assert "exit_status 99" in (shell.job / f"dispatch.run.{TOKEN}").read_text()

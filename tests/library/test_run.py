@@ -51,8 +51,10 @@ def test_the_commands_run_under_a_guard(shell: Shell) -> None:
         ("TERM", 143, "stopped by signal 15"),
         ("INT", 130, "stopped by signal 2"),
         ("HUP", 129, "stopped by signal 1"),
-        ("USR1", 143, "stopped by signal 15"),
+        ("USR1", 138, "stopped by signal 10"),
         ("USR2", 140, "stopped by signal 12"),
+        ("RTMIN+1", 143, "stopped by signal 15"),
+        ("RTMIN+2", 140, "stopped by signal 12"),
     ],
 )
 def test_a_signal_stops_the_job(signal: str, status: int, fact: str, shell: Shell) -> None:
@@ -62,9 +64,32 @@ def test_a_signal_stops_the_job(signal: str, status: int, fact: str, shell: Shel
         kill -{signal} $$
     """)
 
-    overdue = "120" if signal == "USR1" else ""
+    overdue = "120" if signal == "RTMIN+1" else ""
     assert done.stdout == f"{fact}\nFAILURE <{overdue}>\n"
     assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("announces", "end"), [("return 0", "stopped by signal 15\n\n143"), ("return 1", "goes on\n0")]
+)
+def test_a_warning_of_the_scheduler_stops_the_job_if_it_announces_an_end(
+    announces: str, end: str, shell: Shell
+) -> None:
+    done = shell(f"""
+        warning_signals() {{ echo USR1 USR2; }}
+        announces_end() {{ [ "$1" = USR2 ] || return 7; {announces}; }}
+        finish() {{ echo "$dispatch_facts"; }}
+        heed_signals
+        kill -USR1 $$; kill -USR2 $$; echo goes on; trap - EXIT
+    """)
+
+    assert f"{done.stdout}{done.returncode}" == end
+
+def test_no_other_signal_disturbs_a_script_that_ends(shell: Shell) -> None:
+    signals = "TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2"
+
+    code = f"heed_signals; heed_no_signals; for each in {signals}; do kill -$each $$; done; echo on"
+    assert shell.says(code) == "on"
 
 
 def test_relion_is_told_before_the_command_is_ended(shell: Shell) -> None:
@@ -89,8 +114,8 @@ GUARDED = """
 finish() { :; }
 dispatch_script_began=$(process_began $$)
 mkdir "$dispatch_control"; open_control
-trap 'echo overdue; exit 5' USR1
-trap 'echo overtaken; exit 6' USR2
+trap 'echo overdue; exit 5' RTMIN+1
+trap 'echo overtaken; exit 6' RTMIN+2
 trap 'echo failed; exit 7' TERM
 begin_guard
 """

@@ -15,13 +15,16 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
     code = """
         forget_scheduler_options; forget_limits_of_the_script; place_ranks; forget_places
         dismiss_watcher; words_of_job; words_for_each_node; echo ${#dispatch_each_node[@]}
+        warning_signals; announces_end USR1 && status_for_scheduler 99
         time_limit_reached || echo no limit
         scheduler_made_session || echo no session
         may_have_job 17 && echo it may live
         echo "slurmstepd: error: x" | grep -E "^($(scheduler_programs)|$(scheduler_that_ends_jobs))"
     """
 
-    assert shell.says(code).splitlines() == ["0", "no limit", "no session", "it may live"]
+    assert shell.says(code).splitlines() == [
+        "0", "99", "no limit", "no session", "it may live",
+    ]  # fmt: skip
 
 
 def test_a_schedulers_own_lines_are_known(shell: Shell) -> None:

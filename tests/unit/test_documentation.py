@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.accounts import AccountRule, Mail
 from dispatcher.config.catalogue import Image, ImageFile
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.job_types import JobType, load_job_types
+from dispatcher.config.partition import Scratch, Takes
 from dispatcher.config.scheduler import Scheduler, Watcher
 from dispatcher.config.site import Apptainer, Partition, Site, load_site
 from dispatcher.dispatch.provenance import provenance
@@ -35,7 +37,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "kinds"),
     [
-        ("site.md", [Site, Apptainer, Scheduler, Watcher, Partition]),
+        (
+            "site.md",
+            [Site, Apptainer, Scheduler, Watcher, Partition, Scratch, Takes, AccountRule, Mail],
+        ),
         ("dispatch_config.md", [JobType]),
         ("images.md", [Image, ImageFile]),
     ],

@@ -2,7 +2,7 @@
 #SBATCH --partition=gpu_long
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=1
-#SBATCH --mem=100M
+#SBATCH --mem''=100M
 #SBATCH --time=5
 #SBATCH --account=em
 #SBATCH --qos=long
@@ -222,6 +222,7 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
+# shellcheck disable=SC2016 # a command may have a shell of its own
 dispatch_ask=(scontrol show job --oneliner '{job_id}')
 dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
 case $dispatch_said in

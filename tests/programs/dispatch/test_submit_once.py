@@ -104,6 +104,39 @@ def test_a_job_that_the_queue_shows_late_is_not_submitted_again(
     assert_submitted(script, "17")
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["echo 'Auftrag 17 wurde angenommen'", "echo 2026; echo 17", "echo 'queued' >&2", ":"],
+    ids=["another language", "several numbers", "standard error", "nothing"],
+)
+def test_an_answer_that_is_not_understood_is_no_reason_to_submit_again(
+    said: str, slurm: StandIn, script: Path
+) -> None:
+    slurm.submits(f"take 17 PENDING; {said}")
+    slurm.queue_answers("[ -e asked ] || { touch asked; exit; }; cat queue")
+
+    assert call_hook(script).returncode == 0
+
+    assert len(slurm.calls("sbatch")) == 1
+    assert_submitted(script, "17")
+
+
+@pytest.mark.parametrize(
+    ("queue", "says"), [("cat queue", "does not have the job"), ("exit 1", "does not answer")]
+)
+def test_a_job_that_was_taken_by_an_answer_that_nobody_understands_never_runs_unseen(
+    queue: str, says: str, slurm: StandIn, script: Path
+) -> None:
+    slurm.submits("echo 'Auftrag 17 wurde angenommen'")
+    slurm.queue_answers(queue)
+
+    assert call_hook(script).returncode == 1
+
+    assert len(slurm.calls("sbatch")) == 1
+    assert len(slurm.calls("squeue")) >= 2
+    assert_refused(script, "named no job id (it printed: ", "Auftrag 17 wurde", says, '"job_id"')
+
+
 def test_after_a_passing_trouble_it_is_tried_again(slurm: StandIn, script: Path) -> None:
     slurm.submits(f"[ -e tried ] || {{ touch tried; {TIMED_OUT}; }}; take 18 PENDING; echo 18")
 

@@ -283,7 +283,7 @@ def test_the_rest_of_a_killed_local_job_is_ended_and_told(folder: Path, tmp_path
     wait_for(lambda: not is_alive(int(ready.read_text())), 5, "the end of its other process")
 
 
-@pytest.mark.parametrize("scheduler", ["slurm", "local"])
+@pytest.mark.parametrize("scheduler", ["slurm", "local", "pbs", "lsf"])
 def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Path) -> None:
     options = ["--account=em", "--exclusive", "--qos=long"]
 

@@ -68,6 +68,7 @@ def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFi
             "scheduler": "slurm",
             "state": "RUNNING",
             "job_id": "17",
+            "cluster": None,
             "node": "node1",
             "nproc": 9,
             "ngpu": 4,

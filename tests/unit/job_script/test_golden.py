@@ -34,6 +34,13 @@ SLURM: dict[str, Any] = {
     },
 }
 TWO_NODES: dict[str, Any] = {**SLURM, "job_parameters": {"class3d": {"nodes": 2}}}
+GRID_ENGINE: dict[str, Any] = {
+    **SLURM,
+    "scheduler": "gridengine",
+    "schedulers": {"gridengine": {"names": {"memory": "mem_free"}}},
+}
+PBS: dict[str, Any] = {**SLURM, "scheduler": "pbs"}
+LSF: dict[str, Any] = {**SLURM, "scheduler": "lsf"}
 WORKSTATION: dict[str, Any] = {
     "partitions": {"here": {"cores": 16, "gpus": 0}},
     "job_parameters": {"submit": {"partition": "here"}},
@@ -41,6 +48,9 @@ WORKSTATION: dict[str, Any] = {
 
 CASES = {
     "refine3d_4_gpus_slurm": ("relion-5.0.1/Refine3D_job011", SLURM),
+    "refine3d_4_gpus_gridengine": ("relion-5.0.1/Refine3D_job011", GRID_ENGINE),
+    "refine3d_4_gpus_pbs": ("relion-5.0.1/Refine3D_job011", PBS),
+    "refine3d_4_gpus_lsf": ("relion-5.0.1/Refine3D_job011", LSF),
     "class3d_2_nodes_slurm": ("relion-5.0.1/Class3D_job010", TWO_NODES),
     "initialmodel_vdam_slurm": ("relion-5.0.1/InitialModel_job009", SLURM),
     "multibody_slurm": ("relion-4.0.2/MultiBody_job005", SLURM),

@@ -30,8 +30,19 @@ def test_the_first_note_holds(tmp_path: Path) -> None:
         write_job_id(tmp_path, TOKEN, job_id)
         write_watcher(tmp_path, TOKEN, job_id)
 
-    assert read_job_id(tmp_path, TOKEN) == "17"
+    assert read_job_id(tmp_path, TOKEN) == ("17", None)
     assert read_watcher(tmp_path, TOKEN) == {"job_id": "17"}
+
+
+def test_the_note_has_the_jobs_cluster_where_the_queue_tells_it(tmp_path: Path) -> None:
+    write_job_id(tmp_path, TOKEN, "17", "gpuland")
+    assert read_job_id(tmp_path, TOKEN) == ("17", "gpuland")
+
+    (tmp_path / f".dispatch_id.{TOKEN}").write_text("17\n--me\n")
+    with pytest.raises(
+        ValueError, match=r'is not used: its "cluster" is none that a scheduler has'
+    ):
+        read_job_id(tmp_path, TOKEN)
 
 
 def test_without_notes_nothing_is_known(tmp_path: Path) -> None:

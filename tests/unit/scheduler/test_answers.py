@@ -14,6 +14,7 @@ from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
 from dispatcher.scheduler.answers import Queue, QueuedJob, read_answer, read_end, read_jobs
 from dispatcher.scheduler.calls import ask_queue
+from dispatcher.scheduler.clusters import options_in, where_is
 
 from ...fixture_types import WriteSite
 from ...waiting import wait_for, wait_for_arguments
@@ -163,7 +164,22 @@ def test_a_job_that_the_scheduler_calls_running_has_not_ended(slurm: Scheduler) 
         (0, "17;cluster\n", "sbatch: warning: 3 nodes are slow\n", "taken", "17"),
         (0, "a site's greeting of 9 words\n17\n", "", "taken", "17"),
         (0, "Submitted batch job 17\n", "", "taken", "17"),
-        (0, "", "sbatch: error: something", "unclear", None),
+        (0, "17\r\n", "", "taken", "17"),
+        (0, "\x1b[32mSubmitted batch job 17\x1b[0m\n", "", "taken", "17"),
+        (
+            0,
+            "sbatch: Submitted batch job 17 on cluster gpuland\nYour balance:\n",
+            "",
+            "taken",
+            "17",
+        ),
+        (0, "Cores free: 96\n17;gpuland\n", "", "taken", "17"),
+        (0, "17\n\n17\n", "", "taken", "17"),
+        (0, "2026\nSubmitted batch job 17\n", "", "taken", None),
+        (0, "Job 17 eingereicht\n", "", "taken", None),
+        (0, "17;a b\n", "", "taken", None),
+        (0, "-17\n", "", "taken", None),
+        (0, "", "sbatch: error: something", "taken", None),
         (1, "", "sbatch_timed_out", "unclear", None),
         (1, "", "sbatch_no_controller", "unclear", None),
         (1, "", "sbatch_no_such_nodes", "refused", None),
@@ -183,6 +199,80 @@ def test_what_the_submit_command_says(
 
     assert (answer.outcome, answer.job_id) == (outcome, job_id)
     assert " ".join((stdout + said).split())[:400] in answer.sentence or outcome == "taken"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "cluster"),
+    [
+        ("17\n", None),
+        ("17;gpu-land.2\n", "gpu-land.2"),
+        ("Submitted batch job 17 on cluster gpuland\n", "gpuland"),
+        ("Submitted batch job 17\n", None),
+    ],
+)
+def test_the_answer_names_the_cluster(stdout: str, cluster: str | None, slurm: Scheduler) -> None:
+    answer = read_answer(slurm, "sbatch", Finished(0, stdout, ""))
+
+    assert (answer.job_id, answer.cluster) == ("17", cluster)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stdout", "job_id"),
+    [
+        (r"(\d+)", "Job 17 goes to queue 2\n", "17"),
+        (None, "Job 17 goes to queue 2\n", "17"),
+        (r"job (\d+)", "of 2026\njob 17, job 18\n", "17"),
+        (r"(?:Job|No\.) (?P<id>\d+)", "No. 17\n", "17"),
+    ],
+)
+def test_of_a_line_the_first_number_that_the_pattern_reads_is_the_id(
+    pattern: str | None, stdout: str, job_id: str
+) -> None:
+    scheduler = Scheduler(
+        submit_command=["x"], job_id=pattern, queue_command=["y"], mark=["{token}"]
+    )
+
+    assert read_answer(scheduler, "x", Finished(0, stdout, "")).job_id == job_id
+
+
+def test_without_a_queue_that_could_tell_the_first_line_holds() -> None:
+    scheduler = Scheduler(submit_command=["x"], job_id=r"^(\d+)$")
+
+    assert read_answer(scheduler, "x", Finished(0, "17\n18\n", "")).job_id == "17"
+
+
+def test_the_queue_tells_the_cluster_of_each_job(slurm: Scheduler) -> None:
+    head = "JOBID|STATE|NODELIST|REASON|TIME|COMMENT"
+    row = "17|RUNNING|n1|None|0:01|relion-dispatch:0123456789a"
+    printed = f"CLUSTER: here\n{head}\n{row}a\n\nCLUSTER: gpuland\n{head}\n{row}b\n"
+
+    queue = read_queue(slurm, printed)
+
+    jobs = [queue.job(f"0123456789a{last}", "17") for last in "ab"]
+    assert [job and job.cluster for job in jobs] == ["here", "gpuland"]
+    assert jobs[1]
+    assert queue.where_is(jobs[1]) == ("--clusters=gpuland",)
+    assert [job.cluster for job in read_queue(slurm, f"{head}\n{row}a\n").jobs] == [""]
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        (["sbatch", "--parsable"], ()),
+        (["sbatch", "--clusters=gpuland", "--parsable"], ("--clusters=gpuland",)),
+        (["sbatch", "--parsable", "-M", "gpuland", "job.sh"], ("-M", "gpuland")),
+        (["/opt/sbatch", "-Mgpuland"], ("-Mgpuland",)),
+        (["sbatch", "--cluster", "a,b", "--parsable"], ("--cluster", "a,b")),
+        (["sbatch", "--cluster-constraint=x", "job.sh"], ()),
+        (["sbatch", "-M"], ("-M",)),
+    ],
+)
+def test_what_leads_the_submit_command_to_a_cluster_leads_the_others(
+    command: list[str], where: tuple[str, ...], slurm: Scheduler
+) -> None:
+    assert options_in(slurm, command) == where
+    assert where_is(slurm, None, command) == where
+    assert where_is(slurm, "far", command) == ("--clusters=far",)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,229 @@
+"""A partition: the shape of its nodes, what may run there, and what its jobs ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import field, fields, replace
+from typing import Any
+
+from ..errors import ConfigError, InputError
+from ..host.shell_words import split
+from ..units import bytes_of, seconds_of
+from .json_files import strict
+from .largest import MOST_CORES, MOST_GPUS, MOST_NODES, MOST_RANKS, WIDEST
+from .where import Where
+
+__all__ = ["NodeKind", "Partition", "Scratch", "Takes", "check_partition", "check_scratch", "kinds"]
+
+
+@strict
+class Scratch:
+    """Where programs that keep a copy of their input beside the GPUs find room for it.
+
+    Attributes:
+        folder: on the node, as shell text: variables are expanded there; "" for none.
+        size: what a job asks for of it, bytes or "400G"; None for nothing.
+        resource: the scheduler's resource of it (`resources` of a partition).
+        option: a further directive that asks for it.
+    """
+
+    folder: str = ""
+    size: int | str | None = None
+    resource: str | None = None
+    option: str | None = None
+
+    def asked(self, text: str | None) -> list[str]:
+        """`resource` or `option` with the size in it; nothing if it is not set."""
+        size = bytes_of(self.size, "scratch")
+        whole = "" if size is None else str(-(-size // 2**30))
+        written = "" if self.size is None else str(self.size)
+        return [text.replace("{size}", written).replace("{gigabytes}", whole)] if text else []
+
+
+@strict
+class Takes:
+    """Which jobs a partition takes: the least and the most, None for no bound.
+
+    Attributes:
+        box: of a refinement whose box is known, pixels.
+        ranks: MPI ranks, in all.
+        gpus: of each node.
+        nodes: the nodes of one job.
+        users, groups: whose jobs, by their names; empty for everybody's.
+    """
+
+    box: tuple[int | None, int | None] | None = None
+    ranks: tuple[int | None, int | None] | None = None
+    gpus: tuple[int | None, int | None] | None = None
+    nodes: tuple[int | None, int | None] | None = None
+    users: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+
+@strict
+class NodeKind:
+    """One kind of nodes; values that are unset set no limit.
+
+    Attributes:
+        cores: per node.
+        memory: host memory per node, bytes or "250G".
+        gpus: per node; 0 means that GPU jobs run on the CPU there.
+        gpu_memory: per GPU, bytes or "32G".
+        ranks_per_gpu: the most that may share one.
+        gpu_type: what the scheduler calls these GPUs.
+        constraint: the feature by which the scheduler finds these nodes.
+        resources: what else a job here asks the scheduler for, in the scheduler's words.
+        scheduler_options: further directives of jobs here.
+    """
+
+    cores: int | None = None
+    memory: int | str | None = None
+    gpus: int | None = None
+    gpu_memory: int | str | None = None
+    ranks_per_gpu: int | None = None
+    gpu_type: str | None = None
+    constraint: str | None = None
+    resources: list[str] = field(default_factory=list)
+    scheduler_options: list[str] = field(default_factory=list)
+
+
+@strict
+class Partition(NodeKind):
+    """A partition: its nodes, and what its jobs are.
+
+    Attributes:
+        time: the most that a job may run, and what it asks for if its type asks for no time.
+        gpus_per_job: the most GPUs of a node that one job may have.
+        account, qos: for jobs for which nobody else names one.
+        mps: in place of the site's; None for the site's.
+        gpu_option: in place of the site's, for GPUs of another maker.
+        scratch: in place of the site's.
+        takes: which jobs it takes.
+        nodes: its kinds of nodes, in the order of preference, where they are not all alike; what a
+            kind leaves out, the partition says.
+    """
+
+    time: str | None = None
+    gpus_per_job: int | None = None
+    account: str | None = None
+    qos: str | None = None
+    mps: bool | None = None
+    gpu_option: str | None = None
+    scratch: Scratch | None = None
+    takes: Takes = field(default_factory=Takes)
+    nodes: list[NodeKind] = field(default_factory=list)
+
+
+_ADDED = ("resources", "scheduler_options")
+_ASKED_BY = ("gpu_type", "constraint", *_ADDED)  # by these a scheduler gives one kind of nodes
+
+
+def kinds(partition: Partition) -> list[Partition]:
+    """The partition as it is on each of its kinds of nodes; a list of one if they are all alike.
+
+    The scheduler chooses nodes by cores, memory and the number of GPUs, but not by the GPUs'
+    memory: a kind that nothing asks for is planned for the smallest GPUs of the partition.
+
+    >>> [each.gpus for each in kinds(Partition(nodes=[NodeKind(gpus=4), NodeKind(gpus=8)]))]
+    [4, 8]
+    """
+    found = [_as_on(partition, kind) for kind in partition.nodes] or [partition]
+    sizes = [each.gpu_memory for each in found if each.gpus != 0]
+    if None in sizes:
+        return found
+    smallest = min(sizes, key=lambda size: bytes_of(size, "partition") or 0, default=None)
+    return [
+        replace(each, gpu_memory=smallest) if each.gpus and not _is_asked_for(own) else each
+        for own, each in zip(partition.nodes or [partition], found, strict=True)
+    ]
+
+
+def _as_on(partition: Partition, kind: NodeKind) -> Partition:
+    own = {each.name: getattr(kind, each.name) for each in fields(kind)}
+    own = {key: value for key, value in own.items() if value is not None}
+    added = {key: [*getattr(partition, key), *own[key]] for key in _ADDED}
+    return replace(partition, nodes=[], **{**own, **added})
+
+
+def _is_asked_for(kind: NodeKind) -> bool:
+    return any(getattr(kind, key) for key in _ASKED_BY)
+
+
+_BOUNDS: Mapping[str, tuple[int, int]] = {
+    "cores": (1, MOST_CORES),
+    "gpus": (0, MOST_GPUS),
+    "ranks_per_gpu": (1, MOST_RANKS),
+    "gpus_per_job": (0, MOST_GPUS),
+}
+_MOST_TAKEN = {"box": WIDEST, "ranks": MOST_RANKS, "gpus": MOST_GPUS, "nodes": MOST_NODES}
+
+
+def check_partition(partition: Partition, place: Where) -> None:
+    """Check what types alone do not tell.
+
+    Raises:
+        ConfigError: naming the key, and what was expected.
+    """
+    _check_kind(partition, place)
+    for number, kind in enumerate(partition.nodes):
+        _check_kind(kind, place.at(f"nodes.{number}"))
+    if partition.time is not None and seconds_of(partition.time) is None:
+        raise ConfigError(
+            f'{place.at("time")}: expected a time like "48:00:00" (hours, minutes, seconds) or '
+            f'"7-00:00:00" (days before the hours), found "{partition.time}"'
+        )
+    if partition.scratch:
+        check_scratch(partition.scratch, place.at("scratch"))
+    for name, most in _MOST_TAKEN.items():
+        _check_bounds(getattr(partition.takes, name), most, place.at("takes").at(name))
+
+
+def _check_kind(kind: NodeKind, place: Where) -> None:
+    for key in ("memory", "gpu_memory"):
+        bytes_of(getattr(kind, key), str(place.at(key)))
+    for key, (least, most) in _BOUNDS.items():
+        number = getattr(kind, key, None)
+        if number is not None and not least <= number <= most:
+            raise ConfigError(
+                f"{place.at(key)}: expected a whole number from {least} to {most}, found {number}"
+            )
+    if kind.gpu_type is not None and not re.fullmatch(r"[\w.+-]+", kind.gpu_type):
+        raise ConfigError(
+            f'{place.at("gpu_type")}: expected the scheduler\'s name of the GPUs, such as "a100" '
+            f'(their number is "gpus"), found "{kind.gpu_type}"'
+        )
+
+
+def _check_bounds(bounds: tuple[int | None, int | None] | None, most: int, place: Where) -> None:
+    least, largest = bounds or (None, None)
+    if (least or 0) < 0 or (largest is not None and not (least or 0) <= largest <= most):
+        raise ConfigError(
+            f"{place}: expected the least and the most, such as [1, {most}] (null for no bound), "
+            f"found {list(bounds or ())}"
+        )
+
+
+def check_scratch(scratch: Scratch, place: Where) -> None:
+    """Check that the folder is one word, and that the size is one.
+
+    Raises:
+        ConfigError: naming the key, and what was expected.
+    """
+    bytes_of(scratch.size, str(place.at("size")))
+    for problem in _problems_of_folder(scratch.folder):
+        raise ConfigError(f"{place.at('folder')}: {problem}")
+    for key in ("resource", "option"):
+        text = getattr(scratch, key) or ""
+        if scratch.size is None and re.search(r"\{(size|gigabytes)\}", text):
+            raise ConfigError(f"{place.at(key)}: {text} needs a size: set {place.at('size').key}")
+
+
+def _problems_of_folder(folder: str) -> Iterator[str]:
+    try:
+        words: Any = split(folder)
+    except InputError as error:
+        yield f"{error}: {folder!r}"
+        return
+    if folder and (len(words) != 1 or not folder.lstrip("\"'").startswith(("/", "$"))):
+        yield f"expected one folder, such as /scratch or $TMPDIR, found {folder!r}"

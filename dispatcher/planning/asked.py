@@ -1,0 +1,115 @@
+"""What is the scheduler asked for beside nodes, ranks, GPUs and memory, and who says so?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..config.accounts import filled_in
+from ..config.partition import Scratch
+from ..config.site import Site
+from ..units import count, seconds_of
+from .charged import OF_THE_TYPE, Named, charged, first_named
+from .node_shape import NodeShape
+from .unplaced_job import UnplacedJob
+
+__all__ = ["Asked", "asked"]
+
+_WORDS = {"begin": "at the beginning", "end": "at the end", "failure": "on failure"}
+
+
+class Asked(NamedTuple):
+    """The job_parameters that differ from the job type's, and a sentence for each decision."""
+
+    parameters: Mapping[str, Any] = {}
+    reasons: tuple[str, ...] = ()
+
+
+def asked(
+    job: UnplacedJob, node: NodeShape, site: Site, ngpu: int, scratch: Scratch | None
+) -> Asked:
+    """What the scheduler is asked for on these nodes; nothing if the job waits in no queue.
+
+    `ngpu`: of each node; `scratch`: the site's, if the job uses it.
+    """
+    if job.scheduler.detached:
+        return Asked()
+    found = [*_found(job, node, site, ngpu, scratch)]
+    return Asked(
+        {key: value for key, value, _ in found}, tuple(reason for *_, reason in found if reason)
+    )
+
+
+_Found = tuple[str, Any, str]  # the job parameter, its value, and why; "" for no sentence
+
+
+def _found(
+    job: UnplacedJob, node: NodeShape, site: Site, ngpu: int, scratch: Scratch | None
+) -> Iterator[_Found]:
+    paid = charged(job, node, site)
+    yield from _of_one("account", "Account", paid.account)
+    yield from _of_one("qos", "Quality of service", paid.qos)
+    features = first_named("constraint", job, node)
+    yield from _of_one("constraint", "Nodes with the feature", features)
+    if ngpu and job.scheduler.gpus_per == "core":
+        each = f"The scheduler is asked for {count(ngpu, 'core')} with a GPU each"
+        yield "nproc_slurm", ngpu, f'{each}, as "gpus_per" of the scheduler says.'
+        yield "nthread_slurm", 1, ""
+    if ngpu:
+        yield from _of_one("gpu_type", "GPUs of type", first_named("gpu_type", job, node))
+    yield from _time(job, node)
+    yield from _resources(job, node, scratch)
+    yield from _options(paid.options, scratch)
+    yield from _mail(job, site)
+
+
+def _options(
+    of_others: tuple[tuple[str, tuple[str, ...]], ...], scratch: Scratch | None
+) -> Iterator[_Found]:
+    of_scratch = tuple(scratch.asked(scratch.option)) if scratch else ()
+    every = (*of_others, *((("scratch", of_scratch),) if of_scratch else ()))
+    if any(by != OF_THE_TYPE for by, _ in every):
+        options = [option for _, of in every for option in of]
+        said = "; ".join(f"{' '.join(of)} ({by})" for by, of in every)
+        yield "scheduler_options", options, f"Further directives: {said}."
+
+
+def _of_one(key: str, what: str, named: Named | None) -> Iterator[_Found]:
+    if named:
+        reason = "" if named.by == OF_THE_TYPE else f"{what} {named.value}: {named.by}."
+        yield key, named.value, reason
+
+
+def _time(job: UnplacedJob, node: NodeShape) -> Iterator[_Found]:
+    """The job type's time, but no more than the partition gives; a time that only the scheduler can
+    read stays."""
+    wanted, most = job.job_type.parameters.get("time"), node.described.time
+    if most is None:
+        return
+    if wanted is None:
+        yield "time", most, f"Time {most}: what {node.name} gives a job."
+        return
+    asks, gives = seconds_of(str(wanted)), seconds_of(most)
+    if asks is not None and gives is not None and asks > gives:
+        reason = f"Time {most} instead of {wanted}: {node.name} gives a job no more."
+        yield "time", most, reason
+
+
+def _resources(job: UnplacedJob, node: NodeShape, scratch: Scratch | None) -> Iterator[_Found]:
+    """The scheduler's resources by name, the site's scratch among them."""
+    own = [str(each) for each in job.job_type.parameters.get("resources") or ()]
+    of_nodes = [*node.described.resources, *(scratch.asked(scratch.resource) if scratch else [])]
+    if of_nodes:
+        reason = f"Resources {', '.join(of_nodes)}: {node.name}."
+        yield "resources", list(dict.fromkeys([*own, *of_nodes])), reason
+
+
+def _mail(job: UnplacedJob, site: Site) -> Iterator[_Found]:
+    mail = site.mail
+    if not mail.on:
+        return
+    yield "mail_on", list(mail.on), ""
+    when = " and ".join(_WORDS[each] for each in mail.on)
+    if mail.to:
+        to = filled_in(mail.to, {"user": job.request.submitter.user}) if "{" in mail.to else mail.to
+        yield "mail_to", to, f"Mail to {to} {when}."

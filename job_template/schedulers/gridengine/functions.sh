@@ -1,0 +1,66 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# What a job script knows of Grid Engine, beside its directives (library/scheduler.sh says what each function is for).
+
+opens_texts() { return 1; }
+
+# These would change what its commands print.
+forget_scheduler_options() {
+    unset "${!SGE_LONG_@}" "${!SGE_DEBUG_@}"
+}
+
+# With -notify, USR2 comes before KILL: at the time limit, and if the job is deleted. USR1 comes before the job is
+# suspended, and at a soft time limit, which a site may add.
+warning_signals() { echo USR1 USR2; }
+announces_end() { # SIGNAL
+    [ "$1" != USR1 ] || time_limit_reached
+}
+
+# A script that ends with 99 is run again, even with -r n; after 100 the job stays in the queue, in error.
+status_for_scheduler() { # STATUS
+    case $1 in
+    99 | 100) echo 1 ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# Whether the job has run as long as it asked to, or as its queue lets it: soft and hard limits.
+time_limit_reached() {
+    local limit
+    while read -r limit; do
+        [[ ! $limit =~ ^([0-9]+):([0-9]+):([0-9]+)$ ]] ||
+            limit=$((10#${BASH_REMATCH[1]} * 3600 + 10#${BASH_REMATCH[2]} * 60 + 10#${BASH_REMATCH[3]}))
+        [[ ! $limit =~ ^[0-9]+$ || $SECONDS -lt $((limit - 5)) ]] || return 0
+    done < <(
+        timeout 5 qstat -j "$JOB_ID" 2>/dev/null | sed -n 's/^hard resource_list: *//p' | tr , '\n' | sed -n 's/^[hs]_rt=//p'
+        timeout 5 qconf -sq "$QUEUE@$HOSTNAME" 2>/dev/null | sed -n 's/^[hs]_rt  *//p'
+    )
+    return 1
+}
+
+# Its shepherd makes a session for the shell that runs the script, or for a site's program that starts that shell.
+scheduler_made_session() {
+    [ "$(ps -o comm= -p "$(ps -o ppid= -p "$dispatch_session" | tr -d ' ')")" = sge_shepherd ]
+}
+
+words_of_job() {
+    [ -z "$dispatch_scheduler_job" ] || echo "$dispatch_scheduler_job ${SGE_CELL:-default}"
+}
+
+# An answer that is none says nothing: the job may be there.
+may_have_job() { # JOB [CELL]
+    [ "${2:-}" = "${SGE_CELL:-default}" ] || return 0
+    command -v qstat >/dev/null || return 0
+    [[ $(timeout 10 qstat -j "$1" 2>&1) != *"do not exist"* ]]
+}
+
+scheduler_programs() { echo 'sge_[a-z]*|qsub|qstat|qconf|qdel'; }
+scheduler_that_ends_jobs() { echo 'sge_(execd|shepherd)'; }
+
+# The job after the job would wait in the queue and find nothing to tell.
+dismiss_watcher() {
+    local watcher
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
+    [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to delete
+    read -r watcher <"$dispatch_opened" || return 0
+    [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 qdel "$watcher" >/dev/null
+}

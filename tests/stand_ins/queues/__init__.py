@@ -1,0 +1,1 @@
+"""A stand-in for the daemons of a cluster, one dialect for each scheduler."""
