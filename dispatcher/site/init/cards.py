@@ -28,12 +28,14 @@ class Card(NamedTuple):
         memory: as site.json has it; None if the table does not have the card.
         maker: a key of :data:`dispatcher.config.gpu_vendors.VENDORS`.
         why: where the memory is from, one clause.
+        is_part: it is a part of a card (MIG), of which a process sees one.
     """
 
     name: str
     memory: str | None
     maker: str
     why: str
+    is_part: bool = False
 
 
 def card_of(words: Iterable[str]) -> Card | None:
@@ -51,7 +53,9 @@ def _card(word: str) -> Card | None:
     text = re.sub(r"[^a-z0-9.]+", " ", word.lower()).strip()
     said = _OF_NAMES.search(text)
     if said and said[1]:
-        return Card(word, _nominal(int(said[2])), "nvidia", "that is a part of a card")
+        return Card(
+            word, _nominal(int(said[2])), "nvidia", "the size of such a part of a card", True
+        )
     for name, pattern, maker, sizes in _table():
         if not pattern.search(text):
             continue

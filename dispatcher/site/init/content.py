@@ -84,8 +84,10 @@ def _partition(partition: SurveyedPartition, described: Described) -> dict[str, 
     if len(described.makers) == 1 and makers:
         (maker,) = makers
         found["gpu_option"] = VENDORS[maker].options[0]
-    if why := chosen_by_hand(partition):
-        notes.append(f"No job type goes here by itself: {why[0].lower()}{why[1:]}")
+    if why := chosen_by_hand(partition, described):
+        notes.append(
+            f"No job type goes here by itself, if there are others: {why[0].lower()}{why[1:]}"
+        )
     return {COMMENT: notes, **found} if notes else found
 
 

@@ -24,6 +24,7 @@ class Described(NamedTuple):
         makers: of its cards.
         unknown_cards: the types of cards whose memory nobody told, "" for one without a name.
         card_memory: the least of its cards', bytes; None if not known.
+        has_parts_alone: its GPUs are all parts of cards.
     """
 
     keys: dict[str, Any]
@@ -31,6 +32,7 @@ class Described(NamedTuple):
     makers: frozenset[str] = frozenset()
     unknown_cards: tuple[str, ...] = ()
     card_memory: int | None = None
+    has_parts_alone: bool = False
 
     @property
     def has_gpus(self) -> bool:
@@ -46,6 +48,11 @@ class _Kind(NamedTuple):
     card: Card | None
     nodes: list[SurveyedNode]
 
+    @property
+    def is_part(self) -> bool:
+        """Whether its GPUs are parts of cards."""
+        return self.card is not None and self.card.is_part
+
 
 def describe(nodes: Sequence[SurveyedNode]) -> Described:
     """The keys `cores`, `memory`, `gpus`, `gpu_memory`, or `nodes` with these of each kind.
@@ -56,22 +63,24 @@ def describe(nodes: Sequence[SurveyedNode]) -> Described:
     working = [node for node in nodes if node.works]
     counted = working or list(nodes)
     with_gpus = [node for node in counted if node.gpus]
-    kinds = sorted(_kinds(with_gpus), key=_by_size)
+    every = sorted(_kinds(with_gpus), key=_by_size)
+    kinds = [kind for kind in every if not kind.is_part] or every
     others = [node for node in counted if not node.gpus]
     if len(kinds) == 1 and not others:
-        keys = _keys(kinds[0])
+        keys = {**_keys(kinds[0]), **_asked_by(kinds[0], every)}
     elif kinds:
-        listed = [{**_keys(kind), **_asked_by(kind, kinds)} for kind in kinds]
+        listed = [{**_keys(kind), **_asked_by(kind, every)} for kind in kinds]
         keys = {"nodes": [*listed, *([_of_nodes(others)] if others else [])]}
     else:
         keys = _of_nodes(others)
     sizes = [bytes_of(kind.card.memory if kind.card else None, "partition") for kind in kinds]
     return Described(
         keys,
-        tuple(_notes(nodes, working, kinds)),
+        (*_notes(nodes, working, kinds), *_of_parts(every, kinds)),
         frozenset(kind.card.maker for kind in kinds if kind.card),
         tuple(kind.gpu_type for kind in kinds if not kind.card),
         None if None in sizes else least(*sizes),
+        bool(kinds) and all(kind.is_part for kind in kinds),
     )
 
 
@@ -143,7 +152,7 @@ def _notes(
         listed = [f"{number} with {shape}" for shape, number in shapes.most_common(_MOST_SHAPES)]
         more = len(shapes) - len(listed)
         rest = f"; and {more} more" if more > 0 else ""
-        yield f"Its nodes differ: {'; '.join(sorted(listed))}{rest}. The least counts."
+        yield f"Its nodes differ: {'; '.join(sorted(listed))}{rest}. Of each kind the least counts."
     idle = {node.name for node in nodes} - {node.name for node in working}
     if idle and working:
         yield f"{count(len(idle), 'node')} out of service are not counted."
@@ -154,6 +163,12 @@ def _notes(
             yield f"gpu_memory of {kind.card.name} is a guess, {kind.card.why}."
         else:
             yield f"gpu_memory of {kind.gpu_type or 'its GPUs'} is not known."
+
+
+def _of_parts(every: Sequence[_Kind], kinds: Sequence[_Kind]) -> Iterator[str]:
+    parts = [kind.gpu_type or kind.feature for kind in every if kind not in kinds]
+    if parts:
+        yield f"Parts of cards are left out: {', '.join(parts)}."
 
 
 def _shape(node: SurveyedNode) -> str:
