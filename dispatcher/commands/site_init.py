@@ -67,10 +67,10 @@ def init(
     for each in images or []:
         if not each.is_dir():
             raise InputError(f"{each} is not a folder: give --images a folder that has images.")
-    if folder is not None:
+    if folder is not None and not only_print:
+        _make(folder)
+    if folder is not None and folder.is_dir():
         os.environ["RELION_DISPATCH_SITE"] = str(folder.absolute())
-        if not only_print:
-            _make(folder)
     source, site = new_site(scheduler, load_site().schedulers)
     if only_print:
         print(laid_out(site.content), end="")
