@@ -1,6 +1,6 @@
 #!/bin/bash
 # All tests: unit and golden ones; programs of ours that run by themselves (the hook, job scripts and their
-# shims), with stand-ins around them; and the whole system with real Apptainer, RELION and Slurm.
+# shims), with stand-ins around them; and the whole system with real Apptainer, RELION, Slurm and Grid Engine.
 # Usage: tests/run.sh [unit|system|long] [PYTEST ARGUMENTS…]
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
@@ -78,6 +78,7 @@ fi
 deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod xvfb xdotool tesseract-ocr
 deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
+tests/system/gridengine_cluster.sh install
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
 
@@ -105,6 +106,7 @@ work=$("$as_user" sh -c '
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     tests/system/slurm_cluster.sh stop "$work/slurm" || true
+    tests/system/gridengine_cluster.sh stop "$work/gridengine" || true
     tests/system/small_ext4.sh stop "$work/small" || true
     rm -rf "$work"
 }
@@ -113,6 +115,8 @@ tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
 slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$slurm"
 export SLURM_CONF
+gridengine=$(tests/system/gridengine_cluster.sh start "$work/gridengine")
+eval "$gridengine"
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELION_TEST_IMAGE_3")

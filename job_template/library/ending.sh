@@ -21,17 +21,17 @@ finish() {
 }
 
 # Whether a program has said that this is the job's end: one of RELION's, or the Pipeliner's job runner.
-said() {
-    is_told "$1" || { relion_waits && [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ]; }
+program_said_end() {
+    end_is_told "$1" || { relion_waits && [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ]; }
 }
 
 decide_ending() {
-    if ! relion_waits && is_told SUCCESS; then # the Pipeliner may have seen it, whatever happened since
+    if ! relion_waits && end_is_told SUCCESS; then # the Pipeliner may have seen it, whatever happened since
         dispatch_ending=SUCCESS dispatch_status=0
-    elif said ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
+    elif program_said_end ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
         { [ "$dispatch_status" -ne 0 ] && abort_was_wanted; }; then
         dispatch_ending=ABORTED
-    elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
+    elif [ "$dispatch_status" -ne 0 ] || program_said_end FAILURE; then
         [ "$dispatch_status" -ne 0 ] || dispatch_status=1
         dispatch_ending=FAILURE
     else

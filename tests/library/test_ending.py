@@ -46,8 +46,8 @@ def test_a_program_has_said_what_lies_in_either_folder(where: str, shell: Shell)
     (shell.job / CONTROL).mkdir()
     (shell.job / f"{where}RELION_JOB_EXIT_FAILURE").touch()
 
-    assert shell("said FAILURE").returncode == 0
-    assert shell("said ABORTED").returncode == 1
+    assert shell("program_said_end FAILURE").returncode == 0
+    assert shell("program_said_end ABORTED").returncode == 1
 
 
 def test_relion_is_told_once(shell: Shell) -> None:

@@ -7,7 +7,7 @@ import pytest
 from .conftest import TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
-WAITS = "dispatch_waits=PIPELINER"
+WAITS = "dispatch_waiting_program=PIPELINER"
 BOTH = {
     "SUCCESS": {"PIPELINER_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_SUCCESS"},
     "FAILURE": {"PIPELINER_JOB_EXIT_FAILED", "RELION_JOB_EXIT_FAILURE"},
@@ -79,8 +79,9 @@ def test_the_job_runner_decides_the_ending(
 def test_a_program_of_relion_says_nothing_of_the_end_of_a_pipeliners_job(shell: Shell) -> None:
     (shell.job / "RELION_JOB_EXIT_FAILURE").touch()
 
-    assert shell(f"{WAITS}; said FAILURE || is_told FAILURE || relion_was_told").returncode == 1
-    assert shell("is_told FAILURE").returncode == 0
+    told = "program_said_end FAILURE || end_is_told FAILURE || relion_was_told"
+    assert shell(f"{WAITS}; {told}").returncode == 1
+    assert shell("end_is_told FAILURE").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["RELION_JOB_ABORT_NOW", "PIPELINER_JOB_ABORT_NOW"])

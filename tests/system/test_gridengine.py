@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ..waiting import wait_for, wait_for_end
+from .gridengine_site import (
+    MakeGridEngine,
+    accounted,
+    asked,
+    change_gridengine,
+    in_queue,
+    on_gridengine_site,
+    queue_says,
+)
 from .hook_calls import change_site, dispatch, job_id, start_hook, submitted
 from .jobs import REFINE, mark_running, mask_job, sleeping_job
-from .project import MakeProject, Project
-
-MakeGridEngine = Callable[..., Project]
+from .project import MakeProject
 
 
 @pytest.fixture
@@ -28,61 +33,8 @@ def form() -> str:
 
 @pytest.fixture
 def on_gridengine(make_project: MakeProject) -> MakeGridEngine:
-    """Make a project on the site of tests/system/gridengine_configuration.sh."""
-
-    def make(name: str = "project", **names: str) -> Project:
-        project = make_project("5", scheduler="gridengine", name=name)
-        partitions = {
-            "gpu.q": {"cores": 32, "gpus": 4, "gpu_memory": "32G", "memory": "250G"},
-            "cpu.q": {"cores": 32, "gpus": 0, "memory": "250G"},
-        }
-        change_site(
-            project,
-            partitions=partitions,
-            schedulers={"gridengine": {"names": {"memory": "ram", **names}}},
-            job_parameters={
-                "submit": {"partition": "cpu.q", "mem": "3G", "time": "1:00:00"},
-                "gpu": {"partition": "gpu.q", "nproc": 3, "nthread": 1, "ngpu": 2},
-                "refine": {"mem": "3G"},
-            },
-        )
-        return project
-
-    return make
-
-
-def change_gridengine(project: Project, **keys: object) -> None:
-    """Lay keys upon the scheduler of the project's site."""
-    path = Path(project.environment["RELION_DISPATCH_SITE"]) / "site.json"
-    content = json.loads(path.read_text())
-    content["schedulers"]["gridengine"] |= keys
-    path.write_text(json.dumps(content))
-
-
-def listed() -> str:
-    return subprocess.run(["qstat", "-xml"], capture_output=True, text=True, check=True).stdout
-
-
-def in_queue(number: object) -> bool:
-    return f"<JB_job_number>{number}<" in listed()
-
-
-def accounted(number: object) -> dict[str, str]:
-    """What the accounting says of a job, once it does."""
-    found: dict[str, str] = {}
-
-    def known() -> bool:
-        done = subprocess.run(["qacct", "-j", str(number)], capture_output=True, text=True)
-        rows = (line.split(maxsplit=1) for line in done.stdout.splitlines())
-        found.update((row[0], row[1].strip()) for row in rows if len(row) == 2)
-        return "failed" in found
-
-    wait_for(known, 30, f"an accounting of job {number}")
-    return found
-
-
-def asked(number: object) -> str:
-    return subprocess.check_output(["qstat", "-j", str(number)], text=True)
+    """Make a project on the site of the test cluster with Grid Engine."""
+    return on_gridengine_site(make_project)
 
 
 def error(job: Path) -> str:
@@ -102,7 +54,7 @@ def test_a_refinement_runs_as_ranks_on_gpus(on_gridengine: MakeGridEngine) -> No
     found = accounted(record["job_id"])
     assert (found["qname"], found["slots"], found["granted_pe"]) == ("gpu.q", "3", "smp")
     assert found["jobname"] == f"Refine3D.{job.name}.{record['token']}"
-    assert "gpu=2,h_rt=3600,ram=1024M" in found["category"]
+    assert re.search(r" gpu=2,h_rt=3600,ram=170[67]M ", found["category"])
     wait_for(lambda: not in_queue(record["watcher"]["job_id"]), 30, "the watcher's end")
 
 
@@ -177,9 +129,8 @@ def test_the_queue_is_asked_for_the_token_after_an_unclear_answer(
     project = on_gridengine()
     wrapper = project.folder.parent / "wrapper"
     lies = 'echo "error: commlib error: got select error (Connection refused)" >&2'
-    wrapper.write_text(
-        f"#!/bin/bash\necho x >>'{wrapper}.calls'\n{shutil.which('qsub')} \"$@\" >&2; {lies}; exit 1\n"
-    )
+    real = f'{shutil.which("qsub")} "$@" >&2'
+    wrapper.write_text(f"#!/bin/bash\necho x >>'{wrapper}.calls'\n{real}; {lies}; exit 1\n")
     wrapper.chmod(0o755)
     change_gridengine(project, submit_command=[str(wrapper), "-terse"])
     job = mask_job(project)
@@ -221,6 +172,28 @@ def test_a_running_job_is_shown_with_its_node(on_gridengine: MakeGridEngine) -> 
     assert (job / "RELION_JOB_EXIT_ABORTED").exists()
 
 
+def test_a_job_that_is_suspended_goes_on(on_gridengine: MakeGridEngine) -> None:
+    """Without -notify: with it, USR1 comes before, and ends what runs in a container."""
+    project = on_gridengine()
+    change_gridengine(project, names={"memory": "ram", "notify": ""})
+    ready = project.folder / "ready"
+    program = project.folder / "program"
+    program.write_text(
+        f"#!/bin/bash\n: >'{ready}'\nuntil [ -e '{project.folder}/end' ]; do sleep 0.1; done\n"
+    )
+    program.chmod(0o755)
+    job = project.add_job("external", fn_exe=str(program))
+    number = submitted(project, job)
+    wait_for(ready.exists, 60, "the program's start")
+
+    subprocess.run(["qmod", "-sj", str(number)], check=True)
+    wait_for(lambda: queue_says(number) == "s", 30, "the pause")
+    subprocess.run(["qmod", "-usj", str(number)], check=True)
+    (project.folder / "end").touch()
+
+    wait_for_end(job, "SUCCESS", 60)
+
+
 def test_the_watcher_waits_for_a_job_that_is_still_there(on_gridengine: MakeGridEngine) -> None:
     """An id that the master does not know is dropped from -hold_jid without a word."""
     project = on_gridengine()
@@ -245,12 +218,10 @@ def test_check_tries_the_jobs_of_the_site(on_gridengine: MakeGridEngine) -> None
 
     assert "Everything is in order." in project.relion_dispatch("check").stdout
 
-    change_gridengine(project, names={"memory": "rum"})
-    assert 'unknown resource "rum"' in project.relion_dispatch("check").stdout
-    change_gridengine(project, names={"memory": "ram"})
-    change_site(project, partitions={"cpu.q": {"cores": 4}, "gpu.q": {}, "big.q": {}})
+    change_site(project, job_parameters={"submit": {"partition": "gpus.q"}})
     said = project.relion_dispatch("check").stdout
-    assert 'partitions.big.q: the scheduler "gridengine" knows no such partition' in said
+    assert 'the scheduler "gridengine" has no partition "gpus.q": do you mean "gpu.q"?' in said
+    assert "Its partitions are" in said
 
 
 def test_the_id_of_a_job_is_known(on_gridengine: MakeGridEngine) -> None:

@@ -33,6 +33,14 @@ EACH_TIME = {
     "test_no_file_can_be_made_at_submission",
     "test_an_earlier_record_cannot_be_read",
     "test_no_locks_at_the_jobs_end",
+    # On Grid Engine:
+    "test_a_waiting_job_is_deleted",
+    "test_a_running_job_is_deleted",
+    "test_a_time_limit",
+    "test_a_grid_engine_job_is_killed",
+    "test_a_program_ends_with_a_status_that_has_a_meaning",
+    "test_a_submission_that_lies",
+    "test_the_master_is_down_for_a_while",
 }
 
 
@@ -61,8 +69,8 @@ def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
             [os.environ["RELION_TEST_APPTAINER"], "--version"], text=True
         ).split()[-1]
         parts = (
-            f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm} "
-            f"and `local`, {time.strftime('%B %Y')}"
+            f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm}, "
+            f"Grid Engine 8.1.9 and `local`, {time.strftime('%B %Y')}"
         )
         before = (ROOT / "docs" / "faults.md").read_text()
         Path(target).write_text(as_page(seen, parts, before))

@@ -13,6 +13,7 @@ from dispatcher.host.processes import start_time
 from dispatcher.jobs.record import load_record
 
 from ...waiting import wait_for
+from ..gridengine_site import in_queue
 from ..project import Project
 from .table import Seen
 
@@ -55,14 +56,16 @@ def observe(
     record = project.record(job) if (job / "dispatch.json").exists() else {}
     number = str(record.get("job_id") or "")
     local = project.scheduler == "local"
+    mark = number and VARIABLES[project.scheduler] + number
     try:
-        wait_for(lambda: not list(left_behind(job, number, local, scratch)), CLEARED, "clearing up")
+        wait_for(lambda: not list(left_behind(job, mark, local, scratch)), CLEARED, "clearing up")
     except AssertionError:
-        left = list(left_behind(job, number, local, scratch))
+        left = list(left_behind(job, mark, local, scratch))
         raise AssertionError(f"{job} left behind: {left}") from None
     if number and not local:
-        passing = ("RUNNING", "COMPLETING")
-        wait_for(lambda: not slurm_knows(number).startswith(passing), CLEARED, "the job's end")
+        passing = ("RUNNING", "COMPLETING", "in the queue")
+        knows = KNOWS[project.scheduler]
+        wait_for(lambda: not knows(number).startswith(passing), CLEARED, "the job's end")
     checked = project.relion("relion_pipeliner", "--check_job_completion")
     assert project.status(job) == end, f"{checked.stdout}{checked.stderr}\n{tail(job)}"
     sentence = tail(job)
@@ -76,10 +79,10 @@ def observe(
         assert says in sentence, sentence
     assert end == "Succeeded" or seconds <= within
     return Seen(
-        scheduler="local" if local else "slurm",
+        scheduler=project.scheduler,
         relion=end,
         seconds=None if end == "Succeeded" else seconds,
-        recorded=_local(job) if local else slurm_knows(number),
+        recorded=_local(job) if local else KNOWS[project.scheduler](number),
         left="nothing",
         sentence=_anywhere(sentence, project),
     )
@@ -113,6 +116,24 @@ def slurm_knows(number: str) -> str:
     return f"{found[1]} {found[2]}" if found else "forgotten"
 
 
+def gridengine_knows(number: str) -> str:
+    """What the accounting says of a job that may be over; a job that never ran has none."""
+    if not number:
+        return "no job"
+    if in_queue(number):
+        return "in the queue"
+    done = subprocess.run(["qacct", "-j", number], capture_output=True, text=True)
+    found = dict(re.findall(r"^(failed|exit_status) +(\d+)", done.stdout, re.MULTILINE))
+    if not found:
+        return "no accounting"
+    return f"failed {found['failed']}, exit_status {found['exit_status']}"
+
+
+# The beginning of a variable of each of a job's processes, before the job's id.
+VARIABLES = {"slurm": "SLURM_JOB_ID=", "gridengine": "JOB_ID=", "local": ""}
+KNOWS = {"slurm": slurm_knows, "gridengine": gridengine_knows}
+
+
 def _local(job: Path) -> str:
     if not (job / "dispatch.json").exists():
         return "no job"
@@ -120,9 +141,9 @@ def _local(job: Path) -> str:
     return f"exit status {run['exit_status']}" if run else "no status"
 
 
-def left_behind(job: Path, number: str, local: bool, scratch: Path | None) -> Iterator[str]:
+def left_behind(job: Path, mark: str, local: bool, scratch: Path | None) -> Iterator[str]:
     """Processes, folders and files of a job that should have gone with it."""
-    yield from (f"process {words}" for words in processes_of_job(job, number, local))
+    yield from (f"process {words}" for words in processes_of_job(job, mark, local))
     working = (".dispatch_control.*", ".dispatch.run.*.new", ".dispatch_probe", ".dispatch_hook")
     yield from (path.name for pattern in working for path in job.glob(pattern))
     kept = (".dispatch_claim.", ".dispatch_watcher.", ".dispatch_id.", ".dispatch.run.")
@@ -143,10 +164,12 @@ def has_owner(mps_folder: Path) -> bool:
     return any(start_time(int(pid)) == began for pid, began, _ in map(str.split, owners))
 
 
-def processes_of_job(job: Path, number: str, local: bool) -> Iterator[str]:
+def processes_of_job(job: Path, mark: str, local: bool) -> Iterator[str]:
     """The command lines of this user's living processes that belong to the job.
 
-    That is those in its session or Slurm job, and those that work for its folder.
+    That is those in its session (`mark` is its number), or with the variable that the scheduler
+    gives to the job's processes (`mark` is the variable and its value), and those that work for its
+    folder.
     """
     listed = subprocess.run(
         ["ps", "-u", str(os.getuid()), "-o", "pid=,sid=,stat=,args="],
@@ -163,8 +186,8 @@ def processes_of_job(job: Path, number: str, local: bool) -> Iterator[str]:
             environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        own = local and session == number
-        in_slurm = not local and number and f"SLURM_JOB_ID={number}".encode() in environment
+        own = local and session == mark
+        in_job = not local and mark and mark.encode() in environment
         works = folder == str(job.parents[1]) and name in words
-        if own or in_slurm or works:
+        if own or in_job or works:
             yield words

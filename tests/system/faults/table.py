@@ -71,6 +71,21 @@ FAULTS = {
         "abort while it waits",
         "abort while it runs",
     ],
+    "Grid Engine": [
+        "submit command refuses what can never run, Grid Engine",
+        "submit command lies: prints an error, yet takes the job, Grid Engine",
+        "master down at first during submission, Grid Engine",
+        "qdel of a waiting job, Grid Engine",
+        "qdel of a running job, Grid Engine",
+        "time limit (of 20 s), Grid Engine",
+        "time limit (of 20 s) of a script that hangs, Grid Engine",
+        "kill -9 of the batch shell, Grid Engine",
+        "kill -9 of the whole job, Grid Engine",
+        "node lost, with all its processes, and returned, Grid Engine",
+        "a program ends with status 99 or 100, Grid Engine",
+        "abort while it waits, Grid Engine",
+        "abort while it runs, Grid Engine",
+    ],
 }
 
 
@@ -78,7 +93,7 @@ class Seen(NamedTuple):
     """What one run saw of a fault.
 
     Attributes:
-        scheduler: ``slurm`` or ``local``.
+        scheduler: ``slurm``, ``gridengine`` or ``local``.
         relion: the job's state in RELION's pipeline, by RELION's own check.
         seconds: from the fault, or from the scheduler's knowledge of it, to the exit file; None
             where the job went on and succeeded.
@@ -107,7 +122,8 @@ What becomes of a job when something goes wrong, as one run of the fault suite
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the
   waiting for a scheduler that does not answer; where the hook was killed, the next `status` tells.
   `-`: the job went on.
-- **Scheduler's word** is Slurm's JobState and ExitCode; for `local` the exit status of the job's
+- **Scheduler's word** is Slurm's JobState and ExitCode; Grid Engine's `failed` and `exit_status` of
+  its accounting, which a job that never ran has not; for `local` the exit status of the job's
   script, where it could still tell.
 - **Left** are processes, scratch and MPS folders, the control folder, and exit files beside the
   one. What is kept on purpose does not count: the record, its lock, and the claim, a link that

@@ -1,0 +1,140 @@
+"""What job scripts ask Grid Engine, by stand-ins of its commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import TOKEN, Shell
+
+
+def stand_in(shell: Shell, name: str, body: str) -> None:
+    """A command that notes its arguments."""
+    path = shell.programs / name
+    path.write_text(f'#!/bin/bash\necho "{name} $*" >>"{shell.log}"\n{body}\n')
+    path.chmod(0o755)
+
+
+def test_its_own_lines_are_known(shell: Shell) -> None:
+    code = """
+        printf '%s: x\\n' sge_shepherd qsub relion_refine | grep -cE "^($(scheduler_programs)): "
+        echo sge_execd: x | grep -cE "^($(scheduler_that_ends_jobs)): "
+        opens_texts || echo the script opens them
+    """
+
+    assert shell.says(code, scheduler="gridengine").split("\n") == [
+        "2",
+        "1",
+        "the script opens them",
+    ]
+
+
+def test_its_commands_print_what_they_always_print(shell: Shell) -> None:
+    said = shell.says(
+        "forget_scheduler_options; env | grep ^SGE_ | sort",
+        scheduler="gridengine",
+        SGE_LONG_JOB_NAMES="1",
+        SGE_DEBUG_LEVEL="2",
+        SGE_ROOT="/r",
+    )
+
+    assert said == "SGE_ROOT=/r"
+
+
+@pytest.mark.parametrize(("status", "told"), [(0, 0), (1, 1), (99, 1), (100, 1), (137, 137)])
+def test_no_status_runs_a_job_again_or_holds_it(status: int, told: int, shell: Shell) -> None:
+    assert shell.says(f"status_for_scheduler {status}", scheduler="gridengine") == str(told)
+
+
+LIMITS = 'echo "hard resource_list:         gpu=2,{},ram=1G"'
+QUEUE = "printf 's_rt                  {}\\nh_rt                  {}\\n'"
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_the_queue", "ran", "reached"),
+    [
+        ("h_rt=3600", "INFINITY", 3601, True),
+        ("h_rt=3600", "INFINITY", 3500, False),
+        ("h_rt=3600", "00:30:00", 1801, True),
+        ("q=1", "24:00:00", 86401, True),
+        ("q=1", "INFINITY", 86401, False),
+        ("h_rt=3600,s_rt=3000", "INFINITY", 3000, True),
+        ("h_rt=01:00:00", "INFINITY", 3599, True),
+    ],
+)
+def test_the_time_limit_is_the_jobs_or_its_queues(
+    asked: str, of_the_queue: str, ran: int, reached: bool, shell: Shell
+) -> None:
+    stand_in(shell, "qstat", LIMITS.format(asked))
+    stand_in(shell, "qconf", QUEUE.format("INFINITY", of_the_queue))
+
+    code = f"SECONDS={ran}; time_limit_reached && echo reached; announces_end USR1 && echo ends"
+    said = shell.says(code, scheduler="gridengine", JOB_ID="17", QUEUE="gpu.q", HOSTNAME="n1")
+
+    assert said.split() == (["reached", "ends"] if reached else [])
+    assert {"qstat -j 17", "qconf -sq gpu.q@n1"} >= set(shell.log.read_text().splitlines())
+
+
+def test_a_job_without_a_warning_stops_before_its_limit(shell: Shell) -> None:
+    """Where jobs are suspended, no signals are asked for."""
+    stand_in(shell, "qstat", LIMITS.format("h_rt=3600"))
+    stand_in(shell, "qconf", QUEUE.format("INFINITY", "00:30:00"))
+
+    code = "stops_after; for SECONDS in 1700 1740; do time_limit_reached && echo $SECONDS; done"
+    said = shell.says(
+        code,
+        scheduler="gridengine",
+        given=["dispatch_own_warning=60", "dispatch_time_limit=3600"],
+        JOB_ID="17",
+        QUEUE="gpu.q",
+        HOSTNAME="n1",
+    )
+
+    assert said.split() == ["1740", "1740"]
+
+
+def test_a_pause_is_no_end_and_a_deletion_is(shell: Shell) -> None:
+    """USR1 comes before a job is suspended, USR2 before it is killed."""
+    stand_in(shell, "qstat", "exit 1")
+    stand_in(shell, "qconf", "exit 1")
+
+    code = "warning_signals; for each in USR1 USR2; do announces_end $each && echo $each ends; done"
+
+    assert shell.says(code, scheduler="gridengine", JOB_ID="17").splitlines() == [
+        "USR1 USR2", "USR2 ends",
+    ]  # fmt: skip
+
+
+def test_a_shepherds_session_is_the_jobs(shell: Shell) -> None:
+    for parent, made in (("sge_shepherd", 0), ("bash", 1)):
+        code = f"ps() {{ echo {parent}; }}; dispatch_session=5; scheduler_made_session"
+        assert shell(code, scheduler="gridengine").returncode == made
+
+
+@pytest.mark.parametrize(
+    ("body", "may_live"),
+    [
+        ("echo 'job_number: 17'", True),
+        ("printf 'Following jobs do not exist: \\n17\\n' >&2; exit 1", False),
+        ("echo 'error: commlib error: got select error' >&2; exit 1", True),
+    ],
+)
+def test_a_job_may_live_unless_the_master_says_that_there_is_none(
+    body: str, may_live: bool, shell: Shell
+) -> None:
+    stand_in(shell, "qstat", body)
+
+    assert shell.says("words_of_job", scheduler="gridengine") == "17 default"
+    assert (shell("may_have_job 17 default", scheduler="gridengine").returncode == 0) == may_live
+    assert shell("may_have_job 17 another", scheduler="gridengine").returncode == 0
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_watcher_is_dismissed_once_relion_knows(told: bool, shell: Shell) -> None:
+    stand_in(shell, "qdel", "")
+    (shell.job / f".dispatch_watcher.{TOKEN}").write_text("18\n")
+    if told:
+        (shell.job / "RELION_JOB_EXIT_SUCCESS").touch()
+
+    shell("dismiss_watcher", scheduler="gridengine")
+
+    assert (shell.log.read_text() if shell.log.exists() else "") == ("qdel 18\n" if told else "")
