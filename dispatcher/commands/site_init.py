@@ -87,9 +87,10 @@ def init(
 
 def _make(folder: Path) -> None:
     from ..errors import WriteError
+    from ..host.shared_trees import make_folders
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder.absolute())
     except OSError as error:
         raise WriteError(
             f"The site's folder {folder} cannot be made ({error.strerror}): name another folder."

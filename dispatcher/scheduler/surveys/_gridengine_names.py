@@ -93,11 +93,11 @@ def _counter_of_gpus(complexes: Mapping[str, list[str]], offered: Sequence[Table
 
 
 def _memory(complexes: Mapping[str, list[str]], offered: Sequence[Table]) -> str:
-    """What counts memory; h_vmem, which limits more than memory, last."""
+    """What counts memory. Not virtual memory, of which CUDA maps far more than it uses."""
     there = {name for each in offered for name in each}
     consumed = {name: row for name, row in complexes.items() if row[4] != "NO" and name in there}
-    names = sorted(_requested(consumed, ["MEMORY"]), key=lambda name: ("vmem" in name, name))
-    return names[0] if names else ""
+    names = (name for name in _requested(consumed, ["MEMORY"]) if "vmem" not in name)
+    return next(names, "")
 
 
 def _environment(environments: Iterable[Table], queues: Iterable[Table]) -> str:

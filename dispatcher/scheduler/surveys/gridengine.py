@@ -6,7 +6,7 @@ A site chooses the names of what jobs ask for. They are guessed from what hosts 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import unescape
 
 from ..surveyed import (
@@ -57,8 +57,7 @@ def survey(ask: Ask) -> Surveyed | None:
     return Surveyed(
         title=f"Grid Engine ({version})" if re.search(r"\d", version) else "Grid Engine",
         partitions=tuple(partitions),
-        settings=tuple(_settings(names, complexes)),
-        notes=tuple(_notes(names)),
+        settings=(*_settings(names, complexes), *_of_queues(queues.values())),
         unknown=tuple(_unknown(names)),
     )
 
@@ -115,12 +114,12 @@ def _settings(names: Names, complexes: Mapping[str, list[str]]) -> Iterator[Sett
         yield Setting("memory_per", per, why)
 
 
-def _notes(names: Names) -> Iterator[str]:
-    if "vmem" in names.memory:
-        yield (
-            f"{names.memory} limits virtual memory, of which CUDA takes far more than it uses: GPU "
-            "jobs may be killed unless they ask for much of it."
-        )
+def _of_queues(queues: Iterable[Table]) -> Iterator[Setting]:
+    if any(
+        words(q.get(key, "")) for q in queues for key in ("subordinate_list", "suspend_thresholds")
+    ):
+        why = "Some queues suspend jobs, and -notify would end what runs in a container then."
+        yield Setting("names.notify", "", why)
 
 
 def _unknown(names: Names) -> Iterator[str]:
@@ -134,7 +133,8 @@ def _unknown(names: Names) -> Iterator[str]:
         yield f'How jobs ask for GPUs: no complex looks like it. Set "names.gpus" {place}.'
     if not names.memory:
         yield (
-            "How jobs ask for memory: no host offers memory that is counted. Jobs ask for none, "
+            "How jobs ask for memory: no host offers memory that is counted (h_vmem limits virtual "
+            "memory, of which CUDA maps far more than it uses). Jobs ask for none, "
             f'unless you set "names.memory" {place}.'
         )
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["GRID_ENGINE", "LSF", "PBS", "SLURM", "answers"]
+__all__ = ["EACH", "GRID_ENGINE", "LSF", "PBS", "SLURM", "answers"]
 
 
 def answers(texts: Mapping[str, str]) -> Callable[[Sequence[str]], str | None]:
@@ -158,7 +158,7 @@ _GE_HOSTS = {
     "old1": {"gpu.q": (16, ""), "all.q": (16, "")},
     "node1": {"all.q": (64, ""), "short.q": (64, "d"), "inter.q": (1, "")},
 }
-_EACH = 'sh -c option=$1; shift; for each; do qconf "$option" "$each"; done sh'
+EACH = 'sh -c option=$1; shift; for each; do qconf "$option" "$each"; done sh'
 GRID_ENGINE = {
     "qhost -q -xml": "<?xml version='1.0'?>\n<qhost xmlns:xsd=\"x\">\n"
     + "".join(_ge_host(name, queues) for name, queues in _GE_HOSTS.items())
@@ -172,7 +172,7 @@ GRID_ENGINE = {
             _ge_queue("inter.q", qtype="INTERACTIVE", pe_list="NONE"),
         ]
     ),
-    f"{_EACH} -se big1 big2 old1 node1": "".join(
+    f"{EACH} -se big1 big2 old1 node1": "".join(
         [
             _ge_described("big1", "slots=64,gpu_card=8(0 1 2 3 4 5 6 7),gpu_type=a40,rmem=1000G", "1031000M"),
             _ge_described("big2", "slots=64,gpu_card=8(0-7),gpu_type=a40,rmem=1000G", "1031000M"),
@@ -192,12 +192,12 @@ GRID_ENGINE = {
         "# >#< starts a comment but comments are not saved across edits --------\n"
     ),
     "qconf -spl": "make\nmpi\nopenmp\n",
-    f"{_EACH} -sp make mpi openmp": (
+    f"{EACH} -sp make mpi openmp": (
         "pe_name            make\nallocation_rule    $round_robin\n"
         "pe_name            mpi\nallocation_rule    $fill_up\n"
         "pe_name            openmp\nallocation_rule    $pe_slots\n"
     ),
-    f"{_EACH} -su em": "name    em\ntype    ACL\nentries ada,eve,@cryoem\n",
+    f"{EACH} -su em": "name    em\ntype    ACL\nentries ada,eve,@cryoem\n",
     "qconf -help": "SGE 8.1.9\nusage: qconf [options]\n",
 }  # fmt: skip
 

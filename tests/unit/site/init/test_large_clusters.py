@@ -11,7 +11,7 @@ from dispatcher.scheduler.surveyed import SurveyedNode
 from dispatcher.site.init.content import NewSite
 from dispatcher.site.init.shapes import describe
 
-from .clusters import GRID_ENGINE, SLURM
+from .clusters import EACH, GRID_ENGINE, SLURM
 from .conftest import TEXTS, surveyed
 
 Keys = Callable[[str], dict[str, Any]]
@@ -234,6 +234,25 @@ def test_a_gridengine_without_complexes_says_what_is_missing() -> None:
         "How jobs ask for GPUs",
         "How jobs ask for memory",
     ]
+
+
+def test_gridengines_virtual_memory_is_never_taken_for_memory() -> None:
+    """CUDA maps far more of it than it uses."""
+    host = f"{EACH} -se big1 big2 old1 node1"
+    bare = {**GRID_ENGINE, host: GRID_ENGINE[host].replace("rmem=", "h_vmem=")}
+
+    told = surveyed("gridengine", bare)
+
+    assert told and not {"names.memory", "memory_per"} & {each.key for each in told.settings}
+    assert any(text.startswith("How jobs ask for memory") for text in told.unknown)
+
+
+def test_where_gridengines_queues_suspend_jobs_the_warning_is_off() -> None:
+    queues = GRID_ENGINE["qconf -sq *"].replace("seq_no ", "subordinate_list all.q\nseq_no ", 1)
+
+    told = surveyed("gridengine", {**GRID_ENGINE, "qconf -sq *": queues})
+
+    assert told and ("names.notify", "") in [each[:2] for each in told.settings]
 
 
 # PBS
