@@ -60,6 +60,7 @@ def init(
     from ..config.json_edit import laid_out
     from ..config.site import load_site
     from ..errors import InputError
+    from ..printable import printable
     from ..site.init.sources import new_site
 
     if update and replace:
@@ -75,10 +76,10 @@ def init(
     if only_print:
         print(laid_out(site.content), end="")
         return 0
-    print(f"asked: {source}")
+    print(f"asked: {printable(source)}")
     status = _write(site, update, replace)
     for sentence in site.unknown:
-        print(f"not known: {sentence}")
+        print(f"not known: {printable(sentence)}")
     if images:
         _add_images(images)
     print("next: look at the comments in site.json, and run `relion-dispatch check`")
@@ -98,6 +99,7 @@ def _make(folder: Path) -> None:
 
 
 def _write(site: NewSite, update: bool, replace: bool) -> int:
+    from ..printable import printable
     from ..site.init import write
 
     path, there = write.site_json(), write.present()
@@ -111,11 +113,11 @@ def _write(site: NewSite, update: bool, replace: bool) -> int:
         return 0
     if update:
         for key in write.add_missing(site.content):
-            print(f"added: {key}")
+            print(f"added: {printable(key)}")
     different = list(write.differences(write.present(), site.content))
     for key, mine, other in different:
         has = "has nothing there" if mine is None else f"has {json.dumps(mine, ensure_ascii=False)}"
-        print(f"differs: {key}: {json.dumps(other, ensure_ascii=False)}; {path} {has}")
+        print(f"differs: {printable(key)}: {json.dumps(other, ensure_ascii=False)}; {path} {has}")
     if not different:
         print(f"equal: {path} says all that")
     elif not update:

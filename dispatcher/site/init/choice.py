@@ -23,7 +23,7 @@ def chosen_by_hand(partition: SurveyedPartition, described: Described) -> str:
         return f"Its jobs need one of these accounts: {', '.join(partition.accounts)}."
     if len(partition.qos) > 1:
         return f"Its jobs need one of these qualities of service: {', '.join(partition.qos)}."
-    if partition.seconds is not None and partition.seconds < _SHORT:
+    if partition.seconds and partition.seconds < _SHORT:
         return f"Its jobs may run for {partition.seconds // 60} minutes only."
     return ""
 

@@ -70,7 +70,7 @@ def _settings(told: Surveyed) -> dict[str, Any]:
 def _partition(partition: SurveyedPartition, described: Described) -> dict[str, Any]:
     found: dict[str, Any] = dict(described.keys)
     notes = [*described.notes, *partition.notes]
-    if partition.seconds is not None:
+    if partition.seconds:
         found["time"] = _clock(partition.seconds)
     for key, of in _ACCESS.items():
         allowed = getattr(partition, of)

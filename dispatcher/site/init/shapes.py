@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -119,13 +120,13 @@ def _of_nodes(nodes: Sequence[SurveyedNode]) -> dict[str, Any]:
         "memory": size_text(memory) if memory else None,
         "gpus": min((node.gpus for node in nodes), default=None),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if value or (value == 0 and key == "gpus")}
 
 
 def _asked_by(kind: _Kind, kinds: Sequence[_Kind]) -> dict[str, str]:
     if len(kinds) == 1:
         return {}
-    if kind.gpu_type:
+    if re.fullmatch(r"[\w.+-]+", kind.gpu_type):
         return {"gpu_type": kind.gpu_type}
     elsewhere = (n for other in kinds if other is not kind for n in other.nodes)
     alone = kind.feature and all(kind.feature not in node.features for node in elsewhere)
