@@ -95,6 +95,7 @@ def _load(file: Path) -> object:
 
 def _edited(load: Callable[[Path], object] = _load) -> AbstractContextManager[dict[str, Any]]:
     path = site_json()
+    json_edit.check_folder(path, "site's file")
     return json_edit.edit(
         path, "site's file", load=load, check=lambda content: checked_site(content, path)
     )
