@@ -12,7 +12,7 @@ from . import surveys
 from .calls import try_call
 from .surveyed import Surveyed
 
-__all__ = ["can_be_surveyed", "survey"]
+__all__ = ["asked_as", "can_be_surveyed", "survey"]
 
 
 def can_be_surveyed() -> list[str]:
@@ -21,17 +21,31 @@ def can_be_surveyed() -> list[str]:
     return sorted(name for name in names if not name.startswith("_"))
 
 
+def asked_as(name: str, schedulers: Mapping[str, Scheduler]) -> str | None:
+    """The scheduler as which this one is asked: itself, or the one that it inherits from, if any
+    can be asked.
+    """
+    known = can_be_surveyed()
+    while name not in known:
+        parent = schedulers[name].inherits if name in schedulers else None
+        if parent is None:
+            return None
+        name = parent
+    return name
+
+
 def survey(schedulers: Mapping[str, Scheduler], names: Sequence[str]) -> dict[str, Surveyed]:
     """What those of the named schedulers tell that answer here.
 
     Their commands are called as for jobs: in the scheduler's time, without variables of users.
     """
-    found = {name: _ask_all(name, schedulers[name]) for name in names if name in schedulers}
+    modules = {name: asked_as(name, schedulers) for name in names if name in schedulers}
+    found = {name: _ask_all(of, schedulers[name]) for name, of in modules.items() if of}
     return {name: told for name, told in found.items() if told is not None}
 
 
-def _ask_all(name: str, scheduler: Scheduler) -> Surveyed | None:
-    module = importlib.import_module(f"{surveys.__name__}.{name}")
+def _ask_all(module_name: str, scheduler: Scheduler) -> Surveyed | None:
+    module = importlib.import_module(f"{surveys.__name__}.{module_name}")
     folder = Path.cwd()
 
     def ask(argv: Sequence[str]) -> str | None:

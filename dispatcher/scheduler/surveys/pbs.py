@@ -38,7 +38,7 @@ def survey(ask: Ask) -> Surveyed | None:
     if not queues or not vnodes:
         return None
     (server, *_) = _inside(ask(["qstat", "-B", "-f", "-F", "json"]), "Server").values() or [{}]
-    resources = {name for each in vnodes.values() for name in each.get("resources_available", {})}
+    resources = {name for each in vnodes.values() for name in _table(each, "resources_available")}
     counter = min(filter(_COUNTS_GPUS.fullmatch, resources), default="ngpus")
     kind = min(filter(_GPU_TYPE.fullmatch, resources), default="")
     hosts = _hosts(vnodes)
@@ -63,6 +63,11 @@ def _inside(text: str | None, key: str) -> dict[str, dict[str, Any]]:
         return {}
     objects = found if isinstance(found, dict) else {}
     return {name: each for name, each in objects.items() if isinstance(each, dict)}
+
+
+def _table(values: _Values, key: str) -> dict[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _settings(counter: str, kind: str) -> Iterator[Setting]:
@@ -91,12 +96,12 @@ def _hosts(vnodes: Mapping[str, dict[str, Any]]) -> dict[str, list[dict[str, Any
     """The vnodes of each host: a host may have several."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for name, each in sorted(vnodes.items()):
-        found[str(each.get("resources_available", {}).get("host") or name)].append(each)
+        found[str(_table(each, "resources_available").get("host") or name)].append(each)
     return dict(found)
 
 
 def _node(host: str, vnodes: list[dict[str, Any]], counter: str, kind: str) -> SurveyedNode:
-    offers = [each.get("resources_available", {}) for each in vnodes]
+    offers = [_table(each, "resources_available") for each in vnodes]
     types = sorted({str(each[kind]) for each in offers if kind and each.get(kind)})
     sizes = [size_in_bytes(each.get("mem"), "b") for each in offers]
     word = types[0] if len(types) == 1 else ""
@@ -130,7 +135,7 @@ def _partition(
     behind = [each.partition("@")[0] for each in _list(queue.get("route_destinations"))]
     ends = [each for each in behind if each in queues] or [name]
     own = {host for each in ends for host in _hosts_of(each, queues, hosts)}
-    limits = queue.get("resources_max", {})
+    limits = _table(queue, "resources_max")
     cores, memory = _number(limits.get("ncpus")), size_in_bytes(limits.get("mem"), "b")
     nodes = (_node(host, hosts[host], *names) for host in sorted(own))
     users = [each.partition("@")[0] for each in _list(queue.get("acl_users"))]
@@ -153,7 +158,7 @@ def _partition(
 def _hosts_of(
     name: str, queues: Mapping[str, _Values], hosts: Mapping[str, list[dict[str, Any]]]
 ) -> Iterator[str]:
-    wanted = queues[name].get("default_chunk", {})
+    wanted = _table(queues[name], "default_chunk")
     bound = {
         host: {str(each["queue"]) for each in vnodes if each.get("queue")}
         for host, vnodes in hosts.items()
@@ -171,7 +176,7 @@ def _fits(resource: str, wanted: object, vnodes: list[dict[str, Any]]) -> bool:
     """Whether nodes have what each chunk of the queue's jobs asks for, unless it is a number."""
     if resource in ("ncpus", "mem", "ngpus", "mpiprocs", "ompthreads"):
         return True
-    there = [str(each.get("resources_available", {}).get(resource, "")) for each in vnodes]
+    there = [str(_table(each, "resources_available").get(resource, "")) for each in vnodes]
     return any(str(wanted).lower() in each.lower().split(",") for each in there)
 
 

@@ -8,7 +8,7 @@ from ...config.job_types import load_job_types
 from ...config.places import config_path
 from ...config.scheduler import Scheduler
 from ...errors import InputError
-from ...scheduler.survey import can_be_surveyed, survey
+from ...scheduler.survey import asked_as, can_be_surveyed, survey
 from .content import NewSite, of_cluster
 from .here import of_this_machine
 
@@ -17,21 +17,21 @@ __all__ = ["LOCAL", "new_site", "schedulers_to_ask"]
 LOCAL = "local"
 
 
-def schedulers_to_ask(wanted: str | None) -> list[str]:
+def schedulers_to_ask(wanted: str | None, schedulers: Mapping[str, Scheduler]) -> list[str]:
     """The schedulers whose commands are to be tried.
 
     Raises:
-        InputError: `wanted` is none of them, and not this machine.
+        InputError: `wanted` is none that can be asked, and not this machine.
     """
     known = can_be_surveyed()
-    if wanted is None:
-        return known
-    if wanted != LOCAL and wanted not in known:
+    if wanted is None or wanted == LOCAL:
+        return [] if wanted else known
+    if asked_as(wanted, schedulers) is None:
         raise InputError(
             f'There is no way to ask a scheduler "{wanted}": name one of '
             f"{', '.join([*known, LOCAL])}, or write site.json by hand (docs/site.md)."
         )
-    return [wanted] if wanted != LOCAL else []
+    return [wanted]
 
 
 def new_site(wanted: str | None, schedulers: Mapping[str, Scheduler]) -> tuple[str, NewSite]:
@@ -41,7 +41,7 @@ def new_site(wanted: str | None, schedulers: Mapping[str, Scheduler]) -> tuple[s
         InputError: the wanted scheduler does not answer, or several do and none is wanted.
         ConfigError: the site's job types cannot be read.
     """
-    answers = survey(schedulers, schedulers_to_ask(wanted))
+    answers = survey(schedulers, schedulers_to_ask(wanted, schedulers))
     if len(answers) > 1:
         raise InputError(
             f"These schedulers answer here: {', '.join(sorted(answers))}. Name the one that jobs "

@@ -245,6 +245,18 @@ def test_a_site_that_does_not_load_is_not_touched(
     assert path.read_text() == '{"partition": {}}'
 
 
+def test_a_scheduler_that_inherits_is_asked_as_the_one_it_is_like(
+    on_slurm: None, init: Init, site: WriteSite, tmp_path: Path
+) -> None:
+    site("site.json", {"schedulers": {"far": {"inherits": "slurm", "timeout": 5}}})
+
+    status, _ = init("--scheduler", "far", "--update")
+
+    assert status == 0
+    assert content(tmp_path)["scheduler"] == "far"
+    assert content(tmp_path)["schedulers"] == {"far": {"inherits": "slurm", "timeout": 5}}
+
+
 # This machine alone
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,13 @@ from dispatcher.scheduler.surveyed import SurveyedNode
 from dispatcher.site.init.content import NewSite
 from dispatcher.site.init.shapes import describe
 
-from .clusters import EACH, GRID_ENGINE, SLURM
+from .clusters import EACH, GRID_ENGINE, PBS, SLURM
 from .conftest import TEXTS, surveyed
 
 Keys = Callable[[str], dict[str, Any]]
 Made = Callable[[str], NewSite]
 
+ASKED_NODES, ASKED_QUEUES = "pbsnodes -a -v -F json", "qstat -Q -f -F json"
 A100 = {"cores": 128, "memory": "1023000M", "gpus": 4, "gpu_memory": "81920M"}
 
 
@@ -292,6 +294,18 @@ def test_pbss_queues_and_names(keys_of: Keys, made: Made) -> None:
     assert "from other queues alone" in comments(made("pbs"), "inner")
     assert "does not start jobs" in comments(made("pbs"), "off")
     assert any("job_history_enable" in note for note in made("pbs").content["__comment__"])
+
+
+@pytest.mark.parametrize("odd", ["null", "3", '"x"', "[]"])
+def test_pbss_answers_with_odd_values_are_read_as_far_as_possible(odd: str) -> None:
+    nodes, queues = (json.loads(PBS[words]) for words in (ASKED_NODES, ASKED_QUEUES))
+    nodes["nodes"]["n1"]["resources_available"] = nodes["nodes"]["n2"] = json.loads(odd)
+    queues["Queue"]["gpu"]["resources_max"] = json.loads(odd)
+    changed = {ASKED_NODES: json.dumps(nodes), ASKED_QUEUES: json.dumps(queues)}
+
+    told = surveyed("pbs", {**PBS, **changed})
+
+    assert told and [each.seconds for each in told.partitions if each.name == "gpu"] == [None]
 
 
 # LSF
