@@ -239,13 +239,15 @@ def test_a_node_is_lost(on_gridengine: MakeGridEngine, sees: Watched) -> None:
     """
     project = on_gridengine()
     job, number = sleeping(project)
-    operator("lose node1")
-    wait_for(lambda: not processes_left(number), 20, "the end of the node")
-    time.sleep(12)  # longer than the master waits for a sign of life
-    assert queue_says(number) == "r"
-    assert not list(job.glob("RELION_JOB_EXIT_*"))
-
-    operator("return node1")
+    wait_for(lambda: queue_says(number) == "r", 30, "the job's state in the queue")
+    try:
+        operator("lose node1")
+        wait_for(lambda: not processes_left(number), 20, "the end of the node")
+        time.sleep(12)  # longer than the master waits for a sign of life
+        assert queue_says(number) == "r"
+        assert not list(job.glob("RELION_JOB_EXIT_*"))
+    finally:
+        operator("return node1")
     wait_for(lambda: not in_queue(number), 60, "the master's notice")
     noticed = time.time()
 

@@ -7,12 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from ...waiting import processes_of, wait_for
-from ..hook_calls import change_scheduler, in_queue, refining, sleeping, submitted
+from ..hook_calls import (
+    change_scheduler,
+    in_queue,
+    processes_in_slurm,
+    refining,
+    sleeping,
+    submitted,
+)
 from ..jobs import LONG, mask_job, wait_for_iterations
 from ..project import MakeProject
 from .conftest import Watched
@@ -46,18 +52,6 @@ def test_a_running_job_is_cancelled(make_project: MakeProject, sees: Watched) ->
     says = "because it was cancelled in the scheduler"
     sees("scancel of a running job", project, job, since=began, end="Failed", says=says)
     wait_for(lambda: not in_queue(watcher), 10, "the end of the watcher")
-
-
-def processes_in_slurm(number: int) -> list[int]:
-    """The processes of a job's batch step: the job script first, then what it has started."""
-    cluster = Path(os.environ["SLURM_CONF"]).parent
-    spool = f"{cluster}/nodes/.*/job{number:05}/slurm_script"
-    shell = subprocess.check_output(["pgrep", "-o", "-f", spool], text=True).strip()
-    session = subprocess.check_output(["ps", "-o", "sid=", "-p", shell], text=True).strip()
-    everything = subprocess.check_output(
-        ["pgrep", "-u", str(os.getuid()), "-s", session], text=True
-    ).split()
-    return [int(pid) for pid in (shell, *(pid for pid in everything if pid != shell))]
 
 
 @pytest.mark.parametrize(
