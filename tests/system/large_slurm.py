@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..waiting import wait_for
 
@@ -36,10 +37,17 @@ PartitionName=closed Nodes=a001 State=INACTIVE
 
 
 @contextmanager
-def large_slurm(folder: Path) -> Iterator[Path]:
-    """Run such a controller in `folder`; its slurm.conf."""
+def large_slurm() -> Iterator[Path]:
+    """Run such a controller; its slurm.conf."""
+    with TemporaryDirectory(
+        prefix="large-slurm-", dir="/tmp"
+    ) as folder:  # sockets want short paths
+        yield from _controller(Path(folder))
+
+
+def _controller(folder: Path) -> Iterator[Path]:
     for name in ("run", "state", "log"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     munge, configuration = folder / "run" / "munge.socket", folder / "slurm.conf"
     key = folder / "run" / "munge.key"
     key.touch(mode=0o600)
@@ -68,7 +76,7 @@ def large_slurm(folder: Path) -> Iterator[Path]:
         _running(munged, folder / "log" / "munged", environment),
         _running(["slurmctld", "-D", "-f", str(configuration)], folder / "log/ctld", environment),
     ):
-        wait_for(lambda: _answers(environment), 30, f"the controller, see {folder}/log")
+        wait_for(lambda: _answers(environment), 10, "an answer of the controller")
         yield configuration
 
 
