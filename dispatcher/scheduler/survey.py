@@ -45,7 +45,7 @@ def survey(schedulers: Mapping[str, Scheduler], names: Sequence[str]) -> dict[st
 
 
 def _ask_all(module_name: str, scheduler: Scheduler) -> Surveyed | None:
-    module = importlib.import_module(f"{surveys.__name__}.{module_name}")
+    module = importlib.import_module(f".surveys.{module_name}", __package__)
     folder = Path.cwd()
 
     def ask(argv: Sequence[str]) -> str | None:
