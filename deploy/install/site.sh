@@ -16,7 +16,8 @@ write_examples() {
 {
   "__comment__": [
     "This site's settings, laid upon the shipped ones key by key. docs/site.md has every key;",
-    "`relion-dispatch check` finds mistakes. For a cluster, NAME being its scheduler's name there:",
+    "`relion-dispatch check` finds mistakes. `relion-dispatch site init` asks the scheduler, and writes",
+    "this file. By hand, for a cluster, NAME being its scheduler's name there:",
     "  \"scheduler\": \"NAME\",",
     "  \"partitions\": {\"gpu\": {\"cores\": 64, \"gpus\": 4, \"gpu_memory\": \"48G\"}},",
     "  \"job_parameters\": {\"submit\": {\"partition\": \"gpu\"}}"

@@ -1,4 +1,4 @@
-"""``relion-dispatch site …``: a site as one archive, and set up again from it."""
+"""``relion-dispatch site …``: a site from what its scheduler tells, as one archive, and again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .site_init import init
 
 if TYPE_CHECKING:
     from ..site.archive import SiteArchive
@@ -16,12 +18,14 @@ NOT_ALL_EQUAL = 3  # an exit status of its own: the site is set up, and differs 
 
 site_app = typer.Typer(
     help=(
-        "Write a site to one archive, or set it up from one.\n\n"
-        "'import' and 'compare' end with status 3 if not everything is equal."
+        "Begin a site, write it to one archive, or set it up from one.\n\n"
+        "'import', 'compare' and 'init' end with status 3 if not everything is equal."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+site_app.command("init")(init)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What 'site export' wrote.")]
 

@@ -25,7 +25,12 @@ EXCUSED = re.compile(
     r"|(nproc|nthread)_slurm"  # keys of the FMI format, whose files load unchanged
 )
 
-OWN_FILES = ("config/schedulers/", "dispatcher/scheduler/dialects/", "job_template/schedulers/")
+OWN_FILES = (
+    "config/schedulers/",
+    "dispatcher/scheduler/dialects/",
+    "dispatcher/scheduler/surveys/",
+    "job_template/schedulers/",
+)
 
 
 def lines_that_name_one(folder: str) -> list[str]:

@@ -1,0 +1,106 @@
+"""How much memory has a card of that name? From the shipped table, config/gpu_cards.json."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ...config.json_files import read_json
+from ...config.places import shipped_folder
+from ...units import bytes_of
+
+__all__ = ["Card", "card_of"]
+
+_GIB = 2**30
+_OF_NAMES = re.compile(r"(?<![a-z0-9])(?:(\d+)g\.)?(\d{1,3})(?:gi?b|g)(?![a-z0-9.])")
+_NUMBER = re.compile(r"(?<![a-z0-9.])(\d{2,3})(?![a-z0-9.])")
+_BEFORE, _AFTER = r"(?<![a-z0-9])", r"(?=$|[^a-z0-9]|sxm|pcie|nvl|x\d)"
+_PART = 0.95  # of its nominal size a card, or a part of one, shows at least
+
+
+class Card(NamedTuple):
+    """What is known of a card by its name.
+
+    Attributes:
+        name: the word that told it.
+        memory: as site.json has it; None if the table does not have the card.
+        maker: a key of :data:`dispatcher.config.gpu_vendors.VENDORS`.
+        why: where the memory is from, one clause.
+        is_part: it is a part of a card (MIG), of which a process sees one.
+    """
+
+    name: str
+    memory: str | None
+    maker: str
+    why: str
+    is_part: bool = False
+
+
+def card_of(words: Iterable[str]) -> Card | None:
+    """The card that the first of these words names that names one; None if none does.
+
+    >>> [card_of([name]).memory for name in ("a100", "nvidia_a100-sxm4-80gb", "GeForceRTX2080Ti")]
+    ['40960M', '81920M', '11016M']
+    >>> card_of(["1g.10gb"]).memory
+    '9728M'
+    """
+    return next(filter(None, map(_card, words)), None)
+
+
+def _card(word: str) -> Card | None:
+    text = re.sub(r"[^a-z0-9.]+", " ", word.lower()).strip()
+    said = _OF_NAMES.search(text)
+    if said and said[1]:
+        return Card(
+            word, _nominal(int(said[2])), "nvidia", "the size of such a part of a card", True
+        )
+    for name, pattern, maker, sizes in _table():
+        if not pattern.search(text):
+            continue
+        rest = pattern.sub(" ", text)
+        told = _OF_NAMES.search(rest)
+        number = _NUMBER.search(rest)
+        size = int(told[2]) if told else int(number[1]) if number else None
+        return _of_sizes(word, name, maker, sizes, size)
+    return None
+
+
+def _of_sizes(word: str, name: str, maker: str, sizes: list[str], size: int | None) -> Card:
+    near = [each for each in sizes if size and abs(_gib(each) - size) <= max(1, size / 8)]
+    if near:
+        return Card(word, near[0], maker, f"as a card of the name {name} with {size} GB shows it")
+    if len(sizes) == 1:
+        return Card(word, sizes[0], maker, f"as cards of the name {name} show it")
+    others = ", ".join(sizes[1:])
+    return Card(
+        word, sizes[0], maker, f"the least of cards of the name {name}; others have {others}"
+    )
+
+
+def _gib(size: str) -> float:
+    return (bytes_of(size, "gpu_cards.json") or 0) / _GIB
+
+
+def _nominal(gibibytes: int) -> str:
+    return f"{int(gibibytes * 1024 * _PART)}M"
+
+
+@functools.cache
+def _table() -> list[tuple[str, re.Pattern[str], str, list[str]]]:
+    """Name, pattern, maker and sizes of each card; longer names first."""
+    content = read_json(shipped_folder() / "config" / "gpu_cards.json")
+    rows = []
+    for maker, cards in content.items():
+        for card in cards:
+            for name in card["names"]:
+                rows.append((name, _pattern(name), maker, card["memory"]))
+    return sorted(rows, key=lambda row: (-len(row[0]), row[0]))
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Of the name with blanks where letters and digits meet, behind the maker's words or none."""
+    parts = re.findall(r"[a-z]+|\d+", name)
+    makers = r"(?:nvidia|amd|intel|geforce|quadro|tesla|instinct|rtx|gtx| )*"
+    return re.compile(_BEFORE + makers + " ?".join(parts) + _AFTER)

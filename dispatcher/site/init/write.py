@@ -1,0 +1,101 @@
+"""Writing a new site.json without harm to one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ...config import json_edit
+from ...config.json_edit import COMMENT, without_comments
+from ...config.json_files import read_json
+from ...config.places import site_folder
+from ...config.site import checked_site
+from ...host.atomic_files import write_new
+
+__all__ = ["add_missing", "differences", "present", "replace", "site_json", "write"]
+
+
+def site_json() -> Path:
+    """The site's own file, there or not."""
+    return site_folder() / "site.json"
+
+
+def present() -> dict[str, Any]:
+    """What the site's own file says; nothing if there is none, or only comments.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    path = site_json()
+    return dict(without_comments(read_json(path))) if path.exists() else {}
+
+
+def differences(there: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Each key of `new` that `there` lacks (None) or has otherwise: dotted key, there, new."""
+    for key, value in without_comments(dict(new)).items():
+        if isinstance(value, dict) and isinstance(there.get(key), dict):
+            for below, mine, other in differences(there[key], value):
+                yield f"{key}.{below}", mine, other
+        elif there.get(key) != value:
+            yield key, there.get(key), value
+
+
+def write(new: Mapping[str, Any]) -> None:
+    """Write `new` in place of what is there.
+
+    Raises:
+        ConfigError: the site's folder does not exist, or the content would not load.
+        WriteError: it cannot be written.
+    """
+    with _edited(load=lambda _: None) as content:
+        content.clear()
+        content.update(new)
+
+
+def replace(new: Mapping[str, Any]) -> Path:
+    """As :func:`write`; the path of a copy of the file that was there."""
+    path = site_json()
+    checked_site(without_comments(dict(new)), path)
+    copy = next(each for n in count(1) if not (each := path.with_name(f"{path.name}.{n}")).exists())
+    write_new(copy, path.read_text(errors="surrogateescape"), "and try again.")
+    write(new)
+    return copy
+
+
+def add_missing(new: Mapping[str, Any]) -> list[str]:
+    """Add what the file lacks; the keys that were added, with dots between.
+
+    What is there stays. A partition, a job type or another object that is new gets its comments.
+
+    Raises:
+        ConfigError, WriteError: as for :func:`write`.
+    """
+    with _edited() as content:
+        return list(_added(content, new))
+
+
+def _added(content: dict[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in new.items():
+        if key == COMMENT:
+            continue
+        if key not in content:
+            content[key] = value
+            yield key
+        elif isinstance(value, dict) and isinstance(content[key], dict):
+            for below in _added(content[key], value):
+                yield f"{key}.{below}"
+
+
+def _load(file: Path) -> object:
+    return checked_site(read_json(file), file)
+
+
+def _edited(load: Callable[[Path], object] = _load) -> AbstractContextManager[dict[str, Any]]:
+    path = site_json()
+    json_edit.check_folder(path, "site's file")
+    return json_edit.edit(
+        path, "site's file", load=load, check=lambda content: checked_site(content, path)
+    )
