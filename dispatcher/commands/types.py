@@ -12,7 +12,7 @@ __all__ = ["types"]
 def types(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """List the job types: what they build on, which jobs they take, and what they ask for.
+    """List the job types, and what their jobs ask for.
 
     A job is of the first type in this order that takes it. The numbers are limits, as
     dispatch_config.json and site.json have them; "as fit" is as many as fit, and "window" is what
