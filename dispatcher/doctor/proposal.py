@@ -1,0 +1,71 @@
+"""What was measured on a partition's node, for the site's site.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config import json_edit
+from ..config.places import site_folder
+from ..config.site import checked_site, load_site
+from .checks.cards import cards_of, number_of_cards
+from .facts import Facts
+
+__all__ = ["proposal", "write_proposal"]
+
+_FOR_JOBS = 0.95  # of a node's memory: the system needs the rest
+
+
+def proposal(facts: Facts) -> dict[str, int | str]:
+    """What `partitions` of site.json can say of a node like this one; only what was measured."""
+    found: dict[str, int | str] = {}
+    if cores := facts.number("cores"):
+        found["cores"] = int(cores)
+    if memory := facts.number("memory"):
+        found["memory"] = f"{int(memory * _FOR_JOBS) >> 20}G"
+    if number := number_of_cards(facts):
+        found["gpus"] = number
+    sizes = [card.memory for card in cards_of(facts) if card.memory and card.mig != "Enabled"]
+    if sizes:
+        found["gpu_memory"] = f"{min(sizes)}M"
+    return found
+
+
+def write_proposal(measured: Mapping[str, Mapping[str, int | str]], force: bool) -> list[str]:
+    """Add to site.json what was measured, by partition; a line for each key.
+
+    What is there stays, unless `force`. Order and comments of the file stay.
+
+    Raises:
+        ConfigError: the file is wrong, or would be wrong afterwards.
+        WriteError: this user may not write the file.
+    """
+    path: Path = site_folder() / "site.json"
+    json_edit.check_folder(path, "site's configuration")
+    lines: list[str] = []
+    with json_edit.edit(
+        path,
+        "site's configuration",
+        load=lambda _: load_site(),
+        check=lambda content: checked_site(content, path),
+    ) as content:
+        for name, values in measured.items():
+            section = content.setdefault("partitions", {}).setdefault(name, {})
+            lines += [f"{path}: {name}: {line}" for line in _merged(section, values, force)]
+    return lines
+
+
+def _merged(section: dict[str, Any], values: Mapping[str, int | str], force: bool) -> Iterator[str]:
+    for key, value in values.items():
+        before = section.get(key)
+        if before == value:
+            continue
+        if before is None:
+            section[key] = value
+            yield f"{key}: {value}"
+        elif force:
+            section[key] = value
+            yield f"{key}: {value} (was {before})"
+        else:
+            yield f"{key} stays {before} (measured: {value}; --force writes that)"
