@@ -15,7 +15,8 @@ class Asked(NamedTuple):
     """What checks compare facts with.
 
     Attributes:
-        place: the partition's name, or `HERE`.
+        place: the partition's name, `HERE`, or the scheduler's name.
+        is_partition: whether the place is a partition, which site.json can describe.
         shape: what site.json says of the partition's nodes.
         gpus: the probe's GPUs; 0 for none.
         gpu_title: whose GPUs the site has, in sentences; `has_tool`: a tool tells of them.
@@ -27,6 +28,7 @@ class Asked(NamedTuple):
     """
 
     place: str
+    is_partition: bool = True
     shape: Partition = Partition()
     gpus: int = 0
     gpu_title: str = "NVIDIA"

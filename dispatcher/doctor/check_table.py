@@ -42,6 +42,7 @@ CHECKS = (
     Check("GPUs", "everything", "apptainer", cards.cards),
     Check("GPU mode", "everything", "card", cards.mode),
     Check("driver", "everything", "card", cards.driver),
+    Check("kernels", "everything", "kernels_compiled", cards.kernels),
     Check("MPS", "everything", "apptainer", cards.mps),
     Check("two ranks", "everything", "ranks_said", ranks.on_one_node),
     Check("two nodes", "nodes", "ranks_on_nodes_said", ranks.on_nodes),
@@ -51,7 +52,12 @@ CHECKS = (
 )
 
 _OF_JOBS = {"clean job", "clock"}  # nothing to ask on this machine itself
-_NOT_THERE = {"binds", "GPU mode", "driver"}  # nothing to say where something before them failed
+_NOT_THERE = {
+    "binds",
+    "GPU mode",
+    "driver",
+    "kernels",
+}  # nothing to say where something before them failed
 
 
 def findings(answers: Mapping[Task, Facts], asked: Asked) -> Iterator[Finding]:

@@ -185,6 +185,10 @@ class _Look:
         """The probe is through; the scheduler may say later how the job ended."""
         self.done_at = self.done_at or now
         job = self.job
+        if "capability" in job.facts() and "kernels_compiled" not in job.seen:
+            found = job.kernels()
+            job.seen.add("kernels_compiled", " ".join(map(str, sorted(found.compiled))))
+            job.seen.add("kernels_ptx", " ".join(map(str, sorted(found.ptx))))
         if job.task == "everything" and job.scheduler:
             end = job.end()
             late = now - self.done_at > _END_KNOWN_AFTER

@@ -81,7 +81,7 @@ def partition_place(
             f'correct "partitions" in site.json (it has {", ".join(site.partitions) or "none"}).'
         )
     most = nodes or max(plan.nodes for plan in candidates)
-    asked = Asked(name or site.scheduler, shape, nodes=most)
+    asked = Asked(name or site.scheduler, name is not None, shape, nodes=most)
     return _place(_best(candidates), asked, configuration, project, scratch)
 
 
@@ -98,7 +98,7 @@ def here(configuration: Configuration, project: Path, scratch: str | None) -> Pl
     has_gpus = programs.run(["test", "-e", str(vendor.device)]).status == 0
     best = _best(plans) if has_gpus else min(plans, key=lambda plan: plan.ngpu)
     best = best._replace(ngpu=1 if has_gpus else 0)
-    return _place(best, Asked(HERE), configuration, project, scratch)
+    return _place(best, Asked(HERE, is_partition=False), configuration, project, scratch)
 
 
 def _plans(partition: str | None, configuration: Configuration) -> Iterator[Plan]:

@@ -23,6 +23,7 @@ from ..scheduler.submit import marked_command, submit_without_retry
 from .asked import HERE
 from .check_table import Task
 from .facts import Facts, read_facts
+from .kernels import Kernels, kernels_of_files
 from .places import Place
 from .probe_script import probe_script
 
@@ -109,6 +110,12 @@ class ProbeJob:
         with suppress(OSError):
             return read_facts((self.folder / "facts").read_text(errors="replace"))
         return Facts()
+
+    def kernels(self) -> Kernels:
+        """Those of RELION's programs, of which the probe has put copies into the folder."""
+        return kernels_of_files(
+            [self.folder / "relion_refine", *sorted(self.folder.glob("librelion*"))]
+        )
 
     def printed(self) -> str:
         """The last line that the job has printed."""

@@ -12,7 +12,7 @@ from .. import __version__
 from ..config.configuration import Configuration
 from ..errors import InputError
 from ..host.shell_words import quote, split
-from .asked import HERE, Asked
+from .asked import Asked
 from .check_table import Task, findings
 from .examine import examine
 from .facts import Facts
@@ -32,8 +32,8 @@ class PlaceReport(NamedTuple):
 
     @property
     def measured(self) -> dict[str, int | str]:
-        """What site.json can say of the place; nothing of this machine, or if nothing was seen."""
-        known = self.asked.place != HERE and "everything" in self.answers
+        """What site.json can say of the place; nothing where nothing was seen."""
+        known = self.asked.is_partition and "everything" in self.answers
         return proposal(self.answers["everything"]) if known else {}
 
 

@@ -129,6 +129,11 @@ look_at_cards() {
           sed -n "s/.*\"version\" *: *\"\([0-9][0-9.]*\)\".*/\1/p" /usr/local/cuda/version.json | head -n 1
           ldd "$(command -v relion_refine)" | sed -n "s/.*libcudart\.so\.\([0-9][0-9.]*\).*/\1/p"
         } 2>/dev/null | grep "[0-9]" | head -n 1' 2>/dev/null </dev/null)"
+    # The other side reads for which cards these have kernels.
+    # shellcheck disable=SC2016
+    timeout 120 "${probe_container[@]}" sh -c '
+        program=$(command -v relion_refine)
+        cp "$program" $(ldd "$program" | sed -n "s/.*=> *\(.*librelion[^ ]*\).*/\1/p") .' >/dev/null 2>&1 </dev/null
 }
 
 look_at_mps() {
@@ -154,16 +159,18 @@ count_ranks() { # NAME COMMAND…
 }
 
 look_at_scratch() {
-    local folder made
+    local folder made there=yes
     folder=$(name_scratch)
     fact scratch "$folder"
     [ -n "$folder" ] || return 0
-    whether scratch_there test -d "$folder"
+    [ -d "$folder" ] || there=no
+    fact scratch_there "$there"
     made=$(mkdir -p "$folder" 2>&1 && mktemp -d "$folder/relion-doctor.XXXXXX" 2>&1) || made=''
     whether scratch_writable cp /proc/self/status "${made:-/nowhere}/file"
     [ ! -d "$made" ] || rm -rf "$made"
     fact scratch_kind "$(stat -f -c %T "$folder" 2>/dev/null)"
     fact scratch_free "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
+    [ "$there" = yes ] || rmdir "$folder" 2>/dev/null
 }
 
 look_at_everything() {

@@ -10,9 +10,11 @@ from ...units import bytes_of
 from ..asked import Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped, warning
+from ..kernels import Kernels, capability_of
 
-__all__ = ["Card", "cards", "cards_of", "driver", "mode", "mps", "number_of_cards"]
+__all__ = ["Card", "cards", "cards_of", "driver", "kernels", "mode", "mps", "number_of_cards"]
 
+_KINDS = ("compiled", "ptx")
 _TOLERANCE = 0.05  # drivers keep a part of a card's memory, and names round
 
 
@@ -153,6 +155,27 @@ def driver(facts: Facts, asked: Asked) -> Iterator[Finding]:
         yield ok(
             f"{name} serves CUDA {facts['driver_cuda']}, and the image has {facts['image_cuda']}."
         )
+
+
+def kernels(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Has the image's RELION kernels for the GPUs?"""
+    has = Kernels(*(frozenset(map(int, facts[f"kernels_{kind}"].split())) for kind in _KINDS))
+    cards = {each: capability_of(each) for each in facts.each("capability")}
+    if not asked.gpu_image or not cards:
+        return
+    if not has:
+        yield skipped(f"No kernels were found in the RELION of {asked.image}.")
+        return
+    without = [text for text, number in cards.items() if number and not has.run_on(number)]
+    compiled = ", ".join(f"{each / 10:.1f}" for each in sorted(has.compiled))
+    if without:
+        yield failure(
+            f"{asked.image} has no kernels for the GPUs of {facts['host']}, whose compute "
+            f"capability is {', '.join(without)} (it has those of {compiled or 'PTX alone'}): "
+            "build RELION with CUDA_ARCH of these cards, or use another image there."
+        )
+    else:
+        yield ok(f"The image's RELION has kernels for compute capability {', '.join(cards)}.")
 
 
 def _version(text: str) -> tuple[int, ...]:
