@@ -41,7 +41,8 @@ def probe_script(place: Place, plan: Plan, token: str, task: Task, seconds: int)
     parts = [
         "\n".join(lines[: first_command(lines)]),
         _assignments(_settings(place, plan, token, task, seconds)),
-        f"name_scratch() {{ printf '%s' {place.scratch}; }}",
+        # Values of variables are one word, whatever is in them.
+        f"name_scratch() {{ set -f; local IFS=''; printf '%s' {place.scratch}; }}",
         library.text,
         own,
         (shipped_folder() / "job_template" / "doctor" / "probe.sh").read_text(encoding="utf-8"),

@@ -153,7 +153,7 @@ look_at_mps() {
 # RELION itself counts its ranks, before it looks for its input.
 count_ranks() { # NAME COMMAND…
     local said
-    said=$(cd "$probe_folder" && timeout 120 "${@:2}" relion_run_ctffind_mpi --i absent.star --o . 2>&1 </dev/null)
+    said=$(timeout 120 "${@:2}" relion_run_ctffind_mpi --i absent.star --o . 2>&1 </dev/null)
     fact "$1" "$(sed -n 's/.*Number of MPI processes *= *\([0-9]*\).*/\1/p' <<<"$said" | tr '\n' ' ')"
     fact "$1_said" "$(grep -av 'absent.star' <<<"$said" | last_words)"
 }
@@ -207,7 +207,8 @@ wait_for_signal() { # SECONDS
     wait $!
 }
 
-exec </dev/null >>"$probe_folder/run.out" 2>>"$probe_folder/run.err"
+cd "$probe_folder" || exit 1
+exec </dev/null >>run.out 2>>run.err
 dispatch_folder=$probe_folder
 forget_shell_settings
 probe_loads
