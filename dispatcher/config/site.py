@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..host.hidden_variables import Hidden
-from ..units import bytes_of
+from ..units import bytes_of, too_small
 from .apptainer_variables import hidden_from_apptainer, is_apptainers
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
@@ -225,7 +225,9 @@ def _check(site: Site, where: Where) -> None:
     for name, partition in site.partitions.items():
         place = where.at("partitions").at(name)
         for key in ("memory", "gpu_memory"):
-            bytes_of(getattr(partition, key), str(place.at(key)))
+            bytes_of(size := getattr(partition, key), str(place.at(key)))
+            if says := too_small(size):
+                raise ConfigError(f"{place.at(key)}: {says}")
         for key, least, most in (
             ("cores", 1, MOST_CORES),
             ("gpus", 0, MOST_GPUS),

@@ -45,15 +45,21 @@ from .unplaced_job import UnplacedJob
 __all__ = ["make_plan", "plan_script"]
 
 
-def plan_script(script: Path, configuration: Configuration) -> Plan:
-    """Plan the submission in the file `script`.
+def plan_script(
+    script: Path,
+    configuration: Configuration,
+    *,
+    check_file: Callable[..., ChosenImage] = integrity.usable,
+) -> Plan:
+    """Plan the submission in the file `script`; `check_file` looks at the image's file.
 
     Raises:
         DispatchError: any of its kinds; the message says what, where and what to do.
     """
     submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
-    plan = make_plan(JobRequest(submission, project, gui, pins(project)), configuration)
+    request = JobRequest(submission, project, gui, pins(project))
+    plan = make_plan(request, configuration, check_file=check_file)
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
-from ..config.job_types import JobType, lineage, match, merged_parameters
+from ..config.job_types import ADDED, JobType, lineage, match, merged_parameters
 from ..config.places import changed_in, has_template, own_path, site_folder
 from ..config.site import Site
 from ..errors import InputError, TemplateError
@@ -95,8 +95,17 @@ def with_lineage(name: str, configuration: Configuration) -> MatchedType:
 def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, level in zip(names, levels, strict=True):
+        above = merged.get(ADDED)
         for own in (merged_parameters([level]), site.job_parameters.get(name, {})):
             if "partition" in own or "partitions" in own:  # either takes the place of both
                 merged = {**merged, "partition": None, "partitions": None}
+            if above and isinstance(options := own.get(ADDED), list):
+                own = {**own, ADDED: _together(above, options)}
             merged |= own
     return merged
+
+
+def _together(above: Sequence[object], own: Sequence[object]) -> list[object]:
+    """Options of a base type and those of the type, once each: the last of a kind holds."""
+    options = [*above, *own]
+    return [each for at, each in enumerate(options) if each not in options[at + 1 :]]

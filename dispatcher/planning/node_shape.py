@@ -18,16 +18,34 @@ class NodeShape(NamedTuple):
         name: in sentences.
         is_this_machine: there are no others, and no scheduler counts what the job takes.
         gpus_counted: the GPUs are those that this machine shows; nobody has described them.
+        job_type: the job type for which the site has chosen the partition; "" if the queue in
+            RELION's window decides, or this machine is all there is.
     """
 
     shape: Partition
     name: str
     is_this_machine: bool = False
     gpus_counted: bool = False
+    job_type: str = ""
+
+    def elsewhere(self, which: str) -> str:
+        """How a job gets to other nodes: "a {} with GPUs" -> "choose a queue with GPUs"."""
+        if self.is_this_machine:
+            return f"choose {which.format('machine')}"
+        if not self.job_type:
+            return f"choose {which.format('queue')}"
+        return (
+            f'ask your admin for {which.format("partition")} for job type "{self.job_type}" '
+            "(job_parameters in site.json)"
+        )
 
 
-def node_shape(partition: str | None, site: Site, here: Partition | None) -> NodeShape:
+def node_shape(
+    partition: str | None, site: Site, here: Partition | None, job_type: str = ""
+) -> NodeShape:
     """The nodes of that partition; `here` is this machine, if the job runs on this machine.
+
+    `job_type` is as in NodeShape.
 
     What the site describes goes before what the machine tells.
     """
@@ -35,7 +53,7 @@ def node_shape(partition: str | None, site: Site, here: Partition | None) -> Nod
     shape = described or Partition()
     name = f"partition {partition}" if described else "the partition"
     if here is None:
-        return NodeShape(shape, name)
+        return NodeShape(shape, name, job_type=job_type)
     told = {
         key: getattr(here, key)
         for key in ("cores", "memory", "gpus")

@@ -49,8 +49,8 @@ def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """Place the job on the first of its partitions that has room and an image for the job.
 
     The site's order stands, but for one case: a partition on which GPUs that the job may have stay
-    without a rank, or a rank has a single thread, gives way to a later one without such a drawback,
-    but never to one without GPUs.
+    without a rank, a rank has a single thread, or a program of the user's own lacks the GPUs that
+    it asks for, gives way to a later one without such a drawback, but never to one without GPUs.
     A job whose memory follows its resolution, and that fits nowhere at its full box, is placed for
     the resolution that the site expects, with a warning.
 
@@ -152,7 +152,8 @@ def partition_names(
 def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """The job on the partition of that name (None: the scheduler's own choice)."""
     site = configuration.site
-    node = node_shape(name, site, job.here)
+    chosen_by_site = partition_names(job.job_type.parameters, None, site) != [None]
+    node = node_shape(name, site, job.here, job.job_type.name if chosen_by_site else "")
     partition = node.shape
     image_name = job.job_type.image
     card = _card(job, site, partition)
@@ -162,6 +163,8 @@ def _on(name: str | None, job: UnplacedJob, configuration: Configuration) -> Pla
         if job.starts_its_ranks
         else resources.decide(job.command, wanted, card, node, job.particles)
     )
+    if job.is_foreign and wanted.ngpu and not settled.ngpu:
+        settled = settled._replace(drawback="the job asks for GPUs, and the nodes there have none.")
     parameters, described = job.job_type.parameters, site.partitions.get(name or "", Partition())
     mem, asked = memory_request(
         parameters.get("mem"),

@@ -152,7 +152,7 @@ class Plan(NamedTuple):
         cores = f"{used} of {count(has, 'core')}" if has else count(used, "core")
         each = " of each node" if self.nodes > 1 else ""
         return (
-            f"partition {partition}" if partition else "",
+            self._where(partition) if partition else "",
             f"{self.nodes} nodes" if self.nodes > 1 else "",
             f"{count(self.nproc, 'rank')} x {count(self.nthread, 'thread')}",
             (count(self.ngpu, "GPU") if self.ngpu else "no GPU") + each,
@@ -160,6 +160,13 @@ class Plan(NamedTuple):
             f"time {time}" if time else "",
             cores + each,
         )
+
+    def _where(self, partition: str) -> str:
+        """A job that runs here is in no partition; one may describe this machine."""
+        if not self.site.schedulers[self.scheduler].detached:
+            return f"partition {partition}"
+        described = partition in self.site.partitions
+        return f"this machine, described as partition {partition}" if described else ""
 
     @property
     def _on_the_host(self) -> str:

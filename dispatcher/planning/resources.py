@@ -138,10 +138,9 @@ def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str
         return present, [f"{fewer}: a node does not have more."], ()
     for each in lookup(command.program).on_gpus_alone:
         if each.option in command:
-            elsewhere = "a machine" if node.is_this_machine else "a queue"
             raise NeedsGpus(
                 f"{each.program} runs on GPUs alone, but {node.name} has no GPU: choose "
-                f"{each.instead} in RELION's window, or {elsewhere} with GPUs."
+                f"{each.instead} in RELION's window, or {node.elsewhere('a {} with GPUs')}."
             )
     where = "this machine" if node.gpus_counted else "the partition"
     reason = f"No GPU: {where} has no GPUs, so the job runs on CPUs."

@@ -25,6 +25,7 @@ from .reach_check import closed_files
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
 from .trial_check import trial_problems
+from .unread_files import unread_files
 from .weights_check import weights_problems
 
 __all__ = ["problems", "read_folder", "remarks"]
@@ -71,6 +72,7 @@ def problems() -> list[str]:
                 unread_templates(),
                 library_problems(),
                 scheduler_problems(site),
+                unread_files(site, types),
                 job_problems(site, types, real),
                 trial_problems(site, types),
             )

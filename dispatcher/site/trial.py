@@ -150,7 +150,8 @@ class Trials:
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
-                raise NoAnswerError(f"{command[0]}: {says[:_LONGEST]}")
+                own = f"{Path(command[0]).name}: "  # most programs begin with their name themselves
+                raise NoAnswerError(f"{own}{says.removeprefix(own)[:_LONGEST]}")
             for line in done.stdout.splitlines():
                 if line.startswith(_PARTITION):
                     name, _, nodes = line.removeprefix(_PARTITION).partition(" ")

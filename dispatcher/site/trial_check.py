@@ -17,9 +17,9 @@ from ..config.job_types import JobTypes
 from ..config.json_files import nearest
 from ..config.site import Site
 from ..errors import TemplateError
+from ..images.awaited import awaited_images
 from .job_type_check import named
 from .parameter_places import place_to_change
-from .sample_jobs import sample_catalogue
 from .trial import NoAnswerError, Objection, Trials
 from .trial_advice import advice, advice_on_watcher, at, names_partition
 from .trial_jobs import TrialJob, sample_jobs, small_job, watcher_of, whole_node
@@ -31,7 +31,7 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
     """A sentence for each partition and each kind of job that a scheduler would not take."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        configuration = Configuration(site, types, sample_catalogue(folder, types, site))
+        configuration = Configuration(site, types, awaited_images(folder, types, site))
         jobs: dict[str, list[TrialJob]] = {}
         for job in sample_jobs(configuration, folder):
             jobs.setdefault(job.plan.scheduler, []).append(job)

@@ -208,6 +208,20 @@ def test_a_scheduler_that_does_not_answer_is_one_problem(site: WriteSite, schedu
     assert "Unable to contact slurm controller" in problem
 
 
+@pytest.mark.parametrize("begins", ["sinfo: error: ", "", "Warning: old. sinfo: "])
+def test_a_scheduler_that_tells_no_partitions_is_one_problem(
+    begins: str, site: WriteSite, scheduler: Path
+) -> None:
+    configure(site)
+    says = f"{begins}Unable to contact slurm controller"
+    (scheduler / "sinfo").write_text(f"#!/bin/sh\necho '{says}' >&2; exit 1\n")
+
+    (problem,) = found()
+
+    named = says if says.startswith("sinfo: ") else f"sinfo: {says}"
+    assert f'whether it takes the jobs ("{named}"): run' in problem
+
+
 def test_a_partition_whose_nodes_are_down_is_one_problem(site: WriteSite, scheduler: Path) -> None:
     configure(site)
     text = (scheduler / "sbatch").read_text()
