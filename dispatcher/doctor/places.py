@@ -18,13 +18,14 @@ from ..config.configuration import Configuration
 from ..config.site import Partition, Site
 from ..errors import ConfigError, DispatchError, ImageError
 from ..host import programs
+from ..images.awaited import awaited_images
 from ..images.sif import read_header
 from ..planning.chosen_scheduler import chosen_scheduler
 from ..planning.matched_type import with_lineage
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from ..planning.scratch import scratch_of
-from ..site.sample_jobs import sample_catalogue, sample_plan
+from ..site.sample_jobs import sample_plan
 from .asked import HERE, Asked
 
 __all__ = ["Place", "all_partitions", "here", "partition_place"]
@@ -105,7 +106,7 @@ def _plans(partition: str | None, configuration: Configuration) -> Iterator[Plan
     """The plans of jobs that go to the partition, else those that are sent there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        catalogue = sample_catalogue(folder, configuration.job_types, configuration.site)
+        catalogue = awaited_images(folder, configuration.job_types, configuration.site)
         sample = configuration._replace(catalogue=catalogue)
         own: list[str] = []
         others: list[str] = []
