@@ -47,7 +47,7 @@ def examine(
     folder = project / f"{FOLDER}.{os.urandom(4).hex()}"
     jobs: list[list[ProbeJob]] = []
     try:
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         for number, place in enumerate(places):
             jobs.append([])
             for task in _tasks_of(place, tasks):
