@@ -31,9 +31,9 @@ def on_nodes(facts: Facts, asked: Asked) -> Iterator[Finding]:
         facts,
         "ranks_on_nodes",
         f'the launcher of "{asked.scheduler}"',
-        "the scheduler's launcher and the image's MPI need the same PMI (with Slurm, `srun "
-        '--mpi=list` must name pmix): install that, set the launcher in site.json ("mpi"), or '
-        'set "nodes" of the job types to 1',
+        "the scheduler's launcher and the image's MPI need the same PMI, which is PMIx for Open "
+        'MPI: install PMIx beside the scheduler, set the launcher in site.json ("mpi"), or set '
+        '"nodes" of the job types to 1',
     )
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dispatcher.doctor.facts import read_facts
-from dispatcher.doctor.proposal import proposal, write_proposal
+from dispatcher.doctor.proposal import merged, proposal, write_proposal
 from dispatcher.errors import ConfigError
 
 from ...fixture_types import WriteSite
@@ -59,6 +59,29 @@ def test_by_force_what_was_measured_replaces_what_is_there(site: WriteSite) -> N
     write_proposal({"gpu": {"cores": 32}}, force=True)
 
     assert json.loads(path.read_text())["partitions"] == {"gpu": {"cores": 32}}
+
+
+def test_a_guess_gives_way_to_what_was_measured_and_its_comment_goes(site: WriteSite) -> None:
+    guess = "gpu_memory of a100 is a guess, from a table."
+    section = {"__comment__": [guess, "time: ours."], "gpu_memory": "80G", "cores": 30}
+    path = site("site.json", json.dumps({"partitions": {"gpu": section}}))
+
+    write_proposal({"gpu": {"gpu_memory": "40960M", "cores": 32}}, force=False)
+
+    assert json.loads(path.read_text())["partitions"]["gpu"] == {
+        "__comment__": ["time: ours."],
+        "gpu_memory": "40960M",
+        "cores": 30,
+    }
+
+
+def test_a_partition_with_several_kinds_of_nodes_stays_as_it_is() -> None:
+    section = {"nodes": [{"gpus": 4}, {"gpus": 8}]}
+
+    (told,) = merged(section, {"gpus": 8}, force=True)
+
+    assert section == {"nodes": [{"gpus": 4}, {"gpus": 8}]}
+    assert told.endswith("(gpus: 8)")
 
 
 def test_a_site_that_does_not_load_is_not_touched(site: WriteSite) -> None:
