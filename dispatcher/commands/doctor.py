@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -55,6 +56,8 @@ def doctor(
     from ..doctor.report import examined
 
     configuration = load_configuration()
+    if (every or partition) and sys.stderr.isatty():
+        print(f"Small jobs have {minutes:g} minutes to start …", file=sys.stderr)
     report = examined(
         configuration,
         Path.cwd(),

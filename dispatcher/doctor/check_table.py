@@ -47,7 +47,7 @@ CHECKS = (
     Check("two ranks", "everything", "ranks_said", ranks.on_one_node),
     Check("two nodes", "nodes", "ranks_on_nodes_said", ranks.on_nodes),
     Check("accounting", "queue", "job_id", queue.accounting),
-    Check("warning", "warned", "", queue.warned),
+    Check("warning", "warned", "begun", queue.warned),
     Check("watcher", "cancelled", "", queue.watcher),
 )
 
@@ -60,6 +60,16 @@ _NOT_THERE = {
 }  # nothing to say where something before them failed
 
 
+def _not_run(facts: Facts) -> str:
+    """Why the job of one check did not run, a sentence; "" if it did."""
+    if refused := facts["refused"]:
+        return f"Its job was not submitted. {refused}"
+    if "not_started" in facts:
+        why = f" ({facts['not_started']})" if facts["not_started"] else ""
+        return f"Its job did not start in {facts['waited']} s{why}, and was cancelled."
+    return ""
+
+
 def findings(answers: Mapping[Task, Facts], asked: Asked) -> Iterator[Finding]:
     """What the checks say, in their order; of a job that never ran only that."""
     queue_facts = answers.get("queue", Facts())
@@ -69,6 +79,9 @@ def findings(answers: Mapping[Task, Facts], asked: Asked) -> Iterator[Finding]:
         if asked.place == HERE and check.name in _OF_JOBS:
             continue
         if facts is None or (never_ran and check.name != "start"):
+            continue
+        if check.task not in ("queue", "everything") and (why := _not_run(facts)):
+            yield skipped(why)._replace(check=check.name)
             continue
         if check.needs and check.needs not in facts:
             if check.name not in _NOT_THERE:

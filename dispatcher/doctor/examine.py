@@ -20,6 +20,7 @@ from .asked import HERE
 from .check_table import Task
 from .facts import Facts
 from .look import Look
+from .meeting import PATIENCE, meetings_held
 from .places import Place
 from .probe_job import ProbeJob
 
@@ -51,8 +52,13 @@ def examine(
                 nodes = place.asked.nodes if task == "nodes" else 1
                 jobs[-1].append(ProbeJob(place, task, folder / f"{number}.{task}", min(nodes, 2)))
         every = [job for of_place in jobs for job in of_place]
-        with _locks_held(every, seconds):
-            _look_at_all(every, project, seconds)
+        with _locks_held(every):
+            looks = [Look(job, seconds) for job in every]
+            of_first = [each.meeting for each in looks if each.job.task == "everything"]
+            with meetings_held(of_first):
+                _look_at_all(looks, project)
+        for look in looks:
+            look.job.seen.update(look.meeting.found)
         return [_facts_of(of_place) for of_place in jobs]
     except OSError as error:
         raise WriteError(
@@ -71,13 +77,13 @@ def _tasks_of(place: Place, tasks: Sequence[Task]) -> Iterator[Task]:
 
 
 @contextmanager
-def _locks_held(jobs: Sequence[ProbeJob], seconds: int) -> Iterator[None]:
+def _locks_held(jobs: Sequence[ProbeJob]) -> Iterator[None]:
     """Submit the jobs, and hold the lock of each one's folder, by which the node tries whether
     locks hold between the two."""
     held = []
     try:
         for job in jobs:
-            job.submit(seconds)
+            job.submit(PATIENCE)
             descriptor = os.open(job.folder / "lock", os.O_RDWR | os.O_CLOEXEC)
             held.append(descriptor)
             try:
@@ -90,8 +96,7 @@ def _locks_held(jobs: Sequence[ProbeJob], seconds: int) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _look_at_all(jobs: Sequence[ProbeJob], project: Path, seconds: int) -> None:
-    looks = [Look(job, seconds) for job in jobs]
+def _look_at_all(looks: Sequence[Look], project: Path) -> None:
     asked_last = time.monotonic()
     while not all(look.job.over for look in looks):
         time.sleep(_PAUSE)
@@ -112,8 +117,7 @@ def _facts_of(jobs: Sequence[ProbeJob]) -> dict[Task, Facts]:
     found: dict[Task, Facts] = {}
     for job in jobs:
         facts = job.facts()
-        for name, value in job.seen.as_json().items():
-            facts.add(name, value)
+        facts.update(job.seen)
         found[job.task] = facts
         if job.task == "everything" and job.scheduler:
             found["queue"] = facts

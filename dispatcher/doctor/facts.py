@@ -24,6 +24,12 @@ class Facts:
         text = f"{value:.2f}" if isinstance(value, float) else str(value)
         self._values.setdefault(name, []).append(text.strip())
 
+    def update(self, others: Facts) -> None:
+        """Add all values of others."""
+        for name, values in others._values.items():
+            for value in values:
+                self.add(name, value)
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from pathlib import Path
 
 from ..scheduler.answers import Queue
 from ..scheduler.calls import ask_queue
 from .facts import Facts
+from .meeting import Meeting
 from .probe_job import ProbeJob
 
 __all__ = ["Look"]
 
 # Seconds.
 _LONGEST_RUN = 270.0  # the job's own limit is 300
+_ASK_END_EVERY = 2.0
 _END_KNOWN_AFTER = 30.0  # accounting may be late
 _WATCHER_AFTER = 120.0  # the watcher may wait in the queue
 _LOST_AFTER = 5  # answers of the queue without the job
@@ -25,11 +25,11 @@ class Look:
 
     def __init__(self, job: ProbeJob, seconds: int) -> None:
         self.job, self.seconds = job, seconds
+        self.meeting = Meeting(job.folder)
+        self.asked_end_at = 0.0
         self.missing = 0
         self.listed: set[str | None] = set()
         self.reason = ""
-        self.pinged = self.ponged = False
-        self.ping_at = 0.0
         self.done_at: float | None = None
         self.cancelled_at: float | None = None
 
@@ -46,10 +46,9 @@ class Look:
         if job.task == "cancelled":
             self._look_at_cancelled(facts, queue, now)
             return
-        if job.started is not None and job.task == "everything":
-            self._meet()
         if "done" in facts:
-            self._after_done(now)
+            if not self.meeting.is_open:
+                self._after_done(now)
         elif job.started is None and now - job.submitted > self.seconds:
             job.seen.add("waited", f"{now - job.submitted:.0f}")
             job.seen.add("not_started", self.reason)
@@ -74,23 +73,6 @@ class Look:
         living = bool(queue.living(job.token, job.job_id))
         self.missing = 0 if living else self.missing + 1
 
-    def _meet(self) -> None:
-        """Answer the job's file by another, and note when its answer is seen."""
-        job = self.job
-        if not self.pinged:
-            self.pinged, self.ping_at = True, time.time()
-            _put(job.folder / "ping")
-        elif not self.ponged and (job.folder / "pong").exists():
-            self.ponged, seen_at = True, time.time()
-            with suppress(OSError, ValueError):
-                there = float((job.folder / "pong").read_text())
-                job.seen.add("round_trip", seen_at - self.ping_at)
-                job.seen.add("offset", there - (seen_at + self.ping_at) / 2)
-                job.seen.add("uncertainty", (seen_at - self.ping_at) / 2)
-        if self.ponged and "link_seen" not in job.seen and (job.folder / "link").exists():
-            count = (job.folder / "lock").stat().st_nlink
-            job.seen.add("link_seen", "yes" if count == 2 else "no")
-
     def _after_done(self, now: float) -> None:
         """The probe is through; the scheduler may say later how the job ended."""
         self.done_at = self.done_at or now
@@ -100,10 +82,12 @@ class Look:
             job.seen.add("kernels_compiled", " ".join(map(str, sorted(found.compiled))))
             job.seen.add("kernels_ptx", " ".join(map(str, sorted(found.ptx))))
         if job.task == "everything" and job.scheduler:
+            if now - self.asked_end_at < _ASK_END_EVERY:
+                return
+            self.asked_end_at = now
             end = job.end()
             late = now - self.done_at > _END_KNOWN_AFTER
             if (end is None or end[0] == "unknown") and not late:
-                time.sleep(1)
                 return
             known, said = end or ("unknown", "that it runs")
             job.seen.add("end", known)
@@ -141,9 +125,3 @@ class Look:
                 job.seen.add("waited_for_watcher", f"{now - self.cancelled_at:.0f}")
                 job.seen.add("watcher_waits", self.reason)
                 job.over = True
-
-
-def _put(path: Path) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.touch()
-    new.rename(path)

@@ -86,9 +86,7 @@ def inherited(facts: Facts, asked: Asked) -> Iterator[Finding]:
 def warned(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Does a signal come before the time limit (two minutes)?"""
     name, _, seconds = facts["signal"].partition(" ")
-    if "begun" not in facts:
-        yield skipped(f"The job that waits for the signal {facts['not_run'] or 'did not start'}.")
-    elif not name:
+    if not name:
         yield warning(
             "No signal came before the time limit: a job that reaches its limit is killed, and "
             "only the watcher tells RELION. Have the directives ask for a signal "

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.doctor import look
+
 from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
 from .conftest import Doctor
@@ -128,7 +130,10 @@ def test_a_job_that_inherits_from_the_job_around_it(doctor: Doctor, queue: Stand
     assert (found["status"], "SLURM_RELION_DOCTOR" in found["sentence"]) == ("failure", True)
 
 
-def test_a_scheduler_that_does_not_know_how_jobs_end(doctor: Doctor, queue: StandIn) -> None:
+def test_a_scheduler_that_does_not_know_how_jobs_end(
+    doctor: Doctor, queue: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "_END_KNOWN_AFTER", 3)
     queue.says_of_ends("echo slurm_load_jobs error: Invalid job id specified")
 
     found = doctor("--all")["accounting"]

@@ -6,6 +6,9 @@ The facts are written as the probe writes them. Those of GPUs were not seen on a
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dispatcher.config.site import Partition
@@ -214,7 +217,9 @@ FAULTS: list[tuple[str, str, Task, dict[str, str | None], str]] = [
     ("accounting", "warning", "queue", {"end": "unknown", "end_said": "disabled"}, "disabled"),
     ("accounting", "skipped", "queue", {"end": "none"}, "end_command"),
     ("warning", "warning", "warned", {"signal": None}, "No signal"),
-    ("warning", "skipped", "warned", {"begun": None}, "did not start"),
+    ("warning", "skipped", "warned", {"not_started": "Priority", "waited": "9"}, "Priority"),
+    ("two nodes", "skipped", "nodes", {"refused": "Job limit."}, "Job limit."),
+    ("watcher", "skipped", "cancelled", {"refused": "Job limit."}, "Job limit."),
     ("watcher", "failure", "cancelled", {"told": None, "waited_for_watcher": "120"}, "nothing"),
     ("watcher", "failure", "cancelled", {"watcher_problem": "denied"}, "denied"),
     ("watcher", "failure", "cancelled", {"not_cancelled": "denied"}, "cancel_command"),
@@ -240,6 +245,14 @@ def test_a_check_finds_its_fault(
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
     assert {check.name for check in CHECKS} == {fault[0] for fault in FAULTS}
+
+
+def test_the_page_has_every_check_in_their_order() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
+    table = page.partition("## The checks")[2]
+
+    rows = re.findall(r"^\| ([^|-]+?) \|", table, re.MULTILINE)
+    assert rows == ["check", *(check.name for check in CHECKS)]
 
 
 def test_a_sentence_ends_and_says_what_to_do_next() -> None:

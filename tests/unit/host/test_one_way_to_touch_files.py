@@ -35,7 +35,7 @@ EXCEPTIONS = {
     "doctor/examine.py": dict.fromkeys(
         ("mkdir", "os.open", "shutil.rmtree"), OF_THE_DOCTOR
     ),
-    "doctor/look.py": dict.fromkeys(("rename", "touch"), OF_THE_DOCTOR),
+    "doctor/meeting.py": dict.fromkeys(("rename", "touch"), OF_THE_DOCTOR),
     "doctor/places.py": {"tempfile.TemporaryDirectory": NEW},
     "doctor/probe_job.py": dict.fromkeys(("mkdir", "touch", "write_text"), OF_THE_DOCTOR),
     "gpu/mps_daemon.py": {"tempfile.mkdtemp": NEW, "mkdir": NEW, "shutil.rmtree": NEW},
