@@ -7,7 +7,7 @@ the directives, the modules and the scheduler of the site's jobs.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +83,8 @@ def partition_place(
         )
     most = nodes or max(plan.nodes for plan in candidates)
     asked = Asked(name or site.scheduler, name is not None, shape, nodes=most)
-    return _place(_best(candidates), asked, configuration, project, scratch)
+    folder = _scratch(candidates) if scratch is None else scratch
+    return _place(_best(candidates), asked, configuration, project, folder)
 
 
 def here(configuration: Configuration, project: Path, scratch: str | None) -> Place:
@@ -99,7 +100,8 @@ def here(configuration: Configuration, project: Path, scratch: str | None) -> Pl
     has_gpus = programs.run(["test", "-e", str(vendor.device)]).status == 0
     best = _best(plans) if has_gpus else min(plans, key=lambda plan: plan.ngpu)
     best = best._replace(ngpu=1 if has_gpus else 0)
-    return _place(best, Asked(HERE, is_partition=False), configuration, project, scratch)
+    folder = _scratch(plans) if scratch is None else scratch
+    return _place(best, Asked(HERE, is_partition=False), configuration, project, folder)
 
 
 def _plans(partition: str | None, configuration: Configuration) -> Iterator[Plan]:
@@ -138,8 +140,14 @@ def _best(plans: list[Plan]) -> Plan:
     return max(plans, key=lambda plan: (plan.ngpu > 0, plan.uses_mpi))
 
 
+def _scratch(plans: Sequence[Plan]) -> str:
+    """The scratch folder that the site gives to its jobs, as shell text; "" for none."""
+    found = (scratch_of(each.command) for plan in plans for each in plan.commands)
+    return next((scratch.folder.shell() for scratch in found if scratch), "")
+
+
 def _place(
-    plan: Plan, asked: Asked, configuration: Configuration, project: Path, scratch: str | None
+    plan: Plan, asked: Asked, configuration: Configuration, project: Path, scratch: str
 ) -> Place:
     site, gpus = plan.site, min(1, plan.ngpu)
     image, no_image, state = _image(configuration.catalogue, site, gpus, asked.place)
@@ -153,8 +161,6 @@ def _place(
         gpu_image=bool(image and image.build.gpu and gpus),
         scheduler=plan.scheduler,
     )
-    main = next(each.command for each in plan.commands if each.is_main)
-    named = scratch_of(main)
     settled = {
         key: value
         for key, value in plan.job_parameters.items()
@@ -171,8 +177,7 @@ def _place(
         image=None,
         job_parameters={**settled, **_LEAST},
     )
-    folder = scratch if scratch is not None else named.folder.shell() if named else ""
-    return Place(asked, small, image, state, folder)
+    return Place(asked, small, image, state, scratch)
 
 
 def _image(
