@@ -23,8 +23,12 @@ whether() { # NAME COMMAND…
 
 now() { date +%s.%N; }
 
-# What a command prints last, which says most; Apptainer colours its words.
-last_words() { sed 's/\x1b\[[0-9;]*m//g' | grep -a '[[:alnum:]]' | tail -n 3; }
+# What a command says of an error, else what it prints last. Apptainer colours its words.
+last_words() {
+    local said
+    said=$(sed 's/\x1b\[[0-9;]*m//g' | grep -a '[[:alnum:]]')
+    { grep -aE 'FATAL|[Ee]rror' <<<"$said" || printf '%s\n' "$said"; } | tail -n 3
+}
 
 # The name of a file is there all at once, as RELION's exit files are.
 put() { # FILE TEXT

@@ -108,7 +108,7 @@ def test_a_container_that_really_does_not_start(
 @pytest.mark.parametrize("form", ["python"], indirect=True)
 def test_a_real_mpirun_that_starts_one_rank(make_project: MakeProject) -> None:
     project = make_project("5", scheduler="local")
-    change_site(project, mpi={"mpirun": ["sh", "-c", 'shift; exec "$@"', "sh"]})
+    change_site(project, mpi={"mpirun": ["sh", "-c", 'shift 2; exec "$@"', "sh"]})
 
     found = doctor(project)["two ranks"]
 
