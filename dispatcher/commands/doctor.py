@@ -79,5 +79,5 @@ def doctor(
         from ..doctor.proposal import write_proposal
 
         for line in write_proposal(report.measured, force):
-            print(line)
+            print(line, file=sys.stderr if as_json else sys.stdout)
     return 1 if report.failed else 0

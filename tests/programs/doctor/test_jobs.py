@@ -3,6 +3,8 @@ real one cannot be made to do. tests/system/test_doctor.py has the real ones."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -83,7 +85,17 @@ def test_a_job_that_does_not_start_is_cancelled_and_says_why(
     assert found["start"]["status"] == "skipped"
     assert "Resources" in found["start"]["sentence"]
     assert set(queue.calls("scancel")) == {"17", "18"}
-    assert set(found) == {"start", "facts", "watcher"} or set(found) == {"start", "facts"}
+    assert set(found) == {"start", "facts"}
+
+
+def test_what_was_measured_gets_into_site_json(
+    doctor: Doctor, queue: StandIn, tmp_path: Path
+) -> None:
+    assert doctor("--partition", "gpu", "--write")["start"]["status"] == "ok"
+
+    content = json.loads((tmp_path / "site" / "site.json").read_text())
+    assert content["partitions"]["gpu"]["cores"] == os.cpu_count()
+    assert content["scheduler"] == "slurm"
 
 
 def test_a_job_that_is_refused(doctor: Doctor, queue: StandIn) -> None:
