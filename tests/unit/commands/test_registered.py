@@ -8,7 +8,7 @@ from typer import Typer
 
 from dispatcher import cli, commands
 
-HELPERS = {"job_screen", "pin_move", "pin_table", "text_table"}  # of sub-commands
+HELPERS = {"doctor_lines", "job_screen", "pin_move", "pin_table", "text_table"}  # of sub-commands
 
 
 def modules(app: Typer) -> set[str]:

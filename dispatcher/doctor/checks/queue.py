@@ -1,0 +1,129 @@
+"""Does the scheduler start jobs, know them, say how they ended, and warn them before?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..asked import Asked
+from ..facts import Facts
+from ..finding import Finding, failure, ok, skipped, warning
+
+__all__ = ["accounting", "inherited", "start", "token", "warned", "watcher"]
+
+
+def start(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Did the job start, and come to its end?"""
+    if refused := facts["refused"]:
+        yield failure(f"The job was not submitted, and nothing else was looked at. {refused}")
+    elif "not_started" in facts:
+        why = f" ({facts['not_started']})" if facts["not_started"] else ""
+        yield skipped(
+            f"The job did not start in {facts['waited']} s{why} and was cancelled: nothing was "
+            "looked at. Try again later, or with --minutes."
+        )
+    elif "cut_off" in facts:
+        yield failure(
+            f"Job {facts['job_id']} on {facts['host'] or 'its node'} {facts['cut_off']}: read what "
+            f'it printed ("{facts["printed"] or "nothing"}"), and what the scheduler says of it.'
+        )
+    else:
+        yield ok(f"Job {facts['job_id']} started after {facts['waited']} s, on {facts['host']}.")
+
+
+def token(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Does the queue list the job by the token that it was submitted with?"""
+    seen = facts["token"]
+    if seen == "yes":
+        yield ok("The queue lists the job by its token.")
+    elif seen == "id":
+        yield failure(
+            f"The queue lists job {facts['job_id']} without its token, so that relion-dispatch "
+            'cannot tell whether a job whose submission was cut off is there: correct "mark" and '
+            f'"queue_pattern" of "{asked.scheduler}".'
+        )
+    elif seen == "no":
+        yield failure(
+            f"The queue does not list job {facts['job_id']}, which would seem lost while it runs: "
+            f'correct "queue_command" and "queue_pattern" of "{asked.scheduler}".'
+        )
+    else:
+        yield skipped(
+            "The scheduler did not answer which jobs it has while this one was there, or it has no "
+            '"queue_command".'
+        )
+
+
+def accounting(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Does the scheduler say how a job ended?"""
+    known, says = facts["end"], facts["end_said"]
+    if known == "yes":
+        yield ok(f'The scheduler says how a job ended: "{says}".')
+    elif known == "unknown":
+        yield warning(
+            f"What the scheduler says of job {facts['job_id']} after its end is no end that "
+            f'relion-dispatch knows ("{says}"), so users read no cause: complete "ends" of '
+            f'"{asked.scheduler}", or switch its accounting on.'
+        )
+    else:
+        yield skipped(f'"{asked.scheduler}" has no "end_command" that answers.')
+
+
+def inherited(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Is a job that is submitted from inside another as any other?
+
+    The submit command was given variables as of a job around it.
+    """
+    if names := facts["inherited"]:
+        yield failure(
+            f"The job sees variables of a job in which it was submitted ({names}): name their "
+            f'beginnings in "of_a_job" of "{asked.scheduler}", or ranks are bound and counted '
+            "wrongly where RELION's window runs in a job."
+        )
+    else:
+        yield ok("A job sees no variables of a job in which it was submitted.")
+
+
+def warned(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Does a signal come before the time limit (two minutes)?"""
+    name, _, seconds = facts["signal"].partition(" ")
+    if not name:
+        yield warning(
+            "No signal came before the time limit: a job that reaches its limit is killed, and "
+            "only the watcher tells RELION. Have the directives ask for a signal "
+            "(docs/templates.md)."
+        )
+    else:
+        yield ok(f"The signal {name} came after {seconds} s of 120.")
+
+
+def watcher(facts: Facts, asked: Asked) -> Iterator[Finding]:
+    """Is RELION told the end of a job that was cancelled, and whose own script tells nothing?"""
+    if "no_watcher" in facts:
+        yield skipped(f"{facts['no_watcher']}")
+    elif "watcher_problem" in facts:
+        yield failure(
+            f"The watcher, which tells RELION the end of killed jobs, was not taken "
+            f'({facts["watcher_problem"]}): correct "watcher" of "{asked.scheduler}".'
+        )
+    elif "not_cancelled" in facts:
+        yield failure(
+            f'The job could not be cancelled ({facts["not_cancelled"]}): correct "cancel_command" '
+            f'of "{asked.scheduler}".'
+        )
+    elif "told" in facts:
+        yield ok(
+            f"After a job was cancelled {facts['cancelled_while']}, the watcher told RELION within "
+            f"{facts['told_after']} s ({facts['told']})."
+        )
+    elif facts["watcher_waits"]:
+        yield skipped(
+            f"The watcher had not started {facts['waited_for_watcher']} s after the job was "
+            f"cancelled ({facts['watcher_waits']}): run this again when the queue is shorter."
+        )
+    else:
+        yield failure(
+            f"The watcher told RELION nothing within {facts['waited_for_watcher']} s after the job "
+            "was cancelled, so killed jobs stay Running for RELION: see that the watcher's "
+            f'partition takes a job of one core ("watcher" of "{asked.scheduler}"), or let '
+            "`relion-dispatch watch` run."
+        )
