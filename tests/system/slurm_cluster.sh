@@ -16,7 +16,8 @@
 # PMIx of two nodes collides in a shared one. Job scripts, their output and project
 # folders must therefore lie elsewhere, as below the user's home, not in /tmp.
 # SLURM_CLUSTER_PORT=N: take the ports N, N+1 and N+2 instead of looking for free
-# ones. A machine's own munge and Slurm are left untouched.
+# ones. SLURM_CLUSTER_TREE=FOLDER: with the Slurm of newest_slurm.sh, whose commands
+# are in FOLDER/bin. A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
 readonly PACKAGES=(slurm-wlm munge libpmix-dev) # Slurm's pmix plugin loads libpmix.so, which -dev brings
@@ -88,7 +89,8 @@ run_node() {
     fi
     mount --rbind "$own_tmp" /tmp
     mount -t tmpfs tmpfs /dev/shm # what killed ranks leave there goes with the node
-    slurmd -D -N "$name" -f "$DIR/slurm.conf" &
+    # The place of slurmstepd is built in.
+    slurmd -D -N "$name" -f "$DIR/slurm.conf" ${SLURM_CLUSTER_TREE:+-d "$SLURM_CLUSTER_TREE/bin/slurmstepd"} &
     wait $!
 }
 
@@ -205,7 +207,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo --preserve-env=SLURM_CLUSTER_PORT bash "$SELF" "$@"
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then
@@ -215,7 +217,7 @@ fi
 [[ $# -ge 2 ]] || fail "usage: slurm_cluster.sh install | start DIR | stop DIR"
 DIR=$(readlink -m "$2")
 [[ $DIR =~ ^/[[:alnum:]_./-]{1,80}$ ]] || fail "$DIR: a path of at most 80 letters, digits and _ . / - is wanted"
-export SLURM_CONF=$DIR/slurm.conf
+export SLURM_CONF=$DIR/slurm.conf PATH=${SLURM_CLUSTER_TREE:+$SLURM_CLUSTER_TREE/bin:}$PATH
 case $1 in
 start) start_cluster ;;
 stop) stop_cluster ;;

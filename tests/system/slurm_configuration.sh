@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
-# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT as described there.
+# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT and _TREE as described there.
 set -euo pipefail
 
 port_is_free() {
@@ -56,7 +56,6 @@ MailProg=/bin/true
 # Two cores pose as many; nothing is bound, measured or recorded.
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 PropagateResourceLimits=NONE
@@ -76,3 +75,7 @@ NodeName=gpu2 NodeAddr=127.0.0.1 Port=$((port + 2)) Sockets=2 CoresPerSocket=16 
 PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE
 PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE
 END
+if [[ -n ${SLURM_CLUSTER_TREE:-} ]]; then
+    echo "PluginDir=$SLURM_CLUSTER_TREE/lib/slurm-wlm" >>"$DIR/slurm.conf"
+    echo CgroupPlugin=disabled >"$DIR/cgroup.conf" # older ones do not look for any
+fi
