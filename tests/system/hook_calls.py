@@ -144,16 +144,16 @@ def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[
     )
 
 
-def submitted(project: Project, job: Path) -> int:
+def submitted(project: Project, job: Path) -> str:
     """Call the hook for a job that RELION has as Running; the job's id."""
     mark_running(project, job)
     hook = start_hook(project, job)
     output, _ = hook.communicate(timeout=60)
     assert hook.returncode == 0, output
-    return int(job_id(project, job))
+    return job_id(project, job)
 
 
-def sleeping(project: Project) -> tuple[Path, int]:
+def sleeping(project: Project) -> tuple[Path, str]:
     """A job whose program sleeps, when it has begun to; and its id."""
     ready = project.folder / "ready"
     job = sleeping_job(project, ready)
@@ -162,7 +162,7 @@ def sleeping(project: Project) -> tuple[Path, int]:
     return job, number
 
 
-def refining(project: Project) -> tuple[Path, int]:
+def refining(project: Project) -> tuple[Path, str]:
     """A refinement that has begun to iterate, and its id."""
     job = project.add_job("refine3d", **LONG)
     number = submitted(project, job)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ...waiting import wait_for
-from ..hook_calls import change_scheduler, copies_in_slurm, start_hook
+from ..beds import Bed
+from ..hook_calls import start_hook
 from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
-from ..project import MakeProject, Project
+from ..project import Project
 from .conftest import Watched
 from .observation import EXIT_FILES
 
 
-def test_two_calls_of_the_hook_submit_one_job(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_two_calls_of_the_hook_submit_one_job(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     mark_running(project, job)
     began = time.time()
@@ -34,28 +34,25 @@ def test_two_calls_of_the_hook_submit_one_job(make_project: MakeProject, sees: W
         since=began,
         end="Succeeded",
     )
-    assert sum("submitted to slurm as job" in text for text in printed) == 1, printed
+    assert sum(f"submitted to {bed.scheduler} as job" in text for text in printed) == 1, printed
     assert sum("call does nothing" in text for text in printed) == 1, printed
     assert len(list(job.glob("dispatch.json*"))) == 1
     assert (job / "run.out").read_text().count("relion-dispatch 0") == 1
 
 
-def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_of_two_copies_in_the_queue_one_runs(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     mark_running(project, job)
     # A submit command that takes the job twice, as one that is tried again after a timeout does.
-    twice = Path(project.environment["RELION_DISPATCH_SITE"]) / "sbatch_twice"
-    twice.write_text('#!/bin/bash\nsbatch --hold "$@"\nsbatch --hold "$@"\n')
-    twice.chmod(0o755)
-    change_scheduler(project, submit_command=[str(twice), "--parsable"])
+    bed.wrap(project, f'real {bed.held} "$@"; real {bed.held} "$@"')
     hook = start_hook(project, job)
     assert hook.wait(60) == 0
-    numbers = copies_in_slurm(project.record(job)["token"])
+    numbers = bed.copies(project.record(job)["token"])
     assert len(numbers) == 2
 
     began = time.time()
-    subprocess.run(["scontrol", "release", ",".join(numbers)], check=True)
+    bed.release(*numbers)
 
     def noted() -> bool:
         return "this copy of the job stops" in (job / "run.out").read_text()
@@ -78,11 +75,9 @@ def many_jobs(project: Project, count: int) -> list[Path]:
     return jobs
 
 
-def test_two_hundred_submissions_of_two_projects_at_once(
-    make_project: MakeProject, sees: Watched
-) -> None:
+def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched) -> None:
     """Each job runs once, and each record has the job of its own; as many at once as we have."""
-    projects = [make_project("5", name=name, submit={"mem": "100M"}) for name in ("one", "two")]
+    projects = [bed.project(name=name, submit={"mem": "100M"}) for name in ("one", "two")]
     jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
     failed: list[str] = []
     lock = threading.Lock()
@@ -104,12 +99,8 @@ def test_two_hundred_submissions_of_two_projects_at_once(
         assert len((job / "ran").read_text().splitlines()) == 1, job
     records = [project.record(job) for project, job in jobs]
     assert len({record["token"] for record in records}) == len(jobs)
-    listed = subprocess.check_output(
-        ["squeue", "--me", "--states=all", "--noheader", "--format=%i %k"], text=True
-    ).splitlines()
     for record in records:
-        assert f"{record['job_id']} relion-dispatch:{record['token']}" in listed
-        assert sum(line.endswith(record["token"]) for line in listed) == 1
+        assert bed.copies(record["token"]) == [record["job_id"]]
     for project, job in (jobs[0], jobs[-1]):
         fault = "200 submissions at once from two projects"
         sees(fault, project, job, since=began, end="Succeeded", within=240)
