@@ -38,11 +38,21 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
             *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
         esac
     fi
-    pipeliner='' # who waits for a job of the CCP-EM Pipeliner looks for another file
-    [ ! -f "$2" ] || while IFS= read -r line; do
-        case $line in
-            *"/job_runner.py"*" "*/job.star* | *"/job_runner.py"*" "*/run.job*) pipeliner=PIPELINER_JOB_EXIT_FAILED ;;
-        esac
+    # The CCP-EM Pipeliner looks for a file of its own: the rule of pipeliner_job in dispatcher/tell_end.py.
+    pipeliner='' between_words=$(printf ' \t\r\42\47;&|<>')
+    set -f
+    [ ! -f "$2" ] || while IFS= read -r line || [ -n "$line" ]; do
+        IFS=$between_words before=''
+        for word in $line; do
+            case $word in
+                '') continue ;;
+                '#'*) break ;;
+                [!/]*/job.star | [!/]*/run.job)
+                    [ "${before##*/}" != job_runner.py ] || pipeliner=PIPELINER_JOB_EXIT_FAILED
+                    ;;
+            esac
+            before=$word
+        done
     done 2> /dev/null < "$2"
     for file in $pipeliner RELION_JOB_EXIT_FAILURE; do
         [ ! -e "$file" ] || continue

@@ -23,6 +23,7 @@ from .commands.relion import relion
 from .commands.reproduce import reproduce
 from .commands.site import site_app
 from .commands.template import template
+from .commands.types import types
 from .errors import DispatchError
 from .host.shown_streams import OutputLost, flush_all, shown_streams
 
@@ -100,6 +101,7 @@ app.command()(submit)
 app.command()(plan)
 app.command()(check)
 app.command()(template)
+app.command()(types)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,

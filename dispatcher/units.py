@@ -17,10 +17,14 @@ __all__ = [
     "read_size",
     "real_number",
     "seconds_of",
+    "too_small",
     "whole_number",
 ]
 
 MOST_BYTES = 2**60  # an exabyte; job scripts count bytes in 64 bits
+_LEAST_BYTES = 2**22  # no card, node, rank or context of a GPU has less; 4 TB without its M have
+
+_LEAST_MIB = 4096  # a smaller number is GiB to who forgets the unit
 
 _SIZE = re.compile(
     r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*(([KMGT]?)(?:i?B)?)", re.IGNORECASE | re.ASCII
@@ -119,6 +123,27 @@ def seconds_of(time: str) -> int | None:
     days, *others = (int(found[key] or 0) for key in "dhms")
     hours, minutes, seconds = (int(found[key] or 0) for key in ("hours", "minutes", "seconds"))
     return ((days * 24 + others[0] + hours) * 60 + others[1] + minutes) * 60 + others[2] + seconds
+
+
+def too_small(size: int | str | None, whole: bool = False) -> str | None:
+    """What to say of a size that is less than any memory, most likely for want of its unit; None
+    for any other, and for none at all. `whole` if a text with a unit may not stand there.
+
+    >>> too_small(24), too_small("32G"), too_small(0)
+    ('24 means 24 bytes: write "24G" if GiB are meant, or another size with its unit', None, None)
+    """
+    found = read_size(str(size or 0))
+    held = int(found.number * found.unit) if found else 0
+    if found is None or not 0 < held < _LEAST_BYTES:
+        return None
+    means = f"{json.dumps(size)} means {count(held, 'byte')}"
+    if whole:
+        return f"{means}: write all bytes of the size ({2**30} are a GiB)"
+    letter = "G" if found.number < _LEAST_MIB else "M"
+    return (
+        f'{means}: write "{found.number:.12g}{letter}" if {letter}iB are meant, or another size '
+        "with its unit"
+    )
 
 
 def count(number: int, noun: str) -> str:

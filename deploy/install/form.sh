@@ -76,13 +76,15 @@ find_python() {
         # Its program, its library, and what of both is loaded.
         found=$("$candidate" -I -c '
 import ensurepip, math, os, sys, venv
-print(os.path.realpath(sys.executable), os.path.dirname(os.__file__), sep="\n")
-print(*{line[line.find("/"):].strip() for line in open("/proc/self/maps") if "/" in line}, sep="\n")
+program = os.path.realpath(sys.executable)
+print(program, os.path.dirname(os.__file__), sep="\n")
+loaded = {line[line.find("/"):].strip() for line in open("/proc/self/maps") if "/" in line}
+print(*loaded - {program}, sep="\n")
 sys.exit(sys.version_info < (3, 11))' 2> /dev/null) || continue
         [[ $found == /* ]] || continue
         mapfile -t paths <<< "$found"
         python=${paths[0]}
-        closed=$(first_closed "${paths[@]}") || return 0
+        closed=$(first_closed start "$python" || first_closed read "${paths[@]:1}") || return 0
         closed_python=$python
         say "passing over $python: $closed (mode $(mode_of "$closed")) is closed to other users"
     done
@@ -109,7 +111,7 @@ find_apptainer() {
     [[ $named_apptainer =~ ^[A-Za-z0-9_./+@%,=-]*$ ]] ||
         fail "$named_apptainer cannot be used: name an Apptainer whose path has no blanks, quotes or" \
             "other special characters."
-    ! closed=$(first_closed "${named_apptainer:-/}") ||
+    ! closed=$(first_closed start "${named_apptainer:-/}") ||
         fail "other users cannot start $named_apptainer, because $closed (mode $(mode_of "$closed")) is closed to" \
             "them: name an Apptainer that all users can start."
     [[ -z $named_apptainer ]] || export RELION_DISPATCH_APPTAINER=$named_apptainer

@@ -90,7 +90,7 @@ def _as_screen(jobs: list[Job], notes: list[str], interval: float, on_terminal: 
 def _notes(jobs: list[Job]) -> list[str]:
     """What is to be said of all the jobs of a scheduler or of a machine."""
     silent = {
-        str(job.record.scheduler)
+        f"{job.record.scheduler}{f' (cluster {at})' if (at := job.record.cluster) else ''}"
         for job in jobs
         if job.status == "Running" and job.is_this_users and job.record and not job.queue
         if not job.other_host

@@ -174,7 +174,7 @@ class Catalogue:
     ) -> NotInCatalogue:
         """The error; `kin` comes before the `known` words, one of which may be the word meant."""
         known = list(known)
-        has = f"it has {kin}{', '.join(known)}" if known else "the catalogue has no similar name"
+        has = f"it has {kin}{', '.join(known)}" if known else "there is none yet"
         near = nearest(word, known) or "."
         then = then or (
             "Name an image that is in the catalogue, or add this one (`relion-dispatch "

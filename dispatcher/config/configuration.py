@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +64,10 @@ def check_site_against_types(site: Site, job_types: JobTypes) -> None:
     schedulers = _schedulers_in_use(site, [parameters for _, parameters in levels])
     for place, parameters in levels:
         _check_partitions(site, parameters, place)
-        _check_options(schedulers, parameters, place)
+    options = [(place, parameters.get("scheduler_options")) for place, parameters in levels]
+    for place, given in (*options, *_options_of_site(site)):
+        _check_options(schedulers, given or [], place)
+    _check_rules(site, job_types)
 
 
 def _check_partitions(site: Site, parameters: Mapping[str, Any], where: Where) -> None:
@@ -91,12 +94,35 @@ def _schedulers_in_use(site: Site, levels: Iterable[Mapping[str, Any]]) -> dict[
     }
 
 
+def _options_of_site(site: Site) -> Iterator[tuple[Where, Sequence[str]]]:
+    """The directives that partitions and rules have."""
+    where = Where(changed_in("site.json"))
+    for name, partition in site.partitions.items():
+        place = where.at("partitions").at(name)
+        yield place, partition.scheduler_options
+        for number, kind in enumerate(partition.nodes):
+            yield place.at(f"nodes.{number}"), kind.scheduler_options
+    for number, rule in enumerate(site.accounts):
+        yield where.at(f"accounts.{number}"), rule.scheduler_options
+
+
+def _check_rules(site: Site, job_types: JobTypes) -> None:
+    """The job types that rules name must exist."""
+    for number, rule in enumerate(site.accounts):
+        for name in rule.job_types:
+            if name not in job_types.types:
+                where = Where(changed_in("site.json"), f"accounts.{number}.job_types")
+                raise ConfigError(
+                    f'{where}: there is no job type "{name}"{nearest(name, list(job_types.types))}'
+                )
+
+
 def _check_options(
-    schedulers: Mapping[str, Scheduler], parameters: Mapping[str, Any], where: Where
+    schedulers: Mapping[str, Scheduler], options: Iterable[str], where: Where
 ) -> None:
     """An option that makes the scheduler take the job elsewhere is the submit command's: from there
     it gets into the other commands, as long as nobody knows where the job is."""
-    for option in parameters.get("scheduler_options") or []:
+    for option in options:
         for name, scheduler in schedulers.items():
             if any(re.fullmatch(pattern, option) for pattern in scheduler.refused_options):
                 raise ConfigError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ..units import too_small
 from .json_files import strict
 
 __all__ = ["HARDWARE", "HardwareConstants"]
@@ -63,8 +64,11 @@ class HardwareConstants:
             numbers = value if isinstance(value, tuple) else (value,)
             if min(numbers) < least or max(numbers) > most:
                 raise ValueError(f"{name} must be from {least} to {most}")
+            if name in _MEMORY and (says := too_small(value, whole=True)):
+                raise ValueError(f"{name}: {says}")
 
 
+_MEMORY = ("context", "context_mps", "pool_floor", "pool_per_thread", "blush_process")
 _LARGEST_CARD = 2**50  # bytes, more than any card has
 _BOUNDS = {
     "texture_tile": (1, 2**20),

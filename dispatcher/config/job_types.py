@@ -17,13 +17,14 @@ from ..errors import ConfigError, InputError
 from ..host.shell_words import split
 from ..relion.command import Command
 from ..relion.programs import strip_mpi
-from ..units import MOST_BYTES, read_size
+from ..units import MOST_BYTES, read_size, too_small
 from .inheritance import lineage_of
 from .json_files import load, read_json, strict
 from .largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
 from .where import Where
 
 __all__ = [
+    "ADDED",
     "DECIDING_PARAMETERS",
     "JobType",
     "JobTypes",
@@ -51,6 +52,9 @@ _BOUNDS = {
     "ranks_per_gpu": (1, MOST_RANKS),
     "abort_grace": (0, 10**6),  # seconds
 }
+
+# The lists to which each level of a lineage adds; of any other key the last level's value holds.
+ADDED = ("scheduler_options", "resources")
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
@@ -158,6 +162,8 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Wh
                 f"{where.at('adjust_GPU_nproc_to_mem')}: expected [number of GPUs, bytes per GPU], "
                 f"both above 0, at most {MOST_GPUS} GPUs, found {list(adjust)}"
             )
+        if says := too_small(size, whole=True):
+            raise ConfigError(f"{where.at('adjust_GPU_nproc_to_mem')}: {says}")
     check_job_parameters(job_type.job_parameters, where.at("job_parameters"))
     for option, value in job_type.relion_add_parameter.items():
         try:
@@ -184,15 +190,18 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     for name, wanted, fits in (
         ("mem_per_rank", 'a size with its unit, such as "8G"', _is_size),
         ("submit_command", "one text, quoted as in a shell", _is_command),
-        ("scheduler_options", "a list of texts", _is_list_of_texts),
+        *((name, "a list of texts", _is_list_of_texts) for name in ADDED),
         ("partitions", "a list of partitions' names", _is_list_of_texts),
-        ("resources", "a list of texts", _is_list_of_texts),
         *((name, "a text", _is_text) for name in ("account", "qos", "constraint", "gpu_type")),
     ):
         if parameters.get(name) is not None and not fits(parameters[name]):
             raise ConfigError(
                 f"{where.at(name)}: expected {wanted}, found {json.dumps(parameters[name])[:80]}"
             )
+    for name in ("mem", "mem_per_rank"):  # a mem without a unit is the scheduler's to understand
+        value = parameters.get(name)
+        if _is_size(value) and (says := too_small(value)):
+            raise ConfigError(f"{where.at(name)}: {says}")
 
 
 def _is_command(value: object) -> bool:

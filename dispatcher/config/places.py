@@ -103,7 +103,9 @@ def changed_in(name: str) -> str:
     if os.path.lexists(own) or name in ("site.json", "endings.json", "images.json"):
         return str(own)
     shipped = f"of {shipped_folder() / 'config' / name}"
-    if "RELION_DISPATCH_HOST" in os.environ:  # inside the appliance
+    from ..host.programs import in_appliance  # seldom needed
+
+    if in_appliance():
         shipped = "of the shipped one, which `relion-dispatch site export` writes"
     return f"{own} (begin with a copy {shipped})"
 

@@ -2,8 +2,9 @@
 
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
 job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of
-`cluster_options` hold ``{cluster}``, those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end
-of an argument) and ``{environment}``, names with commas between.
+`cluster_options` hold ``{cluster}``, those of `accounting_command` ``{since}`` (a day before the
+job's submission, local time), those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end of an
+argument) and ``{environment}``, names with commas between.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class Scheduler:
         pending: the states of jobs that have not started.
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
+        accounting_command: prints what the scheduler's accounting knows of one job, and is called
+            if the end command knows nothing of the job: the scheduler has forgotten it.
+        accounting_columns: names of the columns that it prints, with ``|`` between them: what is
+            read is ``NAME=VALUE …`` for each line. If unset, it is read as it is.
         ends: texts of that command's output, and what each says of the end; the first that is
             found holds.
         ends_of_own_templates: the same, tried first for a job whose script, of the site's own
@@ -113,6 +118,10 @@ class Scheduler:
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands needs them. Those of the submit command are
             put at the end of the others as well, until the job's cluster is known.
+        gpu_options: patterns of options (``scheduler_options``) that ask for a job's GPUs: beside
+            one, the directives have no request of their own.
+        mpi_types_command: prints the kinds of MPI that `launch` can start.
+        mpi_option: a pattern of the word of `launch` that names one, in its first group.
         launch: starts one container for each rank on several nodes; empty if it cannot.
         launch_options: the arguments that follow it.
         watcher: the second job; None for none.
@@ -139,6 +148,8 @@ class Scheduler:
     pending: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
+    accounting_command: list[str] = field(default_factory=list)
+    accounting_columns: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)
@@ -159,6 +170,9 @@ class Scheduler:
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
     refused_options: list[str] = field(default_factory=list)
+    gpu_options: list[str] = field(default_factory=list)
+    mpi_types_command: list[str] = field(default_factory=list)
+    mpi_option: str | None = None
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
@@ -205,9 +219,9 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
         yield "submit_command", " is empty"
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
-    names = ("job_id", "queue_pattern", "cluster_line")
+    names = ("job_id", "queue_pattern", "cluster_line", "mpi_option")
     patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in names}
-    for name in ("transient", "refused_options", "no_jobs"):
+    for name in ("transient", "refused_options", "no_jobs", "gpu_options"):
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     groups = {}
     for key, pattern in patterns.items():
@@ -236,11 +250,14 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
                 f"watcher.scheduler_options.{at}",
                 f': {option} belongs in "submit_command" of the scheduler',
             )
-    for name in scheduler.facts:
-        if not re.fullmatch(r"[\w:/]+", name):
-            yield "facts", f': "{name}" is not the name of a value'
+    for key in ("facts", "accounting_columns"):
+        for name in getattr(scheduler, key):
+            if not re.fullmatch(r"[\w:/]+", name):
+                yield key, f': "{name}" is not the name of a value'
     if "job_id" in groups and groups["job_id"].groups < 1:
         yield "job_id", ": the pattern needs a group (…) for the id"
+    if "mpi_option" in groups and groups["mpi_option"].groups < 1:
+        yield "mpi_option", ": the pattern needs a group (…) for the kind of MPI"
     line = groups.get("cluster_line") if scheduler.cluster_line else None
     if line and "cluster" not in line.groupindex:
         yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"

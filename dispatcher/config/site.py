@@ -20,7 +20,8 @@ from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
-from .partition import NodeKind, Partition, Scratch, check_partition, check_scratch
+from .partition import NodeKind, Partition, Scratch
+from .partition_check import check_partition, check_scratch
 from .places import config_path, own_path, shipped_folder, site_folder
 from .scheduler import Scheduler, mistakes
 from .scheduler_files import read_scheduler_files

@@ -22,6 +22,7 @@ __all__ = ["Finished", "Started", "attached", "detached", "in_appliance", "run",
            "variables", "which"]  # fmt: skip
 
 
+_HOST = "RELION_DISPATCH_HOST"  # set inside the appliance: a folder (appliance.py)
 Started: TypeAlias = "subprocess.Popen[bytes] | HostProcess"
 
 
@@ -155,17 +156,16 @@ def variables(names: Iterable[str]) -> dict[str, str]:
 
 def in_appliance() -> bool:
     """Whether this process runs in the appliance, whose users and programs are not the host's."""
-    return bool(os.environ.get("RELION_DISPATCH_HOST"))
+    return bool(os.environ.get(_HOST))
 
 
 def _outside() -> Channel | None:
     """The way to the host; None if this process runs on the host already."""
-    folder = os.environ.get("RELION_DISPATCH_HOST")
-    if not folder:
+    if not in_appliance():
         return None
     from .appliance import Channel  # the hook seldom needs it
 
-    return Channel(Path(folder))
+    return Channel(Path(os.environ[_HOST]))
 
 
 def _environment(unset: Collection[str], hidden: Hidden = NOTHING) -> dict[str, str]:

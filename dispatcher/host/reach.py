@@ -1,4 +1,4 @@
-"""Who can read a file, by the modes of the file and of all folders that lead to it?
+"""Who can read or start a file, by the modes of the file and of all folders that lead to it?
 
 Whoever asks may be root, or the file's owner, and so sees what others do not.
 """
@@ -11,9 +11,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .regular_files import opened_input
+
 __all__ = ["EVERYBODY", "Readers", "closed_to", "readers_of"]
 
 _ACCESS_LIST = "system.posix_acl_access"
+_READ, _STARTED, _ENTERED = 0o4, 0o1, 0o1
 
 
 class Readers(NamedTuple):
@@ -40,23 +43,37 @@ def readers_of(path: Path) -> Readers:
     )
 
 
-def closed_to(readers: Readers, path: Path) -> Path | None:
+def closed_to(readers: Readers, path: Path, *, started: bool = False) -> Path | None:
     """The first folder on the way to the path, or the path, that is closed to some of the readers.
 
-    What has an access list is taken for open: somebody has thought of who may read it.
+    They read the path, or start it as a program. What has an access list is taken for open:
+    somebody has thought of who may read it. ``deploy/install/reach.sh`` gives the same answers.
 
     Raises:
         OSError: it cannot be looked at.
     """
+    end = path.resolve()
     for step in _steps(path):
         found = step.stat()
-        # A folder on the way is entered, and not listed.
-        needs = 0o1 if stat.S_ISDIR(found.st_mode) else 0o4
-        if stat.S_ISDIR(found.st_mode) and step == path.resolve():
-            needs = 0o5
+        needs = _ENTERED if step != end else _needs(end, found, started)
         if not _may(found, needs, readers) and not _has_access_list(step):
             return step
     return None
+
+
+def _needs(path: Path, found: os.stat_result, started: bool) -> int:
+    """A folder's files are looked up as well, and a script is read by its interpreter."""
+    if started:
+        return _STARTED | _READ if _is_script(path) else _STARTED
+    return _READ | _ENTERED if stat.S_ISDIR(found.st_mode) else _READ
+
+
+def _is_script(path: Path) -> bool:
+    try:
+        with opened_input(path) as stream:
+            return stream.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _may(found: os.stat_result, needs: int, readers: Readers) -> bool:

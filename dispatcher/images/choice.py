@@ -80,7 +80,7 @@ def choose(
         ImageError: no variant serves the job.
     """
     version = version_of(catalogue, name, pinned)
-    then = "Ask your admin to add it."
+    then = "Ask your admin to add it (`relion-dispatch images add`)."
     if name in pinned:
         then = (
             f"This project is pinned to {name} {version or pinned[name]} ({pin_file}): ask your "

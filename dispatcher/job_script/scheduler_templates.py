@@ -12,29 +12,41 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-__all__ = [
-    "directive", "directives_first", "first_command", "scheduler_templates", "unread_directives",
-]  # fmt: skip
+from ..host.directives import directive, directive_word, first_command
 
-# "#FERRY --x", "#$ -x", "#ferry: -x": a word in a comment, and an option.
-_DIRECTIVE = re.compile(r"#(\$|[A-Za-z]+:?)[ \t]+-")
+__all__ = ["directives_first", "moved_to", "scheduler_templates", "unread_directives"]
 
-# What templates call a list of files, and how these are named: as version 0.1.0 had it, and now.
-_FILES = {
-    "directives": ("{}.sh.j2", "{}/directives.sh.j2"),
-    "further_directives": ("{}/further_directives.sh.j2",),
-    "watcher": ("{}_watcher.sh.j2", "{}/watcher.sh.j2"),
-    "further_watcher": ("{}/further_watcher.sh.j2",),
-    "functions": ("{}_functions.sh.j2",),
-}
+# What templates call a list of files: NAME/watcher.sh.j2 is a file of the scheduler NAME.
+_NOW = ("directives", "further_directives", "watcher", "further_watcher")
+# Version 0.1.0 had NAME_watcher.sh.j2. A scheduler's functions are in the library now.
+_ENDINGS_OF_0_1_0 = {"functions": "_functions", "watcher": "_watcher", "directives": ""}
 
 
 def scheduler_templates(folders: Sequence[str]) -> dict[str, list[str]]:
     """The names under which Jinja looks for each of a scheduler's templates, in order."""
     return {
-        name: [f"schedulers/{file.format(folder)}" for folder in folders for file in files]
-        for name, files in _FILES.items()
+        kind: [f"schedulers/{name}" for folder in folders for name in _names(folder, kind)]
+        for kind in dict.fromkeys((*_NOW, *_ENDINGS_OF_0_1_0))
     }
+
+
+def _names(folder: str, kind: str) -> Iterator[str]:
+    if kind in _ENDINGS_OF_0_1_0:
+        yield f"{folder}{_ENDINGS_OF_0_1_0[kind]}.sh.j2"
+    if kind in _NOW:
+        yield f"{folder}/{kind}.sh.j2"
+
+
+def moved_to(template: str) -> str | None:
+    """Where the shipped template of that name in version 0.1.0 is now; None for any other name.
+
+    >>> moved_to("schedulers/slurm_watcher.sh.j2"), moved_to("schedulers/slurm_functions.sh.j2")
+    ('schedulers/slurm/watcher.sh.j2', 'schedulers/slurm/functions.sh')
+    """
+    for kind, ending in _ENDINGS_OF_0_1_0.items():
+        if found := re.fullmatch(rf"schedulers/([^/]+){ending}\.sh\.j2", template):
+            return f"schedulers/{found[1]}/{kind}.sh{'.j2' if kind in _NOW else ''}"
+    return None
 
 
 def directives_first(text: str) -> Markup:
@@ -60,28 +72,7 @@ def unread_directives(script: str) -> Iterator[tuple[int, str]]:
     behind its first command, where no scheduler reads it."""
     lines = script.splitlines()
     first = first_command(lines)
-    words = {found[1] for line in lines[:first] if (found := _DIRECTIVE.match(line))}
+    words = {word for word in map(directive_word, lines[:first]) if word}
     for number, line in enumerate(lines[first:], first + 1):
-        if (found := _DIRECTIVE.match(line)) and found[1] in words:
+        if directive_word(line) in words:
             yield number, line
-
-
-def directive(line: str) -> str | None:
-    """The option in a line that is a directive; None for any other line.
-
-    >>> directive('#X --time="3 days"'), directive("# a comment")
-    ('--time="3 days"', None)
-    """
-    found = _DIRECTIVE.match(line)
-    return line[found.end() - 1 :].rstrip() if found else None
-
-
-def first_command(lines: Sequence[str]) -> int:
-    """The index of the first line that is neither empty nor a comment, which may be indented.
-
-    >>> first_command(["#!/bin/sh", "", "  # resources", "#X -a", "run"])
-    4
-    """
-    plain = (line.strip() for line in lines)
-    commands = (at for at, line in enumerate(plain) if line and not line.startswith("#"))
-    return next(commands, len(lines))

@@ -22,13 +22,10 @@ from jinja2 import (
 
 from ..errors import TemplateError
 from .filters import FILTERS, quoted
+from .scheduler_templates import moved_to
 
 __all__ = ["environment", "render"]
 
-# Templates of 0.1.0 that have moved: a site's own may include them. The functions of a scheduler
-# are in the library, so nothing stands in their place.
-_MOVED = re.compile(r"schedulers/([^/]+?)(_watcher|_functions)?\.sh\.j2")
-_NOW = {None: "directives.sh.j2", "_watcher": "watcher.sh.j2", "_functions": "functions.sh"}
 # What the library has in place of the templates in parts/ of 0.1.0.
 _PARTS = {
     "run": "run_commands",
@@ -49,7 +46,7 @@ class _PartIsGoneError(TemplateNotFound):
 class _Loader(FileSystemLoader):
     """Finds templates that have moved since 0.1.0, and says what to write for those that are gone.
 
-    A file of the old name in the site's folder goes before.
+    A site's own may include them. A file of the old name in the site's folder goes before.
     """
 
     def get_source(
@@ -58,9 +55,9 @@ class _Loader(FileSystemLoader):
         try:
             return super().get_source(environment, template)
         except TemplateNotFound as error:
-            if moved := _MOVED.fullmatch(template):
-                source = super().get_source(environment, f"schedulers/{moved[1]}/{_NOW[moved[2]]}")
-                return ("", *source[1:]) if moved[2] == "_functions" else source
+            if now := moved_to(template):
+                source = super().get_source(environment, now)
+                return source if now.endswith(".j2") else ("", *source[1:])  # it is in the library
             if template.startswith("parts/"):
                 name = template.removeprefix("parts/").removesuffix(".sh.j2")
                 raise _PartIsGoneError(

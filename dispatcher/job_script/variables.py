@@ -16,6 +16,7 @@ from ..errors import TemplateError
 from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
+from ..planning.gpu_option import gpu_option
 from ..planning.launch import LaunchWord
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
@@ -144,10 +145,11 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "dispatcher_version": __version__,
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
-            "waits": plan.waits,
+            "waiting_program": plan.waiting_program,
             "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
             "container": container,
+            "gpu_option": gpu_option(plan.site.schedulers[plan.scheduler], parameters),
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),
             "gpu_settings": [f"{name}={value}" for name, value in vendor.settings.items()]
@@ -173,7 +175,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             }
             for c in commands
         ],
-        "command": quote(_without_mpi(main.command)),
+        "command": Markup(main.command.with_mpi(False).executable.shell()),
         "arguments": Markup(" ".join(word.shell() for word in main.command.arguments)),
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
@@ -232,12 +234,7 @@ def _binds(plan: Plan) -> list[Bind]:
     return binds(plan.site.apptainer, plan.image.weights) if plan.image else []
 
 
-def _without_mpi(command: Command) -> str:
-    """The program's name; of what runs a job runner, all of its path."""
-    return command.program if command.runs_job else command.base_program
-
-
 def _name(command: Command) -> Markup:
     """The program's name, quoted; ``rm`` always, which alone behind ``=`` looks like a mistake."""
-    program = command.base_program if command.runs_job else command.program
+    program = command.base_program if command.pipeliner_job else command.program
     return Markup(f"'{program}'" if command.is_file_tool else quote(program))

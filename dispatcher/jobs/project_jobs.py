@@ -13,7 +13,8 @@ from ..config.site import Site
 from ..errors import InputError
 from ..relion import job_star
 from ..relion.exit_files import end_of, wants_abort
-from ..relion.submission import SUBMISSION, is_from_our_template
+from ..relion.submission import SUBMISSION
+from ..relion.submission_forms import is_from_our_template
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.calls import ask_queue
 from ..scheduler.clusters import names_one, where_is

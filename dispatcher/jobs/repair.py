@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from ..config.site import Site
@@ -138,8 +139,15 @@ def _why(job: Job, project: Path) -> str | None:
     assert job.scheduler
     scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
     where = job.queue.where_is(job.queued) if job.queue and job.queued else job.where
-    why = ask_end(scheduler, str(job_id or ""), project, where)
+    why = ask_end(scheduler, str(job_id or ""), project, where, _submitted(job.record))
     return why and f"The job ended before its script could report the end, because {why}."
+
+
+def _submitted(record: Record) -> float:
+    """When the job was dispatched, in seconds since 1970; 0 if that is not known."""
+    with suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(record.dispatched or "").timestamp()
+    return 0
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:

@@ -108,8 +108,8 @@ def _mail(job: UnplacedJob, site: Site) -> Iterator[_Found]:
     mail = site.mail
     if not mail.on:
         return
-    yield "mail_on", list(mail.on), ""
-    when = " and ".join(_WORDS[each] for each in mail.on)
-    if mail.to:
-        to = filled_in(mail.to, {"user": job.request.submitter.user}) if "{" in mail.to else mail.to
+    when, to = " and ".join(_WORDS[each] for each in mail.on), mail.to
+    yield "mail_on", list(mail.on), "" if to else f"Mail {when}: the scheduler knows to whom."
+    if to:
+        to = filled_in(to, {"user": job.request.submitter.user}) if "{" in to else to
         yield "mail_to", to, f"Mail to {to} {when}."

@@ -60,8 +60,8 @@ def _warnings(command: Command, node: NodeShape) -> tuple[str, ...]:
     expected = asked.text if asked and asked.number else ""
     if expected and node.shape.gpus == 0:
         return (
-            f"The command asks for GPUs ({expected}), but {node.name} has none: choose a queue "
-            "with GPUs in RELION's window, or the program will see no GPU.",
+            f"The command asks for GPUs ({expected}), but {node.name} has none: "
+            f"{node.elsewhere('a {} with GPUs')}, or the program will see no GPU.",
         )
     if node.is_this_machine:
         return ()  # a program that runs here sees all its GPUs
@@ -74,6 +74,6 @@ def _warnings(command: Command, node: NodeShape) -> tuple[str, ...]:
         return (
             f"The job asks for no GPU, but {node.name} has GPUs, which the program will not see. "
             'If the program needs GPUs, add a parameter "gpu" with their numbers in RELION\'s '
-            'window ("0", or "0,1" for two); else choose a queue without GPUs.',
+            f'window ("0", or "0,1" for two); else {node.elsewhere("a {} without GPUs")}.',
         )
     return ()

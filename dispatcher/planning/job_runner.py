@@ -38,22 +38,18 @@ def as_it_says(job: UnplacedJob, wanted: WantedRanks, node: NodeShape) -> Resour
         raise DoesNotFit(
             f"The job asks for {each}, which takes {count(needed, 'core')} of a node, but "
             f"{node.name} has {node.shape.cores}: choose fewer ranks or threads "
-            f"{_in_the_window(job)}"
+            f"{_in_the_window(node)}"
         )
     ngpu, reasons, warnings = _gpus(job, _ranks_on_gpus(job.request.label, needed // threads), node)
-    why = f"{each}, as the Pipeliner's window says: its job runner starts them."
-    return Resources(ranks, threads, ngpu, nodes, None, (why, *reasons), warnings)
+    reasons = (f"{each}, as the Pipeliner's window says: its job runner starts them.", *reasons)
+    return Resources(
+        ranks, threads, ngpu, nodes, None, reasons, warnings, program_starts_ranks=True
+    )
 
 
-def _in_the_window(job: UnplacedJob) -> str:
+def _in_the_window(node: NodeShape) -> str:
     """Where the user can change what the job asks for, or where the job runs."""
-    parameters = job.job_type.parameters
-    elsewhere = "choose another queue"
-    if parameters.get("partition") or parameters.get("partitions"):
-        elsewhere = (
-            f'ask your admin for another partition for job type "{job.job_type.name}" '
-            "(job_parameters in site.json)"
-        )
+    elsewhere = node.elsewhere("another {}")
     return f"in the Pipeliner's window, or {elsewhere}, and submit the job again."
 
 
@@ -94,7 +90,7 @@ def _gpus(
         raise DoesNotFit(
             f"The job asks for {count(wanted, 'GPU')} ({how}), but {node.name} has "
             f"{count(has, 'GPU') if has else 'none'}: ask for other GPUs, or none, "
-            f"{_in_the_window(job)}"
+            f"{_in_the_window(node)}"
         )
     idle = wanted - len(devices) if devices else 0
     warning = (

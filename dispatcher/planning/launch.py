@@ -12,7 +12,7 @@ from ..config.site import Site
 from ..errors import ConfigError
 from ..images.container import exec_argv
 from ..relion.command import Command
-from .placement import PlacedJob
+from .placed_job import PlacedJob
 from .scratch import scratch_of
 
 __all__ = ["LaunchWord", "launch_line", "launch_options"]
@@ -62,7 +62,7 @@ def launch_line(
     if command.is_file_tool:
         return ()
     settled = placed.settled
-    ranks = settled.nproc if command is placed.main and not command.runs_job else 1
+    ranks = settled.nproc if command is placed.main and not settled.program_starts_ranks else 1
     by_scheduler = ranks > 1 and settled.nodes > 1
     container = _container(placed, site, project, clean_environment=not by_scheduler)
     if ranks == 1:

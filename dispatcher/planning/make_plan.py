@@ -29,10 +29,12 @@ from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .devices import is_ours
 from .gpu_fit import gpu_fit
+from .gpu_option import gpu_option_reason
 from .job_request import JobRequest
 from .launch import launch_line
 from .matched_type import MatchedType, matching_name, with_lineage
-from .placement import PlacedJob, place
+from .placed_job import PlacedJob
+from .placement import place
 from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
@@ -46,17 +48,21 @@ from .unplaced_job import UnplacedJob
 __all__ = ["make_plan", "plan_script"]
 
 
-def plan_script(script: Path, configuration: Configuration) -> Plan:
-    """Plan the submission in the file `script`.
+def plan_script(
+    script: Path,
+    configuration: Configuration,
+    *,
+    check_file: Callable[..., ChosenImage] = integrity.usable,
+) -> Plan:
+    """Plan the submission in the file `script`; `check_file` looks at the image's file.
 
     Raises:
         DispatchError: any of its kinds; the message says what, where and what to do.
     """
     submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
-    plan = make_plan(
-        JobRequest(submission, project, gui, pins(project), whoever_submits()), configuration
-    )
+    request = JobRequest(submission, project, gui, pins(project), whoever_submits())
+    plan = make_plan(request, configuration, check_file=check_file)
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
 
 
@@ -90,7 +96,9 @@ def make_plan(
     job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
-    command = rewrite(submission.main, matched.levels)
+    # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
+    levels = () if submission.is_pipeliners else matched.levels
+    command = rewrite(submission.main, levels)
     version = _relion_version(matched.image, request, configuration)
     warnings = star_warnings(submission.commands, request.project, version)
     relion_version = major_minor(version or "")
@@ -106,7 +114,7 @@ def make_plan(
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
             *_why_this_type(matched, submission, request.options),
-            *rewrite_reasons(submission.main, matched.levels),
+            *rewrite_reasons(submission.main, levels),
             *sizes.reasons,
         ),
     )
@@ -140,6 +148,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         name=submission.job,
         project=job.request.project,
         script=script,
+        waiting_program="PIPELINER" if submission.is_pipeliners else "RELION",
         outfile=submission.outfile,
         errfile=submission.errfile,
         label=job.request.label,
@@ -155,6 +164,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         nthread=settled.nthread,
         ngpu=settled.ngpu,
         nodes=settled.nodes,
+        uses_mpi=settled.nproc > 1 and not settled.program_starts_ranks,
         chooses_gpus=settled.ngpu > 0 and is_ours(job.command, job_type.levels, settled.nproc),
         mps=_shares_through_mps(settled),
         gpu_fit=gpu_fit(settled.fit, job.refinement, _why_no_fit(job.command, settled)),
@@ -163,7 +173,11 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         environment=tuple(site.apptainer.let_through),
         commands=_launched(job, placed, site, chosen.scheduler),
         original_commands=tuple(each.text for each in submission.commands),
-        reasons=(*job.reasons, *placed.reasons),
+        reasons=(
+            *job.reasons,
+            *placed.reasons,
+            *gpu_option_reason(chosen.scheduler, job_type.parameters, settled.ngpu),
+        ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
     )

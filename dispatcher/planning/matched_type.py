@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
-from ..config.job_types import JobType, lineage, match, merged_parameters
+from ..config.job_types import ADDED, JobType, lineage, match, merged_parameters
 from ..config.places import changed_in, has_template, own_path, site_folder
 from ..config.site import Site
 from ..errors import InputError, TemplateError
@@ -70,7 +70,8 @@ def matching_name(request: JobRequest, configuration: Configuration) -> str:
         InputError: none does.
     """
     main, label = request.submission.main, request.label
-    found = match(configuration.job_types.types, as_matched(main, request.options), label)
+    seen = as_matched(main, request.options) if request.submission.is_pipeliners else main
+    found = match(configuration.job_types.types, seen, label)
     if found is None:
         raise InputError(
             f"No job type matches {main.base_program}"
@@ -94,8 +95,18 @@ def with_lineage(name: str, configuration: Configuration) -> MatchedType:
 def _job_parameters(site: Site, names: Sequence[str], levels: Sequence[JobType]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, level in zip(names, levels, strict=True):
+        above = {key: list_ for key in ADDED if (list_ := merged.get(key))}
         for own in (merged_parameters([level]), site.job_parameters.get(name, {})):
             if "partition" in own or "partitions" in own:  # either takes the place of both
                 merged = {**merged, "partition": None, "partitions": None}
             merged |= own
+            for key, inherited in above.items():
+                if isinstance(listed := own.get(key), list):
+                    merged[key] = _together(inherited, listed)
     return merged
+
+
+def _together(above: Sequence[object], own: Sequence[object]) -> list[object]:
+    """Options of a base type and those of the type, once each: the last of a kind holds."""
+    options = [*above, *own]
+    return [each for at, each in enumerate(options) if each not in options[at + 1 :]]

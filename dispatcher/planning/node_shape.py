@@ -23,6 +23,8 @@ class NodeShape(NamedTuple):
         described: what the site says of these nodes, and nothing else.
         is_this_machine: there are no others, and no scheduler counts what the job takes.
         gpus_counted: the GPUs are those that this machine shows; nobody has described them.
+        job_type: the job type for which the site has chosen the partition; "" if the queue in
+            RELION's window decides, or this machine is all there is.
     """
 
     shape: Partition
@@ -32,6 +34,18 @@ class NodeShape(NamedTuple):
     described: Partition = Partition()
     is_this_machine: bool = False
     gpus_counted: bool = False
+    job_type: str = ""
+
+    def elsewhere(self, which: str) -> str:
+        """How a job gets to other nodes: "a {} with GPUs" -> "choose a queue with GPUs"."""
+        if self.is_this_machine:
+            return f"choose {which.format('machine')}"
+        if not self.job_type:
+            return f"choose {which.format('queue')}"
+        return (
+            f'ask your admin for {which.format("partition")} for job type "{self.job_type}" '
+            "(job_parameters in site.json)"
+        )
 
     @property
     def title(self) -> str:
@@ -39,19 +53,23 @@ class NodeShape(NamedTuple):
         return f"partition {self.partition}" + (f" ({self.kind})" if self.kind else "")
 
 
-def node_shapes(partition: str | None, site: Site, here: Partition | None) -> Iterator[NodeShape]:
+def node_shapes(
+    partition: str | None, site: Site, here: Partition | None, job_type: str = ""
+) -> Iterator[NodeShape]:
     """Each kind of nodes of that partition; `here` is this machine, if the job runs on it.
+
+    `job_type` is as in NodeShape.
 
     What the site describes goes before what the machine tells.
     """
     found = site.partitions.get(partition or "")
     if found is None:
         name = "this machine" if here else "the partition"
-        yield _with_what_is_here(NodeShape(Partition(), name, partition), here)
+        yield _with_what_is_here(NodeShape(Partition(), name, partition, job_type=job_type), here)
         return
     for number, each in enumerate(kinds(found), 1):
         kind = each.gpu_type or each.constraint or f"nodes {number}" if found.nodes else ""
-        node = NodeShape(each, "", partition, kind, each)
+        node = NodeShape(each, "", partition, kind, each, job_type=job_type)
         yield _with_what_is_here(node._replace(name=node.title), here)
 
 

@@ -15,8 +15,6 @@ from .unplaced_job import UnplacedJob
 
 __all__ = ["see_that_it_may_run"]
 
-_NEXT = "choose another queue in RELION's window, or ask your admin for another partition"
-
 
 def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -> None:
     """Look at the rules of the partition, and at the GPUs that the job type asks for.
@@ -28,7 +26,7 @@ def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -
     if settled.ngpu:
         reasons += tuple(_which_gpus(job, node))
     for why in reasons:
-        raise DoesNotFit(f"{why}: {_NEXT}.")
+        raise DoesNotFit(f"{why}: {node.elsewhere('another {}')}.")
 
 
 def _whose(job: UnplacedJob, node: NodeShape) -> Iterator[str]:

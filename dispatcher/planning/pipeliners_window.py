@@ -21,9 +21,8 @@ def as_parameters(options: Mapping[str, str]) -> Command:
 
 
 def as_matched(command: Command, options: Mapping[str, str]) -> Command:
-    """The command as job types see it: the Pipeliner's has ``--gpu`` if its job asks for GPUs."""
-    asked = asked_gpus(as_parameters(options)) if command.runs_job else None
+    """The job runner's command as job types see it: with ``--gpu`` if its job asks for GPUs."""
+    asked = asked_gpus(as_parameters(options))
     if asked is None or asked.number == 0:
         return command
-    # Before its other words, because the last two tell that it is the Pipeliner's.
-    return replace(command, arguments=(Word.literal("--gpu"), *command.arguments))
+    return replace(command, arguments=(*command.arguments, Word.literal("--gpu")))

@@ -4,58 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..config.configuration import Configuration
-from ..config.site import Partition, Site
+from ..config.site import Site
 from ..errors import DispatchError, DoesNotFit, ImageError
-from ..images.choice import ChosenImage, Needs, choose
-from ..memory.card import Card
-from ..relion.command import Command, called_programs
-from ..units import bytes_of
-from . import left_free, resources
-from .asked import asked
-from .foreign_program import ForeignProgram, foreign_program
-from .job_runner import as_it_says
-from .memory_request import memory_asked, memory_request
 from .node_shape import NodeShape, node_shapes
-from .partition_rules import see_that_it_may_run
-from .resources import Resources
-from .rewrite import as_single_process, with_resources
-from .scratch import with_site_scratch
-from .thread_options import not_counted
+from .placed_job import PlacedJob, placed_on
 from .unplaced_job import UnplacedJob
-from .wanted_ranks import through_mps, wanted_ranks
 
-__all__ = ["PlacedJob", "partition_names", "place"]
-
-
-class PlacedJob(NamedTuple):
-    """Partition, resources, commands and image of a job; the image's file is not yet checked.
-
-    Attributes:
-        site: as it is on these nodes.
-        parameters: the job_parameters, with what was settled for these nodes.
-        main: the one of `commands` that decided the job type.
-    """
-
-    node: NodeShape
-    site: Site
-    settled: Resources
-    parameters: Mapping[str, Any]
-    main: Command
-    commands: tuple[Command, ...]
-    image: ChosenImage | None
-    reasons: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+__all__ = ["partition_names", "place"]
 
 
 def place(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """Place the job on the first of its partitions that has room and an image for the job.
 
     The site's order stands, but for one case: a partition on which GPUs that the job may have stay
-    without a rank, or a rank has a single thread, gives way to a later one without such a drawback,
-    but never to one without GPUs.
+    without a rank, a rank has a single thread, or a program of the user's own lacks the GPUs that
+    it asks for, gives way to a later one without such a drawback, but never to one without GPUs.
     A job whose memory follows its resolution, and that fits nowhere at its full box, is placed for
     the resolution that the site expects, with a warning.
 
@@ -87,7 +53,7 @@ def _at_expected_resolution(job: UnplacedJob, configuration: Configuration) -> P
     with suppress(DoesNotFit, ImageError):
         found = _on_best(job._replace(refinement=refinement), configuration)
         try:
-            _on(found.node, job, configuration)
+            placed_on(found.node, job, configuration)
         except DoesNotFit as error:
             found = found._replace(warnings=(_expects(part, error), *found.warnings))
         return found
@@ -107,7 +73,7 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     second_best: list[PlacedJob] = []
     for node in _nodes(job, configuration.site):
         try:
-            found = _on(node, job, configuration)
+            found = placed_on(node, job, configuration)
         except (DoesNotFit, ImageError) as error:
             passed[node.title] = error
             continue
@@ -126,9 +92,11 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
 
 def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
     """The kinds of nodes to try, in order."""
-    queue = job.request.submission.queue
-    for name in partition_names(job.job_type.parameters, queue, site):
-        yield from node_shapes(name, site, job.here)
+    parameters, queue = job.job_type.parameters, job.request.submission.queue
+    chosen_by_site = partition_names(parameters, None, site) != [None]
+    job_type = job.job_type.name if chosen_by_site else ""
+    for name in partition_names(parameters, queue, site):
+        yield from node_shapes(name, site, job.here, job_type)
 
 
 def _capital(text: str) -> str:
@@ -160,116 +128,3 @@ def partition_names(
     if not names and queue in site.partitions:
         return [queue]
     return list(names) or [None]
-
-
-def _on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
-    """The job on these nodes.
-
-    Raises:
-        DoesNotFit, ImageError: the job does not fit there, may not run there, or has no image.
-    """
-    site, partition = configuration.site.on(node.shape), node.shape
-    card = _card(job, site, partition)
-    wanted = wanted_ranks(job, site, partition)
-    settled = (
-        as_it_says(job, wanted, node)
-        if job.command.runs_job
-        else resources.decide(job.command, wanted, card, node, job.particles)
-    )
-    see_that_it_may_run(job, node, settled)
-    mem, of_memory = _memory(job, node, settled, wanted.mem_per_rank or 0)
-    submission = job.request.submission
-    main, why, warnings = _main_command(job, node, settled)
-    scratch = with_site_scratch(main, site.scratch)
-    main = scratch.command
-    commands = tuple(
-        main if each is submission.main else as_single_process(each) for each in submission.commands
-    )
-    image = _image(job, node, settled, commands, configuration._replace(site=site))
-    uncounted = (
-        left_free.not_counted(job.command, settled.fit.free_gpu_memory)
-        if settled.fit and settled.ngpu
-        else ()
-    )
-    of_queue = asked(job, node, site, settled.ngpu, scratch.used)
-    reasons = (
-        *settled.reasons,
-        *uncounted,
-        *not_counted(job, settled.nthread),
-        *why,
-        *of_memory,
-        *filter(None, [scratch.reason]),
-        *of_queue.reasons,
-        *([image.reason] if image else ()),
-    )
-    decided = {"mem": mem, "partition": node.partition}
-    parameters = {**job.job_type.parameters, **decided, **of_queue.parameters}
-    if not job.scheduler.detached:
-        per, size = job.scheduler.memory_per, (settled.nproc, settled.nthread, settled.nodes)
-        reasons = (*reasons, *filter(None, [memory_asked(parameters, per, *size).reason]))
-    warnings = (*settled.warnings, *warnings)
-    return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
-
-
-def _memory(
-    job: UnplacedJob, node: NodeShape, settled: Resources, mem_per_rank: int
-) -> tuple[Any, list[str]]:
-    """The host memory that the scheduler is asked for, in the site's words, and why."""
-    return memory_request(
-        job.job_type.parameters.get("mem"),
-        settled.fit and settled.fit.host_memory,
-        bytes_of(node.described.memory, "partition"),
-        -(-settled.nproc // settled.nodes),
-        mem_per_rank,
-    )
-
-
-def _image(
-    job: UnplacedJob,
-    node: NodeShape,
-    settled: Resources,
-    commands: Sequence[Command],
-    configuration: Configuration,
-) -> ChosenImage | None:
-    """The image for the commands on these nodes; None for the host.
-
-    Raises:
-        ImageError: the catalogue has none.
-    """
-    apptainer, name = configuration.site.apptainer, job.job_type.image
-    if not name:
-        return None
-    needs = Needs(
-        gpu=apptainer.gpu_kind if settled.ngpu else None,
-        partition=node.partition,
-        programs=called_programs(commands),
-        signed_by=tuple(apptainer.signed_by),
-    )
-    request = job.request
-    return choose(configuration.catalogue, name, request.versions, needs, request.pin_file)
-
-
-def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
-    """The main command with its ranks, threads and GPUs."""
-    if job.command.runs_job:
-        return ForeignProgram(job.command)
-    original, levels = job.request.submission.main, job.job_type.levels
-    command = with_resources(job.command, original, levels, settled)
-    return foreign_program(command, node, settled) if job.is_foreign else ForeignProgram(command)
-
-
-def _card(job: UnplacedJob, site: Site, partition: Partition) -> Card:
-    """The partition's GPU, else the one that the job type names, and what the job holds there."""
-    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
-    told = bytes_of(partition.gpu_memory, "partition")
-    return Card(
-        told or (adjust[1] if adjust else None),
-        job.refinement,
-        memory_model=job.job_type.nearest("gpu_memory_model") or "relion",
-        free_gpu_memory=left_free.megabytes(job.command.value(left_free.OPTION)) or 0,
-        relion_version=job.relion_version,
-        mps=through_mps(job, site) is not None,
-        one_pool=site.apptainer.gpu_vendor.one_pool,
-        hardware=site.gpu_constants,
-        of_the_job_type=not told,
-    )

@@ -54,6 +54,7 @@ class Plan(NamedTuple):
         script: the job script to be written, relative to the project.
         job_type, lineage: the type that matched, and its names from the base to the leaf.
         template: the Jinja template's name.
+        waiting_program: which waits for the job's end: RELION, or the CCP-EM PIPELINER.
         outfile, errfile: RELION's, relative to the project.
         label: RELION's job type as job.star says it, None if not known.
         scheduler: the scheduler's name.
@@ -63,6 +64,7 @@ class Plan(NamedTuple):
         lock: the file whose lock the job script waits for; None unless jobs run one at a time.
         image: the image chosen, None for jobs that run on the host.
         nproc, nthread, ngpu, nodes: ranks, threads per rank, GPUs per node, nodes.
+        uses_mpi: whether the job script starts the main command as several ranks.
         chooses_gpus: whether the main command's devices are the plan's, and a node may take fewer;
             not if the job type or the script's template has settled them.
         mps: whether NVIDIA's multi-process service is started around the ranks.
@@ -82,6 +84,7 @@ class Plan(NamedTuple):
     name: str
     project: Path
     script: str
+    waiting_program: str
     outfile: str
     errfile: str
     label: str | None
@@ -97,6 +100,7 @@ class Plan(NamedTuple):
     nthread: int
     ngpu: int
     nodes: int
+    uses_mpi: bool
     chooses_gpus: bool
     mps: bool
     gpu_fit: GpuFit
@@ -121,15 +125,9 @@ class Plan(NamedTuple):
         return self.ngpu > 0
 
     @property
-    def uses_mpi(self) -> bool:
-        """Whether the main command runs as several ranks."""
-        return self.nproc > 1 and self.waits == "RELION"
-
-    @property
-    def waits(self) -> str:
-        """Who waits for the job's end: RELION, or the CCP-EM PIPELINER, whose job runner runs."""
-        runner = any(planned.command.runs_job for planned in self.commands)
-        return "PIPELINER" if runner else "RELION"
+    def cores_used(self) -> int:
+        """The cores that the job takes of each of its nodes."""
+        return -(-self.nproc // self.nodes) * self.nthread
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -147,12 +145,11 @@ class Plan(NamedTuple):
         partition, mem, time = (
             self.job_parameters.get(key) for key in ("partition", "mem", "time")
         )
-        has = self.cores_of_node
-        used = -(-self.nproc // self.nodes) * self.nthread
+        has, used = self.cores_of_node, self.cores_used
         cores = f"{used} of {count(has, 'core')}" if has else count(used, "core")
         each = " of each node" if self.nodes > 1 else ""
         return (
-            f"partition {partition}" if partition else "",
+            self._where(partition) if partition else "",
             f"{self.nodes} nodes" if self.nodes > 1 else "",
             f"{count(self.nproc, 'rank')} x {count(self.nthread, 'thread')}",
             (count(self.ngpu, "GPU") if self.ngpu else "no GPU") + each,
@@ -160,6 +157,13 @@ class Plan(NamedTuple):
             f"time {time}" if time else "",
             cores + each,
         )
+
+    def _where(self, partition: str) -> str:
+        """A job that runs here is in no partition; one may describe this machine."""
+        if not self.site.schedulers[self.scheduler].detached:
+            return f"partition {partition}"
+        described = partition in self.site.partitions
+        return f"this machine, described as partition {partition}" if described else ""
 
     @property
     def _on_the_host(self) -> str:

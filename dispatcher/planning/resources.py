@@ -33,6 +33,7 @@ class Resources(NamedTuple):
     Attributes:
         ngpu: per node.
         fit: None if the program has no MPI.
+        program_starts_ranks: the job's program starts the ranks by itself, and stays as it is.
         drawback: why another partition may be better, a sentence; "" if nothing speaks for that.
     """
 
@@ -44,6 +45,7 @@ class Resources(NamedTuple):
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     drawback: str = ""
+    program_starts_ranks: bool = False
 
 
 def decide(
@@ -136,10 +138,9 @@ def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str
         return present, [f"{fewer}: a node does not have more."], ()
     for each in lookup(command.program).on_gpus_alone:
         if each.option in command:
-            elsewhere = "a machine" if node.is_this_machine else "a queue"
             raise NeedsGpus(
                 f"{each.program} runs on GPUs alone, but {node.name} has no GPU: choose "
-                f"{each.instead} in RELION's window, or {elsewhere} with GPUs."
+                f"{each.instead} in RELION's window, or {node.elsewhere('a {} with GPUs')}."
             )
     where = "this machine" if node.gpus_counted else "the partition"
     reason = f"No GPU: {where} has no GPUs, so the job runs on CPUs."

@@ -36,8 +36,6 @@ def rewrite_reasons(command: Command, levels: Sequence[JobType]) -> tuple[str, .
 
 
 def _by_levels(command: Command, levels: Sequence[JobType]) -> Command:
-    if command.runs_job:  # the parameters are those of the programs that it starts
-        return command
     for level in levels:
         for name in level.relion_remove_parameter:
             command = command.without(name)

@@ -39,6 +39,12 @@ class UnplacedJob(NamedTuple):
     reasons: tuple[str, ...]
 
     @property
+    def starts_its_ranks(self) -> bool:
+        """Whether its main program starts the ranks by itself, as many as its own file says: the
+        job runner of the CCP-EM Pipeliner."""
+        return self.request.submission.is_pipeliners
+
+    @property
     def is_foreign(self) -> bool:
         """Whether its main program is the user's own, of which the dispatcher knows nothing."""
         external = (self.request.label or "").startswith("relion.external")

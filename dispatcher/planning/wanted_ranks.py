@@ -26,46 +26,64 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     Raises:
         InputError: the window or a command asks for what is no such number, or for too many.
     """
-    parameters, submission = job.job_type.parameters, job.request.submission
-    options = job.request.options
     for option, text in asked_by_programs_of_relion(job):
         _number(_THREADS._replace(what=f"threads for each rank ({option})"), text)
-    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
-    asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
-    mem = parameters.get("mem")
-    # The Pipeliner's job runner starts what its window says, whatever the job type says.
-    chosen, in_window = (
-        ({}, options.get("nr_threads")) if job.command.runs_job else (parameters, None)
+    if job.starts_its_ranks:
+        return _as_the_window_says(job)
+    parameters, submission = job.job_type.parameters, job.request.submission
+    ranks_open, threads_open = (_as_many_as_fit(job, key) for key in ("nproc", "nthread"))
+    ranks = (submission.ranks, job.request.options.get("nr_mpi"))
+    nthread = _first_number(
+        _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
     )
-    nproc = _first_number(_RANKS, chosen.get("nproc"), submission.ranks, options.get("nr_mpi"))
-    told = (given_threads(job), submission.threads, in_window)
-    nthread = _first_number(_THREADS, chosen.get("nthread"), *told)
-    # On nodes without GPUs, what the job would have elsewhere: it is told that there are none.
-    has_gpus = partition.gpus or None if _as_many_as_fit(job, "ngpu") else None
-    ngpu = _first_number(_GPUS, parameters.get("ngpu"), has_gpus, adjust and adjust[0], asked)
+    mem = parameters.get("mem")
     wanted = WantedRanks(
-        nproc=nproc,
-        nthread=nthread,
-        ngpu=ngpu if partition.gpus_per_job is None else min(ngpu, partition.gpus_per_job),
+        nproc=_first_number(_RANKS, parameters.get("nproc"), *ranks),
+        nthread=_threads_of_a_node(partition) if threads_open else nthread,
+        ngpu=_gpus(job, partition),
         nodes=parameters.get("nodes") or 1,
         ranks_per_gpu=_ranks_per_gpu(job, partition),
         through_mps=through_mps(job, site),
-        mem=mem if isinstance(mem, str) and not _as_many_as_fit(job, "nproc") else None,
+        mem=mem if isinstance(mem, str) and not ranks_open else None,
+        mem_per_rank=_mem_per_rank(job) if ranks_open else None,
+        threads_open=threads_open,
+        ranks_open=ranks_open,
     )
-    if _as_many_as_fit(job, "nthread"):
-        threads = min(partition.cores or _THREADS_OF_ANY_NODE, MOST_THREADS)
-        wanted = wanted._replace(nthread=threads, threads_open=True)
-    if _as_many_as_fit(job, "nproc"):
-        wanted = wanted._replace(
-            nproc=_most_ranks(job, wanted, partition),
-            ranks_open=True,
-            mem_per_rank=bytes_of(parameters.get("mem_per_rank"), "mem_per_rank"),
-        )
-    if job.command.runs_job:  # whose numbers are the user's
-        each = bytes_of(parameters.get("mem_per_rank"), "mem_per_rank")
-        return wanted._replace(mem_per_rank=each)
-    ours = is_ours(job.command, job.job_type.levels, wanted.nproc)
-    return wanted if ours else wanted._replace(devices=devices_named(job.command))
+    if ranks_open:
+        wanted = wanted._replace(nproc=_most_ranks(job, wanted, partition))
+    if is_ours(job.command, job.job_type.levels, wanted.nproc):
+        return wanted
+    return wanted._replace(devices=devices_named(job.command))
+
+
+def _as_the_window_says(job: UnplacedJob) -> WantedRanks:
+    """What a program that starts its ranks by itself will start, whatever the job type says."""
+    submission, options = job.request.submission, job.request.options
+    return WantedRanks(
+        nproc=_first_number(_RANKS, submission.ranks, options.get("nr_mpi")),
+        nthread=_first_number(_THREADS, submission.threads, options.get("nr_threads")),
+        nodes=job.job_type.parameters.get("nodes") or 1,
+        mem_per_rank=_mem_per_rank(job),
+    )
+
+
+def _mem_per_rank(job: UnplacedJob) -> int | None:
+    return bytes_of(job.job_type.parameters.get("mem_per_rank"), "mem_per_rank")
+
+
+def _threads_of_a_node(partition: Partition) -> int:
+    return min(partition.cores or _THREADS_OF_ANY_NODE, MOST_THREADS)
+
+
+def _gpus(job: UnplacedJob, partition: Partition) -> int:
+    """GPUs of each node, as many as the partition gives one job. On nodes without any, as many as
+    the job would have elsewhere: later it is told that there are none."""
+    has = partition.gpus if _as_many_as_fit(job, "ngpu") else None
+    adjust = job.job_type.nearest("adjust_GPU_nproc_to_mem")
+    asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
+    chosen = job.job_type.parameters.get("ngpu")
+    wanted = _first_number(_GPUS, chosen, has or None, adjust and adjust[0], asked)
+    return wanted if partition.gpus_per_job is None else min(wanted, partition.gpus_per_job)
 
 
 def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:

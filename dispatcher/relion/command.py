@@ -14,17 +14,16 @@ from typing import Literal
 
 from ..errors import InputError
 from ..host.shell_words import Word, split
+from ..tell_end import JOB_RUNNER, pipeliner_job
 from .programs import FILE_TOOLS, Call, lookup, strip_mpi
 
-__all__ = ["JOB_RUNNER", "Command", "called_programs", "is_option", "parse_command"]
+__all__ = ["Command", "called_programs", "is_option", "parse_command"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
 # A launcher that RELION's template has before XXXcommandXXX: mpirun -n 5 `which relion_refine_mpi`
 _LAUNCHER = re.compile(
     r"(?:\S*/)?(?:mpirun|mpiexec|[a-z_]+run)[\w.-]*(?:\s[^`;&|<>]*)?\s(?=`\s*which\s+relion_)"
 )
-JOB_RUNNER = "job_runner.py"  # of the CCP-EM Pipeliner: runs all commands of a job
-
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.ASCII | re.DOTALL)
 _REDIRECT = re.compile(r"\s(>>?)\s*([^\s>'\"]+)\s*$")
 
@@ -67,20 +66,12 @@ class Command:
     @property
     def base_program(self) -> str:
         """The program's name without folder and ``_mpi``; the CCP-EM Pipeliner's is its script."""
-        return JOB_RUNNER if self.runs_job else strip_mpi(self.program)
+        return JOB_RUNNER if self.pipeliner_job else strip_mpi(self.program)
 
     @cached_property
-    def runs_job(self) -> str | None:
-        """The job that the CCP-EM Pipeliner's job_runner.py is told to run; None for any other.
-
-        The last two words of ``PYTHON … job_runner.py Refine3D/job019/job.star`` tell, or run.job
-        in an older project (get_job_runner_command in pipeliner/utils.py, and job_manager.py,
-        1.6.1).
-        """
-        script, file = [*map(str, self.words)][-2:] if len(self.words) > 1 else ("", "")
-        job, _, name = file.rpartition("/")
-        told = script.rpartition("/")[2] == JOB_RUNNER and name in ("job.star", "run.job")
-        return job if told and job and not job.startswith("/") else None
+    def pipeliner_job(self) -> str | None:
+        """The job that the CCP-EM Pipeliner's job runner is to run; None for any other command."""
+        return pipeliner_job(self.text)
 
     @property
     def is_file_tool(self) -> bool:

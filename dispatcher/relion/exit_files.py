@@ -1,4 +1,4 @@
-"""The files by which who waits for a job learns how it ended, and tells it to stop.
+"""The files by which the program that waits for a job learns how it ended, and tells it to stop.
 
 RELION has its own (``src/pipeline_control.h``, 3.1 to 5.0), and so has the CCP-EM Pipeliner
 (``pipeliner/data_structure.py``, 1.6.1). A job of the Pipeliner is told in both, and what the
@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from .. import refusal
 from ..host.shared_files import shared_folder
+from ..tell_end import exit_name, tell_end, waiting_program
 from .submission import SUBMISSION
 
 __all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",
@@ -33,23 +33,23 @@ def control_folder(folder: Path, token: str | None) -> Path:
 
 
 def end_of(folder: Path) -> End | None:
-    """The end that who waits for the job finds in its folder; None while there is none, or if the
+    """The end that the waiting program finds in its folder; None while there is none, or if the
     folder cannot be looked into."""
-    found = {waits: _found(folder, waits) for waits in ("RELION", "PIPELINER")}
+    found = {waiting: _found(folder, waiting) for waiting in ("RELION", "PIPELINER")}
     if not any(found.values()):
         return None
-    return found[_who_waits(folder)]
+    return found[_waiting_program(folder)]
 
 
-def _found(folder: Path, waits: str) -> End | None:
-    names = ((end, refusal.exit_name(waits, end)) for end in ENDS)
+def _found(folder: Path, waiting: str) -> End | None:
+    names = ((end, exit_name(waiting, end)) for end in ENDS)
     return next((end for end, name in names if os.access(folder / name, os.F_OK)), None)
 
 
-def _who_waits(folder: Path) -> str:
+def _waiting_program(folder: Path) -> str:
     try:
         with shared_folder(folder) as opened:
-            return refusal.who_waits(opened.descriptor, SUBMISSION)
+            return waiting_program(opened.descriptor, SUBMISSION)
     except OSError:
         return "RELION"
 
@@ -61,8 +61,8 @@ def look_again(folder: Path) -> None:
 
 
 def exit_file(folder: Path, end: End) -> Path:
-    """The file that tells this end to who waits for the job."""
-    return folder / refusal.exit_name(_who_waits(folder), end)
+    """The file that tells this end to the program that waits."""
+    return folder / exit_name(_waiting_program(folder), end)
 
 
 def make_exit_file(folder: Path, end: End) -> None:
@@ -72,7 +72,7 @@ def make_exit_file(folder: Path, end: End) -> None:
         OSError: nothing in the folder can get the file's name.
     """
     with shared_folder(folder) as opened:
-        refusal.tell(opened.descriptor, end, SUBMISSION)
+        tell_end(opened.descriptor, end, SUBMISSION)
         # As the Pipeliner's job runner does at its end: else the job's next run would be aborted.
         with suppress(OSError):
             opened.remove(_PIPELINERS_ABORT_NOW)
@@ -87,6 +87,6 @@ def wants_abort(folder: Path) -> bool:
 def names_of_earlier_runs(folder: Path) -> list[str]:
     """The files that an earlier run may have left. Not RELION's abort of a job of RELION's: RELION
     has removed an earlier one, and if a clock is wrong, one of this run may seem older than it."""
-    ends = [refusal.exit_name(waits, end) for waits in ("RELION", "PIPELINER") for end in ENDS]
-    others = [] if _who_waits(folder) == "RELION" else [ABORT_NOW]
+    ends = [exit_name(waiting, end) for waiting in ("RELION", "PIPELINER") for end in ENDS]
+    others = [] if _waiting_program(folder) == "RELION" else [ABORT_NOW]
     return [*ends, _PIPELINERS_ABORT_NOW, *others]

@@ -1,40 +1,35 @@
-"""Reading ``JOB/run_submit.script``, the file that RELION wrote from our template.
-
-Two forms are read: our own (`job_template/relion_template.sh`), in which the commands stand
-between marker lines, and the classic three-line one (output file, error file, commands).
-"""
+"""Reading ``JOB/run_submit.script``, the file that RELION wrote from our template."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from ..errors import InputError, OtherTemplate
+from ..host.directives import directive
 from ..host.shared_files import opened_input
+from ..tell_end import pipeliner_job
 from ..units import whole_number
 from .command import Command, parse_command
 from .set_up_lines import only_sets_up
+from .submission_forms import written
 from .used_template import OUR_TEMPLATE, another_template
 
 __all__ = [
     "SUBMISSION",
     "Submission",
-    "is_from_our_template",
     "is_unfilled",
     "parse_submission",
     "read_submission",
 ]
 
-_COMMANDS = "----- commands -----"
-_END = "----- end of commands -----"
+SUBMISSION = "run_submit.script"
 _LONGEST = 256 << 10  # bytes; Linux passes no program a word of more than 128 KB
 _UNFILLED = re.compile(r"XXX\w+XXX", re.ASCII)  # where RELION has nothing to write
-_FIELD = re.compile(r"(outfile|errfile|queue|ranks|threads|extra[1-9][0-9]?): ?(.*)")
-# Of a job script for any scheduler.
-_DIRECTIVE = re.compile(r"#(?:[A-Z]{3,}|\$)\s+-", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,14 +57,22 @@ class Submission:
     left_out: tuple[str, ...] = ()
     extra: Mapping[int, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def main(self) -> Command:
-        """The command that decides the job type: the first RELION program, else the first
-        line that is no mere file command (an External job's program)."""
-        for command in self.commands:
-            if command.kind == "relion":
-                return command
-        return next(command for command in self.commands if not command.is_file_tool)
+        """The command that decides the job type: the Pipeliner's job runner, else the first RELION
+        program, else the first line that is no mere file command (an External job's program)."""
+        return next(
+            chain(
+                (command for command in self.commands if command.pipeliner_job),
+                (command for command in self.commands if command.kind == "relion"),
+                (command for command in self.commands if not command.is_file_tool),
+            )
+        )
+
+    @property
+    def is_pipeliners(self) -> bool:
+        """Whether the job is the CCP-EM Pipeliner's, whose job runner starts its programs."""
+        return self.main.pipeliner_job is not None
 
 
 def read_submission(script: Path, template: str = OUR_TEMPLATE) -> tuple[Submission, Path]:
@@ -129,62 +132,35 @@ def parse_submission(text: str, name: str) -> Submission:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if not any(line.strip() for line in lines):
         raise OtherTemplate(f"The submission script {name} is empty.")
-    fields: dict[str, str] = {}
-    if _COMMANDS in lines:
-        start = lines.index(_COMMANDS)
-        if _END not in lines[start:]:
-            raise InputError(
-                f"The submission script {name} is cut short (no line '{_END}'), perhaps because "
-                "the disk is full: submit the job again from RELION."
-            )
-        for line in lines[:start]:
-            if found := _FIELD.fullmatch(line):
-                fields[found[1]] = found[2].strip()
-        numbered = list(enumerate(lines[start + 1 : lines.index(_END, start)], start + 2))
-    else:
-        written = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-        fields = dict(
-            zip(("outfile", "errfile"), (line.strip() for _, line in written), strict=False)
-        )
-        numbered = [(n, line) for n, line in written[2:] if not line.lstrip().startswith("#")]
-    out, err = fields.get("outfile", ""), fields.get("errfile", "")
-    job = out.rpartition("/")[0]
-    is_ours = bool(job) and err.rpartition("/")[0] == job
-    if not is_ours and any(map(_DIRECTIVE.match, lines)):
+    form = written(lines, name)
+    if not form.job and any(map(directive, lines)):
         raise OtherTemplate(
             f"The submission script {name} is itself a job script for a scheduler, and "
             "relion-dispatch writes the job script."
         )
-    runs: str | None = None
-    left_out: tuple[str, ...] = ()
-    commands: tuple[Command, ...] = ()
-    with nullcontext() if is_ours or _COMMANDS in lines else suppress(InputError):
-        read = [(line, _parse(line, name, n)) for n, line in numbered if line.strip()]
-        left_out = tuple(line.strip() for line, command in read if command is None)
-        commands = tuple(command for _, command in read if command is not None)
-        runs = next(filter(None, (command.runs_job for command in commands)), None)
-    if runs:
-        # The CCP-EM Pipeliner names them as seen from where the job's programs will run.
-        job, out, err = runs, f"{runs}/run.out", f"{runs}/run.err"
-    elif not is_ours:
+    # The CCP-EM Pipeliner names the files as seen from where the job's programs will run.
+    pipeliners = next(filter(None, (pipeliner_job(line) for _, line in form.lines)), "")
+    if not (pipeliners or form.job):
         raise OtherTemplate(
             f"The submission script {name} does not name the job's run.out and run.err in its "
             "first lines."
         )
+    read = [(line, _parse(line, name, n)) for n, line in form.lines if line.strip()]
+    commands = tuple(command for _, command in read if command is not None)
     if all(command.is_file_tool for command in commands):
         raise OtherTemplate(f"The submission script {name} contains no command.")
     return Submission(
-        job=job,
-        outfile=out,
-        errfile=err,
+        job=pipeliners or form.job,
+        outfile=f"{pipeliners}/run.out" if pipeliners else form.fields["outfile"],
+        errfile=f"{pipeliners}/run.err" if pipeliners else form.fields["errfile"],
         commands=commands,
-        ranks=_number(fields, "ranks", name),
-        threads=_number(fields, "threads", name),
-        left_out=left_out,
-        queue=_filled(fields.get("queue", "")) or None,
+        ranks=_number(form.fields, "ranks", name),
+        threads=_number(form.fields, "threads", name),
+        left_out=tuple(line.strip() for line, command in read if command is None),
+        queue=_filled(form.fields.get("queue", "")) or None,
         extra={
             int(key.removeprefix("extra")): text
-            for key, text in fields.items()
+            for key, text in form.fields.items()
             if key.startswith("extra") and _filled(text)
         },
     )
@@ -229,15 +205,3 @@ def _number(fields: Mapping[str, str], key: str, name: str) -> int | None:
             "in the digits 0 to 9: correct the number in RELION's window and submit the job again."
         )
     return number
-
-
-def is_from_our_template(script: Path) -> bool:
-    """Whether RELION wrote this submission script from our template."""
-    try:
-        with opened_input(script) as stream:
-            return f"\n{_COMMANDS}\n".encode() in stream.read(4096)
-    except OSError:
-        return False
-
-
-SUBMISSION = "run_submit.script"

@@ -13,8 +13,8 @@ from ..host.programs import Finished
 from .clusters import is_cluster, where_is
 from .job_ids import is_job_id
 
-__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "names_its_clusters", "read_answer", "read_end",
-           "read_jobs"]  # fmt: skip
+__all__ = ["Queue", "QueuedJob", "SubmitAnswer", "in_words", "knows_end", "names_its_clusters",
+           "read_answer", "read_end", "read_jobs"]  # fmt: skip
 
 
 class SubmitAnswer(NamedTuple):
@@ -164,6 +164,30 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             *(groups.get(name) or "" for name in ("node", "reason", "time")),
         )
         yield job._replace(cluster=cluster) if is_cluster(cluster) else job
+
+
+def in_words(scheduler: Scheduler, printed: str) -> str:
+    """What the accounting command printed, in the form of the end command's output.
+
+    >>> queue = Scheduler(submit_command=["x"], accounting_columns=["State", "Nodes"])
+    >>> in_words(queue, "CANCELLED by 1000|n1\\n")
+    'State=CANCELLED by 1000 Nodes=n1'
+    """
+    names = scheduler.accounting_columns
+    if not names:
+        return printed
+    rows = (line.split("|") for line in printed.splitlines())
+    words = (
+        " ".join(map("=".join, zip(names, row, strict=True)))
+        for row in rows
+        if len(row) == len(names)
+    )
+    return "\n".join(words)
+
+
+def knows_end(scheduler: Scheduler, printed: str) -> bool:
+    """Whether the output says of a job how it ended, or that it has not."""
+    return any(text in printed for text in (*scheduler.alive, *scheduler.ends))
 
 
 def read_end(scheduler: Scheduler, printed: str) -> str | None:

@@ -10,13 +10,14 @@ import errno
 import os
 import re
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.inherited import not_inherited
 from ..config.scheduler import Scheduler, filled
 from ..host import programs
-from .answers import Queue, names_its_clusters
+from .answers import Queue, in_words, knows_end, names_its_clusters
 from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
@@ -26,6 +27,8 @@ __all__ = ["ask_end", "ask_queue", "call", "hand_over", "start_detached", "try_c
 
 _WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
 _NO_SUCH_PROGRAM = 127  # sh's exit status
+
+_DAY = 24 * 3600  # seconds
 
 
 def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.Finished:
@@ -114,15 +117,33 @@ def ask_queue(scheduler: Scheduler, project: Path, where: tuple[str, ...] = ()) 
 
 
 def ask_end(
-    scheduler: Scheduler, job_id: str, project: Path, where: tuple[str, ...] = ()
+    scheduler: Scheduler,
+    job_id: str,
+    project: Path,
+    where: tuple[str, ...] = (),
+    submitted: float = 0,
 ) -> str | None:
-    """Ask the scheduler why a job ended; None if it says that the job has not.
+    """Ask the scheduler why a job ended, or its accounting if it has forgotten the job; None if it
+    says that the job has not ended.
 
     `where` are the options that lead to the job's cluster. If they lead to several, nothing is
-    asked, as another job may have the same id there.
+    asked, as another job may have the same id there. An id may also be that of a job of long ago:
+    what ended a day before this one was `submitted` (seconds since 1970) does not count.
     """
-    done = None
-    if scheduler.end_command and job_id and names_one(where):
-        command = filled(scheduler.end_command, job_id=job_id)
-        done = try_call(scheduler, [*command, *where], project)
-    return dialect(scheduler).read_end(scheduler, done.stdout if done else "")
+    printed = ""
+    if job_id and names_one(where):
+        since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(max(0, submitted - _DAY)))
+        values = {"job_id": job_id, "since": since}
+        printed = _printed(scheduler, filled(scheduler.end_command, **values), where, project)
+        if not knows_end(scheduler, printed):
+            command = filled(scheduler.accounting_command, **values)
+            known = in_words(scheduler, _printed(scheduler, command, where, project))
+            printed = known if knows_end(scheduler, known) else printed
+    return dialect(scheduler).read_end(scheduler, printed)
+
+
+def _printed(
+    scheduler: Scheduler, command: Sequence[str], where: Sequence[str], project: Path
+) -> str:
+    done = try_call(scheduler, [*command, *where], project) if command else None
+    return done.stdout if done else ""

@@ -19,12 +19,14 @@ from .function_check import unread_functions
 from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
 from .job_type_check import job_type_problems
+from .launch_check import launch_problems
 from .library_check import library_problems
 from .overridden_check import overridden_values
 from .reach_check import closed_files
 from .scheduler_check import scheduler_problems
 from .template_check import unread_templates
 from .trial_check import trial_problems
+from .unread_files import unread_files
 from .weights_check import weights_problems
 
 __all__ = ["problems", "read_folder", "remarks"]
@@ -71,6 +73,8 @@ def problems() -> list[str]:
                 unread_templates(),
                 library_problems(),
                 scheduler_problems(site),
+                launch_problems(site, types),
+                unread_files(site, types),
                 job_problems(site, types, real),
                 trial_problems(site, types),
             )

@@ -12,6 +12,7 @@ from ..config.places import changed_in
 from ..config.site import Apptainer
 from ..errors import ImageError
 from ..images import apptainer
+from ..images.awaited import none_yet
 from ..images.container import missing_binds
 from ..images.sif import ours, read_header
 from .job_type_check import named
@@ -34,6 +35,9 @@ def image_problems(
     for name in dict.fromkeys(kind.image for kind in types.values() if kind.image):
         users = [each for each, kind in types.items() if kind.image == name]
         named_in.setdefault(name, f"{changed_in('dispatch_config.json')}: {named(users)}")
+    if named_in and not catalogue.images:
+        yield none_yet(catalogue, next(iter(named_in)))
+        return
     for name, place in named_in.items():
         then = f'Add the image (`relion-dispatch images add`), or correct "image" in {place}.'
         try:

@@ -13,6 +13,7 @@ from ..config.job_types import DECIDING_PARAMETERS, JobTypes
 from ..config.site import Partition, Site
 from ..errors import DispatchError, NeedsGpus
 from ..host import programs
+from ..images.awaited import awaited_images
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
 from ..job_script.launchers import settled
@@ -22,7 +23,7 @@ from ..jobs.watcher import watcher_script
 from ..planning.placement import partition_names
 from ..planning.plan import Plan
 from .job_type_check import named
-from .sample_jobs import sample_catalogue, sample_plan
+from .sample_jobs import sample_plan
 from .template_check import hidden_parameters, unused_parameters
 
 __all__ = ["job_problems"]
@@ -39,7 +40,7 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
     shared: dict[str, list[str]] = {}  # sentence → the job types for which it holds
     known, hidden = set(DECIDING_PARAMETERS), set[str]()
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Configuration(site, types, sample_catalogue(Path(folder), types, site))
+        configuration = Configuration(site, types, awaited_images(Path(folder), types, site))
         for name, kind in types.types.items():
             if not kind.matches_jobs:
                 continue

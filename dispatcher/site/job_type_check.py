@@ -46,8 +46,12 @@ def _takes_all(wide: JobType, narrow: JobType) -> bool:
 
 
 def named(types: Sequence[str]) -> str:
-    """Job types as a sentence names them: 'job types "a", "b", "c" and 2 more'."""
+    """Job types as a sentence names them: 'job types "a", "b", "c" and 2 more'.
+
+    Four are named: "and 1 more" is no shorter than a name.
+    """
     if len(types) == 1:
         return f'job type "{types[0]}"'
-    more = f" and {len(types) - 3} more" if len(types) > 3 else ""
-    return f"job types {', '.join(json.dumps(name) for name in types[:3])}{more}"
+    shown = types if len(types) <= 4 else types[:3]
+    more = f" and {len(types) - 3} more" if len(types) > 4 else ""
+    return f"job types {', '.join(map(json.dumps, shown))}{more}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..config.job_types import JobTypes, lineage
+from ..config.job_types import ADDED, JobTypes, lineage
 from ..config.places import config_path
 from ..config.site import Site
 from ..config.where import Where
@@ -24,7 +24,7 @@ def overridden_values(site: Site, types: JobTypes) -> Iterator[str]:
         if level not in types.types:
             continue  # told elsewhere
         for key, value in parameters.items():
-            if names := _with_another(level, key, value, site, types):
+            if key not in ADDED and (names := _with_another(level, key, value, site, types)):
                 place = where.at("job_parameters").at(level).at(key)
                 yield _sentence(place, names, 'name them in "job_parameters" too')
     if site.image:

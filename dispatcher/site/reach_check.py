@@ -18,6 +18,8 @@ from ..host.shell_words import quote
 
 __all__ = ["closed_files"]
 
+_PROGRAM = "the program of Apptainer"
+
 
 def closed_files(site: Site | None, catalogue: Catalogue | None) -> Iterator[str]:
     """A sentence for each file or folder that a job needs, and that is closed to users."""
@@ -27,7 +29,7 @@ def closed_files(site: Site | None, catalogue: Catalogue | None) -> Iterator[str
     told = set[Path]()
     for what, path in _needed(site, catalogue):
         with suppress(OSError):  # what is missing is told elsewhere
-            closed = closed_to(users, path)
+            closed = closed_to(users, path, started=what == _PROGRAM)
             if closed and closed not in told:
                 told.add(closed)
                 yield _sentence(what, path, closed, users)
@@ -49,7 +51,7 @@ def _needed(site: Site | None, catalogue: Catalogue | None) -> Iterator[tuple[st
             yield f"the folder of weights of {listed}", listed.weights
     program = site.apptainer.program if site else ""
     if "/" in program and (found := programs.which(program)):
-        yield "the program of Apptainer", Path(found)
+        yield _PROGRAM, Path(found)
 
 
 def _own_files() -> Iterator[Path]:
@@ -67,7 +69,7 @@ def _sentence(what: str, path: Path, closed: Path, users: Readers) -> str:
     whom, who = ("other users", "a") if users.everybody else ("the users of its group", "g")
     mode = f"mode {closed.stat().st_mode & 0o7777:04o}, so that {whom} cannot"
     if closed in (path, path.resolve()):
-        bits = "rx" if closed.is_dir() else "r"
+        bits = "rx" if closed.is_dir() or what == _PROGRAM else "r"
         return (
             f"{what[0].upper()}{what[1:]} ({closed}) has {mode} use it in their jobs: "
             f"`chmod {who}+{bits} {quote(str(closed))}`."

@@ -1,14 +1,11 @@
-"""Does a site's own scheduler lack what the shipped one of the same commands has, and does each
-folder of templates belong to a scheduler?"""
+"""Does a site's own scheduler lack what the shipped one of the same commands has?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config.json_files import nearest
-from ..config.places import config_path, files_in, scheduler_folders, template_folders
-from ..config.scheduler import template_folders_of
+from ..config.places import config_path, files_in, scheduler_folders
 from ..config.site import Site
 
 __all__ = ["scheduler_problems"]
@@ -25,7 +22,6 @@ def scheduler_problems(site: Site) -> Iterator[str]:
         for name in shipped
         if not site.schedulers[name].detached
     }
-    yield from _unread_folders(site)
     for name, scheduler in site.schedulers.items():
         parent = programs.get(Path(scheduler.submit_command[0]).name)
         alone = scheduler.inherits is None and scheduler.directives not in shipped
@@ -36,21 +32,3 @@ def scheduler_problems(site: Site) -> Iterator[str]:
                 f"Templates in job_template/schedulers/ of the name {name} are then read under the "
                 f"name {parent}: rename them."
             )
-
-
-def _unread_folders(site: Site) -> Iterator[str]:
-    """A sentence for each folder of the site's templates that no scheduler has."""
-    read = {each for name in site.schedulers for each in template_folders_of(name, site.schedulers)}
-    *own, _ = template_folders()
-    for folder in own:
-        schedulers = folder / "schedulers"
-        files = files_in(schedulers, ".j2", ".sh", below=True)
-        places = (path.relative_to(schedulers).parts for path in files)
-        names = sorted({parts[0] for parts in places if len(parts) > 1})
-        for name in names:
-            if name not in read:
-                yield (
-                    f"{schedulers / name}: no scheduler reads this folder"
-                    f'{nearest(name, sorted(read)) or ":"} Name the folder in "directives" of a '
-                    "scheduler, or rename it."
-                )

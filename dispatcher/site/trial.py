@@ -14,19 +14,19 @@ from typing import NamedTuple
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
 from ..host import programs
-from ..job_script.scheduler_templates import directive, first_command
+from ..host.directives import directive, first_command
 from ..scheduler.calls import try_call
 from ..scheduler.clusters import options_in
 from .trial_command import can_be_tried, trial_words
 
-__all__ = ["Answer", "NoAnswerError", "Objection", "Trials"]
+__all__ = ["NoAnswerError", "Objection", "Trials"]
 
 _LONGEST = 300  # characters of what a scheduler says
 _PARTITION = "partition="  # so begins a line on a partition: a site's programs may greet
 _MOST = 5  # mistakes of a script that are told
 
 
-class Answer(NamedTuple):
+class _Answer(NamedTuple):
     """Whether a scheduler would take a job, and what it says of that."""
 
     takes: bool
@@ -49,26 +49,29 @@ class Trials:
 
     def __init__(self, scheduler: Scheduler, folder: Path) -> None:
         self._scheduler, self._folder = scheduler, folder
-        self._known: dict[tuple[object, ...], Answer] = {}
+        self._known: dict[tuple[object, ...], _Answer] = {}
         self._known_causes: dict[str, list[str]] = {}  # directives by what was said of them
 
     def can_try(self, command: Sequence[str]) -> bool:
         """Whether a job that this command submits can be tried: nothing is known of others."""
         return can_be_tried(self._scheduler.trial_command, command)
 
-    def ask(self, command: Sequence[str], script: str) -> Answer:
-        """Would the scheduler take the script by this submit command?
+    def would_take(self, command: Sequence[str], script: str) -> bool:
+        """Whether the scheduler would take the script by this submit command.
 
         Raises:
             NoAnswerError: it does not answer.
         """
+        return self._answer(command, script).takes
+
+    def _answer(self, command: Sequence[str], script: str) -> _Answer:
         lines = script.splitlines()
         key = (*command, *lines[: first_command(lines)])
         if key not in self._known:
-            self._known[key] = self._asked(command, script)
+            self._known[key] = self._ask(command, script)
         return self._known[key]
 
-    def _asked(self, command: Sequence[str], script: str) -> Answer:
+    def _ask(self, command: Sequence[str], script: str) -> _Answer:
         file = self._folder / "trial.sh"
         file.write_text(script, errors="surrogateescape")
         argv = trial_words(self._scheduler.trial_command, command, str(file))
@@ -77,11 +80,11 @@ class Trials:
             raise NoAnswerError(f"{command[0]} did not answer")
         says = re.sub(r"\s+", " ", done.stdout + done.stderr).strip()
         if done.status == 0:
-            return Answer(True, says)
+            return _Answer(True, says)
         passing = any(re.search(each, says, re.IGNORECASE) for each in self._scheduler.transient)
         if passing or done.status < 0:
             raise NoAnswerError(says[:_LONGEST])
-        return Answer(False, says)
+        return _Answer(False, says)
 
     def objections(self, command: Sequence[str], script: str) -> list[Objection]:
         """Why the scheduler would not take the script; nothing if it would.
@@ -94,7 +97,7 @@ class Trials:
         """
         found: list[Objection] = []
         lines = script.splitlines()
-        while len(found) < _MOST and not (answer := self.ask(command, _joined(lines))).takes:
+        while len(found) < _MOST and not (answer := self._answer(command, _joined(lines))).takes:
             blamed = self._blamed(command, lines, answer)
             directives = [directive(lines[at]) or "" for at in blamed]
             self._known_causes[answer.says] = directives
@@ -104,7 +107,7 @@ class Trials:
             lines = [line for at, line in enumerate(lines) if at not in blamed]
         return found
 
-    def _blamed(self, command: Sequence[str], lines: Sequence[str], said: Answer) -> list[int]:
+    def _blamed(self, command: Sequence[str], lines: Sequence[str], said: _Answer) -> list[int]:
         """The lines of the directives without any of which the scheduler would take the script.
 
         If there is none, those without which it says something else. Directives that it has said
@@ -122,13 +125,13 @@ class Trials:
         return taken or other
 
     def _without_each(
-        self, command: Sequence[str], lines: Sequence[str], said: Answer, places: Sequence[int]
+        self, command: Sequence[str], lines: Sequence[str], said: _Answer, places: Sequence[int]
     ) -> tuple[list[int], list[int]]:
         """The lines without which the scheduler takes the script; without which it speaks of
         something else."""
         taken, other = [], []
         for at in places:
-            answer = self.ask(command, _joined([*lines[:at], *lines[at + 1 :]]))
+            answer = self._answer(command, _joined([*lines[:at], *lines[at + 1 :]]))
             if answer.takes:
                 taken.append(at)
             elif answer.says != said.says:
@@ -149,7 +152,8 @@ class Trials:
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:
                 says = re.sub(r"\s+", " ", done.stderr).strip() if done else "it did not answer"
-                raise NoAnswerError(f"{command[0]}: {says[:_LONGEST]}")
+                own = f"{Path(command[0]).name}: "  # most programs begin with their name themselves
+                raise NoAnswerError(f"{own}{says.removeprefix(own)[:_LONGEST]}")
             for line in done.stdout.splitlines():
                 if line.startswith(_PARTITION):
                     name, _, nodes = line.removeprefix(_PARTITION).partition(" ")

@@ -15,11 +15,12 @@ from pathlib import Path
 from ..config.configuration import Configuration
 from ..config.job_types import JobTypes
 from ..config.json_files import nearest
+from ..config.partition import kinds
 from ..config.site import Site
 from ..errors import TemplateError
+from ..images.awaited import awaited_images
 from .job_type_check import named
 from .parameter_places import place_to_change
-from .sample_jobs import sample_catalogue
 from .trial import NoAnswerError, Objection, Trials
 from .trial_advice import advice, advice_on_watcher, at, names_partition
 from .trial_jobs import TrialJob, sample_jobs, small_job, watcher_of, whole_node
@@ -31,13 +32,13 @@ def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
     """A sentence for each partition and each kind of job that a scheduler would not take."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        configuration = Configuration(site, types, sample_catalogue(folder, types, site))
+        configuration = Configuration(site, types, awaited_images(folder, types, site))
         jobs: dict[str, list[TrialJob]] = {}
         for job in sample_jobs(configuration, folder):
             jobs.setdefault(job.plan.scheduler, []).append(job)
         for scheduler, of_scheduler in jobs.items():
-            look = _Look(site, types, scheduler, Trials(site.schedulers[scheduler], folder))
-            yield from look.problems(of_scheduler)
+            trials = Trials(site.schedulers[scheduler], folder)
+            yield from _SchedulerCheck(site, types, scheduler, trials).problems(of_scheduler)
 
 
 class _Refused:
@@ -60,7 +61,7 @@ class _Refused:
         return f"{what} on partition{plural} {', '.join(self.partitions)}"
 
 
-class _Look:
+class _SchedulerCheck:
     """The questions to one scheduler, and the sentences on its answers."""
 
     def __init__(self, site: Site, types: JobTypes, name: str, trials: Trials) -> None:
@@ -155,16 +156,19 @@ class _Look:
         What stands against a `small` job of the same type is not for the shape.
         """
         name = job.partition
-        shape = self.site.partitions.get(name or "")
-        if shape is None:
+        described = self.site.partitions.get(name or "")
+        if described is None:
             return
-        for objection in self._objections(whole_node(job, shape), {each.says for each in small}):
-            told.add(objection.says)
-            yield (
-                f'{at("partitions", str(name))}: the scheduler "{self.name}" gives no job a '
-                f"whole node of this shape: {_in_words(objection)}.{_described(nodes)} Correct the "
-                "numbers of the partition."
-            )
+        for number, shape in enumerate(kinds(described)):
+            steps = ("partitions", str(name), *(["nodes", str(number)] if described.nodes else []))
+            asked = whole_node(job, shape)
+            for objection in self._objections(asked, {each.says for each in small}):
+                told.add(objection.says)
+                yield (
+                    f'{at(*steps)}: the scheduler "{self.name}" gives no job a whole node of this '
+                    f"shape: {_in_words(objection)}.{_described(nodes)} Correct the numbers of the "
+                    "partition."
+                )
 
     def _of_mistakes(self) -> Iterator[str]:
         """The sentences on jobs, and on watchers that have other mistakes than jobs."""
@@ -187,7 +191,7 @@ class _Look:
 
     def _takes(self, job: TrialJob) -> bool:
         with suppress(TemplateError):
-            return self.trials.ask(job.command, job.script).takes
+            return self.trials.would_take(job.command, job.script)
         return False
 
     def _objections(self, job: TrialJob, told: Container[str] = ()) -> list[Objection]:

@@ -95,7 +95,13 @@ def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
     """The job as one process that takes a whole node as site.json describes the node."""
     memory = bytes_of(shape.memory, "partition")
     mem = shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M"
-    return _as_one_process(job, cores=shape.cores or 1, gpus=shape.gpus or 0, mem=mem)
+    named = {key: value for key in _OF_A_KIND if (value := getattr(shape, key)) is not None}
+    parameters = {**job.plan.job_parameters, **dict.fromkeys(_OF_A_KIND), **named}
+    asked = job._replace(plan=job.plan._replace(job_parameters=parameters))
+    return _as_one_process(asked, cores=shape.cores or 1, gpus=shape.gpus or 0, mem=mem)
+
+
+_OF_A_KIND = ("gpu_type", "constraint")
 
 
 def _as_one_process(job: TrialJob, cores: int, gpus: int, mem: str | int | None) -> TrialJob:

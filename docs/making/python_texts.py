@@ -19,7 +19,7 @@ __all__ = ["Text", "python_texts", "reads_as_words"]
 # words that are looked for in another text.
 _NO_SENTENCES = {"Option", "Argument", "Typer", "compile", "findall", "fullmatch", "search", "sub",
                  "removeprefix", "removesuffix", "startswith", "endswith", "partition"}  # fmt: skip
-_CODE = re.compile(r"\(\?|\\[sdw]|^\s*[{<#]|^import |[;&|]{2}|\w\|\w|\$@")
+_CODE = re.compile(r"\(\?|\\[sdw]|^\s*[{<#]|^import |[;&|]{2}|\S\||\|\S|\$@")
 
 
 class Text(NamedTuple):

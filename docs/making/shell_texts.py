@@ -32,6 +32,8 @@ def shell_texts(file: Path) -> list[str]:
             at = skipped.end() if skipped else at + 1
             continue
         words, end = _quoted(code, at + 1)
+        if code[at - 1] == "*":  # words that are looked for in another text
+            words = ""
         # Two texts side by side are words of one command, which prints them with a space between.
         if texts and _BETWEEN_PARTS.fullmatch(code, last_end, at):
             texts[-1] += f" {words}"

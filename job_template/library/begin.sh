@@ -6,7 +6,7 @@
 #   dispatch_job               RELION's name of the job, Refine3D/job019, seen from the project's folder; begin_job
 #                              opens it as dispatch_folder (files.sh)
 #   dispatch_token             12 digits that tell this submission from every other
-#   dispatch_waits             who waits for the job's end: RELION, or PIPELINER (relion.sh)
+#   dispatch_waiting_program   which program waits for the job's end: RELION, or the PIPELINER (relion.sh)
 #   dispatch_scheduler_job     the scheduler's id of the job
 #   dispatch_outfile, dispatch_errfile   RELION's run.out and run.err
 #   dispatch_nodes             on how many nodes the job runs
@@ -64,7 +64,7 @@ open_texts() {
     open_text "$dispatch_errfile" && exec 2>>"$dispatch_opened"
 }
 
-aborted() { wants_abort || is_told ABORTED; }
+aborted() { wants_abort || end_is_told ABORTED; }
 
 abort_before_start() {
     dispatch_ending=ABORTED
@@ -75,7 +75,7 @@ abort_before_start() {
 # The job begins, unless RELION was already told that the job is over.
 begin_unless_over() {
     ! aborted || abort_before_start
-    ! is_told FAILURE ||
+    ! end_is_told FAILURE ||
         fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
     remove_name "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
     relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"

@@ -21,17 +21,17 @@ finish() {
 }
 
 # Whether a program has said that this is the job's end: one of RELION's, or the Pipeliner's job runner.
-said() {
-    is_told "$1" || { relion_waits && [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ]; }
+program_said_end() {
+    end_is_told "$1" || { relion_waits && [ -e "$dispatch_kept/RELION_JOB_EXIT_$1" ]; }
 }
 
 decide_ending() {
-    if ! relion_waits && is_told SUCCESS; then # the Pipeliner may have seen it, whatever happened since
+    if ! relion_waits && end_is_told SUCCESS; then # the Pipeliner may have seen it, whatever happened since
         dispatch_ending=SUCCESS dispatch_status=0
-    elif said ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
+    elif program_said_end ABORTED || [ -e "$dispatch_kept/RELION_JOB_ABORTED" ] ||
         { [ "$dispatch_status" -ne 0 ] && abort_was_wanted; }; then
         dispatch_ending=ABORTED
-    elif [ "$dispatch_status" -ne 0 ] || said FAILURE; then
+    elif [ "$dispatch_status" -ne 0 ] || program_said_end FAILURE; then
         [ "$dispatch_status" -ne 0 ] || dispatch_status=1
         dispatch_ending=FAILURE
     else
@@ -53,6 +53,8 @@ tell_relion() {
         remove_name "$dispatch_folder/RELION_JOB_EXIT_$other"
         relion_waits || { end_file PIPELINER "$other"; remove_name "$dispatch_end_file"; }
     done
+    # The guard, which was ended, may still have passed an abort on to the job runner.
+    relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_ABORT_NOW"
     # Only once: RELION's user may continue the job while this script still ends its processes.
     [ -n "$dispatch_told" ] || ! make_exit_file "$dispatch_ending" || dispatch_told=yes
 }

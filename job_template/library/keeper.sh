@@ -23,7 +23,7 @@ start_keeper() {
 # Looks after a node's GPUs until the script says how the job ended, or has ended itself. FOLDER is empty
 # without MPS; WATCH is empty if the GPUs are not watched.
 keep_gpus() { # FOLDER LOGS GPUS WATCH
-    local gpus uuids why=''
+    local gpus uuids given why=''
     enter_job
     folder=$1 logs=$2_$(uname -n) sampler='' ending=failed
     gpus=$(visible_gpus "$3")
@@ -32,8 +32,13 @@ keep_gpus() { # FOLDER LOGS GPUS WATCH
     trap end_keeping EXIT
     if [ -n "$folder" ] && [ "$gpus" != none ]; then
         mps_clean # first, because a dead job's daemon would block this one
-        why=$(mps_obstacle "$uuids" "$gpus")
-        [ -n "$why" ] || why=$(mps_start "$folder" "$uuids" "$logs")
+        given=$(given_mps)
+        [ -n "$given" ] || why=$(mps_obstacle "$uuids" "$gpus")
+        if [ -n "$given" ]; then
+            why=$(mps_take "$folder" "$given")
+        elif [ -z "$why" ]; then
+            why=$(mps_start "$folder" "$uuids" "$logs")
+        fi
         [ -n "$why" ] || why=$(mps_unseen "$folder")
     fi
     if [ -n "$4" ] && [ -n "$uuids" ]; then

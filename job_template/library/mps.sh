@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# NVIDIA's multi-process service: this job's own control daemon on each node. The daemon is known by its own
-# folder. A node's keeper starts the daemon before the ranks and ends it after them.
+# NVIDIA's multi-process service: this job's own control daemon on each node, unless the scheduler has started one for
+# the job. The daemon is known by its own folder. A node's keeper starts the daemon before the ranks and ends it after them.
 
 # The daemon of a folder, and the server that the daemon starts.
 mps_processes() { # FOLDER
@@ -79,6 +79,15 @@ mps_start() { # FOLDER UUIDS LOGS: says why not, or nothing
     done
     echo "$why"
     mps_end "$1" "$3" failed
+}
+
+# Takes the daemon that the scheduler has started for the job, which is the scheduler's to end.
+mps_take() { # FOLDER PIPE: says why not, or nothing
+    { mkdir -m 700 "$1" && mkdir "$1/log" && ln -s "$2" "$1/pipe"; } 2>/dev/null || { echo "the folder $1 cannot be made"; return; }
+    { mps_owner $$; mps_owner "$PPID"; } >"$1/owners.new" && mv "$1/owners.new" "$1/owners"
+    echo "CUDA_MPS_PIPE_DIRECTORY=$2" >"$1/clients"
+    echo "APPTAINER_BIND=$1,$2${APPTAINER_BIND:+,$APPTAINER_BIND}" >>"$1/clients"
+    mps_ask "$1" get_server_list || { echo "the scheduler's MPS daemon does not answer"; rm -rf "$1"; }
 }
 
 # What processes need to have in common with the daemon: its pipe, and the memory that processes share. One in a

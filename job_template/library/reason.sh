@@ -58,38 +58,50 @@ since() { # BYTES FILE
     tail -c "+$((($1 > size - 60000 ? $1 : size - 60000) + 1))" "$dispatch_opened"
 }
 
-# The sentence of the first known ending whose pattern (for grep -E) is found in a text.
-known_cause() { # TEXT
+# The sentence of the first known ending whose pattern (for grep -E) is found in any of the texts.
+known_cause() { # TEXTS…
     local pattern sentence
     while IFS= read -r pattern && IFS= read -r sentence; do
-        printf '%s\n' "$1" | LC_ALL=C grep -aEiq -e "$pattern" || continue
+        printf '%s\n' "$@" | LC_ALL=C grep -aEiq -e "$pattern" || continue
         echo "$sentence"
         return 0 # a bare "return" gives the status from before a trap
     done < <(known_endings)
     return 1
 }
 
-# Why the job failed. What this script has seen and the errors with which programs stopped are tried first, then what
-# the scheduler and MPI say of the ranks and of signals: elsewhere in its output, a program may speak of what did no
-# harm, and nothing of that is quoted beside a signal.
+lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE -e "$1"; } # PATTERN TEXT
+
+# Why the job failed. Beside the facts that this script has seen, three texts are looked through one after the other:
+# the errors of programs; what the scheduler and MPI say of ranks and of signals; and all else, in which a program may
+# speak of what did no harm. Behind the sentence stands the error that says most.
 cause() {
-    local seen written errors said first ranks stopped known
-    local sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
-    ranks="^($(scheduler_programs)|mpirun|prterun|orterun)"
-    seen=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
+    local facts written errors kind said sentence by_errors by_signals by_all
+    local ranks status="exit status $dispatch_status"
+    ranks="^($(starters_of_ranks))"
+    facts=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
     errors=$(printf '%s\n' "$written" | program_said "${dispatch_program:-The job}")
-    said=$(sed -n '1s/^. //p' <<<"$errors")
-    first=$(lines_with "^($(scheduler_that_ends_jobs)): |Number of MPI processes" "$written"; sed -n 's/^[23] //p' <<<"$errors" | sed '1s/^Apptainer said: /FATAL: /')
-    stopped=$(lines_with "$ranks|on signal [0-9]|: Killed|Signal: |Segmentation fault|Bus error" "$written")
-    [[ $dispatch_status != 13[579] ]] || stopped+=$'\n'"exit status $dispatch_status"
-    [[ $errors != 3* ]] || written=$(lines_with "$ranks|Number of MPI processes|MPI_ABORT|on signal" "$written")
-    if known=$(known_cause "$seen"$'\n'"$first"); then
-        sentence=$known
-    elif known=$(known_cause "$seen"$'\n'"$stopped"); then
-        sentence=$known
-        [[ $errors != 1* ]] || said=""
-    elif known=$(known_cause "$seen"$'\n'"exit status $dispatch_status"$'\n'"$written"); then
-        sentence=$known
+    read -r kind said <<<"$errors"
+
+    by_errors=$(
+        # Patterns know the word with which Apptainer says that it gives up.
+        sed '/^hint /d; s/^[a-z]* //; 1s/^Apptainer said: /FATAL: /' <<<"$errors"
+        lines_with "^($(scheduler_that_ends_jobs)): |Number of MPI processes" "$written"
+    )
+    by_signals=$(
+        lines_with "$ranks|on signal [0-9]|: Killed|Signal: |Segmentation fault|Bus error" "$written"
+        [[ $dispatch_status != 13[579] ]] || echo "$status"
+    )
+    by_all=$written
+    if [[ $kind = stopped ]]; then # of what was written before, nothing is the reason
+        by_all=$(lines_with "$ranks|Number of MPI processes|MPI_ABORT|on signal" "$written")
+    fi
+
+    if sentence=$(known_cause "$facts" "$by_errors"); then
+        :
+    elif sentence=$(known_cause "$facts" "$by_signals"); then
+        [[ $kind != hint ]] || said='' # it may have done no harm
+    elif ! sentence=$(known_cause "$facts" "$status" "$by_all"); then
+        sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
     fi
     if [ -n "$said" ]; then
         echo "${sentence%": {said}"}. $said"
@@ -97,8 +109,6 @@ cause() {
         echo "${sentence/%"{said}"/read its last lines, above and in run.out}"
     fi
 }
-
-lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE "$1"; } # PATTERN TEXT
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # the job script makes the settings
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -13,10 +14,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -24,7 +25,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -37,7 +38,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -45,7 +46,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi

@@ -21,7 +21,7 @@ run() { # PROGRAM ARGUMENTS…
     dispatch_status=$?
     dispatch_command=
     # Not all of RELION's programs notice that a disk is full: then their files are cut short.
-    if [ "$dispatch_status" -eq 0 ] && { said FAILURE || ! probe "$dispatch_kept" >/dev/null; }; then
+    if [ "$dispatch_status" -eq 0 ] && { program_said_end FAILURE || ! probe "$dispatch_kept" >/dev/null; }; then
         dispatch_status=1
         relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     fi
@@ -96,7 +96,7 @@ guard() {
         fi
         ! overtaken || kill -RTMIN+2 $$ 2>/dev/null
         [ -z "$stops" ] || [ "$SECONDS" -lt "$stops" ] || kill -TERM $$ 2>/dev/null
-        if is_told FAILURE; then
+        if end_is_told FAILURE; then
             [ "$failed" -lt "$dispatch_abort_grace" ] || kill -TERM $$ 2>/dev/null
             failed=$((failed + 2))
         fi

@@ -5,8 +5,8 @@
 #                                       lines, the place in the source before or behind it
 #   "The following errors were …"       options that RELION cannot read (args.cpp)
 #   "Traceback (most recent call last)" Python; the exception stands behind the indented frames, or behind a frame
-#                                       drawn with lines (typer), and the last of a chain counts; of a group of exceptions ("  | " before
-#                                       each line) the first of those in it
+#                                       drawn with lines (typer), and the last of a chain counts; of a group of
+#                                       exceptions ("  | " before each line) the first of those in it
 #   "SyntaxError: …", "…Error: …"       Python without frames
 #   "what():"                           exceptions of C++
 #   "ERROR: …", "PROGRAM: error: …", "Class::function: …", FATAL   a text in one line
@@ -17,13 +17,18 @@ plain_lines() {
     LC_ALL=C sed -E $'s/\033\\[[0-9;]*[A-Za-z]//g; s/^\\[[^] ]*,[0-9]+]<std[a-z]+>: *//; s/^ *[0-9]{1,5}:( |$)//; s/\r$//'
 }
 
-# Reads the plain lines that a job wrote. Prints a line for each error, the first of those that say most before the others: its weight
-# and "RELION said: TEXT". Weight 3: the program stopped with this error; 2: it wrote an error; 1: an error that says
-# little, printed only if there is no other.
+# Who starts ranks and tells of their end, as a part of a pattern (for grep -E and awk).
+starters_of_ranks() { echo "$(scheduler_programs)|mpirun|prterun|orterun"; }
+
+# Reads the plain lines that a job wrote. Prints a line for each error, "KIND WHO said: TEXT", and the first of those
+# that say most before the others. KIND is
+#   stopped   the program stopped with this error
+#   error     the program wrote an error
+#   hint      an error that says little; printed only if there is no other
 program_said() { # PROGRAM
     local who=$1
     [[ $who != relion* ]] || who=RELION
-    LC_ALL=C awk -v program="$who" -v starters="$(scheduler_programs)|mpirun|prterun|orterun" '
+    LC_ALL=C awk -v program="$who" -v starters="$(starters_of_ranks)" '
         function shortened(text,    end, words) { # at a blank, or in a long word behind a whole character of UTF-8
             if (length(text) <= 300) return text
             for (end = 300; end > 296 && substr(text, end + 1, 1) ~ /[\200-\277]/; end--) { }
@@ -31,7 +36,7 @@ program_said() { # PROGRAM
             sub(/ [^ ]*$/, "", words)
             return (length(words) >= 200 ? words : text) " ..."
         }
-        function offer(who, text, weight) {
+        function offer(who, text, kind) {
             gsub(hidden, " ", text)
             gsub(/│|╰|╯|─/, " ", text)
             sub(/^[ *]+/, "", text)
@@ -40,36 +45,56 @@ program_said() { # PROGRAM
             sub(/[ .:]+$/, "", text)
             text = shortened(text)
             if (text !~ /[A-Za-z][A-Za-z]/) return
-            if (text ~ /^[A-Za-z_.]+$/ || text ~ little) weight = 1
-            text = weight " " who " said: " text
+            if (text ~ /^[A-Za-z_.]+$/ || text ~ little) kind = HINT
+            text = kinds[kind] " " who " said: " text
             if (text in seen) return
             seen[text]
             said[++number] = text
-            if (weight > best) { best = weight; first = number }
+            if (kind > best) { best = kind; first = number }
         }
         function finish() { # the statement that is being read
-            offer(program, text, 3 - 2 * ignored)
+            offer(program, text, ignored ? HINT : STOPPED)
             state = text = last = ""
             ignored = 0
         }
+        function behind(mark) { # the line without the mark with which it begins
+            sub(mark, "", line)
+            return line
+        }
         function error_line() { # in one line
-            if (line ~ /^(FATAL: |ERROR:  |ERROR  +:)/) { sub(/^[A-Z]+ *:/, "", line); offer("Apptainer", line, 2) }
-            else if (line ~ /what\(\): /) { sub(/^.*what\(\): /, "", line); offer(program, line, 3) }
-            else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/) offer(program, line, 2)
-            else if (line ~ /^(SyntaxError|IndentationError|TabError): /) offer(program, line, 3)
-            else if (line ~ /^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception): *[^ ]/) offer(program, line, 2)
-            else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ "^(" starters "): ") { sub(/^[^ ]+: error: /, "", line); offer(program, line, 2) }
-            else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/) offer(program, line, 2)
-            else if (line ~ /: error while loading shared libraries: |: version .[A-Za-z0-9_.]+. not found \(required by /) offer(program, line, 2)
-            else if (line ~ /: (command not found|No such file or directory|Permission denied|Read-only file system|No space left on device|Disk quota exceeded)$/) offer(program, line, 1)
-            else return 0
-            return 1
+            if (line ~ /^(FATAL: |ERROR:  |ERROR  +:)/)
+                offer("Apptainer", behind("^[A-Z]+ *:"), ERROR)
+            else if (line ~ /what\(\): /)
+                offer(program, behind("^.*what\\(\\): "), STOPPED)
+            else if (line ~ /^ *\**(KERNEL_)?(ERROR|Error) *: *[^ ]/)
+                offer(program, line, ERROR)
+            else if (line ~ /^(SyntaxError|IndentationError|TabError): /)
+                offer(program, line, STOPPED)
+            else if (line ~ /^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception): *[^ ]/)
+                offer(program, line, ERROR)
+            else if (line ~ /^[A-Za-z0-9_.\/-]+: error: / && line !~ "^(" starters "): ")
+                offer(program, behind("^[^ ]+: error: "), ERROR)
+            else if (line ~ /^[A-Za-z0-9_]+::[A-Za-z0-9_~]+.*(ERROR|error|annot|does not|not found)/)
+                offer(program, line, ERROR)
+            else if (line ~ /: error while loading shared libraries: |: version .[A-Za-z0-9_.]+. not found \(required by /)
+                offer(program, line, ERROR)
+            else if (line ~ system_error)
+                offer(program, line, HINT)
         }
         BEGIN {
+            HINT = 1; ERROR = 2; STOPPED = 3
+            split("hint error stopped", kinds)
             # What is HIDDEN of dispatcher/printable.py, as bytes of UTF-8.
-            hidden = "[\001-\037\177]|\302[\200-\237]|\330\234|\342\200[\216\217\250-\256]|\342\201[\246-\251]|\355[\240-\277][\200-\277]"
-            little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error|^Error in ModelAngelo|^there was an error|ExceptionGroup: .*sub-exceptions?\\)"
-            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(" starters ")"
+            hidden = "[\001-\037\177]|\302[\200-\237]|\330\234|\342\200[\216\217\250-\256]|\342\201[\246-\251]" \
+                "|\355[\240-\277][\200-\277]"
+            little = "^A GPU-function failed|^Errors encountered on the command|error (in )?execut" \
+                "|wrong with system call|^This is a developer error|failed alignment, exiting|^exiting with an error" \
+                "|^Error in ModelAngelo|^there was an error|ExceptionGroup: .*sub-exceptions?\\)"
+            system_error = ": (command not found|No such file or directory|Permission denied|Read-only file system" \
+                "|No space left on device|Disk quota exceeded)$"
+            noise = "^ *in: |^[^ ]*, line [0-9]+$|=== *Backtrace|^Error in line: |^ *=+ *$|^ *-+ *$" \
+                "|\\[0x[0-9a-f]+\\] *$|^\\[[^ ]+[]:]|MPI_ABORT|MPI_Abort|terminate called|RELION version" \
+                "|exiting with an error|~~\\(,_,|^ *[0-9]+ *$|^(" starters ")"
         }
         {
             line = $0
@@ -109,6 +134,6 @@ program_said() { # PROGRAM
         END {
             finish()
             if (best) print said[first]
-            for (each = 1; each <= number; each++) if (each != first && said[each] !~ /^1/) print said[each]
+            for (each = 1; each <= number; each++) if (each != first && said[each] !~ /^hint /) print said[each]
         }'
 }

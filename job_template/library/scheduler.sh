@@ -38,6 +38,9 @@ may_have_job() { return 0; } # WORDS, as words_of_job gave them
 # What may_have_job needs to know about this job.
 words_of_job() { :; }
 
+# Prints the folder of the MPS daemon that the scheduler has started for the job on this node, if it has.
+given_mps() { :; }
+
 # Make dispatch_each_node the words that start a program once on each of the job's nodes.
 words_for_each_node() { dispatch_each_node=(); }
 

@@ -49,7 +49,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=AutoPick/job009
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=AutoPick/job009/run.out
 dispatch_errfile=AutoPick/job009/run.err
 dispatch_nodes=1

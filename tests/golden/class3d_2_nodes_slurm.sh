@@ -53,7 +53,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=Class3D/job010
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=Class3D/job010/run.out
 dispatch_errfile=Class3D/job010/run.err
 dispatch_nodes=2

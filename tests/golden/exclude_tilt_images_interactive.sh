@@ -52,7 +52,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=ExcludeTiltImages/job032
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=ExcludeTiltImages/job032/run.out
 dispatch_errfile=ExcludeTiltImages/job032/run.err
 dispatch_nodes=1

@@ -46,7 +46,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=External/job023
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=External/job023/run.out
 dispatch_errfile=External/job023/run.err
 dispatch_nodes=1

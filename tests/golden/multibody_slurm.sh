@@ -58,7 +58,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=MultiBody/job005
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=MultiBody/job005/run.out
 dispatch_errfile=MultiBody/job005/run.err
 dispatch_nodes=1

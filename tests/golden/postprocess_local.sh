@@ -53,7 +53,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=PostProcess/job016
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=PostProcess/job016/run.out
 dispatch_errfile=PostProcess/job016/run.err
 dispatch_nodes=1

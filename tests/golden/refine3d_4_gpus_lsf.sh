@@ -54,7 +54,7 @@ END_OF_REASONS
 cd /data/project || exit 1
 dispatch_job=Refine3D/job011
 dispatch_token=000000000000
-dispatch_waits=RELION
+dispatch_waiting_program=RELION
 dispatch_outfile=Refine3D/job011/run.out
 dispatch_errfile=Refine3D/job011/run.err
 dispatch_nodes=1

@@ -193,3 +193,11 @@ def test_a_claim_that_could_not_be_had_ends_the_job_once_relion_can_be_told(shel
     done = shell(code)
 
     assert (done.returncode, done.stdout) == (1, "told: no claim\n")
+
+
+def test_run_out_and_run_err_are_opened_where_the_scheduler_does_not(shell: Shell) -> None:
+    done = shell("opens_texts() { return 1; }; opens_texts || open_texts; echo out; echo err >&2")
+
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (shell.job / "run.out").read_text() == "out\n"
+    assert (shell.job / "run.err").read_text() == "err\n"

@@ -58,6 +58,7 @@ QUEUE = "printf 's_rt                  {}\\nh_rt                  {}\\n'"
         ("q=1", "24:00:00", 86401, True),
         ("q=1", "INFINITY", 86401, False),
         ("h_rt=3600,s_rt=3000", "INFINITY", 3000, True),
+        ("h_rt=01:00:00", "INFINITY", 3599, True),
     ],
 )
 def test_the_time_limit_is_the_jobs_or_its_queues(
@@ -71,6 +72,24 @@ def test_the_time_limit_is_the_jobs_or_its_queues(
 
     assert said.split() == (["reached", "ends"] if reached else [])
     assert {"qstat -j 17", "qconf -sq gpu.q@n1"} >= set(shell.log.read_text().splitlines())
+
+
+def test_a_job_without_a_warning_stops_before_its_limit(shell: Shell) -> None:
+    """Where jobs are suspended, no signals are asked for."""
+    stand_in(shell, "qstat", LIMITS.format("h_rt=3600"))
+    stand_in(shell, "qconf", QUEUE.format("INFINITY", "00:30:00"))
+
+    code = "stops_after; for SECONDS in 1700 1740; do time_limit_reached && echo $SECONDS; done"
+    said = shell.says(
+        code,
+        scheduler="gridengine",
+        given=["dispatch_own_warning=60", "dispatch_time_limit=3600"],
+        JOB_ID="17",
+        QUEUE="gpu.q",
+        HOSTNAME="n1",
+    )
+
+    assert said.split() == ["1740", "1740"]
 
 
 def test_a_pause_is_no_end_and_a_deletion_is(shell: Shell) -> None:

@@ -87,6 +87,47 @@ def test_a_keeper_starts_and_ends_mps(ending: str, shell: Shell, folder: Path) -
     assert (shell.job / f"logs_{NODE}").exists() == (ending == "failed")
 
 
+def test_a_keeper_takes_the_daemon_that_the_scheduler_has_started(
+    shell: Shell, folder: Path, tmp_path: Path
+) -> None:
+    """As LSF does for -gpu "mps=yes": a second one would find its GPUs taken. It stays LSF's."""
+    shell.stand_in(MPS, SMI)
+    pipe = tmp_path / "lsf_mps"
+    pipe.mkdir()
+
+    done = shell(
+        f"""
+        CUDA_MPS_PIPE_DIRECTORY='{pipe}' nvidia-cuda-mps-control -f &
+        until [ -e '{pipe}/control' ]; do sleep 0.05; done
+        (export CUDA_MPS_PIPE_DIRECTORY='{pipe}'; echo well | keep_gpus '{folder}' logs 2 '')
+        [ -e '{pipe}/control' ] && echo it lives; [ -e '{folder}' ] || echo cleared
+        rm '{pipe}/control'
+        """,
+        scheduler="lsf",
+        MPS_LOG=shell.log,
+        given=['mps_unseen() { cat "$1/clients" >clients; }'],
+        MODE="Exclusive_Process",
+    )
+
+    assert done.stdout.splitlines()[-2:] == ["it lives", "cleared"]
+    assert shell.log.read_text().count("start ") == 1  # LSF's own
+    clients = (shell.project / "clients").read_text()
+    assert f"CUDA_MPS_PIPE_DIRECTORY={pipe}\n" in clients
+    assert f"APPTAINER_BIND={folder},{pipe}" in clients
+
+
+def test_a_daemon_of_the_scheduler_that_does_not_answer_is_not_used(
+    shell: Shell, folder: Path, tmp_path: Path
+) -> None:
+    shell.stand_in(MPS)
+    (tmp_path / "pipe").mkdir()
+
+    said = shell.says(f"mps_take '{folder}' '{tmp_path}/pipe'", MPS_LOG=shell.log)
+
+    assert said == "the scheduler's MPS daemon does not answer"
+    assert not folder.exists() and (tmp_path / "pipe").exists()
+
+
 def test_a_keeper_says_why_there_is_no_mps(shell: Shell, folder: Path) -> None:
     shell.stand_in(SMI)
 
@@ -322,7 +363,7 @@ LOOK = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}/pipe
 def test_a_daemon_that_the_container_cannot_use_is_ended(
     container: str, says: str, shell: Shell, folder: Path
 ) -> None:
-    """tests/system/test_mps.py has real containers."""
+    """tests/system/mps has real containers."""
     (folder / "pipe").mkdir(parents=True)
     (folder / "clients").write_text("CUDA_MPS_PIPE_DIRECTORY=/x\n")
 

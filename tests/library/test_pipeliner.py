@@ -7,7 +7,7 @@ import pytest
 from .conftest import TOKEN, Shell
 
 CONTROL = f".dispatch_control.{TOKEN}"
-WAITS = "dispatch_waits=PIPELINER"
+WAITS = "dispatch_waiting_program=PIPELINER"
 BOTH = {
     "SUCCESS": {"PIPELINER_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_SUCCESS"},
     "FAILURE": {"PIPELINER_JOB_EXIT_FAILED", "RELION_JOB_EXIT_FAILURE"},
@@ -79,8 +79,9 @@ def test_the_job_runner_decides_the_ending(
 def test_a_program_of_relion_says_nothing_of_the_end_of_a_pipeliners_job(shell: Shell) -> None:
     (shell.job / "RELION_JOB_EXIT_FAILURE").touch()
 
-    assert shell(f"{WAITS}; said FAILURE || is_told FAILURE || relion_was_told").returncode == 1
-    assert shell("is_told FAILURE").returncode == 0
+    told = "program_said_end FAILURE || end_is_told FAILURE || relion_was_told"
+    assert shell(f"{WAITS}; {told}").returncode == 1
+    assert shell("end_is_told FAILURE").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["RELION_JOB_ABORT_NOW", "PIPELINER_JOB_ABORT_NOW"])
@@ -94,6 +95,16 @@ def test_an_abort_in_either_window_is_wanted_and_passed_on(name: str, shell: She
 
     assert (shell.job / "PIPELINER_JOB_ABORT_NOW").exists()
     assert (shell.job / CONTROL / "RELION_JOB_ABORT_NOW").exists()
+
+
+def test_an_abort_that_is_passed_on_late_does_not_stay(shell: Shell) -> None:
+    """The guard was killed, but not the program by which it made the file."""
+    (shell.job / CONTROL).mkdir()
+    (shell.job / "RELION_JOB_ABORT_NOW").touch()
+
+    shell(f"{WAITS}; open_control; dispatch_status=143; tell_relion; pass_abort_on; tell_relion")
+
+    assert told(shell) - {"RELION_JOB_ABORT_NOW"} == BOTH["ABORTED"]
 
 
 def test_a_full_disk_turns_the_job_runners_success_into_a_failure(shell: Shell) -> None:

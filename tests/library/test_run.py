@@ -85,6 +85,7 @@ def test_a_warning_of_the_scheduler_stops_the_job_if_it_announces_an_end(
 
     assert f"{done.stdout}{done.returncode}" == end
 
+
 def test_no_other_signal_disturbs_a_script_that_ends(shell: Shell) -> None:
     signals = "TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2"
 
@@ -181,3 +182,25 @@ def test_the_guard_looks_for_this_job_only(shell: Shell) -> None:
     (shell.job / f".dispatch_control.{TOKEN}").parent.joinpath("RELION_JOB_EXIT_SUCCESS").touch()
 
     assert shell.says(f"{GUARDED} sleep 0.3; end_guard; echo untouched") == "untouched"
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit", "after"),
+    [
+        ("", ":", ""),  # the scheduler warns
+        ("dispatch_own_warning=60 dispatch_time_limit=3600", ":", "3540"),
+        ("dispatch_own_warning=60 dispatch_time_limit=3600", "echo 7200", "7140"),  # it knows best
+        ("dispatch_own_warning=60 dispatch_time_limit=90", ":", "45"),
+        ("dispatch_own_warning=60 dispatch_time_limit=", ":", ""),
+    ],
+)
+def test_a_job_stops_itself_where_its_scheduler_does_not_warn(
+    settings: str, limit: str, after: str, shell: Shell
+) -> None:
+    assert shell.says(f"{settings}; time_limit() {{ {limit}; }}; stops_after") == after
+
+
+def test_the_guard_stops_a_job_before_a_limit_of_which_nobody_warns(shell: Shell) -> None:
+    done = shell(f"dispatch_own_warning=60 dispatch_time_limit=2; {GUARDED}\n{WAITS}")
+
+    assert done.stdout == "failed\n"  # the trap for TERM

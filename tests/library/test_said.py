@@ -188,10 +188,19 @@ def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:
     )
 
     assert shell.says("program_said relion_refine <text").splitlines() == [
-        "3 RELION said: no label",
-        "2 RELION said: it is odd",
-        "3 RELION said: no file",
+        "stopped RELION said: no label",
+        "error RELION said: it is odd",
+        "stopped RELION said: no file",
     ]
+
+
+def test_an_error_that_says_little_is_told_if_there_is_no_other(shell: Shell) -> None:
+    given("x: Permission denied\nException ignored in: <f>\nTraceback (most recent call last):\n"
+          "  File\nOSError: bad\n", shell)  # fmt: skip
+
+    assert (
+        shell.says("program_said relion_refine <text") == "hint RELION said: x: Permission denied"
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,4 +220,4 @@ def test_the_other_errors_follow_the_one_that_says_most(shell: Shell) -> None:
 def test_who_said_it_is_named(program: str, text: str, said: str, shell: Shell) -> None:
     given(text, shell)
 
-    assert shell.says(f"program_said '{program}' <text").startswith(f"2 {said}")
+    assert shell.says(f"program_said '{program}' <text").startswith(f"error {said}")

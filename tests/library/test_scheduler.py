@@ -16,6 +16,7 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
         forget_scheduler_options; forget_limits_of_the_script; place_ranks; forget_places
         dismiss_watcher; words_of_job; words_for_each_node; echo ${#dispatch_each_node[@]}
         warning_signals; announces_end USR1 && status_for_scheduler 99
+        opens_texts && time_limit; given_mps
         time_limit_reached || echo no limit
         scheduler_made_session || echo no session
         may_have_job 17 && echo it may live
@@ -30,12 +31,14 @@ def test_without_a_scheduler_nothing_is_known_or_done(shell: Shell) -> None:
 def test_a_schedulers_own_lines_are_known(shell: Shell) -> None:
     lines = (
         "slurmstepd: error: *** JOB 17 ***\nsrun: error: gpu1: task 0\nrelion_refine: error: x\n"
+        "mpirun: it is odd\n"
     )
     (shell.project / "lines").write_text(lines)
 
     code = 'grep -cE "^($(scheduler_programs)): " lines; '
+    code += 'grep -cE "^($(starters_of_ranks)): " lines; '
     code += 'grep -E "^$(scheduler_that_ends_jobs): " lines'
-    assert shell.says(code, scheduler="slurm").splitlines() == ["2", lines.splitlines()[0]]
+    assert shell.says(code, scheduler="slurm").splitlines() == ["2", "3", lines.splitlines()[0]]
 
 
 def test_a_scheduler_answers_the_questions_that_are_asked() -> None:
@@ -54,7 +57,8 @@ def test_a_scheduler_answers_the_questions_that_are_asked() -> None:
 
 
 def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
-    names = ["SQUEUE_USERS", "SCANCEL_STATE", "SCONTROL_ALL", "SLURM_CLUSTERS", "SLURM_JOB_ID"]
+    names = ["SQUEUE_USERS", "SCANCEL_STATE", "SCONTROL_ALL", "SACCT_LOCAL", "SLURM_CLUSTERS"]
+    names.append("SLURM_JOB_ID")
 
     said = shell.says(
         "forget_scheduler_options; env | grep ^S | cut -d= -f1 | sort",
@@ -63,7 +67,7 @@ def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
     )
 
     assert "SLURM_JOB_ID" in said.split()
-    assert not set(names[:4]) & set(said.split())
+    assert not set(names[:5]) & set(said.split())
 
 
 def test_ranks_do_not_inherit_limits_of_the_batch_step(shell: Shell) -> None:
@@ -202,3 +206,121 @@ def test_the_watcher_is_dismissed_once_relion_knows(
     shell("dismiss_watcher", scheduler="slurm", SCANCEL_LOG=shell.log)
 
     assert (shell.log.read_text() if shell.log.exists() else "") == ("18\n" if cancels else "")
+
+
+PBS_JOB = "dispatch_scheduler_job=4711.pbs01 PBS_JOBID=4711.pbs01"
+
+
+def program(shell: Shell, name: str, body: str) -> None:
+    """Put a program of a few lines into the PATH, which logs its arguments."""
+    file = shell.programs / name
+    file.write_text(f'#!/bin/bash\necho "{name} $*" >>"{shell.log}"\n{body}\n')
+    file.chmod(0o755)
+
+
+@pytest.mark.parametrize("scheduler", ["pbs", "lsf"])
+def test_the_script_opens_its_texts_where_a_scheduler_would_spoil_them(
+    scheduler: str, shell: Shell
+) -> None:
+    assert shell.says("opens_texts || echo opens", scheduler=scheduler) == "opens"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("    Resource_List.walltime = 48:30:00", "174600"),
+        ("    Resource_List.ncpus = 1", ""),
+        ("", ""),
+    ],
+)
+def test_pbs_tells_the_time_limit(said: str, seconds: str, shell: Shell) -> None:
+    program(shell, "qstat", f"echo 'Job Id: 4711.pbs01'; echo '{said}'")
+
+    assert shell.says(f"{PBS_JOB}; time_limit", scheduler="pbs") == seconds
+
+
+@pytest.mark.parametrize(
+    ("left", "reached"), [("0:1 L", "yes"), ("1:30 L", ""), ("0:0 X", "yes"), ("-", ""), ("", "")]
+)
+def test_lsf_tells_whether_the_time_is_up(left: str, reached: str, shell: Shell) -> None:
+    program(shell, "bjobs", f"echo '{left}'")
+
+    code = "LSB_JOBID=4711; time_limit_reached && echo yes"
+    assert shell.says(code, scheduler="lsf") == reached
+    assert shell.says("warning_signals", scheduler="lsf") == "USR2"
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "name", "said", "may"),
+    [
+        ("pbs", "qstat", "echo 4711.pbs01 R", "yes"),
+        ("pbs", "qstat", "echo 'qstat: Unknown Job Id 4711.pbs01' >&2; exit 153", ""),
+        ("pbs", "qstat", "echo 'qstat: 4711.pbs01 Job has finished, use -x' >&2; exit 35", ""),
+        ("pbs", "qstat", "echo 'qstat: cannot connect to server' >&2; exit 255", "yes"),
+        ("lsf", "bjobs", "echo RUN", "yes"),
+        ("lsf", "bjobs", "echo EXIT", ""),
+        ("lsf", "bjobs", "echo 'Job <4711> is not found' >&2; exit 255", ""),
+        ("lsf", "bjobs", "echo 'batch daemon not responding' >&2; exit 255", "yes"),
+    ],
+)
+def test_a_scratch_folder_stays_while_its_job_may_live(
+    scheduler: str, name: str, said: str, may: str, shell: Shell
+) -> None:
+    program(shell, name, said)
+
+    code = f"{PBS_JOB}; may_have_job $(words_of_job) && echo yes"
+    assert shell.says(code, scheduler=scheduler) == may
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "calls"),
+    [
+        ("pbs", [f"qselect -u {{user}} -N end.{TOKEN}", "qdel 12.pbs01 13.pbs01"]),
+        ("lsf", [f"bkill -J end.{TOKEN} 0"]),
+    ],
+)
+def test_all_jobs_after_the_job_are_dismissed_by_their_name(
+    scheduler: str, calls: list[str], shell: Shell
+) -> None:
+    program(shell, "qselect", "echo 12.pbs01; echo 13.pbs01")
+    program(shell, "qdel", "")
+    program(shell, "bkill", "")
+
+    shell("dismiss_watcher", scheduler=scheduler)
+    assert not shell.log.exists()
+    (shell.job / "RELION_JOB_EXIT_SUCCESS").touch()
+    shell("dismiss_watcher", scheduler=scheduler)
+
+    user = shell.says("id -un")
+    assert shell.log.read_text().splitlines() == [each.format(user=user) for each in calls]
+
+
+@pytest.mark.parametrize("scheduler", ["pbs", "lsf"])
+def test_a_session_that_no_daemon_has_made_is_not_the_jobs(scheduler: str, shell: Shell) -> None:
+    """tests/programs/queues has one that a daemon made."""
+    code = "find_session; dispatch_session=$(ps -o sid= -p $$ | tr -d ' ')"
+
+    assert shell.says(f"{code}; scheduler_made_session || echo no", scheduler=scheduler) == "no"
+
+
+def test_lsf_is_asked_without_variables_that_change_its_answers(shell: Shell) -> None:
+    names = dict.fromkeys(["LSB_BJOBS_FORMAT", "BSUB_QUIET", "LSB_JOBID"], "x")
+
+    code = "forget_scheduler_options; env | grep -E '^(LSB|BSUB)_' | cut -d= -f1"
+    assert shell.says(code, scheduler="lsf", **names) == "LSB_JOBID"
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "line"),
+    [
+        ("pbs", "=>> PBS: job killed: walltime 10 exceeded limit 5"),
+        ("lsf", "TERM_RUNLIMIT: job killed"),
+    ],
+)
+def test_a_line_that_ends_a_job_is_known(scheduler: str, line: str, shell: Shell) -> None:
+    (shell.project / "lines").write_text(f"{line}\nrelion_refine: error\n")
+
+    code = (
+        'grep -E "^($(scheduler_that_ends_jobs))" lines; grep -cE "^($(scheduler_programs)):" lines'
+    )
+    assert shell.says(code, scheduler=scheduler).splitlines()[0] == line

@@ -18,6 +18,7 @@ from .gridengine_site import (
     change_gridengine,
     in_queue,
     on_gridengine_site,
+    queue_says,
 )
 from .hook_calls import change_site, dispatch, job_id, start_hook, submitted
 from .jobs import REFINE, mark_running, mask_job, sleeping_job
@@ -171,6 +172,28 @@ def test_a_running_job_is_shown_with_its_node(on_gridengine: MakeGridEngine) -> 
     assert (job / "RELION_JOB_EXIT_ABORTED").exists()
 
 
+def test_a_job_that_is_suspended_goes_on(on_gridengine: MakeGridEngine) -> None:
+    """Without -notify: with it, USR1 comes before, and ends what runs in a container."""
+    project = on_gridengine()
+    change_gridengine(project, names={"memory": "ram", "notify": ""})
+    ready = project.folder / "ready"
+    program = project.folder / "program"
+    program.write_text(
+        f"#!/bin/bash\n: >'{ready}'\nuntil [ -e '{project.folder}/end' ]; do sleep 0.1; done\n"
+    )
+    program.chmod(0o755)
+    job = project.add_job("external", fn_exe=str(program))
+    number = submitted(project, job)
+    wait_for(ready.exists, 60, "the program's start")
+
+    subprocess.run(["qmod", "-sj", str(number)], check=True)
+    wait_for(lambda: queue_says(number) == "s", 30, "the pause")
+    subprocess.run(["qmod", "-usj", str(number)], check=True)
+    (project.folder / "end").touch()
+
+    wait_for_end(job, "SUCCESS", 60)
+
+
 def test_the_watcher_waits_for_a_job_that_is_still_there(on_gridengine: MakeGridEngine) -> None:
     """An id that the master does not know is dropped from -hold_jid without a word."""
     project = on_gridengine()
@@ -195,9 +218,10 @@ def test_check_tries_the_jobs_of_the_site(on_gridengine: MakeGridEngine) -> None
 
     assert "Everything is in order." in project.relion_dispatch("check").stdout
 
-    change_site(project, partitions={"cpu.q": {"cores": 4}, "gpu.q": {}, "big.q": {}})
+    change_site(project, job_parameters={"submit": {"partition": "gpus.q"}})
     said = project.relion_dispatch("check").stdout
-    assert 'partitions.big.q: the scheduler "gridengine" knows no such partition' in said
+    assert 'the scheduler "gridengine" has no partition "gpus.q": do you mean "gpu.q"?' in said
+    assert "Its partitions are" in said
 
 
 def test_the_id_of_a_job_is_known(on_gridengine: MakeGridEngine) -> None:

@@ -84,6 +84,19 @@ def test_the_readmes_site_is_a_site_of_fifteen_lines(site: WriteSite) -> None:
     assert len(text.splitlines()) <= 15
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "schedulers").glob("*.md")))
+def test_the_page_of_a_scheduler_begins_with_a_site_of_fifteen_lines(
+    page: Path, site: WriteSite
+) -> None:
+    if page.stem not in load_site().schedulers:
+        pytest.skip("not the page of one scheduler")
+    text = examples(str(page.relative_to(ROOT)))[0]
+    site("site.json", text)
+
+    assert load_configuration().site.scheduler == page.stem
+    assert len(text.splitlines()) <= 15
+
+
 def test_the_example_of_job_types_loads(site: WriteSite) -> None:
     path = site("dispatch_config.json", examples("docs/dispatch_config.md")[0])
 
@@ -117,15 +130,3 @@ def test_examples_are_json() -> None:
     assert len(found) > 5
     for example in found:
         json.loads(example)
-
-
-def test_each_job_type_stands_under_its_base() -> None:
-    text = (ROOT / "docs" / "dispatch_config.md").read_text()
-    (block,) = re.findall(r"## Which type has which base.*?```\n(.*?)```", text, re.DOTALL)
-    told = {}
-    for line in re.sub(r"\n +", " ", block).splitlines():
-        base, _, types = line.partition(": ")
-        told |= dict.fromkeys(types.split(", "), base)
-
-    types = json.loads((ROOT / "config" / "dispatch_config.json").read_text())
-    assert told == {name: kind["inherits"] for name, kind in types.items() if "inherits" in kind}

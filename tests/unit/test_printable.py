@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from dispatcher import refusal
 from dispatcher.errors import ConfigError, DispatchError
 from dispatcher.printable import printable
+from dispatcher.refusal import say
 
 
 @pytest.mark.parametrize("text", ["", "Class2D/job007", "größer „x“ → 粒子 👩‍🔬", "नमस्ते"])
@@ -40,10 +40,10 @@ def test_every_character_comes_out_as_one_that_can_be_encoded_and_is_no_control(
         assert all(ord(c) >= 0x20 and not 0x7F <= ord(c) < 0xA0 for c in shown), hex(code)
 
 
-def test_a_refusal_shows_the_same_without_any_other_module() -> None:
-    for code in {*range(0x110000)} - {*map(ord, "\n\t")}:
-        assert refusal.printable(chr(code)) == printable(chr(code)), hex(code)
-    assert refusal.printable("a\n\tb") == "a\n\tb"
+def test_what_the_hook_says_keeps_its_lines_and_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[2J\n\tb\r\udcff")
+
+    assert capsys.readouterr().err == "a\\x1b[2J\n\tb\\r\\xff\n"
 
 
 def test_every_sentence_of_ours_is_printable() -> None:

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from ...config.json_files import load, nearest, read_json, strict
 from ...config.places import own_path, shipped_folder, site_folder
 from ...errors import ConfigError, ImageError
+from ...units import too_small
 
 __all__ = ["Recipe", "find", "is_shipped"]
 
@@ -36,6 +37,10 @@ class Recipe:
     definition: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     space: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if says := too_small(self.space):
+            raise ValueError(f"space: {says}")
 
 
 @strict

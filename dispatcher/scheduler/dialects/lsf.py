@@ -49,7 +49,9 @@ def _records(printed: str) -> Iterator[Mapping[str, str]]:
 
 def _nodes(text: str) -> str:
     """``8*n1:8*n2`` in words: n1, n2."""
-    return ", ".join(dict.fromkeys(each.rpartition("*")[2] for each in text.split(":") if each != "-"))
+    return ", ".join(
+        dict.fromkeys(each.rpartition("*")[2] for each in text.split(":") if each != "-")
+    )
 
 
 def _clock(text: str) -> str:

@@ -23,18 +23,22 @@ status_for_scheduler() { # STATUS
     esac
 }
 
-# Whether the job has run as long as it asked to, or as its queue lets it: soft and hard limits.
+# The least of what the job asks for and what its queue lets it run: soft and hard limits.
+time_limit() {
+    {
+        timeout 5 qstat -j "$JOB_ID" | sed -n 's/^hard resource_list: *//p' | tr , '\n' | sed -n 's/^[hs]_rt=//p'
+        timeout 5 qconf -sq "$QUEUE@$HOSTNAME" | sed -n 's/^[hs]_rt  *//p'
+    } 2>/dev/null | awk -F: '
+        NF == 3 { $1 = $1 * 3600 + $2 * 60 + $3 }
+        $1 ~ /^[0-9]+$/ && (!least || $1 < least) { least = $1 }
+        END { if (least) print least }'
+}
+
 time_limit_reached() {
     local limit
-    while read -r limit; do
-        [[ ! $limit =~ ^([0-9]+):([0-9]+):([0-9]+)$ ]] ||
-            limit=$((10#${BASH_REMATCH[1]} * 3600 + 10#${BASH_REMATCH[2]} * 60 + 10#${BASH_REMATCH[3]}))
-        [[ ! $limit =~ ^[0-9]+$ || $SECONDS -lt $((limit - 5)) ]] || return 0
-    done < <(
-        timeout 5 qstat -j "$JOB_ID" 2>/dev/null | sed -n 's/^hard resource_list: *//p' | tr , '\n' | sed -n 's/^[hs]_rt=//p'
-        timeout 5 qconf -sq "$QUEUE@$HOSTNAME" 2>/dev/null | sed -n 's/^[hs]_rt  *//p'
-    )
-    return 1
+    limit=$(stops_after)
+    limit=${limit:-$(time_limit)}
+    [ -n "$limit" ] && [ "$SECONDS" -ge $((limit - 5)) ]
 }
 
 # Its shepherd makes a session for the shell that runs the script, or for a site's program that starts that shell.

@@ -26,6 +26,9 @@ scheduler_made_session() {
     esac
 }
 
+# LSF starts MPS itself for -gpu "mps=yes".
+given_mps() { echo "${CUDA_MPS_PIPE_DIRECTORY:-}"; }
+
 words_of_job() { echo "$dispatch_scheduler_job"; }
 
 # An answer that is none says nothing: the job may be there.

@@ -4,7 +4,7 @@
 
 # These would hide jobs from Slurm's commands, or send the commands to another cluster.
 forget_scheduler_options() {
-    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS
+    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS
 }
 
 # srun must not inherit limits meant for the batch step, nor that the batch step began without the user's

@@ -20,7 +20,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_waits=RELION dispatch_job=Refine3D/job011
+dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -102,10 +102,11 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -114,10 +115,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -125,7 +126,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -138,7 +139,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -146,7 +147,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi
@@ -228,20 +229,27 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was deleted before it ran, or its node was lost: submit the job again if you did not delete it' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *job_number=*) exit 0 ;; # the job has not ended
     *'failed=37 '*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *h_rt=reached*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *'failed=100 exit_status=137 '*) dispatch_why='it was killed (signal KILL): it was deleted from the queue, or reached a limit of its queue on time or memory: submit the job again if you did not delete it' ;;
     *'failed=100 '*) dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' ;;
+    *'failed=19 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'failed=0 exit_status=0 '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'failed=0 exit_status=137 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'failed=0 '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *failed=*) dispatch_why='the scheduler could not start it, or lost it: submit the job again, or show this line to your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " failed exit_status ru_wallclock maxvmem hostname " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -259,13 +267,13 @@ rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if ! is_told SUCCESS; then
+if ! end_is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
 for dispatch_word in ABORTED FAILURE SUCCESS; do
-    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+    ! end_is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

@@ -8,7 +8,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_waits=RELION dispatch_job=Refine3D/job011
+dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -90,10 +90,11 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -102,10 +103,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -113,7 +114,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -126,7 +127,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -134,7 +135,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi
@@ -231,13 +232,13 @@ rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if ! is_told SUCCESS; then
+if ! end_is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
 for dispatch_word in ABORTED FAILURE SUCCESS; do
-    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+    ! end_is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

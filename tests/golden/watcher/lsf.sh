@@ -12,7 +12,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_waits=RELION dispatch_job=Refine3D/job011
+dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -94,10 +94,11 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -106,10 +107,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -117,7 +118,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -130,7 +131,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -138,7 +139,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi
@@ -220,10 +221,9 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was killed, or cancelled in the queue, or its node was lost, and LSF has forgotten it: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1; }' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *'STAT=PEND '*) exit 0 ;; # the job has not ended
     *'STAT=PROV '*) exit 0 ;; # the job has not ended
     *'STAT=WAIT '*) exit 0 ;; # the job has not ended
@@ -246,15 +246,22 @@ case $dispatch_said in
     *TERM_ZOMBIE*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *TERM_REMOVE_HUNG_JOB*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'STAT=ZOMBI '*) dispatch_why='it was cancelled while its node did not answer: submit the job again once the node is back' ;;
-    *TERM_*) dispatch_why='LSF ended it: show this line to your admin, and submit the job again' ;;
     *'EXIT_CODE=137 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'exit code 137'*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *'EXIT_CODE=143 '*) dispatch_why='it was told to end (signal TERM), by a person or by LSF: submit the job again if you did not cancel it' ;;
+    *TERM_*) dispatch_why='LSF ended it: show this line to your admin, and submit the job again' ;;
     *'STAT=DONE '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'Done successfully'*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'STAT=EXIT '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *'Exited '*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1; }' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " STAT EXIT_CODE EXEC_HOST " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -272,13 +279,13 @@ rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if ! is_told SUCCESS; then
+if ! end_is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
 for dispatch_word in ABORTED FAILURE SUCCESS; do
-    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+    ! end_is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

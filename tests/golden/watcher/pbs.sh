@@ -14,7 +14,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_waits=RELION dispatch_job=Refine3D/job011
+dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -96,10 +96,11 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -108,10 +109,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -119,7 +120,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -132,7 +133,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -140,7 +141,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi
@@ -176,8 +177,17 @@ enter_job || exit 0 # the folder is gone
 open_control
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 
+# The scheduler may hold the script that waits for the job's end for ever: it goes once RELION was told.
+cancel_what_waits() {
+    local dispatch_waits_too
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
+    read -r dispatch_waits_too <"$dispatch_opened"
+    dispatch_ask=(qdel '{job_id}')
+    [ "$dispatch_waits_too" = - ] || timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_waits_too}"
+} >/dev/null 2>&1
+
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
+trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"'; cancel_what_waits'' EXIT
 
 # There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
 # place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run
@@ -226,7 +236,7 @@ done
 come_again() { # JOB
     local after=$((($(date +%s) - $(stat -c %Y "$dispatch_folder/dispatch.json" || date +%s)) / 4)) later
     [ "$after" -gt 600 ] || after=600
-    later=$(date -d "+$after seconds" +%Y%m%d%H%M)
+    later=$(date -d "+$after seconds" +%Y%m%d%H%M.%S)
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(qsub -f -N end.0123456789ab -a '{later}' -v 'dispatch_watched={job_id}' Refine3D/job011/run_submit.script.watch)
     dispatch_ask=("${dispatch_ask[@]//\{job_id\}/$1}")
@@ -234,10 +244,9 @@ come_again() { # JOB
 }
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *'job_state=Q '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=H '*) come_again "$1"; exit 0 ;; # the job has not ended
     *'job_state=W '*) come_again "$1"; exit 0 ;; # the job has not ended
@@ -263,8 +272,21 @@ case $dispatch_said in
     *'Exit_status=0 '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *Exit_status=*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
     *'Unknown Job Id'*) dispatch_why='it was killed, or cancelled in the queue, or its node was lost, and PBS keeps no history of jobs that would tell: continue the job, or submit it again' ;;
-    *) come_again "$1"; exit 0 ;; # the scheduler does not answer
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# Silence is no end: the scheduler must say that it does not know the job any more.
+is_forgotten() {
+    case $dispatch_said in
+    *'Unknown Job Id'*) ;;
+    *) return 1 ;;
+    esac
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+read_end "$dispatch_said" || is_forgotten || { come_again "$1"; exit 0; }
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -282,13 +304,13 @@ rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if ! is_told SUCCESS; then
+if ! end_is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
 for dispatch_word in ABORTED FAILURE SUCCESS; do
-    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+    ! end_is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

@@ -2,11 +2,11 @@
 #SBATCH --partition=gpu_long
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=1
-#SBATCH --mem''=100M
+#SBATCH --mem=100M
 #SBATCH --time=5
 #SBATCH --account=em
 #SBATCH --qos=long
-unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" SLURM_CLUSTERS # or Slurm may hide jobs
+unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS # or Slurm may hide jobs
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
 POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
 while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
@@ -14,7 +14,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # The end of Refine3D/job011, written by relion-dispatch 0.2.0
 
 cd /data/project || exit 1
-dispatch_waits=RELION dispatch_job=Refine3D/job011
+dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
 dispatch_token=0123456789ab
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
@@ -96,10 +96,11 @@ remove_control() { # NAME
 } 2>/dev/null
 # How RELION is told. A watcher of a site's own, as of 0.2.0, has not opened the job's folder.
 
-# The CCP-EM Pipeliner has such files, too. dispatch_waits says who waits for the job's end: RELION, or PIPELINER. For
-# a job of the Pipeliner its own files count, as the programs that its job runner starts write RELION's at any time.
+# The CCP-EM Pipeliner has such files, too. dispatch_waiting_program says which of them waits for the job's end: RELION,
+# or the PIPELINER. For a job of the Pipeliner its own files count, as the programs that its job runner starts write
+# RELION's at any time. (A site's own base.sh.j2 of before does not say it.)
 
-relion_waits() { [ "${dispatch_waits:-RELION}" = RELION ]; } # not told by a site's own base.sh.j2 of before
+relion_waits() { [ "${dispatch_waiting_program:-RELION}" = RELION ]; }
 
 # The file that tells an end: sets dispatch_end_file.
 end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
@@ -108,10 +109,10 @@ end_file() { # RELION or PIPELINER, SUCCESS, FAILURE or ABORTED
     dispatch_end_file=${dispatch_folder:-$dispatch_job}/$1_JOB_EXIT_$told
 }
 
-# Whether who waits finds this end. (RELION sees no link to nothing.)
-is_told() { # SUCCESS, FAILURE or ABORTED
+# Whether the program that waits finds this end. (RELION sees no link to nothing.)
+end_is_told() { # SUCCESS, FAILURE or ABORTED
     local dispatch_end_file
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     [ -e "$dispatch_end_file" ]
 }
 
@@ -119,7 +120,7 @@ is_told() { # SUCCESS, FAILURE or ABORTED
 # the folder $dispatch_control, where RELION does not look.
 relion_was_told() {
     ls "${dispatch_folder:-$dispatch_job}/" >/dev/null # makes a network file system look again
-    is_told SUCCESS || is_told FAILURE || is_told ABORTED
+    end_is_told SUCCESS || end_is_told FAILURE || end_is_told ABORTED
 }
 
 wants_abort() {
@@ -132,7 +133,7 @@ wants_abort() {
 make_exit_file() { # SUCCESS, FAILURE or ABORTED
     local folder=${dispatch_folder:-$dispatch_job} kept=${dispatch_kept:-$dispatch_control}
     local dispatch_end_file instead=ABORTED
-    end_file "${dispatch_waits:-RELION}" "$1"
+    end_file "${dispatch_waiting_program:-RELION}" "$1"
     if [ ! -e "$dispatch_end_file" ]; then
         # The file gets its time before its name: from then on its user may remove the file. (A bare "return" gives
         # the status from before a trap.)
@@ -140,7 +141,7 @@ make_exit_file() { # SUCCESS, FAILURE or ABORTED
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] ||
             mv -fT "$folder/run_submit.script.run" "$dispatch_end_file" || {
             [ "$1" != ABORTED ] || instead=FAILURE
-            end_file "${dispatch_waits:-RELION}" "$instead"
+            end_file "${dispatch_waiting_program:-RELION}" "$instead"
             new_file "$dispatch_end_file" </dev/null || [ -e "$dispatch_end_file" ] || return 1
         }
     fi
@@ -222,16 +223,24 @@ for _ in {1..5}; do
 done
 
 dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' dispatch_facts=
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(scontrol show job --oneliner '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-case $dispatch_said in
+# Whether a text says why the job ended.
+read_end() { # TEXT
+    case $1 in
     *JobState=PENDING*) exit 0 ;; # the job has not ended
     *JobState=CONFIGURING*) exit 0 ;; # the job has not ended
     *JobState=RUNNING*) exit 0 ;; # the job has not ended
     *JobState=SUSPENDED*) exit 0 ;; # the job has not ended
     *JobState=STOPPED*) exit 0 ;; # the job has not ended
     *JobState=RESIZING*) exit 0 ;; # the job has not ended
+    *JobState=SIGNALING*) exit 0 ;; # the job has not ended
+    *JobState=COMPLETING*) exit 0 ;; # the job has not ended
+    *JobState=STAGE_OUT*) exit 0 ;; # the job has not ended
+    *JobState=EXPEDITING*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUED*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUE_FED*) exit 0 ;; # the job has not ended
+    *JobState=REQUEUE_HOLD*) exit 0 ;; # the job has not ended
+    *JobState=SPECIAL_EXIT*) exit 0 ;; # the job has not ended
+    *JobState=RESV_DEL_HOLD*) exit 0 ;; # the job has not ended
     *JobState=OUT_OF_MEMORY*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
     *JobState=TIMEOUT*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *JobState=DEADLINE*) dispatch_why='it reached its deadline: submit the job again with a later deadline' ;;
@@ -242,7 +251,29 @@ case $dispatch_said in
     *JobState=COMPLETED*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *ExitCode=0:9*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;
     *JobState=FAILED*) dispatch_why='its script failed: read the end of run.out and run.err, or ask your admin' ;;
-esac
+    *) return 1 ;;
+    esac
+    dispatch_said=$1
+}
+# shellcheck disable=SC2016 # a command may have a shell of its own
+dispatch_ask=(scontrol show job --oneliner '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+
+# The scheduler may have forgotten the job since: then its accounting tells. The ids of jobs come again, so what had
+# ended a day before this script was written is not the job.
+in_accounting() { # JOB
+    # shellcheck disable=SC2054 # commas are parts of its words
+    local at ask=(sacct --federation '--jobs={job_id}' '--starttime={since}' --allocations --noheader --parsable2 --format=JobIDRaw,State,ExitCode,Reason,Elapsed,NodeList)
+    at=$(stat -c %Y "$dispatch_folder/run_submit.script.watch" 2>/dev/null) || at=86400
+    ask=("${ask[@]//\{job_id\}/$1}") at=$(date -d "@$((at - 86400))" +%FT%T)
+    timeout 60 "${ask[@]//\{since\}/$at}" 2>/dev/null
+}
+in_words() {
+    awk -F '|' -v names='JobId JobState ExitCode Reason RunTime NodeList' '
+        BEGIN { columns = split(names, name, " ") }
+        NF == columns { for (at = 1; at <= columns; at++) printf "%s=%s ", name[at], $at; print "" }'
+}
+read_end "$dispatch_said" || read_end "$(in_accounting "$1" | in_words)"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -260,13 +291,13 @@ rm -f "$dispatch_kept/reserve"
 dispatch_text=Refine3D/job011/run.err
 dispatch_text=${dispatch_text/#"$dispatch_job/"/"$dispatch_folder/"}
 dispatch_reason="The job ended before its script could report the end, because $dispatch_why${dispatch_facts:+ ($dispatch_facts)}."
-if ! is_told SUCCESS; then
+if ! end_is_told SUCCESS; then
     ! open_text "$dispatch_text" || say_in_sight "$dispatch_reason" >>"$dispatch_opened"
     dispatch_reason=$(say_if_long "$dispatch_reason")
     [ -z "$dispatch_reason" ] || ! open_text "${dispatch_text%.err}.out" || echo "$dispatch_reason" >>"$dispatch_opened"
 fi
 for dispatch_word in ABORTED FAILURE SUCCESS; do
-    ! is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
+    ! end_is_told "$dispatch_word" || dispatch_end=$dispatch_word # what RELION believes first is the last here
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.

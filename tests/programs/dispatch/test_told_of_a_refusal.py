@@ -96,27 +96,6 @@ def test_what_is_no_file_of_its_own_is_not_written(
 
 
 @every_program
-@pytest.mark.parametrize(
-    ("command", "waits"),
-    [
-        ("/e/bin/python3 /e/scripts/job_runner.py Refine3D/job011/job.star", True),
-        ("'/my env/python3' '/my env/job_runner.py' Refine3D/job011/run.job", True),
-        ("/home/me/job_runner.py --o Refine3D/job011/ --in_mics particles.star", False),
-        ("`which relion_refine` --o Refine3D/job011/run", False),
-    ],
-)
-def test_a_job_of_the_pipeliner_is_told_in_its_dialect_too(
-    program: Program, command: str, waits: bool, job: Path, tmp_path: Path
-) -> None:
-    (job / "run_submit.script").write_text(f"----- commands -----\n{command}\n----- end\n")
-
-    program(tmp_path / "programs", SCRIPT)
-
-    assert is_told(job)
-    assert (job / "PIPELINER_JOB_EXIT_FAILED").exists() == waits
-
-
-@every_program
 def test_an_exit_file_that_leads_nowhere_is_replaced(
     program: Program, job: Path, tmp_path: Path
 ) -> None:

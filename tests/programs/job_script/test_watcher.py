@@ -1,6 +1,6 @@
 """The watcher's script: what it tells RELION, and when it keeps silent.
 
-scontrol is a stand-in that prints recorded output; tests/system/test_status.py has the real one.
+scontrol and sacct are stand-ins that print recorded output; tests/system has the real ones.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from dispatcher.scheduler.answers import read_end
 
 from ...fixture_types import CorpusJob
 from ...waiting import wait_for
+from ..accounting_rows import ACCOUNTING_ROWS
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"
 GOLDEN = Path(__file__).parents[2] / "golden" / "watcher"
 TOKEN = "0123456789ab"
+FORGOTTEN = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -49,11 +51,14 @@ def watcher(folder: Path, scheduler: str, **parameters: object) -> str:
     return watcher_script(plan, configuration.site.schedulers[scheduler], TOKEN)
 
 
-def run(script: str, tmp_path: Path, said: str = "") -> None:
+def run(
+    script: str, tmp_path: Path, said: str = "", accounting: str = "echo >&2 is disabled; exit 1"
+) -> None:
     programs = tmp_path / "bin"
     programs.mkdir(exist_ok=True)
-    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{said}\n')
-    (programs / "scontrol").chmod(0o755)
+    for name, does, asked in (("scontrol", said, "asked"), ("sacct", accounting, "accounting")):
+        (programs / name).write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/{asked}"\n{does}\n')
+        (programs / name).chmod(0o755)
     subprocess.run(
         ["bash", "-c", script, "watcher", "17"],
         env={"PATH": f"{programs}:{os.environ['PATH']}"},
@@ -77,6 +82,49 @@ def test_relion_is_told_what_the_scheduler_knows(name: str, folder: Path, tmp_pa
     )
     assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
     assert (tmp_path / "asked").read_text() == "show job --oneliner 17\n"
+
+
+@pytest.mark.parametrize(("row", "says"), [(row, says) for row, says, _ in ACCOUNTING_ROWS if says])
+def test_accounting_is_asked_about_a_job_that_the_scheduler_has_forgotten(
+    row: str, says: str, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "run_submit.script.watch").touch()
+    os.utime(folder / "run_submit.script.watch", (1e9, 1e9))
+
+    run(watcher(folder, "slurm"), tmp_path, FORGOTTEN, f"echo '{row}'")
+
+    sentence = f"The job ended before its script could report the end, because {says}."
+    assert (folder / "run.err").read_text() == f"{IN_SIGHT}relion-dispatch: {sentence}\n"
+    asked = (tmp_path / "accounting").read_text()
+    a_day_before = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(1e9 - 86400))
+    assert f"--jobs=17 --starttime={a_day_before} " in asked
+
+
+@pytest.mark.parametrize("row", [row for row, says, _ in ACCOUNTING_ROWS if says is None])
+def test_a_job_that_runs_by_the_accounting_has_not_ended(
+    row: str, folder: Path, tmp_path: Path
+) -> None:
+    run(watcher(folder, "slurm"), tmp_path, FORGOTTEN, f"echo '{row}'")
+
+    assert not list(folder.glob("RELION_JOB_EXIT_*"))
+
+
+def test_what_the_scheduler_knows_needs_no_accounting(folder: Path, tmp_path: Path) -> None:
+    run(watcher(folder, "slurm"), tmp_path, f"cat '{DATA}/killed.txt'")
+
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists()
+    assert not (tmp_path / "accounting").exists()
+
+
+@pytest.mark.parametrize(
+    "accounting", ["", "echo '17|RUNNING|0:0'", "echo Welcome", "echo >&2 no such cluster; exit 1"]
+)
+def test_without_a_word_of_the_accounting_it_is_as_before(
+    accounting: str, folder: Path, tmp_path: Path
+) -> None:
+    run(watcher(folder, "slurm"), tmp_path, FORGOTTEN, accounting)
+
+    assert "because it was killed, or its node was lost: c" in (folder / "run.err").read_text()
 
 
 def test_relion_is_told_though_the_scheduler_knows_nothing(folder: Path, tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_nothing_is_told_of_a_job_whose_cluster_does_not_answer(
 
     assert (row["relion"], row["state"]) == ("Running", None)
     assert not list(submitted.glob("RELION_JOB_EXIT_*"))
+    assert main(["status"]) == 0
+    assert "The scheduler slurm (cluster gpuland) does not answer now" in capsys.readouterr().out
 
 
 def test_a_queue_that_leaves_out_its_head_is_believed(

@@ -99,7 +99,7 @@ def test_the_command_that_relion_calls_has_a_help_too(tmp_path: Path, unread: in
         stdout=unread, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_full_disk_is_said(busy: Path) -> None:

@@ -1,4 +1,4 @@
-"""A cluster with one node that does not exist: the daemon of tests/stand_ins/queues, and its commands.
+"""A cluster with one node that does not exist: the daemon of tests/stand_ins/queues.
 
 It stands in for OpenPBS, and for LSF, of which no free one can be had. Job scripts are real, and
 run as processes of the daemon.
@@ -42,7 +42,7 @@ class Cluster:
             link_stand_in("queues/client", folder, called=name)
         self.recorded = folder / "recorded"
         self.does("true")
-        # A job's shell knows its programs by its user's start-up files, where the scheduler passes nothing on.
+        # Where the scheduler passes nothing on, a job's shell knows its programs by start-up files.
         apptainer = f'#!/bin/bash\necho "$*" >>"{self.recorded}"\n. "{folder}/does"\n'
         (folder / "apptainer").write_text(apptainer)
         (folder / "apptainer").chmod(0o755)

@@ -29,7 +29,7 @@ def described(cluster: Cluster, site: WriteSite) -> Callable[..., None]:
     """Write a site.json whose jobs go there: ``described(time="1:00:00", retry=8)``."""
 
     def write(time: str | None = None, mem: str | None = None, **keys: Any) -> None:
-        watcher = {"again_after": 1, "again_format": "%Y%m%d%H%M.%S"} if cluster.dialect == "pbs" else {}
+        watcher = {"again_after": 1} if cluster.dialect == "pbs" else {}
         described = {"timeout": 5, "retry": 3, "watcher": watcher, **keys}
         site(
             "site.json",

@@ -147,7 +147,7 @@ def test_a_projects_path_has_one_form(stranger: Stranger, was: str) -> None:
 
     said = stranger.refused()
 
-    assert "is not the path of a project" in said or "--accept-bind" in said
+    assert '(its "project" is not the path of a project)' in said
 
 
 def test_a_folder_that_the_sites_own_options_bind_is_not_asked_for(stranger: Stranger) -> None:

@@ -208,6 +208,20 @@ def test_a_scheduler_that_does_not_answer_is_one_problem(site: WriteSite, schedu
     assert "Unable to contact slurm controller" in problem
 
 
+@pytest.mark.parametrize("begins", ["sinfo: error: ", "", "Warning: old. sinfo: "])
+def test_a_scheduler_that_tells_no_partitions_is_one_problem(
+    begins: str, site: WriteSite, scheduler: Path
+) -> None:
+    configure(site)
+    says = f"{begins}Unable to contact slurm controller"
+    (scheduler / "sinfo").write_text(f"#!/bin/sh\necho '{says}' >&2; exit 1\n")
+
+    (problem,) = found()
+
+    named = says if says.startswith("sinfo: ") else f"sinfo: {says}"
+    assert f'whether it takes the jobs ("{named}"): run' in problem
+
+
 def test_a_partition_whose_nodes_are_down_is_one_problem(site: WriteSite, scheduler: Path) -> None:
     configure(site)
     text = (scheduler / "sbatch").read_text()
@@ -268,11 +282,12 @@ def test_a_script_of_the_sites_is_not_tried_and_nothing_is_submitted(
 def test_a_watcher_is_tried_without_what_names_its_job(
     options: list[str], site: WriteSite, scheduler: Path
 ) -> None:
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", *options]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "--nice", *options]}})
 
     assert found() == []
     assert not (scheduler / "submitted").exists()
     asked = (scheduler / "asked").read_text()
+    assert "--nice" in asked
     assert "{job_id}" not in asked
     assert asked.count("--test-only") == len(asked.splitlines())
 
@@ -281,10 +296,10 @@ def test_a_watcher_whose_job_cannot_be_left_out_is_not_tried(
     site: WriteSite, scheduler: Path
 ) -> None:
     """`{job_id}` may be the watcher's script, or its argument."""
-    configure(site, {"watcher": {"submit_command": ["sbatch", "--parsable", "a", "{job_id}"]}})
+    configure(site, {"watcher": {"submit_command": ["sbatch", "--nice", "a", "{job_id}"]}})
 
     assert found() == []
-    assert not (scheduler / "submitted").exists()
+    assert "--nice" not in (scheduler / "asked").read_text()
 
 
 @pytest.mark.parametrize(
@@ -408,3 +423,58 @@ def test_a_partition_that_site_json_does_not_describe_is_to_be_described(site: W
         f'Describe the partition "gpu" under {path}: key "partitions": then jobs are as large as '
         "its nodes allow."
     )
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ({"accounts": [{"users": ["x"], "qos": "x"}, {"qos": "no"}]}, "accounts.1.qos"),
+        ({"partitions": {"gpu": {**GPU, "qos": "no"}}}, "partitions.gpu.qos"),
+        (
+            {"partitions": {"gpu": {"nodes": [{**GPU, "scheduler_options": ["--qos=no"]}]}}},
+            "partitions.gpu.nodes.0.scheduler_options",
+        ),
+        (
+            {"partitions": {"gpu": {**GPU, "scheduler_options": ["--qos=no"]}}},
+            "partitions.gpu.scheduler_options",
+        ),
+    ],
+)
+def test_a_wrong_value_is_looked_for_where_it_stands(
+    keys: dict[str, Any], place: str, site: WriteSite
+) -> None:
+    path = configure(site, **keys)
+
+    (problem,) = [each for each in found() if "the job after" not in each]
+
+    assert problem.endswith(f'Correct {path}: key "{place}".')
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_each_kind_of_nodes_is_tried(site: WriteSite) -> None:
+    path = configure(site, partitions={"gpu": {"nodes": [GPU, {**GPU, "cores": 128}]}})
+
+    (problem,) = found()
+
+    assert problem.startswith(f'{path}: key "partitions.gpu.nodes.1": the scheduler "slurm"')
+    assert "CPU count too large" in problem
+
+
+def test_the_partitions_of_the_cluster_that_the_submit_command_names_are_compared(
+    site: WriteSite, scheduler: Path
+) -> None:
+    """Another cluster may have no partition of that name; and the watcher runs there too."""
+    (scheduler / "sinfo").write_text(
+        """#!/bin/sh
+case " $* " in *" --clusters=far "*) echo 'CLUSTER: far'; echo 'partition=gpu nodes: 2' ;; esac
+case " $* " in *" --clusters=far "*) ;; *) echo 'partition=here nodes: 9' ;; esac
+"""
+    )
+    configure(site, {"submit_command": ["sbatch", "--parsable", "--clusters=far"]})
+
+    assert problems() == []
+
+    asked = (scheduler / "asked").read_text().splitlines()
+    assert any("--job-name=end of" in line for line in asked)
+    assert all("--clusters=far" in line for line in asked)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.configuration import load_configuration
 from dispatcher.host.reach import EVERYBODY, Readers, closed_to, readers_of
 from dispatcher.site.check import problems
+from dispatcher.site.reach_check import closed_files
 
 pytestmark = pytest.mark.usefixtures("programs")
 
@@ -129,9 +131,14 @@ def test_a_site_of_a_group_is_looked_at_with_the_eyes_of_the_group(folder: Path)
     assert closed_to(EVERYBODY, folder / "same") == folder / "same"
 
 
-def test_what_a_link_leads_to_counts(folder: Path) -> None:
-    (folder / "closed").mkdir(mode=0o700)
-    (folder / "closed" / "file").touch()
-    (folder / "link").symlink_to(folder / "closed" / "file")
+def test_an_apptainer_that_others_cannot_start_is_named(open_site: Path) -> None:
+    program = open_site.parent / "apptainer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o744)
+    (open_site / "site.json").write_text(json.dumps({"apptainer": {"program": str(program)}}))
+    (open_site / "site.json").chmod(0o644)
 
-    assert closed_to(EVERYBODY, folder / "link") == folder / "closed"
+    assert list(closed_files(load_configuration().site, None)) == [
+        f"The program of Apptainer ({program}) has mode 0744, so that other users cannot use it in "
+        f"their jobs: `chmod a+rx {program}`."
+    ]

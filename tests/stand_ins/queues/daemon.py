@@ -9,7 +9,7 @@ lsf.py). A file `controls.json` in FOLDER, read anew for each command, says what
     lose_answers     so many submissions are taken, and the command says that it had no answer
     refuse           a text: each submission is refused with it
     slow             seconds until a command is answered
-    hold             new jobs wait, whatever is free
+    hold             new jobs wait, whatever is free, but for those that wait for something anyway
     node_lost        the node does not answer: jobs there are ended without a word, and lost
 """
 
@@ -142,7 +142,8 @@ class Daemon:
             raise Refused(1, refusal)
         self.number += 1
         job.number = self.number
-        job.held = job.held or bool(self.control("hold"))
+        waits = job.after is not None or job.begin > 0
+        job.held = job.held or bool(self.control("hold") and not waits)
         self.jobs[job.number] = job
         return job
 
@@ -205,7 +206,9 @@ class Daemon:
         )
 
     def _start(self, job: Job) -> None:
-        taken = {gpu for each in self.jobs.values() if each.state == "running" for gpu in each.devices}
+        taken = {
+            gpu for each in self.jobs.values() if each.state == "running" for gpu in each.devices
+        }
         job.devices = [gpu for gpu in range(self.gpus) if gpu not in taken][: job.gpus]
         script = self.spool / f"{job.number}.SC"
         script.write_text(job.script)

@@ -1,8 +1,8 @@
-"""What LSF 10.1 says and does, as far as the dispatcher meets it: a dialect of the stand-in `daemon`.
+"""What LSF 10.1 says and does, as far as the dispatcher meets it: a dialect of the `daemon`.
 
-LSF cannot be had freely, so nothing here was compared with a real one. It was written by IBM's pages
-for 10.1 (SSWRJV_10.1.0: bsub, bjobs, bkill, bhist) and the formats that other tools read. Minutes
-are seconds here: `-W` and `-wt` are counted so that a test can wait for them.
+LSF cannot be had freely, so nothing here was compared with a real one. It was written by IBM's
+pages for 10.1 (SSWRJV_10.1.0: bsub, bjobs, bkill, bhist) and the formats that other tools read.
+A minute of `-W` and of `-wt` is six seconds here, so that a test can wait for it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,38 @@ QUEUES = ("normal", "gpu", "gpu_long")
 TIME_LIMIT = "TERM_RUNLIMIT: job killed after reaching LSF run time limit"
 OWNER = "TERM_OWNER: job killed by owner"
 NODE_LOST = "TERM_ZOMBIE: job exited while LSF is not available"
-MINUTE = 1.0  # seconds
+MINUTE = 6.0  # seconds
 AT_TIME_LIMIT = [(0.0, signal.SIGUSR2), (3.0, signal.SIGKILL)]
 KILLED = [(0.0, signal.SIGINT), (0.5, signal.SIGTERM), (3.0, signal.SIGKILL)]
 
 _WITH_VALUE = (
-    *("J", "Jd", "o", "oo", "e", "eo", "q", "n", "R", "gpu", "M", "W", "wa", "wt", "w", "env", "P", "G"),
+    *(
+        "J",
+        "Jd",
+        "o",
+        "oo",
+        "e",
+        "eo",
+        "q",
+        "n",
+        "R",
+        "gpu",
+        "M",
+        "W",
+        "wa",
+        "wt",
+        "w",
+        "env",
+        "P",
+        "G",
+    ),
     *("sla", "app", "b", "u", "m", "L", "cwd", "Lp"),
 )
 _ALONE = ("rn", "r", "x", "H", "B", "N", "Ne", "Nd", "K")
-_GPU = r"num=\d+(/host|/task)?|mode=(shared|exclusive_process)|j_exclusive=(yes|no)|mps=(yes|no)\S*|gmodel=\S+|gmem=\S+"
+_GPU = (
+    r"num=\d+(/host|/task)?|mode=(shared|exclusive_process)|j_exclusive=(yes|no)"
+    r"|mps=(yes|no)\S*|gmodel=\S+|gmem=\S+"
+)
 
 
 def directives(script: str) -> dict[str, Any]:
@@ -71,15 +93,15 @@ def _add(found: dict[str, Any], name: str, value: str) -> None:
         found.setdefault("R", []).append(value)
         return
     wrong = {
-        "q": (value not in QUEUES, "No such queue. Job not submitted."),
-        "n": (not re.fullmatch(r"\d+(,\d+)?", value), f"{value}: Bad number of processors. Job not submitted."),
-        "W": (not re.fullmatch(r"(\d+:)?\d+(/\S+)?", value), f"{value}: Bad RUNLIMIT. Job not submitted."),
-        "M": (not re.fullmatch(r"\d+([KMGT]B?)?!?", value), f"{value}: Bad MEMLIMIT. Job not submitted."),
-        "gpu": (not all(re.fullmatch(_GPU, each) for each in value.split(":")), "Bad GPU requirement. Job not submitted."),
-    }  # fmt: skip
+        "q": (value not in QUEUES, "No such queue"),
+        "n": (not re.fullmatch(r"\d+(,\d+)?", value), f"{value}: Bad number of processors"),
+        "W": (not re.fullmatch(r"(\d+:)?\d+(/\S+)?", value), f"{value}: Bad RUNLIMIT"),
+        "M": (not re.fullmatch(r"\d+([KMGT]B?)?!?", value), f"{value}: Bad MEMLIMIT"),
+        "gpu": (not all(re.fullmatch(_GPU, each) for each in value.split(":")), "Bad GPU"),
+    }
     bad, text = wrong.get(name, (False, ""))
     if bad:
-        raise Refused(255, text)
+        raise Refused(255, f"{text}. Job not submitted.")
     found[name] = value
 
 
@@ -98,7 +120,9 @@ def bsub(daemon: Daemon, call: Call) -> Answer:
             raise Refused(255, f"{after[1]}: No matching job found. Job not submitted.")
     environment = dict(call.environment)
     kept, *named = [each.strip() for each in merged.get("env", "all").split(",")]
-    environment = environment if kept == "all" else {"HOME": environment["HOME"], "PATH": environment["PATH"]}
+    environment = (
+        environment if kept == "all" else {"HOME": environment["HOME"], "PATH": environment["PATH"]}
+    )
     environment |= dict(each.split("=", 1) for each in named)
     minutes = _minutes(merged["W"]) if "W" in merged else None
     warned = "wa" in merged and "wt" in merged  # both are needed
@@ -123,7 +147,12 @@ def bsub(daemon: Daemon, call: Call) -> Answer:
     if daemon.spend("lose_answers"):
         raise Refused(255, "Failed in sending/receiving a message: Connection reset by peer")
     queue = merged.get("q", "normal")
-    return Answer(0, "" if "BSUB_QUIET" in environment else f"Job <{job.number}> is submitted to queue <{queue}>.\n")
+    return Answer(
+        0,
+        ""
+        if "BSUB_QUIET" in environment
+        else f"Job <{job.number}> is submitted to queue <{queue}>.\n",
+    )
 
 
 def _minutes(text: str) -> int:
@@ -143,7 +172,11 @@ def bjobs(daemon: Daemon, call: Call) -> Answer:
                 delimiter, text = found[1], text.replace(found[0], "")
             wanted = text.split()
         elif word in ("-a", "-json", "-noheader"):
-            past, as_json, heads = past or word == "-a", as_json or word == "-json", heads and word != "-noheader"
+            past, as_json, heads = (
+                past or word == "-a",
+                as_json or word == "-json",
+                heads and word != "-noheader",
+            )
         elif word.startswith("-"):
             return Answer(255, "", f"bjobs: {word}: unknown option\n")
         else:
@@ -168,7 +201,11 @@ def bjobs(daemon: Daemon, call: Call) -> Answer:
 
 
 def _value(job: Job, name: str) -> str:
-    left = max(0, round((job.limit - job.ran) / MINUTE)) if job.limit is not None and job.started else 0
+    left = (
+        max(0, round((job.limit - job.ran) / MINUTE))
+        if job.limit is not None and job.started
+        else 0
+    )
     values = {
         "jobid": str(job.number),
         "stat": _state(job),
@@ -179,7 +216,9 @@ def _value(job: Job, name: str) -> str:
         "job_name": job.name,
         "job_description": job.options.get("Jd", "-"),
         "run_time": f"{int(job.ran)} second(s)",
-        "time_left": f"{left // 60}:{left % 60} L" if job.started and job.state == "running" else "-",
+        "time_left": f"{left // 60}:{left % 60} L"
+        if job.started and job.state == "running"
+        else "-",
     }
     return values[name]
 
@@ -212,7 +251,9 @@ def bkill(daemon: Daemon, call: Call) -> Answer:
     name = words[1] if words[:1] == ["-J"] else None
     ids = words[2:] if name else words
     if ids == ["0"]:
-        jobs = [job for job in daemon.jobs.values() if name in (None, job.name) and job.state != "ended"]
+        jobs = [
+            job for job in daemon.jobs.values() if name in (None, job.name) and job.state != "ended"
+        ]
         said = "".join(_kill(daemon, job) for job in jobs)
         return Answer(0, said) if jobs else Answer(255, "", "No matching job found\n")
     said, complaints = "", ""
@@ -263,19 +304,27 @@ def environment(daemon: Daemon, job: Job) -> dict[str, str]:
     given = {"CUDA_VISIBLE_DEVICES": ",".join(str(gpu) for gpu in job.devices)} if job.gpus else {}
     if "mps=yes" in job.options.get("gpu", ""):  # LSF starts MPS itself
         given["CUDA_MPS_PIPE_DIRECTORY"] = str(daemon.spool / f"{job.number}.mps")
-    return job.environment | given | {
-        "LSB_JOBID": str(job.number),
-        "LSB_JOBNAME": job.name,
-        "LSB_QUEUE": job.options.get("q", "normal"),
-        "LSB_MCPU_HOSTS": f"n1 {job.cores}",
-        "LSB_SUB_HOST": "login1",
-    }
+    return (
+        job.environment
+        | given
+        | {
+            "LSB_JOBID": str(job.number),
+            "LSB_JOBNAME": job.name,
+            "LSB_QUEUE": job.options.get("q", "normal"),
+            "LSB_MCPU_HOSTS": f"n1 {job.cores}",
+            "LSB_SUB_HOST": "login1",
+        }
+    )
 
 
 def bring_output(job: Job) -> None:
     """The output is appended to the file, and behind it a report."""
     assert job.output
-    said = f"Exited with exit code {exit_code(job)}." if _state(job) == "EXIT" else "Successfully completed."
+    said = (
+        f"Exited with exit code {exit_code(job)}."
+        if _state(job) == "EXIT"
+        else "Successfully completed."
+    )
     reason = f"{job.cause}.\n" if job.cause else ""
     place = job.options.get("o") or job.options.get("oo")
     if place and place != "/dev/null":
@@ -285,5 +334,11 @@ def bring_output(job: Job) -> None:
     events = job.output.parents[1] / "events"
     events.mkdir(exist_ok=True)
     now = time.strftime("%a %b %d %H:%M:%S")
-    end = f"Completed <exit>; {job.cause or 'TERM_UNKNOWN'}" if _state(job) == "EXIT" else "Done successfully"
-    (events / str(job.number)).write_text(f"Job <{job.number}>, User <ada>\n{now}: {said}\n{now}: {end};\n")
+    end = (
+        "Completed <exit>" + (f"; {job.cause}" if job.cause else "")
+        if _state(job) == "EXIT"
+        else "Done successfully"
+    )
+    (events / str(job.number)).write_text(
+        f"Job <{job.number}>, User <ada>\n{now}: {said}\n{now}: {end};\n"
+    )

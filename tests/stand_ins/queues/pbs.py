@@ -1,6 +1,6 @@
-"""What OpenPBS says and does, as far as the dispatcher meets it: a dialect of the stand-in `daemon`.
+"""What OpenPBS says and does, as far as the dispatcher meets it: a dialect of the `daemon`.
 
-Compared by hand with OpenPBS 23.06.06: directives, texts, exit statuses, the JSON of qstat (in which
+Compared by hand with OpenPBS 23.06.06: directives, texts, exit statuses, what qstat prints (in JSON
 what looks like a number is one), dependencies, and what a job sees. Not compared: that a submission
 behind a job which has ended is refused where there is no history (`old` in controls.json; openpbs
 issue 1631), and the UUIDs in CUDA_VISIBLE_DEVICES (of its cgroups hook).
@@ -9,7 +9,6 @@ issue 1631), and the UUIDs in CUDA_VISIBLE_DEVICES (of its cgroups hook).
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import signal
@@ -32,7 +31,17 @@ AT_TIME_LIMIT = [(0.0, signal.SIGTERM), (KILL_DELAY, signal.SIGKILL)]
 
 _WITH_VALUE = "aACceJjklmMNopPqrRSuvW"
 _ALONE = "fhIVzX"
-_RESOURCES = ("ncpus", "mpiprocs", "ompthreads", "ngpus", "gpu_type", "mem", "vmem", "walltime", "host")
+_RESOURCES = (
+    "ncpus",
+    "mpiprocs",
+    "ompthreads",
+    "ngpus",
+    "gpu_type",
+    "mem",
+    "vmem",
+    "walltime",
+    "host",
+)
 _ATTRIBUTES = ("depend", "umask", "group_list", "sandbox", "block", "stagein", "stageout")
 _STATUS_OF = {TIME_LIMIT: -29, NODE_LOST: -20}
 
@@ -68,7 +77,9 @@ def options(words: list[str], found: dict[str, Any]) -> list[str]:
 def _add(found: dict[str, Any], letter: str, value: str) -> None:
     if letter == "N" and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+.-]{0,229}", value):
         raise Refused(2, "qsub: illegal -N value\nusage: qsub [-a date_time] …")
-    if letter in "jkr" and not re.fullmatch({"j": "oe|eo|n", "k": "[oend]+", "r": "[yn]"}[letter], value):
+    if letter in "jkr" and not re.fullmatch(
+        {"j": "oe|eo|n", "k": "[oend]+", "r": "[yn]"}[letter], value
+    ):
         raise Refused(2, f"qsub: illegal -{letter} value")
     if letter == "q" and value not in QUEUES:
         raise Refused(170, "qsub: Unknown queue")
@@ -112,7 +123,9 @@ def qsub(daemon: Daemon, call: Call) -> Answer:
         merged[letter] = {**merged.get(letter, {}), **value} if letter in "lWv" else value
     if "select" in merged.get("l", {}) and {"ncpus", "mem", "ngpus", "nodes"} & {*merged["l"]}:
         raise Refused(1, '"-lresource=" cannot be used with "select" or "place"')
-    asked = dict(each.split("=", 1) for each in merged.get("l", {}).get("select", "1").split(":")[1:])
+    asked = dict(
+        each.split("=", 1) for each in merged.get("l", {}).get("select", "1").split(":")[1:]
+    )
     limit = merged.get("l", {}).get("walltime")
     job = Job(
         0,
@@ -174,33 +187,42 @@ def qstat(daemon: Daemon, call: Call) -> Answer:
             return Answer(2, "", f"qstat: invalid option -- '{word[1:]}'\n")
         else:
             ids.append(word)
-    if not ids:
-        ids = [_id(job) for job in daemon.jobs.values() if past or job.state != "ended"]
+    listed = [_id(job) for job in daemon.jobs.values() if past or job.state != "ended"]
     jobs, complaints, status = [], "", 0
-    for each in ids:
+    for each in ids or listed:
         job = _find(daemon, each)
         if past and not daemon.control("history", True):
             complaints += f"qstat: PBS is not configured to maintain job history {each}\n"
         elif job is None:
             complaints, status = complaints + f"qstat: Unknown Job Id {each}\n", 153
         elif job.state == "ended" and not past:
-            complaints += f"qstat: {each} Job has finished, use -x or -H to obtain historical job information\n"
+            complaints += f"qstat: {each} Job has finished, use -x or -H to obtain "
+            complaints += "historical job information\n"
             status = 35
         else:
             jobs.append(job)
+    if form == "json" and ids:
+        jobs = jobs[:1]  # as OpenPBS does
     told = {_id(job): _attributes(job) for job in jobs}
     return Answer(status, _printed(told, form, delimiter, full), complaints)
 
 
 def _printed(told: dict[str, dict[str, Any]], form: str, delimiter: str, full: bool) -> str:
     if form == "json":
-        head: dict[str, Any] = {"timestamp": int(time.time()), "pbs_version": "23.06.06", "pbs_server": SERVER}
+        head: dict[str, Any] = {
+            "timestamp": int(time.time()),
+            "pbs_version": "23.06.06",
+            "pbs_server": SERVER,
+        }
         jobs = {"Jobs": {name: _as_numbers(job) for name, job in told.items()}} if told else {}
         return json.dumps(head | jobs, indent="\t", separators=(",", ":\t")) + "\n"
     lines = []
     for name, job in told.items():
         if form == "dsv":
-            words = [f"{key}={str(value).replace(delimiter, chr(92) + delimiter)}" for key, value in _flat(job)]
+            words = [
+                f"{key}={str(value).replace(delimiter, chr(92) + delimiter)}"
+                for key, value in _flat(job)
+            ]
             lines.append(delimiter.join([f"Job Id: {name}", *words]))
         elif full:
             lines += [f"Job Id: {name}", *(f"    {key} = {value}" for key, value in _flat(job)), ""]
@@ -210,15 +232,17 @@ def _printed(told: dict[str, dict[str, Any]], form: str, delimiter: str, full: b
 
 
 def _as_numbers(value: Any) -> Any:
-    """PBS prints a text that strtod(3) reads whole as the number; one that is none in JSON as null."""
+    """PBS prints a text that is a number as one, and one that is none in JSON as null."""
     if isinstance(value, dict):
         return {name: _as_numbers(each) for name, each in value.items()}
     try:
         number = float(value)
     except ValueError:
         return value
-    return None if number in (float("inf"), float("-inf")) or number != number else (
-        int(number) if number.is_integer() and abs(number) < 1e15 else number
+    return (
+        None
+        if number in (float("inf"), float("-inf")) or number != number
+        else (int(number) if number.is_integer() and abs(number) < 1e15 else number)
     )
 
 
@@ -244,13 +268,31 @@ def _attributes(job: Job) -> dict[str, Any]:
     if job.started:
         said["exec_host"] = f"n1/0*{job.cores}"
     limit = {"walltime": _clock(job.limit)} if job.limit else {}
-    said["Resource_List"] = {"ncpus": job.cores, "ngpus": job.gpus, **job.options.get("l", {}), **limit}
-    said["substate"] = {"ended": 91 if job.cause == DELETED else 93 if job.status else 92, "running": 42}.get(job.state, 10)
-    said["Variable_List"] = {"PBS_O_HOME": "/home/ada", "PBS_O_WORKDIR": job.folder, **job.options.get("v", {})}
+    said["Resource_List"] = {
+        "ncpus": job.cores,
+        "ngpus": job.gpus,
+        **job.options.get("l", {}),
+        **limit,
+    }
+    said["substate"] = {
+        "ended": 91 if job.cause == DELETED else 93 if job.status else 92,
+        "running": 42,
+    }.get(job.state, 10)
+    said["Variable_List"] = {
+        "PBS_O_HOME": "/home/ada",
+        "PBS_O_WORKDIR": job.folder,
+        **job.options.get("v", {}),
+    }
     if job.started:
-        how = {DELETED: f"terminated by ada@{SERVER}", TIME_LIMIT: "exceeded resource walltime", "": "finished"}
+        how = {
+            DELETED: f"terminated by ada@{SERVER}",
+            TIME_LIMIT: "exceeded resource walltime",
+            "": "finished",
+        }
         word = "failed" if job.status and not job.cause else how.get(job.cause, "failed")
-        said["comment"] = "Job run at Sat Nov 28 at 21:41 on (n1:ncpus=1)" + (f" and {word}" if job.ended else "")
+        said["comment"] = "Job run at Sat Nov 28 at 21:41 on (n1:ncpus=1)" + (
+            f" and {word}" if job.ended else ""
+        )
     elif job.state == "waiting":
         said["comment"] = "Not Running: Insufficient amount of resource: ngpus (R: 4 A: 0 T: 4)"
     if job.state == "ended" and job.started:
@@ -324,8 +366,16 @@ COMMANDS = {"qsub": qsub, "qstat": qstat, "qselect": qselect, "qdel": qdel}
 
 def no_answer(call: Call) -> Answer:
     """The server does not answer: qstat prints the head of its JSON in spite of that."""
-    head = '{\n\t"timestamp":\t1795902094,\n\t"pbs_server":\t"pbs01"\n}\n' if "json" in call.arguments else ""
-    return Answer(255, head, f"Connection refused\n{call.command}: cannot connect to server {SERVER} (errno=15010)\n")
+    head = (
+        '{\n\t"timestamp":\t1795902094,\n\t"pbs_server":\t"pbs01"\n}\n'
+        if "json" in call.arguments
+        else ""
+    )
+    return Answer(
+        255,
+        head,
+        f"Connection refused\n{call.command}: cannot connect to server {SERVER} (errno=15010)\n",
+    )
 
 
 def releases(ran: bool) -> bool:
@@ -345,7 +395,9 @@ def begins_in(job: Job, environment: dict[str, str]) -> str:
 
 def environment(daemon: Daemon, job: Job) -> dict[str, str]:
     """What the job sees: nothing of the submitter's but what it was given by name."""
-    asked = dict(each.split("=", 1) for each in job.options.get("l", {}).get("select", "1").split(":")[1:])
+    asked = dict(
+        each.split("=", 1) for each in job.options.get("l", {}).get("select", "1").split(":")[1:]
+    )
     nodes = daemon.spool / f"{job.number}.nodes"
     nodes.write_text("n1\n" * int(asked.get("mpiprocs", 1)))
     return {
@@ -374,8 +426,10 @@ def bring_output(job: Job) -> None:
     assert job.output
     if job.cause == TIME_LIMIT and job.limit:
         with job.output.open("a") as stream:
-            stream.write(f"=>> PBS: job killed: walltime {job.ran:.0f} exceeded limit {job.limit:.0f}\n")
+            stream.write(
+                f"=>> PBS: job killed: walltime {job.ran:.0f} exceeded limit {job.limit:.0f}\n"
+            )
     place = Path(job.folder, job.options.get("o", f"{job.name}.o{job.number}"))
     copy_output(job, str(place))
     if str(place) != "/dev/null":
-        os.chmod(place, 0o666 & ~int(job.options.get("W", {}).get("umask", "077"), 8))
+        place.chmod(0o666 & ~int(job.options.get("W", {}).get("umask", "077"), 8))

@@ -86,6 +86,16 @@ def test_jobs_that_run_and_have_no_room_are_counted() -> None:
     assert "29 more jobs: 29 running." in shown(*(job(number) for number in range(40)), lines=20)
 
 
+def test_a_note_takes_its_room_from_the_jobs() -> None:
+    note = "The scheduler slurm does not answer. " * 9
+
+    lines = shown(*(job(number) for number in range(40)), lines=20, notes=[note]).splitlines()
+
+    assert len(lines) < 20
+    assert lines[3].startswith("Refine3D/job0")
+    assert " ".join(lines[-5:]).strip() == note.strip()
+
+
 def test_a_project_without_jobs_and_a_note() -> None:
     assert shown(notes=["The scheduler slurm does not answer."]).splitlines() == [
         HEADING, "", "The project has no jobs yet.", "", "The scheduler slurm does not answer.",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from dispatcher.config.job_types import JobType, lineage, merged_parameters
+from dispatcher.config.places import shipped_folder
 from dispatcher.planning.rewrite import rewrite
 from dispatcher.relion.command import parse_command
 from dispatcher.relion.programs import lookup
@@ -42,11 +45,6 @@ def test_ranks_fit_the_gpus_and_the_rules_of_their_program(types: dict[str, JobT
             assert ngpu in (None, 0), name
         elif ngpu and nproc != 1:
             raise AssertionError(f"{name} has {nproc} ranks, whatever the number of GPUs is")
-
-
-def test_split_half_sets_have_as_many_ranks_as_fit(types: dict[str, JobType]) -> None:
-    for name in ("refine", "multibody", "refine_continue", "multibody_continue"):
-        assert parameters(types, name)["nproc"] is None
 
 
 def test_what_knows_no_mpi_is_one_process(types: dict[str, JobType]) -> None:
@@ -97,5 +95,52 @@ def test_what_stays_in_relions_window_starts_at_once(types: dict[str, JobType]) 
         assert parameters(types, name)["scheduler"] == "interactive"
 
 
-def test_an_external_job_keeps_the_threads_of_relions_window(types: dict[str, JobType]) -> None:
-    assert parameters(types, "external")["nthread"] is None
+class Row(NamedTuple):
+    """The numbers of docs/dispatch_config.md for some job types; None for what is not limited."""
+
+    ranks: int | None
+    per_gpu: int | None
+    threads: int | None
+    gpus: int | None
+
+
+def rows_of_the_page() -> tuple[dict[str, Row], list[str]]:
+    """By job type; and the cells for all others."""
+    text = (shipped_folder() / "docs" / "dispatch_config.md").read_text()
+    section = text.partition("## As many as fit\n")[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
+    rows = {
+        name: Row(number(ranks), number(ranks.partition(", ")[2]), number(threads), number(gpus))
+        for names, ranks, threads, gpus, _ in lines[1:-1]
+        for name in names.split(", ")
+    }
+    return rows, lines[-1]
+
+
+def number(cell: str) -> int | None:
+    word = cell.split(" ")[0]
+    return 0 if word == "none" else int(word) if word.isdigit() else None
+
+
+def test_the_page_has_the_numbers_of_each_job_type(types: dict[str, JobType]) -> None:
+    rows, others = rows_of_the_page()
+    assert set(rows) <= set(types)
+    unnamed = []
+
+    for name, kind in types.items():
+        if not kind.matches_jobs:
+            continue
+        found = parameters(types, name)
+        told = [rows[level] for level in lineage(types, name) if level in rows]
+        if not told:
+            unnamed.append(found)
+            continue
+        ranks, per_gpu, threads, gpus = told[-1]
+        assert (found["nproc"], found["nthread"], found["ngpu"]) == (ranks, threads, gpus), name
+        assert per_gpu in (None, found.get("ranks_per_gpu")), name
+
+    threads_of_others = [int(str(found["nthread"])) for found in unnamed]
+    assert others[:4] == [
+        "all others", "1", f"{min(threads_of_others)} to {max(threads_of_others)}", "none, or 1",
+    ]  # fmt: skip
+    assert {(found["nproc"], found["ngpu"]) for found in unnamed} == {(1, 0), (1, 1)}

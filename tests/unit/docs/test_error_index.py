@@ -34,6 +34,7 @@ echo "relion-dispatch: the ranks share {{ job.ngpu }} GPUs${why:+, because of $w
 {% if job.nodes > 1 %}
 dispatch_reason="The job could not begin."
 {% endif %}
+[[ $said == *"words of another program"* ]] || grep -E "^$name: |Number of ranks on $host" log
 awk '{ print "this is not a sentence of ours" }' "$file"
 """
 

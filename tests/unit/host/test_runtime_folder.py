@@ -139,14 +139,18 @@ def test_all_hooks_agree_while_another_user_takes_the_name_and_lets_it_go(
     assert "None" not in found
 
 
-def test_a_folder_that_the_user_names_is_the_only_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+def test_a_folder_that_the_user_names_and_others_may_write_is_refused_with_the_remedy(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No other folder takes its place."""
     (tmp_path / "named").mkdir()
-    (tmp_path / "named").chmod(0o777)
+    (tmp_path / "named").chmod(mode)
     monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "named"))
 
-    with pytest.raises(SubmitError, match=rf"^{tmp_path}/named cannot be a private folder .* 0700"):
+    with pytest.raises(
+        SubmitError, match=rf"^{tmp_path}/named .* run `chmod 700` on a folder of yours"
+    ):
         make_local_lock()
 
 
@@ -161,14 +165,3 @@ def test_others_may_enter_a_folder_that_the_user_names(
     assert make_local_lock() == local_lock() == tmp_path / "named" / "local.lock"
     assert (tmp_path / "named").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "named" / "local.lock").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_folder_of_the_users_that_others_may_write_is_told_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "named").mkdir()
-    (tmp_path / "named").chmod(0o775)
-    monkeypatch.setenv("RELION_DISPATCH_RUNTIME", str(tmp_path / "named"))
-
-    with pytest.raises(SubmitError, match="run `chmod 700` on a folder of yours"):
-        make_local_lock()

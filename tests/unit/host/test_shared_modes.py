@@ -45,12 +45,17 @@ def test_a_shared_file_is_for_those_for_whom_the_folder_is(
     assert oct((folder.path / "x").stat().st_mode & 0o7777) == oct(wanted)
 
 
-def test_a_shared_program_can_be_run_by_those_who_may_read_the_file(folder: SharedFolder) -> None:
+@pytest.mark.parametrize(("before", "wanted"), [(None, 0o775), (0o600, 0o770)])
+def test_a_shared_program_can_be_run_by_those_who_may_read_the_file(
+    before: int | None, wanted: int, folder: SharedFolder
+) -> None:
+    if before is not None:
+        folder.create("x", b"", before, exact=True)
     folder.path.chmod(0o2770)
 
     folder.replace("x", b"", 0o755, shared=True)
 
-    assert (folder.path / "x").stat().st_mode & 0o777 == 0o775
+    assert oct((folder.path / "x").stat().st_mode & 0o777) == oct(wanted)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to other groups")

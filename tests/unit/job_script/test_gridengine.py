@@ -141,6 +141,18 @@ def test_names_that_a_site_has_not_are_not_asked_for(
     assert asked(found).keys() == {"ngpus", "h_rt"}
 
 
+def test_where_jobs_are_suspended_no_warning_is_asked_for(
+    corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    plan = planned(
+        corpus_job, site, scheduler={"names": {**NAMES, "notify": ""}, "own_warning": 60}
+    )
+    script = job_script(plan, TOKEN)
+
+    assert not read(script).notify
+    assert "\ndispatch_own_warning=60\n" in script  # the script looks at the clock itself
+
+
 def test_a_type_of_gpu_has_a_name_of_the_sites(corpus_job: CorpusJob, site: WriteSite) -> None:
     plan = planned(corpus_job, site, gpu_type="a100")
 

@@ -60,6 +60,24 @@ def test_the_directives_of_a_shipped_watcher_may_be_included(
 
 
 @pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        ("relion-5.0.1/External_job023", "/opt/bin/mytool.py --o External/job023/ "),
+        ("relion-5.0.1/PostProcess_job016", "relion_postprocess --mask "),
+    ],
+)
+def test_a_program_is_printed_with_the_folder_that_was_given(
+    job: str, line: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("site.json", {"scheduler": "slurm"})
+    for name in ("external", "postprocess"):
+        text = "#!/bin/bash\n{{ job.command }} {{ job.arguments }}\n"
+        site(f"job_template/{name}.sh.j2", text)
+
+    assert f"\n{line}" in rendered(corpus_job(job))
+
+
+@pytest.mark.parametrize(
     ("part", "function"),
     [("mps", "look_after_gpus"), ("run", "run_commands"), ("claim", "begin_job")],
 )

@@ -21,7 +21,8 @@ from dispatcher.relion import job_star, star
 from dispatcher.relion.line_ends import line_end_problem
 from dispatcher.relion.pipeline import PIPELINE, pipeline_major, read_processes
 from dispatcher.relion.spider_header import is_spider
-from dispatcher.relion.submission import is_from_our_template, read_submission
+from dispatcher.relion.submission import read_submission
+from dispatcher.relion.submission_forms import is_from_our_template
 
 from ...limits import sentence_within_limits, sentences_within_limits
 

@@ -153,3 +153,52 @@ def test_a_partition_that_is_not_described_gets_what_the_command_asks_for(
     planned = external("--gpu 0:1", queue="unknown")
 
     assert (planned.ngpu, planned.warnings) == (2, ())
+
+
+def test_a_partition_without_the_gpus_that_are_asked_for_is_passed_over(
+    external: External,
+) -> None:
+    planned = external("--gpu 0,1", queue="none", partitions=["cpu", "gpu"])
+
+    assert (planned.job_parameters["partition"], planned.ngpu) == ("gpu", 2)
+    assert planned.warnings == ()
+    assert "Not on partition cpu: the job asks for GPUs, and the nodes there have none." in (
+        planned.reasons
+    )
+
+
+@pytest.mark.parametrize("options", ["--foo bar", "--use_gpu 0"])
+def test_a_partition_without_gpus_is_taken_if_none_are_asked_for(
+    options: str, external: External
+) -> None:
+    planned = external(options, partitions=["cpu", "gpu"])
+
+    assert (planned.job_parameters["partition"], planned.warnings) == ("cpu", ())
+
+
+@pytest.mark.parametrize(
+    ("options", "partition", "which"),
+    [("--gpu 0", "cpu", "with GPUs"), ("--foo bar", "gpu", "without GPUs")],
+)
+def test_who_can_choose_another_partition_is_named(
+    options: str, partition: str, which: str, external: External
+) -> None:
+    """RELION's window counts if the site has not chosen the partition."""
+    (of_window,) = external(options, queue=partition).warnings
+    (of_site,) = external(options, queue="gpu", partition=partition).warnings
+
+    assert f"choose a queue {which}" in of_window
+    assert f'ask your admin for a partition {which} for job type "external" (job_para' in of_site
+    assert "queue" not in of_site
+
+
+def test_on_this_machine_no_queue_is_to_be_chosen(
+    site: WriteSite, external: External, project: Path
+) -> None:
+    external("--gpu 0")
+    site("site.json", {"partitions": {"here": {"gpus": 0}},
+                       "job_parameters": {"external": {"partition": "here"}}})  # fmt: skip
+
+    (warning,) = plan(project / "External/job023/run_submit.script").warnings
+
+    assert "choose a machine with GPUs" in warning

@@ -110,6 +110,5 @@ def _gpus(plan: Plan) -> str:
 
 
 def _cores(plan: Plan) -> str:
-    described = plan.site.partitions.get(plan.job_parameters["partition"] or "")
-    used = -(-plan.nproc // plan.nodes) * plan.nthread
-    return f"{used} of {described.cores}" if described and described.cores else str(used)
+    has = plan.cores_of_node
+    return f"{plan.cores_used} of {has}" if has else str(plan.cores_used)

@@ -70,7 +70,7 @@ def test_ranks_and_threads_are_asked_for_and_no_launcher_is_added(job: PlanJob) 
     )  # fmt: skip
     script = job_script(planned, NO_TOKEN)
     assert "#SBATCH --ntasks=5\n" in script and "#SBATCH --cpus-per-task=6\n" in script
-    assert "mpirun" not in script and "dispatch_waits=PIPELINER" in script
+    assert "mpirun" not in script and "dispatch_waiting_program=PIPELINER" in script
     assert f"run /opt/ccpem/bin/python3 {RUNNER} Refine3D/job019/job.star >/dev/null" in script
     assert planned.job_parameters["mem"] == "60G"  # mem_per_rank
     assert (planned.outfile, planned.errfile) == (

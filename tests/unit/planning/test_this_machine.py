@@ -283,7 +283,7 @@ def test_a_program_that_runs_on_gpus_alone_is_refused(
 
     assert str(caught.value) == (
         f"{program} runs on GPUs alone, but this machine has no GPU: choose {instead} in RELION's "
-        "window, or a machine with GPUs."
+        "window, or choose a machine with GPUs."
     )
 
 

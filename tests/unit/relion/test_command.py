@@ -305,29 +305,3 @@ def test_a_command_of_the_users_own_keeps_all_of_its_words(line: str) -> None:
 
     assert (command.kind, command.launcher) == ("shell", "")
     assert len(command.argv) == len(line.split())
-
-
-@pytest.mark.parametrize(
-    ("line", "job"),
-    [
-        ("/usr/bin/python3 /e/pipeliner/scripts/job_runner.py Refine3D/job019/job.star",
-         "Refine3D/job019"),
-        ("'/my env/python3' '/my env/job_runner.py' PostProcess/job001/run.job",
-         "PostProcess/job001"),
-        ("/opt/doppio/doppio-web run-script /d/job_runner.py ModelCraft/job007/job.star",
-         "ModelCraft/job007"),
-        # A user's own program of that name, and what is no job of this project.
-        ("/home/me/job_runner.py --o External/job003/ --in_mics job.star", None),
-        ("python3 /home/me/job_runner.py External/job003/particles.star", None),
-        ("python3 job_runner.py /elsewhere/Refine3D/job019/job.star", None),
-        ("python3 job_runner.py job.star", None),
-        ("python3 other.py Refine3D/job019/job.star", None),
-        ("`which relion_refine` --o Refine3D/job019/run", None),
-    ],
-)  # fmt: skip
-def test_the_pipeliners_job_runner_is_known_by_what_it_runs(line: str, job: str | None) -> None:
-    command = parse_command(line)
-
-    assert command.runs_job == job
-    if job:
-        assert command.base_program == "job_runner.py"

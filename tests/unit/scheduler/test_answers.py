@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
 from dispatcher.scheduler.answers import Queue, QueuedJob, read_answer, read_end, read_jobs
-from dispatcher.scheduler.calls import ask_queue
+from dispatcher.scheduler.calls import ask_end, ask_queue
 from dispatcher.scheduler.clusters import options_in, where_is
 
 from ...fixture_types import WriteSite
+from ...programs.accounting_rows import ACCOUNTING_ROWS
 from ...waiting import wait_for, wait_for_arguments
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"
@@ -182,6 +185,8 @@ def test_a_job_that_the_scheduler_calls_running_has_not_ended(slurm: Scheduler) 
         (0, "", "sbatch: error: something", "taken", None),
         (1, "", "sbatch_timed_out", "unclear", None),
         (1, "", "sbatch_no_controller", "unclear", None),
+        (1, "", "sbatch_no_database", "unclear", None),
+        (1, "", "sbatch_no_such_cluster", "refused", None),
         (1, "", "sbatch_no_such_nodes", "refused", None),
         (1, "", "sbatch_no_such_partition", "refused", None),
         (1, "", "", "refused", None),
@@ -199,6 +204,65 @@ def test_what_the_submit_command_says(
 
     assert (answer.outcome, answer.job_id) == (outcome, job_id)
     assert " ".join((stdout + said).split())[:400] in answer.sentence or outcome == "taken"
+
+
+@pytest.mark.parametrize(("row", "says", "state"), ACCOUNTING_ROWS)
+def test_accounting_tells_the_end_of_a_job_that_the_scheduler_has_forgotten(
+    row: str, says: str | None, state: str, slurm: Scheduler, tmp_path: Path
+) -> None:
+    columns = 'echo "$@" > asked; echo a greeting; echo "$ROW"'
+    asking = replace(
+        slurm,
+        end_command=["sh", "-c", "echo Invalid job id specified >&2; exit 1"],
+        accounting_command=[
+            *("env", f"ROW={row}", "sh", "-c", columns, "sh", "{job_id}", "{since}"),
+        ],
+    )
+
+    assert ask_end(asking, "17", tmp_path, ("--clusters=far",), 1e9) == says
+    a_day_before = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(1e9 - 86400))
+    assert (tmp_path / "asked").read_text() == f"17 {a_day_before} --clusters=far\n"
+
+
+def test_accounting_is_asked_only_if_the_scheduler_does_not_know_the_job(
+    slurm: Scheduler, tmp_path: Path
+) -> None:
+    accounting = ["sh", "-c", "touch asked; echo '17|FAILED|1:0|None|00:01|n1'"]
+    knows = replace(slurm, end_command=["echo", "JobState=TIMEOUT"], accounting_command=accounting)
+    knows_nothing = replace(
+        slurm, end_command=["false"], accounting_command=["sh", "-c", "echo is disabled; exit 1"]
+    )
+
+    assert "time limit" in str(ask_end(knows, "17", tmp_path))
+    assert not (tmp_path / "asked").exists()
+    assert str(ask_end(knows_nothing, "17", tmp_path)).startswith("it was killed, or its node was")
+
+
+def test_nothing_is_asked_of_an_id_that_several_clusters_may_have(
+    slurm: Scheduler, tmp_path: Path
+) -> None:
+    asking = replace(slurm, end_command=["touch", "asked"], accounting_command=["touch", "asked"])
+
+    assert "it was killed" in str(ask_end(asking, "17", tmp_path, ("--clusters=a,b",)))
+    assert not (tmp_path / "asked").exists()
+
+
+@pytest.mark.parametrize("state", ["EXPEDITING", "REQUEUE_FED", "REQUEUED"])
+def test_a_job_that_slurm_will_start_again_waits(state: str, slurm: Scheduler) -> None:
+    queue = read_queue(slurm, f"7|{state}|n|None|0:01|relion-dispatch:0123456789ab\n")
+
+    assert queue.is_pending(queue.jobs[0])
+    assert read_end(slurm, f"JobId=7 JobState={state} Reason=None ExitCode=0:0") is None
+
+
+def test_a_job_that_runs_on_a_sibling_cluster_has_not_ended(slurm: Scheduler) -> None:
+    """As squeue --sibling printed it in a federation, of a job that runs there."""
+    token = "0123456789ab"
+    rows = f"67108872|REVOKED||None|0:00|relion-dispatch:{token}\n"
+    queue = read_queue(slurm, f"{rows}67108872|RUNNING|gpu1|None|0:04|relion-dispatch:{token}\n")
+
+    assert [job.state for job in queue.living(token)] == ["RUNNING"]
+    assert queue.job(token) == queue.living(token)[0]
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,7 @@ def ask_end(scheduler: Scheduler, tmp_path: Path, qstat: str, qacct: str | None)
         ("37  : qmaster enforced h_rt, h_cpu, or h_vmem limit", "137", 50, "it reached its time"),
         ("0    ", "0                   ", 14, "its script could not write"),
         ("0    ", "1                   ", 14, "its script failed"),
+        ("19  : before writing exit_status", "0", 0, "its node was lost"),
         ("26  : opening input/output file", "0", 0, "the scheduler could not start it"),
         ("1   : assumedly before job", "0", 0, "the scheduler could not start it"),
     ],

@@ -1,7 +1,7 @@
 """What the job script does for GPUs on the node: MPS for its ranks, and what keeps it from that.
 
 There is no GPU, driver or container here: stand-ins (``tests/stand_ins/gpu``) answer for
-nvidia-smi, for NVIDIA's control daemon (``tests/system/test_mps.py`` has the real one) and for
+nvidia-smi, for NVIDIA's control daemon (``tests/system/mps`` has the real one) and for
 Apptainer.
 """
 
