@@ -79,6 +79,7 @@ deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod xvfb xdotoo
 deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
 tests/system/gridengine_cluster.sh install
+newest_slurm=$(tests/system/newest_slurm.sh)
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
 
@@ -106,6 +107,7 @@ work=$("$as_user" sh -c '
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     tests/system/slurm_cluster.sh stop "$work/slurm" || true
+    SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest_slurm" || true
     tests/system/gridengine_cluster.sh stop "$work/gridengine" || true
     tests/system/small_ext4.sh stop "$work/small" || true
     rm -rf "$work"
@@ -115,6 +117,8 @@ tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
 slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$slurm"
 export SLURM_CONF
+slurm=$(SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh start "$work/newest_slurm")
+export RELION_TEST_NEWEST_SLURM=$newest_slurm/bin RELION_TEST_NEWEST_SLURM_CONF=${slurm#*=}
 gridengine=$(tests/system/gridengine_cluster.sh start "$work/gridengine")
 eval "$gridengine"
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")

@@ -38,7 +38,7 @@ END
 } >"$DIR/hosts"
 
 cat >"$DIR/slurm.conf" <<END
-ClusterName=relion-dispatch-test
+ClusterName=relion-dispatch-${SLURM_CLUSTER_TREE:+newest-}test
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=root

@@ -26,6 +26,7 @@ NOT_EACH_TIME = {
     "test_a_lost_node",
     "test_at_each_of_its_steps",
     "test_two_hundred_submissions_of_two_projects_at_once",
+    "test_submissions_at_once_to_a_server_that_is_overrun",
 }
 # On each other bed a set of ten.
 EACH_TIME = {

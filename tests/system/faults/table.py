@@ -37,6 +37,7 @@ FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
         "same script submitted twice at the same moment": ALL,
         "scheduler takes the job twice, both start at the same moment": ALL,
         "200 submissions at once from two projects": ALL,
+        "100 submissions at once, to a server that hears or answers two of three times": ALL,
     },
     "The hook killed (kill -9)": {
         "hook killed while it plans, before there is a record": ALL,
@@ -144,20 +145,23 @@ are a library that is preloaded into all programs and answers flock(2) and fcntl
 The GPUs are pretended ones, so no fault of a GPU is among these.
 """
 _DETAILS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
+_ENDS = ("Succeeded", "Failed", "Aborted")
 _PART = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
 
 
 def as_page(seen: Table, parts: Mapping[str, str], before: str = "") -> str:
     """The page; `parts` names for each bed the versions of what was run, and when.
 
-    What this run did not look at stands as in the page `before`.
-
-    Raises:
-        KeyError: a fault was not seen on a bed, and has no row in that page.
+    What this run did not look at stands as in the page `before`, where that has it.
     """
     known = {**seen_in(before), **seen}
     listed = {
-        part: {(fault, bed): known[fault, bed] for fault, beds in faults.items() for bed in beds}
+        part: {
+            (fault, bed): known[fault, bed]
+            for fault, beds in faults.items()
+            for bed in beds
+            if (fault, bed) in known
+        }
         for part, faults in FAULTS.items()
     }
     seconds = [
@@ -193,7 +197,7 @@ def seen_in(page: str) -> dict[tuple[str, str], Seen]:
             each.replace("\\|", "|")
             for each in re.split(r" \| ", line.removeprefix("| ").removesuffix(" |"))
         ]
-        if len(cells) == len(_DETAILS) and line.startswith("| ") and cells[1] in beds:
+        if len(cells) == len(_DETAILS) and cells[1] in beds and cells[2] in _ENDS:
             relion, seconds, recorded, left, sentence = cells[2:]
             found[cells[0], beds[cells[1]]] = Seen(
                 relion,

@@ -53,7 +53,7 @@ def test_a_running_job_is_cancelled(bed: Bed, sees: Watched) -> None:
 @pytest.mark.parametrize(
     ("fault", "how_many", "says"),
     [
-        ("kill -9 of the batch shell", 1, "its job script was killed"),
+        ("kill -9 of the batch shell", 1, "was killed"),  # all of it, where the scheduler does so
         ("kill -9 of the whole job", None, "it was killed (signal KILL)"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...waiting import wait_for
 from ..beds import Bed
-from ..hook_calls import start_hook
+from ..hook_calls import calls, start_hook
 from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
 from ..project import Project
 from .conftest import Watched
@@ -75,13 +75,10 @@ def many_jobs(project: Project, count: int) -> list[Path]:
     return jobs
 
 
-def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched) -> None:
-    """Each job runs once, and each record has the job of its own; as many at once as we have."""
-    projects = [bed.project(name=name, submit={"mem": "100M"}) for name in ("one", "two")]
-    jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
+def submit_at_once(jobs: list[tuple[Project, Path]]) -> None:
+    """Call the hooks of all jobs, as many at once as we have; and wait for the jobs' ends."""
     failed: list[str] = []
     lock = threading.Lock()
-    began = time.time()
 
     def submit(each: tuple[Project, Path]) -> None:
         hook = start_hook(*each)
@@ -94,6 +91,9 @@ def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched
     assert not failed, failed
     wait_for(lambda: all(list(job.glob(EXIT_FILES)) for _, job in jobs), 120, "the last job")
 
+
+def assert_each_ran_once(bed: Bed, jobs: list[tuple[Project, Path]]) -> None:
+    """RELION was told of each job's success, the queue has it once, and its record names it."""
     for _, job in jobs:
         assert [file.name for file in job.glob(EXIT_FILES)] == ["RELION_JOB_EXIT_SUCCESS"]
         assert len((job / "ran").read_text().splitlines()) == 1, job
@@ -101,9 +101,40 @@ def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched
     assert len({record["token"] for record in records}) == len(jobs)
     for record in records:
         assert bed.copies(record["token"]) == [record["job_id"]]
+
+
+def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched) -> None:
+    """Each job runs once, and each record has the job of its own."""
+    projects = [bed.project(name=name, submit={"mem": "100M"}) for name in ("one", "two")]
+    jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
+    began = time.time()
+
+    submit_at_once(jobs)
+
+    assert_each_ran_once(bed, jobs)
     for project, job in (jobs[0], jobs[-1]):
         fault = "200 submissions at once from two projects"
         sees(fault, project, job, since=began, end="Succeeded", within=240)
     for project in projects:
         pipeline = (project.folder / "default_pipeline.star").read_text()
         assert pipeline.count("Succeeded") == 100
+
+
+def test_submissions_at_once_to_a_server_that_is_overrun(bed: Bed, sees: Watched) -> None:
+    """Of three calls one gets no answer, and one is not heard."""
+    project = bed.project(submit={"mem": "100M"})
+    jobs = [(project, job) for job in many_jobs(project, 100)]
+    gone = 'echo "Connection reset by peer" >&2; exit 1'
+    submit = bed.wrap(
+        project,
+        f'case $(($(wc -l <"$0.calls") % 3)) in\n'
+        f'0) real "$@" >/dev/null; {gone} ;;\n1) {gone} ;;\n*) real "$@" ;;\nesac',
+    )
+    began = time.time()
+
+    submit_at_once(jobs)
+
+    assert len(calls(submit)) > 120  # a third was tried again
+    assert_each_ran_once(bed, jobs)
+    fault = "100 submissions at once, to a server that hears or answers two of three times"
+    sees(fault, *jobs[0], since=began, end="Succeeded", within=240)
