@@ -5,7 +5,7 @@
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
 #   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, the
-#             whole table of faults, which becomes docs/faults.md, and images from source, whose bases with
+#             whole table of faults, which becomes docs/faults.md, that of PBS and LSF, and images from source, whose bases with
 #             CUDA are some GB; -k selects among all, and then only those rows of the pages are written
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
@@ -70,6 +70,7 @@ build_images() {
 if [ "$part" = long ]; then
     # Status 5: none was selected.
     UPDATE_FUZZING=$root/docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
+    "$python" "${pytest[@]}" -q -n 2 tests/programs -m long "$@" || [ $? = 5 ]
     "$python" "${pytest[@]}" -q --collect-only tests/system/faults tests/system/images/test_source.py "$@" \
         >/dev/null || exit 0
 fi
@@ -79,6 +80,7 @@ deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod xvfb xdotoo
 deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
 tests/system/gridengine_cluster.sh install
+tests/system/slurm_accounting.sh install
 newest_slurm=$(tests/system/newest_slurm.sh)
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
@@ -106,8 +108,10 @@ work=$("$as_user" sh -c '
     mkdir -p "$HOME/.cache/relion-dispatch"
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
-    tests/system/slurm_cluster.sh stop "$work/slurm" || true
-    SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest_slurm" || true
+    local cluster
+    for cluster in slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
+    SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest" || true
+    tests/system/slurm_accounting.sh stop "$work/accounting" || true
     tests/system/gridengine_cluster.sh stop "$work/gridengine" || true
     tests/system/small_ext4.sh stop "$work/small" || true
     rm -rf "$work"
@@ -117,10 +121,21 @@ tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
 slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$slurm"
 export SLURM_CONF
-slurm=$(SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh start "$work/newest_slurm")
-export RELION_TEST_NEWEST_SLURM=$newest_slurm/bin RELION_TEST_NEWEST_SLURM_CONF=${slurm#*=}
+SLURM_CLUSTER_TREE=$newest_slurm SLURM_CLUSTER_NAME=newest tests/system/slurm_cluster.sh start "$work/newest" >/dev/null
+export RELION_TEST_NEWEST_SLURM=$newest_slurm/bin RELION_TEST_NEWEST_SLURM_CONF=$work/newest/slurm.conf
 gridengine=$(tests/system/gridengine_cluster.sh start "$work/gridengine")
 eval "$gridengine"
+# Two more clusters have accounting in common, and soon forget what has ended: /tests/system/test_accounting.py.
+start_clusters() {
+    local cluster
+    tests/system/slurm_accounting.sh start "$work/accounting" home far
+    export SLURM_CLUSTER_ACCOUNTING=$work/accounting SLURM_CLUSTER_REMEMBERS=5
+    for cluster in home far; do
+        SLURM_CLUSTER_NAME=$cluster tests/system/slurm_cluster.sh start "$work/$cluster" >/dev/null
+    done
+}
+[ "$part" = long ] || (start_clusters)
+export RELION_TEST_CLUSTERS=$work
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
 RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELION_TEST_IMAGE_3")

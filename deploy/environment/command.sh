@@ -11,7 +11,7 @@ program=@PROGRAMS@/@NAME@
 
 # RELION looks at no exit status: without the files below its job would be Running for ever.
 # Tell RELION, by its exit file, and then its user: the rule, the order and the means of
-# dispatcher/refusal.py. The programs that refuse jobs without Python have this same text.
+# dispatcher/refusal/. The programs that refuse jobs without Python have this same text.
 tell_relion() ( # FOLDER SCRIPT SENTENCE
     CDPATH='' cd -- "$1" 2> /dev/null || exit
     case ${PWD##*/} in
@@ -30,7 +30,7 @@ tell_relion() ( # FOLDER SCRIPT SENTENCE
             *" 8"???" 1") [ "$named" = "$opened" ] && opened=yes ;; # a regular file of one name
         esac
     fi
-    # The CCP-EM Pipeliner looks for a file of its own: the rule of pipeliner_job in dispatcher/tell_end.py.
+    # The CCP-EM Pipeliner looks for a file of its own: the rule of pipeliner_job in dispatcher/refusal/tell_end.py.
     pipeliner='' between_words=$(printf ' \t\r\42\47;&|<>')
     set -f
     [ ! -f "$2" ] || while IFS= read -r line || [ -n "$line" ]; do

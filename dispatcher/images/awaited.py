@@ -17,12 +17,14 @@ _VERSION = "not-added-yet"
 def awaited_images(path: Path, types: JobTypes, site: Site) -> Catalogue:
     """A catalogue in which each image that the site or a job type names has builds for GPUs and for
     CPUs. There are no such files: ``as_if_there`` is to take the place of the look at them."""
-    gpu, signed = site.apptainer.gpu_kind, tuple(site.apptainer.signed_by)
-    file = f"{_VERSION}.sif"
+    signed, file = tuple(site.apptainer.signed_by), f"{_VERSION}.sif"
+    elsewhere = (site.on(partition).apptainer.gpu_kind for partition in site.partitions.values())
+    makers = dict.fromkeys([site.apptainer.gpu_kind, *elsewhere])
+    variants = {"gpu" if at == 0 else f"gpu-{gpu}": gpu for at, gpu in enumerate(makers)}
     # A signature counts for a digest alone.
     builds = [
-        ImageFile(variant="gpu", path=file, gpu=gpu, signed_by=signed, sha256="0" * 64),
-        ImageFile(variant="cpu", path=file, signed_by=signed, sha256="0" * 64),
+        ImageFile(variant=variant, path=file, gpu=gpu, signed_by=signed, sha256="0" * 64)
+        for variant, gpu in {**variants, "cpu": None}.items()
     ]
     names = filter(None, [site.image, *(kind.image for kind in types.types.values())])
     image = Image(default=_VERSION, versions={_VERSION: builds})

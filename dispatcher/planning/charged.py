@@ -7,8 +7,10 @@ type's first.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ..config.accounts import AccountRule, filled_in, project_pattern
@@ -117,7 +119,7 @@ def _values(rule: AccountRule, job: UnplacedJob, node: NodeShape) -> dict[str, s
     A directory service may be slow to tell the groups, so what is at hand is looked at first.
     """
     submitter, project = job.request.submitter, job.request.project
-    path = project_pattern(rule.project).match(str(project)) if rule.project else None
+    path = _project(rule, project)
     if (
         (rule.partitions and node.partition not in rule.partitions)
         or (rule.job_types and not set(rule.job_types) & set(job.job_type.lineage))
@@ -133,4 +135,14 @@ def _values(rule: AccountRule, job: UnplacedJob, node: NodeShape) -> dict[str, s
         values["project_group"] = submitter.group_of(project)
         if rule.project_groups and values["project_group"] not in rule.project_groups:
             return None
-    return {**values, "user": submitter.user} if "{user}" in texts else values
+    if "{user}" in texts:
+        values["user"] = submitter.user
+    return values if all(values.values()) else None  # no account is named by half a name
+
+
+def _project(rule: AccountRule, project: Path) -> re.Match[str] | None:
+    """How the project's folder fits the rule's, by the path that RELION has or the real one."""
+    if rule.project is None:
+        return None
+    pattern = project_pattern(rule.project)
+    return pattern.match(str(project)) or pattern.match(os.path.realpath(project))

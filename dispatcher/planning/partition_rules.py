@@ -17,15 +17,13 @@ __all__ = ["see_that_it_may_run"]
 
 
 def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -> None:
-    """Look at the rules of the partition, and at the GPUs that the job type asks for.
+    """Look at the rules of the partition, and at the nodes and GPUs that the job type asks for.
 
     Raises:
         DoesNotFit: naming the rule, and what the job has.
     """
-    reasons = (*_whose(job, node), *_how_large(job, node, settled))
-    if settled.ngpu:
-        reasons += tuple(_which_gpus(job, node))
-    for why in reasons:
+    which = _which_nodes(job, node, settled)
+    for why in (*_whose(job, node), *_how_large(job, node, settled), *which):
         raise DoesNotFit(f"{why}: {node.elsewhere('another {}')}.")
 
 
@@ -62,10 +60,15 @@ def _how_large(job: UnplacedJob, node: NodeShape, settled: Resources) -> Iterato
         yield f"{_named(node)} gives a job {count(most, 'GPU')} at most, not {settled.ngpu}"
 
 
-def _which_gpus(job: UnplacedJob, node: NodeShape) -> Iterator[str]:
-    wanted, has = job.job_type.parameters.get("gpu_type"), node.shape.gpu_type
-    if wanted is not None and has is not None and wanted != has:
-        yield f"The job type asks for GPUs of type {wanted}, and {node.name} has {has}"
+def _which_nodes(job: UnplacedJob, node: NodeShape, settled: Resources) -> Iterator[str]:
+    parameters, shape = job.job_type.parameters, node.shape
+    for key, has, what in (
+        ("gpu_type", shape.gpu_type if settled.ngpu else None, "GPUs of type"),
+        ("constraint", shape.constraint, "nodes with the feature"),
+    ):
+        wanted = parameters.get(key)
+        if wanted and has and wanted != has:
+            yield f"The job type asks for {what} {wanted}, and {node.name} has {has}"
 
 
 def _named(node: NodeShape) -> str:

@@ -39,7 +39,8 @@ class Submitter:
 
     def group_of(self, folder: Path) -> str:
         """The name of the group that owns a folder; "" if nobody knows it."""
-        return _asked(["stat", "-L", "-c", "%G", "--", str(folder)]).strip()
+        name = _asked(["stat", "-L", "-c", "%G", "--", str(folder)]).strip()
+        return "" if name == "UNKNOWN" else name
 
 
 def whoever_submits() -> Submitter:

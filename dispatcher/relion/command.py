@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..errors import InputError
 from ..host.shell_words import Word, split
-from ..tell_end import JOB_RUNNER, pipeliner_job
+from ..refusal.tell_end import JOB_RUNNER, pipeliner_job
 from .programs import FILE_TOOLS, Call, lookup, strip_mpi
 
 __all__ = ["Command", "called_programs", "is_option", "parse_command"]

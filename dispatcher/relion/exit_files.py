@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..host.shared_files import shared_folder
-from ..tell_end import exit_name, tell_end, waiting_program
+from ..refusal.tell_end import exit_name, tell_end, waiting_program
 from .submission import SUBMISSION
 
 __all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import InputError, OtherTemplate
 from ..host.directives import directive
 from ..host.shared_files import opened_input
-from ..tell_end import pipeliner_job
+from ..refusal.tell_end import pipeliner_job
 from ..units import whole_number
 from .command import Command, parse_command
 from .set_up_lines import only_sets_up

@@ -114,20 +114,17 @@ def _missing_images(site: Site, plan: Plan, catalogue: Catalogue | None) -> Iter
     if not (catalogue and plan.image and plan.image.name in catalogue.images):
         return
     for partition in partition_names(plan.job_parameters, None, site):
-        shape = site.partitions.get(partition or "")
+        shape = site.partitions.get(partition or "", Partition())
+        apptainer = site.on(shape).apptainer
         needs = Needs(
-            gpu=site.apptainer.gpu_kind if plan.uses_gpu and not _has_no_gpu(shape) else None,
+            gpu=apptainer.gpu_kind if plan.uses_gpu and shape.gpus != 0 else None,
             partition=partition,
-            signed_by=tuple(site.apptainer.signed_by),
+            signed_by=tuple(apptainer.signed_by),
         )
         try:
             choose(catalogue, plan.image.name, {}, needs, Path(PIN_FILE))
         except DispatchError as error:
             yield str(error)
-
-
-def _has_no_gpu(shape: Partition | None) -> bool:
-    return shape is not None and shape.gpus == 0
 
 
 def _bash_says(script: str) -> str:

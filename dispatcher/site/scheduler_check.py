@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config.places import config_path, files_in, scheduler_folders
+from ..config.scheduler import Scheduler
 from ..config.site import Site
 
 __all__ = ["scheduler_problems"]
@@ -16,19 +17,22 @@ def scheduler_problems(site: Site) -> Iterator[str]:
 
     Its jobs would lack the shell functions and the launcher that the shipped one has.
     """
-    shipped = {path.stem for path in files_in(scheduler_folders()[0], ".json")}
-    programs = {
-        Path(site.schedulers[name].submit_command[0]).name: name
-        for name in shipped
-        if not site.schedulers[name].detached
-    }
+    shipped = sorted(path.stem for path in files_in(scheduler_folders()[0], ".json"))
     for name, scheduler in site.schedulers.items():
-        parent = programs.get(Path(scheduler.submit_command[0]).name)
-        alone = scheduler.inherits is None and scheduler.directives not in shipped
-        if parent and alone and name not in shipped:
+        if name in shipped or scheduler.inherits is not None or scheduler.directives in shipped:
+            continue
+        if alike := [each for each in shipped if _submit_alike(site.schedulers[each], scheduler)]:
+            parents = " or ".join(f'"{each}"' for each in alike)
+            which = "" if len(alike) == 1 else ", whichever your cluster has"
             yield (
-                f'{config_path("site.json")}: key "schedulers.{name}": it submits as '
-                f'"{parent}" does and lacks what "{parent}" has: set "inherits": "{parent}". '
-                f"Templates in job_template/schedulers/ of the name {name} are then read under the "
-                f"name {parent}: rename them."
+                f'{config_path("site.json")}: key "schedulers.{name}": it submits as {parents} '
+                f'does and lacks what that one has: set "inherits": {parents}{which}. '
+                f"Templates in job_template/schedulers/ of the name {name} are then read under "
+                "that name: rename them."
             )
+
+
+def _submit_alike(one: Scheduler, other: Scheduler) -> bool:
+    """Whether their commands are the same; several schedulers call theirs alike."""
+    commands = [Path(each.submit_command[0]).name for each in (one, other)]
+    return not one.detached and commands[0] == commands[1]

@@ -92,13 +92,15 @@ def small_job(job: TrialJob) -> TrialJob:
 
 
 def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
-    """The job as one process that takes a whole node as site.json describes the node."""
+    """The job as one process that takes a whole node as site.json describes the node, but for GPUs
+    that the partition does not give one job."""
     memory = bytes_of(shape.memory, "partition")
     mem = shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M"
     named = {key: value for key in _OF_A_KIND if (value := getattr(shape, key)) is not None}
     parameters = {**job.plan.job_parameters, **dict.fromkeys(_OF_A_KIND), **named}
     asked = job._replace(plan=job.plan._replace(job_parameters=parameters))
-    return _as_one_process(asked, cores=shape.cores or 1, gpus=shape.gpus or 0, mem=mem)
+    most = [each for each in (shape.gpus or 0, shape.gpus_per_job) if each is not None]
+    return _as_one_process(asked, cores=shape.cores or 1, gpus=min(most), mem=mem)
 
 
 _OF_A_KIND = ("gpu_type", "constraint")

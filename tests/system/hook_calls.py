@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -168,3 +169,16 @@ def refining(project: Project) -> tuple[Path, str]:
     number = submitted(project, job)
     wait_for_iterations(job)
     return job, number
+
+
+def processes_in_slurm(number: int, cluster: Path | None = None) -> list[int]:
+    """The processes of a job's batch step: the job script first, then what it has started. The
+    folder of the cluster is that of SLURM_CONF if not given."""
+    cluster = cluster or Path(os.environ["SLURM_CONF"]).parent
+    spool = f"{cluster}/nodes/.*/job{number:05}/slurm_script"
+    shell = subprocess.check_output(["pgrep", "-o", "-f", spool], text=True).strip()
+    session = subprocess.check_output(["ps", "-o", "sid=", "-p", shell], text=True).strip()
+    everything = subprocess.check_output(
+        ["pgrep", "-u", str(os.getuid()), "-s", session], text=True
+    ).split()
+    return [int(pid) for pid in (shell, *(pid for pid in everything if pid != shell))]

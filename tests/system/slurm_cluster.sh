@@ -16,8 +16,11 @@
 # PMIx of two nodes collides in a shared one. Job scripts, their output and project
 # folders must therefore lie elsewhere, as below the user's home, not in /tmp.
 # SLURM_CLUSTER_PORT=N: take the ports N, N+1 and N+2 instead of looking for free
-# ones. SLURM_CLUSTER_TREE=FOLDER: with the Slurm of newest_slurm.sh, whose commands
-# are in FOLDER/bin. A machine's own munge and Slurm are left untouched.
+# ones. SLURM_CLUSTER_NAME=NAME: another name than relion-dispatch-test.
+# SLURM_CLUSTER_TREE=FOLDER: with the Slurm of newest_slurm.sh, whose commands are in FOLDER/bin.
+# SLURM_CLUSTER_ACCOUNTING=DIR: a folder in which slurm_accounting.sh has started a slurmdbd, which
+# the cluster tells of its jobs; SLURM_CLUSTER_REMEMBERS=SECONDS: for how long it knows ended ones itself.
+# A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
 readonly PACKAGES=(slurm-wlm munge libpmix-dev) # Slurm's pmix plugin loads libpmix.so, which -dev brings
@@ -25,58 +28,10 @@ readonly NODES=(gpu1 gpu2)
 readonly START_LIMIT=120 STOP_LIMIT=15 # seconds
 SELF=$(readlink -f "${BASH_SOURCE[0]}")
 
-fail() {
-    printf 'slurm_cluster.sh: %s\n' "$*" >&2
-    exit 1
-}
-
-# --- install
-
-missing_packages() {
-    local package
-    for package in "${PACKAGES[@]}"; do
-        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
-    done
-}
-
-apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq --no-install-recommends install -y "$@" >&2
-}
-
-install_packages() {
-    local missing policy=/usr/sbin/policy-rc.d
-    mapfile -t missing < <(missing_packages)
-    ((${#missing[@]})) || return 0
-    if [[ ! -e $policy ]]; then
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-        printf '#!/bin/sh\nexit 101\n' >"$policy" # 101: start no service
-        chmod 755 "$policy"
-    fi
-    apt_install "${missing[@]}" || { # no package lists yet, or old ones
-        apt-get -qq update >&2
-        apt_install "${missing[@]}"
-    }
-}
+# shellcheck source=tests/system/slurm_daemons.sh
+source "${SELF%/*}/slurm_daemons.sh"
 
 # --- daemons
-
-# launch NAME COMMAND...: in the background; the pid is on file before the command runs. From /, for a
-# node has another /tmp, and slurmstepd tells jobs' run.err when it has lost its working folder.
-launch() {
-    local name=$1
-    shift
-    # shellcheck disable=SC2016 # expanded by the inner shell
-    setsid bash -c 'cd / && echo $$ >"$0" && exec "$@"' "$DIR/run/$name.pid" "$@" </dev/null >>"$DIR/log/$name.out" 2>&1 &
-    until [[ -s $DIR/run/$name.pid ]]; do sleep 0.01; done
-}
-
-# The pid that launch recorded, if that process is still the one launched.
-running() {
-    local pid command
-    pid=$(cat "$DIR/run/$1.pid" 2>/dev/null) || return 1
-    command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
-    [[ $command == *" $DIR"[/\ ]* ]] && echo "$pid"
-}
 
 # Process 1 of a node. Bash waits, and so collects what jobs leave orphaned.
 run_node() {
@@ -111,13 +66,10 @@ operate() {
     done 3<>"$DIR/run/operator"
 }
 
-# Only such a folder is ever emptied.
-is_ours() { [[ -e $DIR/.slurm-test-cluster ]]; }
-
 all_run() {
     local name
-    for name in munged slurmctld "${NODES[@]}"; do
-        running "$name" >/dev/null || return 1
+    for name in ${SLURM_CLUSTER_ACCOUNTING:-munged} slurmctld "${NODES[@]}"; do
+        [[ $name == /* ]] || running "$name" >/dev/null || return 1
     done
 }
 
@@ -136,10 +88,7 @@ start_cluster() {
     rm -f "$DIR"/log/*
     chown --reference="$DIR" "$DIR/log" # so that the owner can remove DIR after stop
     bash "${SELF%/*}/slurm_configuration.sh" "$DIR"
-    (umask 077 && head -c 1024 /dev/urandom >"$DIR/run/munge.key")
-    launch munged munged --foreground --force --num-threads=2 --key-file "$DIR/run/munge.key" \
-        --socket "$DIR/run/munge.socket" --pid-file "$DIR/run/munged.own.pid" --seed-file "$DIR/run/munge.seed"
-    until [[ -S $DIR/run/munge.socket ]] || ((SECONDS >= START_LIMIT)); do sleep 0.05; done
+    [[ -n ${SLURM_CLUSTER_ACCOUNTING:-} ]] || launch_munged
     launch slurmctld slurmctld -D -f "$DIR/slurm.conf"
     for name in "${NODES[@]}"; do
         mkdir -p "$DIR/nodes/$name/spool"
@@ -162,25 +111,7 @@ start_cluster() {
 
 # --- stop
 
-# wait_until SECONDS COMMAND...
-wait_until() {
-    local limit=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        ((SECONDS < limit)) || return 1
-        sleep 0.1
-    done
-}
-
-gone() { ! running "$1" >/dev/null; }
 no_jobs() { [[ -z $(timeout 5 squeue --noheader 2>/dev/null) ]]; }
-
-stop_daemon() {
-    local pid
-    pid=$(running "$1") || return 0
-    kill -TERM "$pid" 2>/dev/null || true
-    wait_until 5 gone "$1" || kill -KILL "$pid" 2>/dev/null || true
-}
 
 # Killing process 1 ends every process of the node; unshare returns after the last.
 stop_node() {
@@ -207,7 +138,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE bash "$SELF" "$@"
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then

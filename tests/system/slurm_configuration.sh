@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
-# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT and _TREE as described there.
+# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME,
+# SLURM_CLUSTER_TREE and SLURM_CLUSTER_ACCOUNTING as described there.
 set -euo pipefail
 
 port_is_free() {
@@ -37,13 +38,28 @@ END
     printf '\n127.0.0.1 gpu1 gpu2\n'
 } >"$DIR/hosts"
 
+# What has ended is forgotten soon where slurmdbd knows it.
+accounting="AccountingStorageType=accounting_storage/none
+MinJobAge=3600"
+munge=$DIR/run/munge.socket
+if [ -n "${SLURM_CLUSTER_ACCOUNTING:-}" ]; then
+    munge=$SLURM_CLUSTER_ACCOUNTING/run/munge.socket
+    accounting="AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=$(cat "$SLURM_CLUSTER_ACCOUNTING/port")
+AccountingStoragePass=$munge
+AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
+MinJobAge=${SLURM_CLUSTER_REMEMBERS:-3600}"
+fi
+
 cat >"$DIR/slurm.conf" <<END
-ClusterName=relion-dispatch-${SLURM_CLUSTER_TREE:+newest-}test
+ClusterName=${SLURM_CLUSTER_NAME:-relion-dispatch-test}
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
-AuthInfo=socket=$DIR/run/munge.socket
+AuthInfo=socket=$munge
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation=$DIR/state
 SlurmdSpoolDir=$DIR/nodes/%n/spool
@@ -53,11 +69,11 @@ SlurmctldLogFile=$DIR/log/slurmctld.log
 SlurmdLogFile=$DIR/log/%n.log
 MailProg=/bin/true
 
-# Two cores pose as many; nothing is bound, measured or recorded.
+# Two cores pose as many; nothing is bound or measured.
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
+$accounting
 PropagateResourceLimits=NONE
 
 SelectType=select/cons_tres
@@ -65,7 +81,6 @@ SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 DefMemPerCPU=4000
 ReturnToService=2
-MinJobAge=3600
 SlurmdTimeout=10
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=2

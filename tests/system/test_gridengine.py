@@ -220,7 +220,7 @@ def test_check_tries_the_jobs_of_the_site(on_gridengine: MakeGridEngine) -> None
 
     change_site(project, job_parameters={"submit": {"partition": "gpus.q"}})
     said = project.relion_dispatch("check").stdout
-    assert 'the scheduler "gridengine" has no partition "gpus.q": do you mean "gpu.q"?' in said
+    assert 'the scheduler "gridengine" has no partition "gpus.q"; did you mean "gpu.q"?' in said
     assert "Its partitions are" in said
 
 

@@ -46,10 +46,11 @@ def test_a_job_has_what_the_site_and_the_users_environment_say(make_project: Mak
     project.run_job(job)
 
     project.assert_succeeded(job)
+    assert project.record(job)["job_parameters"]["mem"] == "2G"
     found = known_to_slurm(project, job)
     user = subprocess.run(["id", "-un"], capture_output=True, text=True).stdout.strip()
     assert found["Account"] == "proj42"
-    assert found["MinMemoryCPU"] == "2G"
+    assert found["MinMemoryCPU"] == f"{2048 // int(found['NumCPUs'])}M"
     assert found["TimeLimit"] == "00:30:00"
     assert found["MailUser"] == f"{user}@example.org"
     assert found["Nice"] == "7"
@@ -61,7 +62,7 @@ def test_a_job_has_what_the_site_and_the_users_environment_say(make_project: Mak
 def test_relion_copies_its_particles_to_the_sites_scratch(make_project: MakeProject) -> None:
     project = make_project("5", refine={"ngpu": 0})
     scratch = f"/tmp/relion-dispatch-test-{secrets.token_hex(6)}"
-    change_site(project, scratch={"folder": scratch, "size": "1M", "option": "--tmp={size}"})
+    change_site(project, scratch={"folder": scratch, "size": "8M", "option": "--tmp={size}"})
     job = project.add_job("refine3d", **REFINE)
 
     project.run_job(job)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.relion.submission import parse_submission
-from dispatcher.tell_end import pipeliner_job
+from dispatcher.refusal.tell_end import pipeliner_job
 
 from .refusing_programs import REFUSING
 

@@ -49,6 +49,16 @@ def test_a_scheduler_with_the_commands_of_a_shipped_one_should_inherit(
     assert len(found) == named
 
 
+def test_of_several_that_call_their_command_alike_the_site_chooses(site: WriteSite) -> None:
+    site("site.json", own_scheduler(submit_command=["qsub", "-terse"]))
+    site("job_template/schedulers/own.sh.j2", "dispatch_scheduler_job=5\n")
+
+    (found,) = (problem for problem in problems() if "it submits as" in problem)
+
+    assert 'set "inherits": "gridengine" or "pbs"' in found
+    assert "whichever your cluster has" in found
+
+
 def test_functions_that_are_gone_are_named(site: WriteSite) -> None:
     site("site.json", own_scheduler(inherits="slurm"))
     path = site(

@@ -175,7 +175,8 @@ class Daemon:
             self.end(job, None, self.dialect.NODE_LOST)
             return
         status = job.process.poll()
-        if status is not None:
+        # Processes of a job that is being ended get their time, also if its shell was quicker.
+        if status is not None and not (job.signals and self._lives(job)):
             self.end(job, status, job.cause)
             return
         if job.limit is not None and not job.cause:
@@ -188,6 +189,11 @@ class Daemon:
         for at, which in [each for each in job.signals if each[0] <= now]:
             job.signals.remove((at, which))
             self.to_session(job, which)
+
+    def _lives(self, job: Job) -> bool:
+        assert job.process
+        listed = ["pgrep", "-s", str(job.process.pid)]
+        return subprocess.run(listed, check=False, capture_output=True).returncode == 0
 
     def to_session(self, job: Job, which: signal.Signals) -> None:
         """Signal all processes of the job."""

@@ -201,11 +201,8 @@ def bjobs(daemon: Daemon, call: Call) -> Answer:
 
 
 def _value(job: Job, name: str) -> str:
-    left = (
-        max(0, round((job.limit - job.ran) / MINUTE))
-        if job.limit is not None and job.started
-        else 0
-    )
+    left = max(0, round(((job.limit or 0) - job.ran) / MINUTE))
+    limited = job.limit is not None and job.state == "running"
     values = {
         "jobid": str(job.number),
         "stat": _state(job),
@@ -216,9 +213,7 @@ def _value(job: Job, name: str) -> str:
         "job_name": job.name,
         "job_description": job.options.get("Jd", "-"),
         "run_time": f"{int(job.ran)} second(s)",
-        "time_left": f"{left // 60}:{left % 60} L"
-        if job.started and job.state == "running"
-        else "-",
+        "time_left": f"{left // 60}:{left % 60} L" if limited else "-",
     }
     return values[name]
 

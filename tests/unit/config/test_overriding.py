@@ -18,7 +18,7 @@ def test_a_sites_own_scheduler_is_kept_from_what_0_1_0_kept_from_it(
 
     schedulers = load_site().schedulers
 
-    kept = [*OF_0_1_0, "SINFO_"]  # `check` calls sinfo since
-    assert set(kept) <= set(schedulers["own"].overriding)
-    assert set(kept) <= set(schedulers["local"].overriding)
+    kept = {*OF_0_1_0, "SINFO_", "SACCT_"}  # `check` calls sinfo since, and `status` sacct
+    assert kept <= set(schedulers["own"].overriding)
+    assert kept <= set(schedulers["local"].overriding)
     assert schedulers["other"].overriding == ["MY_"]

@@ -137,6 +137,17 @@ def test_a_folder_below_belongs_to_the_rule(
     assert paid(plan(corpus_job(REFINE))) == ("em", None)
 
 
+def test_a_project_behind_a_link_is_known_by_its_real_place(
+    site: WriteSite, corpus_job: CorpusJob, project: Path, tmp_path: Path
+) -> None:
+    script = corpus_job(REFINE)
+    (home := tmp_path / "home" / "ada").mkdir(parents=True)
+    (home / "linked").symlink_to(project)
+    configure(site, {"project": str(project), "account": "em"})
+
+    assert paid(plan(home / "linked" / script.relative_to(project))) == ("em", None)
+
+
 def test_the_group_of_the_projects_folder_names_the_account(
     site: WriteSite, corpus_job: CorpusJob, project: Path
 ) -> None:

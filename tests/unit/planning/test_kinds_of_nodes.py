@@ -139,3 +139,22 @@ def test_resources_of_base_types_types_and_nodes_add_up(
     found = directives(plan(corpus_job(REFINE)))
 
     assert found["gres"] == ["gpu:a5000:4,any,lic:1,fast,nvme:1"]
+
+
+def test_a_job_type_may_name_the_feature_of_its_nodes(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    mixed(site, {**SMALL, "constraint": "ampere"}, {**LARGE, "constraint": "hopper"})
+    first = plan(corpus_job(REFINE))
+    mixed(
+        site,
+        {**SMALL, "constraint": "ampere"},
+        {**LARGE, "constraint": "hopper"},
+        constraint="hopper",
+    )
+
+    planned = plan(corpus_job(REFINE))
+
+    assert directives(first)["constraint"] == ["ampere"]
+    assert directives(planned)["constraint"] == ["hopper"]
+    assert "the feature hopper, and partition gpu (a5000) has ampere" in planned.reasons[1]

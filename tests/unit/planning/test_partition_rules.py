@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import DoesNotFit
+from dispatcher.images.awaited import awaited_images
 
 from ...fixture_types import CorpusJob, WriteSite
 from ...scheduler_directives import directives
@@ -150,6 +152,16 @@ def test_a_partition_may_have_gpus_of_another_maker(
     assert "--rocm" in planned.as_json()["commands"][0]["prefix"]
     assert not planned.mps
     assert directives(planned)["gres"] == ["gpu:mi250:8"]
+
+
+def test_check_has_made_up_images_for_each_maker_of_gpus(site: WriteSite, tmp_path: Path) -> None:
+    on(site, {"gpu_option": "--rocm"}, image="relion")
+    configuration = load_configuration()
+
+    catalogue = awaited_images(tmp_path, configuration.job_types, configuration.site)
+
+    builds = [each.build for each in catalogue.find("relion", "not-added-yet")]
+    assert [each.gpu for each in builds] == ["nvidia", "amd", None]
 
 
 def test_mail_goes_to_whoever_submits(site: WriteSite, corpus_job: CorpusJob) -> None:

@@ -117,8 +117,10 @@ def test_the_last_number_is_the_job(printed: str, job_id: str, scheduler: Schedu
     [
         ("error: commlib error: got select error (Connection refused)\nUnable to run job: unable "
          'to send message to qmaster using port 6444 on host "m": got send error\n', "unclear"),
-        ("Unable to run job: job rejected: Only 2 jobs are allowed per user (current job count: "
+        ("Unable to run job: job rejected: only 1 jobs are allowed per user (current job count: "
          "2)\nExiting.\n", "unclear"),
+        ("Unable to run job: job rejected: only 1 jobs are allowed per cluster\nExiting.\n",
+         "unclear"),
         ("Unable to run job: error: no suitable queues\nExiting.\n", "refused"),
         ('Unable to run job: job rejected: the requested parallel environment "x" does not exist\n'
          "Exiting.\n", "refused"),

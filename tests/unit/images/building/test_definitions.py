@@ -16,7 +16,7 @@ from dispatcher.config.places import shipped_folder
 from dispatcher.images.building.stages import read_stages
 from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
-from dispatcher.tell_end import JOB_RUNNER
+from dispatcher.refusal.tell_end import JOB_RUNNER
 
 from ....corpus import CORPUS
 from ....definitions import CONTAINERS, SHELL, filled, stages

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from .printable import printable
+from ..printable import printable
 from .tell_end import beginning_of, is_found, tell_end
 
 __all__ = ["IN_SIGHT", "JOB_FOLDER", "TWO_ROWS", "described", "refuse", "say"]
