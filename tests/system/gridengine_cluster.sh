@@ -125,7 +125,7 @@ start_cluster() {
     chown --reference="$DIR" "$DIR/log" # so that the owner can remove DIR after stop
     bash "${SELF%/*}/gridengine_configuration.sh" files "$DIR"
     eval "$(cat "$DIR/variables")"
-    launch qmaster setpriv --reuid=sgeadmin --regid=sgeadmin --init-groups env SGE_ND=true sge_qmaster
+    launch qmaster env SGE_ND=true sge_qmaster
     bash "${SELF%/*}/gridengine_configuration.sh" master "$DIR" >"$DIR/log/configuration.out" 2>&1 || {
         tail -n 20 "$DIR"/log/* >&2
         fail "the master did not take its configuration; see the ends of $DIR/log/* above"

@@ -28,8 +28,6 @@ choose_ports() {
     exit 1
 }
 
-as_admin() { setpriv --reuid=sgeadmin --regid=sgeadmin --init-groups "$@"; }
-
 # All names of 127.0.0.1 are one for Grid Engine, whichever of them stands first in /etc/hosts.
 names_of_this_machine() {
     { echo node1 localhost; getent hosts 127.0.0.1 | cut -d' ' -f2-; } | tr -s ' ' '\n' | grep -vx "$(uname -n)" |
@@ -48,7 +46,7 @@ END
     mkdir -p "$common" "$spool"/{qmaster,execd}
     ln -s /var/lib/gridengine/{bin,lib,util,utilbin} "$root/"
     cat >"$common/bootstrap" <<END
-admin_user              sgeadmin
+admin_user              none
 default_domain          none
 ignore_fqdn             false
 spooling_method         classic
@@ -66,13 +64,12 @@ END
     sed -E "s|^(execd_spool_dir) .*|\1 $spool/execd|; s|^(mailer) .*|\1 /bin/true|; s|flush_time=[0-9:]*|flush_time=00:00:01|
         s|^(load_report_time) .*|\1 00:00:02|; s|^(max_unheard) .*|\1 00:00:10|" \
         /usr/share/gridengine/default-configuration >"$DIR/global"
-    chown -R sgeadmin "$root"
-    as_admin /usr/lib/gridengine/spoolinit classic libspoolc "$common;$spool/qmaster" init
-    as_admin /usr/lib/gridengine/spooldefaults configuration "$DIR/global"
+    /usr/lib/gridengine/spoolinit classic libspoolc "$common;$spool/qmaster" init
+    /usr/lib/gridengine/spooldefaults configuration "$DIR/global"
     for part in complexes:centry usersets:usersets; do
-        as_admin /usr/lib/gridengine/spooldefaults "${part%:*}" "$RESOURCES/${part#*:}"
+        /usr/lib/gridengine/spooldefaults "${part%:*}" "$RESOURCES/${part#*:}"
     done
-    as_admin /usr/lib/gridengine/spooldefaults managers root sgeadmin
+    /usr/lib/gridengine/spooldefaults managers root
     rm "$DIR/global"
 }
 
