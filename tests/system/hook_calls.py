@@ -171,11 +171,11 @@ def refining(project: Project) -> tuple[Path, str]:
     return job, number
 
 
-def processes_in_slurm(number: int, cluster: Path | None = None) -> list[int]:
+def processes_in_slurm(number: str, cluster: Path | None = None) -> list[int]:
     """The processes of a job's batch step: the job script first, then what it has started. The
     folder of the cluster is that of SLURM_CONF if not given."""
     cluster = cluster or Path(os.environ["SLURM_CONF"]).parent
-    spool = f"{cluster}/nodes/.*/job{number:05}/slurm_script"
+    spool = f"{cluster}/nodes/.*/job{int(number):05}/slurm_script"
     shell = subprocess.check_output(["pgrep", "-o", "-f", spool], text=True).strip()
     session = subprocess.check_output(["ps", "-o", "sid=", "-p", shell], text=True).strip()
     everything = subprocess.check_output(
