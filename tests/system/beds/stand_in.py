@@ -93,7 +93,8 @@ class StandInBed(Bed):
         return project
 
     def _run(self, *words: str) -> str:
-        return subprocess.run(words, capture_output=True, text=True).stdout
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+        return done.stdout
 
     def cancel(self, number: str) -> None:
         subprocess.run(["qdel" if self.name == "pbs" else "bkill", number], check=True)
