@@ -5,8 +5,9 @@
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
 #   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, the
-#             whole table of faults, which becomes docs/faults.md, that of PBS and LSF, and images from source, whose bases with
-#             CUDA are some GB; -k selects among all, and then only those rows of the pages are written
+#             whole table of faults on each scheduler, which becomes docs/faults.md, and images from source,
+#             whose bases with CUDA are some GB; -k selects among all, and then only those rows of the pages
+#             are written
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
