@@ -161,11 +161,12 @@ def in_appliance() -> bool:
 
 def _outside() -> Channel | None:
     """The way to the host; None if this process runs on the host already."""
-    if not in_appliance():
+    folder = os.environ.get(_HOST)
+    if not folder:
         return None
     from .appliance import Channel  # the hook seldom needs it
 
-    return Channel(Path(os.environ[_HOST]))
+    return Channel(Path(folder))
 
 
 def _environment(unset: Collection[str], hidden: Hidden = NOTHING) -> dict[str, str]:

@@ -40,8 +40,8 @@ def _names(folder: str, kind: str) -> Iterator[str]:
 def moved_to(template: str) -> str | None:
     """Where the shipped template of that name in version 0.1.0 is now; None for any other name.
 
-    >>> moved_to("schedulers/slurm_watcher.sh.j2"), moved_to("schedulers/slurm_functions.sh.j2")
-    ('schedulers/slurm/watcher.sh.j2', 'schedulers/slurm/functions.sh')
+    >>> moved_to("schedulers/ferry_watcher.sh.j2"), moved_to("schedulers/ferry_functions.sh.j2")
+    ('schedulers/ferry/watcher.sh.j2', 'schedulers/ferry/functions.sh')
     """
     for kind, ending in _ENDINGS_OF_0_1_0.items():
         if found := re.fullmatch(rf"schedulers/([^/]+){ending}\.sh\.j2", template):

@@ -176,7 +176,7 @@ say_in_sight() { # SENTENCE
 # The same for run.out, if two rows may not hold the sentence: that field of the window has six.
 say_if_long() { # SENTENCE
     local line="relion-dispatch: $1"
-    [ ${#line} -le 180 ] || printf '%s\n' "$line" # as TWO_ROWS of refusal.py
+    [ ${#line} -le 180 ] || printf '%s\n' "$line" # as TWO_ROWS of dispatcher/refusal
 }
 
 enter_job || exit 0 # the folder is gone

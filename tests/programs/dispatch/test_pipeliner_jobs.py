@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.relion.submission import parse_submission
 from dispatcher.refusal.tell_end import pipeliner_job
+from dispatcher.relion.submission import parse_submission
 
 from .refusing_programs import REFUSING
 

@@ -14,9 +14,9 @@ import pytest
 from dispatcher.config.job_types import load_job_types
 from dispatcher.config.places import shipped_folder
 from dispatcher.images.building.stages import read_stages
+from dispatcher.refusal.tell_end import JOB_RUNNER
 from dispatcher.relion.programs import lookup
 from dispatcher.relion.submission import parse_submission
-from dispatcher.refusal.tell_end import JOB_RUNNER
 
 from ....corpus import CORPUS
 from ....definitions import CONTAINERS, SHELL, filled, stages
