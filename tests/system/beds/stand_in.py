@@ -33,6 +33,7 @@ _WORDS: dict[str, dict[str, Any]] = {
         "submit": ["qsub", "-f"],
         "held": "-h",
         "waits": "H",
+        "passing": ("Q", "H", "W", "R", "E"),
         "impossible": [(["-q", "none"], "Unknown queue")],
         "unreachable": "cannot connect to server",
         "limit": ("00:00:16", 16),
@@ -43,6 +44,7 @@ _WORDS: dict[str, dict[str, Any]] = {
         "script_on_stdin": True,
         "held": "-H",
         "waits": "PSUSP",
+        "passing": ("PEND", "PSUSP", "RUN"),
         "impossible": [(["-q", "none"], "No such queue")],
         "unreachable": "batch daemon not responding",
         "limit": ("00:10:00", 10),
@@ -65,7 +67,6 @@ class _Silence:
 class StandInBed(Bed):
     """A stand-in for a cluster with PBS or LSF."""
 
-    passing = ("R", "E", "RUN", "Q", "H", "PEND", "PSUSP")
     within = 60
 
     def __init__(
