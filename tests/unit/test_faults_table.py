@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..system.beds import BEDS as CLUSTERS
+from ..system.faults.conftest import EACH_TIME, EACH_TIME_LOCALLY, NOT_EACH_TIME
 from ..system.faults.table import COLUMNS, FAULTS, Seen, as_page, seen_in
 
 TESTS = Path(__file__).parents[1] / "system" / "faults"
@@ -35,6 +37,21 @@ def test_the_page_tells_what_ran_and_when() -> None:
 @pytest.mark.parametrize("fault", BEDS)
 def test_each_fault_is_tested(fault: str) -> None:
     assert any(f'"{fault}"' in path.read_text() for path in TESTS.glob("test_*.py"))
+
+
+def test_each_cluster_has_a_column() -> None:
+    assert {*CLUSTERS, "local"} == {*COLUMNS}
+
+
+def test_ten_faults_run_each_time_on_each_cluster() -> None:
+    text = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    on_a_bed = {*re.findall(r"^def (test_\w+)\([^)]*\bbed: ", text, re.MULTILINE)}
+    locally = {*re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)} - on_a_bed
+
+    assert len(EACH_TIME) == 10
+    assert on_a_bed - NOT_EACH_TIME >= EACH_TIME
+    assert on_a_bed >= NOT_EACH_TIME
+    assert locally >= EACH_TIME_LOCALLY
 
 
 ROW = Seen("Failed", 1.5, "FAILED 1:0", "nothing", "a | b")
