@@ -16,7 +16,6 @@ from .observation import observe
 from .table import FAULTS, Seen, as_page
 
 Watched = Callable[..., Seen]
-AllSeen = dict[tuple[str, str], Seen]
 
 # What runs each time; `tests/run.sh long` runs all, for docs/faults.md. The oldest Slurm has all
 # but what takes minutes, or the whole cluster.
@@ -89,22 +88,35 @@ def bed(
     bed.stop()
 
 
+class Page:
+    """The page, which is written anew after each fault: what was seen stays if the run ends early."""
+
+    def __init__(self, relion: str) -> None:
+        self.relion = relion
+        self.seen: dict[tuple[str, str], Seen] = {}
+        self.parts: dict[str, str] = {}
+        self.target = os.environ.get("UPDATE_FAULTS")
+        self.before = (ROOT / "docs" / "faults.md").read_text()
+        beside = "PYTEST_XDIST_WORKER" in os.environ
+        assert not (self.target and beside), "one process writes the table: omit -n"
+
+    def add(self, fault: str, bed: str, seen: Seen) -> None:
+        """Of several variants of a fault the slowest counts."""
+        before = self.seen.get((fault, bed), seen)
+        self.seen[fault, bed] = max(before, seen, key=lambda each: each.seconds or 0)
+        if self.target:
+            self.parts[bed] = self.parts.get(bed) or parts_of(bed, self.relion)
+            Path(self.target).write_text(as_page(self.seen, self.parts, self.before))
+
+
 @pytest.fixture(scope="session")
-def all_seen(versions: dict[str, str]) -> Iterator[AllSeen]:
-    """What was seen of each fault on each bed."""
-    seen: AllSeen = {}
-    yield seen
-    if target := os.environ.get("UPDATE_FAULTS"):
-        assert "PYTEST_XDIST_WORKER" not in os.environ, "one process writes the table: omit -n"
-        before = (ROOT / "docs" / "faults.md").read_text()
-        beds = {bed for _, bed in seen}
-        Path(target).write_text(
-            as_page(seen, {bed: parts_of(bed, versions) for bed in beds}, before)
-        )
+def page(versions: dict[str, str]) -> Page:
+    """What is seen of each fault on each bed."""
+    return Page(versions["5"])
 
 
-def parts_of(bed: str, versions: dict[str, str]) -> str:
-    """The versions of what ran, and when."""
+def parts_of(bed: str, relion: str) -> str:
+    """The versions of what runs, and the day; the bed's commands are on PATH."""
     named = {
         "gridengine": "Grid Engine 8.1.9",
         "pbs": "the tests' own daemon, which answers as OpenPBS 23.06.06 does",
@@ -112,18 +124,16 @@ def parts_of(bed: str, versions: dict[str, str]) -> str:
         "local": "this machine",
     }
     if bed not in named:
-        newest = bed == "slurm-newest"
-        sbatch = f"{os.environ['RELION_TEST_NEWEST_SLURM']}/sbatch" if newest else "sbatch"
-        printed = subprocess.check_output([sbatch, "--version"], text=True)
+        printed = subprocess.check_output(["sbatch", "--version"], text=True)
         named[bed] = f"Slurm {printed.split()[-1]}"
     printed = subprocess.check_output([os.environ["RELION_TEST_APPTAINER"], "--version"], text=True)
     apptainer = printed.split()[-1].partition("-")[0]
     today = f"{time.localtime().tm_mday} {time.strftime('%B %Y')}"
-    return f"{named[bed]}; RELION {versions['5']} in Apptainer {apptainer}; {today}"
+    return f"{named[bed]}; RELION {relion} in Apptainer {apptainer}; {today}"
 
 
 @pytest.fixture
-def sees(all_seen: AllSeen, request: pytest.FixtureRequest) -> Watched:
+def sees(page: Page, request: pytest.FixtureRequest) -> Watched:
     """Observe the end of a job after a fault of the list, for the table."""
     bed: Bed | None = request.getfixturevalue("bed") if "bed" in request.fixturenames else None
     name = bed.name if bed else "local"
@@ -131,10 +141,7 @@ def sees(all_seen: AllSeen, request: pytest.FixtureRequest) -> Watched:
     def watched(fault: str, project: Project, job: Path, **expected: object) -> Seen:
         assert any(name in faults.get(fault, ()) for faults in FAULTS.values()), (fault, name)
         seen = observe(project, job, bed, **expected)  # type: ignore[arg-type]
-        before = all_seen.get(
-            (fault, name), seen
-        )  # of another variant of the fault: the slower one counts
-        all_seen[fault, name] = max(before, seen, key=lambda each: each.seconds or 0)
+        page.add(fault, name, seen)
         return seen
 
     return watched
