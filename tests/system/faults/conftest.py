@@ -89,7 +89,7 @@ def bed(
 
 
 class Page:
-    """The page, which is written anew after each fault: what was seen stays if the run ends early."""
+    """The page, which is written anew after each fault: a run that ends early loses nothing."""
 
     def __init__(self, relion: str) -> None:
         self.relion = relion
