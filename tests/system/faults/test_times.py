@@ -27,7 +27,9 @@ def test_a_time_limit_that_nobody_heeds(bed: Bed, sees: Watched) -> None:
     time, seconds = bed.limit
     project = bed.project(**bed.limited_to(time))
     job, number = sleeping(project)
-    subprocess.run(["kill", "-STOP", *map(str, bed.processes(project, number))], check=True)
+    script, *others = map(str, bed.processes(project, number))
+    subprocess.run(["kill", "-STOP", script], check=True)
+    subprocess.run(["kill", "-STOP", *others])  # a pause may be over
 
     limit = (project.folder / "ready").stat().st_mtime + seconds
     fault = "time limit of a script that hangs"
