@@ -194,5 +194,5 @@ def test_the_end_of_a_job_that_a_sibling_ran_is_told(project: Project) -> None:
 
     wait_for(lambda: row(project)["relion"] == "Failed", 120, "the end of the job")
     said = (job / "run.err").read_text()
-    assert "The job ended before its script could report the end, because it was killed" in said
-    assert "JobState=FAILED, ExitCode=0:9" in said
+    assert "The job ended before its script could report the end, because it was killed (s" in said
+    assert "ExitCode=0:9" in said  # the sibling's, which the job's own cluster has been told
