@@ -165,7 +165,7 @@ serve() { # NAME
     answer=$folder/$1
     : > "$answer.out"
     : > "$answer.err"
-    how='' seconds='' directory='' opened='' descriptor=''
+    how='' seconds='' directory='' opened='' descriptor='' given=/dev/null
     # shellcheck disable=SC1090 # sets these, and the arguments
     . "$answer.request"
     status=missing
@@ -178,12 +178,12 @@ serve() { # NAME
                 ;;
             run)
                 if [ -n "$seconds" ]; then
-                    timeout -k 5 "$seconds" "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
+                    timeout -k 5 "$seconds" "$@" < "$given" > "$answer.out" 2> "$answer.err" 5<&-
                     status=$?
                     # 137: it did not heed the first signal
                     case $status in 124 | 137) status=timeout ;; esac
                 else
-                    "$@" < /dev/null > "$answer.out" 2> "$answer.err" 5<&-
+                    "$@" < "$given" > "$answer.out" 2> "$answer.err" 5<&-
                     status=$?
                 fi
                 ;;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from dispatcher.config.site import Partition
 from dispatcher.planning import make_plan
 
 from .corpus import copy_job, fill_project
-from .fixture_types import CorpusJob, WriteSite
+from .fixture_types import CorpusJob, LoginNode, WriteSite
 from .sif_file import write_sif
+from .ssh_server import SshServer
 
 # A machine that is busy is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -89,3 +92,20 @@ def project(tmp_path: Path) -> Path:
 def corpus_job(project: Path) -> CorpusJob:
     """Copy a corpus job into the project: ``corpus_job("relion-5.0.1/Refine3D_job011")``."""
     return lambda name: copy_job(name, project)
+
+
+@pytest.fixture
+def login_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoginNode]:
+    """Start an sshd that plays a login node: ``login_node("/bin/tcsh", SBATCH_QOS="high")``."""
+    started: list[SshServer] = []
+
+    def start(shell: str = "", **variables: str) -> SshServer:
+        started.append(SshServer(tmp_path / f"login{len(started) + 1}", shell, **variables))
+        return started[-1]
+
+    # Paths of sockets are short.
+    with tempfile.TemporaryDirectory(prefix="rd-") as runtime:
+        monkeypatch.setenv("RELION_DISPATCH_RUNTIME", runtime)
+        yield start
+        for server in started:
+            server.stop()

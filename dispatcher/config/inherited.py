@@ -8,11 +8,12 @@ gives to its jobs, its own file names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from .scheduler import Scheduler
 
-__all__ = ["SHELL", "SHELL_FUNCTIONS", "not_inherited"]
+__all__ = ["SHELL", "SHELL_FUNCTIONS", "not_inherited", "passing_on"]
 
 # What changes how bash reads a script, or what the programs print that scripts read. job_template/
 # library/shell.sh unsets the same at the script's beginning.
@@ -80,3 +81,16 @@ def not_inherited(environment: Iterable[str], scheduler: Scheduler) -> Iterator[
 
 def _stays_as_function(name: str) -> bool:
     return re.fullmatch("|".join(SHELL_FUNCTIONS), name) is not None
+
+
+def passing_on(schedulers: Mapping[str, Scheduler], listed: Sequence[str]) -> dict[str, Scheduler]:
+    """The schedulers; one whose commands run on another machine passes `listed` on as well.
+
+    These are the variables that containers are to see, wherever a job was submitted.
+    """
+    return {
+        name: replace(each, through_variables=[*each.through_variables, *listed])
+        if each.through
+        else each
+        for name, each in schedulers.items()
+    }

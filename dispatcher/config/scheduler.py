@@ -20,6 +20,8 @@ from .places import has_dialect, has_shipped_templates
 __all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
 
 _LONGEST = 7 * 24 * 3600  # seconds
+# The keys with beginnings of names.
+_BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")
 
 
 @strict
@@ -52,6 +54,9 @@ class Scheduler:
 
     Attributes:
         inherits: the scheduler that it is like but for what is said here.
+        through: what its commands are run by, on another machine that sees the same files; they
+            run on this one if unset.
+        through_variables: names of the variables that commands there get from here.
         submit_command: the arguments before the job script's path.
         mark: further arguments before the path, by which the queue knows the job's token.
         script_as: how it gets a script: as an "argument", behind which others may follow; as the
@@ -128,6 +133,8 @@ class Scheduler:
     """
 
     inherits: str | None = None
+    through: list[str] = field(default_factory=list)
+    through_variables: list[str] = field(default_factory=list)
     submit_command: list[str]
     mark: list[str] = field(default_factory=list)
     script_as: Literal["argument", "path", "stdin"] = "argument"
@@ -217,6 +224,10 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
     """Key and mistake of what a type alone does not tell."""
     if not scheduler.submit_command:
         yield "submit_command", " is empty"
+    if scheduler.through and scheduler.detached:
+        yield "through", ": jobs that are no more than a process run on this machine"
+    if scheduler.through == ["ssh"] or "" in scheduler.through:
+        yield "through", ': expected a program and a machine, such as ["ssh", "login1"]'
     if scheduler.watcher and not scheduler.watcher.submit_command:
         yield "watcher.submit_command", " is empty"
     names = ("job_id", "queue_pattern", "cluster_line", "mpi_option")
@@ -240,10 +251,11 @@ def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
             yield f"launch_options.{at}", ": {ranks} must be at the end"
     if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
         yield "launch_options", ": one of them needs {ranks}"
-    for key in ("overriding", "of_a_job", "of_the_cluster", "account_variables"):
+    kinds = dict.fromkeys(_BEGINNINGS, "the beginning of a variable's name")
+    for key, what in {**kinds, "through_variables": "a variable's name"}.items():
         for name in getattr(scheduler, key):
             if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-                yield key, f': "{name}" is not the beginning of a variable\'s name'
+                yield key, f': "{name}" is not {what}'
     for at, option in enumerate(scheduler.watcher.scheduler_options if scheduler.watcher else ()):
         if any(re.fullmatch(each, option) for each in scheduler.refused_options):
             yield (

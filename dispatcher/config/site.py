@@ -18,6 +18,7 @@ from .accounts import AccountRule, Mail, check_mail, check_rule
 from .apptainer_variables import hidden_from_apptainer, is_apptainers
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
+from .inherited import passing_on
 from .job_types import Scalar
 from .json_files import load, merge, nearest, read_json, strict
 from .partition import NodeKind, Partition, Scratch
@@ -199,7 +200,9 @@ def checked_site(own: dict[str, Any], path: Path) -> Site:
                 raise ConfigError(f"{files.place(name, key.split('.'))}{mistake}")
         _check(site, Where(path))
 
-    return load(Site, content, "", place, check)
+    site = load(Site, content, "", place, check)
+    passed = passing_on(site.schedulers, site.apptainer.environment)
+    return replace(site, schedulers=passed)
 
 
 def _check(site: Site, where: Where) -> None:

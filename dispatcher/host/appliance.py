@@ -5,6 +5,7 @@ deploy/appliance.sh is the other side. It names a folder of both in RELION_DISPA
     shell            the process id of the shell outside
     bell             a FIFO: a line with a request's name
     NAME.request     shell text: what to run, and how
+    NAME.given       what it reads, if there is something
     NAME.server      the process id of the shell that runs it, which outlives the one outside
     NAME.out, .err   what it printed
     NAME.pid         its process id, for programs on the user's terminal
@@ -51,15 +52,19 @@ class Channel:
         variables: Mapping[str, str] | None = None,
         hidden: Hidden = NOTHING,
         opened: tuple[Path, int] | None = None,
+        given: bytes = b"",
     ) -> HostProcess:
         """Have a program run on the host.
 
-        `opened` is a folder that it inherits as that descriptor.
+        `opened` is a folder that it inherits as that descriptor; `given` is what it reads.
 
         Raises:
             OSError: the shell outside has gone.
         """
         name = f"{os.getpid()}-{next(_NUMBERS)}"
+        read = self.folder / f"{name}.given"
+        if given:
+            read.write_bytes(given)
         lines = [
             f"how={how}",
             f"seconds={'' if timeout is None else timeout}",
@@ -74,6 +79,7 @@ class Channel:
             ),
             f"opened={shlex.quote(str(opened[0])) if opened else ''}",
             f"descriptor={opened[1] if opened else ''}",
+            f"given={shlex.quote(str(read)) if given else '/dev/null'}",
             f"set -- {' '.join(shlex.quote(word) for word in argv)}",
         ]
         text = "\n".join(lines) + "\n"
@@ -172,5 +178,5 @@ class HostProcess:
 
     def forget(self) -> None:
         """Remove the request's files."""
-        for kind in ("request", "server", "out", "err", "pid", "status"):
+        for kind in ("request", "given", "server", "out", "err", "pid", "status"):
             self._file(kind).unlink(missing_ok=True)

@@ -9,7 +9,9 @@ import errno
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -41,8 +43,9 @@ def run(
     timeout: float | None = None,
     unset: Collection[str] = (),
     hidden: Hidden = NOTHING,
+    given: bytes = b"",
 ) -> Finished:
-    """Run a program without input and keep what it prints.
+    """Run a program and keep what it prints; `given` is what it reads, without that nothing.
 
     `timeout` is in seconds; `unset` names variables that it is not to see, and so does `hidden`.
 
@@ -51,11 +54,15 @@ def run(
         subprocess.TimeoutExpired: it did not end in time; it was told to end.
     """
     if outside := _outside():
-        process = outside.ask("run", argv, cwd=cwd, timeout=timeout, unset=unset, hidden=hidden)
+        process = outside.ask(
+            "run", argv, cwd=cwd, timeout=timeout, unset=unset, hidden=hidden, given=given
+        )
         status = process.wait()
         found = Finished(status, *process.printed())
         process.forget()
         return found
+    if given:
+        return _fed(argv, given, cwd=cwd, env=_environment(unset, hidden), timeout=timeout)
     done = subprocess.run(
         argv,
         cwd=cwd,
@@ -67,6 +74,33 @@ def run(
         errors="replace",
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def _fed(
+    argv: Sequence[str],
+    given: bytes,
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str],
+    timeout: float | None,
+) -> Finished:
+    """Run a program that reads `given`, with files in the place of pipes.
+
+    A process that the program leaves behind may keep these open (as ssh's shared connection does,
+    before OpenSSH 8.5): nobody waits for it.
+    """
+    with ExitStack() as stack:
+        read, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        read.write(given)
+        read.seek(0)
+        done = subprocess.run(
+            argv, cwd=cwd, env=env, stdin=read, stdout=out, stderr=err, timeout=timeout
+        )
+        out.seek(0)
+        err.seek(0)
+        return Finished(
+            done.returncode, *(file.read().decode(errors="replace") for file in (out, err))
+        )
 
 
 def attached(argv: Sequence[str], *, cwd: Path | None = None, hidden: Hidden = NOTHING) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -10,7 +10,7 @@ from ..config.site import Partition, Site
 from ..images.choice import ChosenImage, Needs, choose
 from ..memory.card import Card
 from ..relion.command import Command, called_programs
-from ..units import bytes_of
+from ..units import bytes_of, count
 from . import left_free, resources
 from .asked import asked
 from .foreign_program import ForeignProgram, foreign_program
@@ -81,6 +81,7 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     )
     of_queue = asked(job, node, site, settled.ngpu, scratch.used)
     reasons = (
+        *_of_limited_gpus(node, settled),
         *settled.reasons,
         *uncounted,
         *not_counted(job, settled.nthread),
@@ -97,6 +98,12 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
         reasons = (*reasons, *filter(None, [memory_asked(parameters, per, *size).reason]))
     warnings = (*settled.warnings, *warnings)
     return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+
+
+def _of_limited_gpus(node: NodeShape, settled: Resources) -> Iterator[str]:
+    has, most = node.shape.gpus, node.shape.gpus_per_job
+    if has is not None and most is not None and settled.ngpu == most < has:
+        yield f"{count(most, 'GPU')} of {has}: {node.name} gives one job no more (gpus_per_job)."
 
 
 def _memory(

@@ -1,7 +1,8 @@
 """Calling a scheduler's commands: by argument list, in the project's folder, for a limited time.
 
 Variables that would change what a command does are removed from its environment: the command does
-what the site's configuration says.
+what the site's configuration says. `through` of the scheduler has the commands run on another
+machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
 
-__all__ = ["ask_end", "ask_queue", "call", "hand_over", "start_detached", "try_call",
+__all__ = ["ask_end", "ask_queue", "call", "hand_over", "has_program", "start_detached", "try_call",
            "with_script"]  # fmt: skip
 
 _WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
@@ -38,6 +39,10 @@ def call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> programs.F
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it did not end in the scheduler's time.
     """
+    if scheduler.through:
+        from .through import call_there  # few sites need it
+
+        return call_there(scheduler, argv, project)
     return programs.run(
         argv, cwd=project, timeout=scheduler.timeout, unset=_not_inherited(scheduler)
     )
@@ -74,6 +79,20 @@ def try_call(scheduler: Scheduler, argv: Sequence[str], project: Path) -> progra
         return call(scheduler, argv, project)
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def has_program(scheduler: Scheduler, program: str, folder: Path) -> bool:
+    """Whether the machine on which the scheduler's commands run has a program.
+
+    Raises:
+        OSError: another machine does not tell.
+        subprocess.TimeoutExpired: it did not do so in the scheduler's time.
+    """
+    if scheduler.through:
+        from .through import has_program_there
+
+        return has_program_there(scheduler, program, folder)
+    return programs.which(program) is not None
 
 
 def start_detached(scheduler: Scheduler, argv: Sequence[str], project: Path) -> int:
@@ -124,26 +143,31 @@ def ask_end(
     submitted: float = 0,
 ) -> str | None:
     """Ask the scheduler why a job ended, or its accounting if it has forgotten the job; None if it
-    says that the job has not ended.
+    says that the job has not ended, or if the connection to the scheduler's machine is lost.
 
     `where` are the options that lead to the job's cluster. If they lead to several, nothing is
     asked, as another job may have the same id there. An id may also be that of a job of long ago:
     what ended a day before this one was `submitted` (seconds since 1970) does not count.
     """
-    printed = ""
+    printed: str | None = ""
     if job_id and names_one(where):
         since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(max(0, submitted - _DAY)))
         values = {"job_id": job_id, "since": since}
         printed = _printed(scheduler, filled(scheduler.end_command, **values), where, project)
-        if not knows_end(scheduler, printed):
+        if printed is not None and not knows_end(scheduler, printed):
             command = filled(scheduler.accounting_command, **values)
-            known = in_words(scheduler, _printed(scheduler, command, where, project))
-            printed = known if knows_end(scheduler, known) else printed
-    return dialect(scheduler).read_end(scheduler, printed)
+            accounted = _printed(scheduler, command, where, project)
+            known = None if accounted is None else in_words(scheduler, accounted)
+            printed = known if known is None or knows_end(scheduler, known) else printed
+    return None if printed is None else dialect(scheduler).read_end(scheduler, printed)
 
 
 def _printed(
     scheduler: Scheduler, command: Sequence[str], where: Sequence[str], project: Path
-) -> str:
+) -> str | None:
+    """What a command printed, "" if it did not answer; None if a connection was lost, which says
+    nothing of the job."""
     done = try_call(scheduler, [*command, *where], project) if command else None
-    return done.stdout if done else ""
+    if done is None:
+        return None if command and scheduler.through else ""
+    return done.stdout

@@ -20,6 +20,7 @@ from .answers import Queue, QueuedJob, SubmitAnswer
 from .calls import ask_queue, hand_over, start_detached
 from .clusters import options_in
 from .dialect import dialect
+from .no_way import NoWayError
 
 __all__ = ["Submitted", "marked_command", "submit", "submit_without_retry"]
 
@@ -134,8 +135,12 @@ def _attempt(scheduler: Scheduler, argv: Sequence[str], project: Path) -> tuple[
     except subprocess.TimeoutExpired:
         what = f'the submit command "{program}" did not answer within {scheduler.timeout:g} s'
         return SubmitAnswer("unclear", None, what), ""
+    except NoWayError as error:
+        if error.todo:
+            raise SubmitError(f"{_capital(str(error))}; then submit the job again.") from error
+        return SubmitAnswer("unclear", None, error.what), ""
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the shell around the appliance
+        if error.errno == errno.EPIPE:  # the shell around the appliance, or a connection
             what = (
                 f"relion-dispatch cannot know whether the scheduler took the job ({error.strerror})"
             )
@@ -160,7 +165,11 @@ def _cannot_start(program: str, error: OSError) -> SubmitError:
 
 
 def _sentence(answer: SubmitAnswer) -> str:
-    return answer.sentence[0].upper() + answer.sentence[1:]
+    return _capital(answer.sentence)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:

@@ -23,8 +23,9 @@ from .launch_check import launch_problems
 from .library_check import library_problems
 from .overridden_check import overridden_values
 from .reach_check import closed_files
-from .scheduler_check import scheduler_problems
+from .scheduler_check import scheduler_problems, unread_names
 from .template_check import unread_templates
+from .through_check import through_problems
 from .trial_check import trial_problems
 from .unread_files import unread_files
 from .weights_check import weights_problems
@@ -73,6 +74,8 @@ def problems() -> list[str]:
                 unread_templates(),
                 library_problems(),
                 scheduler_problems(site),
+                unread_names(site),
+                through_problems(site),
                 launch_problems(site, types),
                 unread_files(site, types),
                 job_problems(site, types, real),

@@ -12,7 +12,6 @@ from ..config.configuration import Configuration
 from ..config.job_types import DECIDING_PARAMETERS, JobTypes
 from ..config.site import Partition, Site
 from ..errors import DispatchError, NeedsGpus
-from ..host import programs
 from ..images.awaited import awaited_images
 from ..images.choice import Needs, choose
 from ..images.pins import PIN_FILE
@@ -25,6 +24,7 @@ from ..planning.plan import Plan
 from .job_type_check import named
 from .sample_jobs import sample_plan
 from .template_check import hidden_parameters, unused_parameters
+from .through_check import is_known_to_lack
 
 __all__ = ["job_problems"]
 
@@ -39,6 +39,7 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
     """
     shared: dict[str, list[str]] = {}  # sentence → the job types for which it holds
     known, hidden = set(DECIDING_PARAMETERS), set[str]()
+    lacks: dict[tuple[str, str], bool] = {}  # by scheduler and submit command
     with tempfile.TemporaryDirectory() as folder:
         configuration = Configuration(site, types, awaited_images(Path(folder), types, site))
         for name, kind in types.types.items():
@@ -59,8 +60,13 @@ def job_problems(site: Site, types: JobTypes, catalogue: Catalogue | None) -> It
             for sentence in (*of_template, *_unused_image(plan, script), *missing):
                 shared.setdefault(sentence, []).append(name)
             program = plan.submit_command[0]
-            if programs.which(program) is None:
-                says = f'the submit command "{program}" is not found: install it, or correct'
+            scheduler = site.schedulers[plan.scheduler]
+            at = (plan.scheduler, program)
+            if at not in lacks:
+                lacks[at] = is_known_to_lack(scheduler, program)
+            if lacks[at]:
+                where = f" on {scheduler.through[-1]}" if scheduler.through else ""
+                says = f'the submit command "{program}" is not found{where}: install it, or correct'
                 if plan.job_parameters.get("submit_command"):
                     says += ' "submit_command" of the job_parameters.'
                     shared.setdefault(says, []).append(name)

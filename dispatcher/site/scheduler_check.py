@@ -1,15 +1,18 @@
-"""Does a site's own scheduler lack what the shipped one of the same commands has?"""
+"""Does a site's own scheduler lack what the shipped one of the same commands has, and is there
+something that nothing reads?"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config.places import config_path, files_in, scheduler_folders
-from ..config.scheduler import Scheduler
+from ..config.json_files import nearest
+from ..config.places import config_path, files_in, scheduler_folders, template_folders
+from ..config.scheduler import Scheduler, template_folders_of
 from ..config.site import Site
 
-__all__ = ["scheduler_problems"]
+__all__ = ["scheduler_problems", "unread_names"]
 
 
 def scheduler_problems(site: Site) -> Iterator[str]:
@@ -30,6 +33,28 @@ def scheduler_problems(site: Site) -> Iterator[str]:
                 f"Templates in job_template/schedulers/ of the name {name} are then read under "
                 "that name: rename them."
             )
+
+
+def unread_names(site: Site) -> Iterator[str]:
+    """A sentence for each of a scheduler's `names` that no template of its own asks for."""
+    for name, scheduler in site.schedulers.items():
+        if not scheduler.names:
+            continue
+        served = template_folders_of(name, site.schedulers)
+        folders = [place / "schedulers" / each for place in template_folders() for each in served]
+        texts = [
+            file.read_text(encoding="utf-8", errors="replace")
+            for folder in folders
+            for file in files_in(folder, ".j2")
+        ]
+        read = sorted(set(re.findall(r"names\.(\w+)|names\.get\([\"'](\w+)", "\n".join(texts))))
+        known = [one or other for one, other in read]
+        for key in scheduler.names:
+            if key not in known:
+                yield (
+                    f'{config_path("site.json")}: key "schedulers.{name}.names.{key}": no template '
+                    f"of this scheduler uses it{nearest(key, known) or ': remove the key.'}"
+                )
 
 
 def _submit_alike(one: Scheduler, other: Scheduler) -> bool:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from ..config.scheduler import Scheduler
 from ..errors import DispatchError
-from ..host import programs
 from ..host.directives import directive, first_command
 from ..scheduler.calls import try_call
 from ..scheduler.clusters import options_in
+from .through_check import is_known_to_lack
 from .trial_command import can_be_tried, trial_words
 
 __all__ = ["NoAnswerError", "Objection", "Trials"]
@@ -147,7 +147,7 @@ class Trials:
         """
         found: dict[str, list[str]] = {}
         command = self._scheduler.partitions_command
-        if command and programs.which(command[0]):
+        if command and not is_known_to_lack(self._scheduler, command[0]):
             command = [*command, *options_in(self._scheduler, self._scheduler.submit_command)]
             done = try_call(self._scheduler, command, self._folder)
             if done is None or done.status != 0:

@@ -6,10 +6,11 @@ the job types ask for: who corrects a name need not read what follows from it.
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ..config.configuration import Configuration
@@ -19,8 +20,10 @@ from ..config.partition import kinds
 from ..config.site import Site
 from ..errors import TemplateError
 from ..images.awaited import awaited_images
+from ..scheduler.no_way import NoWayError
 from .job_type_check import named
 from .parameter_places import place_to_change
+from .through_check import common_folder
 from .trial import NoAnswerError, Objection, Trials
 from .trial_advice import advice, advice_on_watcher, at, names_partition
 from .trial_jobs import TrialJob, sample_jobs, small_job, watcher_of, whole_node
@@ -30,15 +33,21 @@ __all__ = ["trial_problems"]
 
 def trial_problems(site: Site, types: JobTypes) -> Iterator[str]:
     """A sentence for each partition and each kind of job that a scheduler would not take."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as sample:
+        folder = Path(sample)
         configuration = Configuration(site, types, awaited_images(folder, types, site))
         jobs: dict[str, list[TrialJob]] = {}
         for job in sample_jobs(configuration, folder):
             jobs.setdefault(job.plan.scheduler, []).append(job)
-        for scheduler, of_scheduler in jobs.items():
-            trials = Trials(site.schedulers[scheduler], folder)
-            yield from _SchedulerCheck(site, types, scheduler, trials).problems(of_scheduler)
+        for name, of_scheduler in jobs.items():
+            scheduler = site.schedulers[name]
+            with ExitStack() as stack:
+                try:
+                    scripts = stack.enter_context(common_folder(scheduler))
+                except (NoWayError, subprocess.TimeoutExpired):
+                    continue  # through_check tells it
+                trials = Trials(scheduler, scripts)
+                yield from _SchedulerCheck(site, types, name, trials).problems(of_scheduler)
 
 
 class _Refused:

@@ -23,7 +23,8 @@
 # A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
-readonly PACKAGES=(slurm-wlm munge libpmix-dev) # Slurm's pmix plugin loads libpmix.so, which -dev brings
+# Slurm's pmix plugin loads libpmix.so, which -dev brings. Tests reach the cluster through ssh as well.
+readonly PACKAGES=(slurm-wlm munge libpmix-dev openssh-server)
 readonly NODES=(gpu1 gpu2)
 readonly START_LIMIT=120 STOP_LIMIT=15 # seconds
 SELF=$(readlink -f "${BASH_SOURCE[0]}")

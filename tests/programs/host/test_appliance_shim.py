@@ -17,7 +17,7 @@ import pytest
 
 from dispatcher.host import programs as host
 
-from ...fixture_types import CorpusJob, WriteSite
+from ...fixture_types import CorpusJob, LoginNode, WriteSite
 from ...waiting import wait_for
 from ..appliance_form import install_appliance_form
 
@@ -229,6 +229,27 @@ def test_the_submit_command_runs_outside_with_its_environment_and_folder(
     seen = (appliance.project / "seen").read_text()
     # Its output goes to files of the shell's; it holds nothing else of it.
     assert seen == f"{appliance.project}|it's \n here|unset|unset\n2\n"
+    assert list(appliance.temporary.iterdir()) == []
+
+
+def test_the_submit_command_runs_on_another_machine(
+    appliance: Appliance, login_node: LoginNode, site: WriteSite, tmp_path: Path
+) -> None:
+    submit = tmp_path / "submit"
+    submit.write_text(f'#!/bin/sh\necho "$MACHINE $*" >> {tmp_path}/seen; echo 4711\n')
+    submit.chmod(0o755)
+    scheduler = {
+        "submit_command": [str(submit)],
+        "directives": "slurm",
+        "through": login_node(MACHINE="there").through,
+    }
+    site("site.json", {"scheduler": "test", "schedulers": {"test": scheduler}})
+
+    process = appliance.start()
+
+    said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert (tmp_path / "seen").read_text() == f"there {SCRIPT}.run\n"
     assert list(appliance.temporary.iterdir()) == []
 
 

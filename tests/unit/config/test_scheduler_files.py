@@ -87,6 +87,9 @@ def test_a_scheduler_that_inherits_has_the_templates_of_its_parent(site: WriteSi
         ({"cluster_line": "(x)"}, 'cluster_line": the pattern needs a group (?P<cluster>…)'),
         ({"launch_options": ["--n={ranks}x"]}, 'launch_options.0": {ranks} must be at the end'),
         ({"overriding": ["A_", ""]}, 'overriding": "" is not the beginning of a variable\'s name'),
+        ({"through": ["ssh"]}, 'through": expected a program and a machine, such as ["ssh", '),
+        ({"through": ["ssh", "a"], "detached": True}, 'through": jobs that are no more than a pr'),
+        ({"through_variables": ["A=1"]}, 'through_variables": "A=1" is not a variable\'s name'),
         ({"launch_options": ["--n=3"]}, 'launch_options": one of them needs {ranks}'),
         ({"inherits": "locall"}, 'inherits": there is no scheduler "locall"; did you mean "local"'),
         ({"inherits": "slurm"}, 'inherits": the schedulers inherit in a circle: slurm → slurm'),
@@ -220,3 +223,18 @@ def test_other_options_are_not(scheduler: str, option: str, site: WriteSite) -> 
     site("site.json", {"scheduler": scheduler, "job_parameters": parameters})
 
     load_configuration()
+
+
+def test_a_scheduler_on_another_machine_passes_on_what_containers_are_to_see(
+    site: WriteSite,
+) -> None:
+    site("schedulers/far.json", {"inherits": "slurm", "through": ["ssh", "far"]})
+    site("schedulers/near.json", {"inherits": "far", "through": []})
+    of_far = {"far": {"through_variables": ["LICENCE"]}}
+    site("site.json", {"schedulers": of_far, "apptainer": {"environment": ["RELION_SHELL"]}})
+
+    schedulers = load_site().schedulers
+
+    assert schedulers["far"].through_variables == ["LICENCE", "RELION_SHELL"]
+    assert schedulers["near"].through == []
+    assert "RELION_SHELL" not in schedulers["slurm"].through_variables

@@ -120,6 +120,8 @@ def test_one_job_has_no_more_gpus_of_a_node_than_the_partition_gives(
     planned = plan(corpus_job(REFINE))
 
     assert (planned.ngpu, planned.job_parameters["partition"]) == (4, "first")
+    said = "4 GPUs of 8: partition first gives one job no more (gpus_per_job)."
+    assert said in planned.reasons
     assert planned.nproc * planned.nthread <= 32
 
 

@@ -197,7 +197,11 @@ def test_directives_of_a_partition_follow_those_of_the_type(
                 r"#BSUB -Ne",
             ],
         ),
-        ("vub", REFINE, [r"#PBS -q pascal_gpu", r"#PBS -l .*ngpus=2.*", r"#PBS -l walltime=24:00:00"]),
+        (
+            "vub",
+            REFINE,
+            [r"#PBS -q pascal_gpu", r"#PBS -l .*ngpus=2.*", r"#PBS -l walltime=24:00:00"],
+        ),
     ],
 )
 def test_other_schedulers_are_asked_in_their_own_words(
