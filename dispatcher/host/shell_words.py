@@ -60,6 +60,8 @@ class Word:
 
     def __str__(self) -> str:
         """The word before expansion, with variables shown as ``$NAME`` or ``${NAME}``."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], str):
+            return self.parts[0]  # nearly all words: a command may have very many
         text = ""
         for part, following in zip(self.parts, (*self.parts[1:], ""), strict=False):
             if isinstance(part, str):

@@ -64,16 +64,20 @@ def asked_gpus(command: Command) -> AskedGpus | None:
 
     The largest of several numbers, but a switch that is off goes before them all.
     """
-    found = []
+    most: tuple[int, _Option] | None = None
     for option in _options(command):
         number = _number(option)
         if number is None:
             continue
-        text = " ".join(map(str, command.arguments[option.at : option.end]))
         if number == 0 and (_SWITCH.fullmatch(option.name) or option.text == "cpu"):
-            return AskedGpus(0, text)
-        found.append(AskedGpus(number, text))
-    return max(found, key=lambda asked: asked.number, default=None)
+            most = 0, option
+            break
+        if most is None or number > most[0]:
+            most = number, option
+    if most is None:
+        return None
+    number, option = most
+    return AskedGpus(number, " ".join(map(str, command.arguments[option.at : option.end])))
 
 
 def devices_listed(command: Command) -> set[int]:
