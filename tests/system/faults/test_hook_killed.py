@@ -127,7 +127,6 @@ def test_at_each_of_its_steps(bed: Bed, sees: Watched) -> None:
     assert count > 6
     jobs = {step: copy_of(first, 100 + step) for step in range(1, count + 1)}
     add_to_pipeline(project, first, list(jobs.values()))
-    began = time.time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         steps = list(pool.map(lambda step: killed_at(step, project, jobs[step]), jobs))
     submits = next(at for at, step in enumerate(steps[-1], 1) if bed.submit[0] in step)
@@ -140,6 +139,7 @@ def test_at_each_of_its_steps(bed: Bed, sees: Watched) -> None:
             assert step < submits
             as_after_ten_minutes(job)
     as_after_ten_minutes(first)
+    began = time.time()
     dispatch(project, "status")
     bed.release(*(project.record(job)["job_id"] for step, job in jobs.items() if step > submits))
 
