@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ...programs.queues.cluster import Cluster
+from ...stand_ins.queues.lsf import MINUTE
 from ...waiting import wait_for
 from ..project import MakeProject, Project
 from .bed import Bed
@@ -38,7 +39,7 @@ _WORDS: dict[str, dict[str, Any]] = {
         "unreachable": "cannot connect to server",
         "limit": ("00:00:16", 16),
     },
-    "lsf": {  # a minute is a second
+    "lsf": {
         "scheduler": "lsf",
         "submit": ["bsub"],
         "script_on_stdin": True,
@@ -47,7 +48,7 @@ _WORDS: dict[str, dict[str, Any]] = {
         "passing": ("PEND", "PSUSP", "RUN"),
         "impossible": [(["-q", "none"], "No such queue")],
         "unreachable": "batch daemon not responding",
-        "limit": ("00:10:00", 10),
+        "limit": ("00:05:00", round(5 * MINUTE)),
     },
 }
 
