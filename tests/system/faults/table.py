@@ -121,7 +121,8 @@ only times differ.
 
 Each fault has a row, and each scheduler a column: RELION's word for the job afterwards, by RELION's
 own `relion_pipeliner --check_job_completion`, and how many seconds passed until RELION was told.
-A fault that never comes near a scheduler has a word for `local` alone. Details stand below:
+An empty cell is one that nobody tries: the fault never comes near a scheduler, and `local` tells
+enough; or it holds up Slurm's own messages. Details stand below:
 
 - **seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the
