@@ -9,57 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import pytest
 
-from ...waiting import wait_for, wait_for_end
+from ...waiting import wait_for_end
 from ..hook_calls import job_id, start_hook
 from ..jobs import mark_running
 from ..project import MakeProject, Project
+from .servers import Late, LateServer, Line
 
-__all__ = ["Bed", "Late", "Line"]
-
-
-class Line(Protocol):
-    """The line between the scheduler's commands and its server, which is cut at first.
-
-    Attributes:
-        environment: variables under which commands meet the line.
-    """
-
-    environment: dict[str, str]
-
-    def open(self) -> None:
-        """Let commands through from now on."""
-
-
-class Late(Protocol):
-    """A server that takes a job late.
-
-    Attributes:
-        environment: variables under which commands meet it.
-    """
-
-    environment: dict[str, str]
-
-    def release(self) -> None:
-        """Take the job, with nobody left to hear the answer."""
-
-
-class LateServer:
-    """A wrapper of the submit command that goes on behind the back of whoever called it."""
-
-    def __init__(self, path: Path) -> None:
-        self.environment: dict[str, str] = {}
-        self.asked, self.told, self.done = (
-            path.with_suffix(each) for each in (".asked", ".told", ".done")
-        )
-
-    def release(self) -> None:
-        """Take the job."""
-        self.told.touch()
-        wait_for(self.done.exists, 30, "the late submission")
+__all__ = ["Bed"]
 
 
 class Bed(ABC):
