@@ -107,7 +107,7 @@ def killed_at(step: int, project: Project, job: Path) -> list[str]:
         env=project.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     steps = [line for line in done.stderr.splitlines() if line.startswith(("o", "subprocess."))]
     assert done.returncode == (-signal.SIGKILL if step else 0), done.stdout + done.stderr
