@@ -5,8 +5,9 @@
 #   unit      only the quick part: no root, no containers
 #   system    only the whole system
 #   long      only what need not run each time: a million fuzzed cases, which become docs/fuzzing.md, the
-#             whole table of faults, which becomes docs/faults.md, that of PBS and LSF, and images from source, whose bases with
-#             CUDA are some GB; -k selects among all, and then only those rows of the pages are written
+#             whole table of faults on each scheduler, which becomes docs/faults.md, and images from source,
+#             whose bases with CUDA are some GB; -k selects among all, and then only those rows of the pages
+#             are written
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;; esac
 
@@ -81,6 +82,7 @@ deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfo
 tests/system/slurm_cluster.sh install
 tests/system/gridengine_cluster.sh install
 tests/system/slurm_accounting.sh install
+newest_slurm=$(tests/system/newest_slurm.sh)
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
 
@@ -109,6 +111,7 @@ work=$("$as_user" sh -c '
 stop() {
     local cluster
     for cluster in slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
+    SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest" || true
     tests/system/slurm_accounting.sh stop "$work/accounting" || true
     tests/system/gridengine_cluster.sh stop "$work/gridengine" || true
     tests/system/small_ext4.sh stop "$work/small" || true
@@ -119,6 +122,8 @@ tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
 slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$slurm"
 export SLURM_CONF
+SLURM_CLUSTER_TREE=$newest_slurm SLURM_CLUSTER_NAME=newest tests/system/slurm_cluster.sh start "$work/newest" >/dev/null
+export RELION_TEST_NEWEST_SLURM=$newest_slurm/bin RELION_TEST_NEWEST_SLURM_CONF=$work/newest/slurm.conf
 gridengine=$(tests/system/gridengine_cluster.sh start "$work/gridengine")
 eval "$gridengine"
 # Two more clusters have accounting in common, and soon forget what has ended: /tests/system/test_accounting.py.

@@ -27,7 +27,7 @@ __all__ = ["ask_end", "ask_queue", "call", "hand_over", "has_program", "start_de
            "with_script"]  # fmt: skip
 
 _WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
-_NO_SUCH_PROGRAM = 127  # sh's exit status
+_NOT_STARTED = {126: errno.EACCES, 127: errno.ENOENT}  # sh's exit status, and what it stands for
 
 _DAY = 24 * 3600  # seconds
 
@@ -68,8 +68,8 @@ def hand_over(scheduler: Scheduler, argv: Sequence[str], project: Path) -> progr
         OSError, subprocess.TimeoutExpired: as for :func:`call`.
     """
     done = call(scheduler, with_script(scheduler, argv), project)
-    if scheduler.script_as == "stdin" and done.status == _NO_SUCH_PROGRAM:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    if scheduler.script_as == "stdin" and (why := _NOT_STARTED.get(done.status)):
+        raise OSError(why, os.strerror(why), argv[0])
     return done
 
 

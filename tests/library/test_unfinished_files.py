@@ -20,15 +20,19 @@ def test_only_what_no_hook_writes_is_removed(
     hook: str, newest: str, stays: bool, shell: Shell
 ) -> None:
     (shell.job / "run_submit.script.run").write_text(f"dispatch_token={newest}\n")
-    names = (".dispatch.json", "..dispatch_hook", ".run_submit.script.run")
+    notes = ("..dispatch_hook", f"..dispatch_watcher.{TOKEN}", f"..dispatch_id.{TOKEN}")
+    names = (".dispatch.json", ".run_submit.script.run", *notes)
     unfinished = [shell.job / f"{name}.0123456789abcdef.new" for name in names]
+    whole = shell.job / f".dispatch_watcher.{TOKEN}"
+    whole.touch()
     for file in unfinished:
         file.touch()
     (shell.job / ".dispatch.json.lock").touch()
 
     shell(f"{hook}; remove_unfinished")
 
-    assert [file.exists() for file in unfinished] == [stays] * 3
+    assert [file.exists() for file in unfinished] == [stays] * 5
+    assert whole.exists()
 
 
 def test_a_note_of_another_user_cancels_nothing(shell: Shell) -> None:

@@ -23,6 +23,7 @@ class ControllerLine:
 
     Attributes:
         configuration: for SLURM_CONF; its commands wait for an answer for 3 seconds at most.
+        environment: with that variable.
         held: how many of the next connections are passed on only when `release` is called, with
             nobody left to hear the answer.
         releases_at_once: whether they are passed on as soon as nobody is left.
@@ -44,6 +45,7 @@ class ControllerLine:
         (folder / "gres.conf").write_text(
             Path(os.environ["SLURM_CONF"]).with_name("gres.conf").read_text()
         )
+        self.environment = {"SLURM_CONF": str(self.configuration)}
         self.held = 0
         self.releases_at_once = False
         self._kept: list[bytes] = []

@@ -145,16 +145,16 @@ def submit_directly(project: Project, job: Path) -> subprocess.CompletedProcess[
     )
 
 
-def submitted(project: Project, job: Path) -> int:
+def submitted(project: Project, job: Path) -> str:
     """Call the hook for a job that RELION has as Running; the job's id."""
     mark_running(project, job)
     hook = start_hook(project, job)
     output, _ = hook.communicate(timeout=60)
     assert hook.returncode == 0, output
-    return int(job_id(project, job))
+    return job_id(project, job)
 
 
-def sleeping(project: Project) -> tuple[Path, int]:
+def sleeping(project: Project) -> tuple[Path, str]:
     """A job whose program sleeps, when it has begun to; and its id."""
     ready = project.folder / "ready"
     job = sleeping_job(project, ready)
@@ -163,7 +163,7 @@ def sleeping(project: Project) -> tuple[Path, int]:
     return job, number
 
 
-def refining(project: Project) -> tuple[Path, int]:
+def refining(project: Project) -> tuple[Path, str]:
     """A refinement that has begun to iterate, and its id."""
     job = project.add_job("refine3d", **LONG)
     number = submitted(project, job)
@@ -171,11 +171,11 @@ def refining(project: Project) -> tuple[Path, int]:
     return job, number
 
 
-def processes_in_slurm(number: int, cluster: Path | None = None) -> list[int]:
+def processes_in_slurm(number: str, cluster: Path | None = None) -> list[int]:
     """The processes of a job's batch step: the job script first, then what it has started. The
     folder of the cluster is that of SLURM_CONF if not given."""
     cluster = cluster or Path(os.environ["SLURM_CONF"]).parent
-    spool = f"{cluster}/nodes/.*/job{number:05}/slurm_script"
+    spool = f"{cluster}/nodes/.*/job{int(number):05}/slurm_script"
     shell = subprocess.check_output(["pgrep", "-o", "-f", spool], text=True).strip()
     session = subprocess.check_output(["ps", "-o", "sid=", "-p", shell], text=True).strip()
     everything = subprocess.check_output(

@@ -17,8 +17,10 @@
 # folders must therefore lie elsewhere, as below the user's home, not in /tmp.
 # SLURM_CLUSTER_PORT=N: take the ports N, N+1 and N+2 instead of looking for free
 # ones. SLURM_CLUSTER_NAME=NAME: another name than relion-dispatch-test.
+# SLURM_CLUSTER_TREE=FOLDER: with the Slurm of newest_slurm.sh, whose commands are in FOLDER/bin.
 # SLURM_CLUSTER_ACCOUNTING=DIR: a folder in which slurm_accounting.sh has started a slurmdbd, which
-# the cluster tells of its jobs; SLURM_CLUSTER_REMEMBERS=SECONDS: for how long it knows ended ones itself. A machine's own munge and Slurm are left untouched.
+# the cluster tells of its jobs; SLURM_CLUSTER_REMEMBERS=SECONDS: for how long it knows ended ones itself.
+# A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
 # Slurm's pmix plugin loads libpmix.so, which -dev brings. Tests reach the cluster through ssh as well.
@@ -43,7 +45,8 @@ run_node() {
     fi
     mount --rbind "$own_tmp" /tmp
     mount -t tmpfs tmpfs /dev/shm # what killed ranks leave there goes with the node
-    slurmd -D -N "$name" -f "$DIR/slurm.conf" &
+    # The place of slurmstepd is built in.
+    slurmd -D -N "$name" -f "$DIR/slurm.conf" ${SLURM_CLUSTER_TREE:+-d "$SLURM_CLUSTER_TREE/bin/slurmstepd"} &
     wait $!
 }
 
@@ -136,7 +139,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS bash "$SELF" "$@"
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then
@@ -146,7 +149,7 @@ fi
 [[ $# -ge 2 ]] || fail "usage: slurm_cluster.sh install | start DIR | stop DIR"
 DIR=$(readlink -m "$2")
 [[ $DIR =~ ^/[[:alnum:]_./-]{1,80}$ ]] || fail "$DIR: a path of at most 80 letters, digits and _ . / - is wanted"
-export SLURM_CONF=$DIR/slurm.conf
+export SLURM_CONF=$DIR/slurm.conf PATH=${SLURM_CLUSTER_TREE:+$SLURM_CLUSTER_TREE/bin:}$PATH
 case $1 in
 start) start_cluster ;;
 stop) stop_cluster ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
-# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME and
-# SLURM_CLUSTER_ACCOUNTING as described there.
+# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME,
+# SLURM_CLUSTER_TREE and SLURM_CLUSTER_ACCOUNTING as described there.
 set -euo pipefail
 
 port_is_free() {
@@ -72,7 +72,6 @@ MailProg=/bin/true
 # Two cores pose as many; nothing is bound or measured.
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 $accounting
 PropagateResourceLimits=NONE
@@ -91,3 +90,7 @@ NodeName=gpu2 NodeAddr=127.0.0.1 Port=$((port + 2)) Sockets=2 CoresPerSocket=16 
 PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE
 PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE
 END
+if [[ -n ${SLURM_CLUSTER_TREE:-} ]]; then
+    echo "PluginDir=$SLURM_CLUSTER_TREE/lib/slurm-wlm" >>"$DIR/slurm.conf"
+    echo CgroupPlugin=disabled >"$DIR/cgroup.conf" # older ones do not look for any
+fi

@@ -23,8 +23,8 @@ __all__ = ["COMMANDS", "Cluster"]
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = {
-    "pbs": ("qsub", "qstat", "qdel", "qselect"),
-    "lsf": ("bsub", "bjobs", "bkill", "bhist"),
+    "pbs": ("qsub", "qstat", "qdel", "qselect", "qrls"),
+    "lsf": ("bsub", "bjobs", "bkill", "bhist", "bresume"),
 }
 _LOOK = {
     "pbs": ["qstat", "-x", "-f", "-F", "json"],

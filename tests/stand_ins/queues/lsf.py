@@ -271,7 +271,14 @@ def _kill(daemon: Daemon, job: Job) -> str:
     return f"Job <{job.number}> is being terminated\n"
 
 
-COMMANDS = {"bsub": bsub, "bjobs": bjobs, "bkill": bkill, "bhist": bhist}
+def bresume(daemon: Daemon, call: Call) -> Answer:
+    """Release held jobs, all at the same moment."""
+    for each in call.arguments:
+        daemon.jobs[int(each)].held = False
+    return Answer(0, "".join(f"Job <{each}> is being resumed\n" for each in call.arguments))
+
+
+COMMANDS = {"bsub": bsub, "bjobs": bjobs, "bkill": bkill, "bhist": bhist, "bresume": bresume}
 
 
 def no_answer(call: Call) -> Answer:

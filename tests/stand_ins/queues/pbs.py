@@ -361,7 +361,15 @@ def qdel(daemon: Daemon, call: Call) -> Answer:
     return Answer(status, "", complaints)
 
 
-COMMANDS = {"qsub": qsub, "qstat": qstat, "qselect": qselect, "qdel": qdel}
+def qrls(daemon: Daemon, call: Call) -> Answer:
+    """Release held jobs, all at the same moment."""
+    for each in call.arguments:
+        if job := _find(daemon, each):
+            job.held = False
+    return Answer()
+
+
+COMMANDS = {"qsub": qsub, "qstat": qstat, "qselect": qselect, "qdel": qdel, "qrls": qrls}
 
 
 def no_answer(call: Call) -> Answer:

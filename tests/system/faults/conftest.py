@@ -1,4 +1,4 @@
-"""What the suite has seen, for docs/faults.md: written where UPDATE_FAULTS says, by update.sh."""
+"""The beds, and what was seen on them, for docs/faults.md: written where UPDATE_FAULTS says."""
 
 from __future__ import annotations
 
@@ -10,45 +10,61 @@ from pathlib import Path
 
 import pytest
 
-from ..project import ROOT, Project
+from ..beds import BEDS, Bed
+from ..project import ROOT, MakeProject, Project
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 
 Watched = Callable[..., Seen]
 
-# Faults of each kind that run each time; `tests/run.sh long` runs all, for docs/faults.md.
+# What runs each time; `tests/run.sh long` runs all, for docs/faults.md. The oldest Slurm has all
+# but what takes minutes, or the whole cluster.
+NOT_EACH_TIME = {
+    "test_a_time_limit",
+    "test_a_time_limit_that_nobody_heeds",
+    "test_a_lost_node",
+    "test_at_each_of_its_steps",
+    "test_two_hundred_submissions_of_two_projects_at_once",
+    "test_submissions_at_once_to_a_server_that_is_overrun",
+}
+# On each other bed a set of ten.
 EACH_TIME = {
+    "test_a_clear_refusal_is_final_at_once",
+    "test_a_job_that_was_taken_without_a_word",
+    "test_the_server_is_down_for_a_while",
+    "test_of_two_copies_in_the_queue_one_runs",
+    "test_when_the_job_is_in_the_queue",
+    "test_a_waiting_job_is_cancelled",
+    "test_a_running_job_is_cancelled",
+    "test_a_job_is_killed",
     "test_while_it_waits",
     "test_while_it_runs",
+}
+# What never comes near a scheduler.
+EACH_TIME_LOCALLY = {
+    "test_while_it_runs_here",
     "test_full_while_it_runs",
     "test_a_missing_particle_stack",
     "test_relions_own_error_is_quoted",
-    "test_when_the_job_is_in_the_queue",
-    "test_a_running_job_is_cancelled",
-    "test_a_slurm_job_is_killed",
     "test_shells_of_a_local_job_are_killed",
-    "test_a_clear_refusal_is_final_at_once",
-    "test_a_job_that_was_taken_without_a_word",
-    "test_of_two_copies_in_slurm_one_runs",
     "test_no_file_can_be_made_at_submission",
-    "test_an_earlier_record_cannot_be_read",
-    "test_no_locks_at_the_jobs_end",
-    # On Grid Engine:
-    "test_a_waiting_job_is_deleted",
-    "test_a_running_job_is_deleted",
-    "test_a_time_limit",
-    "test_a_grid_engine_job_is_killed",
-    "test_a_program_ends_with_a_status_that_has_a_meaning",
-    "test_a_submission_that_lies",
-    "test_the_master_is_down_for_a_while",
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark the faults that need not run each time."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.originalname not in EACH_TIME:
+        if item.path.parent == Path(__file__).parent and not _runs_each_time(item):
             item.add_marker(pytest.mark.long)
+
+
+def _runs_each_time(item: pytest.Function) -> bool:
+    bed = item.callspec.params.get("bed") if hasattr(item, "callspec") else None
+    if bed is None:
+        return item.originalname in EACH_TIME_LOCALLY
+    if bed == "slurm-oldest":
+        return item.originalname not in NOT_EACH_TIME
+    return item.originalname in EACH_TIME
 
 
 @pytest.fixture
@@ -57,34 +73,75 @@ def form() -> str:
     return "python"
 
 
+@pytest.fixture(params=BEDS)
+def bed(
+    request: pytest.FixtureRequest,
+    make_project: MakeProject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Bed]:
+    """Each cluster in turn; its commands are on PATH."""
+    folder = tmp_path / "bed"
+    folder.mkdir()
+    bed = BEDS[request.param](request.param, make_project, folder, monkeypatch)
+    yield bed
+    bed.stop()
+
+
+class Page:
+    """The page, which is written anew after each fault: a run that ends early loses nothing."""
+
+    def __init__(self, relion: str) -> None:
+        self.relion = relion
+        self.seen: dict[tuple[str, str], Seen] = {}
+        self.parts: dict[str, str] = {}
+        self.target = os.environ.get("UPDATE_FAULTS")
+        self.before = (ROOT / "docs" / "faults.md").read_text()
+        beside = "PYTEST_XDIST_WORKER" in os.environ
+        assert not (self.target and beside), "one process writes the table: omit -n"
+
+    def add(self, fault: str, bed: str, seen: Seen) -> None:
+        """Of several variants of a fault the slowest counts."""
+        before = self.seen.get((fault, bed), seen)
+        self.seen[fault, bed] = max(before, seen, key=lambda each: each.seconds or 0)
+        if self.target:
+            self.parts[bed] = self.parts.get(bed) or parts_of(bed, self.relion)
+            Path(self.target).write_text(as_page(self.seen, self.parts, self.before))
+
+
 @pytest.fixture(scope="session")
-def all_seen(versions: dict[str, str]) -> Iterator[dict[str, Seen]]:
-    """What was seen of each fault."""
-    seen: dict[str, Seen] = {}
-    yield seen
-    if target := os.environ.get("UPDATE_FAULTS"):
-        assert "PYTEST_XDIST_WORKER" not in os.environ, "one process writes the table: omit -n"
-        slurm = subprocess.check_output(["sbatch", "--version"], text=True).split()[-1]
-        apptainer = subprocess.check_output(
-            [os.environ["RELION_TEST_APPTAINER"], "--version"], text=True
-        ).split()[-1]
-        parts = (
-            f"RELION {versions['5']} in Apptainer {apptainer.partition('-')[0]}, Slurm {slurm}, "
-            f"Grid Engine 8.1.9 and `local`, {time.strftime('%B %Y')}"
-        )
-        before = (ROOT / "docs" / "faults.md").read_text()
-        Path(target).write_text(as_page(seen, parts, before))
+def page(versions: dict[str, str]) -> Page:
+    """What is seen of each fault on each bed."""
+    return Page(versions["5"])
+
+
+def parts_of(bed: str, relion: str) -> str:
+    """The versions of what runs, and the day; the bed's commands are on PATH."""
+    named = {
+        "gridengine": "Grid Engine 8.1.9",
+        "pbs": "the tests' own daemon, which answers as OpenPBS 23.06.06 does",
+        "lsf": "the tests' own daemon, written to the pages of LSF 10.1",
+        "local": "this machine",
+    }
+    if bed not in named:
+        printed = subprocess.check_output(["sbatch", "--version"], text=True)
+        named[bed] = f"Slurm {printed.split()[-1]}"
+    printed = subprocess.check_output([os.environ["RELION_TEST_APPTAINER"], "--version"], text=True)
+    apptainer = printed.split()[-1].partition("-")[0]
+    today = f"{time.localtime().tm_mday} {time.strftime('%B %Y')}"
+    return f"{named[bed]}; RELION {relion} in Apptainer {apptainer}; {today}"
 
 
 @pytest.fixture
-def sees(all_seen: dict[str, Seen]) -> Watched:
+def sees(page: Page, request: pytest.FixtureRequest) -> Watched:
     """Observe the end of a job after a fault of the list, for the table."""
+    bed: Bed | None = request.getfixturevalue("bed") if "bed" in request.fixturenames else None
+    name = bed.name if bed else "local"
 
     def watched(fault: str, project: Project, job: Path, **expected: object) -> Seen:
-        assert any(fault in faults for faults in FAULTS.values()), fault
-        seen = observe(project, job, **expected)  # type: ignore[arg-type]
-        before = all_seen.get(fault, seen)  # of another variant of the fault: the slower one counts
-        all_seen[fault] = max(before, seen, key=lambda each: each.seconds or 0)
+        assert any(name in faults.get(fault, ()) for faults in FAULTS.values()), (fault, name)
+        seen = observe(project, job, bed, **expected)  # type: ignore[arg-type]
+        page.add(fault, name, seen)
         return seen
 
     return watched

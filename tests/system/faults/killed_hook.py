@@ -34,6 +34,8 @@ def watch(event: str, arguments: tuple[object, ...]) -> None:
         seen = in_folder
     else:
         seen = event == "subprocess.Popen"
+        if seen and isinstance(arguments[1], list):
+            paths = [str(word).replace("\n", " ") for word in arguments[1]]
     if not seen:
         return
     steps += 1

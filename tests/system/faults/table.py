@@ -1,99 +1,99 @@
-"""docs/faults.md: the faults of the suite in their order, and what one run of it saw of each."""
+"""docs/faults.md: the faults in their order, where each is tried, and what was seen of it."""
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["FAULTS", "Seen", "as_page", "rows_of"]
+__all__ = ["COLUMNS", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
 
-FAULTS = {
-    "The submission": [
-        "submit command missing",
-        "submit command refuses (no such partition, or no such GPUs)",
-        "submit command hangs, without submitting (timeout 2 s, retry 8 s)",
-        "submit command hangs, having submitted (timeout 3 s)",
-        "submit command lies: prints an error, yet takes the job",
-        "submit command is slow (6 s)",
-        "slurmctld down at first during submission",
-        "slurmctld down for good (retry 8 s)",
-        "slurmctld takes the job after sbatch has given up",
-        "slurmctld takes a job that was given up (retry 4 s)",
-        "same script submitted twice at the same moment",
-        "scheduler takes the job twice, both start at the same moment",
-        "200 submissions at once from two projects",
-    ],
-    "The hook killed (kill -9)": [
-        "hook killed while it plans, before there is a record",
-        "hook killed before the job is in the queue",
-        "hook killed when the job is in the queue",
-        "hook killed at each of its steps",
-    ],
-    "The job killed": [
-        "scancel of a waiting job",
-        "scancel of a running job",
-        "time limit (of 2 minutes; Slurm warns before it)",
-        "kill -9 of the batch shell, Slurm",
-        "kill -9 of the whole job, Slurm",
-        "kill -9 of the batch shell, local",
-        "kill -9 of all shells of the job, local",
-        "kill -9 of one rank",
-        "kill -9 of all ranks",
-        "slurmd of the node killed, with all its processes",
-        "a program eats all memory that it may have (ulimit -v)",
-    ],
-    "The job fails": [
-        "missing particle stack",
-        "corrupt map",
-        "even ranks",
-        "ranks as single processes",
-        "failing command in the middle of four",
-        "image removed while the job waits",
-        "disk of the job's folder is full at submission",
-        "disk of the job's folder fills up while it runs",
-        "disk of the job's folder has no room for more files",
-        "scratch disk full",
-    ],
-    "The job's folder": [
-        "no file can be made at submission (tmpfs without inodes)",
-        "no file can be made at submission (ext4 without inodes)",
-        "no file can be made while it runs (ext4 without inodes)",
-        "an earlier run's record cannot be read at submission (closed, or damaged)",
-        "the record cannot be read at the job's end (closed, or damaged)",
-        "the project's path is no UTF-8 (Apptainer enters no such folder)",
-        "the project's path is no UTF-8, and the job is cancelled while it waits",
-        "no locks at submission (simulated: ENOLCK, ENOSYS)",
-        "no locks at the job's end (simulated: ENOLCK, ENOSYS)",
-    ],
-    "Aborted in RELION": [
-        "abort before it is submitted",
-        "abort while it waits",
-        "abort while it runs",
-    ],
-    "Grid Engine": [
-        "submit command refuses what can never run, Grid Engine",
-        "submit command lies: prints an error, yet takes the job, Grid Engine",
-        "master down at first during submission, Grid Engine",
-        "qdel of a waiting job, Grid Engine",
-        "qdel of a running job, Grid Engine",
-        "time limit (of 20 s), Grid Engine",
-        "time limit (of 20 s) of a script that hangs, Grid Engine",
-        "kill -9 of the batch shell, Grid Engine",
-        "kill -9 of the whole job, Grid Engine",
-        "node lost, with all its processes, and returned, Grid Engine",
-        "a program ends with status 99 or 100, Grid Engine",
-        "abort while it waits, Grid Engine",
-        "abort while it runs, Grid Engine",
-    ],
+LOCAL = ("local",)
+SLURM = ("slurm-oldest", "slurm-newest")
+ALL = (*SLURM, "gridengine", "pbs", "lsf")
+COLUMNS = {
+    "local": "local",
+    "slurm-oldest": "Slurm, oldest",
+    "slurm-newest": "Slurm, newest",
+    "gridengine": "Grid Engine",
+    "pbs": "PBS (stand-in)",
+    "lsf": "LSF (stand-in)",
+}
+
+# The faults, and where each is tried. What never comes near a scheduler is tried on `local`.
+FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "The submission": {
+        "submit command missing": ALL,
+        "submit command refuses what can never run": ALL,
+        "submit command hangs, without submitting (timeout 2 s, retry 8 s)": ALL,
+        "submit command hangs, having submitted (timeout 3 s)": ALL,
+        "submit command lies: prints an error, yet takes the job": ALL,
+        "submit command is slow (6 s)": ALL,
+        "server down at first during submission": ALL,
+        "server down for good (retry 8 s)": ALL,
+        "server takes the job after the submit command has given up": SLURM,
+        "server takes a job that was given up (retry 4 s)": ALL,
+        "same script submitted twice at the same moment": ALL,
+        "scheduler takes the job twice, both start at the same moment": ALL,
+        "200 submissions at once from two projects": ALL,
+        "100 submissions at once, to a server that hears or answers two of three times": ALL,
+    },
+    "The hook killed (kill -9)": {
+        "hook killed while it plans, before there is a record": ALL,
+        "hook killed before the job is in the queue": ALL,
+        "hook killed when the job is in the queue": ALL,
+        "hook killed at each of its steps": ALL,
+    },
+    "The job killed": {
+        "a waiting job is cancelled in the scheduler": ALL,
+        "a running job is cancelled in the scheduler": ALL,
+        "time limit": ALL,
+        "time limit of a script that hangs": ALL,
+        "kill -9 of the batch shell": (*LOCAL, *ALL),
+        "kill -9 of the whole job": ALL,
+        "kill -9 of all shells of the job": LOCAL,
+        "kill -9 of one rank": LOCAL,
+        "kill -9 of all ranks": LOCAL,
+        "node lost, with all its processes": ALL,
+        "a program eats all memory that it may have (ulimit -v)": ALL,
+    },
+    "The job fails": {
+        "missing particle stack": LOCAL,
+        "corrupt map": LOCAL,
+        "even ranks": LOCAL,
+        "ranks as single processes": LOCAL,
+        "failing command in the middle of four": ALL,
+        "a program ends with a status that means something to Grid Engine (99, 100)": ALL,
+        "image removed while the job waits": ALL,
+        "disk of the job's folder is full at submission": LOCAL,
+        "disk of the job's folder fills up while it runs": LOCAL,
+        "disk of the job's folder has no room for more files": LOCAL,
+        "scratch disk full": LOCAL,
+    },
+    "The job's folder": {
+        "no file can be made at submission (tmpfs without inodes)": LOCAL,
+        "no file can be made at submission (ext4 without inodes)": LOCAL,
+        "no file can be made while it runs (ext4 without inodes)": LOCAL,
+        "an earlier run's record cannot be read at submission (closed, or damaged)": ALL,
+        "the record cannot be read at the job's end (closed, or damaged)": ALL,
+        "the project's path is no UTF-8 (Apptainer enters no such folder)": ALL,
+        "the project's path is no UTF-8, and the job is cancelled while it waits": ALL,
+        "no locks at submission (simulated: ENOLCK, ENOSYS)": ALL,
+        "no locks at the job's end (simulated: ENOLCK, ENOSYS)": ALL,
+    },
+    "Aborted in RELION": {
+        "abort before it is submitted": ALL,
+        "abort while it waits": ALL,
+        "abort while it runs": (*LOCAL, *ALL),
+    },
 }
 
 
 class Seen(NamedTuple):
-    """What one run saw of a fault.
+    """What one run saw of a fault on one bed.
 
     Attributes:
-        scheduler: ``slurm``, ``gridengine`` or ``local``.
         relion: the job's state in RELION's pipeline, by RELION's own check.
         seconds: from the fault, or from the scheduler's knowledge of it, to the exit file; None
             where the job went on and succeeded.
@@ -102,7 +102,6 @@ class Seen(NamedTuple):
         sentence: the last line of run.err; "" for none.
     """
 
-    scheduler: str
     relion: str
     seconds: float | None
     recorded: str
@@ -110,73 +109,122 @@ class Seen(NamedTuple):
     sentence: str
 
 
+Table = Mapping[tuple[str, str], Seen]
+
 _HEAD = """# Faults
 
-What becomes of a job when something goes wrong, as one run of the fault suite
-(`tests/system/faults`) saw it on a machine with two cores:
-{parts}.
-`tests/run.sh long` writes this page anew; where nothing has changed only times differ.
+What becomes of a job when something goes wrong, as the fault suite (`tests/system/faults`) saw it
+on a machine with two cores. `tests/run.sh long` writes this page anew; where nothing has changed
+only times differ.
 
-- **RELION** is the job's state after RELION's own `relion_pipeliner --check_job_completion`.
-- **Seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
+{parts}
+
+Each fault has a row, and each scheduler a column: RELION's word for the job afterwards, by RELION's
+own `relion_pipeliner --check_job_completion`, and how many seconds passed until RELION was told.
+An empty cell is one that nobody tries: the fault never comes near a scheduler, and `local` tells
+enough; or it holds up Slurm's own messages. Details stand below:
+
+- **seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the
   waiting for a scheduler that does not answer; where the hook was killed, the next `status` tells.
   `-`: the job went on.
-- **Scheduler's word** is Slurm's JobState and ExitCode; Grid Engine's `failed` and `exit_status` of
-  its accounting, which a job that never ran has not; for `local` the exit status of the job's
-  script, where it could still tell.
-- **Left** are processes, scratch and MPS folders, the control folder, and exit files beside the
+- **scheduler's word** is Slurm's JobState and ExitCode; Grid Engine's `failed` and `exit_status` of
+  its accounting, which a job that never ran has not; PBS's job_state and Exit_status; LSF's STAT
+  and EXIT_CODE; for `local` the exit status of the job's script, where it could still tell.
+- **left** are processes, scratch and MPS folders, the control folder, and exit files beside the
   one. What is kept on purpose does not count: the record, its lock, and the claim, a link that
   keeps late copies from running.
 
-{count} of these faults end a job: half were told within {median:.1f} s, all within {longest:.0f} s.
+{count} times a fault ended a job: half were told within {median:.1f} s, all within {longest:.0f} s.
 
-Simulated: the kernel's memory kill of a rank is a kill -9 here, and a program that runs out of
-memory meets a limit of its own, as the test cluster enforces none. A slurmctld that is down or busy
-is a port of the test's between sbatch and slurmctld. A quota on files is an ext4 with few inodes,
-as the kernel of the test machine has no quotas. File systems without locks are a library that is
-preloaded into all programs and answers flock(2) and fcntl(2) with an error. The GPUs are pretended
-ones, so no fault of a GPU is among these.
+Simulated: PBS and LSF are one daemon of the tests' own, written to their documentation
+(`tests/stand_ins/queues`). The kernel's memory kill of a rank is a kill -9 here, and a program that
+runs out of memory meets a limit of its own, as the test clusters enforce none. A server that is
+down or busy is a port of the test's between the commands and the server. A quota on files is an
+ext4 with few inodes, as the kernel of the test machine has no quotas. File systems without locks
+are a library that is preloaded into all programs and answers flock(2) and fcntl(2) with an error.
+The GPUs are pretended ones, so no fault of a GPU is among these.
 """
-_COLUMNS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
+_DETAILS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
+_ENDS = ("Succeeded", "Failed", "Aborted")
+_PART = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
 
 
-def as_page(seen: Mapping[str, Seen], parts: str, before: str = "") -> str:
-    """The page; `parts` names the versions of what was run.
+def as_page(seen: Table, parts: Mapping[str, str], before: str = "") -> str:
+    """The page; `parts` names for each bed the versions of what was run, and when.
 
-    What this run did not look at stands as in the page `before`.
-
-    Raises:
-        KeyError: a fault was not seen, and has no row in that page.
+    What this run did not look at stands as in the page `before`, where that has it.
     """
-    rows = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in before.splitlines()}
-    rows |= {fault: _row([fault, *_cells(each)]) for fault, each in seen.items()}
-    listed = {part: [rows[fault] for fault in faults] for part, faults in FAULTS.items()}
-    told = [row.split(" | ")[3] for rows in listed.values() for row in rows]
-    seconds = [float(each) for each in told if each != "-"]
+    known = {**seen_in(before), **seen}
+    listed = {
+        part: {
+            (fault, bed): known[fault, bed]
+            for fault, beds in faults.items()
+            for bed in beds
+            if (fault, bed) in known
+        }
+        for part, faults in FAULTS.items()
+    }
+    seconds = [
+        each.seconds
+        for rows in listed.values()
+        for each in rows.values()
+        if each.seconds is not None
+    ]
+    told = dict(_PART.findall(before)) | {COLUMNS[bed]: text for bed, text in parts.items()}
     page = _HEAD.format(
-        parts=parts,
+        parts="\n".join(f"- **{name}**: {told[name]}" for name in COLUMNS.values() if name in told),
         count=len(seconds),
         median=statistics.median(seconds),
         longest=max(seconds),
     )
-    for part, of_part in listed.items():
-        page += f"\n## {part}\n\n" + _row(_COLUMNS) + _row(["---"] * len(_COLUMNS))
-        page += "".join(of_part)
+    for part, rows in listed.items():
+        page += f"\n## {part}\n\n" + _head(["fault", *COLUMNS.values()])
+        for fault in FAULTS[part]:
+            page += _row([fault, *(_in_short(rows.get((fault, bed))) for bed in COLUMNS)])
+        page += "\n" + _head(_DETAILS)
+        page += "".join(
+            _row([fault, COLUMNS[bed], *_cells(each)]) for (fault, bed), each in rows.items()
+        )
     return page
+
+
+def seen_in(page: str) -> dict[tuple[str, str], Seen]:
+    """What stands in the details of a page."""
+    beds = {column: bed for bed, column in COLUMNS.items()}
+    found = {}
+    for line in page.splitlines():
+        cells = [
+            each.replace("\\|", "|")
+            for each in re.split(r" \| ", line.removeprefix("| ").removesuffix(" |"))
+        ]
+        if len(cells) == len(_DETAILS) and cells[1] in beds and cells[2] in _ENDS:
+            relion, seconds, recorded, left, sentence = cells[2:]
+            found[cells[0], beds[cells[1]]] = Seen(
+                relion,
+                None if seconds == "-" else float(seconds),
+                recorded,
+                left,
+                "" if sentence == "-" else sentence,
+            )
+    return found
+
+
+def _in_short(seen: Seen | None) -> str:
+    if seen is None:
+        return ""
+    return seen.relion if seen.seconds is None else f"{seen.relion}, {seen.seconds:.1f} s"
 
 
 def _cells(seen: Seen) -> Iterable[str]:
     seconds = "-" if seen.seconds is None else f"{seen.seconds:.1f}"
     sentence = seen.sentence.removeprefix("relion-dispatch: ")
-    return [seen.scheduler, seen.relion, seconds, seen.recorded, seen.left, sentence or "-"]
+    return [seen.relion, seconds, seen.recorded, seen.left, sentence or "-"]
 
 
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
-def rows_of(page: str) -> list[str]:
-    """The faults that a page has rows for, in their order."""
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if "| " in line]
-    return [row for row in rows if row not in ("fault", "---")]
+def _head(names: Collection[str]) -> str:
+    return _row(names) + _row(["---"] * len(names))

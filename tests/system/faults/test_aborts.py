@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
+from pathlib import Path
 
-import pytest
-
-from ..hook_calls import change_scheduler, refining, start_hook
+from ..beds import Bed
+from ..hook_calls import refining, start_hook
 from ..jobs import mark_running, mask_job
-from ..project import MakeProject
+from ..project import MakeProject, Project
 from .conftest import Watched
 
 ABORT = "RELION_JOB_ABORT_NOW"
 
 
-def test_before_it_is_submitted(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_before_it_is_submitted(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     mark_running(project, job)
     began = time.time()
@@ -31,39 +30,42 @@ def test_before_it_is_submitted(make_project: MakeProject, sees: Watched) -> Non
     assert seen.recorded == "no job"
 
 
-def test_while_it_waits(make_project: MakeProject, sees: Watched) -> None:
+def test_while_it_waits(bed: Bed, sees: Watched) -> None:
     """Without `watch`, which would end it at once: it ends as soon as it is its turn."""
-    project = make_project("5")
-    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    project = bed.project()
+    bed.hold(project)
     job = mask_job(project)
-    mark_running(project, job)
-    assert start_hook(project, job).wait(60) == 0
+    number = bed.submitted(project, job)
     (job / ABORT).touch()
 
     began = time.time()
-    subprocess.run(["scontrol", "release", project.record(job)["job_id"]], check=True)
+    bed.release(number)
 
     says = "The job was aborted in RELION before it started."
     sees("abort while it waits", project, job, since=began, end="Aborted", says=says)
     assert not (job / "mask.mrc").exists()
 
 
-@pytest.mark.parametrize(("major", "scheduler"), [("3", "local"), ("5", "slurm")])
-def test_while_it_runs(
-    major: str, scheduler: str, make_project: MakeProject, sees: Watched
-) -> None:
-    project = make_project(major, scheduler=scheduler, refine={"ngpu": 0})
+def test_while_it_runs(bed: Bed, sees: Watched) -> None:
+    project = bed.project(refine={"ngpu": 0, "mem": "3G"})
     job, _ = refining(project)
+
+    abort(project, job, sees)
+
+
+def test_while_it_runs_here(make_project: MakeProject, sees: Watched) -> None:
+    project = make_project("3", scheduler="local", refine={"ngpu": 0})
+    job, _ = refining(project)
+
+    abort(project, job, sees)
+
+
+def abort(project: Project, job: Path, sees: Watched) -> None:
+    """Abort a job that runs, as RELION's window does."""
     began = time.time()
 
     (job / ABORT).touch()
 
-    sees(
-        "abort while it runs",
-        project,
-        job,
-        since=began,
-        end="Aborted",
-        says="The job was aborted in RELION after",
-    )
+    says = "The job was aborted in RELION after"
+    sees("abort while it runs", project, job, since=began, end="Aborted", says=says)
     assert "exiting with an abort" in (job / "run.out").read_text()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from ...waiting import wait_for
-from ..hook_calls import change_scheduler, change_site, start_hook
-from ..jobs import REFINE, mark_running, mask_job
+from ..beds import Bed
+from ..hook_calls import change_site
+from ..jobs import REFINE, mask_job
 from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import exit_file
@@ -140,9 +141,9 @@ def test_ranks_that_relion_does_not_take(
     sees(fault, project, job, since=ended, end="Failed", says=says)
 
 
-def test_a_command_in_the_middle_fails(make_project: MakeProject, sees: Watched) -> None:
+def test_a_command_in_the_middle_fails(bed: Bed, sees: Watched) -> None:
     """RELION's own last command would make RELION_JOB_EXIT_SUCCESS all the same."""
-    project = make_project("5", initialmodel={"ngpu": 2, "nthread": 2, "mem": "2G"})
+    project = bed.project(initialmodel={"ngpu": 2, "nthread": 2, "mem": "2G"})
     job = project.add_job(
         "initialmodel",
         fn_img="particles.star",
@@ -166,10 +167,34 @@ def test_a_command_in_the_middle_fails(make_project: MakeProject, sees: Watched)
     assert list(job.glob("run_it004*")), "the first command had succeeded"
 
 
-def test_an_image_that_is_removed_while_the_job_waits(
-    make_project: MakeProject, images: dict[str, Path], sees: Watched
+@pytest.mark.parametrize("status", [99, 100])
+def test_a_program_ends_with_a_status_that_has_a_meaning(
+    status: int, bed: Bed, sees: Watched
 ) -> None:
-    project = make_project("5")
+    """Grid Engine runs a job again that ends with 99, and holds one that ends with 100."""
+    project = bed.project()
+    program = project.folder / "program"
+    program.write_text(f"#!/bin/bash\ndate +%s\nexit {status}\n")
+    program.chmod(0o755)
+    job = project.add_job("external", fn_exe=str(program))
+    number = bed.submitted(project, job)
+    wait_for(lambda: exit_file(job), 60, "the end of the job")
+
+    def beginnings() -> list[str]:
+        return re.findall(r"^\d{10}$", (job / "run.out").read_text(), re.MULTILINE)
+
+    began = int(beginnings()[0])
+    fault = "a program ends with a status that means something to Grid Engine (99, 100)"
+    says = f"ended with status {status}"
+    sees(fault, project, job, since=began, end="Failed", says=says)
+    assert not bed.in_queue(number)
+    assert len(beginnings()) == 1
+
+
+def test_an_image_that_is_removed_while_the_job_waits(
+    bed: Bed, images: dict[str, Path], sees: Watched
+) -> None:
+    project = bed.project()
     image = project.folder.parent / "relion.sif"
     image.write_bytes(images["5"].read_bytes())
     catalogue = Path(project.environment["RELION_DISPATCH_SITE"]) / "images.json"
@@ -178,15 +203,13 @@ def test_an_image_that_is_removed_while_the_job_waits(
         for build in builds:
             build["path"] = str(image) if build["path"] == str(images["5"]) else build["path"]
     catalogue.write_text(json.dumps(content))
-    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    bed.hold(project)
     job = mask_job(project)
-    mark_running(project, job)
-    hook = start_hook(project, job)
-    assert hook.wait(60) == 0
+    number = bed.submitted(project, job)
     image.rename(image.with_suffix(".moved"))
 
     began = time.time()
-    subprocess.run(["scontrol", "release", project.record(job)["job_id"]], check=True)
+    bed.release(number)
 
     fault = "image removed while the job waits"
     wait_for(lambda: exit_file(job), 30, "the end of the job")

@@ -11,69 +11,65 @@ import time
 import pytest
 
 from ...waiting import processes_of, wait_for
-from ..hook_calls import (
-    change_scheduler,
-    in_queue,
-    processes_in_slurm,
-    refining,
-    sleeping,
-    submitted,
-)
+from ..beds import Bed
+from ..hook_calls import refining, sleeping, submitted
 from ..jobs import LONG, mask_job, wait_for_iterations
 from ..project import MakeProject
 from .conftest import Watched
 
-# Slurm
+# In the scheduler
 
 
-def test_a_waiting_job_is_cancelled(make_project: MakeProject, sees: Watched) -> None:
+def test_a_waiting_job_is_cancelled(bed: Bed, sees: Watched) -> None:
     """Nobody looks: it is the watcher that tells."""
-    project = make_project("5")
-    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+    project = bed.project()
+    bed.hold(project)
     job = mask_job(project)
-    number = submitted(project, job)
+    number = bed.submitted(project, job)
 
     began = time.time()
-    subprocess.run(["scancel", str(number)], check=True)
+    bed.cancel(number)
 
-    says = "it was cancelled in the queue: submit the job again"
-    sees("scancel of a waiting job", project, job, since=began, end="Failed", says=says)
+    fault = "a waiting job is cancelled in the scheduler"
+    says = bed.cancelled_waiting
+    sees(fault, project, job, since=began, end="Failed", says=says, within=bed.within)
 
 
-def test_a_running_job_is_cancelled(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_a_running_job_is_cancelled(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job, number = refining(project)
     watcher = project.record(job)["watcher"]["job_id"]
-    assert in_queue(watcher)
+    assert bed.in_queue(watcher)
 
     began = time.time()
-    subprocess.run(["scancel", str(number)], check=True)
+    bed.cancel(number)
 
+    fault = "a running job is cancelled in the scheduler"
     says = "because it was cancelled in the scheduler"
-    sees("scancel of a running job", project, job, since=began, end="Failed", says=says)
-    wait_for(lambda: not in_queue(watcher), 10, "the end of the watcher")
+    sees(fault, project, job, since=began, end="Failed", says=says)
+    wait_for(lambda: not bed.in_queue(watcher), 30, "the end of the watcher")
 
 
 @pytest.mark.parametrize(
     ("fault", "how_many", "says"),
     [
-        ("kill -9 of the batch shell, Slurm", 1, "its job script was killed"),
-        ("kill -9 of the whole job, Slurm", None, "it was killed (signal KILL)"),
+        ("kill -9 of the batch shell", 1, "was killed"),  # all of it, where the scheduler does so
+        ("kill -9 of the whole job", None, "it was killed (signal KILL)"),
     ],
 )
-def test_a_slurm_job_is_killed(
-    fault: str, how_many: int | None, says: str, make_project: MakeProject, sees: Watched
+def test_a_job_is_killed(
+    fault: str, how_many: int | None, says: str, bed: Bed, sees: Watched
 ) -> None:
-    """The whole is more than shells: the test cluster's Slurm loses sight of orphans."""
-    project = make_project("5")
+    """The whole is more than shells: the test clusters lose sight of orphans."""
+    project = bed.project()
     job, number = sleeping(project)
-    processes = processes_in_slurm(number)
+    processes = bed.processes(project, number)
     assert len(processes) > 3
 
     began = time.time()
     subprocess.run(["kill", "-KILL", *map(str, processes[:how_many])])  # a pause may be over
 
-    sees(fault, project, job, since=began, end="Failed", says=says)
+    sees(fault, project, job, since=began, end="Failed", says=says, within=bed.within)
 
 
 # This machine alone
@@ -82,8 +78,8 @@ def test_a_slurm_job_is_killed(
 @pytest.mark.parametrize(
     ("fault", "everything", "says"),
     [
-        ("kill -9 of the batch shell, local", False, "its job script was killed"),
-        ("kill -9 of all shells of the job, local", True, "it was killed"),
+        ("kill -9 of the batch shell", False, "its job script was killed"),
+        ("kill -9 of all shells of the job", True, "it was killed"),
     ],
 )
 def test_shells_of_a_local_job_are_killed(
@@ -92,7 +88,7 @@ def test_shells_of_a_local_job_are_killed(
     project = make_project("3", scheduler="local", refine={"ngpu": 0})
     scratch = project.folder / "scratch"
     job = project.add_job("refine3d", **LONG, scratch_dir=scratch)
-    session = submitted(project, job)
+    session = int(submitted(project, job))
     wait_for_iterations(job)
     assert list(scratch.iterdir())
 
@@ -112,7 +108,7 @@ def test_ranks_are_killed(fault: str, first: int, make_project: MakeProject, see
     """As the kernel kills a process when memory is used up."""
     project = make_project("5", scheduler="local", refine={"ngpu": 0})
     job, session = refining(project)
-    ranks = processes_of(session, "relion_refine_mpi", "relion_refine_m")
+    ranks = processes_of(int(session), "relion_refine_mpi", "relion_refine_m")
     assert len(ranks) == 3
 
     began = time.time()
@@ -122,9 +118,9 @@ def test_ranks_are_killed(fault: str, first: int, make_project: MakeProject, see
     sees(fault, project, job, since=began, end="Failed", says=says)
 
 
-def test_a_program_eats_all_memory(make_project: MakeProject, sees: Watched) -> None:
-    """The limit is the program's own: the test cluster enforces none."""
-    project = make_project("5")
+def test_a_program_eats_all_memory(bed: Bed, sees: Watched) -> None:
+    """The limit is the program's own: the test clusters enforce none."""
+    project = bed.project()
     program = project.folder / "greedy"
     eat = (
         "import time; print(time.time(), flush=True); [bytearray(1 << 20) for _ in range(1 << 20)]"

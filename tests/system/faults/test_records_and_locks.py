@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +12,13 @@ import pytest
 
 from ...no_locks import without_locks
 from ...waiting import has_ended, wait_for
-from ..hook_calls import (
-    assert_ran_once,
-    change_scheduler,
-    copies_in_slurm,
-    dispatch,
-    start_hook,
-    submitted,
-)
+from ..beds import Bed
+from ..hook_calls import dispatch, start_hook
 from ..jobs import mark_running, mask_job
-from ..project import MakeProject, Project
+from ..project import Project
 from .conftest import Watched
 from .observation import exit_file
 
-CANCELLED = "it was cancelled in the queue"
 unreadable = pytest.mark.parametrize("how", ["closed", "damaged"])
 error_of_locks = pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS"])
 
@@ -49,17 +41,15 @@ def called(project: Project, job: Path, **environment: str) -> float:
     return began
 
 
-def held_job(project: Project) -> Path:
-    """A job that will wait in Slurm's queue."""
-    change_scheduler(project, submit_command=["sbatch", "--parsable", "--hold"])
+def held_job(bed: Bed, project: Project) -> Path:
+    """A job that will wait in the queue."""
+    bed.hold(project)
     return mask_job(project)
 
 
 @unreadable
-def test_an_earlier_record_cannot_be_read(
-    how: str, make_project: MakeProject, sees: Watched
-) -> None:
-    project = make_project("5")
+def test_an_earlier_record_cannot_be_read(how: str, bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     (job / "dispatch.json").write_text("{}")
     spoil(job / "dispatch.json", how)
@@ -68,30 +58,36 @@ def test_an_earlier_record_cannot_be_read(
 
     fault = "an earlier run's record cannot be read at submission (closed, or damaged)"
     sees(fault, project, job, since=began, end="Succeeded")
-    assert_ran_once(project, job)
+    bed.assert_ran_once(project, job)
 
 
 @unreadable
-def test_the_record_cannot_be_read_at_the_end(
-    how: str, make_project: MakeProject, sees: Watched
-) -> None:
+def test_the_record_cannot_be_read_at_the_end(how: str, bed: Bed, sees: Watched) -> None:
     """The watcher tells, which needs no record; and `status` has a row for the job."""
-    project = make_project("5")
-    job = held_job(project)
-    number = submitted(project, job)
+    project = bed.project()
+    job = held_job(bed, project)
+    number = bed.submitted(project, job)
     record = job / "dispatch.json"
     content = record.read_bytes()
     spoil(record, how)
     assert f"{job.parent.name}/{job.name}" in dispatch(project, "status")
 
     began = time.time()
-    subprocess.run(["scancel", str(number)], check=True)
+    bed.cancel(number)
 
     wait_for(lambda: exit_file(job), 60, "the end of the job")
     record.chmod(0o644)
     record.write_bytes(content)
     fault = "the record cannot be read at the job's end (closed, or damaged)"
-    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
+    sees(
+        fault,
+        project,
+        job,
+        since=began,
+        end="Failed",
+        says=bed.cancelled_waiting,
+        within=bed.within,
+    )
 
 
 @contextmanager
@@ -109,8 +105,8 @@ def at_a_path_that_is_no_utf_8(project: Project, job: Path) -> Iterator[Path]:
         project.folder = project.folder.rename(before)
 
 
-def test_a_path_that_is_no_utf_8(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_a_path_that_is_no_utf_8(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
 
     with at_a_path_that_is_no_utf_8(project, job) as moved:
@@ -118,57 +114,67 @@ def test_a_path_that_is_no_utf_8(make_project: MakeProject, sees: Watched) -> No
         second = start_hook(project, moved)
         second.communicate(timeout=60)
         wait_for(lambda: has_ended(moved), 60, "the end of the job")
-        copies = copies_in_slurm(project.record(moved)["token"])
+        copies = bed.copies(project.record(moved)["token"])
 
     fault = "the project's path is no UTF-8 (Apptainer enters no such folder)"
     sees(fault, project, job, since=began, end="Failed", says="container could not be started")
     assert len(copies) == 1
 
 
-def test_a_job_below_a_path_that_is_no_utf_8_is_cancelled(
-    make_project: MakeProject, sees: Watched
-) -> None:
-    project = make_project("5")
-    job = held_job(project)
+def test_a_job_below_a_path_that_is_no_utf_8_is_cancelled(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
+    job = held_job(bed, project)
 
     with at_a_path_that_is_no_utf_8(project, job) as moved:
-        number = submitted(project, moved)
+        number = bed.submitted(project, moved)
         began = time.time()
-        subprocess.run(["scancel", str(number)], check=True)
+        bed.cancel(number)
         wait_for(lambda: exit_file(moved), 60, "the end of the job")
 
     fault = "the project's path is no UTF-8, and the job is cancelled while it waits"
-    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
+    sees(
+        fault,
+        project,
+        job,
+        since=began,
+        end="Failed",
+        says=bed.cancelled_waiting,
+        within=bed.within,
+    )
 
 
 @error_of_locks
-def test_no_locks_at_submission(
-    error: str, make_project: MakeProject, tmp_path: Path, sees: Watched
-) -> None:
-    project = make_project("5")
+def test_no_locks_at_submission(error: str, bed: Bed, tmp_path: Path, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
 
     began = called(project, job, **without_locks(tmp_path, error))
 
     fault = "no locks at submission (simulated: ENOLCK, ENOSYS)"
     sees(fault, project, job, since=began, end="Succeeded")
-    assert_ran_once(project, job)
+    bed.assert_ran_once(project, job)
 
 
 @error_of_locks
-def test_no_locks_at_the_jobs_end(
-    error: str, make_project: MakeProject, tmp_path: Path, sees: Watched
-) -> None:
+def test_no_locks_at_the_jobs_end(error: str, bed: Bed, tmp_path: Path, sees: Watched) -> None:
     """The hook hands the preloaded library on to the job and its watcher; `status` has it too."""
-    project = make_project("5")
-    job = held_job(project)
+    project = bed.project()
+    job = held_job(bed, project)
     variables = without_locks(tmp_path, error)
     called(project, job, **variables)
-    (number,) = copies_in_slurm(project.record(job)["token"])
+    (number,) = bed.copies(project.record(job)["token"])
     dispatch(project, "status", **variables)
 
     began = time.time()
-    subprocess.run(["scancel", number], check=True)
+    bed.cancel(number)
 
     fault = "no locks at the job's end (simulated: ENOLCK, ENOSYS)"
-    sees(fault, project, job, since=began, end="Failed", says=CANCELLED)
+    sees(
+        fault,
+        project,
+        job,
+        since=began,
+        end="Failed",
+        says=bed.cancelled_waiting,
+        within=bed.within,
+    )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ...waiting import wait_for
-from ..hook_calls import change_scheduler, copies_in_slurm, start_hook
+from ..beds import Bed
+from ..hook_calls import calls, start_hook
 from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
-from ..project import MakeProject, Project
+from ..project import Project
 from .conftest import Watched
 from .observation import EXIT_FILES
 
 
-def test_two_calls_of_the_hook_submit_one_job(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_two_calls_of_the_hook_submit_one_job(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     mark_running(project, job)
     began = time.time()
@@ -34,28 +34,25 @@ def test_two_calls_of_the_hook_submit_one_job(make_project: MakeProject, sees: W
         since=began,
         end="Succeeded",
     )
-    assert sum("submitted to slurm as job" in text for text in printed) == 1, printed
+    assert sum(f"submitted to {bed.scheduler} as job" in text for text in printed) == 1, printed
     assert sum("call does nothing" in text for text in printed) == 1, printed
     assert len(list(job.glob("dispatch.json*"))) == 1
     assert (job / "run.out").read_text().count("relion-dispatch 0") == 1
 
 
-def test_of_two_copies_in_slurm_one_runs(make_project: MakeProject, sees: Watched) -> None:
-    project = make_project("5")
+def test_of_two_copies_in_the_queue_one_runs(bed: Bed, sees: Watched) -> None:
+    project = bed.project()
     job = mask_job(project)
     mark_running(project, job)
     # A submit command that takes the job twice, as one that is tried again after a timeout does.
-    twice = Path(project.environment["RELION_DISPATCH_SITE"]) / "sbatch_twice"
-    twice.write_text('#!/bin/bash\nsbatch --hold "$@"\nsbatch --hold "$@"\n')
-    twice.chmod(0o755)
-    change_scheduler(project, submit_command=[str(twice), "--parsable"])
+    bed.wrap(project, f'real {bed.held} "$@"; real {bed.held} "$@"')
     hook = start_hook(project, job)
     assert hook.wait(60) == 0
-    numbers = copies_in_slurm(project.record(job)["token"])
+    numbers = bed.copies(project.record(job)["token"])
     assert len(numbers) == 2
 
     began = time.time()
-    subprocess.run(["scontrol", "release", ",".join(numbers)], check=True)
+    bed.release(*numbers)
 
     def noted() -> bool:
         return "this copy of the job stops" in (job / "run.out").read_text()
@@ -78,15 +75,10 @@ def many_jobs(project: Project, count: int) -> list[Path]:
     return jobs
 
 
-def test_two_hundred_submissions_of_two_projects_at_once(
-    make_project: MakeProject, sees: Watched
-) -> None:
-    """Each job runs once, and each record has the job of its own; as many at once as we have."""
-    projects = [make_project("5", name=name, submit={"mem": "100M"}) for name in ("one", "two")]
-    jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
+def submit_at_once(jobs: list[tuple[Project, Path]]) -> None:
+    """Call the hooks of all jobs, as many at once as we have; and wait for the jobs' ends."""
     failed: list[str] = []
     lock = threading.Lock()
-    began = time.time()
 
     def submit(each: tuple[Project, Path]) -> None:
         hook = start_hook(*each)
@@ -99,20 +91,50 @@ def test_two_hundred_submissions_of_two_projects_at_once(
     assert not failed, failed
     wait_for(lambda: all(list(job.glob(EXIT_FILES)) for _, job in jobs), 120, "the last job")
 
+
+def assert_each_ran_once(bed: Bed, jobs: list[tuple[Project, Path]]) -> None:
+    """RELION was told of each job's success, the queue has it once, and its record names it."""
     for _, job in jobs:
         assert [file.name for file in job.glob(EXIT_FILES)] == ["RELION_JOB_EXIT_SUCCESS"]
         assert len((job / "ran").read_text().splitlines()) == 1, job
     records = [project.record(job) for project, job in jobs]
     assert len({record["token"] for record in records}) == len(jobs)
-    listed = subprocess.check_output(
-        ["squeue", "--me", "--states=all", "--noheader", "--format=%i %k"], text=True
-    ).splitlines()
     for record in records:
-        assert f"{record['job_id']} relion-dispatch:{record['token']}" in listed
-        assert sum(line.endswith(record["token"]) for line in listed) == 1
+        assert bed.copies(record["token"]) == [record["job_id"]]
+
+
+def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched) -> None:
+    """Each job runs once, and each record has the job of its own."""
+    projects = [bed.project(name=name, submit={"mem": "100M"}) for name in ("one", "two")]
+    jobs = [(project, job) for project in projects for job in many_jobs(project, 100)]
+    began = time.time()
+
+    submit_at_once(jobs)
+
+    assert_each_ran_once(bed, jobs)
     for project, job in (jobs[0], jobs[-1]):
         fault = "200 submissions at once from two projects"
         sees(fault, project, job, since=began, end="Succeeded", within=240)
     for project in projects:
         pipeline = (project.folder / "default_pipeline.star").read_text()
         assert pipeline.count("Succeeded") == 100
+
+
+def test_submissions_at_once_to_a_server_that_is_overrun(bed: Bed, sees: Watched) -> None:
+    """Of three calls one gets no answer, and one is not heard."""
+    project = bed.project(submit={"mem": "100M"})
+    jobs = [(project, job) for job in many_jobs(project, 100)]
+    gone = 'echo "Connection reset by peer" >&2; exit 1'
+    submit = bed.wrap(
+        project,
+        f'case $(($(wc -l <"$0.calls") % 3)) in\n'
+        f'0) real "$@" >/dev/null; {gone} ;;\n1) {gone} ;;\n*) real "$@" ;;\nesac',
+    )
+    began = time.time()
+
+    submit_at_once(jobs)
+
+    assert len(calls(submit)) > 120  # a third was tried again
+    assert_each_ran_once(bed, jobs)
+    fault = "100 submissions at once, to a server that hears or answers two of three times"
+    sees(fault, *jobs[0], since=began, end="Succeeded", within=240)

@@ -36,6 +36,18 @@ def test_a_missing_submit_command_is_known_as_such(script_as: str, tmp_path: Pat
         hand_over(scheduler, ["no-such-program", "job.sh"], tmp_path)
 
 
+@pytest.mark.parametrize("script_as", ["argument", "stdin"])
+def test_a_submit_command_that_may_not_be_run_is_known_as_such(
+    script_as: str, tmp_path: Path
+) -> None:
+    (tmp_path / "job.sh").touch()
+    (tmp_path / "board").touch(0o644)
+    scheduler = Scheduler(submit_command=["x"], script_as=script_as)  # type: ignore[arg-type]
+
+    with pytest.raises(PermissionError):
+        hand_over(scheduler, [str(tmp_path / "board"), "job.sh"], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("said", "answered"),
     [

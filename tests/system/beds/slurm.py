@@ -1,0 +1,124 @@
+"""Slurm: the machine's own, and the newest of Debian's unstable suite, each with a test cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from ...waiting import wait_for
+from ..controller_line import ControllerLine
+from ..hook_calls import copies_in_slurm, in_queue
+from ..project import MakeProject, Project
+from .bed import Bed
+
+__all__ = ["SlurmBed"]
+
+
+class SlurmBed(Bed):
+    """A cluster of slurm_cluster.sh; ``slurm-newest`` has the Slurm of newest_slurm.sh."""
+
+    scheduler = "slurm"
+    submit: ClassVar = ["sbatch", "--parsable"]
+    held = "--hold"
+    waits = "PENDING"
+    unreachable = "Unable to contact slurm controller"
+    impossible: ClassVar = [
+        (["--gres=gpu:77"], "Requested node configuration is not available"),
+        (["--partition=none"], "Invalid partition name"),
+    ]
+    passing = ("RUNNING", "COMPLETING")
+    limit = ("00:02:00", 120)  # Slurm warns 60 s before it, and up to a minute early
+
+    def __init__(
+        self,
+        name: str,
+        make_project: MakeProject,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        super().__init__(name, make_project, folder, monkeypatch)
+        if name == "slurm-newest":
+            commands = os.environ["RELION_TEST_NEWEST_SLURM"]
+            monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+            monkeypatch.setenv("SLURM_CONF", os.environ["RELION_TEST_NEWEST_SLURM_CONF"])
+        self.cluster = Path(os.environ["SLURM_CONF"]).parent
+
+    def on_first_node(self) -> dict[str, Any]:
+        return {"submit": {"mem": "1G", "scheduler_options": ["--nodelist=gpu1"]}}
+
+    def cancel(self, number: str) -> None:
+        subprocess.run(["scancel", number], check=True)
+
+    def release(self, *numbers: str) -> None:
+        subprocess.run(["scontrol", "release", ",".join(numbers)], check=True)
+
+    def in_queue(self, number: str) -> bool:
+        return in_queue(number)
+
+    def copies(self, token: str) -> list[str]:
+        return copies_in_slurm(token)
+
+    def knows(self, number: str) -> str:
+        shown = subprocess.run(
+            ["scontrol", "show", "job", "--oneliner", number],
+            capture_output=True,
+            text=True,
+            errors="replace",
+        ).stdout
+        found = re.search(r"JobState=(\S+).* ExitCode=(\S+)", shown)
+        return f"{found[1]} {found[2]}" if found else "forgotten"
+
+    def script_of(self, number: str) -> int:
+        spool = f"{self.cluster}/nodes/.*/job{int(number):05}/slurm_script"
+        return int(subprocess.check_output(["pgrep", "-o", "-f", spool], text=True))
+
+    def mark(self, project: Project, number: str) -> list[str]:
+        name = re.search(r"^ClusterName=(\S+)", (self.cluster / "slurm.conf").read_text(), re.M)
+        assert name
+        return [f"SLURM_JOB_ID={number}", f"SLURM_CLUSTER_NAME={name[1]}"]
+
+    def nodes_tmp(self) -> Iterator[Path]:
+        yield from super().nodes_tmp()
+        yield from self.cluster.glob("nodes/*/tmp")
+
+    @contextmanager
+    def cut_line(self) -> Iterator[ControllerLine]:
+        with ControllerLine(self.folder / "line") as line:
+            yield line
+
+    @contextmanager
+    def late(self, project: Project) -> Iterator[ControllerLine]:
+        with ControllerLine(self.folder / "line") as line:
+            line.held = 1
+            line.open()
+            yield line
+
+    def lose_node(self, project: Project, number: str) -> float:
+        try:
+            self._operator("lose gpu1")
+            wait_for(lambda: "NODE_FAIL" in self.knows(number), 60, "the loss of the node")
+            return time.time()
+        finally:
+            self._operator("return gpu1")
+            wait_for(lambda: self._node() in ("IDLE", "MIXED"), 60, "the node's return")
+
+    def _operator(self, request: str) -> None:
+        """Ask the test cluster for what only root can do to a node."""
+        fifo = self.cluster / "run" / "operator"
+        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # or fail: somebody must be reading
+        os.write(descriptor, f"{request}\n".encode())
+        os.close(descriptor)
+
+    def _node(self) -> str:
+        shown = subprocess.check_output(["scontrol", "show", "node", "gpu1"], text=True)
+        found = re.search(r"State=(\S+)", shown)
+        assert found, shown
+        return found[1]
