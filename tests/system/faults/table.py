@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
+__all__ = ["ALL", "COLUMNS", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
 
 LOCAL = ("local",)
 SLURM = ("slurm-oldest", "slurm-newest")
@@ -37,7 +37,10 @@ FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
         "same script submitted twice at the same moment": ALL,
         "scheduler takes the job twice, both start at the same moment": ALL,
         "200 submissions at once from two projects": ALL,
-        "100 submissions at once, to a server that hears or answers two of three times": ALL,
+        # On Grid Engine it was not run to its end yet.
+        "100 submissions at once, to a server that hears or answers two of three times": tuple(
+            bed for bed in ALL if bed != "gridengine"
+        ),
     },
     "The hook killed (kill -9)": {
         "hook killed while it plans, before there is a record": ALL,
@@ -122,7 +125,7 @@ only times differ.
 Each fault has a row, and each scheduler a column: RELION's word for the job afterwards, by RELION's
 own `relion_pipeliner --check_job_completion`, and how many seconds passed until RELION was told.
 An empty cell is one that nobody tries: the fault never comes near a scheduler, and `local` tells
-enough; or it holds up Slurm's own messages. Details stand below:
+enough; or it holds up Slurm's own messages; or it was not run there yet. Details stand below:
 
 - **seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the

@@ -8,6 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from ...waiting import wait_for
 from ..beds import Bed
 from ..hook_calls import calls, start_hook
@@ -15,6 +17,7 @@ from ..jobs import add_to_pipeline, copy_of, mark_running, mask_job
 from ..project import Project
 from .conftest import Watched
 from .observation import EXIT_FILES
+from .table import ALL
 
 
 def test_two_calls_of_the_hook_submit_one_job(bed: Bed, sees: Watched) -> None:
@@ -120,6 +123,7 @@ def test_two_hundred_submissions_of_two_projects_at_once(bed: Bed, sees: Watched
         assert pipeline.count("Succeeded") == 100
 
 
+@pytest.mark.parametrize("bed", [bed for bed in ALL if bed != "gridengine"], indirect=True)
 def test_submissions_at_once_to_a_server_that_is_overrun(bed: Bed, sees: Watched) -> None:
     """Of three calls one gets no answer, and one is not heard."""
     project = bed.project(submit={"mem": "100M"})
