@@ -93,7 +93,7 @@ images=$!
 if [ "$part" = all ]; then
     checks_of_shell
     "$python" "${pytest[@]}" -q -n 4 -m "not long" tests/library tests/programs tests/two_users tests/fuzz "$@" || {
-        kill "$images"
+        kill "$images" 2>/dev/null || true
         exit 1
     }
 fi

@@ -14,7 +14,7 @@ from .checks import passed_as_by_bash, runs_nothing
 from .kinds import Kind
 from .limits import TookTooLong, limited
 from .search import search
-from .world import CLASS3D, World
+from .world import CLASS3D, REFINE, World
 
 
 def test_a_find_is_made_small_and_says_how_to_make_it_again(world: World) -> None:
@@ -66,6 +66,17 @@ def test_what_a_command_changes_outside_of_the_project_is_found(name: str, world
     assert (world.folder / "outside/victim").read_text() == "kept\n"
     assert (world.folder / "site/site.json").read_bytes() == before
     assert not (world.folder / "outside/new").exists()
+
+
+def test_what_was_damaged_is_put_back_with_its_time(world: World) -> None:
+    """Or the job's record would be an earlier run's, as RELION would have asked for it again."""
+    script = world.folder / REFINE / "run_submit.script"
+    before = (script.read_bytes(), script.stat().st_mtime_ns)
+
+    for within in (None, "project/"):
+        with world.holding({REFINE + "run_submit.script": b"damaged"}, only_in=within):
+            assert script.read_bytes() == b"damaged"
+        assert (script.read_bytes(), script.stat().st_mtime_ns) == before
 
 
 def test_undamaged_files_are_planned_shown_run_again_and_cancelled(world: World) -> None:

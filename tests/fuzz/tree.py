@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["Thing", "Tree"]
 
 Thing = bytes | str  # a file's content, or what is there in a file's place
-Seen = dict[str, tuple[int, str | bytes]]
+Seen = dict[str, tuple[int, str | bytes, int]]
 LOGS = ("slurm/sbatch.calls", "slurm/squeue.calls", "slurm/scontrol.calls", "slurm/scancel.calls",
         "slurm/queue", "recorded")  # fmt: skip
 
@@ -64,20 +64,22 @@ class Tree:
         else:  # a link that leads there
             path.symlink_to(thing.replace("OUTSIDE", str(self.folder / "outside")))
 
-    def _seen(self) -> dict[str, tuple[int, str | bytes]]:
-        """Type and mode of each file, and its content; of large ones the length."""
-        found: dict[str, tuple[int, str | bytes]] = {}
+    def _seen(self) -> Seen:
+        """Type and mode of each file, its content (of large ones the length), and its time (ns)."""
+        found: Seen = {}
         for at, folders, files in os.walk(self.folder):
             for name in (*folders, *files):
                 path = Path(at, name)
                 status = os.lstat(path)
                 content: str | bytes = ""
+                time = 0
                 if stat.S_ISLNK(status.st_mode):
                     content = str(path.readlink())
                 elif stat.S_ISREG(status.st_mode):
                     small = status.st_size < 1 << 22
                     content = path.read_bytes() if small else str(status.st_size)
-                found[os.path.relpath(path, self.folder)] = (status.st_mode, content)
+                    time = status.st_mtime_ns
+                found[os.path.relpath(path, self.folder)] = (status.st_mode, content, time)
         return found
 
     def _put_right(self, names: Iterable[str] | None) -> None:
@@ -86,16 +88,17 @@ class Tree:
         if names is None:
             now = self._seen()
         else:
-            now = dict.fromkeys(names, (0, ""))
+            now = dict.fromkeys(names, (0, "", 0))
             above = {str(folder) for name in now for folder in Path(name).parents[:-1]}
-            now |= {name: kept.get(name, (0, "")) for name in above}
+            now |= {name: kept.get(name, (0, "", 0)) for name in above}
         for name in sorted(now.keys() - kept.keys(), reverse=True):
             _remove(self.folder / name)
         for name in sorted(kept if names is None else kept.keys() & now.keys()):
             if now.get(name) != kept[name]:
                 self._put_back(self.folder / name, *kept[name])
 
-    def _put_back(self, path: Path, mode: int, content: str | bytes) -> None:
+    def _put_back(self, path: Path, mode: int, content: str | bytes, time: int) -> None:
+        """A job's record counts only if its time is not before that of RELION's script."""
         if stat.S_ISDIR(mode) and path.is_dir() and not path.is_symlink():
             path.chmod(stat.S_IMODE(mode))
             return
@@ -107,6 +110,7 @@ class Tree:
         else:
             path.write_bytes(content)
             path.chmod(stat.S_IMODE(mode))
+            os.utime(path, ns=(time, time))
 
 
 def _remove(path: Path) -> None:
