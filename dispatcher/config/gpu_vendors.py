@@ -30,6 +30,7 @@ class GpuVendor(NamedTuple):
         memory_tool: prints the cards' memory on a node; None if job scripts ask no tool.
         mps_clients: the processes that share a card through the vendor's multi-process service, at
             most; None if the vendor has no such service.
+        parts: whether a card can be used in parts (MIG), whose names tell their memory ("1g.10gb").
         one_pool: RELION's build takes what is free on a card in one piece.
     """
 
@@ -45,6 +46,7 @@ class GpuVendor(NamedTuple):
     cards: Path | None = None
     memory_tool: str | None = None
     mps_clients: int | None = None
+    parts: bool = False
     one_pool: bool = True
 
     @property
@@ -68,6 +70,7 @@ _TABLE = (
         cards=Path("/proc/driver/nvidia/gpus"),
         memory_tool="nvidia-smi",
         mps_clients=48,  # of each server on each card, up to CUDA 13.0; later 60 (docs/mps.md)
+        parts=True,
     ),
     GpuVendor(
         name="amd",

@@ -67,6 +67,7 @@ def _settings(
         "probe_quiet": [word for word in container if word != "--quiet"],
         "probe_mpirun": plan.site.mpi.get("mpirun", []),
         "probe_launch": _launch(place, plan) if task == "nodes" else [],
+        "probe_gpu_cards": str(apptainer.gpu_vendor.cards or ""),
         "probe_gpu_tool": apptainer.gpu_vendor.memory_tool or "" if plan.ngpu else "",
         "probe_mps": "yes" if place.asked.mps else "",
         "probe_binds": [bind.folder for bind in binds(apptainer, image.weights if image else None)],

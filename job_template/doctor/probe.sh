@@ -8,6 +8,7 @@
 #   probe_quiet      an array: the same without --quiet
 #   probe_mpirun     an array: what starts ranks in the container
 #   probe_launch     an array: what starts two ranks on two nodes, with their containers
+#   probe_gpu_cards  the folder in which the driver has an entry for each card
 #   probe_gpu_tool   nvidia-smi if the job has GPUs that it can ask; probe_mps: yes if jobs share them through MPS
 #   probe_binds      an array: folders that the container is to see
 #   probe_seconds    how long the other side is waited for
@@ -111,7 +112,7 @@ look_at_container() {
 look_at_cards() {
     local line said status=0
     [ "$probe_gpu_tool" = nvidia-smi ] || return 0
-    fact cards_of_node "$(find /proc/driver/nvidia/gpus -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)"
+    fact cards_of_node "$(find "$probe_gpu_cards" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)"
     fact listed "${CUDA_VISIBLE_DEVICES-all}"
     said=$(timeout 60 nvidia-smi --query-gpu=name,memory.total,driver_version,compute_mode,mig.mode.current,persistence_mode \
         --format=csv,noheader,nounits 2>&1) || status=$?

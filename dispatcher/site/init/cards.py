@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ...config.gpu_vendors import VENDORS
 from ...config.json_files import read_json
 from ...config.places import shipped_folder
 from ...units import bytes_of
@@ -53,9 +54,8 @@ def _card(word: str) -> Card | None:
     text = re.sub(r"[^a-z0-9.]+", " ", word.lower()).strip()
     said = _OF_NAMES.search(text)
     if said and said[1]:
-        return Card(
-            word, _nominal(int(said[2])), "nvidia", "the size of such a part of a card", True
-        )
+        maker = next(vendor.name for vendor in VENDORS.values() if vendor.parts)
+        return Card(word, _nominal(int(said[2])), maker, "the size of such a part of a card", True)
     for name, pattern, maker, sizes in _table():
         if not pattern.search(text):
             continue
