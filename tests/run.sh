@@ -72,8 +72,8 @@ if [ "$part" = long ]; then
     # Status 5: none was selected.
     UPDATE_FUZZING=$root/docs/fuzzing.md "$python" "${pytest[@]}" -q -n 2 tests/fuzz -m long "$@" || [ $? = 5 ]
     "$python" "${pytest[@]}" -q -n 2 tests/programs -m long "$@" || [ $? = 5 ]
-    "$python" "${pytest[@]}" -q --collect-only tests/system/faults tests/system/images/test_source.py "$@" \
-        >/dev/null || exit 0
+    "$python" "${pytest[@]}" -q --collect-only tests/system/faults tests/system/images/test_source.py tests/system/test_first_day.py \
+        "$@" >/dev/null || exit 0
 fi
 
 # gcc for a simulated libcuda; a screen, a mouse and a reader for RELION's window
@@ -110,10 +110,10 @@ work=$("$as_user" sh -c '
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     local cluster
-    for cluster in slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
+    for cluster in slurm plain/slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
     SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest" || true
     tests/system/slurm_accounting.sh stop "$work/accounting" || true
-    tests/system/gridengine_cluster.sh stop "$work/gridengine" || true
+    for cluster in gridengine plain/gridengine; do tests/system/gridengine_cluster.sh stop "$work/$cluster" || true; done
     tests/system/small_ext4.sh stop "$work/small" || true
     rm -rf "$work"
 }
@@ -136,6 +136,13 @@ start_clusters() {
     done
 }
 [ "$part" = long ] || (start_clusters)
+# Clusters of this machine as it is, without GPUs: for docs/first-day.md.
+mkdir "$work/plain"
+chown --reference="$work" "$work/plain"
+SLURM_CLUSTER_PLAIN=yes SLURM_CLUSTER_NAME=plain tests/system/slurm_cluster.sh start "$work/plain/slurm" >/dev/null
+[ "$part" != long ] ||
+    GRIDENGINE_CLUSTER_PLAIN=yes tests/system/gridengine_cluster.sh start "$work/plain/gridengine" >/dev/null
+export RELION_TEST_PLAIN_CLUSTERS=$work/plain
 export RELION_TEST_CLUSTERS=$work
 RELION_TEST_MPS=$("$as_user" "$work/tests/system/mps_control.sh")
 export RELION_TEST_MPS
@@ -154,7 +161,9 @@ system_tests() { # ARGUMENTS…
 if [ "$part" = long ]; then
     export UPDATE_FAULTS=$work/faults.md
     status=0
-    system_tests tests/system/faults tests/system/images/test_source.py "$@" || status=$?
+    export UPDATE_FIRST_DAY=$work/first-day.md
+    system_tests tests/system/faults tests/system/images/test_source.py tests/system/test_first_day.py "$@" || status=$?
+    [ ! -s "$UPDATE_FIRST_DAY" ] || cat "$UPDATE_FIRST_DAY" >docs/first-day.md
     [ ! -s "$UPDATE_FAULTS" ] || cat "$UPDATE_FAULTS" >docs/faults.md
     exit $status
 else

@@ -94,7 +94,11 @@ def _as_many_as_fit(job: UnplacedJob, key: str) -> bool:
 
 
 def _most_ranks(job: UnplacedJob, wanted: WantedRanks, partition: Partition) -> int:
-    """As many ranks as the GPUs may have; without GPUs, as many as there are cores for."""
+    """As many ranks as the GPUs may have; without GPUs, as many as there are cores for.
+
+    What RELION's window says, if nobody has told how many cores there are, or how much memory for
+    ranks that take some each.
+    """
     program = lookup(job.command.program)
     least = 1 + 2 * program.idle_leader  # which half sets need
     gpus = wanted.ngpu if partition.gpus is None else min(wanted.ngpu, partition.gpus)
@@ -102,8 +106,8 @@ def _most_ranks(job: UnplacedJob, wanted: WantedRanks, partition: Partition) -> 
         followers = wanted.nodes * gpus * (wanted.most_per_gpu or 1)
         return min(MOST_RANKS, max(followers + program.idle_leader, least))
     cores = partition.cores
-    if not cores:
-        return wanted.nproc  # RELION's window
+    if not cores or (wanted.mem_per_rank and partition.memory is None):
+        return wanted.nproc
     each = _THREADS_ON_CPUS if wanted.threads_open else wanted.nthread
     fewer = max(1, cores // each)
     # One more rank, with fewer threads for each, may use more of the cores.

@@ -108,7 +108,6 @@ def make_project(
                     "job_parameters": {
                         "submit": {"partition": "gpu", "nthread": 1, "mem": "2G"},
                         "gpu": small | {"ngpu": 2},
-                        "localres": {"mem_per_rank": "2G"},  # a node here has 250 GB
                         **types,
                     },
                 }

@@ -10,6 +10,9 @@
 #   lose node1     kills the node's daemon, and with it all processes of the node, as a power cut does
 #   return node1   starts the node again
 #
+# GRIDENGINE_CLUSTER_PLAIN=yes: the node has this machine's cores (four at least) and memory, one queue
+# (all.q), and no GPUs.
+#
 # Root runs the daemons (sudo is used if needed); any user who can reach DIR may submit. The node has namespaces of
 # its own: host name, processes, and /tmp. Job scripts, their output and project folders must therefore lie
 # elsewhere, as below the user's home. A Grid Engine of the machine's own is left untouched.
@@ -109,7 +112,7 @@ all_run() {
 
 # The node's queues take jobs once its daemon has reported a load.
 takes_jobs() {
-    timeout 5 qstat -f -q gpu.q 2>/dev/null | awk -v queue="gpu.q@" '
+    timeout 5 qstat -f -q "$QUEUE" 2>/dev/null | awk -v queue="$QUEUE@" '
         index($1, queue) == 1 { found = 1; if ($4 == "-NA-" || $6 != "") found = 0 } END { exit !found }'
 }
 
@@ -191,7 +194,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo bash "$SELF" "$@"
+    exec sudo --preserve-env=GRIDENGINE_CLUSTER_PLAIN bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then
@@ -199,11 +202,13 @@ if [[ ${1-} == install ]]; then
     exit
 fi
 # Jobs get the environment of the node's daemon.
-[[ -n ${OF_A_TEST_CLUSTER-} ]] || exec env -i OF_A_TEST_CLUSTER=yes PATH="/usr/sbin:$PATH" LANG=C.UTF-8 bash "$SELF" "$@"
+[[ -n ${OF_A_TEST_CLUSTER-} ]] || exec env -i OF_A_TEST_CLUSTER=yes GRIDENGINE_CLUSTER_PLAIN="${GRIDENGINE_CLUSTER_PLAIN-}" \
+    PATH="/usr/sbin:$PATH" LANG=C.UTF-8 bash "$SELF" "$@"
 [[ $# -ge 2 ]] || fail "usage: gridengine_cluster.sh install | start DIR | stop DIR"
 DIR=$(readlink -m "$2")
 [[ $DIR =~ ^/[[:alnum:]_./-]{1,80}$ ]] || fail "$DIR: a path of at most 80 letters, digits and _ . / - is wanted"
 export SGE_ROOT=$DIR/root
+if [[ -n ${GRIDENGINE_CLUSTER_PLAIN-} ]]; then QUEUE=all.q; else QUEUE=gpu.q; fi
 case $1 in
 start) start_cluster ;;
 stop) stop_cluster ;;

@@ -84,7 +84,12 @@ changed() { # SED-SCRIPT QCONF-OPTIONS…
 }
 
 configure_master() {
-    local host queue
+    local host queue plain=${GRIDENGINE_CLUSTER_PLAIN-} slots=32 values=slots=32,gpu=4,gpus=32,ram=250G queues=(gpu.q cpu.q)
+    if [[ -n $plain ]]; then
+        slots=$(nproc) queues=(all.q)
+        ((slots >= 4)) || slots=4
+        values=slots=$slots,ram=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))M
+    fi
     host=$(uname -n)
     # shellcheck source=/dev/null
     . "$DIR/variables"
@@ -111,14 +116,14 @@ END
     qconf -Ap "$DIR/run/pe"
     {
         qconf -sc
-        echo "gpu gpu INT <= YES JOB 0 0"
-        echo "gpus gpus INT <= YES YES 0 0"
+        [[ -n $plain ]] || echo "gpu gpu INT <= YES JOB 0 0"
+        [[ -n $plain ]] || echo "gpus gpus INT <= YES YES 0 0"
         echo "ram ram MEMORY <= YES YES 0 0"
     } >"$DIR/run/complexes"
     qconf -Mc "$DIR/run/complexes"
-    changed "s|^(hostname) .*|\1 $host|; s|^(complex_values) .*|\1 slots=32,gpu=4,gpus=32,ram=250G|" -ae
-    for queue in gpu.q cpu.q; do
-        changed "s|^(qname) .*|\1 $queue|; s|^(hostlist) .*|\1 $host|; s|^(pe_list) .*|\1 smp|; s|^(slots) .*|\1 32|
+    changed "s|^(hostname) .*|\1 $host|; s|^(complex_values) .*|\1 $values|" -ae
+    for queue in "${queues[@]}"; do
+        changed "s|^(qname) .*|\1 $queue|; s|^(hostlist) .*|\1 $host|; s|^(pe_list) .*|\1 smp|; s|^(slots) .*|\1 $slots|
             s|^(load_thresholds) .*|\1 NONE|; s|^(notify) .*|\1 00:00:05|" -aq
     done
 }

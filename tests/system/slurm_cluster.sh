@@ -20,12 +20,14 @@
 # SLURM_CLUSTER_TREE=FOLDER: with the Slurm of newest_slurm.sh, whose commands are in FOLDER/bin.
 # SLURM_CLUSTER_ACCOUNTING=DIR: a folder in which slurm_accounting.sh has started a slurmdbd, which
 # the cluster tells of its jobs; SLURM_CLUSTER_REMEMBERS=SECONDS: for how long it knows ended ones itself.
+# SLURM_CLUSTER_PLAIN=yes: this machine as two nodes (node1, node2) without GPUs, each with its cores
+# (four at least, as a refinement needs three ranks) and half of its memory.
 # A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
 # Slurm's pmix plugin loads libpmix.so, which -dev brings. Tests reach the cluster through ssh as well.
 readonly PACKAGES=(slurm-wlm munge libpmix-dev openssh-server)
-readonly NODES=(gpu1 gpu2)
+if [[ -n ${SLURM_CLUSTER_PLAIN:-} ]]; then NODES=(node1 node2); else NODES=(gpu1 gpu2); fi
 readonly START_LIMIT=120 STOP_LIMIT=15 # seconds
 SELF=$(readlink -f "${BASH_SOURCE[0]}")
 
@@ -75,7 +77,7 @@ all_run() {
 }
 
 idle_nodes() {
-    timeout 2 sinfo --noheader --partition=gpu --states=idle --format=%D 2>/dev/null || true
+    timeout 2 sinfo --noheader --Node --states=idle --format=%N 2>/dev/null | sort -u | wc -l || true
 }
 
 start_cluster() {
@@ -131,7 +133,7 @@ stop_cluster() {
     fi
     stop_daemon operator
     stop_daemon slurmctld
-    for name in "${NODES[@]}"; do stop_node "$name"; done
+    for name in "$DIR"/nodes/*; do stop_node "${name##*/}"; done
     stop_daemon munged
     rm -rf "${DIR:?}"/{run,state,nodes,dev}
 }
@@ -139,7 +141,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS bash "$SELF" "$@"
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS,SLURM_CLUSTER_PLAIN bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then

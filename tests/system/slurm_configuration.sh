@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
-# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME,
-# SLURM_CLUSTER_TREE and SLURM_CLUSTER_ACCOUNTING as described there.
+# file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME, SLURM_CLUSTER_TREE,
+# SLURM_CLUSTER_ACCOUNTING and SLURM_CLUSTER_PLAIN as described there.
 set -euo pipefail
 
 port_is_free() {
@@ -35,7 +35,7 @@ END
 # A node looks up its own name to know where to listen.
 {
     cat /etc/hosts
-    printf '\n127.0.0.1 gpu1 gpu2\n'
+    printf '\n127.0.0.1 gpu1 gpu2 node1 node2\n'
 } >"$DIR/hosts"
 
 # What has ended is forgotten soon where slurmdbd knows it.
@@ -84,12 +84,25 @@ ReturnToService=2
 SlurmdTimeout=10
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=2
-
-NodeName=gpu1 NodeAddr=127.0.0.1 Port=$((port + 1)) Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
-NodeName=gpu2 NodeAddr=127.0.0.1 Port=$((port + 2)) Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
-PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE
-PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE
 END
+node() { # NAME PORT WORDS…
+    echo "NodeName=$1 NodeAddr=127.0.0.1 Port=$((port + $2)) ${*:3}"
+}
+{
+    if [[ -n ${SLURM_CLUSTER_PLAIN:-} ]]; then
+        memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 / 2)) # MiB
+        cores=$(nproc)
+        ((cores >= 4)) || cores=4
+        for number in 1 2; do node "node$number" "$number" CPUs="$cores" RealMemory="$memory"; done
+        echo "PartitionName=batch Nodes=node[1-2] Default=YES MaxTime=2-00:00:00"
+    else
+        for number in 1 2; do
+            node "gpu$number" "$number" Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
+        done
+        echo "PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE"
+        echo "PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE"
+    fi
+} >>"$DIR/slurm.conf"
 if [[ -n ${SLURM_CLUSTER_TREE:-} ]]; then
     echo "PluginDir=$SLURM_CLUSTER_TREE/lib/slurm-wlm" >>"$DIR/slurm.conf"
     echo CgroupPlugin=disabled >"$DIR/cgroup.conf" # older ones do not look for any

@@ -248,9 +248,20 @@ def test_a_part_of_the_gpus_never_takes_more_than_its_part_of_the_cores(
 def test_ranks_on_cpus_leave_few_cores_idle(
     cores: int, nproc: int, nthread: int, site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    cpu = {"partitions": {"cpu": {"cores": cores, "gpus": 0}}}
+    cpu = {"partitions": {"cpu": {"cores": cores, "memory": "500G", "gpus": 0}}}
     site("site.json", {**cpu, "job_parameters": {"submit": {"partition": "cpu"}}})
 
     planned = plan(corpus_job("relion-5.0.1/MotionCorr_job002"))
 
     assert (planned.nproc, planned.nthread) == (nproc, nthread)
+
+
+@pytest.mark.parametrize("job", ["MotionCorr_job002", "LocalRes_job017", "Extract_job006"])
+def test_ranks_that_take_memory_each_are_as_the_window_says_if_nobody_told_how_much_there_is(
+    job: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """A rank on each of the cores would ask for more memory than a node may have."""
+    cpu = {"partitions": {"cpu": {"cores": 64, "gpus": 0}}}
+    site("site.json", {**cpu, "job_parameters": {"submit": {"partition": "cpu"}}})
+
+    assert plan(corpus_job(f"relion-5.0.1/{job}")).nproc == 4
