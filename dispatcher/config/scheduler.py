@@ -9,19 +9,14 @@ argument) and ``{environment}``, names with commas between.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal
 
 from .json_files import strict
-from .places import has_dialect, has_shipped_templates
+from .places import has_shipped_templates
 
-__all__ = ["Scheduler", "Watcher", "filled", "mistakes", "template_folders_of"]
-
-_LONGEST = 7 * 24 * 3600  # seconds
-# The keys with beginnings of names.
-_BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")
+__all__ = ["Scheduler", "Watcher", "filled", "template_folders_of"]
 
 
 @strict
@@ -218,63 +213,3 @@ def template_folders_of(name: str, schedulers: Mapping[str, Scheduler]) -> list[
             found.append(following)
         following = scheduler.inherits
     return list(dict.fromkeys(found))
-
-
-def mistakes(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
-    """Key and mistake of what a type alone does not tell."""
-    if not scheduler.submit_command:
-        yield "submit_command", " is empty"
-    if scheduler.through and scheduler.detached:
-        yield "through", ": jobs that are no more than a process run on this machine"
-    if scheduler.through == ["ssh"] or "" in scheduler.through:
-        yield "through", ': expected a program and a machine, such as ["ssh", "login1"]'
-    if scheduler.watcher and not scheduler.watcher.submit_command:
-        yield "watcher.submit_command", " is empty"
-    names = ("job_id", "queue_pattern", "cluster_line", "mpi_option")
-    patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in names}
-    for name in ("transient", "refused_options", "no_jobs", "gpu_options"):
-        patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
-    groups = {}
-    for key, pattern in patterns.items():
-        try:
-            groups[key] = re.compile("()" if pattern is None else pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            yield key, f": {error}"
-    seconds_of = {key: getattr(scheduler, key) for key in ("timeout", "retry", "own_warning")}
-    if scheduler.watcher:
-        seconds_of["watcher.again_after"] = scheduler.watcher.again_after
-    for key, seconds in seconds_of.items():
-        if not 0 <= seconds <= _LONGEST:
-            yield key, f": expected seconds, at most {_LONGEST}, found {seconds}"
-    for at, option in enumerate(scheduler.launch_options):
-        if "{ranks}" in option.removesuffix("{ranks}"):
-            yield f"launch_options.{at}", ": {ranks} must be at the end"
-    if scheduler.launch_options and not any("{ranks}" in each for each in scheduler.launch_options):
-        yield "launch_options", ": one of them needs {ranks}"
-    kinds = dict.fromkeys(_BEGINNINGS, "the beginning of a variable's name")
-    for key, what in {**kinds, "through_variables": "a variable's name"}.items():
-        for name in getattr(scheduler, key):
-            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-                yield key, f': "{name}" is not {what}'
-    for at, option in enumerate(scheduler.watcher.scheduler_options if scheduler.watcher else ()):
-        if any(re.fullmatch(each, option) for each in scheduler.refused_options):
-            yield (
-                f"watcher.scheduler_options.{at}",
-                f': {option} belongs in "submit_command" of the scheduler',
-            )
-    for key in ("facts", "accounting_columns"):
-        for name in getattr(scheduler, key):
-            if not re.fullmatch(r"[\w:/]+", name):
-                yield key, f': "{name}" is not the name of a value'
-    if "job_id" in groups and groups["job_id"].groups < 1:
-        yield "job_id", ": the pattern needs a group (…) for the id"
-    if "mpi_option" in groups and groups["mpi_option"].groups < 1:
-        yield "mpi_option", ": the pattern needs a group (…) for the kind of MPI"
-    line = groups.get("cluster_line") if scheduler.cluster_line else None
-    if line and "cluster" not in line.groupindex:
-        yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"
-    read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.dialect or "")
-    if scheduler.queue_command and "queue_pattern" in groups and not read_otherwise:
-        for name in ("id", "state", "token"):
-            if name not in groups["queue_pattern"].groupindex:
-                yield "queue_pattern", f": the pattern needs a group (?P<{name}>…)"

@@ -24,8 +24,9 @@ from .json_files import load, merge, nearest, read_json, strict
 from .partition import NodeKind, Partition, Scratch
 from .partition_check import check_partition, check_scratch
 from .places import config_path, own_path, shipped_folder, site_folder
-from .scheduler import Scheduler, mistakes
+from .scheduler import Scheduler
 from .scheduler_files import read_scheduler_files
+from .scheduler_mistakes import mistakes
 from .where import Where
 
 __all__ = ["Apptainer", "NodeKind", "Partition", "Site", "checked_site", "load_site"]

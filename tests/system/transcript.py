@@ -60,8 +60,9 @@ def run_in_one_shell(
             f"{real}\nended=$?; printf '{_MARK}%s\\n{_MARK}' $ended; [ $ended = 0 ] || exit 0\n"
         )
     done = subprocess.run(
-        ["bash", "-c", f"exec 2>&1\n{script}"], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, errors="replace", timeout=seconds,
+        ["bash", "-c", f"exec 2>&1\n{script}"], cwd=folder, env=environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        timeout=seconds,
     )  # fmt: skip
     back = {str(place): name for name, place in places.items()} | {os.uname().nodename: "login1"}
     parts = done.stdout.split(_MARK)
