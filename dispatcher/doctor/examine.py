@@ -100,16 +100,17 @@ def _look_at_all(looks: Sequence[Look], project: Path) -> None:
     asked_last = time.monotonic()
     while not all(look.job.over for look in looks):
         time.sleep(_PAUSE)
-        queues: dict[int, Queue | None] = {}
+        queues: dict[tuple[int, tuple[str, ...]], Queue | None] = {}
         if asks := time.monotonic() - asked_last >= _ASK_EVERY:
             asked_last = time.monotonic()
         for look in looks:
             scheduler = look.job.scheduler
             if look.job.over:
                 continue
-            if asks and scheduler and id(scheduler) not in queues:
-                queues[id(scheduler)] = ask_queue(scheduler, project)
-            look.look(queues.get(id(scheduler)))
+            one = (id(scheduler), look.job.where)
+            if asks and scheduler and one not in queues:
+                queues[one] = ask_queue(scheduler, project, look.job.where)
+            look.look(queues.get(one))
 
 
 def _facts_of(jobs: Sequence[ProbeJob]) -> dict[Task, Facts]:

@@ -92,9 +92,9 @@ class Look:
             known, said = end or ("unknown", "that it runs")
             job.seen.add("end", known)
             job.seen.add("end_said", said)
-            queue = ask_queue(job.scheduler, job.folder.parent) if not self.listed else None
-            if queue:
-                self.listed.add(job.in_queue(queue))
+            if not self.listed:
+                queue = ask_queue(job.scheduler, job.folder.parent, job.where)
+                self.listed |= {job.in_queue(queue)} if queue else set()
             seen = self.listed
             how = "yes" if "token" in seen else "id" if "id" in seen else "no" if seen else ""
             job.seen.add("token", how)

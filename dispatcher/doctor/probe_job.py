@@ -18,7 +18,7 @@ from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
 from ..scheduler.answers import Queue
 from ..scheduler.calls import try_call
-from ..scheduler.clusters import options_in
+from ..scheduler.clusters import where_is
 from ..scheduler.dialect import dialect
 from ..scheduler.submit import marked_command, submit_without_retry
 from .asked import HERE
@@ -40,6 +40,7 @@ class ProbeJob:
 
     Attributes:
         seen: what this side sees of it.
+        where: the options that lead the scheduler's commands to the job's cluster.
         started: when this side saw that it runs (monotonic); None before.
         over: nothing more is to be expected of it.
     """
@@ -49,6 +50,7 @@ class ProbeJob:
         self.token = os.urandom(6).hex()
         self.seen = Facts()
         self.job_id: str | None = None
+        self.where: tuple[str, ...] = ()
         self.submitted = time.monotonic()
         self.started: float | None = None
         self.over = False
@@ -94,7 +96,9 @@ class ProbeJob:
             return str(programs.detached(["bash", self._plan.script], cwd=project))
         command = marked_command(self.scheduler, self._plan, self.token)
         with _as_in_a_job(self.scheduler):
-            return submit_without_retry(self.scheduler, command, project)
+            job_id, cluster = submit_without_retry(self.scheduler, command, project)
+        self.where = where_is(self.scheduler, cluster, self._plan.submit_command)
+        return job_id
 
     def _submit_watcher(self, scheduler: Scheduler) -> None:
         if scheduler.watcher is None or self.job_id is None:
@@ -102,9 +106,8 @@ class ProbeJob:
             return
         text = watcher_script(self._plan, scheduler, self.token)
         (self.folder / WATCHER).write_text(text, errors="surrogateescape")
-        plan, job_id = self._plan, self.job_id
-        where = options_in(scheduler, plan.submit_command)
-        if problem := submit_watcher(plan.project, plan.name, scheduler, job_id, self.token, where):
+        plan, job = self._plan, (self.job_id, self.token, self.where)
+        if problem := submit_watcher(plan.project, plan.name, scheduler, *job):
             self.seen.add("watcher_problem", problem)
 
     def facts(self) -> Facts:
@@ -150,7 +153,7 @@ class ProbeJob:
             programs.run(["kill", "--", f"-{self.job_id}"])
             return ""
         command = filled(self.scheduler.cancel_command, job_id=self.job_id)
-        done = try_call(self.scheduler, command, project) if command else None
+        done = try_call(self.scheduler, [*command, *self.where], project) if command else None
         if done is None:
             return "it does not answer"
         return "" if done.status == 0 else (done.stderr or done.stdout).strip()[:300]
@@ -161,7 +164,7 @@ class ProbeJob:
         if self.scheduler is None or not self.scheduler.end_command or not self.job_id:
             return "none", ""
         command = filled(self.scheduler.end_command, job_id=self.job_id)
-        done = try_call(self.scheduler, command, self._plan.project)
+        done = try_call(self.scheduler, [*command, *self.where], self._plan.project)
         if done is None:
             return "none", ""
         says = dialect(self.scheduler).read_end(self.scheduler, done.stdout)

@@ -103,7 +103,7 @@ def submit_watcher(
         command = [*filled(template, **values), *where]
         argv = _words(scheduler, command, f"{name}/{WATCHER}", job_id)
         try:
-            submitted = submit_without_retry(scheduler, argv, project)
+            submitted, _ = submit_without_retry(scheduler, argv, project)
             found = found or submitted
         except DispatchError as error:
             problems.append(str(error))

@@ -172,15 +172,17 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def submit_without_retry(scheduler: Scheduler, argv: Sequence[str], project: Path) -> str:
-    """Submit what RELION does not wait for, with one attempt; its job id.
+def submit_without_retry(
+    scheduler: Scheduler, argv: Sequence[str], project: Path
+) -> tuple[str, str | None]:
+    """Submit what RELION does not wait for, with one attempt; its job id, and its cluster if told.
 
     Raises:
         SubmitError: it was not taken.
     """
     if scheduler.detached:
-        return str(_started(scheduler, argv, project))
+        return str(_started(scheduler, argv, project)), None
     answer, _ = _attempt(scheduler, argv, project)
     if answer.job_id is None:
         raise SubmitError(_sentence(answer))
-    return answer.job_id
+    return answer.job_id, answer.cluster

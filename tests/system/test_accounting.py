@@ -20,6 +20,7 @@ from ..waiting import wait_for, wait_for_end
 from .hook_calls import change_scheduler, dispatch, processes_in_slurm, sleeping, submitted
 from .jobs import mask_job
 from .project import MakeProject, Project
+from .test_doctor import doctor
 
 pytestmark = pytest.mark.parametrize("form", ["python"])
 
@@ -152,6 +153,14 @@ def test_a_job_whose_submission_was_cut_off_is_found_on_its_cluster(project: Pro
     assert record["cluster"] == "far"
     assert "named no job id" in record["attempts"][0]
     wait_for_end(job, "SUCCESS", 60)
+
+
+def test_the_doctor_meets_its_jobs_on_the_cluster_that_takes_them(project: Project) -> None:
+    found = doctor(project, "--partition", "gpu")
+
+    for check in ("start", "token", "accounting", "watcher"):
+        assert found[check]["status"] == "ok", found[check]
+    assert "JobState=COMPLETED" in found["accounting"]["sentence"]
 
 
 @pytest.fixture
