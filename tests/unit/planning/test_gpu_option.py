@@ -70,3 +70,13 @@ def test_nothing_is_said_of_a_job_without_gpus(site: WriteSite, corpus_job: Corp
     _, reasons = directives(site, corpus_job, ["--gpus=4"], "PostProcess_job016")
 
     assert "asks for the GPUs" not in reasons
+
+
+@pytest.mark.parametrize("option", ["--gres=lscratch:400", "--gres lscratch:400"])
+def test_what_else_a_site_asks_for_by_gres_stands_in_one_line_with_the_gpus(
+    option: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """Of two such lines Slurm reads the last: the job would have no GPU."""
+    asked, _ = directives(site, corpus_job, [option])
+
+    assert asked == ["--gres=gpu:4,lscratch:400"]
