@@ -36,14 +36,14 @@ commands() {
         --mount=type=bind,source=/data/project,destination=/data/project \
         --pwd=/data/project \
         "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cpu.sif \
-        mpirun --bind-to none --oversubscribe -n 5 \
+        mpirun --bind-to none --oversubscribe -n 3 \
         relion_refine_mpi --o Refine3D/job005/run --auto_refine --split_random_halves --i Select/job007/particles.star \
         --ref InitialModel/job009/initial_model.mrc --firstiter_cc --ini_high 60 \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pad 2 --skip_gridding \
         --ctf --particle_diameter 200 --flatten_solvent --zero_mask --solvent_mask MaskCreate/job001/mask.mrc \
         --oversampling 1 --healpix_order 2 --auto_local_healpix_order 4 --offset_range 5 --offset_step 2 \
         --sym C1 --low_resol_join_halves 40 --norm --scale --maxsig 500 --pipeline_control "${dispatch_control}"/ \
-        --j 3 || exit 1
+        --j 5 || exit 1
 }
 # Why it runs like this.
 reasons() {
@@ -51,9 +51,9 @@ reasons() {
 relion-dispatch 0.2.0
   Job type refine (submit → gpu → refine): relion_refine.
   No GPU: the partition has no GPUs, so the job runs on CPUs.
-  3 threads each: 5 ranks share the 16 cores of this machine.
-  5 ranks on CPUs, of at most 5.
-  A node needs 25.6 GiB of host memory (3.7 GiB in any case, 4 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 0.6 GiB of references), within the job's 120G.
+  5 threads each: 3 ranks share the 16 cores of this machine.
+  3 ranks on CPUs, of at most 3.
+  A node needs 19.3 GiB of host memory (3.7 GiB in any case, 2 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 0.4 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cpu): the site's default.
 END_OF_REASONS
 }

@@ -42,7 +42,7 @@ GRID_ENGINE: dict[str, Any] = {
 PBS: dict[str, Any] = {**SLURM, "scheduler": "pbs"}
 LSF: dict[str, Any] = {**SLURM, "scheduler": "lsf"}
 WORKSTATION: dict[str, Any] = {
-    "partitions": {"here": {"cores": 16, "gpus": 0}},
+    "partitions": {"here": {"cores": 16, "memory": "120G", "gpus": 0}},
     "job_parameters": {"submit": {"partition": "here"}},
 }
 
