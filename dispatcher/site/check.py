@@ -23,7 +23,7 @@ from .launch_check import launch_problems
 from .library_check import library_problems
 from .overridden_check import overridden_values
 from .reach_check import closed_files
-from .scheduler_check import scheduler_problems, unread_names
+from .scheduler_check import scheduler_problems, unread_names, unread_wishes
 from .template_check import unread_templates
 from .through_check import through_problems
 from .trial_check import trial_problems
@@ -75,6 +75,7 @@ def problems() -> list[str]:
                 library_problems(),
                 scheduler_problems(site),
                 unread_names(site),
+                unread_wishes(site, types),
                 through_problems(site),
                 launch_problems(site, types),
                 unread_files(site, types),
