@@ -55,6 +55,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     def to_page(found: re.Match[str]) -> str:
         linked = os.path.normpath(file.parent / found[1])
-        return f"]({PAGE_OF.get(linked, linked.removeprefix('docs/'))}"
+        target = PAGE_OF.get(linked, linked.removeprefix("docs/"))
+        return f"]({os.path.relpath(target, PurePosixPath(here).parent)}"
 
     return re.sub(r"\]\((?!https?:|#)([^)#\s]+)", to_page, markdown)
