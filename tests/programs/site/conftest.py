@@ -13,6 +13,7 @@ import pytest
 from ...sif_file import write_sif
 from .checked_site import install_apptainer
 from .exported_site import SITE, Sites
+from .trial_site import SBATCH, SINFO
 
 
 @pytest.fixture
@@ -46,3 +47,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     install_apptainer(tmp_path, "apptainer version 1.4.5")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def scheduler(programs: None, tmp_path: Path) -> Path:
+    """A folder on PATH with the stand-ins, and the file `asked`."""
+    for name, text in (("sbatch", SBATCH), ("sinfo", SINFO)):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path / "bin"
