@@ -112,11 +112,12 @@ _ADDED = ("resources", "scheduler_options")
 _ASKED_BY = ("gpu_type", "constraint", *_ADDED)  # by these a scheduler gives one kind of nodes
 
 
-def kinds(partition: Partition) -> list[Partition]:
+def kinds(partition: Partition, *, types_are_asked_for: bool = True) -> list[Partition]:
     """The partition as it is on each of its kinds of nodes; a list of one if they are all alike.
 
     The scheduler chooses nodes by cores, memory and the number of GPUs, but not by the GPUs'
-    memory: a kind that nothing asks for is planned for the smallest GPUs of the partition.
+    memory: a kind that nothing asks for is planned for the smallest GPUs of the partition. Some
+    schedulers cannot be asked for a type of GPUs.
 
     >>> [each.gpus for each in kinds(Partition(nodes=[NodeKind(gpus=4), NodeKind(gpus=8)]))]
     [4, 8]
@@ -126,8 +127,11 @@ def kinds(partition: Partition) -> list[Partition]:
     if None in sizes:
         return found
     smallest = min(sizes, key=lambda size: bytes_of(size, "partition") or 0, default=None)
+    asked_by = _ASKED_BY if types_are_asked_for else _ASKED_BY[1:]
     return [
-        replace(each, gpu_memory=smallest) if each.gpus and not _is_asked_for(own) else each
+        each
+        if each.gpus == 0 or any(getattr(own, key) for key in asked_by)
+        else replace(each, gpu_memory=smallest)
         for own, each in zip(partition.nodes or [partition], found, strict=True)
     ]
 
@@ -137,7 +141,3 @@ def _as_on(partition: Partition, kind: NodeKind) -> Partition:
     own = {key: value for key, value in own.items() if value is not None}
     added = {key: [*getattr(partition, key), *own[key]] for key in _ADDED}
     return replace(partition, nodes=[], **{**own, **added})
-
-
-def _is_asked_for(kind: NodeKind) -> bool:
-    return any(getattr(kind, key) for key in _ASKED_BY)

@@ -93,7 +93,8 @@ class Scheduler:
         unknown_end: what is said where none of them is found.
         own_warning: seconds before the time limit at which the job's script stops the job itself,
             because the scheduler kills it without a warning; 0 if the scheduler warns.
-        names: words by which the scheduler's templates name what differs from site to site.
+        names: words by which the scheduler's templates name what differs from site to site; "" for
+            what jobs cannot ask for.
         facts: words of that output (``NAME=…``) that are shown as well.
         cancel_command: cancels one job.
         trial_command: the submit command with what makes it only say whether it would take the
@@ -105,7 +106,8 @@ class Scheduler:
             rank; or "none" if jobs ask for no memory.
         gpus_per: of what a job asks for its GPUs: of a node, or of each core, so that it asks for
             as many cores as GPUs.
-        account_options: the options of the directive that names a job's account.
+        account_options, qos_options: the options of the directive that names a job's account, and
+            its quality of service.
         account_variables: variables of whoever submits that name the account, where the site names
             none; the first that is set.
         overriding: beginnings of the names of variables that are kept from its commands, because
@@ -167,6 +169,7 @@ class Scheduler:
     memory_per: Literal["node", "core", "rank", "none"] = "node"
     gpus_per: Literal["node", "core"] = "node"
     account_options: list[str] = field(default_factory=list)
+    qos_options: list[str] = field(default_factory=list)
     account_variables: list[str] = field(default_factory=list)
     overriding: list[str] = field(default_factory=list)
     of_a_job: list[str] = field(default_factory=list)
@@ -178,6 +181,14 @@ class Scheduler:
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
+
+    def can_ask_for(self, what: str) -> bool:
+        """Whether jobs can ask for it: the name that its templates need is not empty.
+
+        >>> Scheduler(submit_command=["board"], names={"memory": ""}).can_ask_for("memory")
+        False
+        """
+        return self.names.get(what) != ""
 
 
 def filled(arguments: Sequence[str], **values: str) -> list[str]:

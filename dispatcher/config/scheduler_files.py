@@ -26,8 +26,8 @@ __all__ = ["SchedulerFiles", "read_scheduler_files"]
 # the same kind: these hold for it as well.
 _OF_A_KIND = (
     "launch", "launch_options", "overriding", "refused_options", "cluster_options", "trial_command",
-    "partitions_command", "partition_options", "account_options", "account_variables", "names",
-    "gpu_options", "mpi_types_command", "mpi_option",
+    "partitions_command", "partition_options", "account_options", "qos_options",
+    "account_variables", "names", "gpu_options", "mpi_types_command", "mpi_option",
 )  # fmt: skip
 # Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
 _VARIABLES = ("overriding", "of_a_job", "of_the_cluster")

@@ -47,30 +47,37 @@ def _found(
     job: UnplacedJob, node: NodeShape, site: Site, ngpu: int, scratch: Scratch | None
 ) -> Iterator[_Found]:
     paid = charged(job, node, site)
-    yield from _of_one("account", "Account", paid.account)
-    yield from _of_one("qos", "Quality of service", paid.qos)
+    for key, what, named in (
+        ("account", "Account", paid.account),
+        ("qos", "Quality of service", paid.qos),
+    ):
+        yield from _of_one(key, what, named)
+        if named is None and key in job.job_type.parameters:
+            yield key, None, ""  # a further directive names it
     features = first_named("constraint", job, node)
     yield from _of_one("constraint", "Nodes with the feature", features)
     if ngpu and job.scheduler.gpus_per == "core":
         each = f"The scheduler is asked for {count(ngpu, 'core')} with a GPU each"
         yield "nproc_slurm", ngpu, f'{each}, as "gpus_per" of the scheduler says.'
         yield "nthread_slurm", 1, ""
-    if ngpu:
+    if ngpu and job.scheduler.can_ask_for("gpu_type"):
         yield from _of_one("gpu_type", "GPUs of type", first_named("gpu_type", job, node))
     yield from _time(job, node)
     yield from _resources(job, node, scratch)
-    yield from _options(paid.options, scratch)
+    yield from _options(job, paid.options, scratch)
     yield from _mail(job, site)
 
 
 def _options(
-    of_others: tuple[tuple[str, tuple[str, ...]], ...], scratch: Scratch | None
+    job: UnplacedJob,
+    of_others: tuple[tuple[str, tuple[str, ...]], ...],
+    scratch: Scratch | None,
 ) -> Iterator[_Found]:
     of_scratch = tuple(scratch.asked(scratch.option)) if scratch else ()
     every = (*of_others, *((("scratch", of_scratch),) if of_scratch else ()))
-    if any(by != OF_THE_TYPE for by, _ in every):
-        options = [option for _, of in every for option in of]
-        said = "; ".join(f"{' '.join(of)} ({by})" for by, of in every)
+    options = [option for _, of in every for option in of]
+    if options != (job.job_type.parameters.get("scheduler_options") or []):
+        said = "; ".join(f"{' '.join(of)} ({by})" for by, of in every) or "none"
         yield "scheduler_options", options, f"Further directives: {said}."
 
 

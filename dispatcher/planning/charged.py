@@ -2,7 +2,7 @@
 
 A rule of the site's ("accounts") goes before the job type, and the job type before the partition.
 If none of them names an account, a variable of whoever submits may. Directives of all hold, the job
-type's first.
+type's first, but for a second one that names the account or the quality of service.
 """
 
 from __future__ import annotations
@@ -62,14 +62,41 @@ def charged(job: UnplacedJob, node: NodeShape, site: Site) -> Charged:
         (node.name, tuple(node.described.scheduler_options)),
         *((each.name, tuple(each.rule.scheduler_options)) for each in rules),
     ]
-    account = first_named("account", job, node, _of_rules("account", rules, submitter))
-    named_by_option = tuple(job.scheduler.account_options)
-    if not account and not any(
-        each.startswith(named_by_option) for _, of in options for each in of
-    ):
-        account = _in_environment(job.scheduler.account_variables, submitter)
-    qos = first_named("qos", job, node, _of_rules("qos", rules, submitter))
-    return Charged(account, qos, tuple((by, of) for by, of in options if of))
+    named = {}
+    strength = [*(each.name for each in rules), OF_THE_TYPE, node.name]
+    for key, own in (("account", "account_options"), ("qos", "qos_options")):
+        found = first_named(key, job, node, _of_rules(key, rules, submitter))
+        named[key], options = _one_alone(found, options, getattr(job.scheduler, own), strength)
+    if not named["account"] and not _has_option(options, job.scheduler.account_options):
+        named["account"] = _in_environment(job.scheduler.account_variables, submitter)
+    return Charged(**named, options=tuple((by, of) for by, of in options if of))
+
+
+_Options = list[tuple[str, tuple[str, ...]]]
+
+
+def _one_alone(
+    named: Named | None, options: _Options, own: Sequence[str], strength: Sequence[str]
+) -> tuple[Named | None, _Options]:
+    """Who names the account (or the like): of all keys, and of the `options` that begin as `own`,
+    whoever stands first in `strength`; of the two of one, the option. Of several, the scheduler
+    would choose one."""
+    by_key = next((by for by in strength if named and named.by.startswith(by)), None)
+    by_option = [by for by, of in options if _has_option([(by, of)], own)]
+    first = min((*by_option, *filter(None, [by_key])), key=strength.index, default=None)
+    kept = [
+        (by, tuple(each for each in of if by == first or not _is_one(each, own)))
+        for by, of in options
+    ]
+    return (None if first in by_option else named), kept
+
+
+def _has_option(options: _Options, own: Sequence[str]) -> bool:
+    return any(_is_one(each, own) for _, of in options for each in of)
+
+
+def _is_one(option: str, own: Sequence[str]) -> bool:
+    return option.startswith(tuple(own))
 
 
 def first_named(

@@ -176,7 +176,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         reasons=(
             *job.reasons,
             *placed.reasons,
-            *gpu_option_reason(chosen.scheduler, job_type.parameters, settled.ngpu),
+            *gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..config.partition import kinds
+from ..config.scheduler import Scheduler
 from ..config.site import Partition, Site
 
 __all__ = ["NodeShape", "node_shapes"]
@@ -23,6 +24,7 @@ class NodeShape(NamedTuple):
         described: what the site says of these nodes, and nothing else.
         is_this_machine: there are no others, and no scheduler counts what the job takes.
         gpus_counted: the GPUs are those that this machine shows; nobody has described them.
+        among_gpus: these nodes have no GPUs, and others of the partition do.
         job_type: the job type for which the site has chosen the partition; "" if the queue in
             RELION's window decides, or this machine is all there is.
     """
@@ -34,6 +36,7 @@ class NodeShape(NamedTuple):
     described: Partition = Partition()
     is_this_machine: bool = False
     gpus_counted: bool = False
+    among_gpus: bool = False
     job_type: str = ""
 
     def elsewhere(self, which: str) -> str:
@@ -54,7 +57,11 @@ class NodeShape(NamedTuple):
 
 
 def node_shapes(
-    partition: str | None, site: Site, here: Partition | None, job_type: str = ""
+    partition: str | None,
+    site: Site,
+    here: Partition | None,
+    scheduler: Scheduler,
+    job_type: str = "",
 ) -> Iterator[NodeShape]:
     """Each kind of nodes of that partition; `here` is this machine, if the job runs on it.
 
@@ -67,9 +74,12 @@ def node_shapes(
         name = "this machine" if here else "the partition"
         yield _with_what_is_here(NodeShape(Partition(), name, partition, job_type=job_type), here)
         return
-    for number, each in enumerate(kinds(found), 1):
+    every = kinds(found, types_are_asked_for=scheduler.can_ask_for("gpu_type"))
+    has_gpus = any(each.gpus != 0 for each in every)
+    for number, each in enumerate(every, 1):
         kind = each.gpu_type or each.constraint or f"nodes {number}" if found.nodes else ""
         node = NodeShape(each, "", partition, kind, each, job_type=job_type)
+        node = node._replace(among_gpus=has_gpus and each.gpus == 0)
         yield _with_what_is_here(node._replace(name=node.title), here)
 
 

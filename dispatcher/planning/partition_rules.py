@@ -6,6 +6,7 @@ A job that may not goes on to its next partition, and is refused if there is non
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from ..errors import DoesNotFit
 from ..units import count
@@ -22,8 +23,8 @@ def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -
     Raises:
         DoesNotFit: naming the rule, and what the job has.
     """
-    which = _which_nodes(job, node, settled)
-    for why in (*_whose(job, node), *_how_large(job, node, settled), *which):
+    rules = (_whose(job, node), _how_large(job, node, settled), _which_nodes(job, node, settled))
+    for why in chain(*rules):
         raise DoesNotFit(f"{why}: {node.elsewhere('another {}')}.")
 
 

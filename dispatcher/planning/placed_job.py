@@ -94,7 +94,8 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     decided = {"mem": mem, "partition": node.partition}
     parameters = {**job.job_type.parameters, **decided, **of_queue.parameters}
     if not job.scheduler.detached:
-        per, size = job.scheduler.memory_per, (settled.nproc, settled.nthread, settled.nodes)
+        per = job.scheduler.memory_per if job.scheduler.can_ask_for("memory") else "none"
+        size = (settled.nproc, settled.nthread, settled.nodes)
         reasons = (*reasons, *filter(None, [memory_asked(parameters, per, *size).reason]))
     warnings = (*settled.warnings, *warnings)
     return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)

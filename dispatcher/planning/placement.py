@@ -96,7 +96,7 @@ def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
     chosen_by_site = partition_names(parameters, None, site) != [None]
     job_type = job.job_type.name if chosen_by_site else ""
     for name in partition_names(parameters, queue, site):
-        yield from node_shapes(name, site, job.here, job_type)
+        yield from node_shapes(name, site, job.here, job.scheduler, job_type)
 
 
 def _capital(text: str) -> str:

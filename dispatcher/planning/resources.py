@@ -142,6 +142,11 @@ def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str
                 f"{each.program} runs on GPUs alone, but {node.name} has no GPU: choose "
                 f"{each.instead} in RELION's window, or {node.elsewhere('a {} with GPUs')}."
             )
+    if node.among_gpus:
+        raise NeedsGpus(
+            "a job on GPUs is not for nodes without any in a partition that has GPUs: "
+            f'{node.elsewhere("another {} with GPUs")}, or "ngpu": 0 for jobs on CPUs.'
+        )
     where = "this machine" if node.gpus_counted else "the partition"
     reason = f"No GPU: {where} has no GPUs, so the job runs on CPUs."
     if not node.gpus_counted or lookup(command.program).gpu is None:

@@ -68,13 +68,14 @@ def unread_wishes(site: Site, types: JobTypes) -> Iterator[str]:
             continue  # its jobs ask for nothing
         text = _templates_of(name, site)
         for key in _WISHES:
-            if re.search(rf"\bjob\.{key}\b|\"{key}\"", text):
+            if not site.schedulers[name].can_ask_for(key):
+                why = f'its "names.{key}" is empty: set it in site.json.'
+            elif not re.search(rf"\bjob\.{key}\b|\"{key}\"", text):
+                why = f'no template of it has job.{key}: ask for it by "scheduler_options".'
+            else:
                 continue
             for where in _places_of(key, site):
-                yield (
-                    f'{where}: jobs of the scheduler "{name}" do not ask for it, because no '
-                    f'template of this scheduler has job.{key}: ask for it by "scheduler_options".'
-                )
+                yield f'{where}: jobs of the scheduler "{name}" do not ask for it, because {why}'
 
 
 def _places_of(key: str, site: Site) -> Iterator[Where]:

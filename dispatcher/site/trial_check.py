@@ -16,7 +16,7 @@ from pathlib import Path
 from ..config.configuration import Configuration
 from ..config.job_types import JobTypes
 from ..config.json_files import nearest
-from ..config.partition import kinds
+from ..config.partition import Partition, kinds
 from ..config.site import Site
 from ..errors import TemplateError
 from ..images.awaited import awaited_images
@@ -168,7 +168,7 @@ class _SchedulerCheck:
         described = self.site.partitions.get(name or "")
         if described is None:
             return
-        for number, shape in enumerate(kinds(described)):
+        for number, shape in enumerate(self._kinds(described)):
             steps = ("partitions", str(name), *(["nodes", str(number)] if described.nodes else []))
             asked = whole_node(job, shape)
             for objection in self._objections(asked, {each.says for each in small}):
@@ -178,6 +178,9 @@ class _SchedulerCheck:
                     f"shape: {_in_words(objection)}.{_described(nodes)} Correct the numbers of the "
                     "partition."
                 )
+
+    def _kinds(self, described: Partition) -> list[Partition]:
+        return kinds(described, types_are_asked_for=self.scheduler.can_ask_for("gpu_type"))
 
     def _of_mistakes(self) -> Iterator[str]:
         """The sentences on jobs, and on watchers that have other mistakes than jobs."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
+from ..config.job_types import ADDED
 from ..config.site import Partition
 from ..errors import DispatchError
 from ..job_script.variables import NO_TOKEN, job_script
@@ -94,10 +95,15 @@ def small_job(job: TrialJob) -> TrialJob:
 def whole_node(job: TrialJob, shape: Partition) -> TrialJob:
     """The job as one process that takes a whole node as site.json describes the node, but for GPUs
     that the partition does not give one job."""
+    described = job.plan.site.partitions.get(job.partition or "", shape)
     memory = bytes_of(shape.memory, "partition")
     mem = shape.memory if isinstance(shape.memory, str) else memory and f"{memory >> 20}M"
     named = {key: value for key in _OF_A_KIND if (value := getattr(shape, key)) is not None}
     parameters = {**job.plan.job_parameters, **dict.fromkeys(_OF_A_KIND), **named}
+    for key in ADDED:  # the job may have been planned for another kind
+        of_a_kind = [text for kind in described.nodes for text in getattr(kind, key, [])]
+        others = [each for each in parameters.get(key) or [] if each not in of_a_kind]
+        parameters[key] = list(dict.fromkeys([*others, *getattr(shape, key, [])]))
     asked = job._replace(plan=job.plan._replace(job_parameters=parameters))
     most = [each for each in (shape.gpus or 0, shape.gpus_per_job) if each is not None]
     return _as_one_process(asked, cores=shape.cores or 1, gpus=min(most), mem=mem)

@@ -159,6 +159,16 @@ def test_each_kind_of_nodes_is_tried(site: WriteSite) -> None:
     assert "CPU count too large" in problem
 
 
+def test_a_kind_is_tried_with_its_own_options_alone(site: WriteSite, scheduler: Path) -> None:
+    """A node of the one kind is none of the other."""
+    both = "$(value reservation)$(value exclusive)"
+    refuse_also(scheduler, f'[ "{both}" != aa ] || refuse "no such node"')
+    nodes = [{**GPU, "scheduler_options": [f"--{each}=a"]} for each in ("reservation", "exclusive")]
+    configure(site, partitions={"gpu": {"nodes": nodes}})
+
+    assert found() == []
+
+
 def test_the_partitions_of_the_cluster_that_the_submit_command_names_are_compared(
     site: WriteSite, scheduler: Path
 ) -> None:

@@ -144,6 +144,8 @@ def test_a_kind_that_nothing_asks_for_has_the_smallest_gpus() -> None:
     assert [each.gpu_memory for each in kinds(Partition(nodes=[small, large]))] == ["24G", "24G"]
     assert [each.gpu_memory for each in kinds(Partition(nodes=[small, named]))] == ["24G", "80G"]
     assert [each.gpu_memory for each in kinds(Partition(nodes=[none, large]))] == [None, "80G"]
+    untold = [NodeKind(gpu_memory="24G"), NodeKind(gpu_memory="80G")]  # how many GPUs they have
+    assert [each.gpu_memory for each in kinds(Partition(nodes=untold))] == ["24G", "24G"]
 
 
 def test_a_kind_has_from_the_partition_what_it_leaves_out() -> None:

@@ -228,3 +228,36 @@ def test_nobody_pays_for_a_job_of_this_machine(site: WriteSite, corpus_job: Corp
 
     assert paid(planned) == (None, None)
     assert not [each for each in planned.reasons if each.startswith(("Account", "Mail"))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_type", "account", "options"),
+    [
+        ({"account": "lab"}, ["--account=own", "--nice"], ["lab"], ["--nice"]),
+        ({"scheduler_options": ["--account=lab"]}, ["-Aown"], ["lab"], ["--account=lab"]),
+        ({"qos": "long"}, ["--account=own"], ["own"], ["--account=own"]),
+    ],
+)
+def test_one_alone_names_the_account(
+    rule: dict[str, Any],
+    of_type: list[str],
+    account: list[str],
+    options: list[str],
+    site: WriteSite,
+    corpus_job: CorpusJob,
+) -> None:
+    """Of two, Slurm would read the last, whatever the plan says."""
+    submit = {"partition": "gpu", "scheduler_options": of_type, "account": "base"}
+    configure(site, rule, job_parameters={"submit": submit})
+
+    planned = plan(corpus_job(REFINE))
+
+    assert directives(planned)["account"] == account
+    assert planned.job_parameters["scheduler_options"] == options
+
+
+def test_one_alone_names_the_quality_of_service(site: WriteSite, corpus_job: CorpusJob) -> None:
+    submit = {"partition": "gpu", "scheduler_options": ["--qos=own"]}
+    configure(site, {"qos": "long"}, job_parameters={"submit": submit})
+
+    assert directives(plan(corpus_job(REFINE)))["qos"] == ["long"]

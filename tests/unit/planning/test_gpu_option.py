@@ -47,6 +47,16 @@ def test_it_takes_the_place_of_our_own_request(
     assert f'"{option}" of the site asks for the GPUs, so the job script has no other' in reasons
 
 
+def test_one_of_the_partition_does_so_too(site: WriteSite, corpus_job: CorpusJob) -> None:
+    partition = {"gpus": 4, "gpu_memory": "24G", "scheduler_options": ["--gpus-per-node=a100:2"]}
+    content = {"partitions": {"gpu": partition}, "job_parameters": {"gpu": {"partition": "gpu"}}}
+    site("site.json", {"scheduler": "slurm", **content})
+
+    plan = plan_script(corpus_job("relion-5.0.1/Class3D_job010"), load_configuration())
+
+    assert '"--gpus-per-node=a100:2" of the site asks for the GPUs' in " ".join(plan.reasons)
+
+
 @pytest.mark.parametrize("option", ["-G 4", "-G4"])
 def test_its_short_form_does_so_too(option: str, site: WriteSite, corpus_job: CorpusJob) -> None:
     asked, reasons = directives(site, corpus_job, [option])

@@ -158,3 +158,35 @@ def test_a_job_type_may_name_the_feature_of_its_nodes(
     assert directives(first)["constraint"] == ["ampere"]
     assert directives(planned)["constraint"] == ["hopper"]
     assert "the feature hopper, and partition gpu (a5000) has ampere" in planned.reasons[1]
+
+
+def test_where_jobs_cannot_ask_for_a_type_they_are_planned_for_the_smallest_gpus(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """Grid Engine, before its site has told by which names jobs ask for the type and for memory."""
+    names = {"gpu_type": "", "memory": ""}
+    for scheduler, of_card in (("gridengine", "24.0"), ("slurm", "80.0")):
+        content = {"scheduler": scheduler, "partitions": {"gpu": {"nodes": [LARGE, SMALL]}}}
+        own = {"schedulers": {"gridengine": {"names": names}}}
+        site("site.json", {**content, **own, "job_parameters": {"submit": {"partition": "gpu"}}})
+
+        said = " ".join(plan(corpus_job(REFINE)).reasons)
+
+        assert f" usable of {of_card} GiB" in said
+        assert ("GPUs of type" in said) == (scheduler == "slurm")
+        assert "The scheduler is asked for" not in said
+
+
+def test_a_job_on_gpus_does_not_go_to_nodes_without_any_among_those_with(
+    site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    """It would run there for weeks, where another partition may have larger cards."""
+    fill_project(project, 700)
+    small = {"cores": 32, "memory": "250G", "gpus": 4, "gpu_memory": "11G"}
+    mixed(site, small, {"cores": 128, "memory": "1000G", "gpus": 0})
+    script = corpus_job(REFINE)
+
+    with pytest.raises(DoesNotFit, match="not for nodes without any in a partition that has GPUs"):
+        plan(script)
+
+    assert plan(corpus_job(POSTPROCESS)).ngpu == 0
