@@ -179,6 +179,15 @@ def test_a_job_gets_no_part_of_a_card_where_there_are_whole_ones() -> None:
     assert "Parts of cards are left out: 1g.10gb." in described.notes
 
 
+def test_parts_with_full_names_are_no_whole_cards_either() -> None:
+    part = "nvidia_h100_80gb_hbm3_1g.10gb"
+    nodes = [SurveyedNode("n1", 64, 2**38, 7, part, (part,)),
+             SurveyedNode("n2", 64, 2**38, 4, "h100", ("h100",))]  # fmt: skip
+
+    assert describe(nodes[:1]).has_parts_alone
+    assert f"Parts of cards are left out: {part}." in describe(nodes).notes
+
+
 # Grid Engine
 
 
