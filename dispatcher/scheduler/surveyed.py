@@ -49,6 +49,7 @@ class SurveyedPartition(NamedTuple):
         is_default: jobs that name none go there.
         users, groups: the only ones whose jobs are taken, by names of the system; empty for all.
         accounts, qos: of which a job must have one; empty for any.
+        gives_way: jobs of other partitions may stop its jobs, so that it is to come last.
         not_by_itself: why jobs are not to be sent there unless a person says so; "" if they may be.
         notes: what an admin should know, whole sentences.
     """
@@ -61,6 +62,7 @@ class SurveyedPartition(NamedTuple):
     groups: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
+    gives_way: bool = False
     not_by_itself: str = ""
     notes: tuple[str, ...] = ()
 

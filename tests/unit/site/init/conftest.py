@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -25,18 +25,24 @@ def surveyed(scheduler: str, texts: Mapping[str, str] | None = None) -> Surveyed
     return told
 
 
+def site_of(scheduler: str, texts: Mapping[str, str] | None = None) -> NewSite:
+    """The site of a cluster whose commands print these texts; of the large one without."""
+    told = surveyed(scheduler, texts)
+    assert told
+    return of_cluster(scheduler, told, load_job_types(config_path("dispatch_config.json")).types)
+
+
+def site_of_slurm(partitions: Sequence[str], nodes: Sequence[str]) -> NewSite:
+    texts = {"partition": "\n".join(partitions), "node": "\n".join(nodes)}
+    return site_of(
+        "slurm", {f"scontrol --all --oneliner show {key}": text for key, text in texts.items()}
+    )
+
+
 @pytest.fixture
 def made() -> Callable[[str], NewSite]:
     """``made("slurm")``: the site of the large cluster with that scheduler."""
-
-    def make(scheduler: str) -> NewSite:
-        told = surveyed(scheduler)
-        assert told
-        return of_cluster(
-            scheduler, told, load_job_types(config_path("dispatch_config.json")).types
-        )
-
-    return make
+    return site_of
 
 
 @pytest.fixture

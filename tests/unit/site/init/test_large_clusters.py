@@ -12,8 +12,8 @@ from dispatcher.scheduler.surveyed import SurveyedNode
 from dispatcher.site.init.content import NewSite
 from dispatcher.site.init.shapes import describe
 
-from .clusters import EACH, GRID_ENGINE, PBS, SLURM
-from .conftest import TEXTS, surveyed
+from .clusters import EACH, GRID_ENGINE, PBS, SLURM, slurm_node, slurm_partition
+from .conftest import TEXTS, site_of_slurm, surveyed
 
 Keys = Callable[[str], dict[str, Any]]
 Made = Callable[[str], NewSite]
@@ -186,6 +186,32 @@ def test_parts_with_full_names_are_no_whole_cards_either() -> None:
 
     assert describe(nodes[:1]).has_parts_alone
     assert f"Parts of cards are left out: {part}." in describe(nodes).notes
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, ["gpu", "gpu-scavenge"]),
+        ({"PreemptMode": "OFF"}, ["gpu-scavenge", "gpu"]),  # the longer time
+        ({"PriorityTier": "10"}, ["gpu-scavenge", "gpu"]),  # the mode is the cluster's
+    ],
+)
+def test_a_partition_whose_jobs_give_way_to_those_of_others_comes_last(
+    changed: dict[str, str], expected: list[str]
+) -> None:
+    scavenge = {"MaxTime": "7-00:00:00", "PreemptMode": "CANCEL", "PriorityTier": "1", **changed}
+    gpu = slurm_partition(
+        "gpu", MaxTime="2-00:00:00", PreemptMode=scavenge["PreemptMode"], PriorityTier="10"
+    )
+
+    site = site_of_slurm(
+        [gpu, slurm_partition("gpu-scavenge", **scavenge)],
+        [slurm_node("n1", "gpu,gpu-scavenge", Gres="gpu:a100:4")],
+    )
+
+    assert site.content["job_parameters"]["gpu"]["partitions"] == expected
+    says = "Jobs of gpu may stop jobs here" in comments(site, "gpu-scavenge")
+    assert says == (expected[-1] == "gpu-scavenge")
 
 
 # Grid Engine
