@@ -116,6 +116,12 @@ def _unknown(told: Surveyed, described: Mapping[str, Described]) -> Iterator[str
     for partition in told.partitions:
         if not partition.nodes:
             yield f"What nodes {partition.name} has: it is left out."
+    if names := [name for name, each in described.items() if each.lacks_memory]:
+        yield (
+            f"How much memory the nodes of {', '.join(names)} have: the scheduler tells no size "
+            "that a node may have, and may refuse jobs that ask for memory. Have its admin correct "
+            'that (Slurm: RealMemory), and set "memory" of the partition.'
+        )
     for name, each in described.items():
         for cards in each.unknown_cards:
             yield (

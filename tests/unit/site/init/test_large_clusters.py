@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dispatcher.config.json_edit import without_comments
+from dispatcher.config.site import checked_site
 from dispatcher.scheduler.surveyed import SurveyedNode
 from dispatcher.site.init.content import NewSite
 from dispatcher.site.init.shapes import describe
@@ -166,6 +169,50 @@ def test_if_no_node_works_all_count() -> None:
     told = surveyed("slurm", {**SLURM, "scontrol --all --oneliner show node": down})
 
     assert told and not any(node.works for each in told.partitions for node in each.nodes)
+
+
+def test_a_kind_of_nodes_of_which_none_works_now_is_described() -> None:
+    out = {"Gres": "gpu:a100:4", "State": "IDLE+DRAIN"}
+    nodes = [*(slurm_node(name, "all") for name in ("c1", "c2")),
+             *(slurm_node(name, "all", **out) for name in ("g1", "g2")),
+             slurm_node("v1", "all", Gres="gpu:v100:2"),
+             slurm_node("v2", "all", Gres="gpu:v100:1", State="DOWN*")]  # fmt: skip
+
+    site = site_of_slurm([slurm_partition("all")], nodes)
+
+    found = [(each.get("gpu_type"), each["gpus"]) for each in
+             site.content["partitions"]["all"]["nodes"]]  # fmt: skip
+    assert found == [("v100", 2), ("a100", 4), (None, 0)]
+    assert "None of its nodes with a100 works now. " in comments(site, "all")
+    assert "1 node out of service are not counted." in comments(site, "all")
+    assert not any(text.startswith("Where GPUs are") for text in site.unknown)
+
+
+def test_a_node_out_of_service_that_tells_nothing_is_no_kind_of_its_own() -> None:
+    nodes = [SurveyedNode("g1", 64, 2**38, 4, "a100", ("a100",)),
+             SurveyedNode("g2", 1, works=False)]  # fmt: skip
+
+    assert "nodes" not in describe(nodes).keys
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"RealMemory": "1"},  # Slurm's default
+        {"RealMemory": "8000", "MemSpecLimit": "7999"},
+        {"RealMemory": "8000", "MemSpecLimit": "9000"},
+    ],
+)
+def test_a_size_that_no_node_has_is_not_known(changed: dict[str, str], tmp_path: Path) -> None:
+    nodes = [slurm_node("n1", "cpu", **changed)]
+
+    site = site_of_slurm([slurm_partition("cpu"), slurm_partition("big")],
+                         [*nodes, slurm_node("n2", "big")])  # fmt: skip
+
+    assert "memory" not in site.content["partitions"]["cpu"]
+    assert [text for text in site.unknown
+            if text.startswith("How much memory the nodes of cpu have: ")]  # fmt: skip
+    checked_site(without_comments(site.content), tmp_path / "site.json")
 
 
 def test_a_job_gets_no_part_of_a_card_where_there_are_whole_ones() -> None:
