@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["EACH", "GRID_ENGINE", "LSF", "PBS", "SLURM", "answers", "slurm_node",
-           "slurm_partition"]  # fmt: skip
+__all__ = ["EACH", "GRID_ENGINE", "LSF", "PBS", "SLURM", "answers", "ge_described", "ge_host",
+           "ge_queue", "slurm_node", "slurm_partition"]  # fmt: skip
 
 
 def answers(texts: Mapping[str, str]) -> Callable[[Sequence[str]], str | None]:
@@ -114,7 +114,7 @@ SLURM = {
 # Grid Engine: names of the site's own, a queue for a group, one that is disabled.
 
 
-def _ge_queue(name: str, **changed: str) -> str:
+def ge_queue(name: str, **changed: str) -> str:
     values = {
         "seq_no": "0",
         "qtype": "BATCH INTERACTIVE",
@@ -129,7 +129,7 @@ def _ge_queue(name: str, **changed: str) -> str:
     return "\n".join([*lines, "h_vmem                INFINITY"])
 
 
-def _ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
+def ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
     of_queues = "".join(
         f" <queue name='{queue}'>\n"
         f"   <queuevalue qname='{queue}' name='qtype_string'>BIP</queuevalue>\n"
@@ -142,7 +142,7 @@ def _ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
     return f" <host name='{name}'>\n   <hostvalue name='num_proc'>{number}</hostvalue>\n{of_queues} </host>\n"
 
 
-def _ge_described(name: str, offers: str, memory: str) -> str:
+def ge_described(name: str, offers: str, memory: str) -> str:
     return (
         f"hostname              {name}\nload_scaling          NONE\n"
         f"complex_values        {offers}\n"
@@ -162,23 +162,23 @@ _GE_HOSTS = {
 EACH = 'sh -c option=$1; shift; for each; do qconf "$option" "$each"; done sh'
 GRID_ENGINE = {
     "qhost -q -xml": "<?xml version='1.0'?>\n<qhost xmlns:xsd=\"x\">\n"
-    + "".join(_ge_host(name, queues) for name, queues in _GE_HOSTS.items())
+    + "".join(ge_host(name, queues) for name, queues in _GE_HOSTS.items())
     + "</qhost>\n",
     "qconf -sq *": "\n\n".join(
         [
-            _ge_queue("gpu.q", h_rt="48:00:00,[big2=24:00:00]"),
-            _ge_queue("em.q", user_lists="em", projects="cryo"),
-            _ge_queue("all.q", pe_list="make openmp,[old1=mpi]"),
-            _ge_queue("short.q"),
-            _ge_queue("inter.q", qtype="INTERACTIVE", pe_list="NONE"),
+            ge_queue("gpu.q", h_rt="48:00:00,[big2=24:00:00]"),
+            ge_queue("em.q", user_lists="em", projects="cryo"),
+            ge_queue("all.q", pe_list="make openmp,[old1=mpi]"),
+            ge_queue("short.q"),
+            ge_queue("inter.q", qtype="INTERACTIVE", pe_list="NONE"),
         ]
     ),
     f"{EACH} -se big1 big2 old1 node1": "".join(
         [
-            _ge_described("big1", "slots=64,gpu_card=8(0 1 2 3 4 5 6 7),gpu_type=a40,rmem=1000G", "1031000M"),
-            _ge_described("big2", "slots=64,gpu_card=8(0-7),gpu_type=a40,rmem=1000G", "1031000M"),
-            _ge_described("old1", "slots=16,gpu_card=2(0 1),gpu_type=p100,rmem=120G", "128000M"),
-            _ge_described("node1", "rmem=250G", "257000M"),
+            ge_described("big1", "slots=64,gpu_card=8(0 1 2 3 4 5 6 7),gpu_type=a40,rmem=1000G", "1031000M"),
+            ge_described("big2", "slots=64,gpu_card=8(0-7),gpu_type=a40,rmem=1000G", "1031000M"),
+            ge_described("old1", "slots=16,gpu_card=2(0 1),gpu_type=p100,rmem=120G", "128000M"),
+            ge_described("node1", "rmem=250G", "257000M"),
         ]
     ),
     "qconf -sc": (
