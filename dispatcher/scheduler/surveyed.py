@@ -46,6 +46,8 @@ class SurveyedPartition(NamedTuple):
     Attributes:
         nodes: its nodes; one of several kinds of cards once for each kind.
         seconds: the most time that a job may have; None for no limit.
+        default_seconds: the time of a job that asks for none; None if that is the most.
+        gpus_per_job: the most GPUs that a job may have; None for no limit.
         is_default: jobs that name none go there.
         users, groups: the only ones whose jobs are taken, by names of the system; empty for all.
         accounts, qos: of which a job must have one; empty for any.
@@ -57,6 +59,8 @@ class SurveyedPartition(NamedTuple):
     name: str
     nodes: tuple[SurveyedNode, ...] = ()
     seconds: int | None = None
+    default_seconds: int | None = None
+    gpus_per_job: int | None = None
     is_default: bool = False
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

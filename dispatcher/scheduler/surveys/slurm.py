@@ -126,6 +126,7 @@ def _partition(
             for node in nodes
         ),
         seconds=_seconds(values.get("MaxTime", "")),
+        default_seconds=_seconds(values.get("DefaultTime", "")),
         is_default=values.get("Default") == "YES",
         groups=tuple(_words(values.get("AllowGroups"))),
         accounts=tuple(_words(values.get("AllowAccounts"))),

@@ -240,6 +240,7 @@ PBS = {
                                      acl_groups="cryoem", acl_user_enable="False", acl_users="ada"),
                 "entry": _pbs_queue(queue_type="Route", route_destinations="work,short"),
                 "inner": _pbs_queue(default_chunk={"Qlist": "gpu"}, from_route_only="True"),
+                "R4711": _pbs_queue(acl_user_enable="True", acl_users="ada@*"),  # of a reservation
                 "off": _pbs_queue(default_chunk={"Qlist": "gpu"}, started="False"),
             },
         }

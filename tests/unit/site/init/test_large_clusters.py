@@ -15,13 +15,14 @@ from dispatcher.scheduler.surveyed import SurveyedNode
 from dispatcher.site.init.content import NewSite
 from dispatcher.site.init.shapes import describe
 
-from .clusters import EACH, GRID_ENGINE, PBS, SLURM, slurm_node, slurm_partition
-from .conftest import TEXTS, site_of_slurm, surveyed
+from .clusters import EACH, GRID_ENGINE, LSF, PBS, SLURM, slurm_node, slurm_partition
+from .conftest import TEXTS, site_of, site_of_slurm, surveyed
 
 Keys = Callable[[str], dict[str, Any]]
 Made = Callable[[str], NewSite]
 
 ASKED_NODES, ASKED_QUEUES = "pbsnodes -a -v -F json", "qstat -Q -f -F json"
+ASKED_SERVER = "qstat -B -f -F json"
 A100 = {"cores": 128, "memory": "1023000M", "gpus": 4, "gpu_memory": "81920M"}
 
 
@@ -169,6 +170,19 @@ def test_if_no_node_works_all_count() -> None:
     told = surveyed("slurm", {**SLURM, "scontrol --all --oneliner show node": down})
 
     assert told and not any(node.works for each in told.partitions for node in each.nodes)
+
+
+def test_a_job_asks_for_a_time_where_it_would_get_a_short_one() -> None:
+    hour = {"MaxTime": "UNLIMITED", "DefaultTime": "01:00:00"}
+    partitions = [slurm_partition("endless", **hour),
+                  slurm_partition("limited", **{**hour, "MaxTime": "2-00:00:00"}),
+                  slurm_partition("free", DefaultTime="NONE")]  # fmt: skip
+
+    site = site_of_slurm(partitions, [slurm_node("n1", "endless,limited,free")])
+
+    found = {name: each.get("time") for name, each in site.content["partitions"].items()}
+    assert found == {"endless": "7-00:00:00", "limited": "2-00:00:00", "free": None}
+    assert "a job that asks for no time has 01:00:00." in comments(site, "endless")
 
 
 def test_a_kind_of_nodes_of_which_none_works_now_is_described() -> None:
@@ -390,6 +404,43 @@ def test_pbss_answers_with_odd_values_are_read_as_far_as_possible(odd: str) -> N
     assert told and [each.seconds for each in told.partitions if each.name == "gpu"] == [None]
 
 
+def test_pbss_limits_of_queues_and_the_server_count() -> None:
+    queues, server = json.loads(PBS[ASKED_QUEUES]), json.loads(PBS[ASKED_SERVER])
+    queues["Queue"]["gpu"] |= {"resources_max": {"ngpus": 2}}
+    queues["Queue"]["gpu"] |= {"resources_default": {"walltime": "01:00:00"}}
+    server["Server"]["pbs01"]["resources_max"] = {"walltime": "240:00:00"}
+    changed = {ASKED_QUEUES: json.dumps(queues), ASKED_SERVER: json.dumps(server)}
+
+    found = site_of("pbs", {**PBS, **changed}).content["partitions"]
+
+    assert (found["gpu"]["gpus_per_job"], found["gpu"]["time"]) == (2, "10-00:00:00")
+    assert "gpus_per_job" not in found["gpu_em"]
+    del server["Server"]["pbs01"]["resources_max"]
+    changed[ASKED_SERVER] = json.dumps(server)
+    endless = site_of("pbs", {**PBS, **changed}).content["partitions"]
+    assert endless["gpu"]["time"] == "7-00:00:00"
+
+
+def test_pbss_queues_of_reservations_are_left_out(keys_of: Keys) -> None:
+    assert "R4711" not in keys_of("pbs")["partitions"]
+
+
+@pytest.mark.parametrize("state", ["state-unknown", "state-unknown,down", "offline", "stale"])
+def test_pbss_nodes_of_an_unknown_state_do_not_count(state: str) -> None:
+    nodes = json.loads(PBS[ASKED_NODES])
+    nodes["nodes"]["g2"] |= {"state": state, "resources_available": {"Qlist": "gpu", "ngpus": 1}}
+
+    told = surveyed("pbs", {**PBS, ASKED_NODES: json.dumps(nodes)})
+
+    assert (
+        told
+        and [
+            node.works for each in told.partitions for node in each.nodes if node.name == "g2"
+        ].count(True)
+        == 0
+    )
+
+
 # LSF
 
 
@@ -422,3 +473,27 @@ def test_lsfs_queues_of_some_users_are_left_to_people(keys_of: Keys, made: Made)
     assert keys_of("lsf")["job_parameters"]["gpu"]["partitions"] == ["gpu"]
     assert keys_of("lsf")["job_parameters"]["submit"]["partitions"] == ["normal"]
     assert any("memory limits in GB" in note for note in made("lsf").content["__comment__"])
+
+
+def test_lsfs_queues_of_all_users_with_limits_in_one_line_are_read() -> None:
+    limits = (
+        "MAXIMUM LIMITS:\n CPULIMIT             RUNLIMIT\n 100.0 min of n1      60.0 min of n1\n"
+    )
+    queues = LSF["bqueues -l"].replace("USERS: all\n", "USERS:  all users\n")
+    queues = queues.replace("\nSCHEDULING PARAMETERS", f"{limits}\nSCHEDULING PARAMETERS", 1)
+
+    told = surveyed("lsf", {**LSF, "bqueues -l": queues})
+
+    assert told
+    (normal,) = (each for each in told.partitions if each.name == "normal")
+    assert (normal.seconds, normal.not_by_itself) == (3600, "")
+
+
+def test_an_lsf_queue_that_gives_way_to_others_comes_last() -> None:
+    queues = LSF["bqueues -l"].replace(
+        "USERS: all", "SCHEDULING POLICIES:  PREEMPTABLE\nUSERS: all"
+    )
+
+    told = surveyed("lsf", {**LSF, "bqueues -l": queues})
+
+    assert told and [each.name for each in told.partitions if not each.gives_way] == ["lab"]
