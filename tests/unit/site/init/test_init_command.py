@@ -7,66 +7,27 @@ schedulers.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dispatcher.cli import main
 from dispatcher.config.catalogue import load_catalogue
 from dispatcher.config.configuration import load_configuration
-from dispatcher.host.programs import Finished
 from dispatcher.images.inspect import ImageReport
 from dispatcher.images.integrity import sha256_of
 from dispatcher.images.sif import read_header
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.scheduler import survey
-from dispatcher.scheduler.no_way import NoWayError
 from dispatcher.site.init import found_images
 from dispatcher.site.init.here import of_this_machine
 
 from ....fixture_types import CorpusJob, WriteSite
 from ....sif_file import write_sif
 from ...planning.planned import CLASSIC
-from .conftest import TEXTS
+from .conftest import TEXTS, Init
 
-Init = Callable[..., tuple[int, str]]
 REFINE, EXTRACT = "relion-5.0.1/Refine3D_job011", "relion-5.0.1/Extract_job006"
-
-
-@pytest.fixture
-def print_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
-    """Have the schedulers' commands print these texts, by their words.
-
-    Programs that none of the texts is of are not there; other commands of those that are fail.
-    """
-
-    def stand_in(texts: Mapping[str, str]) -> None:
-        programs = {words.split()[0] for words in texts}
-
-        def call(_: object, argv: list[str], __: Path) -> Finished:
-            if argv[0] not in programs:
-                raise FileNotFoundError(2, "No such file", argv[0])
-            text = texts.get(" ".join(argv))
-            return Finished(1, "", "no") if text is None else Finished(0, text, "")
-
-        monkeypatch.setattr(survey, "call", call)
-
-    return stand_in
-
-
-@pytest.fixture
-def init(capsys: pytest.CaptureFixture[str]) -> Init:
-    """Run the command: exit status, and all that it printed."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        capsys.readouterr()
-        status = main(["site", "init", *arguments])
-        return status, "".join(capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -264,70 +225,6 @@ def test_a_scheduler_that_inherits_is_asked_as_the_one_it_is_like(
     assert status == 0
     assert content(tmp_path)["scheduler"] == "far"
     assert content(tmp_path)["schedulers"] == {"far": {"inherits": "slurm", "timeout": 5}}
-
-
-def test_the_cluster_is_asked_to_which_the_submit_command_leads(
-    print_as: Callable[[Mapping[str, str]], None], init: Init, site: WriteSite, tmp_path: Path
-) -> None:
-    there = {f"{words} --clusters=gpuland": text for words, text in TEXTS["slurm"].items()}
-    here = dict.fromkeys(TEXTS["slurm"], "PartitionName=here\n")
-    print_as({**here, **there})
-    far = {"inherits": "slurm", "submit_command": ["sbatch", "--parsable", "--clusters=gpuland"]}
-    site("site.json", {"schedulers": {"far": far}})
-
-    assert init("--scheduler", "far", "--update")[0] == 0
-
-    assert "batch" in content(tmp_path)["partitions"]
-
-
-# A scheduler that does not answer
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        Finished(1, "", "slurm_load_partitions: Unable to contact slurm controller\n"),
-        subprocess.TimeoutExpired("scontrol", 60),
-        PermissionError(13, "Permission denied", "scontrol"),
-        NoWayError("gate does not answer", "try again"),
-    ],
-)
-@pytest.mark.parametrize("arguments", [[], ["--scheduler", "slurm"]])
-def test_without_an_answer_of_the_scheduler_that_is_here_nothing_is_written(
-    failure: Finished | Exception,
-    arguments: list[str],
-    init: Init,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    def call(_: object, argv: list[str], __: Path) -> Finished:
-        if argv[0] != "scontrol":
-            raise FileNotFoundError(2, "No such file", argv[0])
-        if isinstance(failure, Exception):
-            raise failure
-        return failure
-
-    monkeypatch.setattr(survey, "call", call)
-
-    status, said = init(*arguments)
-
-    assert status == 1 and "slurm: `scontrol --all --oneliner show partition`: " in said
-    assert "--scheduler local" in said
-    if isinstance(failure, Finished):
-        assert "Unable to contact slurm controller. Try again" in said
-    assert not (tmp_path / "site" / "site.json").exists()
-
-    assert init("--scheduler", "local")[0] == 0
-    assert content(tmp_path)["scheduler"] == "local"
-
-
-def test_a_machine_without_programs_of_schedulers_is_a_site_of_its_own(
-    print_as: Callable[[Mapping[str, str]], None], init: Init, tmp_path: Path
-) -> None:
-    print_as({})
-
-    assert init()[0] == 0
-    assert content(tmp_path)["scheduler"] == "local"
 
 
 # This machine alone
