@@ -27,7 +27,7 @@ class Answers(NamedTuple):
 
     Attributes:
         told: what those tell that answer.
-        failed: what the commands of the others say, where the commands are there; for people.
+        failed: what a command of each of the others says that are here; for people.
     """
 
     told: dict[str, Surveyed]
@@ -68,16 +68,22 @@ def survey(schedulers: Mapping[str, Scheduler], names: Sequence[str]) -> Answers
 
 
 def _ask_all(module_name: str, scheduler: Scheduler) -> Surveyed | str | None:
-    """What the scheduler tells; what its commands say in place of that; None without commands."""
+    """What the scheduler tells; what a command of it says in place of that; None if it is not here.
+
+    It is not here if a command is missing: Grid Engine has a qstat as well, but no pbsnodes.
+    """
     module = importlib.import_module(f".surveys.{module_name}", __package__)
     where = options_in(scheduler, scheduler.submit_command)
     said: list[str] = []
+    missing: list[str] = []
 
     def ask(argv: Sequence[str]) -> str | None:
         try:
             done = call(scheduler, [*argv, *where], Path.cwd())
         except (OSError, subprocess.TimeoutExpired) as error:
-            if not _is_not_there(error):
+            if _is_not_there(error):
+                missing.append(argv[0])
+            else:
                 said.append(f"`{' '.join(argv)}`: {_in_words(error)}")
             return None
         if done.status == 0:
@@ -87,7 +93,9 @@ def _ask_all(module_name: str, scheduler: Scheduler) -> Surveyed | str | None:
         return None
 
     told: Surveyed | None = module.survey(ask)
-    return told or "; ".join(said) or None
+    if told is None and not missing:
+        return said[0] if said else "its commands name no queues and no nodes"
+    return told
 
 
 def _is_not_there(error: Exception) -> bool:

@@ -81,3 +81,31 @@ def test_a_machine_without_programs_of_schedulers_is_a_site_of_its_own(
 
     assert init()[0] == 0
     assert content(tmp_path)["scheduler"] == "local"
+
+
+def test_a_command_that_another_scheduler_has_as_well_is_no_sign_of_a_scheduler(
+    init: Init, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grid Engine's qstat."""
+
+    def call(_: object, argv: list[str], __: Path) -> Finished:
+        if argv[0] in ("qconf", "qhost", "qstat"):
+            return Finished(1, "", "error: unable to read qmaster name")
+        raise FileNotFoundError(2, "No such file", argv[0])
+
+    monkeypatch.setattr(survey, "call", call)
+
+    status, said = init()
+
+    assert status == 1 and "gridengine: `qconf -sq *`: error: unable" in said
+    assert "pbs" not in said
+
+
+def test_an_answer_without_queues_and_nodes_is_none(
+    print_as: Callable[[Mapping[str, str]], None], init: Init
+) -> None:
+    print_as(dict.fromkeys(TEXTS["pbs"], "{}"))
+
+    status, said = init()
+
+    assert status == 1 and "pbs: its commands name no queues and no nodes. Try again" in said
