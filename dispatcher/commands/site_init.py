@@ -101,6 +101,7 @@ def _make(folder: Path) -> None:
 def _write(site: NewSite, update: bool, replace: bool) -> int:
     from ..printable import printable
     from ..site.init import write
+    from ..site.init.merge import differences
 
     path, there = write.site_json(), write.present()
     if not there:
@@ -114,7 +115,7 @@ def _write(site: NewSite, update: bool, replace: bool) -> int:
     if update:
         for key in write.add_missing(site.content):
             print(f"added: {printable(key)}")
-    different = list(write.differences(write.present(), site.content))
+    different = list(differences(write.present(), site.content))
     for key, mine, other in different:
         has = "has nothing there" if mine is None else f"has {json.dumps(mine, ensure_ascii=False)}"
         print(f"differs: {printable(key)}: {json.dumps(other, ensure_ascii=False)}; {path} {has}")

@@ -46,9 +46,12 @@ class SurveyedPartition(NamedTuple):
     Attributes:
         nodes: its nodes; one of several kinds of cards once for each kind.
         seconds: the most time that a job may have; None for no limit.
+        default_seconds: the time of a job that asks for none; None if that is the most.
+        gpus_per_job: the most GPUs that a job may have; None for no limit.
         is_default: jobs that name none go there.
         users, groups: the only ones whose jobs are taken, by names of the system; empty for all.
         accounts, qos: of which a job must have one; empty for any.
+        gives_way: jobs of other partitions may stop its jobs, so that it is to come last.
         not_by_itself: why jobs are not to be sent there unless a person says so; "" if they may be.
         notes: what an admin should know, whole sentences.
     """
@@ -56,11 +59,14 @@ class SurveyedPartition(NamedTuple):
     name: str
     nodes: tuple[SurveyedNode, ...] = ()
     seconds: int | None = None
+    default_seconds: int | None = None
+    gpus_per_job: int | None = None
     is_default: bool = False
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
+    gives_way: bool = False
     not_by_itself: str = ""
     notes: tuple[str, ...] = ()
 

@@ -18,11 +18,21 @@ from ..surveyed import (
     least,
     size_in_bytes,
 )
-from ._gridengine_names import Names, Table, complexes_of, names_of, offers, words
+from ._gridengine_names import Names, complexes_of, names_of
+from ._gridengine_values import (
+    Groups,
+    Table,
+    every_value,
+    groups_in,
+    offers,
+    value_on,
+    words,
+)
 
 __all__ = ["survey"]
 
 _EACH = ("sh", "-c", 'option=$1; shift; for each; do qconf "$option" "$each"; done', "sh")
+_OF_HOSTS = ("complex_values", "pe_list")  # what a host, or a group of hosts, may have otherwise
 _AT_ONCE = 200  # hosts, so that an answer comes within the scheduler's time
 _HOST = re.compile(r"<host name=['\"]([^'\"]+)['\"]>(.*?)</host>", re.DOTALL)
 _QUEUE = re.compile(r"<queue name=['\"]([^'\"]+)['\"]>(.*?)</queue>", re.DOTALL)
@@ -42,17 +52,21 @@ def survey(ask: Ask) -> Surveyed | None:
     }
     described = {table["hostname"]: table for table in _of_each(ask, "-se", list(instances))}
     complexes = complexes_of(ask(["qconf", "-sc"]) or "")
-    offered = [offers(table) for table in [*described.values(), *queues.values()]]
     environments = list(_of_each(ask, "-sp", (ask(["qconf", "-spl"]) or "").split()))
-    names = names_of(complexes, offered, environments, list(queues.values()))
+    names = names_of(complexes, list(described.values()), environments, list(queues.values()))
+    groups = _groups(queues.values(), ask)
+    suspended = _suspended(queues.values())
     partitions = []
     for name, queue in sorted(queues.items()):
+        on = {host: _on(host, queue, groups) for host in sorted(instances)}
+        its_hosts = [host for host, of_host in sorted(instances.items()) if name in of_host]
+        taking = [host for host in its_hosts if _takes(on[host]["pe_list"], names)]
         nodes = tuple(
-            _node(host, described.get(host, {}), queue, *of_host[name], names)
-            for host, of_host in sorted(instances.items())
-            if name in of_host
+            _node(host, described.get(host, {}), on[host], *instances[host][name], names)
+            for host in taking or its_hosts
         )
-        partitions.append(_partition(name, queue, nodes, names, ask))
+        closed = _why_not(queue, names)
+        partitions.append(_partition(name, queue, nodes, closed, name in suspended, ask))
     version = (ask(["qconf", "-help"]) or "").partition("\n")[0]
     return Surveyed(
         title=f"Grid Engine ({version})" if re.search(r"\d", version) else "Grid Engine",
@@ -109,7 +123,7 @@ def _settings(names: Names, complexes: Mapping[str, list[str]]) -> Iterator[Sett
         yield Setting("names.gpu_type", names.gpu_type, "By its name, it tells the GPUs' type.")
     if names.memory:
         per = "core" if complexes[names.memory][4] == "YES" else "node"
-        yield Setting("names.memory", names.memory, "Of the memory that is counted, the first.")
+        yield Setting("names.memory", names.memory, "By its name and size, it counts memory.")
         why = f"`qconf -sc` says consumable {complexes[names.memory][4]} of {names.memory}."
         yield Setting("memory_per", per, why)
 
@@ -142,13 +156,34 @@ def _unknown(names: Names) -> Iterator[str]:
 # Queues
 
 
+def _groups(queues: Iterable[Table], ask: Ask) -> Groups:
+    """The hosts of the groups that have values of their own."""
+    values = (queue.get(key, "") for queue in queues for key in _OF_HOSTS)
+    named = {name for value in values for name in groups_in(value)}
+    return {name: (ask(["qconf", "-shgrp_resolved", name]) or "").split() for name in sorted(named)}
+
+
+def _on(host: str, queue: Table, groups: Groups) -> Table:
+    """The queue as it is on a host."""
+    return {**queue, **{key: value_on(host, queue.get(key, ""), groups) for key in _OF_HOSTS}}
+
+
+def _takes(environments: str, names: Names) -> bool:
+    return not names.environment or names.environment in words(environments)
+
+
+def _suspended(queues: Iterable[Table]) -> set[str]:
+    """The queues whose jobs stop while others have jobs: ``low.q=1``, ``slots=2(low.q:1:sr)``."""
+    lists = (each for q in queues for each in every_value(q.get("subordinate_list", "")))
+    return {name for each in lists for name in re.findall(r"(?:^|[\s,(])([^\s,=:()]+)", each)}
+
+
 def _node(
     host: str, described: Table, queue: Table, slots: int, state: str, names: Names
 ) -> SurveyedNode:
-    loads = dict(
-        pair.strip().partition("=")[::2] for pair in described.get("load_values", "").split(",")
-    )
-    has = {**offers(queue), **offers(described)}
+    loads = offers(described.get("load_values", ""))
+    offered = (offers(each.get("complex_values", "")) for each in (queue, described))
+    has = {name: value for each in offered for name, value in each.items()}
     gpus = re.match(r"\d+", has.get(names.gpus, "")) if names.gpus else None
     kind = has.get(names.gpu_type, "") if names.gpu_type else ""
     processors = has.get("slots") or loads.get("num_proc", "")
@@ -164,16 +199,15 @@ def _node(
 
 
 def _partition(
-    name: str, queue: Table, nodes: tuple[SurveyedNode, ...], names: Names, ask: Ask
+    name: str,
+    queue: Table,
+    nodes: tuple[SurveyedNode, ...],
+    closed: str,
+    gives_way: bool,
+    ask: Ask,
 ) -> SurveyedPartition:
     lists = _of_each(ask, "-su", words(queue.get("user_lists", "")))
     entries = [entry for each in lists for entry in words(each.get("entries", ""))]
-    environments = words(queue.get("pe_list", ""))
-    closed = ""
-    if "BATCH" not in queue.get("qtype", "BATCH"):
-        closed = "It takes no batch jobs."
-    elif names.environment and names.environment not in environments:
-        closed = f"It does not take the parallel environment {names.environment}."
     return SurveyedPartition(
         name=name,
         nodes=nodes,
@@ -181,8 +215,18 @@ def _partition(
         users=tuple(entry for entry in entries if not entry.startswith("@")),
         groups=tuple(entry[1:] for entry in entries if entry.startswith("@")),
         accounts=tuple(words(queue.get("projects", ""))),
+        gives_way=gives_way,
         not_by_itself=closed,
+        notes=("Other queues suspend its jobs, so this comes last.",) if gives_way else (),
     )
+
+
+def _why_not(queue: Table, names: Names) -> str:
+    if "BATCH" not in queue.get("qtype", "BATCH"):
+        return "It takes no batch jobs."
+    if any(_takes(each, names) for each in every_value(queue.get("pe_list", ""))):
+        return ""
+    return f"It does not take the parallel environment {names.environment}."
 
 
 def _times(queue: Table) -> str:

@@ -11,7 +11,7 @@ from ..surveyed import Ask, Surveyed, SurveyedNode, SurveyedPartition, least, si
 __all__ = ["survey"]
 
 _QUEUE = re.compile(r"^QUEUE: (\S+)\s*$", re.MULTILINE)
-_RUN_LIMIT = re.compile(r"^ *RUNLIMIT\s*\n\s*([\d.]+) min", re.MULTILINE)
+_LIMITS = re.compile(r"^(.*\bRUNLIMIT\b.*)\n(.*)$", re.MULTILINE)  # headings, and their values
 _WORKS = ("ok", "closed_full", "closed_excl", "closed_cu_excl", "closed_busy", "closed_rc")
 
 
@@ -117,19 +117,39 @@ def _partition(
     nodes: Mapping[str, list[SurveyedNode]],
     groups: Mapping[str, list[str]],
 ) -> SurveyedPartition:
-    limits = _RUN_LIMIT.findall(text.rpartition("MAXIMUM LIMITS:")[2])
+    of_default, _, of_most = text.partition("MAXIMUM LIMITS:")
+    policies = _after("SCHEDULING POLICIES", text)
     users, hosts = _after("USERS", text), _after("HOSTS", text)
     status = re.search(r"\b(Open|Closed)(?::(Active|Inact)\w*)?", text)
     closed = status is not None and (status[1] == "Closed" or status[2] == "Inact")
-    some = users not in ([], ["all"])
+    some = users not in ([], ["all"], ["all", "users"])
+    gives_way = any("PREEMPTABLE" in word for word in policies)
     why = "It is closed, or does not start jobs." if closed else ""
     return SurveyedPartition(
         name=name,
         nodes=tuple(node for host in _named(hosts, groups) for node in nodes.get(host, [])),
-        seconds=int(min(map(float, limits)) * 60) if limits else None,
+        seconds=_run_limit(of_most),
+        default_seconds=_run_limit(of_default.partition("DEFAULT LIMITS:")[2]),
         is_default="default queue" in text,
+        gives_way=gives_way,
         not_by_itself=why or (f"It is for these users alone: {' '.join(users)}." if some else ""),
+        notes=("Other queues may stop its jobs, so this comes last.",) if gives_way else (),
     )
+
+
+def _run_limit(text: str) -> int | None:
+    """The seconds below the heading RUNLIMIT, which may stand beside others.
+
+    >>> _run_limit(" CPULIMIT             RUNLIMIT\\n 100.0 min of n1      2880.0 min of n1\\n")
+    172800
+    """
+    found = []
+    for headings, values in _LIMITS.findall(text):
+        columns = (re.split(r"\s{2,}", line.strip()) for line in (headings, values))
+        value = dict(zip(*columns, strict=False)).get("RUNLIMIT", "")
+        if minutes := re.match(r"([\d.]+) min", value):
+            found.append(int(float(minutes[1]) * 60))
+    return least(*found)
 
 
 def _after(title: str, text: str) -> list[str]:

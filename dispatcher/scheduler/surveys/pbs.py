@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...units import count
 from ..surveyed import (
     Ask,
     Setting,
@@ -26,7 +27,8 @@ __all__ = ["survey"]
 
 _COUNTS_GPUS = re.compile(r"n?_?gpus?", re.IGNORECASE)
 _GPU_TYPE = re.compile(r"(gpu|accelerator)_?(type|model|name|arch|card|kind)", re.IGNORECASE)
-_OUT = ("down", "offline", "unknown", "stale")
+_OUT = ("down", "offline", "unknown", "state-unknown", "stale", "unresolvable")
+_OF_RESERVATION = re.compile(r"[RSM]\d+")  # as PBS names such a queue, which goes with it
 
 _Values = Mapping[str, Any]
 
@@ -45,6 +47,7 @@ def survey(ask: Ask) -> Surveyed | None:
     partitions = tuple(
         _partition(name, queue, queues, hosts, (counter, kind), server)
         for name, queue in sorted(queues.items())
+        if not (_OF_RESERVATION.fullmatch(name) and _is_true(queue.get("acl_user_enable")))
     )
     version = str(server.get("pbs_version", "")).strip()
     return Surveyed(
@@ -135,7 +138,11 @@ def _partition(
     behind = [each.partition("@")[0] for each in _list(queue.get("route_destinations"))]
     ends = [each for each in behind if each in queues] or [name]
     own = {host for each in ends for host in _hosts_of(each, queues, hosts)}
-    limits = _table(queue, "resources_max")
+    limits, usual = (
+        {**_table(server, key), **_table(queue, key)}
+        for key in ("resources_max", "resources_default")
+    )
+    gpus = _number(limits.get(names[0]))
     cores, memory = _number(limits.get("ncpus")), size_in_bytes(limits.get("mem"), "b")
     nodes = (_node(host, hosts[host], *names) for host in sorted(own))
     users = [each.partition("@")[0] for each in _list(queue.get("acl_users"))]
@@ -146,12 +153,17 @@ def _partition(
             for node in nodes
         ),
         seconds=_seconds(str(limits.get("walltime", ""))),
+        default_seconds=_seconds(str(usual.get("walltime", ""))),
+        gpus_per_job=gpus,
         is_default=str(server.get("default_queue", "")) == name,
         users=tuple(users) if _is_true(queue.get("acl_user_enable")) else (),
         groups=tuple(_list(queue.get("acl_groups")))
         if _is_true(queue.get("acl_group_enable"))
         else (),
         not_by_itself=_why_not(queue),
+        notes=()
+        if gpus is None
+        else (f"A job may have {count(gpus, 'GPU')} here, on all its nodes together.",),
     )
 
 

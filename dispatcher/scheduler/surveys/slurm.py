@@ -33,12 +33,14 @@ def survey(ask: Ask) -> Surveyed | None:
         for partition in filter(None, values.get("Partitions", "").split(",")):
             nodes[partition] += _node(values)
             threads[partition] = max(threads[partition], _number(values, "ThreadsPerCore") or 1)
+    every = [dict(_WORD.findall(line)) for line in shown.splitlines()]
+    hosts = {name: {node.name for node in each} for name, each in nodes.items()}
     partitions = []
-    for line in shown.splitlines():
-        values = dict(_WORD.findall(line))
+    for values in every:
         name = values.get("PartitionName")
         if name and values.get("RootOnly") != "YES":
-            partitions.append(_partition(values, nodes[name], threads[name]))
+            before = _served_before(values, every, hosts)
+            partitions.append(_partition(values, nodes[name], threads[name], before))
     config = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", ask(_config_command()) or "", re.MULTILINE))
     return Surveyed(
         title=f"Slurm {config.get('SLURM_VERSION', '')}".strip(),
@@ -99,7 +101,7 @@ def _cards(gres: str) -> dict[str, int]:
 
 
 def _partition(
-    values: Mapping[str, str], nodes: list[SurveyedNode], threads: int
+    values: Mapping[str, str], nodes: list[SurveyedNode], threads: int, before: list[str]
 ) -> SurveyedPartition:
     cores = _number(values, "MaxCPUsPerNode")
     memory = size_in_bytes(values.get("MaxMemPerNode"), "m")
@@ -108,7 +110,12 @@ def _partition(
         notes.append(f"Slurm counts hyperthreads here: {threads} of its cores are one.")
     if denied := _words(values.get("DenyAccounts")):
         notes.append(f"Jobs of these accounts are not taken: {', '.join(denied)}.")
-    if values.get("PreemptMode", "OFF") not in ("OFF", "GANG"):
+    if before:
+        notes.append(
+            f"Jobs of {', '.join(before)} may stop jobs here (PriorityTier, and "
+            f"PreemptMode={values['PreemptMode']}), so this comes last."
+        )
+    elif _may_be_stopped(values):
         notes.append(f"Other jobs may stop jobs here (PreemptMode={values['PreemptMode']}).")
     if values.get("OverSubscribe") == "EXCLUSIVE":
         notes.append("A job gets whole nodes here, whatever it asks for.")
@@ -119,12 +126,37 @@ def _partition(
             for node in nodes
         ),
         seconds=_seconds(values.get("MaxTime", "")),
+        default_seconds=_seconds(values.get("DefaultTime", "")),
         is_default=values.get("Default") == "YES",
         groups=tuple(_words(values.get("AllowGroups"))),
         accounts=tuple(_words(values.get("AllowAccounts"))),
         qos=tuple(_words(values.get("AllowQos"))),
+        gives_way=bool(before),
         not_by_itself=_why_not(values),
         notes=tuple(notes),
+    )
+
+
+def _may_be_stopped(values: Mapping[str, str]) -> bool:
+    return values.get("PreemptMode", "OFF") not in ("OFF", "GANG")
+
+
+def _served_before(
+    values: Mapping[str, str], every: list[dict[str, str]], hosts: Mapping[str, set[str]]
+) -> list[str]:
+    """The partitions of a higher tier on the same nodes, whose jobs stop those of this one.
+
+    The mode alone does not tell: where it is the cluster's, all partitions show it.
+    """
+    own, tier = hosts.get(values["PartitionName"], set()), _number(values, "PriorityTier")
+    if tier is None or not _may_be_stopped(values):
+        return []
+    return sorted(
+        name
+        for each in every
+        if (name := each.get("PartitionName", "")) in hosts
+        and (_number(each, "PriorityTier") or 0) > tier
+        and own & hosts[name]
     )
 
 

@@ -15,10 +15,13 @@ from ...units import bytes_of
 __all__ = ["Card", "card_of"]
 
 _GIB = 2**30
-_OF_NAMES = re.compile(r"(?<![a-z0-9])(?:(\d+)g\.)?(\d{1,3})(?:gi?b|g)(?![a-z0-9.])")
+_OF_PART = re.compile(r"(?<![a-z0-9.])\dg[. ]?(\d{1,3})gi?b?(?![a-z0-9])")  # 1g.10gb
+_OF_PART_OF_CARD = re.compile(r"(?<![a-z0-9.])\dg?\.(\d{1,3})(?![a-z0-9.])")  # h100_1.10
+_SIZE = re.compile(r"(?<![a-z0-9.])(\d{1,3})(?:gi?b|g)(?![a-z0-9.])")
 _NUMBER = re.compile(r"(?<![a-z0-9.])(\d{2,3})(?![a-z0-9.])")
 _BEFORE, _AFTER = r"(?<![a-z0-9])", r"(?=$|[^a-z0-9]|sxm|pcie|nvl|x\d)"
-_PART = 0.95  # of its nominal size a card, or a part of one, shows at least
+_SHOWN = 0.95  # of its nominal size a card, or a part of one, shows at least
+_MOST_OF_PART = 0.6  # of a card's memory a part has at most
 
 
 class Card(NamedTuple):
@@ -52,23 +55,44 @@ def card_of(words: Iterable[str]) -> Card | None:
 
 def _card(word: str) -> Card | None:
     text = re.sub(r"[^a-z0-9.]+", " ", word.lower()).strip()
-    said = _OF_NAMES.search(text)
-    if said and said[1]:
-        maker = next(vendor.name for vendor in VENDORS.values() if vendor.parts)
-        return Card(word, _nominal(int(said[2])), maker, "the size of such a part of a card", True)
+    if part := _OF_PART.search(text):
+        return _part(word, int(part[1]))
     for name, pattern, maker, sizes in _table():
         if not pattern.search(text):
             continue
         rest = pattern.sub(" ", text)
-        told = _OF_NAMES.search(rest)
-        number = _NUMBER.search(rest)
-        size = int(told[2]) if told else int(number[1]) if number else None
+        part, told, number = (each.search(rest) for each in (_OF_PART_OF_CARD, _SIZE, _NUMBER))
+        if part and VENDORS[maker].parts:
+            return _part(word, int(part[1]))
+        if told and (smaller := _smaller(word, name, maker, sizes[0], int(told[1]))):
+            return smaller
+        size = int(told[1]) if told else int(number[1]) if number else None
         return _of_sizes(word, name, maker, sizes, size)
     return None
 
 
+def _part(word: str, size: int) -> Card:
+    maker = next(vendor.name for vendor in VENDORS.values() if vendor.parts)
+    return Card(word, _nominal(size), maker, "the size of such a part of a card", True)
+
+
+def _smaller(word: str, name: str, maker: str, least: str, size: int) -> Card | None:
+    """A card that has clearly less than all of that name: most likely a part of one."""
+    if not 0 < size < _gib(least) - _tolerance(size):
+        return None
+    if VENDORS[maker].parts and size <= _MOST_OF_PART * _gib(least):
+        return _part(word, size)
+    return Card(
+        word, _nominal(size), maker, f"the size in its name; cards of the name {name} have {least}"
+    )
+
+
+def _tolerance(size: int) -> float:
+    return max(1, size / 8)
+
+
 def _of_sizes(word: str, name: str, maker: str, sizes: list[str], size: int | None) -> Card:
-    near = [each for each in sizes if size and abs(_gib(each) - size) <= max(1, size / 8)]
+    near = [each for each in sizes if size and abs(_gib(each) - size) <= _tolerance(size)]
     if near:
         return Card(word, near[0], maker, f"as a card of the name {name} with {size} GB shows it")
     if len(sizes) == 1:
@@ -84,7 +108,7 @@ def _gib(size: str) -> float:
 
 
 def _nominal(gibibytes: int) -> str:
-    return f"{int(gibibytes * 1024 * _PART)}M"
+    return f"{int(gibibytes * 1024 * _SHOWN)}M"
 
 
 @functools.cache

@@ -33,6 +33,7 @@ def job_parameters(
 ) -> dict[str, Any]:
     """Jobs with GPUs go to partitions with GPUs, the smallest cards first; others to those without.
 
+    Partitions whose jobs give way to those of others come last.
     If a cluster has one kind of partitions only, all jobs go there. Partitions that are not for all
     are taken if there are no others.
     """
@@ -64,6 +65,7 @@ def _rank(
     endless = partition.seconds is None
     return (
         bool(chosen_by_hand(partition, described[partition.name])),
+        partition.gives_way,
         size is None,
         size or 0,
         word not in partition.name.lower(),

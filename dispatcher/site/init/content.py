@@ -17,6 +17,7 @@ _OF_TYPES = (
     "A guess, because no scheduler tells which partitions are for cryo-EM. A job takes the first "
     "partition in which it fits; those with the smallest cards come first."
 )
+_LONG = 7 * 24 * 3600  # seconds; what a job asks for where there is no limit
 _ACCESS = {"account": "accounts", "qos": "qos"}
 
 
@@ -72,6 +73,14 @@ def _partition(partition: SurveyedPartition, described: Described) -> dict[str, 
     notes = [*described.notes, *partition.notes]
     if partition.seconds:
         found["time"] = _clock(partition.seconds)
+    elif short := partition.default_seconds:
+        found["time"] = _clock(max(short, _LONG))
+        notes.append(
+            "time: a guess. There is no limit, but a job that asks for no time has "
+            f"{_clock(short)}."
+        )
+    if described.has_gpus and partition.gpus_per_job is not None:
+        found["gpus_per_job"] = partition.gpus_per_job
     for key, of in _ACCESS.items():
         allowed = getattr(partition, of)
         if len(allowed) == 1:
@@ -116,6 +125,12 @@ def _unknown(told: Surveyed, described: Mapping[str, Described]) -> Iterator[str
     for partition in told.partitions:
         if not partition.nodes:
             yield f"What nodes {partition.name} has: it is left out."
+    if names := [name for name, each in described.items() if each.lacks_memory]:
+        yield (
+            f"How much memory the nodes of {', '.join(names)} have: the scheduler tells no size "
+            "that a node may have, and may refuse jobs that ask for memory. Have its admin correct "
+            'that (Slurm: RealMemory), and set "memory" of the partition.'
+        )
     for name, each in described.items():
         for cards in each.unknown_cards:
             yield (

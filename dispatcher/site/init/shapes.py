@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...scheduler.surveyed import SurveyedNode, least
-from ...units import bytes_of, count
+from ...units import MOST_BYTES, bytes_of, count, too_small
 from .cards import Card, card_of
 
 __all__ = ["Described", "describe", "size_text"]
@@ -26,6 +26,7 @@ class Described(NamedTuple):
         unknown_cards: the types of cards whose memory nobody told, "" for one without a name.
         card_memory: the least of its cards', bytes; None if not known.
         has_parts_alone: its GPUs are all parts of cards.
+        lacks_memory: nobody told how much memory some of its nodes have.
     """
 
     keys: dict[str, Any]
@@ -34,6 +35,7 @@ class Described(NamedTuple):
     unknown_cards: tuple[str, ...] = ()
     card_memory: int | None = None
     has_parts_alone: bool = False
+    lacks_memory: bool = False
 
     @property
     def has_gpus(self) -> bool:
@@ -42,7 +44,11 @@ class Described(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Nodes for which a job can ask: by their cards' type, by a feature, or by neither."""
+    """Nodes for which a job can ask: by their cards' type, by a feature, or by neither.
+
+    Attributes:
+        nodes: those that count.
+    """
 
     gpu_type: str
     feature: str
@@ -59,14 +65,14 @@ def describe(nodes: Sequence[SurveyedNode]) -> Described:
     """The keys `cores`, `memory`, `gpus`, `gpu_memory`, or `nodes` with these of each kind.
 
     A job may count on the least of what nodes of one kind have. Nodes that do not work count only
-    if none does.
+    if none of their kind does.
     """
-    working = [node for node in nodes if node.works]
-    counted = working or list(nodes)
-    with_gpus = [node for node in counted if node.gpus]
-    every = sorted(_kinds(with_gpus), key=_by_size)
+    nodes = [node._replace(memory=_possible(node.memory)) for node in nodes]
+    every = sorted(_kinds([node for node in nodes if node.gpus]), key=_by_size)
     kinds = [kind for kind in every if not kind.is_part] or every
-    others = [node for node in counted if not node.gpus]
+    others = _counted([node for node in nodes if not node.gpus])
+    if kinds:  # a node out of service may not tell its GPUs
+        others = [node for node in others if node.works or (node.cores and node.memory)]
     if len(kinds) == 1 and not others:
         keys = {**_keys(kinds[0]), **_asked_by(kinds[0], every)}
     elif kinds:
@@ -77,12 +83,24 @@ def describe(nodes: Sequence[SurveyedNode]) -> Described:
     sizes = [bytes_of(kind.card.memory if kind.card else None, "partition") for kind in kinds]
     return Described(
         keys,
-        (*_notes(nodes, working, kinds), *_of_parts(every, kinds)),
+        (*_notes(nodes, every, others), *_of_cards(kinds), *_of_parts(every, kinds)),
         frozenset(kind.card.maker for kind in kinds if kind.card),
         tuple(kind.gpu_type for kind in kinds if not kind.card),
         None if None in sizes else least(*sizes),
         bool(kinds) and all(kind.is_part for kind in kinds),
+        any("memory" not in each for each in keys.get("nodes", [keys])),
     )
+
+
+def _possible(memory: int | None) -> int | None:
+    """The size if a node may have it: Slurm says 1 MB where its admin has said nothing."""
+    possible = memory is not None and 0 < memory <= MOST_BYTES and not too_small(memory)
+    return memory if possible else None
+
+
+def _counted(nodes: Sequence[SurveyedNode]) -> list[SurveyedNode]:
+    """Those that work; all if none does."""
+    return [node for node in nodes if node.works] or list(nodes)
 
 
 def _kinds(nodes: Sequence[SurveyedNode]) -> Iterator[_Kind]:
@@ -94,7 +112,7 @@ def _kinds(nodes: Sequence[SurveyedNode]) -> Iterator[_Kind]:
     for (gpu_type, feature), each in groups.items():
         words = [gpu_type or feature] if gpu_type or feature else []
         words += [word for word in each[0].words if all(word in other.words for other in each)]
-        yield _Kind(gpu_type, feature, card_of(words), each)
+        yield _Kind(gpu_type, feature, card_of(words), _counted(each))
 
 
 def _naming(node: SurveyedNode) -> str:
@@ -146,19 +164,27 @@ def size_text(size: int) -> str:
 
 
 def _notes(
-    nodes: Sequence[SurveyedNode], working: Sequence[SurveyedNode], kinds: Sequence[_Kind]
+    nodes: Sequence[SurveyedNode], kinds: Sequence[_Kind], others: Sequence[SurveyedNode]
 ) -> Iterator[str]:
-    shapes = Counter(map(_shape, working or nodes))
+    counted = [node for kind in kinds for node in kind.nodes] + [*others]
+    shapes = Counter(map(_shape, counted))
     if len(shapes) > 1:
         listed = [f"{number} with {shape}" for shape, number in shapes.most_common(_MOST_SHAPES)]
         more = len(shapes) - len(listed)
         rest = f"; and {more} more" if more > 0 else ""
         yield f"Its nodes differ: {'; '.join(sorted(listed))}{rest}. Of each kind the least counts."
-    idle = {node.name for node in nodes} - {node.name for node in working}
-    if idle and working:
+    if idle := {node.name for node in nodes} - {node.name for node in counted}:
         yield f"{count(len(idle), 'node')} out of service are not counted."
-    elif idle:
+    if not any(node.works for node in nodes):
         yield "None of its nodes works now."
+        return
+    named = [(f"with {kind.gpu_type or kind.feature or 'GPUs'}", kind.nodes) for kind in kinds]
+    for words, each in [*named, ("without GPUs", others)]:
+        if each and not any(node.works for node in each):
+            yield f"None of its nodes {words} works now. They are described all the same."
+
+
+def _of_cards(kinds: Sequence[_Kind]) -> Iterator[str]:
     for kind in kinds:
         if kind.card:
             yield f"gpu_memory of {kind.card.name} is a guess, {kind.card.why}."

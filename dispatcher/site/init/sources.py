@@ -38,10 +38,11 @@ def new_site(wanted: str | None, schedulers: Mapping[str, Scheduler]) -> tuple[s
     """Who told it, in words, and the site.
 
     Raises:
-        InputError: the wanted scheduler does not answer, or several do and none is wanted.
+        InputError: the wanted scheduler does not answer, or several do and none is wanted, or none
+            does and the commands of one are here.
         ConfigError: the site's job types cannot be read.
     """
-    answers = survey(schedulers, schedulers_to_ask(wanted, schedulers))
+    answers, failed = survey(schedulers, schedulers_to_ask(wanted, schedulers))
     if len(answers) > 1:
         raise InputError(
             f"These schedulers answer here: {', '.join(sorted(answers))}. Name the one that jobs "
@@ -55,6 +56,13 @@ def new_site(wanted: str | None, schedulers: Mapping[str, Scheduler]) -> tuple[s
             )
         types = load_job_types(config_path("dispatch_config.json")).types
         return told.title, of_cluster(name, told, types)
+    if failed:
+        said = ". ".join(f"{name}: {words.rstrip('.')}" for name, words in sorted(failed.items()))
+        raise InputError(
+            f"The commands of a scheduler are here, and it does not answer. {said}. Try again when "
+            "it answers, or where its commands work, such as on a login node. If jobs are to run "
+            f"on this machine, without a scheduler, add --scheduler {LOCAL}."
+        )
     if wanted not in (None, LOCAL):
         raise InputError(
             f"The scheduler {wanted} does not answer here: run this command where its commands "

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ...config import json_edit
-from ...config.json_edit import COMMENT, without_comments
+from ...config.json_edit import without_comments
 from ...config.json_files import read_json
 from ...config.places import site_folder
 from ...config.site import checked_site
 from ...host.atomic_files import write_new
+from .merge import add_missing_keys
 
-__all__ = ["add_missing", "differences", "present", "replace", "site_json", "write"]
+__all__ = ["add_missing", "present", "replace", "site_json", "write"]
 
 
 def site_json() -> Path:
@@ -31,16 +32,6 @@ def present() -> dict[str, Any]:
     """
     path = site_json()
     return dict(without_comments(read_json(path))) if path.exists() else {}
-
-
-def differences(there: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Each key of `new` that `there` lacks (None) or has otherwise: dotted key, there, new."""
-    for key, value in without_comments(dict(new)).items():
-        if isinstance(value, dict) and isinstance(there.get(key), dict):
-            for below, mine, other in differences(there[key], value):
-                yield f"{key}.{below}", mine, other
-        elif there.get(key) != value:
-            yield key, there.get(key), value
 
 
 def write(new: Mapping[str, Any]) -> None:
@@ -68,25 +59,13 @@ def replace(new: Mapping[str, Any]) -> Path:
 def add_missing(new: Mapping[str, Any]) -> list[str]:
     """Add what the file lacks; the keys that were added, with dots between.
 
-    What is there stays. A partition, a job type or another object that is new gets its comments.
+    What is there stays (merge.py). A partition or another object that is new gets its comments.
 
     Raises:
         ConfigError, WriteError: as for :func:`write`.
     """
     with _edited() as content:
-        return list(_added(content, new))
-
-
-def _added(content: dict[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in new.items():
-        if key == COMMENT:
-            continue
-        if key not in content:
-            content[key] = value
-            yield key
-        elif isinstance(value, dict) and isinstance(content[key], dict):
-            for below in _added(content[key], value):
-                yield f"{key}.{below}"
+        return list(add_missing_keys(content, new))
 
 
 def _load(file: Path) -> object:

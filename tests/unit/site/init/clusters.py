@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["EACH", "GRID_ENGINE", "LSF", "PBS", "SLURM", "answers"]
+__all__ = ["EACH", "GRID_ENGINE", "LSF", "PBS", "SLURM", "answers", "ge_described", "ge_host",
+           "ge_queue", "slurm_node", "slurm_partition"]  # fmt: skip
 
 
 def answers(texts: Mapping[str, str]) -> Callable[[Sequence[str]], str | None]:
@@ -21,7 +22,7 @@ def answers(texts: Mapping[str, str]) -> Callable[[Sequence[str]], str | None]:
 # Slurm: 1200 nodes without GPUs, and GPUs of several kinds; c0007 is of another age, c0009 is gone.
 
 
-def _slurm_node(name: str, partitions: str, **changed: str) -> str:
+def slurm_node(name: str, partitions: str, **changed: str) -> str:
     values = {
         "CPUTot": "64",
         "ActiveFeatures": "(null)",
@@ -38,7 +39,7 @@ def _slurm_node(name: str, partitions: str, **changed: str) -> str:
     )
 
 
-def _slurm_partition(name: str, **changed: str) -> str:
+def slurm_partition(name: str, **changed: str) -> str:
     values = {
         "AllowGroups": "ALL",
         "AllowAccounts": "ALL",
@@ -63,39 +64,39 @@ _MIXED = {"CPUTot": "128", "RealMemory": "1031000", "MemSpecLimit": "8000"}
 SLURM = {
     "scontrol --all --oneliner show partition": "\n".join(
         [
-            _slurm_partition("batch", Default="YES", MaxTime="7-00:00:00", DenyAccounts="guests"),
-            _slurm_partition("gpu", MaxTime="2-00:00:00"),
-            _slurm_partition("gpu-a100", MaxTime="14-00:00:00", AllowGroups="cryoem,xray"),
-            _slurm_partition("old.gpu", MaxCPUsPerNode="20", MaxMemPerNode="100000"),
-            _slurm_partition("debug", MaxTime="30:00"),
-            _slurm_partition("paid", AllowAccounts="smith,jones"),
-            _slurm_partition("mine", AllowAccounts="lab", AllowQos="long"),
-            _slurm_partition("mig", PreemptMode="REQUEUE"),
-            _slurm_partition("amd", ReqResv="YES"),
-            _slurm_partition("hidden", Hidden="YES"),
-            _slurm_partition("closed", State="INACTIVE"),
-            _slurm_partition("admin", RootOnly="YES"),
-            _slurm_partition("empty"),
+            slurm_partition("batch", Default="YES", MaxTime="7-00:00:00", DenyAccounts="guests"),
+            slurm_partition("gpu", MaxTime="2-00:00:00"),
+            slurm_partition("gpu-a100", MaxTime="14-00:00:00", AllowGroups="cryoem,xray"),
+            slurm_partition("old.gpu", MaxCPUsPerNode="20", MaxMemPerNode="100000"),
+            slurm_partition("debug", MaxTime="30:00"),
+            slurm_partition("paid", AllowAccounts="smith,jones"),
+            slurm_partition("mine", AllowAccounts="lab", AllowQos="long"),
+            slurm_partition("mig", PreemptMode="REQUEUE"),
+            slurm_partition("amd", ReqResv="YES"),
+            slurm_partition("hidden", Hidden="YES"),
+            slurm_partition("closed", State="INACTIVE"),
+            slurm_partition("admin", RootOnly="YES"),
+            slurm_partition("empty"),
         ]
     ),
     "scontrol --all --oneliner show node": "\n".join(
         [
             *(
-                _slurm_node(f"c{number:04}", "batch,hidden", ThreadsPerCore="2")
+                slurm_node(f"c{number:04}", "batch,hidden", ThreadsPerCore="2")
                 for number in range(1, 1201)
                 if number not in (7, 9)
             ),
-            _slurm_node("c0007", "batch", CPUTot="48", RealMemory="128000", State="MIXED+PLANNED"),
-            _slurm_node("c0009", "batch", CPUTot="2", RealMemory="1000", State="DOWN*+DRAIN"),
-            *(_slurm_node(f"a{n}", "gpu,gpu-a100,debug,paid,mine", Gres="gpu:nvidia_a100-sxm4-80gb:"
+            slurm_node("c0007", "batch", CPUTot="48", RealMemory="128000", State="MIXED+PLANNED"),
+            slurm_node("c0009", "batch", CPUTot="2", RealMemory="1000", State="DOWN*+DRAIN"),
+            *(slurm_node(f"a{n}", "gpu,gpu-a100,debug,paid,mine", Gres="gpu:nvidia_a100-sxm4-80gb:"
                           "4(S:0-1),shard:8", **_MIXED) for n in range(9)),
-            *(_slurm_node(f"r{n}", "gpu", Gres="gpu:rtx2080ti:8(S:0,1)") for n in range(4)),
-            _slurm_node("r5", "gpu", Gres="gpu:rtx2080ti:6", State="IDLE+CLOUD+POWERED_DOWN"),
-            _slurm_node("k1", "old.gpu", Gres="gpu:2", ActiveFeatures="haswell,p100"),
-            _slurm_node("k2", "old.gpu", Gres="gpu:4", ActiveFeatures="skylake,v100,ib"),
-            _slurm_node("m1", "mig", Gres="gpu:1g.10gb:7,gpu:3g.40gb:2"),
-            _slurm_node("x1", "amd", Gres="gpu:mi250x:8"),
-            _slurm_node("z-1.site", "closed", Gres="gpu:unheard_of:4"),
+            *(slurm_node(f"r{n}", "gpu", Gres="gpu:rtx2080ti:8(S:0,1)") for n in range(4)),
+            slurm_node("r5", "gpu", Gres="gpu:rtx2080ti:6", State="IDLE+CLOUD+POWERED_DOWN"),
+            slurm_node("k1", "old.gpu", Gres="gpu:2", ActiveFeatures="haswell,p100"),
+            slurm_node("k2", "old.gpu", Gres="gpu:4", ActiveFeatures="skylake,v100,ib"),
+            slurm_node("m1", "mig", Gres="gpu:1g.10gb:7,gpu:3g.40gb:2"),
+            slurm_node("x1", "amd", Gres="gpu:mi250x:8"),
+            slurm_node("z-1.site", "closed", Gres="gpu:unheard_of:4"),
         ]
     ),
     "scontrol show config": (
@@ -113,7 +114,7 @@ SLURM = {
 # Grid Engine: names of the site's own, a queue for a group, one that is disabled.
 
 
-def _ge_queue(name: str, **changed: str) -> str:
+def ge_queue(name: str, **changed: str) -> str:
     values = {
         "seq_no": "0",
         "qtype": "BATCH INTERACTIVE",
@@ -128,7 +129,7 @@ def _ge_queue(name: str, **changed: str) -> str:
     return "\n".join([*lines, "h_vmem                INFINITY"])
 
 
-def _ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
+def ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
     of_queues = "".join(
         f" <queue name='{queue}'>\n"
         f"   <queuevalue qname='{queue}' name='qtype_string'>BIP</queuevalue>\n"
@@ -141,7 +142,7 @@ def _ge_host(name: str, queues: Mapping[str, tuple[int, str]]) -> str:
     return f" <host name='{name}'>\n   <hostvalue name='num_proc'>{number}</hostvalue>\n{of_queues} </host>\n"
 
 
-def _ge_described(name: str, offers: str, memory: str) -> str:
+def ge_described(name: str, offers: str, memory: str) -> str:
     return (
         f"hostname              {name}\nload_scaling          NONE\n"
         f"complex_values        {offers}\n"
@@ -161,23 +162,23 @@ _GE_HOSTS = {
 EACH = 'sh -c option=$1; shift; for each; do qconf "$option" "$each"; done sh'
 GRID_ENGINE = {
     "qhost -q -xml": "<?xml version='1.0'?>\n<qhost xmlns:xsd=\"x\">\n"
-    + "".join(_ge_host(name, queues) for name, queues in _GE_HOSTS.items())
+    + "".join(ge_host(name, queues) for name, queues in _GE_HOSTS.items())
     + "</qhost>\n",
     "qconf -sq *": "\n\n".join(
         [
-            _ge_queue("gpu.q", h_rt="48:00:00,[big2=24:00:00]"),
-            _ge_queue("em.q", user_lists="em", projects="cryo"),
-            _ge_queue("all.q", pe_list="make openmp,[old1=mpi]"),
-            _ge_queue("short.q"),
-            _ge_queue("inter.q", qtype="INTERACTIVE", pe_list="NONE"),
+            ge_queue("gpu.q", h_rt="48:00:00,[big2=24:00:00]"),
+            ge_queue("em.q", user_lists="em", projects="cryo"),
+            ge_queue("all.q", pe_list="make openmp,[old1=mpi]"),
+            ge_queue("short.q"),
+            ge_queue("inter.q", qtype="INTERACTIVE", pe_list="NONE"),
         ]
     ),
     f"{EACH} -se big1 big2 old1 node1": "".join(
         [
-            _ge_described("big1", "slots=64,gpu_card=8(0 1 2 3 4 5 6 7),gpu_type=a40,rmem=1000G", "1031000M"),
-            _ge_described("big2", "slots=64,gpu_card=8(0-7),gpu_type=a40,rmem=1000G", "1031000M"),
-            _ge_described("old1", "slots=16,gpu_card=2(0 1),gpu_type=p100,rmem=120G", "128000M"),
-            _ge_described("node1", "rmem=250G", "257000M"),
+            ge_described("big1", "slots=64,gpu_card=8(0 1 2 3 4 5 6 7),gpu_type=a40,rmem=1000G", "1031000M"),
+            ge_described("big2", "slots=64,gpu_card=8(0-7),gpu_type=a40,rmem=1000G", "1031000M"),
+            ge_described("old1", "slots=16,gpu_card=2(0 1),gpu_type=p100,rmem=120G", "128000M"),
+            ge_described("node1", "rmem=250G", "257000M"),
         ]
     ),
     "qconf -sc": (
@@ -239,6 +240,7 @@ PBS = {
                                      acl_groups="cryoem", acl_user_enable="False", acl_users="ada"),
                 "entry": _pbs_queue(queue_type="Route", route_destinations="work,short"),
                 "inner": _pbs_queue(default_chunk={"Qlist": "gpu"}, from_route_only="True"),
+                "R4711": _pbs_queue(acl_user_enable="True", acl_users="ada@*"),  # of a reservation
                 "off": _pbs_queue(default_chunk={"Qlist": "gpu"}, started="False"),
             },
         }

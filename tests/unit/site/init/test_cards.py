@@ -60,6 +60,41 @@ def test_other_words_name_no_card(word: str) -> None:
     assert card_of([word]) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [
+        ("1g.10gb", "9728M"),
+        ("3g.47gb", "45721M"),
+        ("mig_2g_20gb", "19456M"),
+        ("nvidia_h100_80gb_hbm3_1g.10gb", "9728M"),
+        ("nvidia_a100-sxm4-40gb_1g.5gb", "4864M"),
+        ("nvidia_h100_80gb_hbm3_1g.20gb+me", "19456M"),
+        ("h100_10gb", "9728M"),
+        ("h100_1.10", "9728M"),
+    ],
+)
+def test_a_part_of_a_card_has_the_memory_of_its_own_name(name: str, memory: str) -> None:
+    card = card_of([name])
+
+    assert card and (card.memory, card.is_part) == (memory, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [
+        ("nvidia_h100_80gb_hbm3", "81559M"),
+        ("h100_64gb", "62259M"),  # made for one site
+        ("mi300x_48gb", "46694M"),
+        ("rtx4090_24gb", "24217M"),
+        ("t4_16gb", "15360M"),
+    ],
+)
+def test_a_card_with_its_size_in_its_name_is_no_part(name: str, memory: str) -> None:
+    card = card_of([name])
+
+    assert card and (card.memory, card.is_part) == (memory, False)
+
+
 def test_a_name_that_several_sizes_have_takes_the_least_and_says_so() -> None:
     card = card_of(["v100"])
 

@@ -13,51 +13,21 @@ from typing import Any
 
 import pytest
 
-from dispatcher.cli import main
 from dispatcher.config.catalogue import load_catalogue
 from dispatcher.config.configuration import load_configuration
-from dispatcher.host.programs import Finished
 from dispatcher.images.inspect import ImageReport
 from dispatcher.images.integrity import sha256_of
 from dispatcher.images.sif import read_header
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.scheduler import survey
 from dispatcher.site.init import found_images
 from dispatcher.site.init.here import of_this_machine
 
 from ....fixture_types import CorpusJob, WriteSite
 from ....sif_file import write_sif
 from ...planning.planned import CLASSIC
-from .conftest import TEXTS
+from .conftest import TEXTS, Init
 
-Init = Callable[..., tuple[int, str]]
 REFINE, EXTRACT = "relion-5.0.1/Refine3D_job011", "relion-5.0.1/Extract_job006"
-
-
-@pytest.fixture
-def print_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
-    """Have the schedulers' commands print these texts, by their words; all others fail."""
-
-    def stand_in(texts: Mapping[str, str]) -> None:
-        def call(_: object, argv: list[str], __: Path) -> Finished:
-            text = texts.get(" ".join(argv))
-            return Finished(1, "", "no") if text is None else Finished(0, text, "")
-
-        monkeypatch.setattr(survey, "try_call", call)
-
-    return stand_in
-
-
-@pytest.fixture
-def init(capsys: pytest.CaptureFixture[str]) -> Init:
-    """Run the command: exit status, and all that it printed."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        capsys.readouterr()
-        status = main(["site", "init", *arguments])
-        return status, "".join(capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

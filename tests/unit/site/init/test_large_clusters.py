@@ -1,29 +1,18 @@
-"""What `site init` makes of large clusters of all four schedulers, by what their commands print."""
+"""What `site init` makes of large clusters, by what the schedulers' commands print; Slurm's
+are in test_slurm_clusters.py."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from dispatcher.scheduler.surveyed import SurveyedNode
-from dispatcher.site.init.content import NewSite
-from dispatcher.site.init.shapes import describe
-
-from .clusters import EACH, GRID_ENGINE, PBS, SLURM
-from .conftest import TEXTS, surveyed
-
-Keys = Callable[[str], dict[str, Any]]
-Made = Callable[[str], NewSite]
+from .clusters import EACH, GRID_ENGINE, LSF, PBS
+from .conftest import TEXTS, Keys, Made, comments, site_of, surveyed
 
 ASKED_NODES, ASKED_QUEUES = "pbsnodes -a -v -F json", "qstat -Q -f -F json"
-A100 = {"cores": 128, "memory": "1023000M", "gpus": 4, "gpu_memory": "81920M"}
-
-
-def comments(site: NewSite, partition: str) -> str:
-    return " ".join(site.content["partitions"][partition].get("__comment__", []))
+ASKED_SERVER = "qstat -B -f -F json"
 
 
 @pytest.mark.parametrize("scheduler", TEXTS)
@@ -45,138 +34,6 @@ def test_answers_that_break_off_are_no_reason_to_stop(scheduler: str) -> None:
         surveyed(scheduler, {**TEXTS[scheduler], words: text[: len(text) // 2]})
         surveyed(scheduler, {**TEXTS[scheduler], words: ""})
         surveyed(scheduler, {**TEXTS[scheduler], words: "command not configured\n"})
-
-
-# Slurm
-
-
-@pytest.mark.parametrize(
-    ("partition", "expected"),
-    [
-        # c0007 has less, c0009 is out of service
-        ("batch", {"cores": 48, "memory": "125G", "gpus": 0, "time": "7-00:00:00"}),
-        (
-            "gpu",
-            {
-                "nodes": [
-                    {"cores": 64, "memory": "257000M", "gpus": 6, "gpu_memory": "11016M",
-                     "gpu_type": "rtx2080ti"},
-                    {**A100, "gpu_type": "nvidia_a100-sxm4-80gb"},
-                ],
-                "time": "2-00:00:00",
-            },
-        ),
-        ("gpu-a100", {**A100, "time": "14-00:00:00", "takes": {"groups": ["cryoem", "xray"]}}),
-        (
-            "old.gpu",  # no types: features name the cards
-            {
-                "nodes": [
-                    {"cores": 20, "memory": "100000M", "gpus": 2, "gpu_memory": "12193M",
-                     "constraint": "p100"},
-                    {"cores": 20, "memory": "100000M", "gpus": 4, "gpu_memory": "16160M",
-                     "constraint": "v100"},
-                ],
-            },
-        ),
-        (
-            "mig",  # two kinds in one node
-            {
-                "nodes": [
-                    {"cores": 64, "memory": "257000M", "gpus": 7, "gpu_memory": "9728M",
-                     "gpu_type": "1g.10gb"},
-                    {"cores": 64, "memory": "257000M", "gpus": 2, "gpu_memory": "38912M",
-                     "gpu_type": "3g.40gb"},
-                ],
-            },
-        ),
-        (
-            "amd",
-            {"cores": 64, "memory": "257000M", "gpus": 8, "gpu_memory": "65520M",
-             "gpu_option": "--rocm"},
-        ),
-        ("mine", {**A100, "account": "lab", "qos": "long"}),
-        ("closed", {"cores": 64, "memory": "257000M", "gpus": 4}),
-    ],
-)  # fmt: skip
-def test_slurms_partitions(partition: str, expected: dict[str, Any], keys_of: Keys) -> None:
-    assert keys_of("slurm")["partitions"][partition] == expected
-
-
-def test_slurms_partitions_that_no_job_can_use_are_left_out(made: Made) -> None:
-    site = made("slurm")
-
-    assert not {"admin", "empty"} & {*site.content["partitions"]}
-    assert [text for text in site.unknown if text.startswith("What nodes empty has")]
-
-
-@pytest.mark.parametrize(
-    ("partition", "says"),
-    [
-        ("batch", "1 with 48 cores, 125G; 1198 with 64 cores, 257000M."),
-        ("batch", "1 node out of service are not counted"),
-        ("batch", "2 of its cores are one"),
-        ("batch", "not taken: guests."),
-        ("gpu-a100", "gpu_memory of nvidia_a100-sxm4-80gb is a guess"),
-        ("closed", "gpu_memory of unheard_of is not known."),
-        ("closed", "its state is INACTIVE."),
-        ("hidden", "it is hidden."),
-        ("debug", "may run for 30 minutes only."),
-        ("paid", "one of these accounts: smith, jones."),
-        ("mine", "account: the only one"),
-        ("amd", "a reservation alone"),
-        ("mig", "parts of cards (MIG), of which a process sees one"),
-        ("mig", "PreemptMode=REQUEUE"),
-    ],
-)
-def test_each_guess_about_a_partition_has_a_comment(partition: str, says: str, made: Made) -> None:
-    assert says in comments(made("slurm"), partition)
-
-
-def test_gpu_job_types_go_to_partitions_with_gpus_the_smallest_cards_first(keys_of: Keys) -> None:
-    types = keys_of("slurm")["job_parameters"]
-
-    assert types["submit"]["partitions"] == ["batch"]
-    assert types["gpu"]["partitions"] == ["gpu", "old.gpu", "gpu-a100", "mine"]
-    assert types["external"]["partitions"] == ["batch", *types["gpu"]["partitions"]]
-
-
-def test_what_slurm_says_of_the_cluster_is_noted(made: Made) -> None:
-    site = made("slurm")
-    (*notes,) = site.content["__comment__"]
-
-    assert "Slurm 24.05.4" in notes[0]
-    assert any("no PMIx" in note for note in notes)
-    assert any("does not count memory (SelectTypeParameters=CR_CORE)" in note for note in notes)
-    assert not any("keeps no accounts" in note for note in notes)
-    assert any(text.startswith("Which account pays") for text in site.unknown)
-
-
-def test_without_accounting_a_comment_says_how_long_jobs_are_known() -> None:
-    config = "AccountingStorageType = accounting_storage/none\nMinJobAge = 120 sec\n"
-
-    told = surveyed("slurm", {**SLURM, "scontrol show config": config})
-
-    assert told and any("forgets a job 120 sec after its end" in note for note in told.notes)
-
-
-def test_if_no_node_works_all_count() -> None:
-    nodes = SLURM["scontrol --all --oneliner show node"]
-    down = nodes.replace("State=IDLE", "State=DOWN").replace("State=MIXED", "State=DOWN")
-
-    told = surveyed("slurm", {**SLURM, "scontrol --all --oneliner show node": down})
-
-    assert told and not any(node.works for each in told.partitions for node in each.nodes)
-
-
-def test_a_job_gets_no_part_of_a_card_where_there_are_whole_ones() -> None:
-    nodes = [SurveyedNode("n1", 64, 2**38, 4, "a100", ("a100",)),
-             SurveyedNode("n2", 64, 2**38, 7, "1g.10gb", ("1g.10gb",))]  # fmt: skip
-
-    described = describe(nodes)
-
-    assert described.keys == {"cores": 64, "memory": "256G", "gpus": 4, "gpu_memory": "40960M",
-                              "gpu_type": "a100"}  # fmt: skip
-    assert "Parts of cards are left out: 1g.10gb." in described.notes
 
 
 # Grid Engine
@@ -308,6 +165,43 @@ def test_pbss_answers_with_odd_values_are_read_as_far_as_possible(odd: str) -> N
     assert told and [each.seconds for each in told.partitions if each.name == "gpu"] == [None]
 
 
+def test_pbss_limits_of_queues_and_the_server_count() -> None:
+    queues, server = json.loads(PBS[ASKED_QUEUES]), json.loads(PBS[ASKED_SERVER])
+    queues["Queue"]["gpu"] |= {"resources_max": {"ngpus": 2}}
+    queues["Queue"]["gpu"] |= {"resources_default": {"walltime": "01:00:00"}}
+    server["Server"]["pbs01"]["resources_max"] = {"walltime": "240:00:00"}
+    changed = {ASKED_QUEUES: json.dumps(queues), ASKED_SERVER: json.dumps(server)}
+
+    found = site_of("pbs", {**PBS, **changed}).content["partitions"]
+
+    assert (found["gpu"]["gpus_per_job"], found["gpu"]["time"]) == (2, "10-00:00:00")
+    assert "gpus_per_job" not in found["gpu_em"]
+    del server["Server"]["pbs01"]["resources_max"]
+    changed[ASKED_SERVER] = json.dumps(server)
+    endless = site_of("pbs", {**PBS, **changed}).content["partitions"]
+    assert endless["gpu"]["time"] == "7-00:00:00"
+
+
+def test_pbss_queues_of_reservations_are_left_out(keys_of: Keys) -> None:
+    assert "R4711" not in keys_of("pbs")["partitions"]
+
+
+@pytest.mark.parametrize("state", ["state-unknown", "state-unknown,down", "offline", "stale"])
+def test_pbss_nodes_of_an_unknown_state_do_not_count(state: str) -> None:
+    nodes = json.loads(PBS[ASKED_NODES])
+    nodes["nodes"]["g2"] |= {"state": state, "resources_available": {"Qlist": "gpu", "ngpus": 1}}
+
+    told = surveyed("pbs", {**PBS, ASKED_NODES: json.dumps(nodes)})
+
+    assert (
+        told
+        and [
+            node.works for each in told.partitions for node in each.nodes if node.name == "g2"
+        ].count(True)
+        == 0
+    )
+
+
 # LSF
 
 
@@ -340,3 +234,27 @@ def test_lsfs_queues_of_some_users_are_left_to_people(keys_of: Keys, made: Made)
     assert keys_of("lsf")["job_parameters"]["gpu"]["partitions"] == ["gpu"]
     assert keys_of("lsf")["job_parameters"]["submit"]["partitions"] == ["normal"]
     assert any("memory limits in GB" in note for note in made("lsf").content["__comment__"])
+
+
+def test_lsfs_queues_of_all_users_with_limits_in_one_line_are_read() -> None:
+    limits = (
+        "MAXIMUM LIMITS:\n CPULIMIT             RUNLIMIT\n 100.0 min of n1      60.0 min of n1\n"
+    )
+    queues = LSF["bqueues -l"].replace("USERS: all\n", "USERS:  all users\n")
+    queues = queues.replace("\nSCHEDULING PARAMETERS", f"{limits}\nSCHEDULING PARAMETERS", 1)
+
+    told = surveyed("lsf", {**LSF, "bqueues -l": queues})
+
+    assert told
+    (normal,) = (each for each in told.partitions if each.name == "normal")
+    assert (normal.seconds, normal.not_by_itself) == (3600, "")
+
+
+def test_an_lsf_queue_that_gives_way_to_others_comes_last() -> None:
+    queues = LSF["bqueues -l"].replace(
+        "USERS: all", "SCHEDULING POLICIES:  PREEMPTABLE\nUSERS: all"
+    )
+
+    told = surveyed("lsf", {**LSF, "bqueues -l": queues})
+
+    assert told and [each.name for each in told.partitions if not each.gives_way] == ["lab"]
