@@ -7,6 +7,7 @@
 #$ -o /dev/null
 #$ -q gpu_long
 #$ -l h_rt=00:30:00
+PATH=${SGE_O_PATH:+$SGE_O_PATH:}$PATH # as the job's script has it
 # An id that the master does not know is nothing to wait for: it starts this at once. So the job is asked for, and if it
 # is still there, this waits for it again.
 while timeout 60 qstat -j "$1" 2>/dev/null | grep -q '^job_number:'; do
