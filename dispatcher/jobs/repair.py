@@ -168,7 +168,9 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             continue
         job_id, where = marked[0].job_id, job.queue.where_is(marked[0])
         with suppress(WriteError):
-            if job.record.job_id is None:
+            # Of a job that has started, its claim tells the id, but not the cluster.
+            of_killed_hook = job.record.written.get("job_id") is None
+            if job.record.job_id is None or (of_killed_hook and marked[0].cluster):
                 write_job_id(job.folder, job.token, job_id, marked[0].cluster)
             lacks_watcher = job.scheduler.watcher and not job.record.has_watcher
             if lacks_watcher and job.own and _is_script_written_anew(job.folder, job.record):

@@ -35,12 +35,14 @@ class Command(NamedTuple):
         folder: where it runs.
         files: the files among its words, and their sha256 here.
         patience: seconds for them to be seen there as well.
+        starts: further programs that it may start.
     """
 
     argv: Sequence[str]
     folder: Path
     files: Mapping[str, str] = {}
     patience: float = 0
+    starts: Sequence[str] = ()
 
 
 class NotStarted(NamedTuple):
@@ -97,14 +99,15 @@ def text_to_run(
 
 
 def _text(mark: str, command: Command, *lines: str) -> str:
-    program = shlex.quote(command.argv[0])
+    program, *others = map(shlex.quote, (command.argv[0], *command.starts))
+    finds = " && ".join(f"command -v {each}" for each in (program, *others))
     return "\n".join(
         (
             "{",
             f"say() {{ printf '%s %s\\n' {mark} \"$1\"; }}",
             f"cd -- {shlex.quote(str(command.folder))} 2> /dev/null || {{ say folder; exit 0; }}",
             # What people have on their path after a login may be missing after ssh with a command.
-            f"command -v {program} > /dev/null 2>&1 || [ ! -r /etc/profile ] ||",
+            f"{{ {finds}; }} > /dev/null 2>&1 || [ ! -r /etc/profile ] ||",
             "    . /etc/profile > /dev/null 2>&1 < /dev/null",
             f"command -v {program} > /dev/null 2>&1 || {{ say program; exit 0; }}",
             *lines,

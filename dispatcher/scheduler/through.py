@@ -67,8 +67,9 @@ def call_there(scheduler: Scheduler, argv: Sequence[str], folder: Path) -> progr
     """
     way = _way(scheduler)
     files = _files(argv[1:], folder)
-    command = Command(tuple(argv), folder, files, min(_LATE, scheduler.timeout / 2))
-    names = _looked(way, command) if files else _names_seen(way, argv[0], folder)
+    starts = _started_by(scheduler, argv[0])
+    command = Command(tuple(argv), folder, files, min(_LATE, scheduler.timeout / 2), starts)
+    names = _looked(way, command) if files else _names_seen(way, argv[0], folder, starts)
     unset = [*not_inherited(names, scheduler), *_OF_A_LOGIN]
     mark = _mark()
     done = _exchange(way, text_to_run(mark, command, unset, _taken_along(scheduler)))
@@ -88,7 +89,7 @@ def has_program_there(scheduler: Scheduler, program: str, folder: Path) -> bool:
         subprocess.TimeoutExpired: it did not do so in the scheduler's time.
     """
     try:
-        _names_seen(_way(scheduler), program, folder)
+        _names_seen(_way(scheduler), program, folder, _started_by(scheduler, program))
     except NoWayError as error:
         if error.lacks == "program":
             return False
@@ -103,9 +104,17 @@ def _way(scheduler: Scheduler) -> _Way:
     return _Way(tuple(scheduler.through), scheduler.timeout, tuple(unset))
 
 
+def _started_by(scheduler: Scheduler, program: str) -> tuple[str, ...]:
+    """The scheduler's programs if this is a shell, whose text names what it starts."""
+    if Path(program).name not in ("sh", "bash"):
+        return ()
+    commands = (scheduler.submit_command, scheduler.cancel_command)
+    return tuple(command[0] for command in commands if command)
+
+
 @cache
-def _names_seen(way: _Way, program: str, folder: Path) -> tuple[str, ...]:
-    return _looked(way, Command((program,), folder))
+def _names_seen(way: _Way, program: str, folder: Path, starts: tuple[str, ...]) -> tuple[str, ...]:
+    return _looked(way, Command((program,), folder, starts=starts))
 
 
 def _looked(way: _Way, command: Command) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ run() { # PROGRAM ARGUMENTS…
     done
     "$@" &
     dispatch_command=$!
+    while kill -0 "$dispatch_command" 2>/dev/null; do wait "$dispatch_command"; done # a trap interrupts it
     wait "$dispatch_command"
     dispatch_status=$?
     dispatch_command=

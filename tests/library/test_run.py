@@ -22,6 +22,7 @@ def test_a_command_that_succeeds_lets_the_next_one_run(preload: str, shell: Shel
     ("before", "command", "status"),
     [
         ("", "(exit 3)", 3),
+        ("", "kill -USR1 $BASHPID", 138),
         ("", 'touch "$dispatch_job/RELION_JOB_EXIT_FAILURE"', 1),
         ("probe() { echo 'No space left on device'; return 1; }", "true", 1),
         ('rm -r "$dispatch_job"', "true", 1),
@@ -84,6 +85,21 @@ def test_a_warning_of_the_scheduler_stops_the_job_if_it_announces_an_end(
     """)
 
     assert f"{done.stdout}{done.returncode}" == end
+
+
+def test_a_program_runs_on_after_a_warning_that_announces_no_end(shell: Shell) -> None:
+    done = shell("""
+        warning_signals() { echo USR1; }
+        announces_end() { touch heeded; return 1; }
+        finish() { echo "$dispatch_status"; }
+        heed_signals
+        f() { trap '' USR1; touch ready
+              until [ -e heeded ]; do sleep 0.05; done; sleep 0.5; exit 3; }
+        (until [ -e ready ]; do sleep 0.05; done; kill -USR1 $$) &
+        run f
+    """)
+
+    assert done.stdout == "3\n"
 
 
 def test_no_other_signal_disturbs_a_script_that_ends(shell: Shell) -> None:

@@ -7,6 +7,7 @@
 #$ -o /dev/null
 #$ -q gpu_long
 #$ -l h_rt=00:30:00
+PATH=${SGE_O_PATH:+$SGE_O_PATH:}$PATH # as the job's script has it
 # An id that the master does not know is nothing to wait for: it starts this at once. So the job is asked for, and if it
 # is still there, this waits for it again.
 while timeout 60 qstat -j "$1" 2>/dev/null | grep -q '^job_number:'; do
@@ -21,7 +22,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 
 cd /data/project || exit 1
 dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
-dispatch_token=0123456789ab
+dispatch_token=0123456789ab dispatch_watched=$1
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
 # later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
@@ -197,7 +198,7 @@ nothing_to_tell() {
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
     ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
@@ -217,14 +218,14 @@ holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE P
 was_killed_at_the_end() {
     open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."*) ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."*) ;;
     *) return 1 ;;
     esac
 }
 
 # The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
-    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+    was_killed_at_the_end || { nothing_to_tell && exit 0; }
     sleep 1
 done
 
@@ -248,7 +249,7 @@ read_end() { # TEXT
 }
 # shellcheck disable=SC2016 # a command may have a shell of its own
 dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
 read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " failed exit_status ru_wallclock maxvmem hostname " == *" ${dispatch_word%%=*} "* ]] &&
@@ -258,8 +259,8 @@ done
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 [ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
 open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
-ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+ln -sT "$(uname -n), which told the end of it, job $dispatch_watched" "$dispatch_claim" 2>/dev/null
+was_killed_at_the_end || { nothing_to_tell && exit 0; }
 dispatch_end=FAILURE
 ! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.

@@ -9,7 +9,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 
 cd /data/project || exit 1
 dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
-dispatch_token=0123456789ab
+dispatch_token=0123456789ab dispatch_watched=$1
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
 # later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
@@ -185,7 +185,7 @@ nothing_to_tell() {
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
     ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
@@ -205,26 +205,26 @@ holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE P
 was_killed_at_the_end() {
     open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."*) ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."*) ;;
     *) return 1 ;;
     esac
 }
 
 # The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
-    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+    was_killed_at_the_end || { nothing_to_tell && exit 0; }
     sleep 1
 done
 # After a script was killed, its ranks still run in its session.
-pkill -KILL -u "$(id -u)" -s "$1"
+pkill -KILL -u "$(id -u)" -s "$dispatch_watched"
 
 dispatch_why='it was killed: continue the job, or submit it again' dispatch_facts=
 
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 [ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
 open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
-ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+ln -sT "$(uname -n), which told the end of it, job $dispatch_watched" "$dispatch_claim" 2>/dev/null
+was_killed_at_the_end || { nothing_to_tell && exit 0; }
 dispatch_end=FAILURE
 ! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.

@@ -13,7 +13,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 
 cd /data/project || exit 1
 dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
-dispatch_token=0123456789ab
+dispatch_token=0123456789ab dispatch_watched=$1
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
 # later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
@@ -189,7 +189,7 @@ nothing_to_tell() {
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
     ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
@@ -209,14 +209,14 @@ holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE P
 was_killed_at_the_end() {
     open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."*) ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."*) ;;
     *) return 1 ;;
     esac
 }
 
 # The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
-    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+    was_killed_at_the_end || { nothing_to_tell && exit 0; }
     sleep 1
 done
 
@@ -259,8 +259,8 @@ read_end() { # TEXT
     dispatch_said=$1
 }
 # shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1; }' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1 | sed '"'"'1,/: Submitted from host/d'"'"'; }' '{job_id}')
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
 read_end "$dispatch_said"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " STAT EXIT_CODE EXEC_HOST " == *" ${dispatch_word%%=*} "* ]] &&
@@ -270,8 +270,8 @@ done
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 [ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
 open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
-ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+ln -sT "$(uname -n), which told the end of it, job $dispatch_watched" "$dispatch_claim" 2>/dev/null
+was_killed_at_the_end || { nothing_to_tell && exit 0; }
 dispatch_end=FAILURE
 ! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.

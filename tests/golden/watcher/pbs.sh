@@ -15,7 +15,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 
 cd /data/project || exit 1
 dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
-dispatch_token=0123456789ab
+dispatch_token=0123456789ab dispatch_watched=$1
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
 # later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
@@ -187,7 +187,7 @@ cancel_what_waits() {
 } >/dev/null 2>&1
 
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"'; cancel_what_waits'' EXIT
+trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"; cancel_what_waits' EXIT
 
 # There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
 # place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run
@@ -200,7 +200,7 @@ nothing_to_tell() {
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
     ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
@@ -220,26 +220,26 @@ holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE P
 was_killed_at_the_end() {
     open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."*) ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."*) ;;
     *) return 1 ;;
     esac
 }
 
 # The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
-    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+    was_killed_at_the_end || { nothing_to_tell && exit 0; }
     sleep 1
 done
 
 # The scheduler may not start what waits for the job's end. So while the job is in the queue, this script comes again:
 # after a quarter of the time since the submission.
-come_again() { # JOB
+come_again() {
     local after=$((($(date +%s) - $(stat -c %Y "$dispatch_folder/dispatch.json" || date +%s)) / 4)) later
     [ "$after" -gt 600 ] || after=600
     later=$(date -d "+$after seconds" +%Y%m%d%H%M.%S)
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(qsub -f -N end.0123456789ab -a '{later}' -v 'dispatch_watched={job_id}' Refine3D/job011/run_submit.script.watch)
-    dispatch_ask=("${dispatch_ask[@]//\{job_id\}/$1}")
+    dispatch_ask=("${dispatch_ask[@]//\{job_id\}/$dispatch_watched}")
     timeout 60 "${dispatch_ask[@]//\{later\}/$later}"
 }
 
@@ -247,16 +247,16 @@ dispatch_why='it was killed, or its node was lost: continue the job, or submit i
 # Whether a text says why the job ended.
 read_end() { # TEXT
     case $1 in
-    *'job_state=Q '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=H '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=W '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=T '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=R '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=E '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=S '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=U '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=B '*) come_again "$1"; exit 0 ;; # the job has not ended
-    *'job_state=M '*) come_again "$1"; exit 0 ;; # the job has not ended
+    *'job_state=Q '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=H '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=W '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=T '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=R '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=E '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=S '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=U '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=B '*) come_again; exit 0 ;; # the job has not ended
+    *'job_state=M '*) come_again; exit 0 ;; # the job has not ended
     *'Exit_status=-29 '*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *'Exit_status=-26 '*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
     *'Exit_status=-27 '*) dispatch_why='it used more memory than it had asked for: ask your admin to raise "mem" of the job type, or use fewer ranks' ;;
@@ -285,8 +285,8 @@ is_forgotten() {
 }
 # shellcheck disable=SC2016 # a command may have a shell of its own
 dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
-read_end "$dispatch_said" || is_forgotten || { come_again "$1"; exit 0; }
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
+read_end "$dispatch_said" || is_forgotten || { come_again; exit 0; }
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -295,8 +295,8 @@ done
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 [ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
 open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
-ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+ln -sT "$(uname -n), which told the end of it, job $dispatch_watched" "$dispatch_claim" 2>/dev/null
+was_killed_at_the_end || { nothing_to_tell && exit 0; }
 dispatch_end=FAILURE
 ! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.

@@ -15,7 +15,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 
 cd /data/project || exit 1
 dispatch_waiting_program=RELION dispatch_job=Refine3D/job011
-dispatch_token=0123456789ab
+dispatch_token=0123456789ab dispatch_watched=$1
 # Others may write in a project's folders too. They can put a link, a pipe, or a second name of another file at any
 # name there. So a folder is opened once, and its files are reached through the descriptor, wherever its path leads
 # later; a file is looked at before it is changed; and nothing waits for the other end of a pipe.
@@ -191,7 +191,7 @@ nothing_to_tell() {
     ! holds dispatch.json '^  "run": \{' || return 0 # as version 0.1.0 wrote it
     ! holds job.star '^[[:space:]]*do_queue[[:space:]]+No' || return 0
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."* | *", job ") ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."* | *", job ") ;;
     *", job "*) return 0 ;;
     esac
     names_another dispatch.json '^  "token": "' || names_another run_submit.script.run '^dispatch_token='
@@ -211,14 +211,14 @@ holds() { read_file "$dispatch_folder/$1" | grep -aE "$2" >/dev/null; } # FILE P
 was_killed_at_the_end() {
     open_control && relion_was_told || return 1
     case $(readlink "$dispatch_claim") in
-    *", job $1" | *", job $1."*) ;;
+    *", job $dispatch_watched" | *", job $dispatch_watched."*) ;;
     *) return 1 ;;
     esac
 }
 
 # The last files of the job's script may not yet be visible here.
 for _ in {1..5}; do
-    was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+    was_killed_at_the_end || { nothing_to_tell && exit 0; }
     sleep 1
 done
 
@@ -257,15 +257,15 @@ read_end() { # TEXT
 }
 # shellcheck disable=SC2016 # a command may have a shell of its own
 dispatch_ask=(scontrol show job --oneliner '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
 
 # The scheduler may have forgotten the job since: then its accounting tells. The ids of jobs come again, so what had
 # ended a day before this script was written is not the job.
-in_accounting() { # JOB
+in_accounting() {
     # shellcheck disable=SC2054 # commas are parts of its words
     local at ask=(sacct --federation '--jobs={job_id}' '--starttime={since}' --allocations --noheader --parsable2 --format=JobIDRaw,State,ExitCode,Reason,Elapsed,NodeList)
     at=$(stat -c %Y "$dispatch_folder/run_submit.script.watch" 2>/dev/null) || at=86400
-    ask=("${ask[@]//\{job_id\}/$1}") at=$(date -d "@$((at - 86400))" +%FT%T)
+    ask=("${ask[@]//\{job_id\}/$dispatch_watched}") at=$(date -d "@$((at - 86400))" +%FT%T)
     timeout 60 "${ask[@]//\{since\}/$at}" 2>/dev/null
 }
 in_words() {
@@ -273,7 +273,7 @@ in_words() {
         BEGIN { columns = split(names, name, " ") }
         NF == columns { for (at = 1; at <= columns; at++) printf "%s=%s ", name[at], $at; print "" }'
 }
-read_end "$dispatch_said" || read_end "$(in_accounting "$1" | in_words)"
+read_end "$dispatch_said" || read_end "$(in_accounting | in_words)"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
@@ -282,8 +282,8 @@ done
 # If several processes want to tell RELION at the same moment, one does. From now on no other copy starts.
 [ -e "$dispatch_folder/.dispatch.json.lock" ] || new_file "$dispatch_folder/.dispatch.json.lock" </dev/null
 open_file "$dispatch_folder/.dispatch.json.lock" && exec 9<>"$dispatch_opened" && flock -w 10 9
-ln -sT "$(uname -n), which told the end of it, job $1" "$dispatch_claim" 2>/dev/null
-was_killed_at_the_end "$1" || { nothing_to_tell "$1" && exit 0; }
+ln -sT "$(uname -n), which told the end of it, job $dispatch_watched" "$dispatch_claim" 2>/dev/null
+was_killed_at_the_end || { nothing_to_tell && exit 0; }
 dispatch_end=FAILURE
 ! wants_abort || dispatch_end=ABORTED
 # The job's script has kept room for the sentence, and a file to be renamed, in case the disk is full.

@@ -348,6 +348,25 @@ def test_the_script_is_the_golden_one(scheduler: str, folder: Path, tmp_path: Pa
         subprocess.run(["shellcheck", "-"], input=script, text=True, check=True)
 
 
+def test_in_grid_engine_it_finds_what_was_on_the_path_of_whoever_submitted(
+    folder: Path, tmp_path: Path
+) -> None:
+    programs = tmp_path / "module"
+    programs.mkdir()
+    for name, does in (("qstat", "exit 1"), ("qacct", "echo failed 37; echo exit_status 137")):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+
+    subprocess.run(
+        ["bash", "-c", watcher(folder, "gridengine"), "watcher", "17"],
+        env={"PATH": "/usr/bin:/bin", "SGE_O_PATH": f"{programs}:/usr/bin:/bin"},
+        check=True,
+        timeout=60,
+    )
+
+    assert "it reached its time limit" in (folder / "run.err").read_text()
+
+
 def test_a_run_file_that_was_never_finished_goes(folder: Path, tmp_path: Path) -> None:
     unfinished = folder / f".dispatch.run.{TOKEN}.new"
     unfinished.touch()

@@ -189,6 +189,20 @@ def test_a_job_of_a_killed_hook_is_found_on_the_cluster_that_was_named(
     assert watcher.startswith(f"--dependency=afterany:23 {FAR} ")
 
 
+def test_the_cluster_of_a_killed_hooks_job_is_noted_though_the_job_has_started(
+    far: OtherCluster, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its claim tells the id alone."""
+    folder = add_job(job_id=None, submit_command=["sbatch", FAR, "x"])
+    (folder / f".dispatch_claim.{TOKEN}").symlink_to("gpu1, process 5, now, job 23")
+    far.has("23", "RUNNING", TOKEN)
+
+    (row,) = status(capsys)
+
+    assert (row["job_id"], row["cluster"]) == ("23", "gpuland")
+    assert record_of(folder)["cluster"] == "gpuland"
+
+
 def test_a_job_that_may_be_another_clusters_is_not_cancelled(
     tmp_path: Path, site: WriteSite, add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,6 @@ from ...waiting import wait_for
 from ..hook_calls import call_hook
 from .cluster import ROOT, Cluster, record_of
 
-JOB = "PostProcess.job016"
 SLEEPS = 'trap "exit 143" TERM; sleep 300 & wait'
 
 # Whether the scheduler remembers jobs that have ended. (`tests/run.sh long` runs what is long.)
@@ -74,10 +73,14 @@ def cli(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def nothing_waits(cluster: Cluster) -> None:
     """The jobs after the job are gone, or have ended."""
-    states = {"F", "DONE", "EXIT"}
-    wait_for(
-        lambda: {cluster.state(name) for name in cluster.jobs()} <= states, 30, "an empty queue"
-    )
+    wait_for(lambda: not cluster.living(), 30, "an empty queue")
+
+
+def turns(cluster: Cluster, job_id: str) -> int:
+    """How often the script that comes again was submitted, each time for this job."""
+    calls = [each for each in cluster.calls("qsub") if " -a " in each]
+    assert all(f" dispatch_watched={job_id} " in each for each in calls), calls
+    return len(calls)
 
 
 def test_a_job_runs_and_succeeds(cluster: Cluster, script: Path) -> None:
@@ -128,6 +131,8 @@ def test_a_job_is_deleted_while_it_waits(cluster: Cluster, script: Path, history
     cluster.controls(hold=True, history=history)
     record = dispatched(script)
     cluster.controls(history=history)  # what waits for the job's end is not held
+    if cluster.dialect == "pbs":
+        wait_for(lambda: turns(cluster, record["job_id"]) > 1, what="the next turn")
 
     assert cluster.kill(record["job_id"]).returncode == 0
 
@@ -180,10 +185,10 @@ def test_all_processes_of_a_job_are_killed(cluster: Cluster, script: Path, histo
 
 @pytest.mark.long
 def test_the_node_is_lost(cluster: Cluster, script: Path) -> None:
-    running(cluster, script)
+    record = running(cluster, script)
 
     cluster.controls(node_lost=True)
-    wait_for(lambda: cluster.state(JOB) in ("F", "EXIT"))
+    wait_for(lambda: record["job_id"] not in cluster.living())
     cluster.controls()  # another node, for the job after the job
 
     end, sentence = end_of(script, 40)
@@ -211,14 +216,14 @@ def test_a_job_that_waits_is_cancelled_with_our_command(
 ) -> None:
     described(watcher=None)  # it may be quicker
     cluster.controls(hold=True)
-    dispatched(script)
+    record = dispatched(script)
 
     done = cli(script, "cancel", "PostProcess/job016")
 
     assert done.returncode == 0, done.stderr
     end, sentence = end_of(script)
     assert end == "ABORTED" and "before it started" in sentence
-    assert cluster.state(JOB) in ("F", "EXIT")
+    assert record["job_id"] not in cluster.living()
 
 
 def test_the_answer_to_a_submission_is_lost(cluster: Cluster, script: Path) -> None:
@@ -289,18 +294,18 @@ def test_what_comes_again_does_not_take_silence_for_an_end(
     if cluster.dialect != "pbs":
         pytest.skip("only in PBS a watcher comes again")
     described(watcher={"again_after": 600})
-    running(cluster, script)
+    record = running(cluster, script)
     watch = ["bash", str(script.with_name("run_submit.script.watch"))]
     environment = {**os.environ, "dispatch_watched": "4711.pbs01"}
 
     cluster.controls(down=True)
     subprocess.run(watch, timeout=60, check=False, env=environment)
     cluster.controls()
-    before = len(cluster.calls("qsub"))
+    before = turns(cluster, record["job_id"])
     subprocess.run(watch, timeout=60, check=True, env=environment)
 
     assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
-    assert len(cluster.calls("qsub")) == before + 1  # it comes again
+    assert turns(cluster, record["job_id"]) == before + 1
 
 
 @pytest.mark.long

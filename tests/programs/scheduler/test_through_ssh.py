@@ -233,15 +233,20 @@ def test_what_does_not_pass_by_itself_is_said_with_what_to_do(
         assert not has_program(through(words), program, tmp_path)
 
 
-def test_a_program_on_the_path_of_a_login_is_found(login_node: LoginNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["id", "-u"], ["sh", "-c", "id -u"]])
+def test_a_program_on_the_path_of_a_login_is_found(
+    words: list[str], login_node: LoginNode, tmp_path: Path
+) -> None:
+    """Of a command that is shell text, the scheduler's own programs tell whether one is missing."""
     few = tmp_path / "few programs"
     few.mkdir()
     for name in ("env", "sed", "sh"):
         (few / name).symlink_to(f"/usr/bin/{name}")
-    scheduler = through(login_node(PATH=str(few)))
+    server = login_node(PATH=str(few))
+    scheduler = Scheduler(submit_command=["id"], through=server.through)
 
     # The path that this machine's /etc/profile sets has it.
-    assert call(scheduler, ["id", "-u"], tmp_path).stdout == f"{os.getuid()}\n"
+    assert call(scheduler, words, tmp_path).stdout == f"{os.getuid()}\n"
     assert not has_program(scheduler, "nowhere", tmp_path)
 
 

@@ -342,5 +342,7 @@ def bring_output(job: Job) -> None:
         else "Done successfully"
     )
     (events / str(job.number)).write_text(
-        f"Job <{job.number}>, User <ada>\n{now}: {said}\n{now}: {end};\n"
+        f"\nJob <{job.number}>, User <ada>, Command <{';'.join(job.script.splitlines())}>\n"
+        f"{now}: Submitted from host <login1>, to Queue <normal>;\n"
+        f"{now}: {said}\n{now}: {end};\n"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import load_site
 from dispatcher.host.programs import Finished
 from dispatcher.scheduler.answers import QueuedJob, read_answer, read_end
+from dispatcher.scheduler.calls import ask_end
 from dispatcher.scheduler.dialect import dialect
 
 
@@ -77,6 +80,28 @@ def test_the_end_of_a_job_is_told(printed: str, says: str | None, lsf: Scheduler
     said = read_end(lsf, printed)
 
     assert said is None if says is None else says in str(said)
+
+
+def test_the_jobs_own_script_says_nothing_of_its_end(
+    lsf: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bhist shows a script that came on standard input as the job's command."""
+    history = """
+Job <4711>, Job Name <Refine3D.job019>, User <ada>, Project <em>, Command <#!/bin/
+                     bash;grep "exit code 137\\|TERM_RUNLIMIT" run.err>
+Thu Mar 13 17:30:05: Submitted from host <login1>, to Queue <gpu>, CWD <$HOME>;
+Thu Mar 13 17:32:06: Exited with exit code 3. The CPU time used is 0.1 seconds;
+"""
+    (tmp_path / "history").write_text(history)
+    for name, does in (
+        ("bjobs", "echo 'Job <4711> is not found' >&2; exit 255"),
+        ("bhist", f"cat '{tmp_path}/history'"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    assert "its script failed" in str(ask_end(lsf, "4711", tmp_path))
 
 
 def test_what_lsf_shows_of_the_end_is_quoted(lsf: Scheduler) -> None:
