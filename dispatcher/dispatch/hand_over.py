@@ -7,11 +7,13 @@ job.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from ..config.scheduler import Scheduler
 from ..errors import SubmitError
 from ..interruption import ignore_signals, raise_if_interrupted
-from ..jobs.claim import give_up
+from ..jobs.claim import claiming_job, give_up, is_claimed
 from ..planning.plan import Plan
 from ..refusal import described
 from ..scheduler.calls import ask_queue
@@ -51,7 +53,14 @@ def _submitted(
     folder = plan.project / plan.name
     try:
         raise_if_interrupted()
-        submitted = submit(scheduler, argv, plan.project, token, lambda: give_way(plan, token))
+        submitted = submit(
+            scheduler,
+            argv,
+            plan.project,
+            token,
+            lambda: _begun(folder, token),
+            lambda: give_way(plan, token),
+        )
         ignore_signals()  # in here: a signal that comes just now is too late to stop the job
     except KeyboardInterrupt:
         ignore_signals()
@@ -66,6 +75,14 @@ def _submitted(
     if submitted is None:
         give_up(folder, token)  # the scheduler may still take an earlier attempt
     return submitted
+
+
+def _begun(folder: Path, token: str) -> str | None:
+    if not is_claimed(folder, token):
+        return None
+    with suppress(ValueError):
+        return claiming_job(folder, token) or ""
+    return ""
 
 
 def _taken_meanwhile(scheduler: Scheduler, plan: Plan, token: str) -> Submitted:

@@ -49,11 +49,14 @@ def submit(
     argv: Sequence[str],
     project: Path,
     token: str,
+    begun: Callable[[], str | None],
     give_way: Callable[[], bool],
 ) -> Submitted | None:
     """Run the submit command in the project's folder until the job is taken or refused for good.
 
-    None if `give_way` said, before one more attempt, that the job is no longer wanted.
+    `begun` tells the id of the job whose script has begun, "" if that is not known, None if none
+    has: a short job may have left the queue before the queue is asked. None if `give_way` said,
+    before one more attempt, that the job is no longer wanted.
 
     Raises:
         SubmitError: the command is missing; the scheduler refuses the job, or does not take it in
@@ -88,6 +91,9 @@ def submit(
         if found:
             attempts.append(f"the queue has the job, as job {found.job_id}")
             return Submitted(found.job_id, output, tuple(attempts), found.cluster or None)
+        if (job_id := begun()) is not None:
+            attempts.append("the queue does not have the job, but the job's script has begun")
+            return Submitted(job_id or None, output, tuple(attempts))
         if give_way():
             return None
 

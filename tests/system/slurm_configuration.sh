@@ -97,7 +97,7 @@ node() { # NAME PORT WORDS…
         echo "PartitionName=batch Nodes=node[1-2] Default=YES MaxTime=2-00:00:00"
     else
         for number in 1 2; do
-            node "gpu$number" "$number" Sockets=2 CoresPerSocket=16 RealMemory=250000 Gres=gpu:4
+            node "gpu$number" "$number" Sockets=2 CoresPerSocket=16 RealMemory=250000 TmpDisk=10000 Gres=gpu:4
         done
         echo "PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE"
         echo "PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE"

@@ -92,6 +92,24 @@ def test_a_job_that_the_queue_has_is_not_submitted_again(
     assert "as job 17" in record_of(script.parent)["attempts"][-1]
 
 
+def test_a_short_job_that_has_left_the_queue_is_known_by_its_claim(
+    slurm: StandIn, script: Path
+) -> None:
+    """It has run, and RELION knows its end, before the submit command is given up."""
+    folder = script.parent
+    ran = f"""token=$(grep -om 1 '"token": "[0-9a-f]*' '{folder}/dispatch.json' | tail -c 13)
+ln -s "node1, process 5, 2026-11-29T00:00:00, job 17" "{folder}/.dispatch_claim.$token"
+touch '{folder}/RELION_JOB_EXIT_SUCCESS'"""
+    slurm.submits(f"{ran}\n{TIMED_OUT}")
+
+    assert call_hook(script).returncode == 0
+
+    assert len(slurm.calls("sbatch")) == 1
+    record = record_of(folder)
+    assert (record["job_id"], "refused" in record) == ("17", False)
+    assert record["attempts"][-1].endswith("but the job's script has begun")
+
+
 def test_a_job_that_the_queue_shows_late_is_not_submitted_again(
     slurm: StandIn, script: Path
 ) -> None:
