@@ -109,7 +109,7 @@ class Look:
             if "begun" in facts or pending:
                 self.cancelled_at = now
                 job.seen.add("cancelled_while", "in the queue" if pending else "while it ran")
-                if said := job.cancel():
+                if said := job.cancel(job.job_id or ""):
                     job.seen.add("not_cancelled", said)
                     job.over = True
         elif told := job.told():
@@ -117,8 +117,8 @@ class Look:
             job.seen.add("told_after", f"{now - self.cancelled_at:.0f}")
             job.over = True
         else:
-            if queue is not None and (watcher := job.watcher_id()):
-                found = queue.job("", watcher)
+            if queue is not None and job.watchers:
+                found = queue.job("", job.watchers[0])
                 waits = found and queue.is_pending(found)
                 self.reason = (found.reason or found.state) if found and waits else ""
             if now - self.cancelled_at > min(_WATCHER_AFTER, max(self.seconds, 20)):
