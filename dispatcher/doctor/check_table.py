@@ -51,7 +51,8 @@ CHECKS = (
     Check("watcher", "cancelled", "", queue.watcher),
 )
 
-_OF_JOBS = {"clean job", "clock"}  # nothing to ask on this machine itself
+# Nothing to ask on this machine itself.
+_OF_JOBS = {"token", "clean job", "clock", "accounting"}
 _NOT_THERE = {
     "binds",
     "GPU mode",

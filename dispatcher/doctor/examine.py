@@ -136,7 +136,7 @@ def _facts_of(jobs: Sequence[ProbeJob]) -> dict[Task, Facts]:
         facts = job.facts()
         facts.update(job.seen)
         found[job.task] = facts
-        if job.task == "everything" and job.scheduler:
+        if job.task == "everything":
             found["queue"] = facts
     return found
 

@@ -54,12 +54,13 @@ class Look:
             job.seen.add("not_started", self.reason)
             job.over = True
         elif job.started is not None and now - job.started > _LONGEST_RUN:
-            self._cut_off(f"was not through after {now - job.started:.0f} s")
+            self._cut_off(f"was not through after {now - job.started:.0f} s", facts)
         elif self.missing >= _LOST_AFTER:
-            self._cut_off("ended before it had looked at everything")
+            self._cut_off("ended before it had looked at everything", facts)
 
-    def _cut_off(self, how: str) -> None:
-        self.job.seen.add("cut_off", how)
+    def _cut_off(self, how: str, facts: Facts) -> None:
+        at = "".join(f", while it looked at {what}" for what in facts.each("looks_at")[-1:])
+        self.job.seen.add("cut_off", f"{how}{at}")
         self.job.seen.add("printed", self.job.printed())
         self.job.over = True
 

@@ -24,6 +24,11 @@ whether() { # NAME COMMAND…
 
 now() { date +%s.%N; }
 
+# A file system whose server does not answer holds up whoever looks there: then the exit status is 137.
+look_there() { timeout -s KILL 30 "$@" 2>/dev/null; }
+
+free_space() { look_there df -Pk "$1" | awk 'NR == 2 { print $4 }'; } # KiB
+
 # What a command says of an error, else what it prints last. Apptainer colours its words.
 last_words() {
     local said
@@ -67,9 +72,9 @@ look_at_machine() {
     fact host "$(uname -n)"
     fact cores "$(getconf _NPROCESSORS_ONLN)"
     fact memory "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" # KiB
-    fact shm_free "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
+    fact shm_free "$(free_space /dev/shm)"
     fact tmp "${TMPDIR:-/tmp}"
-    fact tmp_free "$(df -Pk "${TMPDIR:-/tmp}" 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
+    fact tmp_free "$(free_space "${TMPDIR:-/tmp}")"
     fact open_files "$(ulimit -n)"
     fact locked_memory "$(ulimit -l)" # KiB
     fact stack "$(ulimit -s)"         # KiB
@@ -93,7 +98,7 @@ look_at_container() {
     whether image_readable test -r "$probe_image"
     fact image_said "$(look_at_image "$probe_image" "$probe_image_state" 2>&1)"
     for name in "${probe_binds[@]}"; do
-        [ -e "$name" ] || fact missing_bind "$name"
+        look_there test -e "$name" || fact missing_bind "$name"
     done
     began=$(now)
     said=$(timeout 180 "${probe_quiet[@]}" true 2>&1 </dev/null) || status=$?
@@ -164,28 +169,37 @@ count_ranks() { # NAME COMMAND…
 }
 
 look_at_scratch() {
-    local folder made there=yes
+    local folder made there=yes status=0
     folder=$(name_scratch)
     fact scratch "$folder"
     [ -n "$folder" ] || return 0
-    [ -d "$folder" ] || there=no
+    look_there test -d "$folder" || { status=$? there=no; }
+    [ "$status" -ne 137 ] || there=unanswered
     fact scratch_there "$there"
-    made=$(mkdir -p "$folder" 2>&1 && mktemp -d "$folder/relion-doctor.XXXXXX" 2>&1) || made=''
-    whether scratch_writable cp /proc/self/status "${made:-/nowhere}/file"
-    [ ! -d "$made" ] || rm -rf "$made"
-    fact scratch_kind "$(stat -f -c %T "$folder" 2>/dev/null)"
-    fact scratch_free "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
-    [ "$there" = yes ] || rmdir "$folder" 2>/dev/null
+    [ "$there" != unanswered ] || return 0
+    made=$(look_there mkdir -p "$folder" && look_there mktemp -d "$folder/relion-doctor.XXXXXX") || made=''
+    whether scratch_writable look_there cp /proc/self/status "${made:-/nowhere}/file"
+    [ -z "$made" ] || look_there rm -rf "$made"
+    fact scratch_kind "$(look_there stat -f -c %T "$folder")"
+    fact scratch_free "$(free_space "$folder")"
+    [ "$there" = yes ] || look_there rmdir "$folder"
 }
 
+# What it looks at is told before, for the case that this never ends.
 look_at_everything() {
+    fact looks_at "the machine"
     look_at_machine
+    fact looks_at "the project's folder"
     meet_other_side
     look_at_locks
+    fact looks_at "the scratch folder"
     look_at_scratch
+    fact looks_at "the container"
     look_at_container
+    fact looks_at "the GPUs"
     look_at_cards
     look_at_mps
+    fact looks_at "two ranks"
     [ -z "$probe_image" ] || count_ranks ranks "${probe_container[@]}" "${probe_mpirun[@]}" -n 2
 }
 

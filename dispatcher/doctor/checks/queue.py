@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..asked import Asked
+from ..asked import HERE, Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped, warning
 
@@ -13,7 +13,9 @@ __all__ = ["accounting", "inherited", "start", "token", "warned", "watcher"]
 
 def start(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Did the job start, and come to its end?"""
-    if refused := facts["refused"]:
+    if asked.place == HERE:
+        yield from _start_here(facts)
+    elif refused := facts["refused"]:
         yield failure(f"The job was not submitted, and nothing else was looked at. {refused}")
     elif "not_started" in facts:
         why = f" ({facts['not_started']})" if facts["not_started"] else ""
@@ -28,6 +30,22 @@ def start(facts: Facts, asked: Asked) -> Iterator[Finding]:
         )
     else:
         yield ok(f"Job {facts['job_id']} started after {facts['waited']} s, on {facts['host']}.")
+
+
+def _start_here(facts: Facts) -> Iterator[Finding]:
+    """On this machine only what went wrong is worth a line."""
+    if refused := facts["refused"]:
+        yield failure(f"The probe was not started, and nothing was looked at. {refused}")
+    elif "not_started" in facts:
+        yield failure(
+            f"The probe did not start in {facts['waited']} s, and nothing was looked at: see "
+            "whether `bash` starts here, and whether the project's folder can be written."
+        )
+    elif "cut_off" in facts:
+        yield failure(
+            f'The probe {facts["cut_off"]} (it printed "{facts["printed"] or "nothing"}"): see '
+            "what hangs or stops there; what follows in this list was not looked at."
+        )
 
 
 def token(facts: Facts, asked: Asked) -> Iterator[Finding]:

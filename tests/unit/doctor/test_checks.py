@@ -164,6 +164,9 @@ FAULTS: list[tuple[str, str, Task, dict[str, str | None], str]] = [
     ("scratch", "failure", "everything", {"scratch_writable": "no"}, "cannot be written"),
     ("scratch", "warning", "everything", {"scratch_kind": "nfs4"}, "not local"),
     ("scratch", "warning", "everything", {"scratch_free": "1000000"}, "1.0 GiB free"),
+    ("scratch", "failure", "everything", {"scratch_there": "unanswered"}, "does not answer"),
+    ("scratch", "warning", "everything", {"scratch_free": ""}, "does not say how much"),
+    ("scratch", "skipped", "everything", {"scratch_free": None}, "did not come so far"),
     ("scratch", "skipped", "everything", {"scratch": ""}, "--scratch"),
     ("container", "failure", "everything", {"apptainer": "command not found"}, "install"),
     (
