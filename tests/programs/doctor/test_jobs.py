@@ -4,7 +4,6 @@ real one cannot be made to do. tests/system/test_doctor.py has the real ones."""
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -41,13 +40,14 @@ def test_a_job_that_does_not_start_is_cancelled_and_says_why(
     assert set(found) == {"start", "facts"}
 
 
+@pytest.mark.usefixtures("card")
 def test_what_was_measured_gets_into_site_json(
     doctor: Doctor, queue: StandIn, tmp_path: Path
 ) -> None:
     assert doctor("--partition", "gpu", "--write")["start"]["status"] == "ok"
 
     content = json.loads((tmp_path / "site" / "site.json").read_text())
-    assert content["partitions"]["gpu"]["cores"] == os.cpu_count()
+    assert content["partitions"]["gpu"] == {"gpu_memory": "40960M"}
     assert content["scheduler"] == "slurm"
 
 
