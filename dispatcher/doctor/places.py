@@ -102,7 +102,7 @@ def here(configuration: Configuration, project: Path, scratch: str | None) -> Pl
         raise ConfigError("No job of the site has a plan: run `relion-dispatch check`.")
     vendor = configuration.site.apptainer.gpu_vendor
     has_gpus = programs.run(["test", "-e", str(vendor.device)]).status == 0
-    best = _best(plans) if has_gpus else min(plans, key=lambda plan: plan.ngpu)
+    best = _best([plan for plan in plans if has_gpus or not plan.ngpu] or plans)
     best = best._replace(ngpu=1 if has_gpus else 0)
     folder = _scratch(plans) if scratch is None else scratch
     return _place(best, Asked(HERE, is_partition=False), configuration, project, folder)
@@ -169,6 +169,7 @@ def _place(
         no_image=no_image,
         gpu_image=bool(image and image.build.gpu and gpus),
         scheduler=plan.scheduler,
+        own_warning=site.schedulers[plan.scheduler].own_warning,
     )
     settled = {
         key: value
