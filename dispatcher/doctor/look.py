@@ -86,10 +86,13 @@ class Look:
             if now - self.asked_end_at < _ASK_END_EVERY:
                 return
             self.asked_end_at = now
-            end = job.end()
+            end, (accounted, account) = job.end(), job.accounted()
             late = now - self.done_at > _END_KNOWN_AFTER
-            if (end is None or end[0] == "unknown") and not late:
+            is_known = end is not None and "yes" in (end[0], accounted)
+            if not late and not is_known and (end is None or "unknown" in (end[0], accounted)):
                 return
+            job.seen.add("accounted", accounted)
+            job.seen.add("account", account)
             known, said = end or ("unknown", "that it runs")
             job.seen.add("end", known)
             job.seen.add("end_said", said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..jobs.notes import write_watcher
 from ..jobs.watcher import WATCHER, submitted_watchers, watcher_script
 from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
-from ..scheduler.answers import Queue
+from ..scheduler.answers import Queue, in_words, knows_end
 from ..scheduler.calls import try_call
 from ..scheduler.clusters import where_is
 from ..scheduler.dialect import dialect
@@ -178,25 +178,41 @@ class ProbeJob:
     def end(self) -> tuple[str, str] | None:
         """Whether the scheduler says how it ended ("yes", "unknown", "none"), and what; None if it
         says that the job has not ended."""
-        if self.scheduler is None or not self.scheduler.end_command or not self.job_id:
-            return "none", ""
-        command = filled(self.scheduler.end_command, job_id=self.job_id)
-        done = try_call(self.scheduler, [*command, *self.where], self._plan.project)
-        if done is None:
+        done = self._asked(self.scheduler.end_command if self.scheduler else [])
+        if done is None or self.scheduler is None:
             return "none", ""
         says = dialect(self.scheduler).read_end(self.scheduler, done.stdout)
         if says is None:
             return None
         facts = re.search(r"\(([^()]*)\)$", says)
         unknown = not done.stdout.strip() or says.startswith(self.scheduler.unknown_end)
-        printed = " ".join((done.stdout or done.stderr).split())[:200]
-        return ("unknown", printed) if unknown else ("yes", facts[1] if facts else says)
+        return ("unknown", _printed(done)) if unknown else ("yes", facts[1] if facts else says)
+
+    def accounted(self) -> tuple[str, str]:
+        """Whether the scheduler's accounting knows the job ("yes", "unknown", "none"), and what."""
+        done = self._asked(self.scheduler.accounting_command if self.scheduler else [])
+        if done is None or self.scheduler is None:
+            return "none", ""
+        knows = knows_end(self.scheduler, in_words(self.scheduler, done.stdout))
+        return "yes" if knows else "unknown", _printed(done)
+
+    def _asked(self, command: Sequence[str]) -> programs.Finished | None:
+        """What a command says of the job; None if there is none, or if it does not answer."""
+        if self.scheduler is None or not command or not self.job_id:
+            return None
+        yesterday = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 24 * 3600))
+        argv = filled(command, job_id=self.job_id, since=yesterday)
+        return try_call(self.scheduler, [*argv, *self.where], self._plan.project)
 
     def in_queue(self, queue: Queue) -> str | None:
         """How the queue lists it: by its "token", by its "id" alone, or not at all."""
         if any(job.token == self.token for job in queue.jobs):
             return "token"
         return "id" if any(job.job_id == self.job_id for job in queue.jobs) else None
+
+
+def _printed(done: programs.Finished) -> str:
+    return " ".join((done.stdout or done.stderr).split())[:200]
 
 
 @contextmanager

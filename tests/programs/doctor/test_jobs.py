@@ -147,3 +147,15 @@ def test_locks_that_hold_on_one_machine_only(
     found = doctor("--all")["locks"]
 
     assert (found["status"], "guard nothing" in found["sentence"]) == ("warning", True)
+
+
+def test_a_signal_before_the_time_limit(doctor: Doctor, queue: StandIn) -> None:
+    sends = '(sleep 1; until kill -USR2 -- "-$(cat "$here/$id.pid")"; do sleep 1; done) '
+    sends = f'! grep -q ^probe_task=.*warned "${{submitted[-1]}}" || {sends} >/dev/null 2>&1 &\n'
+    queue.submits(RUNS.format(before="").replace("echo $id\n", f"{sends}echo $id\n"))
+
+    found = doctor("--all", "--long")
+
+    assert found["warning"]["status"] == "ok", found
+    assert re.match("The signal USR2 came after [1-9] s of 120", found["warning"]["sentence"])
+    assert found["facts"]["warned"]["lived_on"] == "8"

@@ -43,6 +43,21 @@ def test_an_image_that_is_unpacked_before_each_start(
     assert doctor()["container"]["status"] == "warning"
 
 
+@pytest.mark.usefixtures("card")
+def test_an_image_that_takes_long_to_be_unpacked_is_started_once(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNPACKS", "yes")
+    later = f'echo >>"{tmp_path}/dates"; echo $((1700000000 + 20 * $(wc -l <"{tmp_path}/dates")))'
+    plant(tmp_path, "date", later)
+
+    found = doctor()
+
+    assert found["container"]["status"] == "warning"
+    assert found["GPUs"]["status"] == "ok"
+    assert found["driver"]["status"] == found["two ranks"]["status"] == "skipped"
+
+
 def test_apptainer_is_missing(doctor: Doctor, site: WriteSite) -> None:
     site("site.json", {"apptainer": {"program": "apptainer-of-nobody"}})
 
