@@ -54,7 +54,9 @@ def doctor(
 
     from ..config.configuration import load_configuration
     from ..doctor.report import examined
+    from ..interruption import raise_once
 
+    raise_once()  # whatever ends this, no job is left behind
     configuration = load_configuration()
     if (every or partition) and sys.stderr.isatty():
         print(f"Small jobs have {minutes:g} minutes to start …", file=sys.stderr)

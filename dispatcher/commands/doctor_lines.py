@@ -36,7 +36,9 @@ def _measured(place: PlaceReport) -> Iterator[str]:
     new = {key: value for key, value in place.measured.items() if said[key] is None}
     if new:
         listed = ", ".join(f'"{key}": {value!r}'.replace("'", '"') for key, value in new.items())
-        yield f"measured, and not in site.json (--write adds it): {place.asked.place}: {listed}"
+        several = "one of its kinds of nodes, each of which site.json describes by itself"
+        how = several if place.asked.shape.nodes else "not in site.json (--write adds it)"
+        yield f"measured, and {how}: {place.asked.place}: {listed}"
 
 
 def print_lines(report: Report) -> None:

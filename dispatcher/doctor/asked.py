@@ -24,7 +24,8 @@ class Asked(NamedTuple):
         image: the image's name in sentences, "" for none; `no_image` says why there is none.
         gpu_image: the image was built for the GPUs.
         nodes: on how many nodes jobs of the place run at most.
-        scheduler: its name.
+        scheduler: its name; `own_warning`: how many seconds before a time limit scripts stop their
+            job themselves, 0 if the scheduler warns.
     """
 
     place: str
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     gpu_image: bool = False
     nodes: int = 1
     scheduler: str = ""
+    own_warning: int = 0
 
     @property
     def key(self) -> str:

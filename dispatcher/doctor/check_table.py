@@ -44,14 +44,15 @@ CHECKS = (
     Check("driver", "everything", "card", cards.driver),
     Check("kernels", "everything", "kernels_compiled", cards.kernels),
     Check("MPS", "everything", "apptainer", cards.mps),
-    Check("two ranks", "everything", "ranks_said", ranks.on_one_node),
+    Check("two ranks", "everything", "apptainer", ranks.on_one_node),
     Check("two nodes", "nodes", "ranks_on_nodes_said", ranks.on_nodes),
     Check("accounting", "queue", "job_id", queue.accounting),
     Check("warning", "warned", "begun", queue.warned),
     Check("watcher", "cancelled", "", queue.watcher),
 )
 
-_OF_JOBS = {"clean job", "clock"}  # nothing to ask on this machine itself
+# Nothing to ask on this machine itself.
+_OF_JOBS = {"token", "clean job", "clock", "accounting"}
 _NOT_THERE = {
     "binds",
     "GPU mode",

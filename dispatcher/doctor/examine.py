@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from itertools import count
 from pathlib import Path
 
 from ..errors import WriteError
@@ -52,11 +53,10 @@ def examine(
                 nodes = place.asked.nodes if task == "nodes" else 1
                 jobs[-1].append(ProbeJob(place, task, folder / f"{number}.{task}", min(nodes, 2)))
         every = [job for of_place in jobs for job in of_place]
-        with _locks_held(every):
-            looks = [Look(job, seconds) for job in every]
-            of_first = [each.meeting for each in looks if each.job.task == "everything"]
-            with meetings_held(of_first):
-                _look_at_all(looks, project)
+        looks = [Look(job, seconds) for job in every]
+        of_first = [each.meeting for each in looks if each.job.task == "everything"]
+        with _locks_held(every), meetings_held(of_first):
+            _submit_and_look(looks, project)
         for look in looks:
             look.job.seen.update(look.meeting.found)
         return [_facts_of(of_place) for of_place in jobs]
@@ -78,13 +78,12 @@ def _tasks_of(place: Place, tasks: Sequence[Task]) -> Iterator[Task]:
 
 @contextmanager
 def _locks_held(jobs: Sequence[ProbeJob]) -> Iterator[None]:
-    """Submit the jobs, and hold the lock of each one's folder, by which the node tries whether
-    locks hold between the two."""
+    """Make the jobs' folders, and hold the lock of each, by which the node tries whether locks hold
+    between the two."""
     held = []
     try:
         for job in jobs:
-            job.submit(PATIENCE)
-            descriptor = os.open(job.folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(job.make_folder(), os.O_RDWR | os.O_CLOEXEC)
             held.append(descriptor)
             try:
                 flock(descriptor, LOCK_EX | LOCK_NB)
@@ -96,21 +95,38 @@ def _locks_held(jobs: Sequence[ProbeJob]) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _look_at_all(looks: Sequence[Look], project: Path) -> None:
+def _submit_and_look(looks: Sequence[Look], project: Path) -> None:
+    """Submit one job after the other, and meanwhile look at those before: a submission may take as
+    long as a job."""
     asked_last = time.monotonic()
-    while not all(look.job.over for look in looks):
-        time.sleep(_PAUSE)
-        queues: dict[tuple[int, tuple[str, ...]], Queue | None] = {}
+    for number in count(1):
+        if number <= len(looks):
+            looks[number - 1].job.submit(PATIENCE)
+        elif all(look.job.over for look in looks):
+            return
+        else:
+            time.sleep(_PAUSE)
+        queues = _Queues(project)
         if asks := time.monotonic() - asked_last >= _ASK_EVERY:
             asked_last = time.monotonic()
-        for look in looks:
-            scheduler = look.job.scheduler
-            if look.job.over:
-                continue
-            one = (id(scheduler), look.job.where)
-            if asks and scheduler and one not in queues:
-                queues[one] = ask_queue(scheduler, project, look.job.where)
-            look.look(queues.get(one))
+        for look in looks[:number]:
+            if not look.job.over:
+                look.look(queues.of(look.job) if asks else None)
+
+
+class _Queues:
+    """Answers of schedulers, each asked once for each cluster."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._asked: dict[tuple[int, tuple[str, ...]], Queue | None] = {}
+
+    def of(self, job: ProbeJob) -> Queue | None:
+        """The queue in which the job is; None if it does not answer."""
+        one = (id(job.scheduler), job.where)
+        if job.scheduler and one not in self._asked:
+            self._asked[one] = ask_queue(job.scheduler, self._project, job.where)
+        return self._asked.get(one)
 
 
 def _facts_of(jobs: Sequence[ProbeJob]) -> dict[Task, Facts]:
@@ -120,19 +136,21 @@ def _facts_of(jobs: Sequence[ProbeJob]) -> dict[Task, Facts]:
         facts = job.facts()
         facts.update(job.seen)
         found[job.task] = facts
-        if job.task == "everything" and job.scheduler:
+        if job.task == "everything":
             found["queue"] = facts
     return found
 
 
 def _leave_nothing(jobs: Sequence[ProbeJob], project: Path, folder: Path) -> None:
     """Cancel what still waits or runs, and remove the folder when that is gone."""
-    waiting = [job for job in jobs if job.job_id and "done" not in job.facts()]
-    for job in waiting:
-        with suppress(OSError):
-            job.cancel()
+    queues, cancelled = _Queues(project), False
+    for job in jobs:
+        for job_id in job.left(queues.of(job)) if job.tried else ():
+            cancelled = True
+            with suppress(OSError):
+                job.cancel(job_id)
     for attempt in range(10):
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists() and (attempt or not waiting):
+        if not folder.exists() and (attempt or not cancelled):
             return
         time.sleep(0.5)

@@ -54,12 +54,13 @@ class Look:
             job.seen.add("not_started", self.reason)
             job.over = True
         elif job.started is not None and now - job.started > _LONGEST_RUN:
-            self._cut_off(f"was not through after {now - job.started:.0f} s")
+            self._cut_off(f"was not through after {now - job.started:.0f} s", facts)
         elif self.missing >= _LOST_AFTER:
-            self._cut_off("ended before it had looked at everything")
+            self._cut_off("ended before it had looked at everything", facts)
 
-    def _cut_off(self, how: str) -> None:
-        self.job.seen.add("cut_off", how)
+    def _cut_off(self, how: str, facts: Facts) -> None:
+        at = "".join(f", while it looked at {what}" for what in facts.each("looks_at")[-1:])
+        self.job.seen.add("cut_off", f"{how}{at}")
         self.job.seen.add("printed", self.job.printed())
         self.job.over = True
 
@@ -85,10 +86,13 @@ class Look:
             if now - self.asked_end_at < _ASK_END_EVERY:
                 return
             self.asked_end_at = now
-            end = job.end()
+            end, (accounted, account) = job.end(), job.accounted()
             late = now - self.done_at > _END_KNOWN_AFTER
-            if (end is None or end[0] == "unknown") and not late:
+            is_known = end is not None and "yes" in (end[0], accounted)
+            if not late and not is_known and (end is None or "unknown" in (end[0], accounted)):
                 return
+            job.seen.add("accounted", accounted)
+            job.seen.add("account", account)
             known, said = end or ("unknown", "that it runs")
             job.seen.add("end", known)
             job.seen.add("end_said", said)
@@ -109,7 +113,7 @@ class Look:
             if "begun" in facts or pending:
                 self.cancelled_at = now
                 job.seen.add("cancelled_while", "in the queue" if pending else "while it ran")
-                if said := job.cancel():
+                if said := job.cancel(job.job_id or ""):
                     job.seen.add("not_cancelled", said)
                     job.over = True
         elif told := job.told():
@@ -117,8 +121,8 @@ class Look:
             job.seen.add("told_after", f"{now - self.cancelled_at:.0f}")
             job.over = True
         else:
-            if queue is not None and (watcher := job.watcher_id()):
-                found = queue.job("", watcher)
+            if queue is not None and job.watchers:
+                found = queue.job("", job.watchers[0])
                 waits = found and queue.is_pending(found)
                 self.reason = (found.reason or found.state) if found and waits else ""
             if now - self.cancelled_at > min(_WATCHER_AFTER, max(self.seconds, 20)):

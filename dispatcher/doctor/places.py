@@ -6,6 +6,7 @@ the directives, the modules and the scheduler of the site's jobs.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,9 +16,10 @@ from typing import NamedTuple
 
 from ..config.catalogue import Catalogue, Listed
 from ..config.configuration import Configuration
-from ..config.site import Partition, Site
+from ..config.site import Partition
 from ..errors import ConfigError, DispatchError, ImageError
 from ..host import programs
+from ..host.shell_words import quote, split
 from ..images.awaited import awaited_images
 from ..images.sif import read_header
 from ..planning.chosen_scheduler import chosen_scheduler
@@ -78,8 +80,10 @@ def partition_place(
     candidates = list(_plans(name, configuration))
     if not candidates:
         raise ConfigError(
-            f'No job of the site can run on partition "{name}": run `relion-dispatch check`, and '
-            f'correct "partitions" in site.json (it has {", ".join(site.partitions) or "none"}).'
+            f'No small job of the site goes to partition "{name}", so there is none to look with: '
+            'run `relion-dispatch check`, and correct "partitions" in site.json (it has '
+            f"{', '.join(site.partitions) or 'none'}). Nothing is wrong if the partition's "
+            '"takes" leaves out small jobs.'
         )
     most = nodes or max(plan.nodes for plan in candidates)
     asked = Asked(name or site.scheduler, name is not None, shape, nodes=most)
@@ -98,7 +102,7 @@ def here(configuration: Configuration, project: Path, scratch: str | None) -> Pl
         raise ConfigError("No job of the site has a plan: run `relion-dispatch check`.")
     vendor = configuration.site.apptainer.gpu_vendor
     has_gpus = programs.run(["test", "-e", str(vendor.device)]).status == 0
-    best = _best(plans) if has_gpus else min(plans, key=lambda plan: plan.ngpu)
+    best = _best([plan for plan in plans if has_gpus or not plan.ngpu] or plans)
     best = best._replace(ngpu=1 if has_gpus else 0)
     folder = _scratch(plans) if scratch is None else scratch
     return _place(best, Asked(HERE, is_partition=False), configuration, project, folder)
@@ -136,21 +140,26 @@ def _only_on(partition: str | None, kind: str, configuration: Configuration) -> 
 
 
 def _best(plans: list[Plan]) -> Plan:
-    """A plan with GPUs if there is one, else with ranks: most is to be looked at there."""
-    return max(plans, key=lambda plan: (plan.ngpu > 0, plan.uses_mpi))
+    """A plan with GPUs if there is one, else in an image, with ranks: most is to be seen there."""
+    return max(plans, key=lambda plan: (plan.ngpu > 0, plan.image is not None, plan.uses_mpi))
 
 
 def _scratch(plans: Sequence[Plan]) -> str:
-    """The scratch folder that the site gives to its jobs, as shell text; "" for none."""
+    """The scratch folder that the site, or the partition, gives to its jobs, as shell text; "" for
+    none. If neither says anything, RELION's window proposes that of a variable."""
+    if of_site := plans[0].site.scratch:
+        return split(of_site.folder)[0].shell() if of_site.folder else ""
     found = (scratch_of(each.command) for plan in plans for each in plan.commands)
-    return next((scratch.folder.shell() for scratch in found if scratch), "")
+    default = os.environ.get("RELION_SCRATCH_DIR")
+    named = quote(default) if default else ""
+    return next((scratch.folder.shell() for scratch in found if scratch), named)
 
 
 def _place(
     plan: Plan, asked: Asked, configuration: Configuration, project: Path, scratch: str
 ) -> Place:
     site, gpus = plan.site, min(1, plan.ngpu)
-    image, no_image, state = _image(configuration.catalogue, site, gpus, asked.place)
+    image, no_image, state = _image(configuration.catalogue, plan, gpus, asked.place)
     asked = asked._replace(
         gpus=gpus,
         gpu_title=site.apptainer.gpu_vendor.title,
@@ -160,6 +169,7 @@ def _place(
         no_image=no_image,
         gpu_image=bool(image and image.build.gpu and gpus),
         scheduler=plan.scheduler,
+        own_warning=site.schedulers[plan.scheduler].own_warning,
     )
     settled = {
         key: value
@@ -181,18 +191,23 @@ def _place(
 
 
 def _image(
-    catalogue: Catalogue, site: Site, gpus: int, partition: str
+    catalogue: Catalogue, plan: Plan, gpus: int, partition: str
 ) -> tuple[Listed | None, str, str]:
-    """The image that is started, why there is none, and the state of its file here."""
-    kind = site.apptainer.gpu_kind if gpus else None
+    """The plan's image, why there is none, and the state of its file here."""
+    if plan.image is None:
+        return None, "its jobs run on the host, without an image", ""
+    kind = plan.site.apptainer.gpu_kind if gpus else None
     found = [
         each
         for each in catalogue.builds()
-        if each.is_default and partition in (each.build.partitions or [partition])
+        if each.name == plan.image.name
+        and each.is_default
+        and partition in (each.build.partitions or [partition])
     ]
     ordered = sorted(found, key=lambda each: each.build.gpu != kind)
     if not ordered:
-        return None, "no image is in the catalogue yet (`relion-dispatch images add`)", ""
+        why = f'no image "{plan.image.name}" is in the catalogue yet (`relion-dispatch images add`)'
+        return None, why, ""
     try:
         header = read_header(ordered[0].path)
     except ImageError as error:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..config.scheduler import Scheduler, filled
 from ..errors import DispatchError
 from ..host import programs
-from ..jobs.notes import read_watcher
-from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
+from ..jobs.notes import write_watcher
+from ..jobs.watcher import WATCHER, submitted_watchers, watcher_script
 from ..planning.plan import Plan
 from ..relion.submission import SUBMISSION
-from ..scheduler.answers import Queue
+from ..scheduler.answers import Queue, in_words, knows_end
 from ..scheduler.calls import try_call
 from ..scheduler.clusters import where_is
 from ..scheduler.dialect import dialect
@@ -40,7 +40,9 @@ class ProbeJob:
 
     Attributes:
         seen: what this side sees of it.
+        job_id: the scheduler's id, None if nobody has named it; `watchers`: those of its watchers.
         where: the options that lead the scheduler's commands to the job's cluster.
+        tried: somebody has tried to submit it.
         started: when this side saw that it runs (monotonic); None before.
         over: nothing more is to be expected of it.
     """
@@ -50,7 +52,9 @@ class ProbeJob:
         self.token = os.urandom(6).hex()
         self.seen = Facts()
         self.job_id: str | None = None
+        self.watchers: list[str] = []
         self.where: tuple[str, ...] = ()
+        self.tried = False
         self.submitted = time.monotonic()
         self.started: float | None = None
         self.over = False
@@ -58,6 +62,7 @@ class ProbeJob:
         self.scheduler: Scheduler | None = None
         if place.asked.place != HERE:
             self.scheduler = self._plan.site.schedulers[self._plan.scheduler]
+            self.where = where_is(self.scheduler, None, self._plan.submit_command)
 
     def _own_plan(self, nodes: int) -> Plan:
         plan = self.place.plan
@@ -73,11 +78,15 @@ class ProbeJob:
             job_parameters={**plan.job_parameters, **limit},
         )
 
-    def submit(self, seconds: int) -> None:
-        """Submit the job; what the scheduler says against it becomes the fact `refused`."""
+    def make_folder(self) -> Path:
+        """Make the job's folder; the file there of which both sides try the lock."""
         self.folder.mkdir(parents=True)
         (self.folder / "lock").touch()
-        self.submitted = time.monotonic()
+        return self.folder / "lock"
+
+    def submit(self, seconds: int) -> None:
+        """Submit the job; what the scheduler says against it becomes the fact `refused`."""
+        self.submitted, self.tried = time.monotonic(), True
         try:
             text = probe_script(self.place, self._plan, self.token, self.task, seconds)
             (self.folder / _SCRIPT).write_text(text, errors="surrogateescape")
@@ -96,7 +105,7 @@ class ProbeJob:
             return str(programs.detached(["bash", self._plan.script], cwd=project))
         command = marked_command(self.scheduler, self._plan, self.token)
         with _as_in_a_job(self.scheduler):
-            job_id, cluster = submit_without_retry(self.scheduler, command, project)
+            job_id, cluster = submit_without_retry(self.scheduler, command, project, self.token)
         self.where = where_is(self.scheduler, cluster, self._plan.submit_command)
         return job_id
 
@@ -107,7 +116,9 @@ class ProbeJob:
         text = watcher_script(self._plan, scheduler, self.token)
         (self.folder / WATCHER).write_text(text, errors="surrogateescape")
         plan, job = self._plan, (self.job_id, self.token, self.where)
-        if problem := submit_watcher(plan.project, plan.name, scheduler, *job):
+        self.watchers, problem = submitted_watchers(plan.project, plan.name, scheduler, *job)
+        write_watcher(self.folder, self.token, next(iter(self.watchers), None), problem)
+        if problem:
             self.seen.add("watcher_problem", problem)
 
     def facts(self) -> Facts:
@@ -139,20 +150,26 @@ class ProbeJob:
                     return found[1]
         return ""
 
-    def watcher_id(self) -> str | None:
-        """The scheduler's id of the watcher."""
-        found = read_watcher(self.folder, self.token)
-        return found["job_id"] if found else None
+    def left(self, queue: Queue | None) -> list[str]:
+        """The ids of what may still wait or run: the job, others with its token, its watchers.
 
-    def cancel(self) -> str:
-        """Cancel it; what the scheduler says against that."""
-        if not self.job_id:
-            return ""
+        Of a queue that does not list them, nothing follows.
+        """
+        own = [self.job_id] if self.job_id else []
+        with_token = [job.job_id for job in queue.living(self.token)] if queue else []
+        over = {job.job_id for job in queue.jobs if queue.has_ended(job)} if queue else set()
+        if "done" in self.facts():
+            over.update(own)
+        found = dict.fromkeys([*own, *with_token, *self.watchers])
+        return [job_id for job_id in found if job_id not in over]
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel it, by this id, or a watcher; what the scheduler says against that."""
         project = self._plan.project
         if self.scheduler is None or self.scheduler.detached:
-            programs.run(["kill", "--", f"-{self.job_id}"])
+            programs.run(["kill", "--", f"-{job_id}"])
             return ""
-        command = filled(self.scheduler.cancel_command, job_id=self.job_id)
+        command = filled(self.scheduler.cancel_command, job_id=job_id)
         done = try_call(self.scheduler, [*command, *self.where], project) if command else None
         if done is None:
             return "it does not answer"
@@ -161,25 +178,41 @@ class ProbeJob:
     def end(self) -> tuple[str, str] | None:
         """Whether the scheduler says how it ended ("yes", "unknown", "none"), and what; None if it
         says that the job has not ended."""
-        if self.scheduler is None or not self.scheduler.end_command or not self.job_id:
-            return "none", ""
-        command = filled(self.scheduler.end_command, job_id=self.job_id)
-        done = try_call(self.scheduler, [*command, *self.where], self._plan.project)
-        if done is None:
+        done = self._asked(self.scheduler.end_command if self.scheduler else [])
+        if done is None or self.scheduler is None:
             return "none", ""
         says = dialect(self.scheduler).read_end(self.scheduler, done.stdout)
         if says is None:
             return None
         facts = re.search(r"\(([^()]*)\)$", says)
         unknown = not done.stdout.strip() or says.startswith(self.scheduler.unknown_end)
-        printed = " ".join((done.stdout or done.stderr).split())[:200]
-        return ("unknown", printed) if unknown else ("yes", facts[1] if facts else says)
+        return ("unknown", _printed(done)) if unknown else ("yes", facts[1] if facts else says)
+
+    def accounted(self) -> tuple[str, str]:
+        """Whether the scheduler's accounting knows the job ("yes", "unknown", "none"), and what."""
+        done = self._asked(self.scheduler.accounting_command if self.scheduler else [])
+        if done is None or self.scheduler is None:
+            return "none", ""
+        knows = knows_end(self.scheduler, in_words(self.scheduler, done.stdout))
+        return "yes" if knows else "unknown", _printed(done)
+
+    def _asked(self, command: Sequence[str]) -> programs.Finished | None:
+        """What a command says of the job; None if there is none, or if it does not answer."""
+        if self.scheduler is None or not command or not self.job_id:
+            return None
+        yesterday = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 24 * 3600))
+        argv = filled(command, job_id=self.job_id, since=yesterday)
+        return try_call(self.scheduler, [*argv, *self.where], self._plan.project)
 
     def in_queue(self, queue: Queue) -> str | None:
         """How the queue lists it: by its "token", by its "id" alone, or not at all."""
         if any(job.token == self.token for job in queue.jobs):
             return "token"
         return "id" if any(job.job_id == self.job_id for job in queue.jobs) else None
+
+
+def _printed(done: programs.Finished) -> str:
+    return " ".join((done.stdout or done.stderr).split())[:200]
 
 
 @contextmanager

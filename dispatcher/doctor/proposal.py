@@ -15,16 +15,13 @@ from .facts import Facts
 
 __all__ = ["merged", "proposal", "write_proposal"]
 
-_FOR_JOBS = 0.95  # of a node's memory: the system needs the rest
-
 
 def proposal(facts: Facts) -> dict[str, int | str]:
-    """What `partitions` of site.json can say of a node like this one; only what was measured."""
+    """What `partitions` of site.json can say of a node like this one; only what was measured.
+
+    Cores and memory are the scheduler's to say: a node has more than it hands out.
+    """
     found: dict[str, int | str] = {}
-    if cores := facts.number("cores"):
-        found["cores"] = int(cores)
-    if memory := facts.number("memory"):
-        found["memory"] = f"{int(memory * _FOR_JOBS) >> 20}G"
     if number := number_of_cards(facts):
         found["gpus"] = number
     sizes = [card.memory for card in cards_of(facts) if card.memory and card.mig != "Enabled"]

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..config.configuration import Configuration
-from ..errors import InputError
-from ..host.shell_words import quote, split
+from ..errors import ConfigError, InputError
+from ..host.shell_words import split
 from .asked import Asked
 from .check_table import Task, findings
 from .examine import examine
 from .facts import Facts
-from .finding import Finding
-from .places import all_partitions, here, partition_place
+from .finding import Finding, skipped
+from .places import Place, all_partitions, here, partition_place
 from .proposal import proposal
 
 __all__ = ["PlaceReport", "Report", "examined"]
@@ -91,31 +91,37 @@ def examined(
     nodes, 0 to do so where job types have several; `long` waits for the signal before a limit.
 
     Raises:
-        ConfigError, InputError: a partition or the scratch folder is not possible.
+        ConfigError, InputError: a partition that is named, or the scratch folder, is not possible.
         WriteError: the project's folder cannot be written.
     """
     folder = _shell_text(scratch)
-    names = all_partitions(configuration) if partitions is None else dict.fromkeys(partitions)
-    places = [partition_place(each, configuration, project, nodes, folder) for each in names]
-    if not places:
+    names = all_partitions(configuration) if partitions is None else [*dict.fromkeys(partitions)]
+    places: list[Place] = []
+    passed: dict[str | None, PlaceReport] = {}  # partitions to which nothing can be sent
+    for name in names:
+        try:
+            places.append(partition_place(name, configuration, project, nodes, folder))
+        except ConfigError as error:
+            if partitions is not None:
+                raise
+            why = skipped(str(error))._replace(check="start")
+            passed[name] = PlaceReport(Asked(str(name)), (why,), {})
+    if not names:
         places = [here(configuration, project, folder)]
     tasks: list[Task] = ["everything", "nodes", "cancelled"]
     if long:
         tasks.append("warned")
-    answers = examine(places, project, tasks, seconds)
-    return Report(
-        tuple(
-            PlaceReport(place.asked, tuple(findings(facts, place.asked)), facts)
-            for place, facts in zip(places, answers, strict=True)
-        )
+    seen = iter(
+        PlaceReport(place.asked, tuple(findings(facts, place.asked)), facts)
+        for place, facts in zip(places, examine(places, project, tasks, seconds), strict=True)
     )
+    return Report(tuple(passed.get(name) or next(seen) for name in names or [None]))
 
 
 def _shell_text(scratch: str | None) -> str | None:
     """The folder as the shell on the node is to read it: variables in it are the node's."""
     if scratch is None:
-        default = os.environ.get("RELION_SCRATCH_DIR")
-        return quote(default) if default else None
+        return None
     words = split(scratch)
     if len(words) != 1:
         raise InputError(

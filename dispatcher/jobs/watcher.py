@@ -19,7 +19,7 @@ from ..scheduler.calls import with_script
 from ..scheduler.submit import submit_without_retry
 from .notes import write_watcher
 
-__all__ = ["WATCHER", "submit_watcher", "watcher_script"]
+__all__ = ["WATCHER", "submit_watcher", "submitted_watchers", "watcher_script"]
 
 WATCHER = f"{SUBMISSION}.watch"
 
@@ -82,12 +82,23 @@ def submit_watcher(
 ) -> str | None:
     """Submit the script, and note the watcher's job id beside the job; why there is no watcher.
 
-    `where` are the options that lead to the job's cluster. The job runs without a watcher as well.
-    Of a scheduler that may not start the watcher, the script that comes again is submitted too, and
-    is enough.
+    The job runs without a watcher as well.
 
     Raises:
         WriteError: the note cannot be written.
+    """
+    ids, problem = submitted_watchers(project, name, scheduler, job_id, token, where)
+    write_watcher(project / name, token, next(iter(ids), None), problem)
+    return problem
+
+
+def submitted_watchers(
+    project: Path, name: str, scheduler: Scheduler, job_id: str, token: str, where: Sequence[str]
+) -> tuple[list[str], str | None]:
+    """Submit the script; its job ids, and why there is none.
+
+    `where` are the options that lead to the job's cluster. Of a scheduler that may not start the
+    watcher, the script that comes again is submitted too, and is enough.
     """
     watcher = scheduler.watcher
     assert watcher is not None
@@ -98,15 +109,12 @@ def submit_watcher(
         "token": token,
         "later": time.strftime(watcher.again_format, later),
     }
-    found, problems = None, []
+    ids, problems = [], []
     for template in filter(None, (watcher.submit_command, watcher.again_command)):
         command = [*filled(template, **values), *where]
         argv = _words(scheduler, command, f"{name}/{WATCHER}", job_id)
         try:
-            submitted, _ = submit_without_retry(scheduler, argv, project)
-            found = found or submitted
+            ids.append(submit_without_retry(scheduler, argv, project)[0])
         except DispatchError as error:
             problems.append(str(error))
-    problem = None if found else "; ".join(dict.fromkeys(problems))
-    write_watcher(project / name, token, found, problem)
-    return problem
+    return ids, None if ids else "; ".join(dict.fromkeys(problems))

@@ -179,16 +179,21 @@ def _capital(text: str) -> str:
 
 
 def submit_without_retry(
-    scheduler: Scheduler, argv: Sequence[str], project: Path
+    scheduler: Scheduler, argv: Sequence[str], project: Path, token: str | None = None
 ) -> tuple[str, str | None]:
     """Submit what RELION does not wait for, with one attempt; its job id, and its cluster if told.
 
+    If the answer does not name the job, the queue is asked for the one with the token.
+
     Raises:
-        SubmitError: it was not taken.
+        SubmitError: it was not taken, as far as anybody can say.
     """
     if scheduler.detached:
         return str(_started(scheduler, argv, project)), None
     answer, _ = _attempt(scheduler, argv, project)
-    if answer.job_id is None:
-        raise SubmitError(_sentence(answer))
-    return answer.job_id, answer.cluster
+    if answer.job_id is not None:
+        return answer.job_id, answer.cluster
+    queue = ask_queue(scheduler, project, options_in(scheduler, argv)) if token else None
+    if token and (found := _taken(queue, token, answer)):
+        return found.job_id, found.cluster or None
+    raise SubmitError(_sentence(answer))

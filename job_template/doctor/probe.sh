@@ -24,6 +24,11 @@ whether() { # NAME COMMAND…
 
 now() { date +%s.%N; }
 
+# A file system whose server does not answer holds up whoever looks there: then the exit status is 137.
+look_there() { timeout -s KILL 30 "$@" 2>/dev/null; }
+
+free_space() { look_there df -Pk "$1" | awk 'NR == 2 { print $4 }'; } # KiB
+
 # What a command says of an error, else what it prints last. Apptainer colours its words.
 last_words() {
     local said
@@ -67,9 +72,9 @@ look_at_machine() {
     fact host "$(uname -n)"
     fact cores "$(getconf _NPROCESSORS_ONLN)"
     fact memory "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" # KiB
-    fact shm_free "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
+    fact shm_free "$(free_space /dev/shm)"
     fact tmp "${TMPDIR:-/tmp}"
-    fact tmp_free "$(df -Pk "${TMPDIR:-/tmp}" 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
+    fact tmp_free "$(free_space "${TMPDIR:-/tmp}")"
     fact open_files "$(ulimit -n)"
     fact locked_memory "$(ulimit -l)" # KiB
     fact stack "$(ulimit -s)"         # KiB
@@ -93,15 +98,20 @@ look_at_container() {
     whether image_readable test -r "$probe_image"
     fact image_said "$(look_at_image "$probe_image" "$probe_image_state" 2>&1)"
     for name in "${probe_binds[@]}"; do
-        [ -e "$name" ] || fact missing_bind "$name"
+        look_there test -e "$name" || fact missing_bind "$name"
     done
     began=$(now)
     said=$(timeout 180 "${probe_quiet[@]}" true 2>&1 </dev/null) || status=$?
     fact start_seconds "$began $(now)"
     fact start_status "$status"
     fact start_said "$(last_words <<<"$said")"
-    [[ $said != *"temporary sandbox"* ]] || fact unpacked yes
-    [ "$status" -eq 0 ] || return 0
+    if [[ $said == *"temporary sandbox"* ]]; then
+        fact unpacked yes
+        # One start after the other would take longer than the job has time.
+        [ "$(awk -v began="$began" -v now="$(now)" 'BEGIN { print (now - began > 30) }')" = 0 ] || probe_starts=
+        [ -n "$probe_starts" ] || fact no_more_starts yes
+    fi
+    [ "$status" -eq 0 ] && [ -n "$probe_starts" ] || return 0
     began=$(now)
     said=$(timeout 60 "${probe_container[@]}" relion_refine --version 2>&1 </dev/null)
     fact second_seconds "$began $(now)"
@@ -126,7 +136,7 @@ look_at_cards() {
     said=$(timeout 60 nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null) &&
         while read -r line; do fact capability "$line"; done <<<"$said"
     fact driver_cuda "$(timeout 60 nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1/p')"
-    [ -n "$probe_image" ] || return 0
+    [ -n "$probe_image" ] && [ -n "$probe_starts" ] || return 0
     fact cards_inside "$(timeout 60 "${probe_container[@]}" nvidia-smi -L 2>/dev/null </dev/null | grep -c '^GPU')"
     # shellcheck disable=SC2016 # for the shell inside
     fact image_cuda "$(timeout 60 "${probe_container[@]}" sh -c '
@@ -150,43 +160,52 @@ look_at_mps() {
     said=$(mps_start "$probe_mps_folder" '' mps)
     fact mps_said "$said"
     [ -z "$said" ] || return 0
-    [ -z "$probe_image" ] || fact mps_unseen "$(dispatch_container=("${probe_container[@]}") && mps_unseen "$probe_mps_folder")"
+    [ -z "$probe_image" ] || [ -z "$probe_starts" ] || fact mps_unseen "$(dispatch_container=("${probe_container[@]}") && mps_unseen "$probe_mps_folder")"
     mps_stop "$probe_mps_folder"
     fact mps_left "$(mps_processes "$probe_mps_folder")"
 }
 
 # RELION itself counts its ranks, before it looks for its input.
-count_ranks() { # NAME COMMAND…
+count_ranks() { # NAME SECONDS COMMAND…
     local said
-    said=$(timeout 120 "${@:2}" relion_run_ctffind_mpi --i absent.star --o . 2>&1 </dev/null)
+    said=$(timeout "$2" "${@:3}" relion_run_ctffind_mpi --i absent.star --o . 2>&1 </dev/null)
     fact "$1" "$(sed -n 's/.*Number of MPI processes *= *\([0-9]*\).*/\1/p' <<<"$said" | tr '\n' ' ')"
     fact "$1_said" "$(grep -av 'absent.star' <<<"$said" | last_words)"
 }
 
 look_at_scratch() {
-    local folder made there=yes
+    local folder made there=yes status=0
     folder=$(name_scratch)
     fact scratch "$folder"
     [ -n "$folder" ] || return 0
-    [ -d "$folder" ] || there=no
+    look_there test -d "$folder" || { status=$? there=no; }
+    [ "$status" -ne 137 ] || there=unanswered
     fact scratch_there "$there"
-    made=$(mkdir -p "$folder" 2>&1 && mktemp -d "$folder/relion-doctor.XXXXXX" 2>&1) || made=''
-    whether scratch_writable cp /proc/self/status "${made:-/nowhere}/file"
-    [ ! -d "$made" ] || rm -rf "$made"
-    fact scratch_kind "$(stat -f -c %T "$folder" 2>/dev/null)"
-    fact scratch_free "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')" # KiB
-    [ "$there" = yes ] || rmdir "$folder" 2>/dev/null
+    [ "$there" != unanswered ] || return 0
+    made=$(look_there mkdir -p "$folder" && look_there mktemp -d "$folder/relion-doctor.XXXXXX") || made=''
+    whether scratch_writable look_there cp /proc/self/status "${made:-/nowhere}/file"
+    [ -z "$made" ] || look_there rm -rf "$made"
+    fact scratch_kind "$(look_there stat -f -c %T "$folder")"
+    fact scratch_free "$(free_space "$folder")"
+    [ "$there" = yes ] || look_there rmdir "$folder"
 }
 
+# What it looks at is told before, for the case that this never ends.
 look_at_everything() {
+    fact looks_at "the machine"
     look_at_machine
+    fact looks_at "the project's folder"
     meet_other_side
     look_at_locks
+    fact looks_at "the scratch folder"
     look_at_scratch
+    fact looks_at "the container"
     look_at_container
+    fact looks_at "the GPUs"
     look_at_cards
     look_at_mps
-    [ -z "$probe_image" ] || count_ranks ranks "${probe_container[@]}" "${probe_mpirun[@]}" -n 2
+    fact looks_at "two ranks"
+    [ -z "$probe_image" ] || [ -z "$probe_starts" ] || count_ranks ranks 120 "${probe_container[@]}" "${probe_mpirun[@]}" -n 2
 }
 
 # Two ranks on two nodes, placed as a job's ranks are.
@@ -195,23 +214,30 @@ look_at_nodes() {
     fact host "$(uname -n)"
     forget_limits_of_the_script
     place_ranks
-    count_ranks ranks_on_nodes "${probe_launch[@]}"
+    count_ranks ranks_on_nodes 240 "${probe_launch[@]}"
     forget_places
 }
 
-# Waits to be cancelled, or to be warned of its end.
-wait_for_signal() { # SECONDS
-    local name began=$SECONDS
+# Waits to be cancelled, or to be warned of its end; then it sees whether a job would have time to say so.
+wait_for_signal() { # SECONDS, THOSE AFTER THE SIGNAL
+    local name came='' began=$SECONDS left
     for name in TERM USR1 USR2 XCPU INT; do
         # shellcheck disable=SC2064 # the name as it is now
-        trap "fact signal $name \$((SECONDS - $began)); kill \$! 2>/dev/null; exit 0" "$name"
+        trap "came=$name" "$name"
     done
     fact host "$(uname -n)"
     fact begun yes
     sleep "$1" &
     wait $!
+    [ -n "$came" ] || return 0
+    fact signal "$came" $((SECONDS - began))
+    trap '' TERM USR1 USR2 XCPU INT
+    kill -KILL $! 2>/dev/null
+    for ((left = $2; left > 0; left--)); do sleep 1; done
+    fact lived_on "$2"
 }
 
+probe_starts=yes # containers are started, but for one that takes too long
 cd "$probe_folder" || exit 1
 exec </dev/null >>run.out 2>>run.err
 dispatch_folder=$probe_folder
@@ -220,8 +246,8 @@ probe_loads
 case $probe_task in
 everything) look_at_everything ;;
 nodes) look_at_nodes ;;
-cancelled) wait_for_signal 280 ;;
-warned) wait_for_signal 170 ;;
+cancelled) wait_for_signal 280 0 ;;
+warned) wait_for_signal 170 8 ;;
 esac
 fact "done" yes
 exit 0

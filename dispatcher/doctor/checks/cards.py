@@ -11,6 +11,7 @@ from ..asked import Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped, warning
 from ..kernels import Kernels, capability_of
+from .container import NO_MORE_STARTS
 
 __all__ = ["Card", "cards", "cards_of", "driver", "kernels", "mode", "mps", "number_of_cards"]
 
@@ -66,7 +67,8 @@ def cards(facts: Facts, asked: Asked) -> Iterator[Finding]:
             f'of the node, and what the scheduler gives jobs that ask for "gpus" ({asked.key}).'
         )
         return
-    if asked.gpu_image and facts["cards_inside"] in ("", "0"):
+    looked_inside = "no_more_starts" not in facts
+    if asked.gpu_image and looked_inside and facts["cards_inside"] in ("", "0"):
         yield failure(
             f"{asked.image} sees none of the GPUs of {host}: the container needs the option of its "
             'vendor ("apptainer.gpu_option" in site.json, --nv for NVIDIA).'
@@ -135,6 +137,9 @@ def driver(facts: Facts, asked: Asked) -> Iterator[Finding]:
         return
     if not asked.gpu_image:
         yield skipped("No image for GPUs, whose CUDA the driver would have to serve.")
+        return
+    if "no_more_starts" in facts:
+        yield skipped(NO_MORE_STARTS)
         return
     has, needs = _version(facts["driver_cuda"]), _version(facts["image_cuda"])
     name = f"The driver {cards_of(facts)[0].driver} of {facts['host']}"
@@ -212,5 +217,7 @@ def mps(facts: Facts, asked: Asked) -> Iterator[Finding]:
         )
     elif others:
         yield warning(f"MPS starts and ends on {facts['host']}.{also}")
-    else:
+    elif "mps_unseen" in facts:
         yield ok("MPS starts, is seen in the container, and ends.")
+    else:
+        yield ok("MPS starts and ends; no container was started to see it.")

@@ -8,8 +8,9 @@ from ..asked import Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped, warning
 
-__all__ = ["binds", "container", "image"]
+__all__ = ["NO_MORE_STARTS", "binds", "container", "image"]
 
+NO_MORE_STARTS = "Each start of the container takes too long to look further: see the line on it."
 _SLOW = 20.0  # seconds for a first start that users notice
 
 

@@ -87,6 +87,13 @@ def scratch(facts: Facts, asked: Asked) -> Iterator[Finding]:
         yield skipped(
             "The site names no scratch folder: name one with --scratch FOLDER to have it looked at."
         )
+    elif facts["scratch_there"] == "unanswered":
+        yield failure(
+            f"Scratch folder {folder} does not answer on {host}: see whether the file system's "
+            "server runs, or name a local disk."
+        )
+    elif "scratch_free" not in facts:
+        yield skipped("The probe did not come so far.")
     elif facts["scratch_writable"] != "yes":
         missing = "" if facts["scratch_there"] == "yes" else ", which does not exist there,"
         yield failure(
@@ -98,10 +105,15 @@ def scratch(facts: Facts, asked: Asked) -> Iterator[Finding]:
             f"Scratch folder {folder} on {host} is not local (it is on {facts['scratch_kind']}): "
             "copies of particles there are not faster than the particles; name a local disk."
         )
-    elif (free := facts.number("scratch_free")) is not None and free < _LEAST_SCRATCH:
+    elif (free := facts.number("scratch_free")) is None:
+        yield warning(
+            f"Scratch folder {folder} is writable on {host}, but `df` does not say how much is "
+            "free: look there."
+        )
+    elif free < _LEAST_SCRATCH:
         yield warning(
             f"Scratch folder {folder} on {host} has {free / _GIB:.1f} GiB free: RELION leaves out "
             "particles that do not fit; free space, or name another disk."
         )
     else:
-        yield ok(f"Scratch folder {folder} is writable, with {(free or 0) / _GIB:.0f} GiB free.")
+        yield ok(f"Scratch folder {folder} is writable, with {free / _GIB:.0f} GiB free.")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..asked import Asked
+from ..asked import HERE, Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped, warning
 
 __all__ = ["accounting", "inherited", "start", "token", "warned", "watcher"]
 
+_LIMIT = 120  # seconds, as the job asks for
+
 
 def start(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Did the job start, and come to its end?"""
-    if refused := facts["refused"]:
+    if asked.place == HERE:
+        yield from _start_here(facts)
+    elif refused := facts["refused"]:
         yield failure(f"The job was not submitted, and nothing else was looked at. {refused}")
     elif "not_started" in facts:
         why = f" ({facts['not_started']})" if facts["not_started"] else ""
@@ -28,6 +32,22 @@ def start(facts: Facts, asked: Asked) -> Iterator[Finding]:
         )
     else:
         yield ok(f"Job {facts['job_id']} started after {facts['waited']} s, on {facts['host']}.")
+
+
+def _start_here(facts: Facts) -> Iterator[Finding]:
+    """On this machine only what went wrong is worth a line."""
+    if refused := facts["refused"]:
+        yield failure(f"The probe was not started, and nothing was looked at. {refused}")
+    elif "not_started" in facts:
+        yield failure(
+            f"The probe did not start in {facts['waited']} s, and nothing was looked at: see "
+            "whether `bash` starts here, and whether the project's folder can be written."
+        )
+    elif "cut_off" in facts:
+        yield failure(
+            f'The probe {facts["cut_off"]} (it printed "{facts["printed"] or "nothing"}"): see '
+            "what hangs or stops there; what follows in this list was not looked at."
+        )
 
 
 def token(facts: Facts, asked: Asked) -> Iterator[Finding]:
@@ -56,8 +76,16 @@ def token(facts: Facts, asked: Asked) -> Iterator[Finding]:
 def accounting(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Does the scheduler say how a job ended?"""
     known, says = facts["end"], facts["end_said"]
-    if known == "yes":
+    accounted, account = facts["accounted"], facts["account"]
+    if known == "yes" and accounted == "unknown":
+        yield ok(
+            f'The scheduler says how a job ended: "{says}". Its accounting does not ("{account}"), '
+            "so users read no cause once the scheduler has forgotten the job: switch that on."
+        )
+    elif known == "yes":
         yield ok(f'The scheduler says how a job ended: "{says}".')
+    elif accounted == "yes":
+        yield ok(f'The scheduler\'s accounting says how a job ended: "{account}".')
     elif known == "unknown":
         yield warning(
             f"What the scheduler says of job {facts['job_id']} after its end is no end that "
@@ -65,7 +93,9 @@ def accounting(facts: Facts, asked: Asked) -> Iterator[Finding]:
             f'"{asked.scheduler}", or switch its accounting on.'
         )
     else:
-        yield skipped(f'"{asked.scheduler}" has no "end_command" that answers.')
+        yield skipped(
+            f'"{asked.scheduler}" has no "end_command", and no "accounting_command", that answers.'
+        )
 
 
 def inherited(facts: Facts, asked: Asked) -> Iterator[Finding]:
@@ -84,16 +114,28 @@ def inherited(facts: Facts, asked: Asked) -> Iterator[Finding]:
 
 
 def warned(facts: Facts, asked: Asked) -> Iterator[Finding]:
-    """Does a signal come before the time limit (two minutes)?"""
+    """Does a signal come before a job at its time limit (two minutes) is killed?"""
     name, _, seconds = facts["signal"].partition(" ")
-    if not name:
+    if asked.own_warning:
+        signal = f" (here, {name} came after {seconds} s of {_LIMIT})" if name else ""
+        yield ok(
+            "The scheduler need not warn of the time limit: scripts stop their job themselves, "
+            f'{asked.own_warning} s before ("own_warning" of "{asked.scheduler}"){signal}.'
+        )
+    elif not name:
         yield warning(
             "No signal came before the time limit: a job that reaches its limit is killed, and "
             "only the watcher tells RELION. Have the directives ask for a signal "
             "(docs/templates.md)."
         )
+    elif int(seconds) >= _LIMIT and "lived_on" not in facts:
+        yield warning(
+            f"The signal {name} came after {seconds} s, when the limit of {_LIMIT} s was reached, "
+            "and the job was killed soon after: a job may not have told RELION by then. Have the "
+            "directives ask for an earlier signal (docs/templates.md), or the queue wait longer."
+        )
     else:
-        yield ok(f"The signal {name} came after {seconds} s of 120.")
+        yield ok(f"The signal {name} came after {seconds} s of {_LIMIT}.")
 
 
 def watcher(facts: Facts, asked: Asked) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..asked import Asked
 from ..facts import Facts
 from ..finding import Finding, failure, ok, skipped
+from .container import NO_MORE_STARTS
 
 __all__ = ["on_nodes", "on_one_node"]
 
@@ -15,6 +16,9 @@ def on_one_node(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Does RELION in the container count two ranks?"""
     if not asked.image or facts["start_status"] not in ("", "0"):
         yield skipped("No container starts, in which mpirun could start ranks.")
+        return
+    if "no_more_starts" in facts:
+        yield skipped(NO_MORE_STARTS)
         return
     yield _counted(
         facts,

@@ -4,63 +4,15 @@ real one cannot be made to do. tests/system/test_doctor.py has the real ones."""
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dispatcher.doctor import look
 
-from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
-from .conftest import Doctor
-
-# It runs the script, and the queue says so; its programs are called in the folder of the stand-in.
-RUNS = """\
-id=$((17 + $(wc -l <queue))) here=$PWD
-take $id RUNNING
-cd "$OLDPWD" || exit
-{before}
-setsid bash -c 'echo $$ >"$1.pid"; bash "$2"; sed -i "/^$3|/s/RUNNING/COMPLETED/" "$4/queue"' \
-    bash "$here/$id" "${{submitted[-1]}}" $id "$here" </dev/null >/dev/null 2>&1 &
-echo $id
-"""
-CANCELS = 'sed -i "/^$1|/s/|[A-Z]*|/|CANCELLED|/" queue; kill -- "-$(cat "$1.pid")"'
-# Waits for the job, and starts the watcher's script.
-WATCHES = """\
-here=$PWD
-cd "$OLDPWD" || exit
-setsid bash -c 'until grep -q "^$3|.*CANCELLED" "$1/queue"; do sleep 0.1; done; bash "$2" "$3"' \
-    bash "$here" "$1" "$2" </dev/null >/dev/null 2>&1 &
-echo 99
-"""
-ENDED = "echo JobState=COMPLETED ExitCode=0:0"
-
-
-@pytest.fixture
-def queue(bare_project: Path, tmp_path: Path, site: WriteSite) -> StandIn:
-    """A scheduler that runs jobs, and watchers behind them."""
-    folder = tmp_path / "scheduler"
-    keys: dict[str, Any] = {"watcher": {"submit_command": [str(folder / "watch")]}}
-    found = StandIn(folder, site, **keys)
-    (folder / "watch").symlink_to((folder / "sbatch").readlink())
-    (tmp_path / "programs" / "mpirun").rename(tmp_path / "programs" / "mpirun.real")
-    (tmp_path / "programs" / "mpirun").write_text('#!/bin/bash\nexec "${0}.real"\n')
-    (tmp_path / "programs" / "mpirun").chmod(0o755)
-    found.submits(RUNS.format(before=""))
-    found.does("scancel", CANCELS)
-    found.does("watch", WATCHES)
-    found.says_of_ends(ENDED)
-    return found
-
-
-def plant(folder: Path, name: str, body: str) -> None:
-    """A program before those of this machine."""
-    program = folder / "programs" / name
-    program.write_text(f"#!/bin/bash\n{body}\n")
-    program.chmod(0o755)
+from .conftest import RUNS, Doctor, plant
 
 
 def test_a_scheduler_in_order(doctor: Doctor, queue: StandIn) -> None:
@@ -84,17 +36,18 @@ def test_a_job_that_does_not_start_is_cancelled_and_says_why(
 
     assert found["start"]["status"] == "skipped"
     assert "Resources" in found["start"]["sentence"]
-    assert set(queue.calls("scancel")) == {"17", "18"}
+    assert set(queue.calls("scancel")) == {"17", "18", "99"}  # the watcher, too
     assert set(found) == {"start", "facts"}
 
 
+@pytest.mark.usefixtures("card")
 def test_what_was_measured_gets_into_site_json(
     doctor: Doctor, queue: StandIn, tmp_path: Path
 ) -> None:
     assert doctor("--partition", "gpu", "--write")["start"]["status"] == "ok"
 
     content = json.loads((tmp_path / "site" / "site.json").read_text())
-    assert content["partitions"]["gpu"]["cores"] == os.cpu_count()
+    assert content["partitions"]["gpu"] == {"gpu_memory": "40960M"}
     assert content["scheduler"] == "slurm"
 
 
@@ -194,3 +147,15 @@ def test_locks_that_hold_on_one_machine_only(
     found = doctor("--all")["locks"]
 
     assert (found["status"], "guard nothing" in found["sentence"]) == ("warning", True)
+
+
+def test_a_signal_before_the_time_limit(doctor: Doctor, queue: StandIn) -> None:
+    sends = '(sleep 1; until kill -USR2 -- "-$(cat "$here/$id.pid")"; do sleep 1; done) '
+    sends = f'! grep -q ^probe_task=.*warned "${{submitted[-1]}}" || {sends} >/dev/null 2>&1 &\n'
+    queue.submits(RUNS.format(before="").replace("echo $id\n", f"{sends}echo $id\n"))
+
+    found = doctor("--all", "--long")
+
+    assert found["warning"]["status"] == "ok", found
+    assert re.match("The signal USR2 came after [1-9] s of 120", found["warning"]["sentence"])
+    assert found["facts"]["warned"]["lived_on"] == "8"

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.doctor import look
 
 from ...fixture_types import WriteSite
-from .conftest import Doctor
+from .conftest import Doctor, plant
 
 
 def test_this_machine_is_in_order(doctor: Doctor) -> None:
@@ -40,6 +41,21 @@ def test_an_image_that_is_unpacked_before_each_start(
     monkeypatch.setenv("UNPACKS", "yes")
 
     assert doctor()["container"]["status"] == "warning"
+
+
+@pytest.mark.usefixtures("card")
+def test_an_image_that_takes_long_to_be_unpacked_is_started_once(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNPACKS", "yes")
+    later = f'echo >>"{tmp_path}/dates"; echo $((1700000000 + 20 * $(wc -l <"{tmp_path}/dates")))'
+    plant(tmp_path, "date", later)
+
+    found = doctor()
+
+    assert found["container"]["status"] == "warning"
+    assert found["GPUs"]["status"] == "ok"
+    assert found["driver"]["status"] == found["two ranks"]["status"] == "skipped"
 
 
 def test_apptainer_is_missing(doctor: Doctor, site: WriteSite) -> None:
@@ -190,3 +206,37 @@ def test_a_line_for_each_check_and_a_status(
     assert lines[0].startswith("this machine, with relion 5.1.0")
     assert any(re.match(r"failure  two ranks +Ranks that", line) for line in lines)
     assert re.search(r"\d+ ok, 1 failure, \d+ skipped\.$", lines[-1])
+
+
+@pytest.mark.parametrize(
+    ("program", "where"), [("getconf", "the machine"), ("mktemp", "the scratch folder")]
+)
+def test_a_probe_that_hangs_says_where(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, where: str
+) -> None:
+    monkeypatch.setattr(look, "_LONGEST_RUN", 3)
+    plant(tmp_path, program, "sleep 20")
+
+    found = doctor("--scratch", str(tmp_path))
+
+    assert found["start"]["status"] == "failure"
+    assert f"while it looked at {where}" in found["start"]["sentence"]
+    assert found["scratch"]["status"] == found["container"]["status"] == "skipped"
+
+
+def test_scratch_on_a_file_system_that_does_not_answer(doctor: Doctor, tmp_path: Path) -> None:
+    plant(tmp_path, "timeout", '[[ $* != *" test -d "* ]] || exit 137\nexec /usr/bin/timeout "$@"')
+
+    found = doctor("--scratch", str(tmp_path))
+
+    assert (found["scratch"]["status"], "does not answer" in found["scratch"]["sentence"]) == (
+        "failure",
+        True,
+    )
+    assert found["container"]["status"] == "ok"
+
+
+def test_a_site_whose_templates_are_wrong(doctor: Doctor, site: WriteSite) -> None:
+    site("job_template/submit.sh.j2", "{% block")
+
+    assert doctor()["start"]["status"] == "failure"

@@ -164,6 +164,9 @@ FAULTS: list[tuple[str, str, Task, dict[str, str | None], str]] = [
     ("scratch", "failure", "everything", {"scratch_writable": "no"}, "cannot be written"),
     ("scratch", "warning", "everything", {"scratch_kind": "nfs4"}, "not local"),
     ("scratch", "warning", "everything", {"scratch_free": "1000000"}, "1.0 GiB free"),
+    ("scratch", "failure", "everything", {"scratch_there": "unanswered"}, "does not answer"),
+    ("scratch", "warning", "everything", {"scratch_free": ""}, "does not say how much"),
+    ("scratch", "skipped", "everything", {"scratch_free": None}, "did not come so far"),
     ("scratch", "skipped", "everything", {"scratch": ""}, "--scratch"),
     ("container", "failure", "everything", {"apptainer": "command not found"}, "install"),
     (
@@ -216,7 +219,10 @@ FAULTS: list[tuple[str, str, Task, dict[str, str | None], str]] = [
     ("two nodes", "failure", "nodes", {"ranks_on_nodes": "1 1"}, "PMI"),
     ("accounting", "warning", "queue", {"end": "unknown", "end_said": "disabled"}, "disabled"),
     ("accounting", "skipped", "queue", {"end": "none"}, "end_command"),
+    ("accounting", "ok", "queue", {"accounted": "unknown", "account": "disabled"}, "disabled"),
+    ("accounting", "ok", "queue", {"end": "unknown", "accounted": "yes"}, "accounting says"),
     ("warning", "warning", "warned", {"signal": None}, "No signal"),
+    ("warning", "warning", "warned", {"signal": "TERM 121"}, "killed soon after"),
     ("warning", "skipped", "warned", {"not_started": "Priority", "waited": "9"}, "Priority"),
     ("two nodes", "skipped", "nodes", {"refused": "Job limit."}, "Job limit."),
     ("watcher", "skipped", "cancelled", {"refused": "Job limit."}, "Job limit."),
@@ -266,6 +272,28 @@ def test_gpus_in_exclusive_mode_are_shared_through_mps_alone() -> None:
 
     assert of("GPU mode", look(**exclusive)).status == "ok"
     assert of("GPU mode", look(asked=ASKED._replace(mps=False), **exclusive)).status == "warning"
+
+
+def test_a_signal_at_the_limit_is_early_enough_if_the_job_lives_on() -> None:
+    assert of("warning", look("warned", signal="USR2 121", lived_on="8")).status == "ok"
+
+
+def test_scripts_that_stop_their_job_themselves_need_no_signal() -> None:
+    found = of("warning", look("warned", ASKED._replace(own_warning=60), signal=None))
+
+    assert (found.status, "60 s before" in found.sentence) == ("ok", True)
+
+
+def test_what_a_container_that_starts_slowly_was_not_asked_is_no_fault() -> None:
+    asked_inside = ("cards_inside", "image_cuda", "relion", "mps_unseen", "ranks", "ranks_said")
+    unasked = dict.fromkeys((*asked_inside, "kernels_compiled", "kernels_ptx"))
+    found = {each.check: each for each in look(unpacked="yes", no_more_starts="yes", **unasked)}
+
+    assert {name: found[name].status for name in ("GPUs", "MPS", "driver", "two ranks")} == {
+        "GPUs": "ok", "MPS": "ok", "driver": "skipped", "two ranks": "skipped",
+    }  # fmt: skip
+    assert found["container"].status == "warning"
+    assert "kernels" not in found
 
 
 def test_of_a_job_that_never_ran_one_line_tells() -> None:

@@ -6,8 +6,12 @@ import json
 
 import pytest
 
+from dispatcher.commands.doctor_lines import report_lines
+from dispatcher.config.partition import NodeKind, Partition
+from dispatcher.doctor.asked import Asked
 from dispatcher.doctor.facts import read_facts
 from dispatcher.doctor.proposal import merged, proposal, write_proposal
+from dispatcher.doctor.report import PlaceReport, Report
 from dispatcher.errors import ConfigError
 
 from ...fixture_types import WriteSite
@@ -20,16 +24,26 @@ def isolated(own_folders: None) -> None:
 
 
 def test_a_node_becomes_a_partition_of_site_json() -> None:
-    assert proposal(read_facts(NODE)) == {
-        "cores": 32,
-        "memory": "238G",
-        "gpus": 4,
-        "gpu_memory": "40960M",
-    }
+    assert proposal(read_facts(NODE)) == {"gpus": 4, "gpu_memory": "40960M"}
 
 
 def test_what_was_not_seen_is_not_proposed() -> None:
-    assert proposal(read_facts("host=n1\ncores=8\n")) == {"cores": 8}
+    assert proposal(read_facts("host=n1\ncards_of_node=2\n")) == {"gpus": 2}
+
+
+def test_cores_and_memory_of_the_machine_are_more_than_a_scheduler_hands_out() -> None:
+    assert proposal(read_facts("host=n1\ncores=128\nmemory=263000000\n")) == {}
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [(Partition(), "--write adds it"), (Partition(nodes=[NodeKind()]), "its kinds of nodes")],
+)
+def test_what_write_would_do_is_said(shape: Partition, said: str) -> None:
+    place = PlaceReport(Asked("gpu", shape=shape), (), {"everything": read_facts(NODE)})
+
+    (line,) = [line for _, line in report_lines(Report((place,))) if line.startswith("measured")]
+    assert said in line
 
 
 def test_slices_of_a_card_are_not_taken_for_the_card() -> None:
