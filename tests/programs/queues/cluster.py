@@ -82,11 +82,19 @@ class Cluster:
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """All that it knows of its jobs, by their names."""
+        name = {"pbs": "Job_Name", "lsf": "JOB_NAME"}[self.dialect]
+        return {each[name]: each for each in self._records()}
+
+    def states(self) -> list[str]:
+        """The states of all jobs, of which several may have one name."""
+        state = {"pbs": "job_state", "lsf": "STAT"}[self.dialect]
+        return [each[state] for each in self._records()]
+
+    def _records(self) -> list[dict[str, Any]]:
         printed = self.command(*_LOOK[self.dialect]).stdout
         if self.dialect == "pbs":
-            return {each["Job_Name"]: each for each in json.loads(printed).get("Jobs", {}).values()}
-        records = json.loads(printed)["RECORDS"] if printed else []
-        return {each["JOB_NAME"]: each for each in records}
+            return list(json.loads(printed).get("Jobs", {}).values())
+        return list(json.loads(printed)["RECORDS"]) if printed else []
 
     def state(self, name: str) -> str | None:
         """A job's state in the scheduler's own word."""
