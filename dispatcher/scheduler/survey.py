@@ -70,7 +70,7 @@ def survey(schedulers: Mapping[str, Scheduler], names: Sequence[str]) -> Answers
 def _ask_all(module_name: str, scheduler: Scheduler) -> Surveyed | str | None:
     """What the scheduler tells; what a command of it says in place of that; None if it is not here.
 
-    It is not here if a command is missing: Grid Engine has a qstat as well, but no pbsnodes.
+    It is not here if a command is missing: one command alone may be another scheduler's.
     """
     module = importlib.import_module(f".surveys.{module_name}", __package__)
     where = options_in(scheduler, scheduler.submit_command)

@@ -129,7 +129,7 @@ def _unknown(told: Surveyed, described: Mapping[str, Described]) -> Iterator[str
         yield (
             f"How much memory the nodes of {', '.join(names)} have: the scheduler tells no size "
             "that a node may have, and may refuse jobs that ask for memory. Have its admin correct "
-            'that (Slurm: RealMemory), and set "memory" of the partition.'
+            'that, and set "memory" of the partition.'
         )
     for name, each in described.items():
         for cards in each.unknown_cards:

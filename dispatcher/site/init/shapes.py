@@ -93,7 +93,7 @@ def describe(nodes: Sequence[SurveyedNode]) -> Described:
 
 
 def _possible(memory: int | None) -> int | None:
-    """The size if a node may have it: Slurm says 1 MB where its admin has said nothing."""
+    """The size if a node may have it: schedulers say 1 MB where their admin has said nothing."""
     possible = memory is not None and 0 < memory <= MOST_BYTES and not too_small(memory)
     return memory if possible else None
 

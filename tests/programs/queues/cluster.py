@@ -27,9 +27,11 @@ COMMANDS = {
     "lsf": ("bsub", "bjobs", "bkill", "bhist", "bresume"),
 }
 _LOOK = {
-    "pbs": ["qstat", "-f", "-F", "json"],
-    "lsf": ["bjobs", "-json", "-o", "jobid"],
+    "pbs": ["qstat", "-x", "-f", "-F", "json"],
+    "lsf": ["bjobs", "-a", "-json", "-o", "jobid stat"],
 }
+_STATE = {"pbs": "job_state", "lsf": "STAT"}
+_ENDED = {"F", "DONE", "EXIT"}
 
 
 class Cluster:
@@ -83,12 +85,16 @@ class Cluster:
         environment = {**os.environ, "PATH": self.path, "HOME": str(self.home)}
         return subprocess.run(words, capture_output=True, text=True, env=environment, timeout=60)
 
+    def states(self) -> dict[str, str]:
+        """The states of all jobs that it knows, by their ids."""
+        printed = self.command(*_LOOK[self.dialect]).stdout
+        jobs = json.loads(printed) if printed else {}
+        rows = jobs.get("Jobs") or {each["JOBID"]: each for each in jobs.get("RECORDS", ())}
+        return {job_id: each[_STATE[self.dialect]] for job_id, each in rows.items()}
+
     def living(self) -> set[str]:
         """The ids of all jobs that have not ended."""
-        printed = self.command(*_LOOK[self.dialect]).stdout
-        if self.dialect == "pbs":
-            return set(json.loads(printed).get("Jobs", {}))
-        return {each["JOBID"] for each in json.loads(printed)["RECORDS"]} if printed else set()
+        return {job_id for job_id, state in self.states().items() if state not in _ENDED}
 
     def calls(self, name: str) -> list[str]:
         """The arguments of each call of a command so far."""
