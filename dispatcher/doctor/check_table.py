@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from .asked import HERE, Asked
 from .checks import cards, container, folders, machine, queue, ranks
 from .facts import Facts
-from .finding import Finding, skipped
+from .finding import Finding, not_so_far, skipped
 
 __all__ = ["CHECKS", "Task", "findings"]
 
@@ -86,7 +86,7 @@ def findings(answers: Mapping[Task, Facts], asked: Asked) -> Iterator[Finding]:
             continue
         if check.needs and check.needs not in facts:
             if check.name not in _NOT_THERE:
-                yield skipped("The probe did not come so far.")._replace(check=check.name)
+                yield not_so_far()._replace(check=check.name)
             continue
         for finding in check.judge(facts, asked):
             yield finding._replace(check=check.name)

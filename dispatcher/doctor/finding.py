@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Finding", "Status", "failure", "ok", "skipped", "warning"]
+__all__ = ["Finding", "Status", "failure", "not_so_far", "ok", "skipped", "warning"]
 
 Status = Literal["ok", "warning", "failure", "skipped"]
 
@@ -35,3 +35,8 @@ def failure(sentence: str) -> Finding:
 def skipped(sentence: str) -> Finding:
     """The question could not be asked, and why."""
     return Finding("skipped", sentence)
+
+
+def not_so_far() -> Finding:
+    """The question was not asked, as the probe ended before."""
+    return skipped("The probe did not come so far.")

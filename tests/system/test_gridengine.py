@@ -167,7 +167,8 @@ def test_a_running_job_is_shown_with_its_node(on_gridengine: MakeGridEngine) -> 
 
     shown = dispatch(project, "status")
 
-    assert re.search(rf"{job.name} +Running +r +{number} +{os.uname().nodename} ", shown)
+    # t: the node has not said yet that it has the job.
+    assert re.search(rf"{job.name} +Running +[rt] +{number} +{os.uname().nodename} ", shown)
     dispatch(project, "cancel", f"External/{job.name}/")
     assert (job / "RELION_JOB_EXIT_ABORTED").exists()
 

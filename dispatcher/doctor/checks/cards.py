@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...units import bytes_of
 from ..asked import Asked
 from ..facts import Facts
-from ..finding import Finding, failure, ok, skipped, warning
+from ..finding import Finding, failure, not_so_far, ok, skipped, warning
 from ..kernels import Kernels, capability_of
 from .container import NO_MORE_STARTS
 
@@ -58,6 +58,9 @@ def cards(facts: Facts, asked: Asked) -> Iterator[Finding]:
     """Are the GPUs seen, on the node and in the container, and are they as site.json says?"""
     if not_asked := _not_asked(facts, asked):
         yield not_asked
+        return
+    if "cards_status" not in facts:
+        yield not_so_far()
         return
     found, host = cards_of(facts), facts["host"]
     if not found or facts["cards_status"] != "0":
@@ -196,7 +199,7 @@ def mps(facts: Facts, asked: Asked) -> Iterator[Finding]:
         yield skipped('The site starts no MPS ("mps" in site.json).')
         return
     if "mps_said" not in facts:
-        yield skipped("The probe did not come so far.")
+        yield not_so_far()
         return
     others = facts["mps_of_others"]
     also = f" Another user's daemon runs there ({others})." if others else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..asked import Asked
 from ..facts import Facts
-from ..finding import Finding, failure, ok, skipped, warning
+from ..finding import Finding, failure, not_so_far, ok, skipped, warning
 
 __all__ = ["links", "locks", "project", "scratch"]
 
@@ -93,7 +93,7 @@ def scratch(facts: Facts, asked: Asked) -> Iterator[Finding]:
             "server runs, or name a local disk."
         )
     elif "scratch_free" not in facts:
-        yield skipped("The probe did not come so far.")
+        yield not_so_far()
     elif facts["scratch_writable"] != "yes":
         missing = "" if facts["scratch_there"] == "yes" else ", which does not exist there,"
         yield failure(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..asked import Asked
 from ..facts import Facts
-from ..finding import Finding, failure, ok, skipped
+from ..finding import Finding, failure, not_so_far, ok, skipped
 from .container import NO_MORE_STARTS
 
 __all__ = ["on_nodes", "on_one_node"]
@@ -19,6 +19,9 @@ def on_one_node(facts: Facts, asked: Asked) -> Iterator[Finding]:
         return
     if "no_more_starts" in facts:
         yield skipped(NO_MORE_STARTS)
+        return
+    if "ranks_said" not in facts:
+        yield not_so_far()
         return
     yield _counted(
         facts,
