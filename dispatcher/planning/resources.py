@@ -144,8 +144,9 @@ def _gpus(command: Command, wanted: int, node: NodeShape) -> tuple[int, list[str
             )
     if node.among_gpus:
         raise NeedsGpus(
-            "a job on GPUs is not for nodes without any in a partition that has GPUs: "
-            f'{node.elsewhere("another {} with GPUs")}, or "ngpu": 0 for jobs on CPUs.'
+            "these nodes have no GPUs, others of the partition do, and the job uses GPUs: "
+            f"{node.elsewhere('another {} with GPUs')}. To run such jobs on CPUs, the admin sets "
+            '"ngpu": 0 for them.'
         )
     where = "this machine" if node.gpus_counted else "the partition"
     reason = f"No GPU: {where} has no GPUs, so the job runs on CPUs."

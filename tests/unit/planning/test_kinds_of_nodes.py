@@ -186,7 +186,7 @@ def test_a_job_on_gpus_does_not_go_to_nodes_without_any_among_those_with(
     mixed(site, small, {"cores": 128, "memory": "1000G", "gpus": 0})
     script = corpus_job(REFINE)
 
-    with pytest.raises(DoesNotFit, match="not for nodes without any in a partition that has GPUs"):
+    with pytest.raises(DoesNotFit, match="no GPUs, others of the partition do"):
         plan(script)
 
     assert plan(corpus_job(POSTPROCESS)).ngpu == 0
