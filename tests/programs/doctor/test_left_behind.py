@@ -36,10 +36,14 @@ def test_a_job_that_was_taken_without_a_word_on_its_id(
 
 def test_a_job_that_is_taken_later_than_anybody_asked(doctor: Doctor, queue: StandIn) -> None:
     queue.submits(
-        f"[ -e late ] && exit 1; touch late; (sleep 2; take {NEXT} PENDING) "
+        "[ -e late ] && exit 1; touch late; "
+        f"(until [ -e asked ]; do sleep 0.1; done; take {NEXT} PENDING) "
         ">/dev/null 2>&1 & echo error: Socket timed out >&2; exit 1"
     )
-    queue.queue_answers("sleep 2; cat queue")
+    queue.queue_answers(
+        "[ ! -e asked ] || until grep -q '|' queue; do sleep 0.1; done; "
+        "cat queue; [ ! -e late ] || touch asked"
+    )
 
     assert doctor("--all")["start"]["status"] == "failure"
     assert states(queue) == {"CANCELLED"}
