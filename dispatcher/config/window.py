@@ -15,9 +15,9 @@ from typing import NamedTuple
 from ..errors import ConfigError
 from .json_files import strict
 from .where import Where
-from .window_value import UNSET, as_limit, reading
+from .window_field import WindowField, as_limit, reading
 
-__all__ = ["FIELDS", "MEANINGS", "MOST_FIELDS", "Meaning", "Window", "WindowField", "check_window"]
+__all__ = ["FIELDS", "MEANINGS", "MOST_FIELDS", "Meaning", "Window", "check_window"]
 
 FIELDS = "RELION_DISPATCH_FIELDS"  # the variable with the fields' names, commas between, in order
 MOST_FIELDS = 10  # our submission template has lines for so many
@@ -69,29 +69,6 @@ MEANINGS: Mapping[str, Meaning] = {
 
 
 @strict
-class WindowField:
-    """One field. What is unset is as shipped for a field of that name.
-
-    Attributes:
-        label: what stands before the field.
-        default: what stands in it at first; "auto" leaves the choice to the dispatcher.
-        help: the text behind its question mark.
-        allowed: the values that it takes beside "auto"; empty for any.
-        least, most: bounds of a time, of GPUs, of memory (GiB), of ranks per GPU.
-        users, groups: who may use it, by their names; empty for everybody.
-    """
-
-    label: str | None = None
-    default: str = UNSET
-    help: str | None = None
-    allowed: list[str] = field(default_factory=list)
-    least: int | str | None = None
-    most: int | str | None = None
-    users: list[str] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-
-
-@strict
 class Window:
     """What the site adds to RELION's window.
 
@@ -133,7 +110,7 @@ def check_window(window: Window, where: Where) -> None:
     for name, each in window.offered.items():
         if not re.fullmatch("[a-z][a-z0-9_]*", name):
             raise ConfigError(
-                f'{place}: expected small letters, digits and _ in the name of a field, found "{name}"'
+                f"{place}: expected small letters, digits and _ in a field's name, found {name!r}"
             )
         _check_field(name, each, place.at(name))
 

@@ -1,18 +1,18 @@
-"""What somebody has typed into a field of RELION's window: read, and held against its bounds."""
+"""A field that a site adds to RELION's window, and what somebody has typed there: read, and held
+against the field's bounds."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import field
+from typing import NamedTuple
 
 from ..units import read_size, seconds_of, whole_number
+from .json_files import strict
 from .largest import MOST_GPUS, MOST_RANKS
 
-if TYPE_CHECKING:
-    from .window import WindowField
-
-__all__ = ["UNSET", "Reading", "as_limit", "is_unset", "reading"]
+__all__ = ["UNSET", "Reading", "WindowField", "as_limit", "is_unset", "reading"]
 
 UNSET = "auto"
 
@@ -23,6 +23,29 @@ _NAME = r"[\w.@:+/-]+"
 _UNITS = {"m": 60, "h": 3600, "d": 24 * 3600}
 _TIMES = "a time such as 12h, 3d, 12:00:00 or 2-12"
 _GPUS = "a number of GPUs (2), a type (a100), or both (a100:2)"
+
+
+@strict
+class WindowField:
+    """One field. What is unset is as shipped for a field of that name.
+
+    Attributes:
+        label: what stands before the field.
+        default: what stands in it at first; "auto" leaves the choice to the dispatcher.
+        help: the text behind its question mark.
+        allowed: the values that it takes beside "auto"; empty for any.
+        least, most: bounds of a time, of GPUs, of memory (GiB), of ranks per GPU.
+        users, groups: who may use it, by their names; empty for everybody.
+    """
+
+    label: str | None = None
+    default: str = UNSET
+    help: str | None = None
+    allowed: list[str] = field(default_factory=list)
+    least: int | str | None = None
+    most: int | str | None = None
+    users: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
 
 
 class Reading(NamedTuple):
@@ -45,7 +68,6 @@ def is_unset(text: str) -> bool:
 def reading(name: str, text: str, offered: WindowField) -> Reading:
     """What `text` says in the field `name`.
 
-    >>> from dispatcher.config.window import WindowField
     >>> reading("gpus", "a100:2", WindowField()).values
     {'gpu_type': 'a100', 'ngpu': 2}
     >>> reading("memory", "64 GB", WindowField()).values
