@@ -3,3 +3,12 @@ if ( ":${PATH}:" !~ "*:@PREFIX@/bin:*" ) setenv PATH "@PREFIX@/bin:${PATH}"
 setenv RELION_QSUB_COMMAND "@PREFIX@/bin/relion_dispatch.py"
 setenv RELION_QSUB_TEMPLATE "@PREFIX@/share/relion_template.sh"
 setenv RELION_QUEUE_USE Yes
+# The fields of RELION's window, which follow from site.json: `relion-dispatch site environment`
+set relion_dispatch_site = ""
+if ( $?RELION_DISPATCH_SITE ) then
+    set relion_dispatch_site = "$RELION_DISPATCH_SITE"
+endif
+if ( "$relion_dispatch_site" == "" ) set relion_dispatch_site = "@PREFIX@/etc/relion-dispatch"
+if ( ! -d "$relion_dispatch_site" ) set relion_dispatch_site = "/etc/relion-dispatch"
+if ( -r "$relion_dispatch_site/window/window.csh" ) source "$relion_dispatch_site/window/window.csh"
+unset relion_dispatch_site
