@@ -184,6 +184,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
             *job.reasons,
             *placed.reasons,
             *gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu),
+            *filter(None, [job.wishes.nameless]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,

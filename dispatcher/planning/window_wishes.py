@@ -14,7 +14,7 @@ from ..config.catalogue import Catalogue
 from ..config.configuration import Configuration
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..config.window import FIELDS, Window
+from ..config.window import FIELDS
 from ..config.window_field import UNSET, WindowField, is_unset, reading
 from ..errors import InputError
 from .job_request import JobRequest
@@ -39,6 +39,7 @@ class Wishes(NamedTuple):
         account: who pays, None for what the site says.
         options: further directives.
         reasons, warnings: a sentence on what is taken, one on each text that is not.
+        nameless: a sentence on texts of which nothing tells the field; "" if there are none.
     """
 
     typed: Mapping[str, str] = {}
@@ -48,6 +49,7 @@ class Wishes(NamedTuple):
     options: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    nameless: str = ""
 
     def of(self, matched: MatchedType) -> MatchedType:
         """The job type with what was typed in place of its job_parameters."""
@@ -63,10 +65,10 @@ def window_wishes(
         InputError: the site does not offer the field or the value, or not to this user.
     """
     site = configuration.site
-    texts, unknown = _by_name(request, site.window)
+    texts, nameless = _by_name(request)
     typed: dict[str, str] = {}
     values: dict[str, Any] = {}
-    warnings = [*unknown]
+    warnings: list[str] = []
     for name, text in texts.items():
         if idle := _idle(name, matched, request, scheduler):
             warnings.append(f'"{_label(site, name)}" {text} {idle}.')
@@ -89,30 +91,30 @@ def window_wishes(
         options=options,
         reasons=(f"From RELION's window: {said}.",) if said else (),
         warnings=tuple(warnings),
+        nameless=nameless,
     )
 
 
-def _by_name(request: JobRequest, window: Window) -> tuple[dict[str, str], list[str]]:
-    """The texts of the fields by their names, and a warning on those that nothing names."""
+def _by_name(request: JobRequest) -> tuple[dict[str, str], str]:
+    """The texts of the fields by their names, and a sentence on those that nothing names: RELION
+    was not started in our environment, so that its window has no such fields, or the site's own."""
     environment = request.submitter.environment
     names = [name.strip() for name in environment.get(FIELDS, "").split(",")]
-    found, nameless = {}, {}
+    found, nameless = {}, []
     for key, text in request.extra_fields.items():
         number = int(re.sub(r"\D", "", key))
-        name = names[number - 1] if number <= len(names) else ""
         if is_unset(text):
             continue
-        if name:
-            found[name] = " ".join(text.split())
-        elif f"RELION_QSUB_EXTRA{number}" not in environment:  # else it is the site's own field
-            nameless[key] = text
-    if not nameless or not window.offered:
-        return found, []
-    said = ", ".join(f"{key}: {text}" for key, text in nameless.items())
-    return found, [
-        f"Further fields of RELION's window ({said}) are left out, because nothing tells which "
-        "fields these are: start RELION in the environment of relion-dispatch (docs/window.md)."
-    ]
+        if number <= len(names) and names[number - 1]:
+            found[names[number - 1]] = " ".join(text.split())
+        else:
+            nameless.append(f"{key}: {text}")
+    if not nameless:
+        return found, ""
+    return found, (
+        f"{', '.join(nameless)} (job.star) is for the site's templates alone: nothing tells "
+        "which field of RELION's window this is."
+    )
 
 
 def _idle(name: str, matched: MatchedType, request: JobRequest, scheduler: Scheduler) -> str | None:

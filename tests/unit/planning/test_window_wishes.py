@@ -233,13 +233,8 @@ def test_nothing_tells_which_fields_these_are(
     planned = plan(with_options(corpus_job(REFINE), "qsub_extra1 12h", "qsub_extra2 auto"))
 
     assert not planned.window
-    warning = next(each for each in planned.warnings if "Further fields" in each)
-    assert "(qsub_extra1: 12h) are left out" in warning
-
-    monkeypatch.setenv("RELION_QSUB_EXTRA1", "Walltime")  # the site has fields of its own
-    planned = plan(with_options(corpus_job(REFINE), "qsub_extra1 12h"))
-    assert not [each for each in planned.warnings if "Further fields" in each]
-    assert planned.extra_fields == {"qsub_extra1": "12h"}
+    assert planned.extra_fields == {"qsub_extra1": "12h", "qsub_extra2": "auto"}
+    assert any("qsub_extra1: 12h (job.star) is for the site" in each for each in planned.reasons)
 
 
 def test_a_field_of_the_sites_own_is_for_its_templates(typed: Typed) -> None:
