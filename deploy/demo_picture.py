@@ -69,22 +69,29 @@ def draw(job: Path, picture: Path) -> None:
     figure.savefig(picture, dpi=110)
 
 
+def slices(density: np.ndarray) -> dict[str, np.ndarray]:
+    """The slices through the middle of a map (z, y, x), by the axes to the right and up.
+
+    The rows of each go up, as in MRC files.
+    """
+    middle = density.shape[0] // 2
+    return {name: density.take(middle, axis) for axis, name in enumerate(("xy", "xz", "yz"))}
+
+
 def _slices(places: list[Axes], density: np.ndarray, pixel_size: float) -> None:
-    """Draw the slices through the middle of a map (z, y, x), as seen along z, y and x."""
+    """Draw the slices, all in the same grey values, with a bar for the scale."""
     low, high = np.percentile(density, (1, 99.97))
     box = density.shape[0]
     bar = max((each for each in LENGTHS if each <= 0.3 * box * pixel_size), default=LENGTHS[0])
-    for axis, (axes, (across, up)) in enumerate(zip(places, ("xy", "xz", "yz"), strict=True)):
-        # MRC's first row is at the bottom.
+    left, up = 0.05 * box, 0.06 * box
+    for axes, (name, slice_) in zip(places, slices(density).items(), strict=True):
         axes.imshow(
-            density.take(box // 2, axis), "gray", vmin=low, vmax=high, origin="lower",
-            interpolation="bicubic",
+            slice_, "gray", vmin=low, vmax=high, origin="lower", interpolation="bicubic"
         )  # fmt: skip
-        axes.set_title(f"{across}{up} slice through the middle", fontsize=11)
+        axes.set_title(f"{name} slice through the middle", fontsize=11)
         axes.set_axis_off()
-        left, low_end = 0.05 * box, 0.06 * box
-        axes.plot([left, left + bar / pixel_size], [low_end, low_end], color="white", linewidth=3)
-        axes.text(left, low_end + 0.03 * box, f"{bar} Å", color="white", fontsize=10)
+        axes.plot([left, left + bar / pixel_size], [up, up], color="white", linewidth=3)
+        axes.text(left, up + 0.03 * box, f"{bar} Å", color="white", fontsize=10)
 
 
 def _curve(axes: Axes, found: Agreement) -> None:
@@ -99,7 +106,7 @@ def _curve(axes: Axes, found: Agreement) -> None:
     axes.vlines(1 / resolution, min(0, fsc.min()), at, color=MARK, linestyle=":", linewidth=1.5)
     axes.plot(1 / resolution, at, "o", color=MARK, markersize=8)
     # Left of the mark and below the curve is room, unless the mark is near the axis.
-    side, shift = ("right", (-12, 6)) if 2 / resolution > last else ("left", (12, 10))
+    side, shift = ("right", (-14, -4)) if 2 / resolution > last else ("left", (12, 10))
     axes.annotate(
         f"{resolution:.1f} Å, the last shell above {THRESHOLD}", (1 / resolution, at),
         xytext=shift, textcoords="offset points", ha=side, color=MARK,
