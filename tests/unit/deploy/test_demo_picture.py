@@ -48,7 +48,7 @@ def test_the_slices_are_named_by_their_axes() -> None:
     density[4, 4, 7], density[4, 6, 4], density[5, 4, 4] = 1, 2, 3  # on x, on y, on z
     found = slices(density)
 
-    assert (found["xy"][4, 7], found["xy"][6, 4]) == (1, 2)  # up, to the right
+    assert (found["xy"][4, 7], found["xy"][6, 4]) == (1, 2)
     assert (found["xz"][4, 7], found["xz"][5, 4]) == (1, 3)
     assert (found["yz"][4, 6], found["yz"][5, 4]) == (2, 3)
 
