@@ -61,8 +61,8 @@ def draw(job: Path, picture: Path) -> None:
     found = agreement(job / "run_model.star")
     with mrcfile.open(job / "run_class001.mrc", mode="r") as file:
         density, pixel_size = np.array(file.data), float(file.voxel_size.x)
-    figure = Figure(figsize=(9, 7.6), layout="constrained")
-    places = figure.add_gridspec(2, 3, height_ratios=(1, 1.25), hspace=0.06)
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    places = figure.add_gridspec(2, 3, height_ratios=(1, 0.95), hspace=0.06)
     figure.suptitle(f"{job.parent.name}/{job.name}: {found.resolution:.1f} Å", fontsize=15)
     _slices([figure.add_subplot(places[0, column]) for column in range(3)], density, pixel_size)
     _curve(figure.add_subplot(places[1, :]), found)
