@@ -152,16 +152,10 @@ def _plot(path: Path, card: Card, threads: int) -> None:
         f"{objects} in {shape.dimensions}D, padding {shape.padding:g}, "
         f"{count(threads, 'thread')} per rank, by the {card.memory_model} model",
         boxes,
-        {_card_name(each): [ranks(each, box) for box in boxes] for each in cards},
+        {each: [ranks(each, box) for box in boxes] for each in cards},
         shape.box,
-        _card_name(card.gpu_bytes) if card.gpu_bytes else None,
+        card.gpu_bytes,
     )
-
-
-def _card_name(gpu_bytes: int) -> str:
-    from ..units import gibibytes
-
-    return gibibytes(gpu_bytes).replace(".0 ", " ")
 
 
 def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
@@ -184,7 +178,7 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
         lines += [
             f"fixed part, as RELION counts   {gib(found.fixed_bytes_per_rank)}",
             f"the same on the GPU            {gib(found.allocated_bytes_per_rank)}",
-            f"working pool of {threads:3} threads    {gib(found.pool_bytes_per_rank)}",
+            f"working pool of {count(threads, 'thread'):>11}    {gib(found.pool_bytes_per_rank)}",
         ]
         if found.free_gpu_memory:
             left = gib(round(found.free_gpu_memory * 1_000_000))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, WriteError
+from ..units import gibibytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +23,12 @@ def draw(
     path: Path,
     title: str,
     boxes: Sequence[int],
-    ranks: Mapping[str, Sequence[int]],
+    ranks: Mapping[int, Sequence[int]],
     box: int,
-    card: str | None = None,
+    card: int | None = None,
 ) -> None:
-    """Write the picture to ``path``: for each card's name, its ranks at each box size in pixels.
-
-    The ``box`` that was asked about is marked, and so is the ``card``.
+    """Write the picture to ``path``: for each card, named by its bytes, the ranks at each of the
+    box sizes in pixels. The ``box`` that was asked about is marked, and so is the ``card``.
 
     Raises:
         ConfigError: matplotlib is not installed, or does not know the file's ending.
@@ -49,12 +49,12 @@ def draw(
     axes.set_ylabel("GPU memory")
     axes.set_xlim(boxes[0], boxes[-1])
     axes.set_xticks(range(-(-boxes[0] // 100) * 100, boxes[-1] + 1, 100))
-    axes.set_yticks(range(len(ranks)), list(ranks))
+    axes.set_yticks(range(len(ranks)), [gibibytes(each).replace(".0 ", " ") for each in ranks])
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    for row, (name, counts) in enumerate(ranks.items()):
+    for row, (memory, counts) in enumerate(ranks.items()):
         _bar(axes, row, boxes, counts)
-        if name == card:
+        if memory == card:
             axes.get_yticklabels()[row].set_fontweight("bold")
     if boxes[0] <= box <= boxes[-1]:
         axes.axvline(box, color=MARK, linestyle="--", linewidth=1.8)

@@ -15,7 +15,7 @@ from deploy.demo_picture import THRESHOLD, agreement, draw, slices
 from dispatcher.errors import InputError
 
 # Of the demo's Refine3D by RELION 5.1.0, up to the table of groups.
-MODEL = Path(__file__).parents[2] / "data" / "half_maps" / "run_model.star"
+MODEL = Path(__file__).with_name("run_model.star")
 
 
 @pytest.fixture
