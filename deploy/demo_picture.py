@@ -104,13 +104,10 @@ def _curve(axes: Axes, found: Agreement) -> None:
     axes.plot(frequencies, fsc, "o-", color=CURVE, markersize=4, linewidth=1.8)
     at = float(np.interp(1 / resolution, frequencies, fsc))
     axes.vlines(1 / resolution, min(0, fsc.min()), at, color=MARK, linestyle=":", linewidth=1.5)
-    axes.plot(1 / resolution, at, "o", color=MARK, markersize=8)
-    # Left of the mark and below the curve is room, unless the mark is near the axis.
-    side, shift = ("right", (-14, -4)) if 2 / resolution > last else ("left", (12, 10))
-    axes.annotate(
-        f"{resolution:.1f} Å, the last shell above {THRESHOLD}", (1 / resolution, at),
-        xytext=shift, textcoords="offset points", ha=side, color=MARK,
-    )  # fmt: skip
+    label = f"{resolution:.1f} Å, the last shell above {THRESHOLD}"
+    axes.plot(1 / resolution, at, "o", color=MARK, markersize=8, label=label)
+    # Below the curve's beginning there is room, wherever the mark is.
+    axes.legend(loc="center left", frameon=False, labelcolor=MARK, handletextpad=0.2)
     axes.set_xlim(0, last)
     axes.set_ylim(min(-0.05, fsc.min() - 0.05), 1.05)
     axes.set_xlabel("spatial frequency (1/Å)")

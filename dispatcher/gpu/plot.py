@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["draw", "stretches"]
 
 MOST = 12  # ranks; nobody wants more on one card
-LETTER = 11  # pixels of box size that a letter takes in its bar
+LETTER = 10  # pixels of box size that a letter takes in its bar
 MARK = "#b3261e"
 
 
