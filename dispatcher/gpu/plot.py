@@ -97,6 +97,6 @@ def _bar(axes: Axes, row: int, boxes: Sequence[int], counts: Sequence[int]) -> N
                 axes.text(
                     (start + end) / 2, row, text, ha="center", va="center",
                     color="white" if count > MOST / 2 else "#222222",
-                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5},
+                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.5},
                 )  # fmt: skip
                 break
