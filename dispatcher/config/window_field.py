@@ -160,19 +160,19 @@ def _options(text: str) -> Reading:
     import shlex  # seldom wanted
 
     try:
-        words = shlex.split(text, posix=False)  # the scheduler reads the quotes
+        words = shlex.split(text)
     except ValueError:
         return Reading(problem=f"expected a closing quote, found {text[:40]!r}")
-    if not words[0].startswith("-"):
+    if not re.match("--|-[^0-9]", words[0]):
         return Reading(problem=f"expected options that begin with -, found {text[:40]!r}")
     return Reading({"scheduler_options": _joined(words)})
 
 
 def _joined(words: list[str]) -> list[str]:
-    """The words as directives: what does not begin with - belongs to the option before it."""
+    """The words as directives: what is no option belongs to the one before it."""
     found: list[str] = []
     for word in words:
-        if word.startswith("-"):
+        if re.match("--|-[^0-9]", word):
             found.append(word)
         else:
             found[-1] += f" {word}"
