@@ -37,12 +37,12 @@ MEANINGS: Mapping[str, Meaning] = {
         "hours). auto: the time that your site gives such jobs.",
     ),
     "gpus": Meaning(
-        "GPUs of a node:",
+        "GPUs per node:",
         "How many GPUs the job gets on each node: 2, or a type (a100), or both (a100:2). auto: as "
         "many as your site gives such jobs.",
     ),
     "memory": Meaning(
-        "Memory of a node (GiB):",
+        "Memory per node (GiB):",
         "How much memory the job asks for on each node, in GiB: 64. auto: as much as it needs.",
     ),
     "account": Meaning(

@@ -78,7 +78,7 @@ def _of_relions_own(
         yield "RELION_SCRATCH_DIR", scratch
     # Nodes are filled by what the site says of them: a number typed here would change nothing.
     yield "RELION_MINIMUM_DEDICATED", "1"
-    yield "RELION_ALLOW_CHANGE_MINIMUM_DEDICATED", "No"
+    yield "RELION_ALLOW_CHANGE_MINIMUM_DEDICATED", "0"  # RELION ends at any word
 
 
 def _parameters(configuration: Configuration) -> list[Mapping[str, Any]]:
