@@ -123,6 +123,9 @@ def _idle(name: str, matched: MatchedType, request: JobRequest, scheduler: Sched
         return _HERE
     if name not in ("gpus", "ranks_per_gpu"):
         return None
+    if request.submission.is_pipeliners:
+        runner = "is left out, because the Pipeliner's job runner starts the ranks"
+        return runner if name == "ranks_per_gpu" else None
     has = matched.parameters.get("ngpu", 0) != 0 or matched.nearest("adjust_GPU_nproc_to_mem")
     external = (request.label or "").startswith("relion.external")
     if has or external or request.submission.main.kind == "shell":
