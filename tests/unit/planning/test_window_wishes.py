@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pwd
 import re
@@ -17,7 +18,7 @@ from dispatcher.planning.plan import Plan
 
 from ...fixture_types import CorpusJob, WriteSite
 from ...scheduler_directives import directives
-from .planned import REFINE, plan
+from .planned import CLASSIC, REFINE, plan
 from .test_extra_fields import with_options
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -53,6 +54,18 @@ def test_time_and_gpus(typed: Typed) -> None:
     assert (planned.ngpu, directives(planned)["gres"]) == (2, ["gpu:2"])
     assert "From RELION's window: Time limit 12h; GPUs of a node 2." in planned.reasons
     assert planned.as_json()["window"] == {"time": "12h", "gpus": "2"}
+
+
+@pytest.mark.parametrize("named", ["0:1:2:3", "0,1,2,3", '""', "3"])
+def test_the_plan_chooses_the_devices(named: str, typed: Typed, site: WriteSite) -> None:
+    """A job type of the FMI format names those of whole nodes."""
+    types = copy.deepcopy(CLASSIC)
+    types["gpu"]["relion_add_parameter"]["gpu"] = named
+    site("dispatch_config.json", types)
+
+    planned = typed({"gpus": "2"})
+
+    assert (planned.ngpu, planned.commands[0].command.value("gpu")) == (2, "0:1")
 
 
 @pytest.mark.parametrize("text", ["auto", "", " ", "AUTO", "XXXextra1XXX"])
