@@ -23,6 +23,7 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
+from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
@@ -98,7 +99,7 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     wishes = window_wishes(request, matched, configuration, chosen.scheduler)
-    matched = wishes.of(matched)
+    matched = wishes.of(matched, lookup(submission.main.program).gpu)
     if wishes.version and matched.image:
         request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..config.catalogue import Catalogue
 from ..config.configuration import Configuration
+from ..config.job_types import JobType, Scalar
 from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..config.window import FIELDS
@@ -24,6 +26,7 @@ __all__ = ["BY_THE_WINDOW", "Wishes", "window_wishes"]
 
 BY_THE_WINDOW = "RELION's window"
 
+_CHOSEN_BY_US = '""'  # as job types leave the devices to the plan
 _OF_A_QUEUE = ("time", "account", "partition", "options")
 _HERE = "is left out, because the job waits in no queue: it runs on this machine"
 _CORRECT = 'correct the field in the "Running" tab of RELION\'s window and submit the job again.'
@@ -51,9 +54,26 @@ class Wishes(NamedTuple):
     warnings: tuple[str, ...] = ()
     nameless: str = ""
 
-    def of(self, matched: MatchedType) -> MatchedType:
-        """The job type with what was typed in place of its job_parameters."""
-        return matched._replace(parameters={**matched.parameters, **self.parameters})
+    def of(self, matched: MatchedType, gpu_option: str | None) -> MatchedType:
+        """The job type with what was typed in place of its job_parameters.
+
+        Where GPUs were typed, the plan chooses their numbers, and not the job type, which may put
+        others into the program's `gpu_option`.
+        """
+        levels = matched.levels
+        if gpu_option and "ngpu" in self.parameters:
+            names = (gpu_option, gpu_option.lstrip("-"))
+            levels = tuple(_without_devices(each, names) for each in levels)
+        parameters = {**matched.parameters, **self.parameters}
+        return matched._replace(levels=levels, parameters=parameters)
+
+
+def _without_devices(level: JobType, names: Sequence[str]) -> JobType:
+    added: dict[str, Scalar] = {
+        key: _CHOSEN_BY_US if key in names and value is not False else value
+        for key, value in level.relion_add_parameter.items()
+    }
+    return replace(level, relion_add_parameter=added)
 
 
 def window_wishes(
@@ -123,6 +143,9 @@ def _idle(name: str, matched: MatchedType, request: JobRequest, scheduler: Sched
         return _HERE
     if name not in ("gpus", "ranks_per_gpu"):
         return None
+    if request.submission.is_pipeliners:
+        runner = "is left out, because the Pipeliner's job runner starts the ranks"
+        return runner if name == "ranks_per_gpu" else None
     has = matched.parameters.get("ngpu", 0) != 0 or matched.nearest("adjust_GPU_nproc_to_mem")
     external = (request.label or "").startswith("relion.external")
     if has or external or request.submission.main.kind == "shell":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pwd
 import re
@@ -17,7 +18,7 @@ from dispatcher.planning.plan import Plan
 
 from ...fixture_types import CorpusJob, WriteSite
 from ...scheduler_directives import directives
-from .planned import REFINE, plan
+from .planned import CLASSIC, REFINE, plan
 from .test_extra_fields import with_options
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -55,6 +56,18 @@ def test_time_and_gpus(typed: Typed) -> None:
     assert planned.as_json()["window"] == {"time": "12h", "gpus": "2"}
 
 
+@pytest.mark.parametrize("named", ["0:1:2:3", "0,1,2,3", '""', "3"])
+def test_the_plan_chooses_the_devices(named: str, typed: Typed, site: WriteSite) -> None:
+    """A job type of the FMI format names those of whole nodes."""
+    types = copy.deepcopy(CLASSIC)
+    types["gpu"]["relion_add_parameter"]["gpu"] = named
+    site("dispatch_config.json", types)
+
+    planned = typed({"gpus": "2"})
+
+    assert (planned.ngpu, planned.commands[0].command.value("gpu")) == (2, "0:1")
+
+
 @pytest.mark.parametrize("text", ["auto", "", " ", "AUTO", "XXXextra1XXX"])
 def test_what_is_left_to_the_dispatcher(text: str, typed: Typed) -> None:
     planned = typed({"time": text, "gpus": text})
@@ -72,8 +85,8 @@ def test_what_is_left_to_the_dispatcher(text: str, typed: Typed) -> None:
         ({"memory": "200"}, {"mem": "200G"}, ("mem", "200G")),
         ({"account": "lab7"}, {"account": "lab7"}, ("account", "lab7")),
         ({"partition": "other"}, {"partition": "other"}, ("partition", "other")),
-        ({"options": "--exclude node3 --nice=5"}, {"scheduler_options": ["--exclude node3", "--nice=5"]},
-         ("nice", "5")),
+        ({"options": "--exclude node3 --nice=5"},
+         {"scheduler_options": ["--exclude node3", "--nice=5"]}, ("nice", "5")),
     ],
 )  # fmt: skip
 def test_each_field(
@@ -166,8 +179,9 @@ def test_a_wrong_value_is_refused(
 
 @pytest.mark.parametrize(
     "option",
-    ["--mem=1T", "--partition=x", "--part x", "-p x", "-px", "--nodes=2", "-N2", "--gres=gpu:8", "-t 5",
-     "--gpus-per-task=1", "-G8", "-M other", "--clusters=other", "--output=/tmp/x", "--array=1-5"],
+    ["--mem=1T", "--partition=x", "--part x", "-p x", "-px", "--nodes=2", "-N2", "--gres=gpu:8",
+     "-t 5", "--gpus-per-task=1", "-G8", "-M other", "--clusters=other", "--output=/tmp/x",
+     "--array=1-5"],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "--exclude=node3 "])
 def test_what_the_dispatcher_decides_is_no_further_option(
@@ -180,12 +194,12 @@ def test_what_the_dispatcher_decides_is_no_further_option(
 @pytest.mark.parametrize(
     ("scheduler", "option", "is_ours"),
     [
-        ("pbs", "-l walltime=1", True), ("pbs", "-lselect=1", True), ("pbs", "-l foo=1,mem=1gb", True),
-        ("pbs", "-l foo=1", False), ("pbs", "-W group_list=lab", False), ("pbs", "-W umask=0", True),
-        ("pbs", "-p 5", False), ("gridengine", "-l h_rt=5", True), ("gridengine", "-pe smp 4", True),
-        ("gridengine", "-l big=1", False), ("gridengine", "-p -5", False), ("lsf", "-n 4", True),
-        ("lsf", "-R rusage[mem=1]", True), ("lsf", "-R select[type==any]", False), ("lsf", "-W 5", True),
-        ("lsf", "-m host1", False),
+        ("pbs", "-l walltime=1", True), ("pbs", "-lselect=1", True), ("pbs", "-W umask=0", True),
+        ("pbs", "-l foo=1,mem=1gb", True), ("pbs", "-l foo=1", False), ("pbs", "-p 5", False),
+        ("pbs", "-W group_list=lab", False), ("gridengine", "-l h_rt=5", True),
+        ("gridengine", "-pe smp 4", True), ("gridengine", "-l big=1", False),
+        ("gridengine", "-p -5", False), ("lsf", "-n 4", True), ("lsf", "-R rusage[mem=1]", True),
+        ("lsf", "-R select[type==any]", False), ("lsf", "-W 5", True), ("lsf", "-m host1", False),
     ],
 )  # fmt: skip
 def test_each_scheduler_knows_what_is_decided(
