@@ -60,7 +60,7 @@ def test_a_time_and_two_gpus(script: Path) -> None:
     for directive in ("--time=12:00:00", "--gres=gpu:2", "--nice=5"):
         assert f"\n#SBATCH {directive}\n" in text
     assert record_of(script.parent)["window"] == {"time": "12h", "gpus": "2", "options": "--nice=5"}
-    assert "From RELION's window: Time limit 12h; GPUs of a node 2" in text
+    assert "From RELION's window: Time limit 12h; GPUs per node 2" in text
 
 
 @pytest.mark.parametrize(

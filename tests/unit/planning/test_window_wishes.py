@@ -52,7 +52,7 @@ def test_time_and_gpus(typed: Typed) -> None:
     assert planned.job_parameters["time"] == "12:00:00"
     assert directives(planned)["time"] == ["12:00:00"]
     assert (planned.ngpu, directives(planned)["gres"]) == (2, ["gpu:2"])
-    assert "From RELION's window: Time limit 12h; GPUs of a node 2." in planned.reasons
+    assert "From RELION's window: Time limit 12h; GPUs per node 2." in planned.reasons
     assert planned.as_json()["window"] == {"time": "12h", "gpus": "2"}
 
 
@@ -155,9 +155,9 @@ def test_nothing_less_is_taken(fields: dict[str, str], says: str, typed: Typed) 
     ("fields", "offered", "says"),
     [
         ({"time": "90"}, {}, '"Time limit" in RELION\'s window: expected a time such as 12h'),
-        ({"gpus": "two GPUs"}, {}, '"GPUs of a node" .*: expected a number of GPUs'),
-        ({"gpus": "8"}, {"most": 4}, '"GPUs of a node" .*: expected at most 4'),
-        ({"memory": "much"}, {}, '"Memory of a node \\(GiB\\)" .*: expected a number of GiB'),
+        ({"gpus": "two GPUs"}, {}, '"GPUs per node" .*: expected a number of GPUs'),
+        ({"gpus": "8"}, {"most": 4}, '"GPUs per node" .*: expected at most 4'),
+        ({"memory": "much"}, {}, '"Memory per node \\(GiB\\)" .*: expected a number of GiB'),
         ({"account": "lab7"}, {"allowed": ["lab1", "lab2"]}, "expected auto or one of lab1, lab2"),
         ({"account": "a b"}, {"label": "Who pays?"}, '"Who pays\\?" .*: expected the name'),
         ({"partition": "gpus"}, {}, "expected auto or one of gpu, other, found 'gpus'"),
@@ -262,7 +262,7 @@ def test_jobs_without_gpus_leave_them_out(typed: Typed) -> None:
     planned = typed({"gpus": "2", "time": "2h"}, job=CTF)
 
     assert (planned.ngpu, dict(planned.window)) == (0, {"time": "2h"})
-    assert any('"GPUs of a node" 2 is left out' in each for each in planned.warnings)
+    assert any('"GPUs per node" 2 is left out' in each for each in planned.warnings)
 
 
 def test_jobs_of_this_machine_wait_in_no_queue(typed: Typed) -> None:
