@@ -58,9 +58,9 @@ def _of_fields(window: Window) -> Iterator[tuple[str, str]]:
     yield "RELION_QSUB_EXTRA_COUNT", str(len(offered))  # 2 if it is not set
     for number, (name, field) in enumerate(offered.items(), 1):
         variable = f"RELION_QSUB_EXTRA{number}"
-        yield variable, window.label(name)
+        yield variable, window.label(name).strip() or f"{name}:"
         yield f"{variable}_DEFAULT", field.default.strip() or UNSET
-        yield f"{variable}_HELP", window.help(name)
+        yield f"{variable}_HELP", window.help(name).strip() or UNSET
     yield FIELDS, ",".join(offered)
 
 

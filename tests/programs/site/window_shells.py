@@ -11,9 +11,7 @@ __all__ = ["LOADERS", "MODULES", "SOURCED", "fill", "loaded", "share"]
 
 ENVIRONMENT = Path(__file__).parents[3] / "deploy" / "environment"
 LMOD = Path("/usr/share/lmod/lmod/init/bash")
-TCL_MODULES = Path(
-    os.environ.get("RELION_TEST_TCL_MODULES", "/usr/lib/x86_64-linux-gnu/modulecmd.tcl")
-)
+TCL_MODULES = os.environ.get("RELION_TEST_TCL_MODULES", "modulecmd.tcl")
 
 # How each shell reads a file, and says which variables there are then; {again} is what follows.
 SOURCED = {
@@ -21,7 +19,7 @@ SOURCED = {
     "bash": ["bash", "-euc", '. "$1"; {again} exec env -0', "bash"],
     "zsh": ["zsh", "-feuc", '. "$1"; {again} exec env -0', "zsh"],
     "tcsh": ["tcsh", "-fec", "source $RD_FILE; {again} exec env -0"],
-    "csh": ["csh", "-fec", "source $RD_FILE; {again} exec env -0"],
+    "csh": ["bsd-csh", "-fec", "source $RD_FILE; {again} exec env -0"],
 }
 _LMOD = f". {LMOD}; module use $1; module load relion-dispatch; {{again}} exec env -0"
 MODULES = {
@@ -30,7 +28,7 @@ MODULES = {
     "tcl": [
         "bash",
         "-c",
-        'module() { eval "$(tclsh ' + str(TCL_MODULES) + ' bash "$@")"; }; module use "$1"; '
+        'module() { eval "$(tclsh ' + TCL_MODULES + ' bash "$@")"; }; module use "$1"; '
         "module load relion-dispatch; {again} exec env -0",
         "tcl",
     ],
