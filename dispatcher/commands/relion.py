@@ -43,9 +43,7 @@ def relion(context: typer.Context) -> int:
     if "relion" in pinned:
         remember(project, configuration.site)
     window = window_variables(configuration)
-    return run_session(
-        configuration.site, image.path, project, context.args, hook_argv(), window
-    )
+    return run_session(configuration.site, image.path, project, context.args, hook_argv(), window)
 
 
 def hook_argv() -> list[str]:

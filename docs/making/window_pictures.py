@@ -2,9 +2,10 @@
 
     deploy/ordinary_user.sh python -m docs.making.window_pictures NAME=IMAGE… [--output FOLDER]
 
-NAME is 5 or 3; IMAGE is a file that ``containers/build.sh relion-5-cpu-gui`` (or relion-3.1-cpu-gui)
-prints. Needs Apptainer, and Debian's packages xvfb, xdotool and tesseract-ocr. RELION runs in its
-container, started by ``relion-dispatch relion``; its window is on a screen in memory.
+NAME is 5 or 3; IMAGE is the file that ``containers/build.sh relion-5-cpu-gui``, or the same with
+relion-3.1-cpu-gui, prints. Needs Apptainer, and Debian's packages xvfb, xdotool, tesseract-ocr.
+RELION runs in its container, started by ``relion-dispatch relion``; its window is on a screen in
+memory.
 """
 
 from __future__ import annotations
