@@ -35,7 +35,7 @@ class Needs(NamedTuple):
 
 
 class ChosenImage(NamedTuple):
-    """The image chosen for a job, with the reason; `path` is absolute.
+    """The image chosen for a job, with the reason, and its clause `why`; `path` is absolute.
 
     `sha256`, `sif_id` and `size` (bytes) are the file's own, once `images.integrity` has
     looked at it.
@@ -50,6 +50,7 @@ class ChosenImage(NamedTuple):
     sha256: str | None = None
     sif_id: str | None = None
     size: int | None = None
+    why: str = ""
 
     @property
     def variant(self) -> str:
@@ -114,7 +115,7 @@ def choose(
     # A build for GPUs serves other jobs too, but one without is preferred for them.
     found = min(signed, key=lambda each: bool(each.build.gpu) != bool(needs.gpu))
     why = f"pinned in {pin_file.name}" if name in pinned else "the site's default"
-    return ChosenImage.of(found, f"Image {found}: {why}.")
+    return ChosenImage.of(found, f"Image {found}: {why}.")._replace(why=why)
 
 
 def _computes(build: ImageFile, needs: Needs) -> bool:

@@ -1,0 +1,122 @@
+"""What keeps a job from having more ranks, and what would give it more? Pure functions.
+
+The next fuller layout is looked at, with all that stands in its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from ..config.largest import MOST_RANKS
+from ..memory.card import Card
+from ..memory.host_memory import Node
+from ..units import count, gibibytes
+from .layouts import Layout, RankRules, WantedRanks, layouts
+from .limits import ENOUGH_THREADS, sharing, within_cores
+
+__all__ = ["Limit", "MoreRanks", "more_ranks"]
+
+Bound = Literal["ranks", "ranks_per_gpu", "mps", "gpu_memory", "cores", "host_memory"]
+
+
+class Limit(NamedTuple):
+    """What stands in the way: the bound's name, what is there, what is needed, and a clause.
+
+    ``has`` and ``needs`` are ranks, cores, or bytes of a whole card or node.
+    """
+
+    bound: Bound
+    has: int
+    needs: int
+    says: str
+
+
+class MoreRanks(NamedTuple):
+    """The next fuller layout: ``nproc`` ranks, ``ranks_per_gpu`` on each GPU (0 without GPUs), and
+    all that stands in its way."""
+
+    nproc: int
+    ranks_per_gpu: int
+    in_the_way: tuple[Limit, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, for the record."""
+        limits = [limit._asdict() for limit in self.in_the_way]
+        return {**self._asdict(), "in_the_way": limits}
+
+
+def more_ranks(
+    now: Layout, wanted: WantedRanks, rules: RankRules, card: Card, node: Node
+) -> MoreRanks | None:
+    """What the next layout with more ranks than `now` needs; None if there can be none.
+
+    That is one on the same GPUs of the same nodes, or on more of those that the job may have.
+    """
+    if not rules.mpi or wanted.devices:
+        return None
+    most = now.nproc + 2 * max(1, wanted.nodes * max(1, wanted.ngpu)) + rules.idle_leader
+    free = wanted._replace(nproc=min(most, MOST_RANKS), ranks_per_gpu=None, through_mps=None)
+    fuller = [each for each in layouts(free, rules) if each.nproc > now.nproc]
+    on_as_many = [each for each in fuller if each.nodes * each.gpus >= now.nodes * now.gpus]
+    # The least step; of several the one on most GPUs, which has the fewest ranks on each.
+    step = min(on_as_many, key=lambda each: (each.nproc, -each.gpus * each.nodes), default=None)
+    if step is None:
+        return None
+    limits = (*_wishes(step, wanted), *_room(step, wanted, card, node))
+    return MoreRanks(step.nproc, step.ranks_per_gpu, limits)
+
+
+def _wishes(step: Layout, wanted: WantedRanks) -> Iterator[Limit]:
+    """What people have set."""
+    if not wanted.ranks_open and wanted.nproc < step.nproc:
+        says = f"the job may have {count(wanted.nproc, 'rank')}"
+        yield Limit("ranks", wanted.nproc, step.nproc, says)
+    each = step.ranks_per_gpu
+    for bound, cap, why in (
+        ("ranks_per_gpu", wanted.ranks_per_gpu, "(ranks_per_gpu)"),
+        ("mps", wanted.through_mps, "through MPS"),
+    ):
+        if cap is not None and cap < each:
+            says = f"at most {count(cap, 'rank')} may share a GPU {why}"
+            yield Limit("mps" if bound == "mps" else "ranks_per_gpu", cap, each, says)
+
+
+def _room(step: Layout, wanted: WantedRanks, card: Card, node: Node) -> Iterator[Limit]:
+    """What GPUs and nodes have."""
+    ranks, beside = step.on_fullest_node, node.cores_beside(step.gpus)
+    nobody_chose = wanted.threads_open and wanted.ranks_open
+    enough = min(wanted.nthread, ENOUGH_THREADS) if nobody_chose else 1
+    if beside and ranks * enough > beside:
+        threads = f" x {count(enough, 'thread')}" if enough > 1 else ""
+        says = f"{count(ranks, 'rank')}{threads} need {ranks * enough} cores, not {beside}"
+        yield Limit("cores", beside, ranks * enough, says)
+    yield from _gpu_memory(step, within_cores(ranks, wanted.nthread, beside), wanted, card)
+    need = node.needed(ranks)
+    each = wanted.mem_per_rank or 0
+    total = need.total if need else ranks * each
+    if node.memory is not None and total > node.memory:
+        by_type = "" if need else f", {gibibytes(each)} for each (mem_per_rank)"
+        says = (
+            f"{count(ranks, 'rank')} need {gibibytes(total)} of host memory{by_type}, and "
+            f"{node.name} has {gibibytes(node.memory)}"
+        )
+        yield Limit("host_memory", node.memory, total, says)
+
+
+def _gpu_memory(step: Layout, threads: int, wanted: WantedRanks, card: Card) -> Iterator[Limit]:
+    has, usable = card.gpu_bytes, card.usable_bytes
+    if not step.gpus or has is None or usable is None:
+        return
+    fewest = min(threads, ENOUGH_THREADS) if wanted.threads_open else threads
+    shared = sharing(step, fewest)
+    each = card.leaving_free(shared.fewest_threads, shared.ranks)
+    total = shared.ranks * each.bytes_per_rank(shared.threads, shared.ranks)
+    if total > usable:
+        needs = -(-total * 100 // card.usable_percent)
+        who = "a rank needs" if shared.ranks == 1 else f"{shared.ranks} ranks on a GPU need"
+        says = (
+            f"{who} a card of {gibibytes(needs)} ({count(fewest, 'thread')} each), not of "
+            f"{gibibytes(has)}"
+        )
+        yield Limit("gpu_memory", has, needs, says)
