@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IN_A_PIPE", "screen"]
 
 IN_A_PIPE = 100  # columns
+_TITLES = 11  # columns, whether or not there is something to say of the longest
 _STYLES: dict[Mark, str] = {
     "": "",
     "strong": "bold",
@@ -39,7 +40,7 @@ def screen(found: Explanation, columns: int, *, colours: bool) -> str:
 
     heading = Text(printable(f"{found.job.name} of {found.job.project}"), style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="cyan")
+    table.add_column(no_wrap=True, min_width=_TITLES, style="cyan")
     table.add_column(overflow="fold")
     for section in sections(found):
         for number, line in enumerate(section.lines):

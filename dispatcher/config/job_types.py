@@ -107,14 +107,14 @@ class JobType:
         return self.matches_jobs and next(self.against(command, label), None) is None
 
     def against(self, command: Command, label: str | None) -> Iterator[str]:
-        """A clause for each of its conditions that does not hold for the command."""
+        """For each of its conditions that does not hold for the command, what the job has."""
         if self.match_command and command.base_program not in map(strip_mpi, self.match_command):
-            yield f"the program is {command.base_program}"
-        yield from (f"no {name} is given" for name in self.match_parameter if name not in command)
-        yield from (f"{name} is given" for name in self.nomatch_parameter if name in command)
+            yield f"the program {command.base_program}"
+        yield from (f"no {name}" for name in self.match_parameter if name not in command)
+        yield from (f"the parameter {name}" for name in self.nomatch_parameter if name in command)
         patterns = self.match_label
         if patterns and (label is None or not any(fnmatchcase(label, each) for each in patterns)):
-            yield f"the job is {label or 'of no known kind'}"
+            yield f"the label {label or 'of no kind of job'}"
 
 
 @strict

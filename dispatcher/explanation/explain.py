@@ -68,15 +68,15 @@ def explanation(named: str) -> Explanation:
     state = _state(job, configuration, record)
     if record is None:
         now = _now(job, configuration, of_site)
-        said = [of_record, now.problem if now.plan is None else _why_now(state, bool(of_record))]
-        return _explained(job, state, now, None, said)
+        why = _no_plan(state, now.problem) if now.plan is None else _why_now(state, of_record)
+        return _explained(job, state, now, None, [of_record, why])
     then = _recorded(record)
     if then.decisions is not None:
-        return _explained(job, state, then, record, [*record.problems])
+        return _explained(job, state, then, record, [_by_whom(record), *record.problems])
     now = _now(job, configuration, of_site)
-    said = [then.problem]
+    said = [_by_whom(record), then.problem]
     if now.decisions is None:
-        said.append(f"No plan can be made now: {now.problem}" if now.problem else "")
+        said.append(_no_plan(state, now.problem))
     elif now.plan and now.plan["job_type"] != record.merged.get("job_type"):
         said.append(f"Now the job would be of type {now.plan['job_type']}, which explains nothing.")
     else:
@@ -151,11 +151,22 @@ def _now(job: NamedJob, configuration: Configuration | None, problem: str) -> _P
     return _Planned(plan.as_json(), plan.decisions.as_json(plan.reasons), "")
 
 
-def _why_now(state: State, unreadable: bool) -> str:
-    if state.word == "Not submitted" and not unreadable:
+def _no_plan(state: State, problem: str) -> str:
+    if problem in state.sentences:
+        return "A plan that is made now is refused with the same sentence."
+    return f"No plan can be made now: {problem}"
+
+
+def _why_now(state: State, of_record: str) -> str:
+    if state.word == "Not submitted" and not of_record:
         return "This is the plan of now: the job has not been submitted."
     no_record = "There is no record of the job's last submission, so this plan was made now."
     return f"{no_record} {_MAY_DIFFER}."
+
+
+def _by_whom(record: Record) -> str:
+    when = f", {record.dispatched[:16].replace('T', ' ')} UTC" if record.dispatched else ""
+    return f"What was decided when {record.user or 'a user'} submitted the job{when}."
 
 
 def _recorded(record: Record) -> _Planned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -99,7 +100,9 @@ def _type(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
     for other in entries.objects_of(decided, "other_types") or []:
         names = by_why.setdefault(entries.text(other, "why") or "", [])
         names.append(entries.text(other, "name") or "")
-    yield from _paragraph([f"Not {', '.join(each)}: {why}." for why, each in by_why.items()])
+    if by_why:
+        others = "; ".join(f"{', '.join(names)} ({why})" for why, names in by_why.items())
+        yield line(f"Not {others}.")
     yield from _paragraph(said)
 
 
@@ -177,12 +180,11 @@ def _partition(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Lin
         yield line(f"Not {title}: {entries.text(over, 'why')}")
     if not decided:
         yield from _paragraph(reasons.get("partition", []))
-    for key, what in (
-        ("not_tried", "Next in order, not needed"),
-        ("not_of_the_job", "Not among the job's partitions"),
-    ):
-        if names := entries.texts(decided, key):
-            yield line(f"{what}: {', '.join(names)}.")
+    others = (
+        ("Next in order, not needed", entries.texts(decided, "not_tried")),
+        ("Not among the job's partitions", entries.texts(decided, "not_of_the_job")),
+    )
+    yield from _paragraph([f"{what}: {', '.join(names)}." for what, names in others if names])
 
 
 def _queue(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
@@ -206,6 +208,7 @@ def _sources(decided: _Facts) -> Iterator[Line]:
 def _commands(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
     before = entries.texts(plan, "original_commands") or ()
     after = entries.objects_of(plan, "commands") or []
+    image = entries.text(entries.object_of(plan, "image") or {}, "path") or ""
     for was, now in zip(before, after, strict=False):
         shell = entries.text(now, "shell") or ""
         try:
@@ -214,7 +217,7 @@ def _commands(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
             raise ValueError(f'its "shell" is no command ({error})') from error
         yield _marked(words)
         if prefix := entries.texts(now, "prefix"):
-            yield line(f"started by: {_without_mounts(prefix)}")
+            yield line(f"started by: {_shortly(prefix, image)}")
     yield from _paragraph(reasons.get("command", []))
 
 
@@ -226,11 +229,11 @@ def _marked(words: Iterable[ChangedWords]) -> Line:
     return tuple(pieces)
 
 
-def _without_mounts(words: Sequence[str]) -> str:
-    """The words, with "…" for the folders that the container sees."""
+def _shortly(words: Sequence[str], image: str) -> str:
+    """The words, the image by its name alone, and "…" for the folders that the container sees."""
     shown: list[str] = []
     for word in words:
-        mounts = word.startswith("--mount=")
-        if not (mounts and shown[-1:] == ["…"]):
-            shown.append("…" if mounts else word)
+        of_folders = word.startswith(("--mount=", "--pwd="))
+        if not (of_folders and shown[-1:] == ["…"]):
+            shown.append("…" if of_folders else Path(word).name if word == image else word)
     return " ".join(shown)

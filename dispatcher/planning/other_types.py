@@ -13,7 +13,7 @@ __all__ = ["OtherType", "other_types"]
 
 
 class OtherType(NamedTuple):
-    """A job type that the job is not of, and why: a clause."""
+    """A job type that the job is not of, and why: what the job has or lacks, in a few words."""
 
     name: str
     why: str
@@ -35,7 +35,7 @@ def other_types(
             continue
         against = next(kind.against(command, label), None)
         if against is None:
-            why = f"{taken} stands before it" if later else f"{taken} was chosen"
+            why = f"{taken} stands before it" if later else "another was chosen"
             yield OtherType(name, why)
         elif command.base_program in map(strip_mpi, kind.match_command):
             yield OtherType(name, against)

@@ -62,7 +62,7 @@ def _source(
     if level and (not of_numbers or job.job_type.parameters.get(key) is not None):
         return level
     if level and not job.is_foreign:
-        return Source(key, "fit", f"as many as fit, which {level.where} leaves open")
+        return Source(key, "fit", f"as many as fit ({level.where})")
     if key == "partition" or (key == "nproc" and _windows_ranks(job)):
         return _window(key)
     if key == "nthread":
