@@ -58,21 +58,27 @@ def more_ranks(
     most = now.nproc + 2 * max(1, wanted.nodes * max(1, wanted.ngpu)) + rules.idle_leader
     free = wanted._replace(nproc=min(most, MOST_RANKS), ranks_per_gpu=None, through_mps=None)
     fuller = [each for each in layouts(free, rules) if each.nproc > now.nproc]
-    on_as_many = [each for each in fuller if each.nodes * each.gpus >= now.nodes * now.gpus]
+    on_as_many = [each for each in fuller if each.nodes >= now.nodes and each.gpus >= now.gpus]
     # The least step; of several the one on most GPUs, which has the fewest ranks on each.
     step = min(on_as_many, key=lambda each: (each.nproc, -each.gpus * each.nodes), default=None)
     if step is None:
         return None
-    limits = (*_wishes(step, wanted), *_room(step, wanted, card, node))
+    limits = (*_wishes(step, wanted, node), *_room(step, wanted, card, node))
     return MoreRanks(step.nproc, step.ranks_per_gpu, limits)
 
 
-def _wishes(step: Layout, wanted: WantedRanks) -> Iterator[Limit]:
-    """What people have set."""
-    if not wanted.ranks_open and wanted.nproc < step.nproc:
+def _wishes(step: Layout, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
+    """What people have set, or the planner for them: as many as the GPUs or the cores may have."""
+    each, as_many = step.ranks_per_gpu, wanted.ranks_open and (step.gpus or node.cores)
+    if wanted.nproc < step.nproc and not as_many:
         says = f"the job may have {count(wanted.nproc, 'rank')}"
         yield Limit("ranks", wanted.nproc, step.nproc, says)
-    each = step.ranks_per_gpu
+    elif wanted.nproc < step.nproc and not step.gpus:
+        says = f"{node.name} has cores for {count(wanted.nproc, 'rank')}"
+        yield Limit("ranks", wanted.nproc, step.nproc, says)
+    elif wanted.ranks_open and wanted.most_per_gpu is None and each > 1:
+        says = "nothing says that ranks may share a GPU (ranks_per_gpu)"
+        yield Limit("ranks_per_gpu", 1, each, says)
     for bound, cap, why in (
         ("ranks_per_gpu", wanted.ranks_per_gpu, "(ranks_per_gpu)"),
         ("mps", wanted.through_mps, "through MPS"),
@@ -88,10 +94,11 @@ def _room(step: Layout, wanted: WantedRanks, card: Card, node: Node) -> Iterator
     nobody_chose = wanted.threads_open and wanted.ranks_open
     enough = min(wanted.nthread, ENOUGH_THREADS) if nobody_chose else 1
     if beside and ranks * enough > beside:
-        threads = f" x {count(enough, 'thread')}" if enough > 1 else ""
-        says = f"{count(ranks, 'rank')}{threads} need {ranks * enough} cores, not {beside}"
+        of_each = f" x {count(enough, 'thread')}" if enough > 1 else ""
+        says = f"{count(ranks, 'rank')}{of_each} need {ranks * enough} cores, not {beside}"
         yield Limit("cores", beside, ranks * enough, says)
-    yield from _gpu_memory(step, within_cores(ranks, wanted.nthread, beside), wanted, card)
+    threads = max(enough, within_cores(ranks, wanted.nthread, beside))
+    yield from _gpu_memory(step, threads, wanted, card)
     need = node.needed(ranks)
     each = wanted.mem_per_rank or 0
     total = need.total if need else ranks * each
