@@ -37,10 +37,15 @@ def test_a_terminal_shows_the_same_text_in_colours(
 
     assert "\x1b" not in plain
     assert r"\x1b[2J" in plain
-    assert "\x1b[31m-[--j 4]\x1b[0m" in coloured
-    assert re.search(r"\x1b\[32m\+\[--j [0-9]+\]\x1b\[0m", coloured)
+    assert re.search(r"\x1b\[31m-\[--gpu ''\]\x1b\[0m", _on_one_line(coloured))
+    assert re.search(r"\x1b\[32m\+\[--gpu 0:1:2:3\]\x1b\[0m", _on_one_line(coloured))
     without = [line.rstrip() for line in COLOURS.sub("", coloured).splitlines()]
     assert without == plain.splitlines()
+
+
+def _on_one_line(coloured: str) -> str:
+    """The text of the second column, with what a line ends and the next begins with taken out."""
+    return re.sub(r"(\x1b\[0m)?\n\x1b\[36m +(\x1b\[0m)?(\x1b\[[0-9]+m)?", " ", coloured)
 
 
 def test_no_colours_if_the_user_wants_none(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
