@@ -47,5 +47,5 @@ def _commands(plan: Any) -> list[dict[str, Any]]:
             }
             for was, now in zip(before, after, strict=False)
         ]
-    except (ValueError, InputError, IndexError):  # of another's making: the screen says so
+    except (InputError, IndexError, ValueError):  # of another's making: the screen says so
         return []

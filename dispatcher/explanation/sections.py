@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from ..errors import InputError
 from ..jobs import entries
 from ..units import count, gibibytes
-from .changed_words import ChangedWords, changed_words
+from .command_lines import command_lines
 from .explain import Explanation
 from .lines import Line, Mark, Piece, Section, line, sentences
 from .measured import measured
@@ -19,6 +18,7 @@ __all__ = ["sections"]
 _NOUNS = {
     "partition": "partition", "nproc": "ranks", "nthread": "threads", "ngpu": "GPUs",
     "mem": "memory", "time": "time", "account": "account", "qos": "quality of service",
+    "ranks_per_gpu": "ranks per GPU", "gpu_type": "type of GPU", "constraint": "feature",
 }  # fmt: skip
 _MOST = 2**63  # what sizes are counted with
 _GOOD, _BAD = ("Succeeded", "Runs"), ("Failed", "Aborted", "Refused", "Unknown")
@@ -44,10 +44,10 @@ def sections(found: Explanation) -> list[Section]:
         ("Image", lambda: _image(plan, decided, reasons)),
         ("Partition", lambda: _partition(plan, decided, reasons)),
         ("Queue", lambda: _queue(plan, reasons)),
-        ("Said by", lambda: _sources(decided)),
+        ("Said by", lambda: _sources(decided, reasons)),
         ("Also", lambda: _paragraph(reasons.pop("", []))),
         ("Warning", lambda: map(line, entries.texts(plan, "warnings") or ())),
-        ("Command", lambda: _commands(plan, reasons)),
+        ("Command", lambda: chain(command_lines(plan), _paragraph(reasons.get("command", [])))),
     ):
         parts.append(_section(title, told))
     return [part for part in parts if part.lines]
@@ -82,9 +82,15 @@ _Reasons = dict[str, list[str]]
 
 
 def _paragraph(reasons: list[str]) -> Iterator[Line]:
-    said = sentences(reasons)
+    said = sentences(filter(None, reasons))
     if said:
         yield said
+
+
+def _headed(head: str, reasons: list[str]) -> Line:
+    """What was decided, and why."""
+    text = " ".join(reasons)
+    return (Piece(f"{head}{'. ' if text else '.'}", "strong"), Piece(text))
 
 
 def _type(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
@@ -115,8 +121,8 @@ def _ranks(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
         gpus = f" on {count(ngpu, 'GPU')}" if ngpu else " without a GPU"
         over = f" of each of {nodes} nodes" if nodes and nodes > 1 else ""
         mps = ", shared through MPS" if entries.flag(plan, "mps") else ""
-        yield line(f"{count(nproc, 'rank')}{threads}{gpus}{over}{mps}", "strong")
-    yield from _paragraph(reasons.get("ranks", []))
+        head = f"{count(nproc, 'rank')}{threads}{gpus}{over}{mps}"
+        yield _headed(head, reasons.get("ranks", []))
     more = entries.object_of(decided, "more_ranks")
     limits = entries.objects_of(more, "in_the_way") if more else None
     if more and limits:
@@ -132,10 +138,12 @@ def _gpu_memory(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
     each = entries.number(fit, "bytes_per_rank", _MOST)
     ranks = entries.number(fit, "ranks_per_gpu")
     if each and ranks:
-        yield line(f"{count(ranks, 'rank')} x {gibibytes(each)} on each GPU", "strong")
-    elif why := entries.text(fit, "not_done"):
-        yield line(f"Not counted: {why}.")
-    yield from _paragraph(reasons.get("gpu_memory", []))
+        head = f"{count(ranks, 'rank')} x {gibibytes(each)} on each GPU"
+        yield _headed(head, reasons.get("gpu_memory", []))
+    else:
+        why = entries.text(fit, "not_done")
+        head = f"Not counted: {why}." if why else ""
+        yield from _paragraph([head, *reasons.get("gpu_memory", [])])
     if said := measured(entries.object_of(plan, "run") or {}):
         yield line(said)
 
@@ -144,8 +152,8 @@ def _host_memory(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
     mem = (entries.object_of(plan, "job_parameters") or {}).get("mem")
     need = entries.number(entries.object_of(plan, "gpu_fit") or {}, "host_memory", _MOST)
     asked = f"{mem} asked for" if mem is not None else "None asked for"
-    yield line(f"{asked}{f', {gibibytes(need)} needed' if need else ''}", "strong")
-    yield from _paragraph(reasons.get("host_memory", []))
+    head = f"{asked}{f', {gibibytes(need)} needed' if need else ''}"
+    yield _headed(head, reasons.get("host_memory", []))
 
 
 def _image(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
@@ -155,9 +163,13 @@ def _image(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
         return
     name, version, variant = (entries.text(image, key) for key in ("name", "version", "variant"))
     why = entries.text(decided, "image")
-    yield (Piece(f"{name} {version} ({variant})", "strong"), Piece(f": {why}." if why else ""))
     digest = entries.text(image, "sha256")
-    yield line(f"{entries.text(image, 'path')}{f', sha256 {digest[:12]}…' if digest else ''}")
+    file = f" {entries.text(image, 'path')}{f', sha256 {digest[:12]}…' if digest else ''}"
+    yield (
+        Piece(f"{name} {version} ({variant})", "strong"),
+        Piece(f": {why}." if why else "."),
+        Piece(file),
+    )
 
 
 def _partition(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
@@ -191,49 +203,22 @@ def _queue(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
     asked = entries.object_of(plan, "job_parameters") or {}
     keys = [key for key in ("time", "account", "qos") if asked.get(key) is not None]
     if keys:
-        yield line(", ".join(f"{_NOUNS[key]} {asked[key]}" for key in keys), "strong")
-    yield from _paragraph(reasons.get("queue", []))
+        head = ", ".join(f"{_NOUNS[key]} {asked[key]}" for key in keys)
+        yield _headed(head, reasons.get("queue", []))
+    else:
+        yield from _paragraph(reasons.get("queue", []))
 
 
-def _sources(decided: _Facts) -> Iterator[Line]:
+def _sources(decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
     """What is from the window, what from the site, and what from the job type."""
+    yield from _paragraph(reasons.get("window", []))
     by_where: dict[str, list[str]] = {}
     for each in entries.objects_of(decided, "sources") or []:
         key, where = entries.text(each, "key") or "", entries.text(each, "where") or ""
         by_where.setdefault(where, []).append(_NOUNS.get(key, key))
-    for where, keys in by_where.items():
-        yield (Piece(f"{', '.join(keys)}: "), Piece(where, "strong" if "window" in where else ""))
-
-
-def _commands(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
-    before = entries.texts(plan, "original_commands") or ()
-    after = entries.objects_of(plan, "commands") or []
-    image = entries.text(entries.object_of(plan, "image") or {}, "path") or ""
-    for was, now in zip(before, after, strict=False):
-        shell = entries.text(now, "shell") or ""
-        try:
-            words = changed_words(was, shell)
-        except (InputError, IndexError) as error:
-            raise ValueError(f'its "shell" is no command ({error})') from error
-        yield _marked(words)
-        if prefix := entries.texts(now, "prefix"):
-            yield line(f"started by: {_shortly(prefix, image)}")
-    yield from _paragraph(reasons.get("command", []))
-
-
-def _marked(words: Iterable[ChangedWords]) -> Line:
     pieces: list[Piece] = []
-    for change, text in words:
-        between = [Piece(" ")] if pieces else []
-        pieces += [*between, Piece(text) if change == "same" else Piece(text, change)]
-    return tuple(pieces)
-
-
-def _shortly(words: Sequence[str], image: str) -> str:
-    """The words, the image by its name alone, and "…" for the folders that the container sees."""
-    shown: list[str] = []
-    for word in words:
-        of_folders = word.startswith(("--mount=", "--pwd="))
-        if not (of_folders and shown[-1:] == ["…"]):
-            shown.append("…" if of_folders else Path(word).name if word == image else word)
-    return " ".join(shown)
+    for where, keys in by_where.items():
+        pieces.append(Piece(f"{'; ' if pieces else ''}{', '.join(keys)}: "))
+        pieces.append(Piece(where, "strong" if "window" in where else ""))
+    if pieces:
+        yield (*pieces, Piece("."))

@@ -124,7 +124,7 @@ def _without_record(job: Job) -> tuple[str, list[str]]:
 def _waiting(status: JobStatus, record: Record) -> Iterator[str]:
     yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
     if status["reason"]:
-        yield f"Why: {status['reason']}."
+        yield f"Why: {status['reason'].rstrip('.')}."
 
 
 def _running(status: JobStatus, record: Record) -> Iterator[str]:

@@ -99,6 +99,6 @@ def decisions(job: UnplacedJob, placed: PlacedJob, configuration: Configuration)
         passed_over=placed.passed_over,
         not_tried=tuple(dict.fromkeys(others)),
         not_of_the_job=tuple(each for each in configuration.site.partitions if each not in of_job),
-        sources=sources(job, placed.node, placed.parameters, configuration),
+        sources=sources(job, placed, configuration),
         image=placed.image.why if placed.image else None,
     )

@@ -23,6 +23,7 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
+from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
@@ -46,6 +47,7 @@ from .submitter import whoever_submits
 from .text_that_stays import text_that_stays
 from .this_machine import this_machine
 from .unplaced_job import UnplacedJob
+from .window_wishes import window_wishes
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -98,6 +100,10 @@ def make_plan(
     job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
+    wishes = window_wishes(request, matched, configuration, chosen.scheduler)
+    matched = wishes.of(matched, lookup(submission.main.program).gpu)
+    if wishes.version and matched.image:
+        request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
     levels = () if submission.is_pipeliners else matched.levels
     command = rewrite(submission.main, levels)
@@ -118,7 +124,9 @@ def make_plan(
             *about("type", _why_this_type(matched, submission, request.options)),
             *about("command", rewrite_reasons(submission.main, levels)),
             *about("ranks", sizes.reasons),
+            *about("window", wishes.reasons),
         ),
+        wishes=wishes,
     )
     placed = place(job, configuration)
     if placed.image:
@@ -128,7 +136,8 @@ def make_plan(
         placed = placed._replace(image=image)
     facts = decisions(job, placed, configuration)
     plan = _plan(job, placed, chosen)
-    return plan._replace(decisions=facts, warnings=(*plan.warnings, *warnings))
+    warnings = (*plan.warnings, *wishes.warnings, *warnings)
+    return plan._replace(decisions=facts, warnings=warnings)
 
 
 def _relion_version(
@@ -180,9 +189,11 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
             *job.reasons,
             *placed.reasons,
             *about("queue", gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu)),
+            *about("window", [job.wishes.nameless]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
+        window=job.wishes.typed,
     )
 
 

@@ -106,7 +106,7 @@ def _room(step: Layout, wanted: WantedRanks, card: Card, node: Node) -> Iterator
         by_type = "" if need else f", {gibibytes(each)} for each (mem_per_rank)"
         says = (
             f"{count(ranks, 'rank')} need {gibibytes(total)} of host memory{by_type}, and "
-            f"{node.name} has {gibibytes(node.memory)}"
+            f"{node.has_memory}"
         )
         yield Limit("host_memory", node.memory, total, says)
 

@@ -46,6 +46,7 @@ class PlacedJob(NamedTuple):
         main: the one of `commands` that decided the job type.
         passed_over: what was tried before these nodes.
         not_tried: the job's partitions that come after this one.
+        named_by: who names the account and the like.
     """
 
     node: NodeShape
@@ -59,6 +60,7 @@ class PlacedJob(NamedTuple):
     warnings: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     not_tried: tuple[str, ...] = ()
+    named_by: Mapping[str, str] = {}
 
 
 def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
@@ -109,7 +111,8 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
         of_asked = memory_asked(parameters, per, *size).reason
         reasons = (*reasons, *about("host_memory", [of_asked]))
     warnings = (*settled.warnings, *warnings)
-    return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+    placed = PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+    return placed._replace(named_by=of_queue.named_by)
 
 
 def _of_limited_gpus(node: NodeShape, settled: Resources) -> Iterator[str]:
@@ -125,7 +128,7 @@ def _memory(
     return memory_request(
         job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(node.described.memory, "partition"),
+        bytes_of(job.wishes.parameters.get("mem") or node.described.memory, "partition"),
         -(-settled.nproc // settled.nodes),
         mem_per_rank,
     )
@@ -153,7 +156,13 @@ def _image(
         signed_by=tuple(apptainer.signed_by),
     )
     request = job.request
-    return choose(configuration.catalogue, name, request.versions, needs, request.pin_file)
+    return choose(
+        configuration.catalogue,
+        name,
+        request.versions,
+        needs,
+        None if name in request.of_this_job else request.pin_file,
+    )
 
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:

@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["Reason", "Topic", "about", "topic_of"]
 
 Topic = Literal[
-    "type", "command", "ranks", "gpu_memory", "host_memory", "partition", "image", "queue"
+    "type", "command", "window", "ranks", "gpu_memory", "host_memory", "partition", "image", "queue"
 ]
 
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..config.configuration import Configuration
-from .node_shape import NodeShape
+from .charged import OF_THE_TYPE
+from .placed_job import PlacedJob
 from .thread_options import given_threads
 from .unplaced_job import UnplacedJob
+from .window_wishes import BY_THE_WINDOW
 
 __all__ = ["Source", "sources"]
 
-# In the order in which people ask; and what of RELION's window each can come from.
-_KEYS = ("partition", "nproc", "nthread", "ngpu", "mem", "time", "account", "qos")
+_NUMBERS = ("nproc", "nthread", "ngpu")
+_NAMED = ("gpu_type", "constraint", "account", "qos")  # by the first of several who may
+_KEYS = ("partition", *_NUMBERS, "ranks_per_gpu", "mem", "time", *_NAMED)
 _ALSO = {"partition": ("partitions",)}
+# The fields of RELION's window: its own, and those of the site that have other names than the
+# job parameters.
+_RELIONS = {
+    "partition": "Queue name",
+    "nproc": "Number of MPI procs",
+    "nthread": "Number of threads",
+}
+_FIELDS = {"ngpu": "gpus", "gpu_type": "gpus", "mem": "memory"}
 
 
 class Source(NamedTuple):
@@ -22,9 +33,9 @@ class Source(NamedTuple):
 
     Attributes:
         key: the job parameter.
-        by: "window", "site" (site.json), "type" (dispatch_config.json), "fit" (as many as fit),
-            "user" (whoever submits) or "scheduler" (its own choice).
-        where: the same in words, to be read after "from" or "by".
+        by: "window", "site" (site.json), "type" (dispatch_config.json), "fit" (the planner, as
+            many as fit), "user" (whoever submits) or "scheduler" (its own choice).
+        where: the same in words, such as ``job type "gpu" in site.json``.
     """
 
     key: str
@@ -33,60 +44,92 @@ class Source(NamedTuple):
 
 
 def sources(
-    job: UnplacedJob, node: NodeShape, parameters: Mapping[str, Any], configuration: Configuration
+    job: UnplacedJob, placed: PlacedJob, configuration: Configuration
 ) -> tuple[Source, ...]:
-    """A source for each value that the job has; `parameters` are the settled ones."""
-    found = []
-    for key in _KEYS:
-        source = _source(key, job, node, parameters, configuration)
-        if source:
-            found.append(source)
-    return tuple(found)
+    """A source for each value that the job has."""
+    found = (_source(key, job, placed, configuration) for key in _KEYS)
+    return tuple(filter(None, found))
 
 
 def _source(
-    key: str,
-    job: UnplacedJob,
-    node: NodeShape,
-    parameters: Mapping[str, Any],
-    configuration: Configuration,
+    key: str, job: UnplacedJob, placed: PlacedJob, configuration: Configuration
 ) -> Source | None:
-    of_numbers = key in ("nproc", "nthread", "ngpu")
-    if not of_numbers and parameters.get(key) is None:
-        return (
-            Source(key, "scheduler", "the scheduler's own choice") if key == "partition" else None
-        )
-    if of_numbers and job.starts_its_ranks:
-        return _window(key)
+    if job.wishes.parameters.get(key) is not None:
+        return _typed(key, configuration)
     level = next(_levels(key, job, configuration), None)
-    if level and (not of_numbers or job.job_type.parameters.get(key) is not None):
+    if key in _NUMBERS:
+        return _of_number(key, job, level)
+    if key == "ranks_per_gpu":
+        by_nodes = placed.node.described.ranks_per_gpu and placed.settled.ngpu
+        return _of_nodes(key, placed) if by_nodes else level if placed.settled.ngpu else None
+    if key in _NAMED:
+        return _named(key, placed.named_by.get(key, ""), level, placed, configuration)
+    return _of_asked(key, job, placed, level)
+
+
+def _of_number(key: str, job: UnplacedJob, level: Source | None) -> Source | None:
+    """Of ranks, threads and GPUs."""
+    submission = job.request.submission
+    if job.starts_its_ranks:
+        return _window(key)
+    if level and job.job_type.parameters.get(key) is not None:
         return level
     if level and not job.is_foreign:
         return Source(key, "fit", f"as many as fit ({level.where})")
-    if key == "partition" or (key == "nproc" and _windows_ranks(job)):
+    if key == "nproc" and (submission.ranks is not None or "nr_mpi" in job.request.options):
         return _window(key)
-    if key == "nthread":
-        given = given_threads(job)
-        if given is not None:
-            return Source(key, "window", "the command that RELION wrote")
-        return _window(key) if job.request.submission.threads is not None else None
-    if key in ("time", "account", "qos"):
-        return _of_nodes(key, node, parameters)
-    return None
+    if key == "nthread" and given_threads(job) is not None:
+        return Source(key, "window", "the command that RELION wrote")
+    return _window(key) if key == "nthread" and submission.threads is not None else None
 
 
-def _windows_ranks(job: UnplacedJob) -> bool:
-    return job.request.submission.ranks is not None or "nr_mpi" in job.request.options
+def _named(
+    key: str, by: str, level: Source | None, placed: PlacedJob, configuration: Configuration
+) -> Source | None:
+    """Of what the first says who may: a rule, the job type, the nodes, the environment."""
+    if by == OF_THE_TYPE:
+        return level
+    if by == BY_THE_WINDOW:
+        return _typed(key, configuration)
+    if by == placed.node.name:
+        return _of_nodes(key, placed)
+    if by.startswith("rule "):
+        return Source(key, "site", f"{by} in site.json")
+    return Source(key, "user", by) if by else None
+
+
+def _of_asked(key: str, job: UnplacedJob, placed: PlacedJob, level: Source | None) -> Source | None:
+    """Of the partition, the memory and the time."""
+    value, of_type = placed.parameters.get(key), job.job_type.parameters.get(key)
+    if key == "partition":
+        if value is None:
+            here = "this machine, where the job runs"
+            where = here if job.scheduler.detached else "the scheduler's own choice"
+            return Source(key, "scheduler", where)
+        return level or _window(key)
+    if value is None:
+        return None
+    if value == of_type:
+        return level
+    if key == "time":
+        return _of_nodes(key, placed)
+    by_type = f", instead of {of_type} ({level.where})" if level else ""
+    return Source(key, "fit", f"what the job needs and a node has{by_type}")
 
 
 def _window(key: str) -> Source:
-    names = {
-        "partition": "Queue name",
-        "nproc": "Number of MPI procs",
-        "nthread": "Number of threads",
-    }
-    field = f', field "{names[key]}"' if key in names else ""
+    field = f', field "{_RELIONS[key]}"' if key in _RELIONS else ""
     return Source(key, "window", f"RELION's window{field}")
+
+
+def _typed(key: str, configuration: Configuration) -> Source:
+    """The site's own field of the window."""
+    label = configuration.site.window.label(_FIELDS.get(key, key)).rstrip(": ")
+    return Source(key, "window", f'RELION\'s window, field "{label}"')
+
+
+def _of_nodes(key: str, placed: PlacedJob) -> Source:
+    return Source(key, "site", f"{placed.node.name} in site.json")
 
 
 def _levels(key: str, job: UnplacedJob, configuration: Configuration) -> Iterator[Source]:
@@ -99,9 +142,3 @@ def _levels(key: str, job: UnplacedJob, configuration: Configuration) -> Iterato
             yield Source(key, "site", f'job type "{name}" in site.json')
         if any(each in level.job_parameters for each in keys):
             yield Source(key, "type", f'job type "{name}" in dispatch_config.json')
-
-
-def _of_nodes(key: str, node: NodeShape, parameters: Mapping[str, Any]) -> Source:
-    if str(getattr(node.described, key)) == str(parameters[key]):
-        return Source(key, "site", f"{node.name} in site.json")
-    return Source(key, "user", "the site's rules, or the environment of whoever submits")

@@ -29,9 +29,9 @@ gpu gpu3 GPU-b 900 48000000000 81 2 48452393764
 """
 
 
-def submit(script: Path) -> str:
+def submit(script: Path, **environment: str) -> str:
     """Submit the job; returns its token."""
-    done = call_hook(script)
+    done = call_hook(script, **environment)
     assert done.returncode == 0, (script.parent / "run.err").read_text()
     return str(record_of(script.parent)["token"])
 
@@ -60,13 +60,13 @@ def test_a_job_that_was_not_submitted_is_planned_now(script: Path, explain: Expl
         "Not initialmodel (no denovo_3dref); class2d_vdam (no grad); "
     )
     assert "; class3d, class2d (no K); " in found["Type"]
-    assert found["Ranks"].startswith("9 ranks x 7 threads on 4 GPUs, shared through MPS ")
+    assert found["Ranks"].startswith("9 ranks x 7 threads on 4 GPUs, shared through MPS. ")
     assert found["Ranks"].endswith(
         "Not 13 ranks (3 on each GPU): 3 ranks on a GPU need a card of 73.1 GiB (4 threads each), "
         "not of 48.0 GiB; 13 ranks need 536.5 GiB of host memory, and a node has 500.0 GiB."
     )
-    assert found["GPU memory"].startswith("2 ranks x 22.6 GiB on each GPU A rank needs 22.6 GiB")
-    assert found["Host memory"].startswith("399G asked for, 398.4 GiB needed ")
+    assert found["GPU memory"].startswith("2 ranks x 22.6 GiB on each GPU. A rank needs 22.6 GiB")
+    assert found["Host memory"].startswith("399G asked for, 398.4 GiB needed. ")
     assert found["Image"].startswith("relion 5.1.0 (cuda): the site's default. /")
     assert found["Partition"].startswith("new (scheduler slurm): a node has 64 cores, 500.0 GiB, ")
     assert "Not old: This refinement does not fit on the GPU: " in found["Partition"]

@@ -111,6 +111,7 @@ def test_a_record_of_anothers_making_does_no_harm(
         {"reasons": 7},
         {"commands": [{"shell": "'"}], "original_commands": ["x"]},
         {"commands": [{"shell": 7}]},
+        {"commands": [{"shell": " "}], "original_commands": [""]},
         {"original_commands": ["`which"]},
         {"gpu_fit": {"bytes_per_rank": "x"}},
         {"job_parameters": {"mem": "\x1b[2J", "partition": ["a"]}},

@@ -30,7 +30,7 @@ SAME = {
 
 @pytest.mark.usefixtures("slurm")
 def test_the_example_is_what_the_command_prints(script: Path, tmp_path: Path) -> None:
-    submit(script)
+    submit(script, RELION_DISPATCH_FIELDS="time")
     record = script.parent / RECORD
     text = record.read_text().replace(str(tmp_path), "/data")
     for key, value in SAME.items():

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.window import FIELDS
 from dispatcher.planning.plan import Plan
 
 from ...corpus import CORPUS, fill_project
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import CLASS3D, REFINE, plan
+from .test_extra_fields import with_options
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -106,6 +108,64 @@ def test_a_value_comes_from_the_level_that_holds(site: WriteSite, corpus_job: Co
     assert found["account"] == ("site", 'job type "submit" in site.json')
 
 
+def test_what_was_typed_into_the_sites_fields_is_told_as_the_windows(
+    site: WriteSite, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"time": "12h", "gpus": "2", "memory": "200", "account": "lab", "ranks_per_gpu": "1"}
+    configure(site, {"gpu": {"partition": "new"}}, window={"fields": {name: {} for name in fields}})
+    monkeypatch.setenv(FIELDS, ",".join(fields))
+    typed = [f'qsub_extra{n} "{text}"' for n, text in enumerate(fields.values(), 1)]
+
+    planned = plan(with_options(corpus_job(REFINE), *typed))
+
+    found = said(planned)
+    label = 'RELION\'s window, field "{}"'.format
+    assert found["time"] == ("window", label("Time limit"))
+    assert found["ngpu"] == ("window", label("GPUs of a node"))
+    assert found["mem"] == ("window", label("Memory of a node (GiB)"))
+    assert found["account"] == ("window", label("Account"))
+    assert found["ranks_per_gpu"] == ("window", label("MPI ranks per GPU"))
+    assert found["partition"] == ("site", 'job type "gpu" in site.json')
+    topics = planned.decisions.as_json(planned.reasons)["topics"]
+    assert "window" in topics
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"accounts": [{"account": "rule"}]}, ("site", "rule 1 of accounts in site.json")),
+        ({"job_parameters": {"gpu": {"account": "a"}}}, ("site", 'job type "gpu" in site.json')),
+        ({"partitions": {"p": {"account": "a"}}, "job_parameters": {"gpu": {"partition": "p"}}},
+         ("site", "partition p in site.json")),
+        ({}, ("user", "SBATCH_ACCOUNT in the environment of whoever submits")),
+    ],
+)  # fmt: skip
+def test_who_pays_is_told_by_whoever_says_it(
+    content: dict[str, Any],
+    expected: tuple[str, str],
+    site: WriteSite,
+    corpus_job: CorpusJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site("site.json", {"scheduler": "slurm", **content})
+    monkeypatch.setenv("SBATCH_ACCOUNT", "proj42")
+
+    assert said(plan(corpus_job(REFINE)))["account"] == expected
+
+
+def test_memory_and_time_that_were_changed_are_the_planners_and_the_partitions(
+    site: WriteSite, corpus_job: CorpusJob, project: Path
+) -> None:
+    configure(site, {"gpu": {"partition": "new", "time": "7-00:00:00"}})
+    fill_project(project, 600)
+
+    found = said(plan(corpus_job(REFINE)))
+
+    assert found["time"] == ("site", "partition new in site.json")
+    assert found["mem"][0] == "fit"
+    assert found["mem"][1].startswith("what the job needs and a node has, instead of 120G (job ")
+
+
 def test_a_queue_in_the_window_is_told_as_the_windows(
     site: WriteSite, corpus_job: CorpusJob
 ) -> None:
@@ -121,15 +181,6 @@ def test_a_queue_in_the_window_is_told_as_the_windows(
 
     assert planned.job_parameters["partition"] == "new"
     assert said(planned)["partition"] == ("window", 'RELION\'s window, field "Queue name"')
-
-
-def test_an_account_of_the_environment_is_told_as_the_users(
-    site: WriteSite, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure(site, {"gpu": {"partition": "old"}})
-    monkeypatch.setenv("SBATCH_ACCOUNT", "proj42")
-
-    assert said(plan(corpus_job(REFINE)))["account"][0] == "user"
 
 
 def test_an_external_job_has_the_threads_of_the_window(
