@@ -81,7 +81,7 @@ def explanation(named: str) -> Explanation:
         said.append(f"Now the job would be of type {now.plan['job_type']}, which explains nothing.")
     else:
         said.append(
-            "The other job types, the partitions and what would give more ranks are those of a "
+            "What was passed over, what would give more ranks, and who says what, are those of a "
             f"plan made now. {_MAY_DIFFER}."
         )
         found = then._replace(decisions=now.decisions)

@@ -183,7 +183,9 @@ def _partition(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Lin
     ]
     if (card := entries.number(node, "gpu_memory", _MOST)) and has[-1]:
         has[-1] += f" of {gibibytes(card)}"
-    nodes = f": a node has {', '.join(filter(None, has))}" if any(has) else ""
+    here = entries.flag(node, "is_this_machine")
+    which = "this machine" if here else "a node"
+    nodes = f": {which} has {', '.join(filter(None, has))}" if any(has) else ""
     where = f"{name}" if name is not None else "none named"
     yield (Piece(where, "strong"), Piece(f" (scheduler {scheduler}){nodes}"))
     for over in entries.objects_of(decided, "passed_over") or []:

@@ -24,6 +24,7 @@ class NodeFacts(NamedTuple):
 
     Attributes:
         name: in sentences.
+        is_this_machine: there are no others.
         gpu_memory: of each GPU, as it was counted with.
     """
 
@@ -32,6 +33,7 @@ class NodeFacts(NamedTuple):
     memory: int | None
     gpus: int | None
     gpu_memory: int | None
+    is_this_machine: bool = False
 
 
 class Decisions(NamedTuple):
@@ -95,6 +97,7 @@ def decisions(job: UnplacedJob, placed: PlacedJob, configuration: Configuration)
             bytes_of(shape.memory, "partition"),
             shape.gpus,
             gpu_memory if placed.settled.ngpu else None,
+            placed.node.is_this_machine,
         ),
         passed_over=placed.passed_over,
         not_tried=tuple(dict.fromkeys(others)),

@@ -12,7 +12,7 @@ from ..config.largest import MOST_RANKS
 from ..memory.card import Card
 from ..memory.host_memory import Node
 from ..units import count, gibibytes
-from .layouts import Layout, RankRules, WantedRanks, layouts
+from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import ENOUGH_THREADS, sharing, within_cores
 
 __all__ = ["Limit", "MoreRanks", "more_ranks"]
@@ -57,14 +57,24 @@ def more_ranks(
         return None
     most = now.nproc + 2 * max(1, wanted.nodes * max(1, wanted.ngpu)) + rules.idle_leader
     free = wanted._replace(nproc=min(most, MOST_RANKS), ranks_per_gpu=None, through_mps=None)
-    fuller = [each for each in layouts(free, rules) if each.nproc > now.nproc]
+    possible = list(layouts(free, rules))
+    fuller = [each for each in possible if each.nproc > now.nproc]
     on_as_many = [each for each in fuller if each.nodes >= now.nodes and each.gpus >= now.gpus]
     # The least step; of several the one on most GPUs, which has the fewest ranks on each.
     step = min(on_as_many, key=lambda each: (each.nproc, -each.gpus * each.nodes), default=None)
     if step is None:
         return None
-    limits = (*_wishes(step, wanted, node), *_room(step, wanted, card, node))
-    return MoreRanks(step.nproc, step.ranks_per_gpu, limits)
+    gpus = (step.nodes, step.gpus)
+    on_them = [each.ranks_per_gpu for each in possible if (each.nodes, each.gpus) == gpus]
+    fewest = step.ranks_per_gpu == min(on_them)
+    # What the planner would rather do with fewer ranks: so few get fewer threads, if need be.
+    enough = 1 if fewest or not (wanted.threads_open and wanted.ranks_open) else ENOUGH_THREADS
+    enough = min(enough, wanted.nthread)
+    limits = [*_wishes(step, wanted, node)]
+    if step.ranks_per_gpu > least_per_gpu(wanted, rules):  # so few run in less memory as well
+        limits += _gpu_memory(step, enough, wanted, card, node)
+    limits += _room(step, enough, wanted, node)
+    return MoreRanks(step.nproc, step.ranks_per_gpu, tuple(limits))
 
 
 def _wishes(step: Layout, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
@@ -88,17 +98,13 @@ def _wishes(step: Layout, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
             yield Limit("mps" if bound == "mps" else "ranks_per_gpu", cap, each, says)
 
 
-def _room(step: Layout, wanted: WantedRanks, card: Card, node: Node) -> Iterator[Limit]:
-    """What GPUs and nodes have."""
+def _room(step: Layout, enough: int, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
+    """What nodes have, for ranks with `enough` threads each."""
     ranks, beside = step.on_fullest_node, node.cores_beside(step.gpus)
-    nobody_chose = wanted.threads_open and wanted.ranks_open
-    enough = min(wanted.nthread, ENOUGH_THREADS) if nobody_chose else 1
     if beside and ranks * enough > beside:
         of_each = f" x {count(enough, 'thread')}" if enough > 1 else ""
         says = f"{count(ranks, 'rank')}{of_each} need {ranks * enough} cores, not {beside}"
         yield Limit("cores", beside, ranks * enough, says)
-    threads = max(enough, within_cores(ranks, wanted.nthread, beside))
-    yield from _gpu_memory(step, threads, wanted, card)
     need = node.needed(ranks)
     each = wanted.mem_per_rank or 0
     total = need.total if need else ranks * each
@@ -111,10 +117,15 @@ def _room(step: Layout, wanted: WantedRanks, card: Card, node: Node) -> Iterator
         yield Limit("host_memory", node.memory, total, says)
 
 
-def _gpu_memory(step: Layout, threads: int, wanted: WantedRanks, card: Card) -> Iterator[Limit]:
+def _gpu_memory(
+    step: Layout, enough: int, wanted: WantedRanks, card: Card, node: Node
+) -> Iterator[Limit]:
+    """What a GPU has, with the threads that the planner would not go below."""
     has, usable = card.gpu_bytes, card.usable_bytes
     if not step.gpus or has is None or usable is None:
         return
+    cores = node.cores_beside(step.gpus)
+    threads = max(enough, within_cores(step.on_fullest_node, wanted.nthread, cores))
     fewest = min(threads, ENOUGH_THREADS) if wanted.threads_open else threads
     shared = sharing(step, fewest)
     each = card.leaving_free(shared.fewest_threads, shared.ranks)

@@ -55,6 +55,7 @@ def test_partitions_that_were_passed_over_come_with_the_reason(
         "memory": 500 << 30,
         "gpus": 4,
         "gpu_memory": 48 << 30,
+        "is_this_machine": False,
     }
 
 

@@ -71,7 +71,7 @@ def cases() -> Iterator[Case]:
         chosen,
         nodes,
         mps,
-    ) in random.Random(7).sample(list(every), 600):
+    ) in random.Random(7).sample(list(every), 1500):
         refinement = replace(REFINE, box=box, auto_refine=halves)
         each = min(filter(None, (cap, mps)), default=1)
         wanted = WantedRanks(
@@ -109,7 +109,7 @@ def test_with_what_is_named_and_not_with_less_the_job_has_these_ranks() -> None:
             if limit.bound == "ranks_per_gpu" and case.wanted.most_per_gpu is None:
                 continue  # no cap that keeps ranks away, but none that lets more be asked for
             assert case.without(others, more.nproc).fit().nproc < more.nproc, (case, limit)
-    assert looked_at > 400
+    assert looked_at > 1000
 
 
 def bounds(fit: RankFit) -> list[str]:
