@@ -6,6 +6,7 @@ The next fuller layout is looked at, with all that stands in its way.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 from ..config.largest import MOST_RANKS
@@ -14,6 +15,7 @@ from ..memory.host_memory import Node
 from ..units import count, gibibytes
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import ENOUGH_THREADS, sharing, within_cores
+from .type_memory import ranks_in_type_memory
 
 __all__ = ["Limit", "MoreRanks", "more_ranks"]
 
@@ -57,9 +59,10 @@ def more_ranks(
         return None
     most = now.nproc + 2 * max(1, wanted.nodes * max(1, wanted.ngpu)) + rules.idle_leader
     free = wanted._replace(nproc=min(most, MOST_RANKS), ranks_per_gpu=None, through_mps=None)
-    possible = list(layouts(free, rules))
+    # Those on all nodes come first.
+    possible = list(takewhile(lambda each: each.nodes >= now.nodes, layouts(free, rules)))
     fuller = [each for each in possible if each.nproc > now.nproc]
-    on_as_many = [each for each in fuller if each.nodes >= now.nodes and each.gpus >= now.gpus]
+    on_as_many = [each for each in fuller if each.gpus >= now.gpus]
     # The least step; of several the one on most GPUs, which has the fewest ranks on each.
     step = min(on_as_many, key=lambda each: (each.nproc, -each.gpus * each.nodes), default=None)
     if step is None:
@@ -73,7 +76,7 @@ def more_ranks(
     limits = [*_wishes(step, wanted, node)]
     if step.ranks_per_gpu > least_per_gpu(wanted, rules):  # so few run in less memory as well
         limits += _gpu_memory(step, enough, wanted, card, node)
-    limits += _room(step, enough, wanted, node)
+    limits += _room(step, enough, wanted, rules, node)
     return MoreRanks(step.nproc, step.ranks_per_gpu, tuple(limits))
 
 
@@ -98,7 +101,9 @@ def _wishes(step: Layout, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
             yield Limit("mps" if bound == "mps" else "ranks_per_gpu", cap, each, says)
 
 
-def _room(step: Layout, enough: int, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
+def _room(
+    step: Layout, enough: int, wanted: WantedRanks, rules: RankRules, node: Node
+) -> Iterator[Limit]:
     """What nodes have, for ranks with `enough` threads each."""
     ranks, beside = step.on_fullest_node, node.cores_beside(step.gpus)
     if beside and ranks * enough > beside:
@@ -108,7 +113,8 @@ def _room(step: Layout, enough: int, wanted: WantedRanks, node: Node) -> Iterato
     need = node.needed(ranks)
     each = wanted.mem_per_rank or 0
     total = need.total if need else ranks * each
-    if node.memory is not None and total > node.memory:
+    most = ranks_in_type_memory(wanted._replace(nproc=step.nproc, mem=None), rules, node)[0]
+    if node.memory is not None and (total > node.memory if need else most < step.nproc):
         by_type = "" if need else f", {gibibytes(each)} for each (mem_per_rank)"
         says = (
             f"{count(ranks, 'rank')} need {gibibytes(total)} of host memory{by_type}, and "
