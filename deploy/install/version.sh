@@ -6,7 +6,7 @@
 copy_sources() {
     mkdir "$work/source"
     tar -C "$root" -c --exclude=__pycache__ --exclude='*.sif' --mode=u+w,a+rX dispatcher config \
-        job_template containers deploy pyproject.toml README.md LICENSE |
+        job_template containers deploy pyproject.toml README.md LICENSE docs/schemas |
         tar -C "$work/source" -x --no-same-owner --no-same-permissions
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$work/source/dispatcher/__init__.py")
 }
@@ -123,6 +123,7 @@ make_version() {
     fill relion-dispatch.lua "$new/share/modulefiles/relion-dispatch.lua"
     fill relion-dispatch.tcl "$new/share/modulefiles/relion-dispatch"
     cp "$work/source/job_template/relion_template.sh" "$new/share/"
+    cp -r "$work/source/docs/schemas" "$new/share/" # where files of the site and pins say they are
     quietly "trying it" installed --version
     [[ $(< "$work/log") == "$number" ]] || fail "the installed version says that it is $(< "$work/log"), not $number."
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"

@@ -18,7 +18,8 @@ from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
 from ..host.shared_files import shared_folder
 from ..host.users import owner_of
-from .json_files import content_of
+from .json_files import SCHEMA, content_of
+from .schema_address import schema_address
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "laid_out", "without_comments"]
 
@@ -74,7 +75,7 @@ def edit(
 
     `what` is the file's name in sentences; `load` raises if the file is wrong as it is, `check` if
     the new content (without comments) would be wrong. ``__comment__`` keys are in the content, too:
-    those of one object as one list. This waits at most `seconds` for somebody else's change. An
+    those of one object as one list. A new file names its schema. This waits at most `seconds` for somebody else's change. An
     error in the block leaves the file as it was.
 
     Raises:
@@ -86,7 +87,7 @@ def edit(
         raw = _read(target)
         if raw is not None:
             load(path)
-        content = _parsed(raw or b"{}")
+        content = _parsed(raw) if raw else {SCHEMA: schema_address(path.stem, path)}
         before = copy.deepcopy(content)
         yield content
         if content == before and raw is not None:
@@ -119,11 +120,15 @@ def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def without_comments(value: Any) -> Any:
+def without_comments(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a file that is edited, as it is checked and loaded."""
+    return {key: _uncommented(each) for key, each in content.items() if key not in (COMMENT, SCHEMA)}
+
+
+def _uncommented(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_comments(each) for key, each in value.items() if key != COMMENT}
-    return [without_comments(each) for each in value] if isinstance(value, list) else value
+        return {key: _uncommented(each) for key, each in value.items() if key != COMMENT}
+    return [_uncommented(each) for each in value] if isinstance(value, list) else value
 
 
 def _write(target: Path, path: Path, what: str, text: str) -> None:

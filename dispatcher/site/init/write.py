@@ -11,6 +11,7 @@ from typing import Any
 from ...config import json_edit
 from ...config.json_edit import without_comments
 from ...config.json_files import read_json
+from ...config.schema_address import SCHEMA, schema_address
 from ...config.places import site_folder
 from ...config.site import checked_site
 from ...host.atomic_files import write_new
@@ -41,9 +42,11 @@ def write(new: Mapping[str, Any]) -> None:
         ConfigError: the site's folder does not exist, or the content would not load.
         WriteError: it cannot be written.
     """
+    path = site_json()
     with _edited(load=lambda _: None) as content:
+        schema = content.get(SCHEMA) or schema_address("site", path)
         content.clear()
-        content.update(new)
+        content.update({SCHEMA: schema, **new})
 
 
 def replace(new: Mapping[str, Any]) -> Path:
