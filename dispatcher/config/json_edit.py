@@ -75,8 +75,8 @@ def edit(
 
     `what` is the file's name in sentences; `load` raises if the file is wrong as it is, `check` if
     the new content (without comments) would be wrong. ``__comment__`` keys are in the content, too:
-    those of one object as one list. A new file names its schema. This waits at most `seconds` for somebody else's change. An
-    error in the block leaves the file as it was.
+    those of one object as one list. A new file names its schema. This waits at most
+    `seconds` for somebody else's change. An error in the block leaves the file as it was.
 
     Raises:
         ConfigError: the file does not load, before or after, or was changed without the lock.
@@ -122,7 +122,7 @@ def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def without_comments(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a file that is edited, as it is checked and loaded."""
-    return {key: _uncommented(each) for key, each in content.items() if key not in (COMMENT, SCHEMA)}
+    return {key: value for key, value in _uncommented(content).items() if key != SCHEMA}
 
 
 def _uncommented(value: Any) -> Any:

@@ -104,8 +104,11 @@ def parsed(content: bytes, path: Path) -> dict[str, Any]:
     for parent, key in repeated:
         name = in_words([*_steps_to(parent, found), key])
         raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
-    if isinstance(found.get(SCHEMA), str):
-        del found[SCHEMA]
+    if not isinstance(address := found.pop(SCHEMA, ""), str):
+        raise ConfigError(
+            f'{path}: key "{SCHEMA}": expected the path of a schema, found '
+            f"{json.dumps(address)[:80]}: correct the key, or remove it."
+        )
     return found
 
 

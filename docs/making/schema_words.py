@@ -1,4 +1,4 @@
-"""The words of the JSON Schemas: what docstrings and a table of the documentation say of each key."""
+"""The words of the JSON Schemas: what docstrings and the documentation say of each key."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ __all__ = ["attribute_words", "described", "job_parameters", "with_comments"]
 _PAGE = Path(__file__).parents[2] / "docs" / "dispatch_config.md"
 _COMMENT = {"description": "A comment, which is not read; it may stand anywhere."}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
+_SECTION = re.compile(r"^Attributes:\n((?:    .*\n?|\n)+)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^    (\w[\w, ]*): ((?:.*\n?)(?: {8}.*\n?)*)", re.MULTILINE)
+_ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", re.MULTILINE)
 _OTHER_PARAMETERS = {
     **dict.fromkeys(ADDED, _TEXTS),
     "partitions": _TEXTS,
@@ -46,8 +49,8 @@ def attribute_words(kind: type) -> dict[str, str]:
     """What the docstrings of a dataclass and its bases say of each attribute, in Markdown."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__[:-1]):
-        for section in re.findall(r"^Attributes:\n((?:    .*\n?|\n)+)", _doc(each), re.MULTILINE):
-            for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?: {8}.*\n?)*)", section, re.M):
+        for section in _SECTION.findall(_doc(each)):
+            for names, text in _ATTRIBUTE.findall(section):
                 each_name = names.split(", ")
                 words = _in_json(text)
                 if len(each_name) > 1:
@@ -72,9 +75,9 @@ def job_parameters(others: dict[str, Any]) -> dict[str, Any]:
         for name, (least, most) in BOUNDS.items()
     }
     known |= _OTHER_PARAMETERS
-    table = _PAGE.read_text("utf-8").partition("| job parameter | meaning |")[2].partition("\n\n")[0]
+    table = _PAGE.read_text("utf-8").partition("| job parameter |")[2].partition("\n\n")[0]
     found = {}
-    for names, words in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", table, re.MULTILINE):
+    for names, words in _ROW.findall(table):
         text = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", words)
         for name in re.findall(r"\w+", names):
             held = known.get(name)

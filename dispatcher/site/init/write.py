@@ -11,8 +11,8 @@ from typing import Any
 from ...config import json_edit
 from ...config.json_edit import without_comments
 from ...config.json_files import read_json
-from ...config.schema_address import SCHEMA, schema_address
 from ...config.places import site_folder
+from ...config.schema_address import SCHEMA, schema_address
 from ...config.site import checked_site
 from ...host.atomic_files import write_new
 from .merge import add_missing_keys
