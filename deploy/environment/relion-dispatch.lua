@@ -8,3 +8,5 @@ prepend_path("PATH", "@PREFIX@/bin")
 setenv("RELION_QSUB_COMMAND", "@PREFIX@/bin/relion_dispatch.py")
 setenv("RELION_QSUB_TEMPLATE", "@PREFIX@/share/relion_template.sh")
 setenv("RELION_QUEUE_USE", "Yes")
+prepend_path("MANPATH", "@PREFIX@/share/man")
+append_path("MANPATH", "") -- the system's own manual pages

@@ -126,6 +126,8 @@ make_version() {
     cp -r "$work/source/docs/schemas" "$new/share/" # where files of the site and pins say they are
     quietly "trying it" installed --version
     [[ $(< "$work/log") == "$number" ]] || fail "the installed version says that it is $(< "$work/log"), not $number."
+    # From that folder, which the appliance sees then, wherever the prefix is.
+    (cd "$new/share" && quietly "writing manual pages and completion for shells" installed help-files .) || exit 1
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"
     (cd "$prefix" && find "versions/$version" -type l -printf '# link    %p -> %l\n' | sort) >> "$work/list"
     cp "$work/list" "$new/.new"

@@ -16,11 +16,11 @@ __all__ = ["attribute_words", "described", "job_parameters", "with_comments"]
 
 _PAGE = Path(__file__).parents[2] / "docs" / "dispatch_config.md"
 _COMMENT = {"description": "A comment, which is not read; it may stand anywhere."}
-_TEXTS = {"type": "array", "items": {"type": "string"}}
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 _SECTION = re.compile(r"^Attributes:\n((?:    .*\n?|\n)+)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^    (\w[\w, ]*): ((?:.*\n?)(?: {8}.*\n?)*)", re.MULTILINE)
 _ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", re.MULTILINE)
-_OTHER_PARAMETERS = {
+_OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(ADDED, _TEXTS),
     "partitions": _TEXTS,
     **{

@@ -27,7 +27,15 @@ RELION calls this command if the variable RELION_QSUB_COMMAND names it. RELION_Q
 name what `relion-dispatch template` prints, and RELION_QUEUE_USE has to be Yes. The environment
 files of an installation set all three.
 """
-_SPECIAL = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"}
+_SPECIAL = {
+    "…": "...",
+    "\\": "\\e",
+    "-": "\\-",
+    "'": "\\(aq",
+    "`": "\\(ga",
+    "^": "\\(ha",
+    "~": "\\(ti",
+}
 
 
 def man_pages(tree: Command, version: str) -> dict[str, str]:
@@ -97,7 +105,8 @@ def _prose(text: str) -> str:
     """A paragraph, what stands between backquotes in bold, each sentence on a line of its own."""
     parts = re.split(r"`([^`]+)`", " ".join(text.split()))
     shown = [_bold(part) if at % 2 else _text(part) for at, part in enumerate(parts)]
-    return re.sub(r"(?<=[.:?]) (?=[A-Z\\])", "\n", "".join(shown))
+    lines = re.sub(r"(?<=[.:?]) (?=[A-Z\\])", "\n", "".join(shown))
+    return f"\\&{lines}" if lines.startswith(".") else lines  # which would be a request
 
 
 def _bold(text: str) -> str:

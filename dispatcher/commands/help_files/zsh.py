@@ -58,7 +58,8 @@ def _specs(option: Option) -> list[str]:
     before = "(- *)" if ends else "*" if option.repeats else ""
     words = re.sub(r"([\[\]\\])", r"\\\1", option.help)
     value = _action(option.values) if option.values else ""
-    return [_quoted(f"{before}{name}[{words}]{value}") for name in option.names]
+    names = [f"{name}=" if value and name[:2] == "--" else name for name in option.names]
+    return [_quoted(f"{before}{name}[{words}]{value}") for name in names]
 
 
 def _action(values: Values) -> str:
