@@ -87,7 +87,7 @@ def edit(
         raw = _read(target)
         if raw is not None:
             load(path)
-        content = _parsed(raw) if raw else {SCHEMA: schema_address(path.stem, path)}
+        content = _parsed(raw or b"{}")
         before = copy.deepcopy(content)
         yield content
         if content == before and raw is not None:
@@ -98,7 +98,8 @@ def edit(
                 f"{path} was changed by someone else meanwhile, so this command changed nothing: "
                 "try again."
             )
-        _write(target, path, what, laid_out(content))
+        schema = {SCHEMA: schema_address(path.stem, path)} if raw is None else {}
+        _write(target, path, what, laid_out({**schema, **content}))
 
 
 def _read(path: Path) -> bytes | None:

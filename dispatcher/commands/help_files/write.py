@@ -17,7 +17,7 @@ def help_files(
         Path, typer.Argument(metavar="FOLDER", help="Such as /usr/local/share or ~/.local/share.")
     ],
 ) -> int:
-    """Write manual pages, and what shells complete by, below a folder.
+    """Write manual pages, and completion for shells, below a folder.
 
     An installation has these files in its share folder (docs/install.md): this command is for
     relion-dispatch as pip installs it. Shells and man find them in ~/.local/share.

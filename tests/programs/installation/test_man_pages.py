@@ -14,11 +14,12 @@ from dispatcher.commands.help_files.man_page import man_pages
 from ...all_commands import all_commands
 
 ROOT = Path(__file__).parents[3]
+LMOD = Path("/usr/share/lmod/lmod/init/bash")
 
 
 @pytest.fixture(scope="module")
 def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    share = tmp_path_factory.mktemp("share")
+    share = tmp_path_factory.mktemp("prefix") / "share"
     command = [sys.executable, "-m", "dispatcher", "help-files", share]
     subprocess.run(command, cwd=ROOT, check=True)
     return share
@@ -60,6 +61,24 @@ def test_man_finds_and_shows_them_and_still_those_of_the_system(share: Path) -> 
     assert "RELION_QSUB_COMMAND" in printed("man", "relion_dispatch.py", **variables)
     system = printed("manpath", **variables)
     assert system.startswith(f"{share}/man:/usr/")
+
+
+@pytest.mark.parametrize("end", ["lua", "tcl"])
+def test_a_module_adds_our_pages_to_those_of_the_system(
+    end: str, share: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "deploy" / "environment" / f"relion-dispatch.{end}").read_text()
+    name = "relion-dispatch.lua" if end == "lua" else "relion-dispatch"
+    (tmp_path / name).write_text(text.replace("@PREFIX@", str(share.parent)))
+    script = f""". {LMOD}; module use {tmp_path}; module load relion-dispatch
+        man -w relion-dispatch man; module unload relion-dispatch; echo "${{MANPATH-unset}}" """
+
+    for before, after in ((None, "unset"), ("/opt/man", "/opt/man")):
+        variables = {"PATH": "/usr/bin:/bin", **({"MANPATH": before} if before else {})}
+        found = printed("bash", "-c", script, **variables).split()
+        assert found[0] == f"{share}/man/man1/relion-dispatch.1"
+        assert found[1].startswith("/usr/share/man/man1/man.1")
+        assert found[2] == after
 
 
 def test_words_that_mean_something_to_groff_are_shown_as_they_are(tmp_path: Path) -> None:
