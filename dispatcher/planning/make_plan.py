@@ -23,6 +23,7 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
+from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
@@ -44,6 +45,7 @@ from .submitter import whoever_submits
 from .text_that_stays import text_that_stays
 from .this_machine import this_machine
 from .unplaced_job import UnplacedJob
+from .window_wishes import window_wishes
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -96,6 +98,10 @@ def make_plan(
     job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
+    wishes = window_wishes(request, matched, configuration, chosen.scheduler)
+    matched = wishes.of(matched, lookup(submission.main.program).gpu)
+    if wishes.version and matched.image:
+        request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
     levels = () if submission.is_pipeliners else matched.levels
     command = rewrite(submission.main, levels)
@@ -116,7 +122,9 @@ def make_plan(
             *_why_this_type(matched, submission, request.options),
             *rewrite_reasons(submission.main, levels),
             *sizes.reasons,
+            *wishes.reasons,
         ),
+        wishes=wishes,
     )
     placed = place(job, configuration)
     if placed.image:
@@ -125,7 +133,7 @@ def make_plan(
         )
         placed = placed._replace(image=image)
     plan = _plan(job, placed, chosen)
-    return plan._replace(warnings=(*plan.warnings, *warnings))
+    return plan._replace(warnings=(*plan.warnings, *wishes.warnings, *warnings))
 
 
 def _relion_version(
@@ -177,9 +185,11 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
             *job.reasons,
             *placed.reasons,
             *gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu),
+            *filter(None, [job.wishes.nameless]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
+        window=job.wishes.typed,
     )
 
 

@@ -114,7 +114,7 @@ def _memory(
     return memory_request(
         job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(node.described.memory, "partition"),
+        bytes_of(job.wishes.parameters.get("mem") or node.described.memory, "partition"),
         -(-settled.nproc // settled.nodes),
         mem_per_rank,
     )
@@ -142,7 +142,13 @@ def _image(
         signed_by=tuple(apptainer.signed_by),
     )
     request = job.request
-    return choose(configuration.catalogue, name, request.versions, needs, request.pin_file)
+    return choose(
+        configuration.catalogue,
+        name,
+        request.versions,
+        needs,
+        None if name in request.of_this_job else request.pin_file,
+    )
 
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:
