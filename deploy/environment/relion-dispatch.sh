@@ -4,9 +4,6 @@ case :$PATH: in
     *:@PREFIX@/bin:*) ;;
     *) export PATH="@PREFIX@/bin:$PATH" ;;
 esac
-export RELION_QSUB_COMMAND="@PREFIX@/bin/relion_dispatch.py"
-export RELION_QSUB_TEMPLATE="@PREFIX@/share/relion_template.sh"
-export RELION_QUEUE_USE=Yes
 # Manual pages: behind the last colon are the system's own.
 case :${MANPATH:-}: in
     *:@PREFIX@/share/man:*) ;;
@@ -23,3 +20,6 @@ case $-:${BASH_VERSION:-}:${ZSH_VERSION:-} in
             { autoload -Uz _relion-dispatch && compdef _relion-dispatch relion-dispatch; }
         ;;
 esac
+export RELION_QSUB_COMMAND="@PREFIX@/bin/relion_dispatch.py"
+export RELION_QSUB_TEMPLATE="@PREFIX@/share/relion_template.sh"
+export RELION_QUEUE_USE=Yes
