@@ -14,7 +14,10 @@ esac
 case $-:${BASH_VERSION:-}:${ZSH_VERSION:-} in
     *i*:[4-9]*:) . "@PREFIX@/share/bash-completion/completions/relion-dispatch" ;;
     *i*::?*)
-        FPATH="@PREFIX@/share/zsh/site-functions:$FPATH"
+        case :$FPATH: in
+            *:@PREFIX@/share/zsh/site-functions:*) ;;
+            *) FPATH="@PREFIX@/share/zsh/site-functions:$FPATH" ;;
+        esac
         # Where compinit has run already, it looks at FPATH no more.
         ! command -v compdef > /dev/null ||
             { autoload -Uz _relion-dispatch && compdef _relion-dispatch relion-dispatch; }

@@ -94,6 +94,10 @@ installed() { # ARGUMENT...
     fi
 }
 
+# Prints its version, and writes manual pages and what shells complete by: from that folder, which the appliance
+# sees then, wherever the prefix is.
+try_it() { installed --version && (cd "$new/share" && installed help-files .); }
+
 fill() { # TEMPLATE FILE [NAME]
     local known=''
     [[ $form == venv || -z $named_apptainer ]] ||
@@ -124,10 +128,8 @@ make_version() {
     fill relion-dispatch.tcl "$new/share/modulefiles/relion-dispatch"
     cp "$work/source/job_template/relion_template.sh" "$new/share/"
     cp -r "$work/source/docs/schemas" "$new/share/" # where files of the site and pins say they are
-    quietly "trying it" installed --version
+    quietly "trying it" try_it
     [[ $(< "$work/log") == "$number" ]] || fail "the installed version says that it is $(< "$work/log"), not $number."
-    # From that folder, which the appliance sees then, wherever the prefix is.
-    (cd "$new/share" && quietly "writing manual pages and completion for shells" installed help-files .) || exit 1
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"
     (cd "$prefix" && find "versions/$version" -type l -printf '# link    %p -> %l\n' | sort) >> "$work/list"
     cp "$work/list" "$new/.new"

@@ -120,11 +120,11 @@ def test_a_slip_of_the_pen_is_marked(name: str, content: dict[str, Any], tmp_pat
     assert subprocess.run(command, capture_output=True).returncode == 1
 
 
-# What the loaders make of a file's content, which they refuse with ConfigError.
 def _of_site(write: WriteSite, name: str, content: Any) -> Path:
     return write(name, json.dumps(content))
 
 
+# What the loaders make of a file's content, which they refuse with ConfigError.
 LOADERS: dict[str, Callable[[WriteSite, Any], object]] = {
     "site": lambda write, content: (_of_site(write, "site.json", content), load_configuration()),
     "scheduler": lambda write, content: (
