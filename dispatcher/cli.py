@@ -15,6 +15,7 @@ import typer
 from . import __version__
 from .commands.check import check
 from .commands.doctor import doctor
+from .commands.explain import explain
 from .commands.gpu import gpu_app
 from .commands.help_files.write import help_files
 from .commands.images import images_app
@@ -101,6 +102,7 @@ def _run(arguments: list[str] | None) -> int:
 
 app.command()(submit)
 app.command()(plan)
+app.command()(explain)
 app.command()(check)
 app.command()(doctor)
 app.command()(template)

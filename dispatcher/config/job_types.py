@@ -7,7 +7,7 @@ from there loads unchanged; docs/dispatch_config.md describes each.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -105,18 +105,17 @@ class JobType:
 
     def accepts(self, command: Command, label: str | None) -> bool:
         """Whether all its conditions hold for the main command of a submission."""
-        return (
-            self.matches_jobs
-            and (
-                not self.match_command or command.base_program in map(strip_mpi, self.match_command)
-            )
-            and all(name in command for name in self.match_parameter)
-            and not any(name in command for name in self.nomatch_parameter)
-            and (
-                not self.match_label
-                or any(label is not None and fnmatchcase(label, p) for p in self.match_label)
-            )
-        )
+        return self.matches_jobs and next(self.against(command, label), None) is None
+
+    def against(self, command: Command, label: str | None) -> Iterator[str]:
+        """For each of its conditions that does not hold for the command, what the job has."""
+        if self.match_command and command.base_program not in map(strip_mpi, self.match_command):
+            yield f"the program {command.base_program}"
+        yield from (f"no {name}" for name in self.match_parameter if name not in command)
+        yield from (f"the parameter {name}" for name in self.nomatch_parameter if name in command)
+        patterns = self.match_label
+        if patterns and (label is None or not any(fnmatchcase(label, each) for each in patterns)):
+            yield f"the label {label or 'of no kind of job'}"
 
 
 @strict
