@@ -17,6 +17,7 @@ from .commands.check import check
 from .commands.doctor import doctor
 from .commands.explain import explain
 from .commands.gpu import gpu_app
+from .commands.help_files.write import help_files
 from .commands.images import images_app
 from .commands.jobs import cancel, status, watch
 from .commands.pin import pin
@@ -116,6 +117,7 @@ app.command()(cancel)
 app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)
+app.command("help-files")(help_files)
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(images_app, name="images")
 app.add_typer(site_app, name="site")

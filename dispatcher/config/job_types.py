@@ -25,6 +25,7 @@ from .where import Where
 
 __all__ = [
     "ADDED",
+    "BOUNDS",
     "DECIDING_PARAMETERS",
     "JobType",
     "JobTypes",
@@ -42,7 +43,7 @@ _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label"
 
 
 # The job_parameters that are numbers, with the least and the most that each may be.
-_BOUNDS = {
+BOUNDS = {
     "nproc": (1, MOST_RANKS),
     "nthread": (1, MOST_THREADS),
     "ngpu": (0, MOST_GPUS),
@@ -58,7 +59,7 @@ ADDED = ("scheduler_options", "resources")
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
-    {*_BOUNDS, "mem", "mem_per_rank", "partition", "partitions", "scheduler", "submit_command"}
+    {*BOUNDS, "mem", "mem_per_rank", "partition", "partitions", "scheduler", "submit_command"}
 )
 
 
@@ -179,7 +180,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     Raises:
         ConfigError: one of them is not what is expected, or is too small.
     """
-    for name, (least, most) in _BOUNDS.items():
+    for name, (least, most) in BOUNDS.items():
         value = parameters.get(name)
         if value is not None and (type(value) is not int or not least <= value <= most):
             raise ConfigError(
