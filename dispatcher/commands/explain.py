@@ -19,12 +19,12 @@ def explain(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Say on one screen why a job is as it is, and what became of it.
+    """Say on one screen why a job is as it is.
 
-    Its type, ranks, memory, image and partition, and what speaks against others; what RELION's
-    window says, and what the site says; the command, with what was taken out and put in. Of a job
-    that was submitted the record tells what was decided then; else the job is planned now. The
-    command changes nothing.
+    Its type, ranks, memory, image and partition, and what speaks against others; where it is, and
+    how it ended; what RELION's window says, and what the site says; the command, with what was
+    taken out and put in. Of a job that was submitted the record tells what was decided then; else
+    the job is planned now. The command changes nothing.
     """
     import shutil
 
