@@ -101,7 +101,7 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     wishes = window_wishes(request, matched, configuration, chosen.scheduler)
-    matched = wishes.of(matched, lookup(submission.main.program).gpu)
+    matched = wishes.of(matched, lookup(submission.main.program))
     if wishes.version and matched.image:
         request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.

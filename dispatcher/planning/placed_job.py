@@ -110,7 +110,7 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
         size = (settled.nproc, settled.nthread, settled.nodes)
         of_asked = memory_asked(parameters, per, *size).reason
         reasons = (*reasons, *about("host_memory", [of_asked]))
-    warnings = (*settled.warnings, *warnings)
+    warnings = (*settled.warnings, *_unlike_typed(job, settled), *warnings)
     placed = PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
     return placed._replace(named_by=of_queue.named_by)
 
@@ -119,6 +119,22 @@ def _of_limited_gpus(node: NodeShape, settled: Resources) -> Iterator[str]:
     has, most = node.shape.gpus, node.shape.gpus_per_job
     if has is not None and most is not None and settled.ngpu == most < has:
         yield f"{count(most, 'GPU')} of {has}: {node.name} gives one job no more (gpus_per_job)."
+
+
+def _unlike_typed(job: UnplacedJob, settled: Resources) -> Iterator[str]:
+    """That RELION's rules or the memory leave less than what was typed, or ask for more."""
+    typed, fit = job.wishes.parameters, settled.fit
+    gpus, ranks = typed.get("ngpu"), typed.get("ranks_per_gpu")
+    if gpus and settled.ngpu < gpus:
+        yield (
+            f"The job gets {count(settled.ngpu, 'GPU') if settled.ngpu else 'no GPU'}, and not the "
+            f"{gpus} that RELION's window asks for: the reasons in JOB/dispatch.json say why."
+        )
+    if ranks and fit and fit.ranks_per_gpu > ranks:
+        yield (
+            f"{count(fit.ranks_per_gpu, 'rank')} share a GPU, and not {ranks} as RELION's window "
+            "says, because RELION needs as many."
+        )
 
 
 def _memory(

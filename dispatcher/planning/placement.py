@@ -103,10 +103,11 @@ def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
     """The kinds of nodes to try, in order."""
     parameters, queue = job.job_type.parameters, job.request.submission.queue
     typed = "partition" in job.wishes.typed
+    field = site.window.name("partition") if typed else ""
     chosen_by_site = not typed and partition_names(parameters, None, site) != [None]
     job_type = job.job_type.name if chosen_by_site else ""
     for name in partition_names(parameters, queue, site):
-        yield from node_shapes(name, site, job.here, job.scheduler, job_type)
+        yield from node_shapes(name, site, job.here, job.scheduler, job_type, field)
 
 
 def _less_good(placed: PlacedJob) -> PassedOver:
