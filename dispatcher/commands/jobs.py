@@ -11,7 +11,7 @@ import typer
 from ..errors import DispatchError
 
 if TYPE_CHECKING:
-    from ..jobs.project_jobs import Job
+    from ..jobs.job import Job
 
 __all__ = ["cancel", "status", "watch"]
 Seconds = Annotated[float, typer.Option(min=1, max=86_400, help="Seconds between two checks.")]

@@ -10,8 +10,8 @@ from typing import TypedDict
 
 from ..host.shared_files import opened_input
 from ..relion.exit_files import end_of, exit_file
+from .job import Job
 from .local_turn import waits_for
-from .project_jobs import Job
 from .record import Record
 
 __all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
