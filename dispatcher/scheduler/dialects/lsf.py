@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from ...config.scheduler import Scheduler
 from ..answers import QueuedJob
@@ -28,6 +30,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             node=_nodes(record.get("EXEC_HOST", "")),
             reason=record.get("PEND_REASON", ""),
             time=_clock(record.get("RUN_TIME", "")),
+            since=_time(record.get("SUBMIT_TIME", ""), datetime.now()),
         )
 
 
@@ -61,3 +64,20 @@ def _clock(text: str) -> str:
         return ""
     total = int(found[1])
     return f"{total // 3600}:{total // 60 % 60:02}:{total % 60:02}"
+
+
+def _time(text: str, now: datetime) -> str:
+    """``Nov 28 22:24`` as ``2026-11-28T22:24:00``; a year is printed at some sites only.
+
+    >>> _time("Dec 31 22:24", datetime(2026, 1, 2))
+    '2025-12-31T22:24:00'
+    """
+    words = text.split()
+    if len(words) == 3:
+        words.append(str(now.year))
+    form = "%b %d %H:%M:%S %Y" if text.count(":") == 2 else "%b %d %H:%M %Y"
+    with suppress(ValueError):
+        found = datetime.strptime(" ".join(words), form)
+        late = found > now + timedelta(days=1) and len(text.split()) == 3
+        return found.replace(year=found.year - late).isoformat()
+    return ""
