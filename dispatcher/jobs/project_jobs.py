@@ -26,7 +26,7 @@ class ProjectJobs(NamedTuple):
     problem: str | None
 
 
-def look(project: Path, site: Site, names: Collection[str] = ()) -> ProjectJobs:
+def look(project: Path, site: Site, names: Collection[str] | None = None) -> ProjectJobs:
     """Read the project's jobs (or those of these names), and ask their schedulers, once for each
     cluster.
 
@@ -40,7 +40,7 @@ def look(project: Path, site: Site, names: Collection[str] = ()) -> ProjectJobs:
     jobs = [
         read_job(project, process.name, process.status, site)
         for process in listed.jobs
-        if not names or process.name in names
+        if names is None or process.name in names
     ]
     queues: dict[tuple[str, tuple[str, ...]], Queue | None] = {}
     looked = []

@@ -38,7 +38,7 @@ GRACE = 5  # seconds in which a job's last files may still be on their way
 
 
 def refresh_and_report_lost(
-    project: Path, site: Site, names: Collection[str] = ()
+    project: Path, site: Site, names: Collection[str] | None = None
 ) -> tuple[ProjectJobs, list[str]]:
     """The project's jobs, and a sentence for each job whose end RELION was told just now.
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs.status import iteration_reached, last_sentence
+from dispatcher.jobs.last_lines import last_sentence
+from dispatcher.jobs.progress import iteration_reached
 from dispatcher.relion.pipeline import Process, read_processes
 
 from ..stand_in_scheduler import StandIn
@@ -74,10 +75,15 @@ def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFi
             "ngpu": 4,
             "image": "relion 5.1.0",
             "iteration": 12,
+            "iterations": None,
+            "minutes_per_iteration": None,
+            "expected_end": None,
             "dispatched": "2024-05-01T10:00:00+00:00",
             "run_time": "0:07",
             "seconds": None,
             "reason": None,
+            "waits_for": None,
+            "waiting_since": None,
         }
     ]
     assert main(["status"]) == 0

@@ -15,6 +15,7 @@ from ..stand_in_scheduler import StandIn
 from .pipeline_jobs import TOKEN, AddJob
 
 CLEARED = "\x1b[H\x1b[2J"
+COLOURS = "\x1b\\[[0-9;]*m"
 
 
 def screens(project: Path, number: int) -> list[str]:
@@ -40,7 +41,7 @@ def screens(project: Path, number: int) -> list[str]:
             pass
         assert running.wait(20) == 130
     os.close(ours)
-    return printed.replace("\r\n", "\n").split(CLEARED)[1 : number + 1]
+    return re.sub(COLOURS, "", printed.replace("\r\n", "\n")).split(CLEARED)[1 : number + 1]
 
 
 def test_each_look_fits_the_terminal_and_has_its_time(

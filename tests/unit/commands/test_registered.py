@@ -8,7 +8,10 @@ from typer import Typer
 
 from dispatcher import cli, commands
 
-HELPERS = {"doctor_lines", "job_screen", "pin_move", "pin_table", "text_table"}  # of sub-commands
+HELPERS = {  # of sub-commands
+    "coloured", "doctor_lines", "job_card", "job_notes", "job_rows", "job_screen", "pin_move",
+    "pin_table", "text_table",
+}  # fmt: skip
 
 
 def modules(app: Typer) -> set[str]:

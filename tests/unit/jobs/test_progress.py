@@ -65,6 +65,7 @@ def test_a_vdam_run_writes_each_tenth_iteration(folder: Path) -> None:
         write(folder, iteration, 10 + 6 * iteration, of=200)
 
     assert progress_of_run(folder, BEGIN + 200) == Progress(30, 200, 6, BEGIN + 190 + 170 * 6)
+    assert progress_of_run(folder, BEGIN + 900).end == BEGIN + 900 + 160 * 6
 
 
 def test_an_auto_refinement_has_no_end_that_anybody_knows(folder: Path) -> None:
