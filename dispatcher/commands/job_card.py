@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..jobs.status import JobStatus
 from ..printable import printable
-from .job_rows import HEADS, as_row, colour_of, reason_of
+from .job_rows import HEADS, as_row, clock_of, colour_of, reason_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -19,11 +19,16 @@ _FIRST = ("job", "RELION")  # stand in the first line
 _MARGIN = "  "
 
 
-def job_card(status: JobStatus, printed: Mapping[str, Sequence[str] | None]) -> list[Text]:
-    """The lines; `printed` has the last lines of each file by its name, None for no such file."""
+def job_card(
+    status: JobStatus, printed: Mapping[str, Sequence[str] | None], now: datetime | None = None
+) -> list[Text]:
+    """The lines; `printed` has the last lines of each file by its name, None for no such file.
+
+    `now` is this machine's time.
+    """
     from rich.text import Text
 
-    now = datetime.now()
+    now = now or datetime.now()
     first = Text(f"{printable(status['job'])}  ")
     first.append(printable(status["relion"]), colour_of(status) or "bold")
     entries = [(head, printable(cell)) for head, cell in _entries(status, now)]
@@ -40,6 +45,11 @@ def _entries(status: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     for head in HEADS[:-1]:
         if head not in _FIRST and cells[head] != "-":
             yield head, cells[head]
+    if status["scheduler"]:
+        at = f" (cluster {status['cluster']})" if status["cluster"] else ""
+        yield "scheduler", f"{status['scheduler']}{at}"
+    if submitted := clock_of(status["dispatched"], now):
+        yield "submitted", submitted
     if status["waiting_since"]:
         yield "waits", reason_of(status, now).removeprefix("waits ")
     elif reason := reason_of(status, now):

@@ -9,7 +9,7 @@ from ..jobs.status import JobStatus
 from ..units import duration, moment
 from .text_table import text_table
 
-__all__ = ["HEADS", "as_row", "as_table", "colour_of", "reason_of"]
+__all__ = ["HEADS", "as_row", "as_table", "clock_of", "colour_of", "reason_of"]
 
 # What is known of few jobs: without a job that has it, the column is left out.
 _ESTIMATES = ("min each", "ends about")
@@ -43,7 +43,7 @@ def as_row(status: JobStatus, now: datetime) -> tuple[str, ...]:
         None if iteration is None else f"{iteration}{of}",
         _minutes(status["minutes_per_iteration"]),
         status["run_time"] if running else took,
-        _clock(status["expected_end"], now),
+        clock_of(status["expected_end"], now),
         reason_of(status, now) or None,
     )
     return tuple(_NONE if cell is None else str(cell) for cell in cells)
@@ -75,8 +75,8 @@ def reason_of(status: JobStatus, now: datetime) -> str:
     since = ""
     if begin:
         since = f" since {moment(begin, now)} ({duration((now - begin).total_seconds())})"
-    if says == reason:  # a clause by itself, on this machine's other jobs
-        return f"{reason}{since}"
+    if says and says == reason:  # a clause by itself, on another job of this machine
+        return f"waits{since}{reason.removeprefix('waits')}"
     said = f"{says} ({reason})" if says and reason else says or reason
     return f"waits{since}: {said}" if said else f"waits{since}"
 
@@ -87,7 +87,8 @@ def _minutes(minutes: float | None) -> str | None:
     return "<0.1" if minutes < 0.1 else f"{minutes:.1f}"
 
 
-def _clock(time: str | None, now: datetime) -> str | None:
+def clock_of(time: str | None, now: datetime) -> str | None:
+    """A time of a record as this machine's clock shows it; None for what is no time."""
     found = _local(time)
     return moment(found, now) if found else None
 

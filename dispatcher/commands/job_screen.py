@@ -33,7 +33,6 @@ _SPARED = (
 )  # the first is first
 _MARGIN = "    "  # before a reason
 _NONE = "-"
-_DIM = "dim"
 
 
 class Screen(NamedTuple):
@@ -49,15 +48,17 @@ def job_screen(
     notes: Iterable[str],
     screen: Screen,
     others: Counter[str] | None = None,
+    now: datetime | None = None,
 ) -> list[Text]:
     """The heading if there is one, the jobs and the notes; what matters most is the first job.
 
-    `others` counts the jobs that are not among these, by RELION's states.
+    `others` counts the jobs that are not among these, by RELION's states. `now` is this machine's
+    time.
     """
     from rich.text import Text
 
-    now = datetime.now()
-    head = [Text(cut(heading, screen.columns), _DIM), Text()] if heading else []
+    now = now or datetime.now()
+    head = [Text(cut(heading, screen.columns), "dim"), Text()] if heading else []
     below = [Text(line) for note in notes for line in ("", *wrapped(note, screen.columns))]
     if not jobs and not others:
         nothing = wrapped("The project has no jobs yet.", screen.columns)
@@ -71,7 +72,7 @@ def job_screen(
     rows = [
         line
         for row, reason in zip(table[1:], reasons, strict=False)
-        for line in (row, *(Text(each, _DIM) for each in reason))
+        for line in (row, *map(Text, reason))
     ]
     left_out = [*on_others(missing), *_on_columns(spared)]
     said = [Text(line) for note in left_out for line in wrapped(note, screen.columns)]

@@ -39,7 +39,7 @@ SAYS = [
     ("slurm", "launch failed requeued held", "could not be started, and is held"),
     ("slurm", "PartitionTimeLimit", "more time than its partition allows, so it never starts"),
     ("slurm", "PartitionDown", "its partition is closed"),
-    ("slurm", "ReqNodeNotAvail, UnavailableNodes:node3", "drained or reserved: node3: it starts"),
+    ("slurm", "ReqNodeNotAvail, UnavailableNodes:node3", "or reserved (node3): it starts"),
     ("slurm", "ReqNodeNotAvail, Reserved for maintenance", "a shorter time if you cannot wait"),
     ("slurm", "ReqNodeNotAvail", "nodes that it could use are down"),
     ("slurm", "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority "
