@@ -8,6 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from ..host.shown_streams import to_terminal
+from ..printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -18,7 +19,7 @@ _CLEARED = "\x1b[H\x1b[2J"
 
 
 def print_lines(lines: Iterable[Text], *, cleared: bool = False) -> None:
-    """Print lines whose texts are printable (printable.py); a terminal may be `cleared` first.
+    """Print lines as a terminal may show them (printable.py); it may be `cleared` first.
 
     Colours are rich's: none if NO_COLOR is set, or if the terminal has none.
     """
@@ -31,5 +32,12 @@ def print_lines(lines: Iterable[Text], *, cleared: bool = False) -> None:
     console = Console(file=StringIO(), force_terminal=True, highlight=False, legacy_windows=False)
     with console.capture() as captured:
         for line in lines:
-            console.print(line, soft_wrap=True)
+            console.print(line if line.plain.isprintable() else _harmless(line), soft_wrap=True)
     to_terminal((_CLEARED if cleared else "") + captured.get(), sys.stdout)
+
+
+def _harmless(line: Text) -> Text:
+    """The line without colours, whose places are others once characters have become escapes."""
+    from rich.text import Text
+
+    return Text(printable(line.plain))

@@ -111,10 +111,9 @@ def _seconds(folder: Path, record: Record) -> int | None:
     run = record.run
     try:
         begin = _time((run and run.started) or record.dispatched)
-        end = end_of(folder)
         if run and run.ended:
             until = _time(run.ended)
-        elif end:
+        elif end := end_of(folder):
             until = exit_file(folder, end).stat().st_mtime
         else:
             return None
