@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +38,7 @@ _rlnPipeLineProcessStatusLabel #4
 KINDS = ("Import", "Extract", "Class2D", "Select", "Refine3D", "PostProcess", "Class3D", "Select")
 ITERATED = {"Class2D", "Class3D", "Refine3D"}
 ITERATIONS = 10
+HOURS_BETWEEN = 0.2  # between the ends of two jobs
 EXIT = {"Succeeded": "SUCCESS", "Failed": "FAILURE", "Aborted": "ABORTED"}
 OPTIMISER = """
 # version 50001
@@ -84,7 +84,7 @@ def make_project(folder: Path, number: int) -> list[Made]:
     rows = "".join(f"{job.name}/ None relion.{_kind(job).lower()} {job.status}\n" for job in jobs)
     (project / "default_pipeline.star").write_text(HEADS.format(number=number + 1) + rows)
     for job in jobs:
-        _make_job(project, job, records)
+        _make_job(project, job, records, number)
     queue = "".join(_queue_line(job) for job in jobs if job.status == "Running")
     (folder / "site" / "queue").write_text(queue)
     return jobs
@@ -139,7 +139,7 @@ def _marked(text: str, job: str, token: str) -> str:
     return text.replace(job, "@JOB@").replace(token, "@TOKEN@").replace("4711", "@ID@")
 
 
-def _make_job(project: Path, job: Made, records: dict[str, dict[str, str]]) -> None:
+def _make_job(project: Path, job: Made, records: dict[str, dict[str, str]], jobs: int) -> None:
     folder = project / job.name
     folder.mkdir(parents=True)
     auto = _kind(job) == "Refine3D"
@@ -160,6 +160,8 @@ def _make_job(project: Path, job: Made, records: dict[str, dict[str, str]]) -> N
         (folder / f"dispatch.run.{job.token}").write_text(text)
     if end:
         (folder / f"RELION_JOB_EXIT_{end}").touch()
+        when = time.time() - HOURS_BETWEEN * 3600 * (jobs - job.number)
+        os.utime(folder / f"RELION_JOB_EXIT_{end}", (when, when))
     if _kind(job) in ITERATED and (end or _runs(job)):
         _make_iterations(folder, job, auto)
 
@@ -179,8 +181,3 @@ def _make_iterations(folder: Path, job: Made, auto: bool) -> None:
     begin = time.time() - 600 * (ITERATIONS + 1)
     for file in (script, folder / "dispatch.json"):
         os.utime(file, (begin, begin))
-
-
-def now() -> str:
-    """The time in the form of a record."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -36,12 +36,12 @@ class Run(NamedTuple):
     lines: int
 
 
-def run(project: Path, environment: dict[str, str], words: tuple[str, ...]) -> Run:
+def run(command: Path, project: Path, environment: dict[str, str], words: tuple[str, ...]) -> Run:
     """One call of the command; RuntimeError if it fails."""
     with tempfile.TemporaryFile() as output:
         began = os.times().elapsed
         process = subprocess.Popen(
-            [COMMAND, "status", *words], cwd=project, env=environment, stdout=output, stderr=output
+            [command, "status", *words], cwd=project, env=environment, stdout=output, stderr=output
         )
         _, status, used = os.wait4(process.pid, 0)
         wall = os.times().elapsed - began
@@ -59,7 +59,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="of each case (default: 7)")
     parser.add_argument("--jobs", type=int, default=10_000, help="of the project (default: 10000)")
     parser.add_argument("--keep", action="store_true", help="leave the project, and say where")
-    parser.add_argument("--only", nargs="*", help="these options alone, such as: --only= ")
+    parser.add_argument(
+        "--command", type=Path, default=COMMAND, help="another version's deploy/relion-dispatch"
+    )
+    parser.add_argument("--only", nargs="*", help="one case: the words after status, or none")
     wanted = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="relion-dispatch-benchmark-"))
     try:
@@ -90,10 +93,10 @@ def measure(folder: Path, wanted: argparse.Namespace) -> None:
     if wanted.only is not None:
         cases = [tuple(word for word in wanted.only if word)]
     found: dict[tuple[str, ...], list[Run]] = {words: [] for words in cases}
-    run(project, environment, cases[0])  # the cache of the configuration is filled
+    run(wanted.command, project, environment, cases[0])  # the cache of the configuration is filled
     for turn in range(wanted.runs):
         for words in cases if turn % 2 else reversed(cases):
-            found[words].append(run(project, environment, words))
+            found[words].append(run(wanted.command, project, environment, words))
     report(found, wanted.jobs)
 
 

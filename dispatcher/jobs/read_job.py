@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..config.site import Site
 from ..relion import job_star
-from ..relion.exit_files import end_of
+from ..relion.exit_files import STATES, end_of
 from ..relion.submission import SUBMISSION
 from ..relion.submission_forms import is_from_our_template
 from .hook_process import hook_at_work
@@ -17,8 +17,6 @@ from .record import RECORD, Record, Unreadable, look_for_record, what_to_do
 from .this_run import is_of_this_run
 
 __all__ = ["read_job"]
-
-_ENDED = {"SUCCESS": "Succeeded", "FAILURE": "Failed", "ABORTED": "Aborted"}
 
 
 def read_job(project: Path, name: str, status: str, site: Site) -> Job:
@@ -37,7 +35,7 @@ def read_job(project: Path, name: str, status: str, site: Site) -> Job:
     return Job(
         name=name,
         folder=folder,
-        status=_ENDED[end] if end else status,
+        status=STATES[end] if end else status,
         record=record,
         problem=_problem(found, folder),
         last_record=last,

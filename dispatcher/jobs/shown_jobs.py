@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ..host.shared_files import shared_folder
 from ..refusal.tell_end import exit_name
+from ..relion.exit_files import STATES
 from ..relion.pipeline import Process
 from .job import Job
 from .waiting import wait_of
@@ -23,7 +24,7 @@ from .waiting import wait_of
 __all__ = ["MOST_ENDED", "Choice", "arranged", "choice_of", "left_out"]
 
 MOST_ENDED = 10  # jobs that have ended, of which status shows no more unless it is asked to
-_ENDS = {"Succeeded": "SUCCESS", "Failed": "FAILURE", "Aborted": "ABORTED"}
+_ENDS = {state: end for end, state in STATES.items()}
 _RECENT = 7 * 24 * 3600  # seconds in which a queue may still have a job that the hook gave up
 
 

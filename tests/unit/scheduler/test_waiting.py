@@ -63,6 +63,7 @@ SAYS = [
     ("gridengine", 'queue instance "gpu.q@n1" dropped because it is full', "are in use"),
     ("gridengine", '(-l gpu=2) cannot run at host "n1" because it offers only hc:gpu=0.000000',
      "are in use"),
+    ("gridengine", "Job is in hold state", "`qrls 4711`"),
     ("gridengine", "job dropped because of job dependencies", "when another job has ended"),
     ("lsf", "New job is waiting for scheduling;", "has not looked at it yet"),
     ("lsf", "Not enough job slot(s): 10 hosts;", "in use by other jobs"),
