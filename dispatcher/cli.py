@@ -15,7 +15,9 @@ import typer
 from . import __version__
 from .commands.check import check
 from .commands.doctor import doctor
+from .commands.explain import explain
 from .commands.gpu import gpu_app
+from .commands.help_files.write import help_files
 from .commands.images import images_app
 from .commands.jobs import cancel, watch
 from .commands.pin import pin
@@ -101,6 +103,7 @@ def _run(arguments: list[str] | None) -> int:
 
 app.command()(submit)
 app.command()(plan)
+app.command()(explain)
 app.command()(check)
 app.command()(doctor)
 app.command()(template)
@@ -115,6 +118,7 @@ app.command()(cancel)
 app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)
+app.command("help-files")(help_files)
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(images_app, name="images")
 app.add_typer(site_app, name="site")

@@ -124,6 +124,8 @@ class Scheduler:
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands needs them. Those of the submit command are
             put at the end of the others as well, until the job's cluster is known.
+        own_options: patterns of options that jobs get from the dispatcher, and that users may not
+            add in RELION's window; one that begins with ``--`` means its short forms as well.
         gpu_options: patterns of options (``scheduler_options``) that ask for a job's GPUs: beside
             one, the directives have no request of their own.
         mpi_types_command: prints the kinds of MPI that `launch` can start.
@@ -182,6 +184,7 @@ class Scheduler:
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
     refused_options: list[str] = field(default_factory=list)
+    own_options: list[str] = field(default_factory=list)
     gpu_options: list[str] = field(default_factory=list)
     mpi_types_command: list[str] = field(default_factory=list)
     mpi_option: str | None = None

@@ -16,7 +16,7 @@ _LONGEST = 7 * 24 * 3600  # seconds
 _BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")
 # Patterns: one each, and lists of them.
 _PATTERN = ("job_id", "queue_pattern", "cluster_line", "mpi_option", "wait_pattern")
-_PATTERNS = ("transient", "refused_options", "no_jobs", "gpu_options")
+_PATTERNS = ("transient", "refused_options", "own_options", "no_jobs", "gpu_options")
 
 
 def mistakes(scheduler: Scheduler) -> Mistakes:

@@ -45,7 +45,7 @@ def ranks_in_type_memory(wanted: WantedRanks, rules: RankRules, node: Node) -> t
     if ranks == most <= room:
         return nproc, ""
     said = count(ranks, "rank") + (f" instead of {most}" if ranks < most else "")
-    why = f"{why}, and {node.name} has {has}"
+    why = f"{why}, and {node.has_memory if node.asked_for else f'{node.name} has {has}'}"
     if ranks <= room:
         return ranks, f"{said}: {why}."
     fewest = "use all GPUs" if wanted.ngpu > 1 else "RELION can run with"

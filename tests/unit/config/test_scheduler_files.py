@@ -51,7 +51,7 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_and_site_json_upon_both(
 
 def test_interactive_says_only_in_what_it_differs_from_local(site: WriteSite) -> None:
     text = json.loads((shipped_folder() / "config/schedulers/interactive.json").read_text())
-    assert set(text) == {"__comment__", "inherits", "one_at_a_time"}
+    assert set(text) == {"$schema", "__comment__", "inherits", "one_at_a_time"}
 
     site("schedulers/local.json", {"timeout": 5})
     schedulers = load_site().schedulers
