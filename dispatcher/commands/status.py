@@ -36,7 +36,7 @@ class _Look(NamedTuple):
 
 def status(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="One job: Refine3D/job019, or its folder.")
+        str | None, typer.Argument(metavar="JOB", help="One job: Refine3D/job019, or its folder.")
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", "-a", help="Show all jobs that have ended, too.")
