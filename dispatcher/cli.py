@@ -19,12 +19,13 @@ from .commands.explain import explain
 from .commands.gpu import gpu_app
 from .commands.help_files.write import help_files
 from .commands.images import images_app
-from .commands.jobs import cancel, status, watch
+from .commands.jobs import cancel, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
 from .commands.relion import relion
 from .commands.reproduce import reproduce
 from .commands.site import site_app
+from .commands.status import status
 from .commands.template import template
 from .commands.types import types
 from .errors import DispatchError

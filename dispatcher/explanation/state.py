@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from ..config.site import Site
 from ..host.users import owner_of
-from ..jobs.project_jobs import Job, look
+from ..jobs.job import Job
+from ..jobs.last_lines import last_sentence
+from ..jobs.project_jobs import look
 from ..jobs.record import RECORD, Record
-from ..jobs.status import JobStatus, job_status, last_sentence
-from ..relion.exit_files import end_of, exit_file
+from ..jobs.status import JobStatus, job_status
+from ..relion.exit_files import STATES, end_of, exit_file
 from ..relion.submission import SUBMISSION
 from .named_job import NamedJob
 
 __all__ = ["State", "state_of"]
-
-_ENDED = {"SUCCESS": "Succeeded", "FAILURE": "Failed", "ABORTED": "Aborted"}
 
 
 class State(NamedTuple):
@@ -58,7 +58,7 @@ def _by_its_folder(named: NamedJob, record: Record | None) -> State:
     if end:
         said = last_sentence(named.folder / "run.err") if end != "SUCCESS" else None
         ran = record is not None and record.refused is None
-        word = "Refused" if end == "FAILURE" and said and not ran else _ENDED[end]
+        word = "Refused" if end == "FAILURE" and said and not ran else STATES[end]
         where = [f"{exit_file(named.folder, end).name} is in its folder."]
         return State(word, tuple([said] if said else where))
     if record is None:
@@ -80,7 +80,7 @@ def _as(record: Record) -> str:
 def _of_listed(
     job: Job, status: JobStatus, record: Record | None
 ) -> tuple[str, Iterator[str] | list[str]]:
-    if job.status in _ENDED.values():
+    if job.status in STATES.values():
         # Without a record of this run, what `status` says may be of an earlier one.
         said = last_sentence(job.errfile) if record is None else status["reason"]
         refused = job.status == "Failed" and (record is None or record.refused is not None)
@@ -123,8 +123,11 @@ def _without_record(job: Job) -> tuple[str, list[str]]:
 
 def _waiting(status: JobStatus, record: Record) -> Iterator[str]:
     yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
-    if status["reason"]:
-        yield f"Why: {status['reason'].rstrip('.')}."
+    reason, says = status["reason"], status["waits_for"]
+    if says and reason and says != reason:
+        yield f"Why: {says} ({reason})."
+    elif says or reason:
+        yield f"Why: {(says or reason or '').rstrip('.')}."
 
 
 def _running(status: JobStatus, record: Record) -> Iterator[str]:
@@ -132,7 +135,8 @@ def _running(status: JobStatus, record: Record) -> Iterator[str]:
     took = f", for {status['run_time']}" if status["run_time"] else ""
     yield f"It runs{node}{_as(record)}{took}."
     if status["iteration"] is not None:
-        yield f"The last iteration that it has written is {status['iteration']}."
+        of = f" of {status['iterations']}" if status["iterations"] is not None else ""
+        yield f"The last iteration that it has written is {status['iteration']}{of}."
 
 
 def _of_end(status: JobStatus, record: Record | None, said: str | None) -> Iterator[str]:

@@ -178,6 +178,7 @@ def test_a_colleagues_record_that_is_closed_is_not_to_be_removed(
 
     assert f"ask {victim.name}, whose job it is, to run `chmod g+r`" in said.stdout + said.stderr
     assert "remove that file" not in said.stdout + said.stderr
+    assert f"The records of 1 job of {victim.name} are closed to you" in said.stdout
 
 
 @pytest.mark.parametrize("project", ["of a group"], indirect=True)

@@ -110,7 +110,10 @@ def test_why_a_job_waits_is_told(slurm: StandIn, script: Path, explain: Explain)
     slurm.submits("take 17 PENDING; echo 17")
     slurm.has("17", "PENDING", submit(script), "Resources")
 
-    assert explain(JOB)["State"].endswith("Why: Resources.")
+    said = explain(JOB)["State"]
+
+    assert "Why: what it asks for is in use by other jobs" in said
+    assert said.endswith("(Resources).")
 
 
 def test_where_a_job_runs_is_told(slurm: StandIn, script: Path, explain: Explain) -> None:

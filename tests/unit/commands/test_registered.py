@@ -10,8 +10,12 @@ from dispatcher import cli, commands
 
 # Of sub-commands.
 HELPERS = {
+    "coloured",
     "doctor_lines",
     "explain_screen",
+    "job_card",
+    "job_notes",
+    "job_rows",
     "job_screen",
     "pin_move",
     "pin_table",

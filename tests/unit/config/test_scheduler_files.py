@@ -142,8 +142,17 @@ def test_a_file_that_is_no_json_is_named(site: WriteSite) -> None:
 
 def test_the_site_json_of_0_1_0_makes_the_same_schedulers(site: WriteSite) -> None:
     """Written out in full, as it was shipped then. The words of its ends are clearer since, and
-    the shipped file reads the names of clusters, and newer states."""
-    since = {"ends", "unknown_end", "job_id", "queue_command", "pending", "alive", "transient"}
+    the shipped file reads the names of clusters, newer states, and since when a job waits."""
+    since = {
+        "ends",
+        "unknown_end",
+        "job_id",
+        "queue_command",
+        "pending",
+        "alive",
+        "transient",
+        "queue_pattern",
+    }
     now = load_site()
     old = ROOT / "tests" / "data" / "site-0.1.0" / "site.json"
     shutil.copyfile(old, site("site.json", {}))
