@@ -7,6 +7,8 @@ proc ModulesHelp { } {
     puts stderr "in the PATH."
 }
 prepend-path PATH @PREFIX@/bin
+prepend-path MANPATH @PREFIX@/share/man
+append-path MANPATH {} ;# the system's own manual pages
 setenv RELION_QSUB_COMMAND @PREFIX@/bin/relion_dispatch.py
 setenv RELION_QSUB_TEMPLATE @PREFIX@/share/relion_template.sh
 setenv RELION_QUEUE_USE Yes

@@ -14,6 +14,7 @@ write_examples() {
     mkdir -m 1777 "$prefix/.new.site/projects" # where users' jobs note their projects
     cat > "$prefix/.new.site/site.json" << 'END'
 {
+  "$schema": "../../share/schemas/site.schema.json",
   "__comment__": [
     "This site's settings, laid upon the shipped ones key by key. docs/site.md has every key;",
     "`relion-dispatch check` finds mistakes. `relion-dispatch site init` asks the scheduler, and writes",
@@ -26,6 +27,7 @@ write_examples() {
 END
     cat > "$prefix/.new.site/images.json" << 'END'
 {
+  "$schema": "../../share/schemas/images.schema.json",
   "__comment__": [
     "This site's container images: `relion-dispatch images add FILE` or `images build` enter them,",
     "and docs/images.md describes them."

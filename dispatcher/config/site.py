@@ -96,6 +96,9 @@ class Site:
     """Everything about a site that is neither a job type nor an image.
 
     Attributes:
+        apptainer: how containers are started.
+        schedulers: by their names, what is to be changed of a shipped one, or all of another one.
+        partitions: by the scheduler's names of them, what their nodes are and who may use them.
         mpi: how ranks are started: ``mpirun`` inside one container on one node. A scheduler's own
             launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.

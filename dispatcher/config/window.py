@@ -89,6 +89,10 @@ class Window:
         own = self.offered.get(name, WindowField()).label
         return own or (MEANINGS[name].label if name in MEANINGS else f"{name}:")
 
+    def name(self, name: str) -> str:
+        """Its label as sentences have it."""
+        return self.label(name).rstrip(": ")
+
     def help(self, name: str) -> str:
         """What is said of the field of that name."""
         own = self.offered.get(name, WindowField()).help

@@ -19,7 +19,8 @@ UNSET = "auto"
 _LONGEST = 1000  # characters of what is typed
 _MOST_TIME = 366 * 24 * 3600  # seconds
 _MOST_MEMORY = 1 << 20  # GiB
-_NAME = r"[\w.@:+/-]+"
+_NAME = r"[\w@:+/][\w.@:+/-]*"
+_GPU_TYPE = r"(?!(all|any|none)$)[A-Za-z][\w.+-]*"
 _UNITS = {"m": 60, "h": 3600, "d": 24 * 3600}
 _TIMES = "a time such as 12h, 3d, 12:00:00 or 2-12"
 _GPUS = "a number of GPUs (2), a type (a100), or both (a100:2)"
@@ -118,12 +119,13 @@ def _time(text: str) -> Reading:
 
 
 def _gpus(text: str) -> Reading:
-    kind, _, number = text.rpartition(":")
-    if not kind and whole_number(text) is None:
-        kind, number = text, ""
+    kind, _, number = text.removeprefix("gpu:").rpartition(":")
+    if not kind and whole_number(number) is None:
+        kind, number = number, ""
     wanted = whole_number(number) if number else None
     wrong_number = number != "" and (wanted is None or not 1 <= wanted <= MOST_GPUS)
-    if wrong_number or (text.endswith(":")) or (kind and not re.fullmatch(r"[\w.+-]+", kind)):
+    wrong_kind = kind != "" and not re.fullmatch(_GPU_TYPE, kind, re.ASCII | re.IGNORECASE)
+    if wrong_number or wrong_kind or text[-1] == ":" or text[0] == ":":
         return Reading(problem=f"expected {_GPUS}, found {text[:40]!r}")
     values: dict[str, str | int | list[str]] = {"gpu_type": kind} if kind else {}
     return Reading(values | ({"ngpu": wanted} if wanted else {}))
@@ -163,7 +165,7 @@ def _options(text: str) -> Reading:
         words = shlex.split(text)
     except ValueError:
         return Reading(problem=f"expected a closing quote, found {text[:40]!r}")
-    if not re.match("--|-[^0-9]", words[0]):
+    if any(set(word) == {"-"} for word in words) or not re.match("--|-[^0-9]", words[0]):
         return Reading(problem=f"expected options that begin with -, found {text[:40]!r}")
     return Reading({"scheduler_options": _joined(words)})
 

@@ -35,7 +35,7 @@ class Needs(NamedTuple):
 
 
 class ChosenImage(NamedTuple):
-    """The image chosen for a job, with the reason; `path` is absolute.
+    """The image chosen for a job, with the reason, and its clause `why`; `path` is absolute.
 
     `sha256`, `sif_id` and `size` (bytes) are the file's own, once `images.integrity` has
     looked at it. `of_this_job`: the version was chosen for this job alone, and pins nothing.
@@ -51,6 +51,7 @@ class ChosenImage(NamedTuple):
     sif_id: str | None = None
     size: int | None = None
     of_this_job: bool = False
+    why: str = ""
 
     @property
     def variant(self) -> str:
@@ -124,7 +125,7 @@ def choose(
     if pin_file is None:
         why = "RELION's window, for this job alone"
     chosen = ChosenImage.of(found, f"Image {found}: {why}.")
-    return chosen._replace(of_this_job=pin_file is None)
+    return chosen._replace(of_this_job=pin_file is None, why=why)
 
 
 def _computes(build: ImageFile, needs: Needs) -> bool:

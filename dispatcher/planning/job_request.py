@@ -36,7 +36,9 @@ class JobRequest(NamedTuple):
     of_this_job: Mapping[str, str] = {}
 
     def with_version(self, image: str, version: str) -> JobRequest:
-        """The same with another version of an image, whatever the project has settled on."""
+        """The same with that version of an image, whatever the project has settled on."""
+        if image in self.pinned and self.pinned[image].version == version:
+            return self
         pinned = {name: pin for name, pin in self.pinned.items() if name != image}
         return self._replace(pinned=pinned, of_this_job={**self.of_this_job, image: version})
 

@@ -28,6 +28,7 @@ from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
+from .decisions import decisions
 from .devices import is_ours
 from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
@@ -37,6 +38,7 @@ from .matched_type import MatchedType, matching_name, with_lineage
 from .placed_job import PlacedJob
 from .placement import place
 from .plan import Plan, PlannedCommand
+from .reason import about
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
@@ -99,7 +101,7 @@ def make_plan(
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
     wishes = window_wishes(request, matched, configuration, chosen.scheduler)
-    matched = wishes.of(matched, lookup(submission.main.program).gpu)
+    matched = wishes.of(matched, lookup(submission.main.program))
     if wishes.version and matched.image:
         request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
@@ -119,10 +121,10 @@ def make_plan(
         scheduler=chosen.scheduler,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
-            *_why_this_type(matched, submission, request.options),
-            *rewrite_reasons(submission.main, levels),
-            *sizes.reasons,
-            *wishes.reasons,
+            *about("type", _why_this_type(matched, submission, request.options)),
+            *about("command", rewrite_reasons(submission.main, levels)),
+            *about("ranks", sizes.reasons),
+            *about("window", wishes.reasons),
         ),
         wishes=wishes,
     )
@@ -132,8 +134,10 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
+    facts = decisions(job, placed, configuration)
     plan = _plan(job, placed, chosen)
-    return plan._replace(warnings=(*plan.warnings, *wishes.warnings, *warnings))
+    warnings = (*plan.warnings, *wishes.warnings, *warnings)
+    return plan._replace(decisions=facts, warnings=warnings)
 
 
 def _relion_version(
@@ -184,8 +188,8 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         reasons=(
             *job.reasons,
             *placed.reasons,
-            *gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu),
-            *filter(None, [job.wishes.nameless]),
+            *about("queue", gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu)),
+            *about("window", [job.wishes.nameless]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,

@@ -27,8 +27,10 @@ def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -
         _whose(job, node),
         _how_large(job, node, settled),
         _which_nodes(job, node, settled),
-        _as_typed(job, node),
     )
+    for why in _as_typed(job, node):
+        less = "ask for less, or another type, in RELION's window"
+        raise DoesNotFit(f"{why}: {less}, or {node.elsewhere('another {}')}.")
     for why in chain(*rules):
         raise DoesNotFit(f"{why}: {node.elsewhere('another {}')}.")
 
@@ -85,6 +87,8 @@ def _as_typed(job: UnplacedJob, node: NodeShape) -> Iterator[str]:
     ngpu, gpus, kind = typed.get("ngpu"), node.shape.gpus, typed.get("gpu_type")
     if ngpu and gpus is not None and ngpu > gpus:
         yield f"{asks} {count(ngpu, 'GPU')}, and {node.name} has {gpus or 'none'}"
+    if kind and gpus == 0:
+        yield f"{asks} GPUs of type {kind}, and {node.name} has none"
     can_ask = job.scheduler.can_ask_for("gpu_type") and not job.scheduler.detached
     if kind and not can_ask and not described.gpu_type:
         yield f"{asks} GPUs of type {kind}, which {node.name} is not known to have"

@@ -12,6 +12,7 @@ from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
 from ..units import count
+from .decisions import Decisions
 from .gpu_fit import GpuFit
 from .launch import LaunchWord
 
@@ -79,6 +80,7 @@ class Plan(NamedTuple):
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
             node are.
         window: what was typed into the site's fields of RELION's window, by their names.
+        decisions: the facts behind the reasons; the record has them, `as_json` does not.
     """
 
     site: Site
@@ -115,6 +117,7 @@ class Plan(NamedTuple):
     cores_of_node: int | None = None
     ranks_stay: bool = False
     window: Mapping[str, str] = {}
+    decisions: Decisions = Decisions()
 
     @property
     def template_folders(self) -> list[str]:

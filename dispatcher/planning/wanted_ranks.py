@@ -36,7 +36,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     nthread = _first_number(
         _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
     )
-    mem = parameters.get("mem")
+    mem = job.wishes.of_the_type.get("mem", parameters.get("mem"))
     wanted = WantedRanks(
         nproc=_first_number(_RANKS, parameters.get("nproc"), *ranks),
         nthread=_threads_of_a_node(partition) if threads_open else nthread,

@@ -7,20 +7,23 @@ came from, the environment of whoever submits says: both were set when RELION wa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..config.catalogue import Catalogue
 from ..config.configuration import Configuration
 from ..config.job_types import JobType, Scalar
+from ..config.partition import kinds
 from ..config.scheduler import Scheduler
 from ..config.site import Site
 from ..config.window import FIELDS
 from ..config.window_field import UNSET, WindowField, is_unset, reading
 from ..errors import InputError
+from ..relion.programs import Program, lookup
 from .job_request import JobRequest
 from .matched_type import MatchedType
+from .own_options import refused_options
 
 __all__ = ["BY_THE_WINDOW", "Wishes", "window_wishes"]
 
@@ -42,6 +45,7 @@ class Wishes(NamedTuple):
         account: who pays, None for what the site says.
         options: further directives.
         reasons, warnings: a sentence on what is taken, one on each text that is not.
+        of_the_type: what the job type has of these job_parameters.
         nameless: a sentence on texts of which nothing tells the field; "" if there are none.
     """
 
@@ -53,16 +57,17 @@ class Wishes(NamedTuple):
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nameless: str = ""
+    of_the_type: Mapping[str, Any] = {}
 
-    def of(self, matched: MatchedType, gpu_option: str | None) -> MatchedType:
+    def of(self, matched: MatchedType, program: Program) -> MatchedType:
         """The job type with what was typed in place of its job_parameters.
 
-        Where GPUs were typed, the plan chooses their numbers, and not the job type, which may put
-        others into the program's `gpu_option`.
+        Where GPUs were typed, the plan chooses the devices of a `program` that takes several, and
+        not the job type.
         """
         levels = matched.levels
-        if gpu_option and "ngpu" in self.parameters:
-            names = (gpu_option, gpu_option.lstrip("-"))
+        if program.gpu and program.gpu_groups and "ngpu" in self.parameters:
+            names = (program.gpu, program.gpu.lstrip("-"))
             levels = tuple(_without_devices(each, names) for each in levels)
         parameters = {**matched.parameters, **self.parameters}
         return matched._replace(levels=levels, parameters=parameters)
@@ -90,8 +95,8 @@ def window_wishes(
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for name, text in texts.items():
-        if idle := _idle(name, matched, request, scheduler):
-            warnings.append(f'"{_label(site, name)}" {text} {idle}.')
+        if idle := _idle(name, text, matched, request, scheduler):
+            warnings.append(f'"{site.window.name(name)}" {text} {idle}.')
             continue
         found = _read(name, text, request, site)
         if found is not None:
@@ -99,10 +104,11 @@ def window_wishes(
             values |= found
     _see_that_there_is(values, site, matched, configuration.catalogue)
     options = tuple(values.pop("scheduler_options", ()))
-    _see_that_they_may(options, scheduler, site)
+    if problem := next(refused_options(options, scheduler), None):
+        raise _wrong(site, "options", problem)
     if "partition" in values:
         values["partitions"] = None
-    said = "; ".join(f"{_label(site, name)} {text}" for name, text in typed.items())
+    said = "; ".join(f"{site.window.name(name)} {text}" for name, text in typed.items())
     return Wishes(
         typed,
         version=values.pop("image", None),
@@ -112,6 +118,7 @@ def window_wishes(
         reasons=(f"From RELION's window: {said}.",) if said else (),
         warnings=tuple(warnings),
         nameless=nameless,
+        of_the_type={key: matched.parameters.get(key) for key in values},
     )
 
 
@@ -137,20 +144,30 @@ def _by_name(request: JobRequest) -> tuple[dict[str, str], str]:
     )
 
 
-def _idle(name: str, matched: MatchedType, request: JobRequest, scheduler: Scheduler) -> str | None:
+def _idle(
+    name: str, text: str, matched: MatchedType, request: JobRequest, scheduler: Scheduler
+) -> str | None:
     """Why the field says nothing to such a job; None if it does."""
     if name in _OF_A_QUEUE and scheduler.detached:
         return _HERE
+    main = request.submission.main
+    if name == "image" and not matched.image:
+        return f"is left out, because jobs of the type {matched.name} run in no image"
     if name not in ("gpus", "ranks_per_gpu"):
         return None
     if request.submission.is_pipeliners:
         runner = "is left out, because the Pipeliner's job runner starts the ranks"
         return runner if name == "ranks_per_gpu" else None
-    has = matched.parameters.get("ngpu", 0) != 0 or matched.nearest("adjust_GPU_nproc_to_mem")
-    external = (request.label or "").startswith("relion.external")
-    if has or external or request.submission.main.kind == "shell":
-        return None
-    return f"is left out, because jobs of the type {matched.name} use no GPU"
+    if (request.label or "").startswith("relion.external") or main.kind == "shell":
+        own = "is left out, because the program decides on its ranks by itself"
+        return own if name == "ranks_per_gpu" else None
+    if not (matched.parameters.get("ngpu", 0) != 0 or matched.nearest("adjust_GPU_nproc_to_mem")):
+        return f"is left out, because jobs of the type {matched.name} use no GPU"
+    program = lookup(main.program)
+    number = text.rpartition(":")[2]
+    if name == "gpus" and program.gpu and not program.gpu_groups and number.isdigit():
+        return f"is left out, because {main.base_program} uses one GPU" if number != "1" else None
+    return None
 
 
 def _read(name: str, text: str, request: JobRequest, site: Site) -> Mapping[str, Any] | None:
@@ -162,15 +179,15 @@ def _read(name: str, text: str, request: JobRequest, site: Site) -> Mapping[str,
     field = site.window.offered.get(name)
     if field is None:
         raise InputError(
-            f'"{_label(site, name)}" in RELION\'s window has {text[:40]!r}, and this site does not '
-            f'offer that field (any more): write "{UNSET}" there, or start RELION anew, and submit '
-            "the job again."
+            f'"{site.window.name(name)}" in RELION\'s window has {text[:40]!r}, and this site does '
+            f'not offer that field (any more): write "{UNSET}" there, or start RELION anew, and '
+            "submit the job again."
         )
     if not _may_use(field, request):
         if text == field.default:
             return None
         raise InputError(
-            f'"{_label(site, name)}" in RELION\'s window is for '
+            f'"{site.window.name(name)}" in RELION\'s window is for '
             f'{", ".join([*field.users, *field.groups])} alone: write "{field.default}" there, and '
             "submit the job again."
         )
@@ -188,56 +205,37 @@ def _may_use(field: WindowField, request: JobRequest) -> bool:
 
 
 def _see_that_there_is(
-    values: Mapping[str, Any], site: Site, matched: MatchedType, catalogue: Catalogue
+    values: dict[str, Any], site: Site, matched: MatchedType, catalogue: Catalogue
 ) -> None:
-    """See that what is named exists.
+    """See that what is named exists, and write a type of GPUs as the site does.
 
     Raises:
-        InputError: there is no such partition, or no such version of the image.
+        InputError: there is no such partition, type of GPUs, or version of the image.
     """
     partition = values.get("partition")
     if partition and site.partitions and partition not in site.partitions:
         raise _wrong(site, "partition", _not_among(partition, [*site.partitions]))
-    if version := values.get("image"):
-        if not matched.image:
-            raise _wrong(site, "image", f"jobs of the type {matched.name} run in no image")
+    if (wanted := values.get("gpu_type")) and (known := _gpu_types(site)):
+        found = next((each for each in known if each.lower() == wanted.lower()), None)
+        if found is None:
+            raise _wrong(site, "gpus", _not_among(wanted, known))
+        values["gpu_type"] = found
+    if (version := values.get("image")) and matched.image:
         versions = list(dict.fromkeys(each.version for each in catalogue.find(matched.image)))
         if version not in versions:
             raise _wrong(site, "image", _not_among(version, versions))
 
 
-def _see_that_they_may(options: Sequence[str], scheduler: Scheduler, site: Site) -> None:
-    """See that the options leave alone what the dispatcher decides.
-
-    Raises:
-        InputError: naming the first that does not.
-    """
-    for option in options:
-        if any(_is_one(own, option) for own in _decided(scheduler)):
-            raise _wrong(site, "options", f"{option} is for relion-dispatch to decide")
-
-
-def _decided(scheduler: Scheduler) -> Iterator[str]:
-    yield from scheduler.own_options
-    yield from scheduler.refused_options
-    yield from scheduler.gpu_options
-
-
-def _is_one(own: str, option: str) -> bool:
-    """Whether the option is meant by a pattern, or is short for a long option."""
-    if re.fullmatch(own, option, re.DOTALL):
-        return True
-    name = re.match(r"--[\w-]+", option)
-    return name is not None and own.startswith(name[0])
+def _gpu_types(site: Site) -> list[str]:
+    """The types of GPUs that the site names; none if some of its GPUs have no name."""
+    every = [each for name in site.partitions.values() for each in kinds(name) if each.gpus != 0]
+    names = [each.gpu_type for each in every]
+    return list(dict.fromkeys(each for each in names if each)) if all(names) else []
 
 
 def _not_among(found: str, known: Sequence[str]) -> str:
     return f"expected {UNSET} or one of {', '.join(known)}, found {found!r}"
 
 
-def _label(site: Site, name: str) -> str:
-    return site.window.label(name).rstrip(": ")
-
-
 def _wrong(site: Site, name: str, problem: str) -> InputError:
-    return InputError(f'"{_label(site, name)}" in RELION\'s window: {problem}: {_CORRECT}')
+    return InputError(f'"{site.window.name(name)}" in RELION\'s window: {problem}: {_CORRECT}')

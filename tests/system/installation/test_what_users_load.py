@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -118,6 +119,37 @@ def test_loading_twice_changes_nothing_more(installed: Callable[[str], Path]) ->
         )
         assert once == twice
         assert f"PATH={prefix}/bin:" in once
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_manual_pages_completion_and_schemas_are_installed(
+    form: str, installed: Callable[[str], Path]
+) -> None:
+    prefix = installed(form)
+    load = f". {prefix}/share/relion-dispatch.sh"
+    typed = "COMP_WORDS=(relion-dispatch images ver); COMP_CWORD=2; _relion_dispatch 2> /dev/null"
+
+    done = subprocess.run(
+        [
+            "bash",
+            "--norc",
+            "-ic",
+            f"{load}; man -w relion-dispatch-pin ls; {typed}; echo $COMPREPLY",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    page, of_system, completed = done.stdout.splitlines()
+    assert page == f"{prefix}/share/man/man1/relion-dispatch-pin.1"
+    assert not of_system.startswith(str(prefix))
+    assert completed == "verify"
+    for name in ("site", "images"):
+        file = prefix / "etc" / "relion-dispatch" / f"{name}.json"
+        schema = file.parent / json.loads(file.read_text())["$schema"]
+        assert json.loads(schema.read_text())["title"] == f"{name}.json"
 
 
 def test_unloading_the_module_takes_everything_back(installed: Callable[[str], Path]) -> None:

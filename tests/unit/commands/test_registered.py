@@ -8,7 +8,19 @@ from typer import Typer
 
 from dispatcher import cli, commands
 
-HELPERS = {"doctor_lines", "job_screen", "pin_move", "pin_table", "text_table"}  # of sub-commands
+# Of sub-commands.
+HELPERS = {
+    "coloured",
+    "doctor_lines",
+    "explain_screen",
+    "job_card",
+    "job_notes",
+    "job_rows",
+    "job_screen",
+    "pin_move",
+    "pin_table",
+    "text_table",
+}
 
 
 def modules(app: Typer) -> set[str]:

@@ -74,7 +74,8 @@ def test_times(text: str, seconds: int) -> None:
      ("gpus", "-1"), ("gpus", "0"), ("gpus", "a100:"), ("gpus", ":2"), ("gpus", "a100:x"),
      ("gpus", "1000000"), ("gpus", "a;b"), ("memory", "0"), ("memory", "1e3"), ("memory", "-5"),
      ("memory", "99999999"), ("ranks_per_gpu", "0"), ("ranks_per_gpu", "two"), ("account", "a\tb"),
-     ("options", "-"), ("options", "x" * 2000)],
+     ("options", "-"), ("options", "x" * 2000), ("options", "--x=1 --"), ("gpus", "all"),
+     ("gpus", "2x"), ("gpus", "1.5"), ("gpus", "gpu:"), ("gpus", "3:2"), ("account", "-x")],
 )  # fmt: skip
 def test_what_no_field_means(name: str, text: str) -> None:
     assert reading(name, text, WindowField()).problem.startswith("expected ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pwd
 import re
@@ -12,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.configuration import load_configuration
 from dispatcher.config.window import FIELDS
-from dispatcher.errors import DoesNotFit, InputError
+from dispatcher.errors import DoesNotFit, ImageError, InputError
+from dispatcher.images.pins import PIN_FILE
+from dispatcher.job_script.variables import NO_TOKEN
+from dispatcher.jobs.watcher import watcher_script
 from dispatcher.planning.plan import Plan
 
 from ...fixture_types import CorpusJob, WriteSite
@@ -123,8 +128,85 @@ def test_an_account_goes_before_rules_and_options(typed: Typed) -> None:
     planned = typed({"account": "lab7"}, accounts=rules)
     assert directives(planned)["account"] == ["lab7"]
 
-    planned = typed({"options": "--account=lab9"}, accounts=rules)
-    assert directives(planned)["account"] == ["lab9"]
+    for option in ("--account=lab9", "-A lab9", "-Alab9", "--accou lab9"):
+        with pytest.raises(InputError, match="names an account, for which there is a field"):
+            typed({"options": option}, accounts=rules)
+
+
+def test_a_program_that_uses_one_gpu_keeps_its_device(typed: Typed) -> None:
+    for number in ("1", "4"):
+        planned = typed({"gpus": number}, job="relion-5.0.1/ModelAngelo_job025")
+        assert (planned.ngpu, planned.commands[0].command.value("d")) == (1, "0")
+    assert any("uses one GPU" in each for each in planned.warnings)
+
+
+def test_a_type_of_gpus_goes_nowhere_without_gpus(typed: Typed) -> None:
+    cpu = {"cores": 64, "gpus": 0, "memory": "256G"}
+    both = {"submit": {"partitions": ["cpu", "gpu"]}}
+
+    planned = typed({"gpus": "a100"}, partitions={"cpu": cpu, "gpu": SHAPE}, job_parameters=both)
+
+    assert planned.job_parameters["partition"] == "gpu"
+
+
+@pytest.mark.parametrize("text", ["A100", "gpu:a100", "gpu:A100:4"])
+def test_a_type_of_gpus_is_the_sites(text: str, typed: Typed) -> None:
+    planned = typed({"gpus": text}, partitions={"gpu": {**SHAPE, "gpu_type": "a100"}})
+
+    assert directives(planned)["gres"] == ["gpu:a100:4"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"gpus": "4", "memory": "20"}, {"gpus": "3", "ranks_per_gpu": "1"}]
+)
+def test_less_than_was_typed_is_told(fields: dict[str, str], typed: Typed) -> None:
+    planned = typed(fields)
+
+    assert planned.ngpu < int(fields["gpus"])
+    assert any("that RELION's window asks for" in each for each in planned.warnings)
+
+
+def test_more_ranks_than_were_typed_are_told(typed: Typed) -> None:
+    planned = typed({"gpus": "1", "ranks_per_gpu": "1"})
+
+    assert any("2 ranks share a GPU, and not 1" in each for each in planned.warnings)
+
+
+def test_memory_for_fewer_ranks_of_a_type_without_a_model(typed: Typed) -> None:
+    usual, small = typed({"memory": "auto"}, job=CTF), typed({"memory": "20"}, job=CTF)
+
+    assert small.job_parameters["mem"] == "20G"
+    assert 1 < small.nproc < usual.nproc
+
+
+def test_a_version_has_no_say_where_there_is_no_image(typed: Typed) -> None:
+    planned = typed({"image": "5.1.0"}, job="relion-5.0.1/External_job023")
+
+    assert planned.image is None
+    assert any("run in no image" in each for each in planned.warnings)
+
+
+def test_the_pinned_version_is_still_held_against_its_digest(typed: Typed, project: Path) -> None:
+    pin = {"version": "5.1.0", "sha256": {"cuda": "0" * 64}}
+    (project / PIN_FILE).write_text(json.dumps({"images": {"relion": pin}}))
+
+    with pytest.raises(ImageError, match="is not the file that this project has used"):
+        typed({"image": "5.1.0"})
+    assert typed({"image": "3.1.3"}).image
+
+
+@pytest.mark.parametrize("option", ["-q high", "--qos high", "--reservation=r1", "--wckey w"])
+def test_the_watcher_gets_them_in_words_that_its_scheduler_reads(option: str, typed: Typed) -> None:
+    planned = typed({"options": option})
+
+    scheduler = load_configuration().site.schedulers["slurm"]
+    text = watcher_script(planned, scheduler, NO_TOKEN)
+    assert f"\n#SBATCH {option}\n" in text
+
+
+def test_another_partition_has_to_be_typed(typed: Typed) -> None:
+    with pytest.raises(DoesNotFit, match='or write another partition into "Partition"'):
+        typed({"gpus": "5", "partition": "other"})
 
 
 @pytest.mark.parametrize(
@@ -135,14 +217,14 @@ def test_an_account_goes_before_rules_and_options(typed: Typed) -> None:
         ({"time": "3d"}, "asks for 72:00:00, and partition gpu gives a job 2-00:00:00 at most"),
         (
             {"gpus": "h100"},
-            "RELION's window asks for GPUs of type h100, and partition gpu has a100",
+            "expected auto or one of a100, found 'h100'",
         ),
     ],
 )
 def test_nothing_less_is_taken(fields: dict[str, str], says: str, typed: Typed) -> None:
     gpu = {**SHAPE, "time": "2-00:00:00", "gpu_type": "a100"}
 
-    with pytest.raises(DoesNotFit, match=says):
+    with pytest.raises((DoesNotFit, InputError), match=says):
         typed(fields, partitions={"gpu": gpu})
 
     larger = {"cores": 64, "gpus": 8, "gpu_memory": "24G", "memory": "512G"}
@@ -181,7 +263,8 @@ def test_a_wrong_value_is_refused(
     "option",
     ["--mem=1T", "--partition=x", "--part x", "-p x", "-px", "--nodes=2", "-N2", "--gres=gpu:8",
      "-t 5", "--gpus-per-task=1", "-G8", "-M other", "--clusters=other", "--output=/tmp/x",
-     "--array=1-5"],
+     "--array=1-5", "-vp other", "-sN4", "-vM other", "--tres-per-node=gres/gpu:8", "-B 2:8:1",
+     "--cpus-per-gpu=2", "--mincpus=9", "--constraint=old", "-Cold", "--gre=gpu:8"],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "--exclude=node3 "])
 def test_what_the_dispatcher_decides_is_no_further_option(
@@ -200,6 +283,11 @@ def test_what_the_dispatcher_decides_is_no_further_option(
         ("gridengine", "-pe smp 4", True), ("gridengine", "-l big=1", False),
         ("gridengine", "-p -5", False), ("lsf", "-n 4", True), ("lsf", "-R rusage[mem=1]", True),
         ("lsf", "-R select[type==any]", False), ("lsf", "-W 5", True), ("lsf", "-m host1", False),
+        ("lsf", "-R 'select[mem>1000]'", False), ("lsf", "-clusters other", True),
+        ("gridengine", "'-ac x=1 -q other'", True), ("gridengine", "-l gpu=8", True),
+        ("gridengine", "-l h_vmem=1G", False), ("gridengine", "-binding linear:4", False),
+        ("gridengine", "-hard", False), ("pbs", "-l gpu_type=x", True),
+        ("slurm", "--gres=lscratch:100", False), ("slurm", "-x node3", False),
     ],
 )  # fmt: skip
 def test_each_scheduler_knows_what_is_decided(
@@ -207,10 +295,17 @@ def test_each_scheduler_knows_what_is_decided(
 ) -> None:
     if not is_ours:
         planned = typed({"options": option}, scheduler=scheduler)
-        assert planned.job_parameters["scheduler_options"] == [option]
+        assert planned.job_parameters["scheduler_options"] == [option.replace("'", "")]
         return
     with pytest.raises(InputError, match="is for relion-dispatch to decide"):
         typed({"options": option}, scheduler=scheduler)
+
+
+def test_the_names_of_a_sites_resources_are_decided_as_well(typed: Typed) -> None:
+    own = {"gridengine": {"names": {"memory": "h_vmem"}}}
+
+    with pytest.raises(InputError, match="is for relion-dispatch to decide"):
+        typed({"options": "-l h_vmem=1G"}, scheduler="gridengine", schedulers=own)
 
 
 def test_whoever_may_use_a_field_does(typed: Typed) -> None:
