@@ -23,12 +23,14 @@ def help_files(
     relion-dispatch as pip installs it. Shells and man find them in ~/.local/share.
     """
     from ...errors import WriteError
+    from ...host.atomic_files import write_atomically
+    from ...host.shared_trees import make_folders
 
     try:
         for name, text in _files(context):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path = folder.absolute() / name
+            make_folders(path.parent)
+            write_atomically(path, text, "or name another folder.", mode=0o644)
     except OSError as error:
         raise WriteError(
             f"{error.filename or folder} cannot be written ({error.strerror}): name a folder that "
