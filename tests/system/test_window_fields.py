@@ -8,10 +8,8 @@ from .hook_calls import PYTHON, change_site
 from .jobs import REFINE
 from .project import MakeProject
 
-pytestmark = PYTHON
 
-
-@pytest.mark.parametrize("major", ["5", "3"])
+@pytest.mark.parametrize(("major", "form"), [("5", "python"), ("3", "python"), ("5", "appliance")])
 def test_a_typed_time_and_number_of_gpus_are_what_the_job_gets(
     major: str, make_project: MakeProject
 ) -> None:
@@ -34,6 +32,7 @@ def test_a_typed_time_and_number_of_gpus_are_what_the_job_gets(
     assert "\n#SBATCH --gres=gpu:1\n" in asked
 
 
+@PYTHON
 @pytest.mark.parametrize("major", ["5", "3"])
 def test_a_wrong_value_is_refused_in_relions_window(major: str, make_project: MakeProject) -> None:
     project = make_project(major)
@@ -46,6 +45,7 @@ def test_a_wrong_value_is_refused_in_relions_window(major: str, make_project: Ma
     assert '"Time limit" in RELION\'s window: expected a time such as 12h' in says
 
 
+@PYTHON
 def test_the_fields_are_those_of_the_session_when_the_admin_changes_them(
     make_project: MakeProject,
 ) -> None:
