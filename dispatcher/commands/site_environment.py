@@ -52,8 +52,9 @@ def environment(
     if not written:
         print(f"unchanged: {folder()}")
     offered = configuration.site.window.offered
-    names = f" ({', '.join(offered)})" if offered else ""
-    print(f"RELION's window gets {count(len(offered), 'field')} beside its own{names}:")
+    names = f": {', '.join(offered)}" if offered else ""
+    print(f"RELION's window gets {count(len(offered), 'field')} beside its own{names}")
+    print("its own begin with what these variables say, unless a user has set them:")
     for name, value in variables.defaults.items():
         print(f"  {name}={printable(value)}")
     return 0

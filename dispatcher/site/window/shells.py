@@ -12,7 +12,7 @@ from ...planning.window_variables import WindowVariables
 
 __all__ = ["LANGUAGES", "as_list"]
 
-_MADE = "Made from site.json by `relion-dispatch site environment`, which writes it anew."
+_MADE = "Made from site.json by `relion-dispatch site environment`: change site.json alone."
 
 
 def _as_sh(variables: WindowVariables) -> str:

@@ -73,7 +73,7 @@ def test_a_change_of_site_json_is_told_and_then_made(prefix: Path) -> None:
 
     said = run(prefix, "site", "environment")
 
-    assert "4 fields beside its own (time, gpus, memory, options)" in said
+    assert "4 fields beside its own: time, gpus, memory, options\n" in said
     seen = loaded(prefix)
     assert seen["RELION_QSUB_EXTRA1_DEFAULT"] == "24h"
     assert seen["RELION_MPI_MAX"] == "48"
