@@ -122,8 +122,8 @@ def test_what_was_typed_into_the_sites_fields_is_told_as_the_windows(
     found = said(planned)
     label = 'RELION\'s window, field "{}"'.format
     assert found["time"] == ("window", label("Time limit"))
-    assert found["ngpu"] == ("window", label("GPUs of a node"))
-    assert found["mem"] == ("window", label("Memory of a node (GiB)"))
+    assert found["ngpu"] == ("window", label("GPUs per node"))
+    assert found["mem"] == ("window", label("Memory per node (GiB)"))
     assert found["account"] == ("window", label("Account"))
     assert found["ranks_per_gpu"] == ("window", label("MPI ranks per GPU"))
     assert found["partition"] == ("site", 'job type "gpu" in site.json')
