@@ -19,10 +19,12 @@ LMOD = Path("/usr/share/lmod/lmod/init/bash")
 
 
 def move_site(project: Project, prefix: Path) -> None:
-    """Make the project's site that of the installation."""
-    own = prefix / "etc" / "relion-dispatch"
+    """Make the project's site that of the installation, whose files keep the names of their schema."""
     for name in ("site.json", "images.json"):
-        shutil.copy(Path(project.environment["RELION_DISPATCH_SITE"]) / name, own)
+        own = prefix / "etc" / "relion-dispatch" / name
+        schema = {"$schema": json.loads(own.read_text())["$schema"]}
+        site = json.loads((Path(project.environment["RELION_DISPATCH_SITE"]) / name).read_text())
+        own.write_text(json.dumps({**site, **schema}))
     runtime = project.environment["RELION_DISPATCH_RUNTIME"]
     project.environment = environment(RELION_DISPATCH_RUNTIME=runtime)
     project.command = prefix / "bin" / "relion-dispatch"
