@@ -19,7 +19,7 @@ LMOD = Path("/usr/share/lmod/lmod/init/bash")
 
 
 def move_site(project: Project, prefix: Path) -> None:
-    """Make the project's site that of the installation, whose files keep the names of their schema."""
+    """Make the project's site that of the installation; the files name their schemas as before."""
     for name in ("site.json", "images.json"):
         own = prefix / "etc" / "relion-dispatch" / name
         schema = {"$schema": json.loads(own.read_text())["$schema"]}
