@@ -179,16 +179,19 @@ def duration(seconds: float) -> str:
 
 
 def moment(when: datetime, now: datetime) -> str:
-    """A time of day, with the date if it is another day's.
+    """A time of day, with the date if it is another day's, and the year if it is another year's.
 
     >>> from datetime import datetime
     >>> [moment(datetime(2026, 11, day, 9, 5), datetime(2026, 11, 29)) for day in (29, 28)]
     ['09:05', '28 Nov 09:05']
+    >>> moment(datetime(2025, 11, 29, 9, 5), datetime(2026, 11, 29))
+    '29 Nov 2025 09:05'
     """
     clock = f"{when:%H:%M}"
     if when.date() == now.date():
         return clock
-    return f"{when.day} {_MONTHS.split()[when.month - 1]} {clock}"
+    year = "" if when.year == now.year else f" {when.year}"
+    return f"{when.day} {_MONTHS.split()[when.month - 1]}{year} {clock}"
 
 
 def gibibytes(size: int) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ..jobs.closed_record import closed_to_this_user
 from ..jobs.job import Job
-from ..jobs.record import closed_to_this_user
 from ..units import count
 
 __all__ = ["notes_on"]
+
+_ON_FILES = "`chmod g+r` on dispatch.json there"
 
 
 def notes_on(jobs: Sequence[Job]) -> list[str]:
@@ -23,7 +25,10 @@ def notes_on(jobs: Sequence[Job]) -> list[str]:
     }
     elsewhere = {job.other_host for job in running if job.other_host}
     unread = (job.folder for job in jobs if job.record is None and job.problem)
-    closed = Counter(filter(None, map(closed_to_this_user, unread)))
+    closed = Counter(
+        (each.owner, f"`chmod g+rx {each.folder}`" if each.folder else _ON_FILES)
+        for each in filter(None, map(closed_to_this_user, unread))
+    )
     return [
         *(
             f"The scheduler {name} does not answer now: the states of its jobs may be out of date."
@@ -35,7 +40,7 @@ def notes_on(jobs: Sequence[Job]) -> list[str]:
         ),
         *(
             f"The records of {count(number, 'job')} of {owner} are closed to you, so only RELION's "
-            f"state is shown of them: ask {owner} to run `chmod g+r` on dispatch.json there."
-            for owner, number in sorted(closed.items())
+            f"state is shown of them: ask {owner} to run {todo}."
+            for (owner, todo), number in sorted(closed.items())
         ),
     ]

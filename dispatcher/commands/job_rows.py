@@ -18,6 +18,7 @@ HEADS = (
     "time", "ends about", "reason",
 )  # fmt: skip
 _NONE = "-"
+_CLOCKS_DIFFER = timedelta(hours=1)  # what begins later, nobody can have waited for
 _COLOURS = {
     "Running": "bold green", "Waiting": "yellow", "Scheduled": "cyan", "Failed": "bold red",
     "Aborted": "magenta",
@@ -73,7 +74,7 @@ def reason_of(status: JobStatus, now: datetime) -> str:
         return reason
     begin = _local(status["waiting_since"])
     since = ""
-    if begin:
+    if begin and begin - now < _CLOCKS_DIFFER:
         since = f" since {moment(begin, now)} ({duration((now - begin).total_seconds())})"
     if says and says == reason:  # a clause by itself, on another job of this machine
         return f"waits{since}{reason.removeprefix('waits')}"

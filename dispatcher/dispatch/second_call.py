@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ..host.shared_files import shared_folder
 from ..jobs.abort import how_aborted
+from ..jobs.closed_record import what_to_do
 from ..jobs.hook_process import HookProcess, hook_at_work, is_being_submitted
-from ..jobs.record import Record, Unreadable, look_for_record, read_record, what_to_do
+from ..jobs.record import Record, Unreadable, look_for_record, read_record
 from ..jobs.tell import tell
 from ..jobs.this_run import is_of_this_run
 from ..planning.plan import Plan

@@ -166,7 +166,7 @@ def _record(
     watcher_script = None if watcher is None else text_digest(watcher)
     return {
         **plan.as_json(),
-        "decisions": plan.decisions.as_json(plan.reasons),
+        "decisions": plan.decisions and plan.decisions.as_json(plan.reasons),
         **provenance(plan, configuration.site.apptainer.program),
         "submit_command": argv,
         "job_script": plan.script,

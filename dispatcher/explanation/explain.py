@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ..config.configuration import Configuration, load_configuration
 from ..errors import DispatchError
 from ..jobs import entries
-from ..jobs.record import RECORD, Record, Unreadable, look_for_record, what_to_do
+from ..jobs.closed_record import closed_to_this_user, what_to_do
+from ..jobs.read_job import is_without_queue
+from ..jobs.record import RECORD, Record, Unreadable, look_for_record
 from ..jobs.this_run import is_of_this_run
 from ..planning.plan_now import plan_now
 from ..relion.exit_files import end_of
+from .from_now import MAY_DIFFER, decisions_from_now, typed_but_unknown
 from .named_job import NamedJob, named_job
 from .state import State, state_of
 
@@ -19,9 +23,13 @@ __all__ = ["Explanation", "When", "explanation"]
 
 When = Literal["then", "now"]
 
-_MAY_DIFFER = (
-    "The site's files, its images, the project's pin and the inputs are those of now, and may have "
-    "been others when the job was submitted"
+_WITHOUT_QUEUE = (
+    "RELION runs this job without the queue (do_queue in its job.star), so relion-dispatch decides "
+    "nothing for it: a script or a record in its folder is an earlier run's."
+)
+_NO_SCRIPT = (
+    "There is no plan, because there is no submission script: RELION writes it when it submits the "
+    "job to the queue."
 )
 
 
@@ -49,11 +57,12 @@ class Explanation(NamedTuple):
 
 
 class _Planned(NamedTuple):
-    """A plan made now, or the sentence on why there is none."""
+    """A plan made now, or the sentence on why there is none; and one on what is not in it."""
 
     plan: Mapping[str, Any] | None
     decisions: Mapping[str, Any] | None
     problem: str
+    untold: str = ""
 
 
 def explanation(named: str) -> Explanation:
@@ -63,30 +72,31 @@ def explanation(named: str) -> Explanation:
         InputError: there is no such job.
     """
     job = named_job(named)
-    record, of_record = _record(job)
     configuration, of_site = _configuration()
+    if job.in_pipeline and is_without_queue(job.folder):
+        state = _state(job, configuration, None)
+        return _explained(job, state, _Planned(None, None, ""), None, [_WITHOUT_QUEUE])
+    record, of_record = _record(job)
     state = _state(job, configuration, record)
     if record is None:
         now = _now(job, configuration, of_site)
-        why = _no_plan(state, now.problem) if now.plan is None else _why_now(state, of_record)
-        return _explained(job, state, now, None, [of_record, why])
+        why = _no_plan(state, now.problem) if now.plan is None else _why_now(job, state)
+        return _explained(job, state, now, None, [of_record, why, now.untold])
     then = _recorded(record)
     if then.decisions is not None:
         return _explained(job, state, then, record, [_by_whom(record), *record.problems])
     now = _now(job, configuration, of_site)
     said = [_by_whom(record), then.problem]
-    if now.decisions is None:
+    if now.plan is None or now.decisions is None:
         said.append(_no_plan(state, now.problem))
-    elif now.plan and now.plan["job_type"] != record.merged.get("job_type"):
-        said.append(f"Now the job would be of type {now.plan['job_type']}, which explains nothing.")
-    else:
-        said.append(
-            "What was passed over, what would give more ranks, and who says what, are those of a "
-            f"plan made now. {_MAY_DIFFER}."
-        )
-        found = then._replace(decisions=now.decisions)
-        return _explained(job, state, found, record, [*said, *record.problems], decided="now")
-    return _explained(job, state, then, record, [*said, *record.problems])
+        return _explained(job, state, then, record, [*said, *record.problems])
+    try:
+        taken, sentence = decisions_from_now(record.merged, now.plan, now.decisions)
+    except ValueError as error:
+        taken, sentence = None, f"A plan made now cannot be held against the record: {error}."
+    said += [sentence, now.untold, *record.problems]
+    found = then._replace(decisions=taken)
+    return _explained(job, state, found, record, said, None if taken is None else "now")
 
 
 def _explained(
@@ -142,26 +152,34 @@ def _now(job: NamedJob, configuration: Configuration | None, problem: str) -> _P
     from ..job_script.launchers import settled
     from ..job_script.variables import NO_TOKEN
 
+    if not os.path.lexists(job.script):
+        return _Planned(None, None, "" if closed_to_this_user(job.folder) else _NO_SCRIPT)
     if configuration is None:
         return _Planned(None, None, problem)
     try:
         plan = settled(plan_now(job.script, configuration), NO_TOKEN).plan
     except DispatchError as error:
         return _Planned(None, None, str(error))
-    return _Planned(plan.as_json(), plan.decisions.as_json(plan.reasons), "")
+    as_json = plan.as_json()
+    decided = plan.decisions and plan.decisions.as_json(plan.reasons)
+    return _Planned(as_json, decided, "", typed_but_unknown(as_json))
 
 
 def _no_plan(state: State, problem: str) -> str:
+    if problem in ("", _NO_SCRIPT):
+        return problem
     if problem in state.sentences:
         return "A plan that is made now is refused with the same sentence."
     return f"No plan can be made now: {problem}"
 
 
-def _why_now(state: State, of_record: str) -> str:
-    if state.word == "Not submitted" and not of_record:
+def _why_now(job: NamedJob, state: State) -> str:
+    if is_of_this_run(job.folder, RECORD):  # it cannot be read
+        return f"This plan was made now, without it. {MAY_DIFFER}."
+    if state.word == "Not submitted" and not os.path.lexists(job.folder / RECORD):
         return "This is the plan of now: the job has not been submitted."
     no_record = "There is no record of the job's last submission, so this plan was made now."
-    return f"{no_record} {_MAY_DIFFER}."
+    return f"{no_record} {MAY_DIFFER}."
 
 
 def _by_whom(record: Record) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
+from ..jobs.listed_jobs import listed_jobs
 from ..jobs.project_jobs import find_job
 from ..jobs.record import RECORD
 from ..relion.pipeline import PIPELINE
@@ -55,13 +57,20 @@ def named_job(named: str) -> NamedJob:
     if project and not _NAME.fullmatch(name):  # an alias
         return _in_project(find_job(project, name), project)
     holds = [path] if path.is_file() else [folder / RECORD, folder / SUBMISSION]
-    if not any(map(os.path.lexists, holds)):
+    is_listed = project is not None and _is_listed(name, project)
+    if not is_listed and not any(map(os.path.lexists, holds)):
         raise InputError(
-            f"{folder} is no job of RELION's that was to go to the queue (it has no {SUBMISSION}): "
-            f"{_GIVE}"
+            f"{folder} is no job of RELION's that was to go to the queue (RELION does not list it, "
+            f"and it has no {SUBMISSION}): {_GIVE}"
         )
     script = path.absolute() if path.is_file() and path.name != RECORD else folder / SUBMISSION
     return NamedJob(name, project or folder.parents[1], project is not None, script)
+
+
+def _is_listed(name: str, project: Path) -> bool:
+    with suppress(InputError):  # a list that is damaged tells nothing
+        return name in (process.name for process in listed_jobs(project).jobs)
+    return False
 
 
 def _in_project(name: str, project: Path) -> NamedJob:

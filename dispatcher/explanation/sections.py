@@ -20,6 +20,7 @@ _NOUNS = {
     "mem": "memory", "time": "time", "account": "account", "qos": "quality of service",
     "ranks_per_gpu": "ranks per GPU", "gpu_type": "type of GPU", "constraint": "feature",
 }  # fmt: skip
+_NOT_TOLD = "not told by the record"
 _MOST = 2**63  # what sizes are counted with
 _GOOD, _BAD = ("Succeeded", "Runs"), ("Failed", "Aborted", "Refused", "Unknown")
 
@@ -95,13 +96,14 @@ def _headed(head: str, reasons: list[str]) -> Line:
 
 def _type(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
     lineage = " → ".join(entries.texts(plan, "lineage") or ())
-    name = entries.text(plan, "job_type") or "not known"
+    name = entries.text(plan, "job_type") or _NOT_TOLD
     said = reasons.get("type", [])
     if said and said[0].startswith(f"Job type {name} ("):
         said = said[1:]  # the same as this line
     takes = entries.text(decided, "takes")
     jobs = f", which takes {takes}" if takes else ""
-    yield (Piece(name, "strong"), Piece(f" ({lineage}){jobs}"))
+    bases = f" ({lineage})" if lineage else ""
+    yield (Piece(name, "strong"), Piece(f"{bases}{jobs}"))
     by_why: dict[str, list[str]] = {}
     for other in entries.objects_of(decided, "other_types") or []:
         names = by_why.setdefault(entries.text(other, "why") or "", [])
@@ -149,9 +151,12 @@ def _gpu_memory(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
 
 
 def _host_memory(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
-    mem = (entries.object_of(plan, "job_parameters") or {}).get("mem")
+    asked_for = entries.object_of(plan, "job_parameters")
+    mem = (asked_for or {}).get("mem")
     need = entries.number(entries.object_of(plan, "gpu_fit") or {}, "host_memory", _MOST)
     asked = f"{mem} asked for" if mem is not None else "None asked for"
+    if asked_for is None:
+        asked = _NOT_TOLD.capitalize()
     head = f"{asked}{f', {gibibytes(need)} needed' if need else ''}"
     yield _headed(head, reasons.get("host_memory", []))
 
@@ -159,22 +164,24 @@ def _host_memory(plan: _Facts, reasons: _Reasons) -> Iterator[Line]:
 def _image(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
     image = entries.object_of(plan, "image")
     if image is None:
-        yield line("none: the job runs on the host", "strong")
+        yield line("none: the job runs on the host" if "image" in plan else _NOT_TOLD, "strong")
         return
     name, version, variant = (entries.text(image, key) for key in ("name", "version", "variant"))
     why = entries.text(decided, "image")
     digest = entries.text(image, "sha256")
-    file = f" {entries.text(image, 'path')}{f', sha256 {digest[:12]}…' if digest else ''}"
+    file = [entries.text(image, "path"), f"sha256 {digest[:12]}…" if digest else None]
+    words = [name, version, f"({variant})" if variant else None]
     yield (
-        Piece(f"{name} {version} ({variant})", "strong"),
-        Piece(f": {why}." if why else "."),
-        Piece(file),
+        Piece(" ".join(filter(None, words)) or _NOT_TOLD, "strong"),
+        Piece(f": {why}. " if why else ". "),
+        Piece(", ".join(filter(None, file))),
     )
 
 
 def _partition(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
-    name = (entries.object_of(plan, "job_parameters") or {}).get("partition")
-    scheduler = entries.text(plan, "scheduler") or "not known"
+    asked = entries.object_of(plan, "job_parameters")
+    name = (asked or {}).get("partition")
+    scheduler = entries.text(plan, "scheduler") or _NOT_TOLD
     node = entries.object_of(decided, "node") or {}
     has = [
         count(cores, "core") if (cores := entries.number(node, "cores", _MOST)) else "",
@@ -186,7 +193,7 @@ def _partition(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Lin
     here = entries.flag(node, "is_this_machine")
     which = "this machine" if here else "a node"
     nodes = f": {which} has {', '.join(filter(None, has))}" if any(has) else ""
-    where = f"{name}" if name is not None else "none named"
+    where = _NOT_TOLD if asked is None else "none named" if name is None else f"{name}"
     yield (Piece(where, "strong"), Piece(f" (scheduler {scheduler}){nodes}"))
     for over in entries.objects_of(decided, "passed_over") or []:
         kind = entries.text(over, "kind")

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from ..config.site import Site
 from ..host.users import owner_of
+from ..jobs import entries
+from ..jobs.hook_process import hook_at_work, is_being_submitted
 from ..jobs.job import Job
 from ..jobs.last_lines import last_sentence
 from ..jobs.project_jobs import look
+from ..jobs.read_job import is_without_queue
 from ..jobs.record import RECORD, Record
+from ..jobs.repair import GRACE
 from ..jobs.status import JobStatus, job_status
+from ..jobs.this_run import is_of_this_run
+from ..jobs.waiting import Wait, wait_of, with_reason_asked
 from ..relion.exit_files import STATES, end_of, exit_file
 from ..relion.submission import SUBMISSION
 from .named_job import NamedJob
 
 __all__ = ["State", "state_of"]
+
+_LOOK_AGAIN = "look again in a minute."
 
 
 class State(NamedTuple):
@@ -25,7 +35,7 @@ class State(NamedTuple):
 
     Attributes:
         word: "Not submitted", "Scheduled", "Refused", "Waits", "Runs", "Succeeded", "Failed",
-            "Aborted" or "Unknown".
+            "Aborted", "Unknown", or "Submitting" until the queue shows it.
         sentences: where it is or was, and how it ended.
         status: as ``relion-dispatch status`` has it; None for a job that RELION does not list.
     """
@@ -47,9 +57,15 @@ def state_of(named: NamedJob, site: Site | None, record: Record | None) -> State
     if not listed:
         return _by_its_folder(named, record)
     job = listed[0]
+    if is_without_queue(job.folder):
+        word, sentences = _without_queue(job.status)
+        return State(word, sentences, job_status(job._replace(record=None, problem=None)))
+    if job.elsewhere == "ended":
+        job = job._replace(record=job.last_record)
+    job = with_reason_asked(job, named.project)
     status = job_status(job)
-    word, sentences = _of_listed(job, status, record)
-    return State(word, tuple(sentences), status)
+    word, said = _of_listed(job, status, record)
+    return State(word, tuple(said), status)
 
 
 def _by_its_folder(named: NamedJob, record: Record | None) -> State:
@@ -57,8 +73,7 @@ def _by_its_folder(named: NamedJob, record: Record | None) -> State:
     end = end_of(named.folder)
     if end:
         said = last_sentence(named.folder / "run.err") if end != "SUCCESS" else None
-        ran = record is not None and record.refused is None
-        word = "Refused" if end == "FAILURE" and said and not ran else STATES[end]
+        word = "Refused" if said and _is_refused(named.folder, record) else STATES[end]
         where = [f"{exit_file(named.folder, end).name} is in its folder."]
         return State(word, tuple([said] if said else where))
     if record is None:
@@ -72,9 +87,26 @@ def _by_its_folder(named: NamedJob, record: Record | None) -> State:
     )
 
 
+def _is_refused(folder: Path, record: Record | None) -> bool:
+    """Whether a job that failed never came into the queue: by its record, or without any that the
+    hook wrote for this run."""
+    if record is None:
+        return not is_of_this_run(folder, RECORD)
+    return record.refused is not None
+
+
 def _as(record: Record) -> str:
-    job_id = f" as job {record.job_id}" if record.job_id else ""
-    return f"{job_id} of {record.scheduler}" if record.scheduler else job_id
+    if record.job_id is None:
+        return f" (scheduler {record.scheduler})" if record.scheduler else ""
+    return f" as job {record.job_id}{f' of {record.scheduler}' if record.scheduler else ''}"
+
+
+def _without_queue(status: str) -> tuple[str, tuple[str, ...]]:
+    if status == "Running":
+        return "Runs", ("RELION runs it without the queue.",)
+    if status in STATES.values():
+        return status, ("RELION ran it without the queue.",)
+    return status or "Unknown", (f"RELION has it as {status.lower()}.",)
 
 
 def _of_listed(
@@ -83,7 +115,7 @@ def _of_listed(
     if job.status in STATES.values():
         # Without a record of this run, what `status` says may be of an earlier one.
         said = last_sentence(job.errfile) if record is None else status["reason"]
-        refused = job.status == "Failed" and (record is None or record.refused is not None)
+        refused = job.status == "Failed" and _is_refused(job.folder, record)
         word = "Refused" if refused and said else job.status
         return word, _of_end(status, record, said if job.status != "Succeeded" else None)
     if job.status != "Running":
@@ -92,27 +124,51 @@ def _of_listed(
         return _without_record(job)
     if record.refused is not None:
         return "Refused", [record.refused]
+    if job.elsewhere == "ended":
+        return _told_end(record), _of_end(status, record, record.run and record.run.reason)
+    if job.elsewhere == "copied":
+        return "Unknown", [
+            f"This folder is a copy: the job is that of {record.project}, where `relion-dispatch "
+            f"explain {job.name}` tells of it. RELION is never told its end here: mark the job as "
+            "failed in RELION's window, or run it again."
+        ]
     if not job.is_this_users:
         whose = owner_of(job.folder / RECORD)
         return "Runs", [f"It runs for RELION{_as(record)}; only {whose} sees it in the queue."]
     if job.other_host:
         return "Runs", [f"It runs on {job.other_host}: `relion-dispatch status` there sees it."]
     queued = job.queued
+    if queued is None and record.job_id is None and is_being_submitted(record.hook, job.folder):
+        return "Submitting", [f"It is being submitted{_as(record)}: {_LOOK_AGAIN}"]
     if job.queue is None:
         return "Runs", [f"It runs for RELION{_as(record)}; the scheduler does not answer now."]
+    if queued is None and time.time() - _written(job.folder / RECORD) < GRACE:
+        return "Submitting", [
+            f"It was submitted{_as(record)} a moment ago, and the queue does not show it yet: "
+            f"{_LOOK_AGAIN}"
+        ]
     if queued is None or job.queue.has_ended(queued):
         return "Unknown", [
             f"It runs for RELION{_as(record)}, but the queue no longer has it: `relion-dispatch "
             "status` finds out how it ended, and tells RELION."
         ]
-    if job.queue.is_pending(queued) or (status["reason"] and not status["node"]):
-        return "Waits", _waiting(status, record)
+    if wait := wait_of(job):
+        return "Waits", _waiting(wait, record)
     return "Runs", _running(status, record)
+
+
+def _told_end(record: Record) -> str:
+    """RELION's word for the end that the job's script has told."""
+    ending = (entries.object_of(record.merged, "run") or {}).get("ending")
+    return next((word for end, word in STATES.items() if end == ending), "Unknown")
 
 
 def _without_record(job: Job) -> tuple[str, list[str]]:
     if job.problem:
         return "Unknown", [job.problem]
+    hook = hook_at_work(job.folder)
+    if hook and is_being_submitted(hook, job.folder):
+        return "Submitting", [f"It is being submitted: {_LOOK_AGAIN}"]
     if not (job.folder / SUBMISSION).exists():
         return "Runs", ["RELION runs it without the queue."]
     return "Not submitted", [
@@ -121,9 +177,9 @@ def _without_record(job: Job) -> tuple[str, list[str]]:
     ]
 
 
-def _waiting(status: JobStatus, record: Record) -> Iterator[str]:
+def _waiting(wait: Wait, record: Record) -> Iterator[str]:
     yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
-    reason, says = status["reason"], status["waits_for"]
+    reason, says = wait.reason, wait.says
     if says and reason and says != reason:
         yield f"Why: {says} ({reason})."
     elif says or reason:
@@ -149,6 +205,14 @@ def _of_end(status: JobStatus, record: Record | None, said: str | None) -> Itera
         yield f"It ended{ended}{node}{_as(record)}{after}."
     if said:
         yield said
+
+
+def _written(file: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 if it is gone."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0
 
 
 def _when(text: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..config.scheduler import Scheduler, filled
 from ..relion.exit_files import wants_abort
@@ -13,7 +13,11 @@ from ..scheduler.clusters import names_one, where_is
 from .record import Record
 from .seal import is_sealed
 
-__all__ = ["Job"]
+__all__ = ["Elsewhere", "Job"]
+
+# Why the queue tells nothing of a job that runs for RELION: RELION runs it by itself, its script
+# has told the end, or its folder is a copy.
+Elsewhere = Literal["without_queue", "ended", "copied"]
 
 
 class Job(NamedTuple):
@@ -29,6 +33,8 @@ class Job(NamedTuple):
         is_this_users: whether this user submitted it, or would have.
         scheduler: the site's scheduler that the last record names, if the site has it.
         queue: that scheduler's queue; None if it was not asked, or did not answer.
+        elsewhere: why relion-dispatch does not run the job, although it runs for RELION and has a
+            record; None if it does.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Job(NamedTuple):
     is_this_users: bool
     scheduler: Scheduler | None
     queue: Queue | None
+    elsewhere: Elsewhere | None = None
 
     @property
     def queued(self) -> QueuedJob | None:

@@ -21,7 +21,7 @@ from ..relion.star import read_blocks
 from ..relion.submission import SUBMISSION
 from ..units import whole_number
 
-__all__ = ["Progress", "iteration_reached", "progress_of_run"]
+__all__ = ["Progress", "iteration_of_run", "iteration_reached", "progress_of_run"]
 
 _ITERATION = re.compile(r"run(?:_ct[0-9]+)?_it([0-9]{3,9})_.*\.star")
 _OPTIMISER = "_optimiser.star"
@@ -63,6 +63,15 @@ def iteration_reached(folder: Path) -> int | None:
     return max((int(each[1]) for each in found if each), default=None)
 
 
+def iteration_of_run(folder: Path) -> int | None:
+    """The last iteration of which the run that RELION has asked for last has written a file."""
+    try:
+        last = max(_written(folder), key=_by_time, default=None)
+    except OSError:
+        return None
+    return last and last.iteration
+
+
 def progress_of_run(folder: Path, now: float) -> Progress:
     """How far the run is that RELION has asked for last; `now` in seconds since 1970.
 
@@ -75,8 +84,13 @@ def progress_of_run(folder: Path, now: float) -> Progress:
         return Progress()
     if not written:
         return Progress()
-    last = max(written)
-    steps = sorted(each for each in written if each.name.endswith(_OPTIMISER))
+    last = max(written, key=_by_time)
+    # A scheduler may have started the same script anew: later iterations are of its first start.
+    steps = sorted(
+        each
+        for each in written
+        if each.name.endswith(_OPTIMISER) and each.iteration <= last.iteration
+    )
     seconds = _seconds_each(steps)
     iterations = _iterations(folder / steps[-1].name) if steps else None
     if iterations is None or iterations < last.iteration:
@@ -95,6 +109,10 @@ def _written(folder: Path) -> Iterator[_Written]:
                 time = entry.stat(follow_symlinks=False).st_mtime
                 if time >= begin:
                     yield _Written(int(found[1]), time, entry.name)
+
+
+def _by_time(written: _Written) -> tuple[float, int]:
+    return written.time, written.iteration
 
 
 def _seconds_each(steps: Sequence[_Written]) -> float | None:

@@ -11,12 +11,13 @@ from ..relion import job_star
 from ..relion.exit_files import STATES, end_of
 from ..relion.submission import SUBMISSION
 from ..relion.submission_forms import is_from_our_template
+from .closed_record import what_to_do
 from .hook_process import hook_at_work
-from .job import Job
-from .record import RECORD, Record, Unreadable, look_for_record, what_to_do
+from .job import Elsewhere, Job
+from .record import RECORD, Record, Unreadable, look_for_record
 from .this_run import is_of_this_run
 
-__all__ = ["read_job"]
+__all__ = ["is_without_queue", "read_job"]
 
 
 def read_job(project: Path, name: str, status: str, site: Site) -> Job:
@@ -30,7 +31,10 @@ def read_job(project: Path, name: str, status: str, site: Site) -> Job:
     own = False
     with suppress(OSError):
         own = (folder / (RECORD if record else SUBMISSION)).lstat().st_uid == os.getuid()
-    if status == "Running" and not end and _runs_elsewhere(project, folder, record, last):
+    elsewhere = None
+    if status == "Running" and not end:
+        elsewhere = _elsewhere(project, folder, record, last)
+    if elsewhere:
         record, own = None, False
     return Job(
         name=name,
@@ -42,6 +46,7 @@ def read_job(project: Path, name: str, status: str, site: Site) -> Job:
         is_this_users=own and (record is not None or is_from_our_template(folder / SUBMISSION)),
         scheduler=site.schedulers.get(str(last.scheduler)) if last else None,
         queue=None,
+        elsewhere=elsewhere,
     )
 
 
@@ -55,25 +60,27 @@ def _problem(found: Record | Unreadable | None, folder: Path) -> str | None:
     )
 
 
-def _runs_elsewhere(
+def is_without_queue(folder: Path) -> bool:
+    """Whether RELION has run the job without the queue, by what its window said: then RELION wrote
+    no submission script, and a script or record beside it is an earlier run's."""
+    gui = job_star.read(folder / "job.star")
+    return gui is not None and gui.options.get("do_queue") == "No"
+
+
+def _elsewhere(
     project: Path,
     folder: Path,
     record: Record | None,
     last: Record | None,
-) -> bool:
-    """Whether relion-dispatch does not run this job, although it runs for RELION and has a record.
-
-    RELION may run the job without the queue: then RELION writes no submission script, and the
-    record is an earlier run's. Or the folder was copied with its project while the job ran.
-    """
-    gui = job_star.read(folder / "job.star")
-    if gui and gui.options.get("do_queue") == "No":
-        return True
-    if record and record.run:  # RELION was told the end, and has removed the exit file since
-        return True
+) -> Elsewhere | None:
+    """Why relion-dispatch does not run this job, although it runs for RELION and has a record."""
+    if is_without_queue(folder):
+        return "without_queue"
+    if record and record.run:  # the exit file is on its way, or RELION has seen and removed it
+        return "ended"
     if last is None or hook_at_work(folder):
-        return False
+        return None
     with suppress(OSError):
         original = (last.project or project) / folder.relative_to(project) / RECORD
-        return not original.samefile(folder / RECORD)
-    return False
+        return None if original.samefile(folder / RECORD) else "copied"
+    return None

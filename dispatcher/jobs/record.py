@@ -12,16 +12,13 @@ names, an id an argument of the scheduler's commands.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
-from ..host.users import owner_of
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
@@ -29,9 +26,8 @@ from .notes import read_job_id, read_watcher
 from .run_file import read_run
 from .this_run import is_of_this_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable",
-           "closed_to_this_user", "load_record", "look_for_record", "read_record",
-           "what_to_do"]  # fmt: skip
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable", "load_record",
+           "look_for_record", "read_record"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -145,24 +141,6 @@ def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unrea
     except Unreadable as error:
         return error
     return record if of_any_run or is_of_this_run(folder, RECORD) else None
-
-
-def what_to_do(folder: Path, otherwise: str) -> str:
-    """What helps against a record that cannot be read: a colleague's may be of a job that runs, of
-    which this user's queue tells nothing."""
-    owner = closed_to_this_user(folder)
-    if owner:
-        return f"ask {owner}, whose job it is, to run `chmod g+r` on that file."
-    return otherwise
-
-
-def closed_to_this_user(folder: Path) -> str | None:
-    """The owner of a job's record that is another user's, and that this one may not read."""
-    file = folder / RECORD
-    with suppress(OSError):
-        if file.lstat().st_uid != os.getuid() and not os.access(file, os.R_OK):
-            return owner_of(file)
-    return None
 
 
 def load_record(file: Path) -> Record:

@@ -12,7 +12,7 @@ from typing import TypedDict
 from ..relion.exit_files import end_of, exit_file
 from .job import Job
 from .last_lines import last_sentence
-from .progress import Progress, iteration_reached, progress_of_run
+from .progress import Progress, iteration_of_run, iteration_reached, progress_of_run
 from .record import Record
 from .waiting import wait_of
 
@@ -84,12 +84,13 @@ def job_status(job: Job) -> JobStatus:
 
 def _progress(job: Job, record: Record) -> Progress:
     """How far the job is: if it has ended, only which iteration it reached."""
-    if job.status != "Running":
-        return Progress(iteration_reached(job.folder))
-    found = progress_of_run(job.folder, time.time())
-    if found.iteration is None:
-        return Progress(_continued_from(record))
-    return found
+    if job.status == "Running":
+        found = progress_of_run(job.folder, time.time())
+        return found if found.iteration is not None else Progress(_continued_from(record))
+    reached = iteration_of_run(job.folder)
+    if reached is None:  # nothing was written, or the project was copied without its times
+        reached = _continued_from(record)
+    return Progress(iteration_reached(job.folder) if reached is None else reached)
 
 
 def _continued_from(record: Record) -> int | None:

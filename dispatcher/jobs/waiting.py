@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..scheduler.calls import ask_wait
-from ..scheduler.waiting import in_plain_words
+from ..scheduler.waiting import in_plain_words, shown_reasons
 from .job import Job
 from .local_turn import waits_for
 
@@ -19,7 +19,7 @@ class Wait(NamedTuple):
     """A job's wait; None for what is not known.
 
     Attributes:
-        reason: in the scheduler's own words.
+        reason: in the scheduler's own words, on one line.
         says: what that means, and what helps.
         since: when the job was submitted (UTC), as in ``2026-11-29T03:45:41+00:00``.
     """
@@ -36,20 +36,22 @@ def wait_of(job: Job) -> Wait | None:
     queued = job.queued
     if queued and job.queue and job.queue.is_pending(queued):
         says = in_plain_words(job.scheduler, queued.reason, queued.job_id)
-        return Wait(queued.reason or None, says, _utc(queued.since) or job.record.dispatched)
+        since = _utc(queued.since) or job.record.dispatched
+        return Wait(shown_reasons(queued.reason) or None, says, since)
     turn = waits_for(job)
     return Wait(turn, turn, job.record.dispatched) if turn else None
 
 
 def with_reason_asked(job: Job, project: Path) -> Job:
-    """The job with the reason that its scheduler gives if it is asked about this job alone."""
+    """The job with the reasons, a line for each, that its scheduler gives if it is asked about this
+    job alone."""
     queued = job.queued
     if not (queued and job.queue and job.scheduler and job.queue.is_pending(queued)):
         return job
     said = ask_wait(job.scheduler, queued.job_id, project, job.queue.where_is(queued))
     if not said:
         return job
-    reason = ": ".join(filter(None, [queued.reason, said]))
+    reason = "\n".join(filter(None, [queued.reason, said]))
     jobs = (each._replace(reason=reason) if each == queued else each for each in job.queue.jobs)
     return job._replace(queue=job.queue._replace(jobs=tuple(jobs)))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
@@ -16,7 +18,7 @@ from .reason import topic_of
 from .sources import Source, sources
 from .unplaced_job import UnplacedJob
 
-__all__ = ["Decisions", "NodeFacts", "decisions"]
+__all__ = ["Decisions", "NodeFacts", "decisions", "decisions_if_possible"]
 
 
 class NodeFacts(NamedTuple):
@@ -75,6 +77,17 @@ class Decisions(NamedTuple):
             "image": self.image,
             "topics": [topic_of(each) for each in reasons],
         }
+
+
+def decisions_if_possible(
+    job: UnplacedJob, placed: PlacedJob, configuration: Configuration
+) -> Decisions | None:
+    """The facts; None if a mistake of this program keeps them back, as no job needs them to run."""
+    with suppress(Exception):
+        found = decisions(job, placed, configuration)
+        json.dumps(found.as_json(()))  # as the record will have them
+        return found
+    return None
 
 
 def decisions(job: UnplacedJob, placed: PlacedJob, configuration: Configuration) -> Decisions:

@@ -28,7 +28,7 @@ from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
-from .decisions import decisions
+from .decisions import decisions_if_possible
 from .devices import is_ours
 from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
@@ -134,7 +134,7 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
-    facts = decisions(job, placed, configuration)
+    facts = decisions_if_possible(job, placed, configuration)
     plan = _plan(job, placed, chosen)
     warnings = (*plan.warnings, *wishes.warnings, *warnings)
     return plan._replace(decisions=facts, warnings=warnings)

@@ -80,7 +80,8 @@ class Plan(NamedTuple):
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
             node are.
         window: what was typed into the site's fields of RELION's window, by their names.
-        decisions: the facts behind the reasons; the record has them, `as_json` does not.
+        decisions: the facts behind the reasons, None if they are not known; the record has them,
+            `as_json` does not.
     """
 
     site: Site
@@ -117,7 +118,7 @@ class Plan(NamedTuple):
     cores_of_node: int | None = None
     ranks_stay: bool = False
     window: Mapping[str, str] = {}
-    decisions: Decisions = Decisions()
+    decisions: Decisions | None = Decisions()
 
     @property
     def template_folders(self) -> list[str]:

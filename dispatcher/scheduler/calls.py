@@ -163,7 +163,8 @@ def ask_end(
 
 
 def ask_wait(scheduler: Scheduler, job_id: str, project: Path, where: tuple[str, ...] = ()) -> str:
-    """Ask the scheduler why one job waits, if it has a command for that; "" if it does not say.
+    """Ask the scheduler why one job waits, if it has a command for that; a line for each
+    reason, "" if it does not say.
 
     `where` are the options that lead to the job's cluster, as in :func:`ask_end`.
     """

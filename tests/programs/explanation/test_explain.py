@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.config.window import FIELDS
 from dispatcher.jobs.record import RECORD
 
 from ...fixture_types import WriteSite
@@ -36,6 +37,13 @@ def submit(script: Path, **environment: str) -> str:
     return str(record_of(script.parent)["token"])
 
 
+def age(script: Path, seconds: float = 60) -> None:
+    """The job was submitted some time ago."""
+    for file in (script, script.parent / RECORD):
+        then = file.stat().st_mtime - seconds
+        os.utime(file, (then, then))
+
+
 def end(script: Path, ending: str, reason: str = "") -> None:
     """The job's script tells the end."""
     folder, token = script.parent, str(record_of(script.parent)["token"])
@@ -54,7 +62,8 @@ def test_a_job_that_was_not_submitted_is_planned_now(script: Path, explain: Expl
 
     assert found.status == 0
     assert found["State"].startswith("Not submitted. ")
-    assert found["Basis"] == "This is the plan of now: the job has not been submitted."
+    assert found["Basis"].startswith("This is the plan of now: the job has not been submitted. ")
+    assert "typed in RELION's window (qsub_extra1: 24:00:00) is not in" in found["Basis"]
     assert found["Type"].startswith(
         "refine (submit → gpu → refine), which takes relion_refine --auto_refine "
         "Not initialmodel (no denovo_3dref); class2d_vdam (no grad); "
@@ -79,7 +88,12 @@ def test_a_job_that_was_not_submitted_is_planned_now(script: Path, explain: Expl
 
 
 @pytest.mark.usefixtures("slurm")
-def test_all_of_it_is_on_one_screen(script: Path, explain: Explain) -> None:
+def test_all_of_it_is_on_one_screen(
+    script: Path, explain: Explain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FIELDS, "time")
+    assert explain(script)["Basis"] == "This is the plan of now: the job has not been submitted."
+
     lines = explain(script).text.splitlines()
 
     assert 24 <= len(lines) <= 50
@@ -130,6 +144,11 @@ def test_where_a_job_runs_is_told(slurm: StandIn, script: Path, explain: Explain
     assert "the scheduler does not answer now" in explain(JOB)["State"]
     slurm.queue_answers("cat queue")
     slurm.forgets()
+    assert explain(JOB)["State"] == (
+        "Submitting. It was submitted as job 17 of slurm a moment ago, and the queue does not show "
+        "it yet: look again in a minute."
+    )
+    age(script)
     found = explain(JOB)
     assert found["State"].startswith("Unknown. It runs for RELION as job 17 of slurm, but the ")
     assert not list(script.parent.glob("RELION_JOB_EXIT_*")), "explain tells RELION nothing"

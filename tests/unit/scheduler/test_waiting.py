@@ -14,7 +14,7 @@ from dispatcher.config.site import load_site
 from dispatcher.scheduler.answers import read_jobs
 from dispatcher.scheduler.calls import ask_wait
 from dispatcher.scheduler.dialect import dialect
-from dispatcher.scheduler.waiting import in_plain_words, read_reasons
+from dispatcher.scheduler.waiting import in_plain_words, read_reasons, shown_reasons
 
 from ...fixture_types import WriteSite
 
@@ -25,6 +25,11 @@ SAYS = [
     ("slurm", "None", "has not looked at it yet"),
     ("slurm", "AssocGrpGRES", "use all the GPUs that they may have at once"),
     ("slurm", "AssocGrpGRESMinutes", "used up its share of computing time"),
+    ("slurm", "AssocGrpWallLimit", "used up its share of computing time"),
+    ("slurm", "QOSGrpCPUMinutesLimit", "used up its share of computing time"),
+    ("slurm", "AssocGrpCPURunMinutesLimit", "starts by itself when some of that is over"),
+    ("slurm", "QOSGrpGRESRunMinutes", "starts by itself when some of that is over"),
+    ("slurm", "AssocGrpBillingRunMinutes", "starts by itself when some of that is over"),
     ("slurm", "MaxGRESPerAccount", "use all the GPUs that they may have at once"),
     ("slurm", "AssocGrpCpuLimit", "the jobs of its account use all that they may have"),
     ("slurm", "AssocMaxJobsLimit", "as many jobs of its account run"),
@@ -37,6 +42,11 @@ SAYS = [
     ("slurm", "JobHeldUser", "let it go with `scontrol release 4711`"),
     ("slurm", "JobHeldAdmin", "an admin holds it"),
     ("slurm", "launch failed requeued held", "could not be started, and is held"),
+    ("slurm", "user env retrieval failed requeued held", "could not be started, and is held"),
+    ("slurm", "launch_failed_requeued_held", "could not be started, and is held"),
+    ("slurm", "job requeued in held state", "`scontrol release 4711`"),
+    ("slurm", "job_requeued_in_held_state", "`scontrol release 4711`"),
+    ("slurm", "Reserved for maintenance", "a shorter time if you cannot wait"),
     ("slurm", "PartitionTimeLimit", "more time than its partition allows, so it never starts"),
     ("slurm", "PartitionDown", "its partition is closed"),
     ("slurm", "ReqNodeNotAvail, UnavailableNodes:node3", "or reserved (node3): it starts"),
@@ -68,6 +78,11 @@ SAYS = [
     ("lsf", "New job is waiting for scheduling;", "has not looked at it yet"),
     ("lsf", "Not enough job slot(s): 10 hosts;", "in use by other jobs"),
     ("lsf", "Not enough GPUs: 3 hosts;", "the GPUs that it asks for"),
+    ("lsf", "Not enough slots: n1;Resource (ngpus_physical) not available: 2 hosts;",
+     "the GPUs that it asks for"),
+    ("lsf", "Closed by LSF administrator: gpu01;", "are busy, closed or down"),
+    ("lsf", "Load information unavailable: 2 hosts; Closed by LSF administrator: GPU-1, gpu2;",
+     "are busy, closed or down"),
     ("lsf", "The user has reached his/her job slot limit;", "use all that they may have"),
     ("lsf", "The job was suspended by the user while pending;", "`bresume 4711`"),
     ("lsf", "The job was suspended by LSF admin or root while pending;", "an admin holds it"),
@@ -104,6 +119,20 @@ def test_a_site_says_it_in_its_own_words(site: WriteSite) -> None:
     assert in_plain_words(scheduler("slurm"), "Priority", "1") == "write to the help desk"
     assert in_plain_words(scheduler("slurm"), "OurRule", "1") == "the desk decides on 1"
     assert in_plain_words(scheduler("slurm"), "Resources", "1")
+
+
+def test_of_many_reasons_the_strongest_decides_and_few_are_shown() -> None:
+    nodes = [f'queue instance "gpu.q@n{n}" dropped because it is full' for n in range(9)]
+    others = [f"reason {n}" for n in range(4)]
+    reason = "\n".join([*nodes, *others, "job dropped because of job dependencies"])
+
+    assert in_plain_words(scheduler("gridengine"), reason, "8") == (
+        "it starts when another job has ended"
+    )
+    assert (
+        shown_reasons(reason)
+        == f"{nodes[0]} (and 8 like it); reason 0; reason 1; and 3 more reasons"
+    )
 
 
 WAITING = "13|PENDING||Priority|0:00 2026-11-28T22:24:25|relion-dispatch:0123456789b1\n"
@@ -176,10 +205,11 @@ def test_one_jobs_reasons_are_asked_for(tmp_path: Path) -> None:
 
     said = read_reasons(gridengine, QSTAT_J)
 
-    assert said == (
+    assert len(said.splitlines()) == 5
+    assert shown_reasons(said) == (
         "11/28/2026 22:24:25 [1000:77]: can't open output file; "
-        'queue instance "gpu.q@n1" dropped because it is full; '
-        'queue instance "gpu.q@n2" dropped because it is full; and 2 more reasons'
+        'queue instance "gpu.q@n1" dropped because it is full (and 2 like it); '
+        'cannot run in PE "smp" because it only offers 0 slots'
     )
     assert read_reasons(gridengine, off) == ""
     asked = Scheduler(
