@@ -57,6 +57,51 @@ def test_a_plan_of_now_that_is_another_explains_nothing(
     assert "Not old" not in found["Partition"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"job_parameters": {"partition": "big"}}, "partition big, now new"),
+        ({"nproc": 5}, "ranks 5, now 9"),
+        ({"ngpu": 2}, "GPUs 2, now 4"),
+        ({"image": {"name": "relion", "version": "4.0.1"}}, "image relion 4.0.1, now relion 5.1.0"),
+        ({"image": None, "nproc": None}, "ranks not told, now 9; image not told, now relion 5.1.0"),
+    ],
+)
+def test_of_a_plan_of_now_that_has_another_outcome_only_the_types_are_taken(
+    keys: dict[str, Any], says: str, record: Path, explain: Explain
+) -> None:
+    change(record, decisions=None, **keys)
+
+    found = explain(JOB)
+
+    assert f"A plan made now is another ({says}), so that only the job types" in found["Basis"]
+    assert "Not initialmodel" in found["Type"]
+    assert "Not 13 ranks" not in found["Ranks"]
+    assert "Not old" not in found["Partition"] and "a node has" not in found["Partition"]
+    assert "the site's default" not in found["Image"]
+    assert found["Said by"] == ""
+
+
+def test_what_a_record_does_not_tell_is_no_fact(record: Path, explain: Explain) -> None:
+    kept = ("token", "job_id", "scheduler", "host", "dispatched", "project")
+    record.write_text(json.dumps({key: json.loads(record.read_text())[key] for key in kept}))
+
+    found = explain(JOB)
+
+    assert found["Type"] == "not told by the record"
+    assert found["Host memory"] == "Not told by the record."
+    assert found["Image"] == "not told by the record"
+    assert found["Partition"] == "not told by the record (scheduler slurm)"
+    assert "It does not tell the job's type, so nothing is taken from a plan" in found["Basis"]
+    written = json.loads(record.read_text())
+    record.write_text(json.dumps({**written, "image": None, "job_parameters": {}}))
+    found = explain(JOB)
+    assert found["Image"] == "none: the job runs on the host"
+    assert found["Host memory"] == "None asked for."
+    record.write_text(json.dumps({**written, "image": {"name": "relion", "version": "5.1.0"}}))
+    assert explain(JOB)["Image"] == "relion 5.1.0."
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 7}', "\0"])
 def test_a_damaged_record_is_named(text: str, record: Path, explain: Explain) -> None:
     record.write_text(text)

@@ -242,6 +242,21 @@ def test_a_continued_job_begins_where_it_goes_on(
     assert (row["iteration"], row["minutes_per_iteration"]) == (15, None)
 
 
+def test_a_continued_job_that_has_ended_has_reached_what_its_own_run_has_written(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = "relion_refine --continue Class3D/job019/run_it010_optimiser.star --iter 25"
+    folder = add_job("Class3D/job019", "Failed", original_commands=[command])
+    (folder / "RELION_JOB_EXIT_FAILURE").touch()
+    before = folder / "run_it025_optimiser.star"
+    before.touch()
+    os.utime(before, (1, 1))
+
+    assert status(capsys)[0]["iteration"] == 10
+    (folder / "run_ct10_it015_optimiser.star").touch()
+    assert status(capsys)[0]["iteration"] == 15
+
+
 def test_one_job_with_the_last_lines_of_what_it_printed(
     slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,18 @@ def test_a_time_of_a_clock_that_is_ahead_is_none_of_the_past() -> None:
     assert reason_of(waiting, NOW) == "waits since 18:50 (less than 1 min)"
 
 
+def test_a_time_to_come_is_none_since_when_a_job_waits() -> None:
+    waiting = job(waiting_since="2030-01-01T00:00:00", reason="Priority")
+
+    assert reason_of(waiting, NOW) == "waits: Priority"
+
+
+def test_a_job_of_another_year_says_which() -> None:
+    lines = [text.plain for text in job_card(job(dispatched="2024-05-01T10:00:00"), {}, NOW)]
+
+    assert "  submitted  1 May 2024 10:00" in lines
+
+
 def test_estimates_have_columns_in_a_pipe_if_a_job_has_some() -> None:
     ended = job("Succeeded", iteration=25)
     runs = job(iteration=3, iterations=25, minutes_per_iteration=4.0)

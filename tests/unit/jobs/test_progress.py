@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.jobs.progress import Progress, iteration_reached, progress_of_run
+from dispatcher.jobs.progress import Progress, iteration_of_run, iteration_reached, progress_of_run
 
 BEGIN = 1_700_000_000.0  # seconds since 1970, when RELION wrote the submission script
 OPTIMISER = """
@@ -92,6 +92,18 @@ def test_files_of_an_earlier_run_do_not_count(folder: Path) -> None:
 
     assert progress_of_run(folder, BEGIN + 10) == Progress()
     assert iteration_reached(folder) == 25
+
+
+def test_a_run_that_was_started_anew_by_the_same_script_counts_from_its_new_files(
+    folder: Path,
+) -> None:
+    for iteration in range(11):
+        write(folder, iteration, 10 * iteration)
+    for iteration in range(5):
+        write(folder, iteration, 1000 + 100 * iteration)
+
+    assert progress_of_run(folder, BEGIN + 1410) == Progress(4, 25, 100, BEGIN + 1400 + 21 * 100)
+    assert iteration_of_run(folder) == 4
 
 
 def test_the_last_iteration_has_no_end_to_come(folder: Path) -> None:

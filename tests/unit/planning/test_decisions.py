@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.config.window import FIELDS
+from dispatcher.planning import decisions as facts
 from dispatcher.planning.plan import Plan
 
 from ...corpus import CORPUS, fill_project
@@ -211,3 +212,24 @@ def test_the_image_says_why(site: WriteSite, corpus_job: CorpusJob) -> None:
     configure(site, {})
 
     assert plan(corpus_job(REFINE)).decisions.image == "the site's default"
+
+
+@pytest.mark.parametrize("found", [ValueError("a mistake"), {"a set, which no record can have"}])
+def test_a_mistake_in_these_facts_refuses_no_job(
+    found: object, site: WriteSite, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> object:
+        if isinstance(found, Exception):
+            raise found
+        return [found]
+
+    configure(site, {"gpu": {"partitions": ["new"]}})
+    script = corpus_job(CLASS3D)
+    whole = plan(script)
+    monkeypatch.setattr(facts, "sources", mistaken)
+
+    planned = plan(script)
+
+    assert whole.decisions
+    assert planned.decisions is None
+    assert planned == whole._replace(decisions=None)
