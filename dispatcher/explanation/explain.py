@@ -94,7 +94,7 @@ def explanation(named: str) -> Explanation:
         taken, sentence = decisions_from_now(record.merged, now.plan, now.decisions)
     except ValueError as error:
         taken, sentence = None, f"A plan made now cannot be held against the record: {error}."
-    said += [sentence, now.untold, *record.problems]
+    said += [sentence, now.untold if taken else "", *record.problems]
     found = then._replace(decisions=taken)
     return _explained(job, state, found, record, said, None if taken is None else "now")
 

@@ -120,7 +120,7 @@ def _ranks(plan: _Facts, decided: _Facts, reasons: _Reasons) -> Iterator[Line]:
     )
     if nproc is not None:
         threads = "" if nthread is None else f" x {count(nthread, 'thread')}"
-        gpus = f" on {count(ngpu, 'GPU')}" if ngpu else " without a GPU"
+        gpus = f" on {count(ngpu, 'GPU')}" if ngpu else "" if ngpu is None else " without a GPU"
         over = f" of each of {nodes} nodes" if nodes and nodes > 1 else ""
         mps = ", shared through MPS" if entries.flag(plan, "mps") else ""
         head = f"{count(nproc, 'rank')}{threads}{gpus}{over}{mps}"

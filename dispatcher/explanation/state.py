@@ -120,18 +120,18 @@ def _of_listed(
         return word, _of_end(status, record, said if job.status != "Succeeded" else None)
     if job.status != "Running":
         return job.status or "Unknown", [f"RELION has it as {job.status.lower()}."]
+    if job.elsewhere == "copied" and job.last_record:
+        return "Unknown", [
+            f"This folder is a copy: the job is that of {job.last_record.project}, where "
+            f"`relion-dispatch explain {job.name}` tells of it. RELION is never told its end here: "
+            "mark the job as failed in RELION's window, or run it again."
+        ]
     if record is None:
         return _without_record(job)
     if record.refused is not None:
         return "Refused", [record.refused]
     if job.elsewhere == "ended":
         return _told_end(record), _of_end(status, record, record.run and record.run.reason)
-    if job.elsewhere == "copied":
-        return "Unknown", [
-            f"This folder is a copy: the job is that of {record.project}, where `relion-dispatch "
-            f"explain {job.name}` tells of it. RELION is never told its end here: mark the job as "
-            "failed in RELION's window, or run it again."
-        ]
     if not job.is_this_users:
         whose = owner_of(job.folder / RECORD)
         return "Runs", [f"It runs for RELION{_as(record)}; only {whose} sees it in the queue."]

@@ -90,7 +90,9 @@ def test_a_job_whose_exit_file_is_on_its_way_has_ended(
     assert said.endswith("a GPU ran out of memory") == (word == "Failed")
 
 
+@pytest.mark.parametrize("with_times", [True, False])
 def test_a_job_in_a_copy_of_its_project_is_that_of_the_original(
+    with_times: bool,
     slurm: StandIn,
     script: Path,
     explain: Explain,
@@ -101,6 +103,8 @@ def test_a_job_in_a_copy_of_its_project_is_that_of_the_original(
     submit(script)
     copy = tmp_path / "copy"
     shutil.copytree(project, copy)
+    if not with_times:
+        (copy / JOB / script.name).touch()
     monkeypatch.chdir(copy)
 
     said = explain(JOB)["State"]
