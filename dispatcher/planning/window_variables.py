@@ -68,14 +68,13 @@ def _of_relions_own(
     site: Site, parameters: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     """RELION_QSUB_NRMPI and RELION_QSUB_NRTHREADS stay unset: the job types' numbers count, or as
-    many as fit, so no number in the window would be truer than RELION's own 1."""
+    many as fit, so no number in the window would be truer than RELION's own 1. RELION_SCRATCH_DIR stays unset as
+    well: RELION would remember the site's folder, in each project, as one of the user's own."""
     yield "RELION_QUEUE_NAME", _only_partition(site, parameters) or UNSET
     if cores := _most_cores(site):
         nodes = max((each.get("nodes") or 1 for each in parameters), default=1)
         yield "RELION_MPI_MAX", str(min(max(cores * nodes, _LEAST_RANKS), _LONGEST_SLIDER))
         yield "RELION_THREAD_MAX", str(min(max(cores, _LEAST_THREADS), _LONGEST_SLIDER))
-    if scratch := _scratch(site):
-        yield "RELION_SCRATCH_DIR", scratch
     # Nodes are filled by what the site says of them: a number typed here would change nothing.
     yield "RELION_MINIMUM_DEDICATED", "1"
     yield "RELION_ALLOW_CHANGE_MINIMUM_DEDICATED", "0"  # RELION ends at any word
@@ -101,11 +100,3 @@ def _most_cores(site: Site) -> int | None:
     """Those of the largest node."""
     nodes = [each for partition in site.partitions.values() for each in kinds(partition)]
     return max((each.cores for each in nodes if each.cores), default=None)
-
-
-def _scratch(site: Site) -> str | None:
-    """The folder that nodes of all partitions have, if its path has no variable of a node."""
-    sites = [site.on(each) for each in site.partitions.values()] or [site]
-    folders = {each.scratch.folder if each.scratch else "" for each in sites}
-    folder = folders.pop() if len(folders) == 1 else ""
-    return folder if re.fullmatch(r"/[\w./+@%,=-]*", folder, re.ASCII) else None
