@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..config.configuration import Configuration
 from ..config.partition import kinds
 from ..config.site import Site
-from ..config.window import FIELDS, Window
+from ..config.window import FIELDS, LABEL, Window, field_names
 from ..config.window_field import UNSET
 from .chosen_scheduler import chosen_scheduler
 from .matched_type import with_lineage
@@ -20,7 +20,7 @@ from .placement import partition_names
 
 __all__ = ["WindowVariables", "window_variables"]
 
-_TOGETHER = re.compile(rf"RELION_QSUB_EXTRA.*|{FIELDS}", re.DOTALL)
+_TOGETHER = re.compile(rf"{LABEL}.*|{FIELDS}", re.DOTALL)
 _LONGEST_SLIDER = 256  # steps that a mouse can still tell apart; more can be typed
 _LEAST_RANKS, _LEAST_THREADS = 3, 2  # a refinement's half sets; a slider with one step has no end
 
@@ -55,21 +55,22 @@ def window_variables(configuration: Configuration) -> WindowVariables:
 
 def _of_fields(window: Window) -> Iterator[tuple[str, str]]:
     offered = window.offered
+    labels = {name: window.label(name).strip() or f"{name}:" for name in offered}
     yield "RELION_QSUB_EXTRA_COUNT", str(len(offered))  # 2 if it is not set
     for number, (name, field) in enumerate(offered.items(), 1):
-        variable = f"RELION_QSUB_EXTRA{number}"
-        yield variable, window.label(name).strip() or f"{name}:"
+        variable = f"{LABEL}{number}"
+        yield variable, labels[name]
         yield f"{variable}_DEFAULT", field.default.strip() or UNSET
         yield f"{variable}_HELP", window.help(name).strip() or UNSET
-    yield FIELDS, ",".join(offered)
+    yield FIELDS, field_names(labels)
 
 
 def _of_relions_own(
     site: Site, parameters: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     """RELION_QSUB_NRMPI and RELION_QSUB_NRTHREADS stay unset: the job types' numbers count, or as
-    many as fit, so no number in the window would be truer than RELION's own 1. RELION_SCRATCH_DIR stays unset as
-    well: RELION would remember the site's folder, in each project, as one of the user's own."""
+    many as fit, so no number in the window would be truer than RELION's own 1. RELION_SCRATCH_DIR
+    stays unset as well: RELION would remember the site's folder, in each project, as the user's."""
     yield "RELION_QUEUE_NAME", _only_partition(site, parameters) or UNSET
     if cores := _most_cores(site):
         nodes = max((each.get("nodes") or 1 for each in parameters), default=1)

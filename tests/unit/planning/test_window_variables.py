@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from dispatcher.config.configuration import Configuration
 from dispatcher.config.job_types import load_job_types
 from dispatcher.config.places import shipped_folder
 from dispatcher.config.site import checked_site
-from dispatcher.config.window import MOST_FIELDS
+from dispatcher.config.window import MOST_FIELDS, field_names
 from dispatcher.planning.window_variables import WindowVariables, window_variables
 
 GPU = {"cores": 64, "gpus": 4, "gpu_memory": "48G"}
@@ -31,9 +32,11 @@ def variables(**site: Any) -> WindowVariables:
 
 def test_the_shipped_fields_stand_in_their_order() -> None:
     fields = variables().fields
+    labels = "\n".join(fields[f"RELION_QSUB_EXTRA{number}"] for number in range(1, 6))
+    digest = hashlib.sha256(labels.encode()).hexdigest()[:8]
 
     assert fields["RELION_QSUB_EXTRA_COUNT"] == "5"
-    assert fields["RELION_DISPATCH_FIELDS"] == "time,gpus,memory,account,options"
+    assert fields["RELION_DISPATCH_FIELDS"] == (f"time,gpus,memory,account,options;{digest}")
     assert fields["RELION_QSUB_EXTRA1"] == "Time limit:"
     assert fields["RELION_QSUB_EXTRA2_DEFAULT"] == "auto"
     assert fields["RELION_QSUB_EXTRA3_HELP"].startswith("How much memory")
@@ -65,7 +68,9 @@ def test_a_site_changes_takes_away_and_adds_fields() -> None:
         "RELION_QSUB_EXTRA3": "beamline:",
         "RELION_QSUB_EXTRA3_DEFAULT": "auto",
         "RELION_QSUB_EXTRA3_HELP": "auto: nothing.",
-        "RELION_DISPATCH_FIELDS": "time,options,beamline",
+        "RELION_DISPATCH_FIELDS": field_names(
+            {"time": "Hours:", "options": "Further queue options:", "beamline": "beamline:"}
+        ),
     }
 
 
