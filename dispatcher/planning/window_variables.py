@@ -18,9 +18,11 @@ from .chosen_scheduler import chosen_scheduler
 from .matched_type import with_lineage
 from .placement import partition_names
 
-__all__ = ["WindowVariables", "window_variables"]
+__all__ = ["DEFAULTS", "WindowVariables", "window_variables"]
 
-_TOGETHER = re.compile(rf"{LABEL}.*|{FIELDS}", re.DOTALL)
+# The variable that tells later loads and sessions which defaults a load has set: NAME=VALUE;NAME=…
+DEFAULTS = "RELION_DISPATCH_DEFAULTS"
+_TOGETHER = re.compile(rf"{LABEL}.*|{FIELDS}|{DEFAULTS}", re.DOTALL)
 _LONGEST_SLIDER = 256  # steps that a mouse can still tell apart; more can be typed
 _LEAST_RANKS, _LEAST_THREADS = 3, 2  # a refinement's half sets; a slider with one step has no end
 
@@ -37,9 +39,20 @@ class WindowVariables(NamedTuple):
     fields: Mapping[str, str] = {}
     defaults: Mapping[str, str] = {}
 
+    @property
+    def noted(self) -> str:
+        """The value of ``DEFAULTS``."""
+        return ";".join(f"{name}={value}" for name, value in self.defaults.items())
+
     def laid_upon(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The environment with these variables; none of another window's fields stay."""
-        own = {name: value for name, value in environment.items() if not _TOGETHER.fullmatch(name)}
+        """The environment with these variables; none of another window's fields stay, nor defaults
+        that an earlier load has set."""
+        noted = f";{environment.get(DEFAULTS, '')};"
+        own = {
+            name: value
+            for name, value in environment.items()
+            if not _TOGETHER.fullmatch(name) and f";{name}={value};" not in noted
+        }
         return {**self.defaults, **own, **self.fields}
 
 

@@ -13,7 +13,7 @@ from dispatcher.config.job_types import load_job_types
 from dispatcher.config.places import shipped_folder
 from dispatcher.config.site import checked_site
 from dispatcher.config.window import MOST_FIELDS, field_names
-from dispatcher.planning.window_variables import WindowVariables, window_variables
+from dispatcher.planning.window_variables import DEFAULTS, WindowVariables, window_variables
 
 GPU = {"cores": 64, "gpus": 4, "gpu_memory": "48G"}
 
@@ -140,6 +140,18 @@ def test_scratch_stays_the_sites(site: dict[str, Any]) -> None:
 def test_no_default_is_more_than_relion_can_hold() -> None:
     """RELION keeps RELION_QSUB_NRMPI in a char: 200 became -56 in 5.1.0."""
     assert not [name for name in variables(partitions={"gpu": GPU}).defaults if "_NR" in name]
+
+
+def test_a_default_that_an_earlier_load_has_set_is_none_of_the_users() -> None:
+    old = WindowVariables({}, {"RELION_QUEUE_NAME": "old", "RELION_MPI_MAX": "8", "RELION_X": "1"})
+    new = WindowVariables({}, {"RELION_QUEUE_NAME": "gpu", "RELION_MPI_MAX": "64"})
+    loaded = {**old.defaults, DEFAULTS: old.noted, "RELION_MPI_MAX": "16", "RELION_Y": "1"}
+
+    assert new.laid_upon(loaded) == {
+        "RELION_QUEUE_NAME": "gpu",
+        "RELION_MPI_MAX": "16",  # set after the load
+        "RELION_Y": "1",
+    }
 
 
 def test_a_user_decides_on_relions_own_fields_and_never_on_the_others() -> None:
