@@ -39,9 +39,10 @@ def _as_csh(variables: WindowVariables) -> str:
     for name, value in variables.fields.items():
         lines.append(f"setenv {name} {_csh_word(value)}")
     for name, value in variables.defaults.items():
+        is_noted = f'";${{{DEFAULTS}}};" =~ *";{name}=${{{name}}};"*'
         lines += [
             f"if ( $?{DEFAULTS} && $?{name} ) then",
-            f'    if ( ";${{{DEFAULTS}}};" =~ *";{name}=${{{name}}};"* ) unsetenv {name}',
+            f"    if ( {is_noted} ) unsetenv {name}",
             "endif",
             f"if ( ! $?{name} ) setenv {name} {_csh_word(value)}",
         ]

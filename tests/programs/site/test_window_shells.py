@@ -23,7 +23,8 @@ HOSTILE = [
     "'", '"', "\\", "!", "''", "'!'", "\\'", "]]", "]=]", "--", "Å ü 時間 €",
     "h" * 1500,
 ]  # fmt: skip
-# What a site may write is printable, without blanks around it. Tcl 8.6 knows nothing above U+FFFF.
+# What a site may write is printable, without blanks around it. Tcl 8.6 knows nothing above U+FFFF;
+# Environment Modules leave ~ at the start to the shell, for which it is a home.
 TEXTS = st.text(
     st.one_of(
         st.sampled_from(list("'\"\\!$`[]{}()#;&|<>*?~^=%- \u00e5")),
@@ -31,7 +32,7 @@ TEXTS = st.text(
     ),
     min_size=1,
     max_size=30,
-).map(lambda text: text.strip() or "-")
+).map(lambda text: re.sub("(^|:)~", r"\1-", text.strip()) or "-")
 
 
 def variables_of(texts: list[str]) -> WindowVariables:
