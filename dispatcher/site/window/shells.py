@@ -41,9 +41,7 @@ def _as_csh(variables: WindowVariables) -> str:
     for name, value in variables.defaults.items():
         is_noted = f'";${{{DEFAULTS}}};" =~ *";{name}=${{{name}}};"*'
         lines += [
-            f"if ( $?{DEFAULTS} && $?{name} ) then",
-            f"    if ( {is_noted} ) unsetenv {name}",
-            "endif",
+            f"if ( $?{DEFAULTS} && $?{name} ) then\n    if ( {is_noted} ) unsetenv {name}\nendif",
             f"if ( ! $?{name} ) setenv {name} {_csh_word(value)}",
         ]
     return _joined([*lines, f"setenv {DEFAULTS} {_csh_word(variables.noted)}"])
