@@ -54,17 +54,7 @@ END
         say "the site is from elsewhere, and none of its programs was run. Look at it, then run \`relion-dispatch check\`."
         return
     fi
-    local problems count
-    if ! problems=$(installed check 2>&1); then
-        problems=$(grep -vE "^(The site's folder |mended: |remark: )" <<< "$problems") || true
-        count=$(wc -l <<< "$problems")
-        if [ "$count" = 1 ]; then
-            say "\`relion-dispatch check\` names 1 problem:"
-        else
-            say "\`relion-dispatch check\` names $count problems; the first of them:"
-        fi
-        head -n 5 <<< "$problems" >&2
-    fi
+    report_problems
 }
 
 install() {

@@ -1,8 +1,8 @@
 # relion-dispatch for csh and tcsh:  source @PREFIX@/share/relion-dispatch.csh
-if ( ":${PATH}:" !~ "*:@PREFIX@/bin:*" ) setenv PATH "@PREFIX@/bin:${PATH}"
+if ( ":${PATH}:" !~ *":@PREFIX@/bin:"* ) setenv PATH "@PREFIX@/bin:${PATH}"
 # Manual pages: behind the last colon are the system's own.
 if ( ! $?MANPATH ) setenv MANPATH ""
-if ( ":${MANPATH}:" !~ "*:@PREFIX@/share/man:*" ) setenv MANPATH "@PREFIX@/share/man:${MANPATH}"
+if ( ":${MANPATH}:" !~ *":@PREFIX@/share/man:"* ) setenv MANPATH "@PREFIX@/share/man:${MANPATH}"
 # Completion of commands, for those who type.
 if ( $?tcsh && $?prompt ) source "@PREFIX@/share/tcsh/relion-dispatch.csh"
 setenv RELION_QSUB_COMMAND "@PREFIX@/bin/relion_dispatch.py"

@@ -13,8 +13,15 @@ setenv("RELION_QUEUE_USE", "Yes")
 -- The fields of RELION's window, which follow from site.json: `relion-dispatch site environment`.
 -- What was set is noted, so that it can be taken back when site.json says something else by then.
 local noted = "RELION_DISPATCH_LOADED"
+local loaded, defaults = os.getenv(noted) or "", os.getenv("RELION_DISPATCH_DEFAULTS") or ""
+-- Whether the user has set it, and no load before this one: to reload is to unload and load at once.
+local function isUsers(name)
+    local value = os.getenv(name) or ""
+    return value ~= "" and not (":" .. loaded .. ":"):find(":" .. name .. ":", 1, true)
+        and not (";" .. defaults .. ";"):find(";" .. name .. "=" .. value .. ";", 1, true)
+end
 if mode() == "unload" then
-    for name in (os.getenv(noted) or ""):gmatch("[^:]+") do setenv(name, "") end
+    for name in loaded:gmatch("[^:]+") do setenv(name, "") end
     setenv(noted, "")
 else
     local site, names = os.getenv("RELION_DISPATCH_SITE") or "", {}
@@ -24,7 +31,7 @@ else
     if window then
         for line in window:lines() do
             local how, name, value = line:match("^(%a+) ([%w_]+) (.*)$")
-            if how == "always" or (how == "default" and not os.getenv(name)) then
+            if how == "always" or (how == "default" and not isUsers(name)) then
                 setenv(name, value)
                 table.insert(names, name)
             end

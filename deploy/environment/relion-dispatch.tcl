@@ -18,8 +18,16 @@ proc relionDispatchVariable { name } {
     if {[info exists ::env($name)]} { return $::env($name) }
     return ""
 }
+# Whether the user has set it, and no load before this one: to reload is to unload and load at once.
+set loaded [relionDispatchVariable RELION_DISPATCH_LOADED]
+set defaults [relionDispatchVariable RELION_DISPATCH_DEFAULTS]
+proc relionDispatchIsUsers { name } {
+    set value [relionDispatchVariable $name]
+    return [expr {$value ne "" && [string first ":$name:" ":$::loaded:"] < 0
+        && [string first ";$name=$value;" ";$::defaults;"] < 0}]
+}
 if {[module-info mode unload] || [module-info mode remove]} {
-    foreach name [split [relionDispatchVariable RELION_DISPATCH_LOADED] :] { setenv $name "" }
+    foreach name [split $loaded :] { setenv $name "" }
     setenv RELION_DISPATCH_LOADED ""
 } else {
     set site [relionDispatchVariable RELION_DISPATCH_SITE]
@@ -34,7 +42,7 @@ if {[module-info mode unload] || [module-info mode remove]} {
         set names {}
         while {[gets $window line] >= 0} {
             if {![regexp {^(\w+) (\w+) (.*)$} $line whole how name value]} continue
-            if {$how eq "always" || ($how eq "default" && ![info exists ::env($name)])} {
+            if {$how eq "always" || ($how eq "default" && ![relionDispatchIsUsers $name])} {
                 setenv $name $value
                 lappend names $name
             }

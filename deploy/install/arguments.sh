@@ -59,9 +59,10 @@ read_arguments() {
     [[ -z $wheels$wanted_python ]] || form=venv
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     while [[ $prefix == ?*/ ]]; do prefix=${prefix%/}; done
-    # RELION hands its queue command to a shell; csh, Lua and Tcl read the path as well.
-    [[ $prefix =~ ^[A-Za-z0-9_./+@%,=-]+$ ]] ||
-        fail "$prefix cannot be the prefix: RELION's queue command must not contain blanks, quotes or" \
+    # RELION hands its queue command to a shell; csh, Lua and Tcl read the path as well, and env, to
+    # which a word with = is no command.
+    [[ $prefix =~ ^[A-Za-z0-9_./+@%,-]+$ ]] ||
+        fail "$prefix cannot be the prefix: RELION's queue command must not contain blanks, quotes, = or" \
             "other special characters; choose another path."
 }
 

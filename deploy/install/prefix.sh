@@ -78,8 +78,13 @@ rollback() {
     [[ -n $previous && $previous != "$current" && -e $prefix/versions/$previous/MANIFEST ]] ||
         fail "$prefix has no version before $current."
     switch_to "$previous"
+    new=$prefix/versions/$previous form=appliance
+    [[ ! -d $new/venv ]] || form=venv
+    # Versions before this command have no such files.
+    ! installed site environment --help &> /dev/null 9>&- || write_window
     write_manifest "rolled back from $current to $previous"
     say "$previous is in use again; --rollback once more returns to $current."
+    report_problems
 }
 
 prune() {

@@ -61,6 +61,20 @@ import_site() {
     }
 }
 
+# The first of what the version in use finds wrong.
+report_problems() {
+    local problems count
+    ! problems=$(installed check 2>&1 9>&-) || return 0
+    problems=$(grep -vE "^(The site's folder |mended: |remark: )" <<< "$problems") || true
+    count=$(wc -l <<< "$problems")
+    if [ "$count" = 1 ]; then
+        say "\`relion-dispatch check\` names 1 problem:"
+    else
+        say "\`relion-dispatch check\` names $count problems; the first of them:"
+    fi
+    head -n 5 <<< "$problems" >&2
+}
+
 # What the files in share/ read of the site. With mistakes in site.json nothing is written, and `check` names them.
 write_window() {
     local said

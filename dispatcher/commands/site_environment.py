@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-__all__ = ["environment", "print_refreshed"]
+__all__ = ["Language", "environment", "print_refreshed"]
+
+
+class Language(StrEnum):
+    """What reads the variables."""
+
+    sh = "sh"
+    csh = "csh"
+    lua = "lua"
+    tcl = "tcl"
 
 
 def environment(
     language: Annotated[
-        str | None,
+        Language | None,
         typer.Option(
             "--print",
-            metavar="sh|csh|lua|tcl",
             show_default=False,
             help="Print them for that shell, or for a module of your own, and write nothing.",
         ),
@@ -28,19 +37,12 @@ def environment(
     do this by themselves; after you have changed site.json, run it.
     """
     from ..config.configuration import load_configuration
-    from ..config.json_files import nearest
-    from ..errors import InputError
     from ..planning.window_variables import window_variables
     from ..printable import printable
     from ..site.window.files import folder, write
     from ..site.window.shells import LANGUAGES
     from ..units import count
 
-    if language is not None and language not in LANGUAGES:
-        raise InputError(
-            f'There is no "{language}" for --print: give one of {", ".join(LANGUAGES)}'
-            f"{nearest(language, list(LANGUAGES))}"
-        )
     configuration = load_configuration()
     variables = window_variables(configuration)
     if language:

@@ -3,12 +3,14 @@
 RELION shows such fields as its environment says (``RELION_QSUB_EXTRA_COUNT`` and the like), and
 knows them by their number alone. Which field has which number, ``FIELDS`` in the same environment
 tells the hook: a window that was opened before the site changed its fields keeps the old numbers.
+A digest of the labels there tells whether other fields have taken their places since.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from typing import NamedTuple
 
@@ -17,9 +19,21 @@ from .json_files import strict
 from .where import Where
 from .window_field import WindowField, as_limit, reading
 
-__all__ = ["FIELDS", "MEANINGS", "MOST_FIELDS", "Meaning", "Window", "check_window"]
+__all__ = [
+    "FIELDS",
+    "LABEL",
+    "MEANINGS",
+    "MOST_FIELDS",
+    "FieldNames",
+    "Meaning",
+    "Window",
+    "check_window",
+    "field_names",
+    "read_field_names",
+]
 
-FIELDS = "RELION_DISPATCH_FIELDS"  # the variable with the fields' names, commas between, in order
+FIELDS = "RELION_DISPATCH_FIELDS"  # the variable with the fields' names; see field_names
+LABEL = "RELION_QSUB_EXTRA"  # and a number from 1: the variable with a field's label
 MOST_FIELDS = 10  # our submission template has lines for so many
 
 
@@ -97,6 +111,48 @@ class Window:
         """What is said of the field of that name."""
         own = self.offered.get(name, WindowField()).help
         return own or (MEANINGS[name].help if name in MEANINGS else "auto: nothing.")
+
+
+class FieldNames(NamedTuple):
+    """What an environment tells of the fields of a window that was started in it.
+
+    Attributes:
+        names: of the fields 1, 2 …
+        labels: what the window shows before them; None for a field that it does not have.
+        foreign: the labels are not those that the names came with.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    foreign: bool
+
+
+def field_names(labels: Mapping[str, str]) -> str:
+    """The value of ``FIELDS``: the names, commas between; after a semicolon the labels' digest.
+
+    Args:
+        labels: by the names, in order.
+    """
+    return f"{','.join(labels)};{_digest(labels.values())}" if labels else ""
+
+
+def read_field_names(environment: Mapping[str, str]) -> FieldNames:
+    """What :func:`field_names` has told.
+
+    Where people wrote the names by hand there is no digest, and any labels will do. So they will
+    where there are none: that window has no fields, and what was typed is from an earlier one.
+    """
+    text, _, digest = environment.get(FIELDS, "").partition(";")
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    labels = tuple(environment.get(f"{LABEL}{number}") for number, _ in enumerate(names, 1))
+    other = any(labels) and digest.strip() != _digest(each or "" for each in labels)
+    return FieldNames(names, labels, bool(digest and other))
+
+
+def _digest(labels: Iterable[str]) -> str:
+    """Letters other than ASCII count as ?: not every locale and module hands them on."""
+    text = "\n".join(re.sub("[^ -~]+", "?", each) for each in labels)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def check_window(window: Window, where: Where) -> None:

@@ -12,15 +12,17 @@ from typing import Any, NamedTuple
 from ..config.configuration import Configuration
 from ..config.partition import kinds
 from ..config.site import Site
-from ..config.window import FIELDS, Window
+from ..config.window import FIELDS, LABEL, Window, field_names
 from ..config.window_field import UNSET
 from .chosen_scheduler import chosen_scheduler
 from .matched_type import with_lineage
 from .placement import partition_names
 
-__all__ = ["WindowVariables", "window_variables"]
+__all__ = ["DEFAULTS", "WindowVariables", "window_variables"]
 
-_TOGETHER = re.compile(rf"RELION_QSUB_EXTRA.*|{FIELDS}", re.DOTALL)
+# The variable that tells later loads and sessions which defaults a load has set: NAME=VALUE;NAME=…
+DEFAULTS = "RELION_DISPATCH_DEFAULTS"
+_TOGETHER = re.compile(rf"{LABEL}.*|{FIELDS}|{DEFAULTS}", re.DOTALL)
 _LONGEST_SLIDER = 256  # steps that a mouse can still tell apart; more can be typed
 _LEAST_RANKS, _LEAST_THREADS = 3, 2  # a refinement's half sets; a slider with one step has no end
 
@@ -37,9 +39,20 @@ class WindowVariables(NamedTuple):
     fields: Mapping[str, str] = {}
     defaults: Mapping[str, str] = {}
 
+    @property
+    def noted(self) -> str:
+        """The value of ``DEFAULTS``."""
+        return ";".join(f"{name}={value}" for name, value in self.defaults.items())
+
     def laid_upon(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The environment with these variables; none of another window's fields stay."""
-        own = {name: value for name, value in environment.items() if not _TOGETHER.fullmatch(name)}
+        """The environment with these variables; none of another window's fields stay, nor defaults
+        that an earlier load has set."""
+        noted = f";{environment.get(DEFAULTS, '')};"
+        own = {
+            name: value
+            for name, value in environment.items()
+            if not _TOGETHER.fullmatch(name) and f";{name}={value};" not in noted
+        }
         return {**self.defaults, **own, **self.fields}
 
 
@@ -55,27 +68,27 @@ def window_variables(configuration: Configuration) -> WindowVariables:
 
 def _of_fields(window: Window) -> Iterator[tuple[str, str]]:
     offered = window.offered
+    labels = {name: window.label(name).strip() or f"{name}:" for name in offered}
     yield "RELION_QSUB_EXTRA_COUNT", str(len(offered))  # 2 if it is not set
     for number, (name, field) in enumerate(offered.items(), 1):
-        variable = f"RELION_QSUB_EXTRA{number}"
-        yield variable, window.label(name).strip() or f"{name}:"
+        variable = f"{LABEL}{number}"
+        yield variable, labels[name]
         yield f"{variable}_DEFAULT", field.default.strip() or UNSET
         yield f"{variable}_HELP", window.help(name).strip() or UNSET
-    yield FIELDS, ",".join(offered)
+    yield FIELDS, field_names(labels)
 
 
 def _of_relions_own(
     site: Site, parameters: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     """RELION_QSUB_NRMPI and RELION_QSUB_NRTHREADS stay unset: the job types' numbers count, or as
-    many as fit, so no number in the window would be truer than RELION's own 1."""
+    many as fit, so no number in the window would be truer than RELION's own 1. RELION_SCRATCH_DIR
+    stays unset as well: RELION would remember the site's folder, in each project, as the user's."""
     yield "RELION_QUEUE_NAME", _only_partition(site, parameters) or UNSET
     if cores := _most_cores(site):
         nodes = max((each.get("nodes") or 1 for each in parameters), default=1)
         yield "RELION_MPI_MAX", str(min(max(cores * nodes, _LEAST_RANKS), _LONGEST_SLIDER))
         yield "RELION_THREAD_MAX", str(min(max(cores, _LEAST_THREADS), _LONGEST_SLIDER))
-    if scratch := _scratch(site):
-        yield "RELION_SCRATCH_DIR", scratch
     # Nodes are filled by what the site says of them: a number typed here would change nothing.
     yield "RELION_MINIMUM_DEDICATED", "1"
     yield "RELION_ALLOW_CHANGE_MINIMUM_DEDICATED", "0"  # RELION ends at any word
@@ -101,11 +114,3 @@ def _most_cores(site: Site) -> int | None:
     """Those of the largest node."""
     nodes = [each for partition in site.partitions.values() for each in kinds(partition)]
     return max((each.cores for each in nodes if each.cores), default=None)
-
-
-def _scratch(site: Site) -> str | None:
-    """The folder that nodes of all partitions have, if its path has no variable of a node."""
-    sites = [site.on(each) for each in site.partitions.values()] or [site]
-    folders = {each.scratch.folder if each.scratch else "" for each in sites}
-    folder = folders.pop() if len(folders) == 1 else ""
-    return folder if re.fullmatch(r"/[\w./+@%,=-]*", folder, re.ASCII) else None

@@ -17,7 +17,7 @@ from ..config.job_types import JobType, Scalar
 from ..config.partition import kinds
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..config.window import FIELDS
+from ..config.window import LABEL, read_field_names
 from ..config.window_field import UNSET, WindowField, is_unset, reading
 from ..errors import InputError
 from ..relion.programs import Program, lookup
@@ -124,18 +124,30 @@ def window_wishes(
 
 def _by_name(request: JobRequest) -> tuple[dict[str, str], str]:
     """The texts of the fields by their names, and a sentence on those that nothing names: RELION
-    was not started in our environment, so that its window has no such fields, or the site's own."""
-    environment = request.submitter.environment
-    names = [name.strip() for name in environment.get(FIELDS, "").split(",")]
-    found, nameless = {}, []
+    was not started in our environment, so that its window has no such fields, or the site's own.
+
+    Raises:
+        InputError: other fields have taken the places of the site's.
+    """
+    names, labels, foreign = read_field_names(request.submitter.environment)
+    found, nameless, misplaced = {}, [], []
     for key, text in request.extra_fields.items():
         number = int(re.sub(r"\D", "", key))
         if is_unset(text):
             continue
-        if number <= len(names) and names[number - 1]:
+        if foreign and number <= len(names):
+            label = (labels[number - 1] or "").rstrip(": ") or key
+            misplaced.append(f'"{label}" {" ".join(text.split())[:40]!r}')
+        elif number <= len(names) and names[number - 1]:
             found[names[number - 1]] = " ".join(text.split())
         else:
             nameless.append(f"{key}: {text}")
+    if misplaced:
+        raise InputError(
+            f"{', '.join(misplaced)} in RELION's window: RELION was started with another site's "
+            f"fields, as {LABEL}1 and the like were set after relion-dispatch was loaded. Load it "
+            "last, start RELION anew, and submit the job again."
+        )
     if not nameless:
         return found, ""
     return found, (

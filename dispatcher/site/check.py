@@ -14,7 +14,7 @@ from ..config.job_types import load_job_types
 from ..config.places import config_path, site_folder
 from ..config.site import load_site
 from ..errors import DispatchError
-from .client_check import hidden_settings
+from .client_check import foreign_fields, hidden_settings
 from .function_check import unread_functions
 from .image_check import bind_remarks, image_problems, try_apptainer
 from .job_check import job_problems
@@ -90,7 +90,7 @@ def problems() -> list[str]:
 def remarks() -> list[str]:
     """What may be right on other machines, or be meant so, a sentence each; of the site's own files
     nothing if one of them cannot be read."""
-    hidden = [*hidden_settings(os.environ)]
+    hidden = [*hidden_settings(os.environ), *foreign_fields(os.environ)]
     try:
         site, types = load_site(), load_job_types(config_path("dispatch_config.json"))
         return [

@@ -1,6 +1,6 @@
-"""Variables of whoever calls ``check`` that keep the CCP-EM Pipeliner's jobs from the hook.
+"""Variables of whoever calls ``check`` that keep jobs from the hook, or their window's fields.
 
-The Pipeliner reads PIPELINER_QUEUE_USE, PIPELINER_QSUB_COMMAND and the like before RELION's
+The CCP-EM Pipeliner reads PIPELINER_QUEUE_USE, PIPELINER_QSUB_COMMAND and the like before RELION's
 variables of these names (``add_all_settings`` in pipeliner/user_settings.py, 1.6.1).
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-__all__ = ["hidden_settings"]
+from ..config.window import LABEL, read_field_names
+
+__all__ = ["foreign_fields", "hidden_settings"]
 
 _SETTING = re.compile("PIPELINER_(QUEUE_[A-Z0-9_]+|QSUB_[A-Z0-9_]+)")
 _OURS = {
@@ -35,6 +37,20 @@ def hidden_settings(environment: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"{name} is set here ({value}), and the CCP-EM Pipeliner takes that instead of {what}: "
             f"{_so(setting)}. Unset {name}."
+        )
+
+
+def foreign_fields(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence if RELION's window would show other fields than the hook takes them for."""
+    _, labels, foreign = read_field_names(environment)
+    if foreign:
+        shown = ", ".join(
+            f"{LABEL}{number} ({label})" for number, label in enumerate(labels, 1) if label
+        )
+        yield (
+            f"RELION's window would show the fields of another site: {shown} were set after "
+            "relion-dispatch was loaded, and a job is refused if something is typed there. Load "
+            "relion-dispatch last, and start RELION anew."
         )
 
 

@@ -1,6 +1,7 @@
 """The variables of RELION's window as sh, csh, Lua or Tcl reads them.
 
-Labels and helps are a site's own text: whatever it has, nothing of it may be run.
+Labels and helps are a site's own text: whatever it has, nothing of it may be run. A default that an
+earlier load has set is none of the user's: ``DEFAULTS`` tells them apart, and is set last.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ...planning.window_variables import WindowVariables
+from ...planning.window_variables import DEFAULTS, WindowVariables
 
 __all__ = ["LANGUAGES", "as_list"]
 
@@ -21,8 +22,11 @@ def _as_sh(variables: WindowVariables) -> str:
     for name, value in variables.fields.items():
         lines.append(f"export {name}={_sh_word(value)}")
     for name, value in variables.defaults.items():
-        lines.append(f'[ -n "${{{name}+set}}" ] || export {name}={_sh_word(value)}')
-    return _joined(lines)
+        lines += [
+            f'case ";${{{DEFAULTS}-}};" in *";{name}=${{{name}-}};"*) unset {name} ;; esac',
+            f'[ -n "${{{name}+set}}" ] || export {name}={_sh_word(value)}',
+        ]
+    return _joined([*lines, f"export {DEFAULTS}={_sh_word(variables.noted)}"])
 
 
 def _sh_word(value: str) -> str:
@@ -35,8 +39,12 @@ def _as_csh(variables: WindowVariables) -> str:
     for name, value in variables.fields.items():
         lines.append(f"setenv {name} {_csh_word(value)}")
     for name, value in variables.defaults.items():
-        lines.append(f"if ( ! $?{name} ) setenv {name} {_csh_word(value)}")
-    return _joined(lines)
+        is_noted = f'";${{{DEFAULTS}}};" =~ *";{name}=${{{name}}};"*'
+        lines += [
+            f"if ( $?{DEFAULTS} && $?{name} ) then\n    if ( {is_noted} ) unsetenv {name}\nendif",
+            f"if ( ! $?{name} ) setenv {name} {_csh_word(value)}",
+        ]
+    return _joined([*lines, f"setenv {DEFAULTS} {_csh_word(variables.noted)}"])
 
 
 def _csh_word(value: str) -> str:
@@ -73,12 +81,13 @@ def as_list(variables: WindowVariables) -> str:
             f"# {_MADE}",
             *(f"always {name} {value}" for name, value in variables.fields.items()),
             *(f"default {name} {value}" for name, value in variables.defaults.items()),
+            f"always {DEFAULTS} {variables.noted}",
         ]
     )
 
 
 def _all(variables: WindowVariables) -> list[tuple[str, str]]:
-    return [*variables.fields.items(), *variables.defaults.items()]
+    return [*variables.fields.items(), *variables.defaults.items(), (DEFAULTS, variables.noted)]
 
 
 def _joined(lines: list[str]) -> str:

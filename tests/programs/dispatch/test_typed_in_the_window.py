@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config.json_files import read_json
-from dispatcher.config.window import FIELDS
+from dispatcher.config.window import FIELDS, LABEL, field_names
 from dispatcher.images.pins import PIN_FILE
 from dispatcher.jobs.record import RECORD
 from dispatcher.relion.submission_forms import is_from_our_template
@@ -92,6 +92,18 @@ def test_the_order_is_that_of_the_window(script: Path) -> None:
 
     record = record_of(script.parent)
     assert (record["ngpu"], record["job_parameters"]["time"]) == (2, "12:00:00")
+
+
+def test_fields_of_a_module_that_was_loaded_later_are_refused(script: Path) -> None:
+    """Two nodes would else be two GPUs."""
+    fill(script, "auto", "2")
+    ours = {"time": "Time limit:", "gpus": "GPUs per node:"}
+    theirs = {f"{LABEL}1": "Time limit:", f"{LABEL}2": "Number of nodes:"}
+
+    assert call_hook(script, **{FIELDS: field_names(ours)}, **theirs).returncode == 1
+
+    assert "\"Number of nodes\" '2' in RELION's window" in (script.parent / "run.err").read_text()
+    assert not (script.parent / RECORD).exists()
 
 
 def test_a_version_for_one_job_pins_nothing(script: Path, project: Path) -> None:

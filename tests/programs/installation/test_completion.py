@@ -94,6 +94,7 @@ TYPED = {
     "images add --gpu=nv": "images add --gpu=nvidia",
     "images add --name x no": "images add --name x nothing.sif",
     "images add --weights Ref": "images add --weights Refine3D",
+    "site environment --print l": "site environment --print lua",
     "gpu fit --model f": "gpu fit --model fmi",
     "gpu fit --no": "gpu fit --no-mps",
     "cancel Refine3D/j": "cancel Refine3D/job019",

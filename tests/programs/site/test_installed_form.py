@@ -25,6 +25,7 @@ choose_form
 [[ $form != appliance ]] || find_base
 echo "$form${base:+ on $base}"
 """
+ONCE_MORE = "--rollback once more returns to"
 
 
 def installed(prefix: Path, *versions: str, form: str = "venv") -> Path:
@@ -38,9 +39,17 @@ def installed(prefix: Path, *versions: str, form: str = "venv") -> Path:
     return prefix
 
 
-def prune(prefix: Path) -> str:
-    command = [DEPLOY / "install.sh", "--prefix", prefix, "--prune"]
+def run(prefix: Path, action: str) -> str:
+    command = [DEPLOY / "install.sh", "--prefix", prefix, action]
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+
+
+def prune(prefix: Path) -> str:
+    return run(prefix, "--prune")
+
+
+def rollback(prefix: Path) -> list[str]:
+    return run(prefix, "--rollback").splitlines()
 
 
 def chosen(
@@ -75,6 +84,38 @@ def test_pruning_where_there_is_nothing_says_so(tmp_path: Path) -> None:
     assert prune(installed(tmp_path, "0.2.1-d")).splitlines() == [
         "install.sh: there is no old version to remove",
         "install.sh: kept: 0.2.1-d, which is in use",
+    ]
+
+
+COMMAND = """#!/bin/sh
+case "$0 $*" in
+    */0.2.0-old/*" site "*) exit 2 ;;
+    *" --help") ;;
+    *" site environment") mkdir -p "@WINDOW@" && touch "@WINDOW@/window.txt" ;;
+    */0.2.0-old/*" check") printf "%s\\n" "site.json: key: unknown key"; exit 1 ;;
+esac
+"""
+
+
+def test_a_rollback_makes_the_window_of_that_version_and_says_what_it_finds_wrong(
+    tmp_path: Path,
+) -> None:
+    prefix = installed(tmp_path, "0.3.0-new", "0.2.0-old")
+    window = prefix / "etc/relion-dispatch/window"
+    for version in (prefix / "versions").iterdir():
+        command = version / "bin/relion-dispatch"
+        command.parent.mkdir()
+        command.write_text(COMMAND.replace("@WINDOW@", str(window)))
+        command.chmod(0o755)
+
+    forth, back = rollback(prefix), rollback(prefix)
+
+    assert forth == [f"install.sh: 0.3.0-new is in use again; {ONCE_MORE} 0.2.0-old."]
+    assert f"# made    {window.relative_to(prefix)}/window.txt" in (prefix / "MANIFEST").read_text()
+    assert back == [
+        f"install.sh: 0.2.0-old is in use again; {ONCE_MORE} 0.3.0-new.",
+        "install.sh: `relion-dispatch check` names 1 problem:",
+        "site.json: key: unknown key",
     ]
 
 

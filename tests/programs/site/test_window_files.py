@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher import cli
+from dispatcher.commands.site_environment import Language
 from dispatcher.site.check import remarks
 from dispatcher.site.window import files
+from dispatcher.site.window.shells import LANGUAGES
 
 from .exported_site import Sites
 
@@ -86,8 +88,9 @@ def test_what_is_printed_is_for_files_of_the_sites_own(
 
 
 def test_another_language_is_not_guessed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["site", "environment", "--print", "fish"]) == 1
-    assert "give one of sh, csh, lua, tcl" in capsys.readouterr().err
+    assert cli.main(["site", "environment", "--print", "fish"]) == 2
+    assert "'fish' is not one of 'sh', 'csh', 'lua', 'tcl'" in capsys.readouterr().err
+    assert [*Language] == [*LANGUAGES]
 
 
 def test_no_folder_is_made_where_the_site_has_none(

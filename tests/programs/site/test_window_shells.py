@@ -23,7 +23,8 @@ HOSTILE = [
     "'", '"', "\\", "!", "''", "'!'", "\\'", "]]", "]=]", "--", "Å ü 時間 €",
     "h" * 1500,
 ]  # fmt: skip
-# What a site may write is printable, without blanks around it. Tcl 8.6 knows nothing above U+FFFF.
+# What a site may write is printable, without blanks around it. Tcl 8.6 knows nothing above U+FFFF;
+# Environment Modules leave ~ at the start to the shell, for which it is a home.
 TEXTS = st.text(
     st.one_of(
         st.sampled_from(list("'\"\\!$`[]{}()#;&|<>*?~^=%- \u00e5")),
@@ -31,7 +32,7 @@ TEXTS = st.text(
     ),
     min_size=1,
     max_size=30,
-).map(lambda text: text.strip() or "-")
+).map(lambda text: re.sub("(^|:)~", r"\1-", text.strip()) or "-")
 
 
 def variables_of(texts: list[str]) -> WindowVariables:
@@ -101,6 +102,15 @@ def test_the_site_that_a_user_names_counts(loader: str, prefix: Path, tmp_path: 
     assert seen["RELION_QSUB_EXTRA1"] == "of another"
 
 
+@pytest.mark.parametrize("shell", SOURCED)
+def test_a_shell_in_a_shell_has_the_same_paths(shell: str, prefix: Path) -> None:
+    once = loaded(shell, share(shell, prefix))
+    twice = loaded(shell, share(shell, prefix), once)
+
+    for name in ("PATH", "MANPATH"):
+        assert twice[name] == once[name]
+
+
 @pytest.mark.parametrize("loader", LOADERS)
 def test_an_installation_without_these_files_loads_as_ever(loader: str, prefix: Path) -> None:
     seen = loaded(loader, share(loader, prefix))
@@ -121,6 +131,46 @@ def test_unloading_takes_back_what_was_loaded_and_no_more(loader: str, prefix: P
 
     assert ours(seen) == {"RELION_OWN2": "mine"}
     assert not [name for name in seen if name.startswith(("RELION_Q", "RELION_DISPATCH_LOADED"))]
+
+
+@pytest.mark.parametrize("again", ["reload", "switch relion-dispatch relion-dispatch"])
+@pytest.mark.parametrize("loader", MODULES)
+def test_a_module_that_is_loaded_anew_sets_all_again(loader: str, again: str, prefix: Path) -> None:
+    """Both unload and load in one process."""
+    list(write(variables_of(["one", "two", "three"])))
+    command = f"export RELION_OWN3=later; module {again};"
+
+    seen = loaded(loader, share(loader, prefix), {"RELION_OWN2": "mine"}, command)
+    gone = loaded(
+        loader,
+        share(loader, prefix),
+        {"RELION_OWN2": "mine"},
+        f"{command} module unload relion-dispatch;",
+    )
+
+    defaults = {"RELION_OWN1": "one", "RELION_OWN2": "mine", "RELION_OWN3": "three"}
+    assert ours(seen) == {**variables_of(["one", "two", "three"]).fields, **defaults}
+    assert ours(gone) == {"RELION_OWN2": "mine"}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_default_of_an_earlier_load_gives_way_and_the_users_values_stay(
+    loader: str, prefix: Path
+) -> None:
+    """A shell of yesterday's has started this one; what is in both is as hostile as can be."""
+    before = variables_of([*HOSTILE, "same", "old"])
+    list(write(before))
+    shell = "csh" if "csh" in loader else "sh"
+    earlier = loaded("tcsh" if shell == "csh" else "dash", share(shell, prefix))
+    wanted = variables_of([*HOSTILE[1:], "new", "same", "new"])
+    list(write(wanted))
+    mine = {"RELION_OWN2": "mine", "RELION_OWN4": "", "RELION_OWN5": "*;[?]{x}"}
+
+    seen = ours(loaded(loader, share(loader, prefix), {**earlier, **mine}))
+
+    if loader in MODULES:
+        del mine["RELION_OWN4"]
+    assert seen == {**wanted.fields, **wanted.defaults, **mine}
 
 
 @pytest.mark.parametrize("shell", SOURCED)

@@ -18,6 +18,7 @@ from .conftest import environment, install, version_of
         (["--prefix", "{other}"], "{other} contains other files"),
         (["--prefix", "{other}/file"], "{other}/file is a file"),
         (["--prefix", "{tmp}/a b"], "must not contain blanks"),
+        (["--prefix", "{tmp}/a=b"], "must not contain blanks, quotes, = or"),
         (["--prefix", "/proc/new"], "the folder /proc/new cannot be made"),
         (["--prefix", "{tmp}/new", "--rollback"], "nothing is installed in {tmp}/new"),
         (["--prefix", "{venv}", "--rollback"], "has no version before"),

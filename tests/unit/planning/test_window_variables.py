@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from dispatcher.config.configuration import Configuration
 from dispatcher.config.job_types import load_job_types
 from dispatcher.config.places import shipped_folder
 from dispatcher.config.site import checked_site
-from dispatcher.config.window import MOST_FIELDS
-from dispatcher.planning.window_variables import WindowVariables, window_variables
+from dispatcher.config.window import MOST_FIELDS, field_names
+from dispatcher.planning.window_variables import DEFAULTS, WindowVariables, window_variables
 
 GPU = {"cores": 64, "gpus": 4, "gpu_memory": "48G"}
 
@@ -31,9 +32,11 @@ def variables(**site: Any) -> WindowVariables:
 
 def test_the_shipped_fields_stand_in_their_order() -> None:
     fields = variables().fields
+    labels = "\n".join(fields[f"RELION_QSUB_EXTRA{number}"] for number in range(1, 6))
+    digest = hashlib.sha256(labels.encode()).hexdigest()[:8]
 
     assert fields["RELION_QSUB_EXTRA_COUNT"] == "5"
-    assert fields["RELION_DISPATCH_FIELDS"] == "time,gpus,memory,account,options"
+    assert fields["RELION_DISPATCH_FIELDS"] == (f"time,gpus,memory,account,options;{digest}")
     assert fields["RELION_QSUB_EXTRA1"] == "Time limit:"
     assert fields["RELION_QSUB_EXTRA2_DEFAULT"] == "auto"
     assert fields["RELION_QSUB_EXTRA3_HELP"].startswith("How much memory")
@@ -65,7 +68,9 @@ def test_a_site_changes_takes_away_and_adds_fields() -> None:
         "RELION_QSUB_EXTRA3": "beamline:",
         "RELION_QSUB_EXTRA3_DEFAULT": "auto",
         "RELION_QSUB_EXTRA3_HELP": "auto: nothing.",
-        "RELION_DISPATCH_FIELDS": "time,options,beamline",
+        "RELION_DISPATCH_FIELDS": field_names(
+            {"time": "Hours:", "options": "Further queue options:", "beamline": "beamline:"}
+        ),
     }
 
 
@@ -121,30 +126,32 @@ def test_sliders_end_at_the_largest_node(
 
 
 @pytest.mark.parametrize(
-    ("site", "folder"),
+    "site",
     [
-        ({}, None),
-        ({"scratch": {"folder": "/scratch"}}, "/scratch"),
-        ({"scratch": {"folder": "$TMPDIR"}}, None),
-        ({"scratch": {"folder": "/local/$USER"}}, None),
-        ({"scratch": {"folder": "/scratch"}, "partitions": {"gpu": GPU}}, "/scratch"),
-        ({"partitions": {"gpu": {**GPU, "scratch": {"folder": "/ssd"}}}}, "/ssd"),
-        (
-            {
-                "scratch": {"folder": "/scratch"},
-                "partitions": {"gpu": GPU, "fast": {"scratch": {"folder": "/ssd"}}},
-            },
-            None,
-        ),
+        {"scratch": {"folder": "/scratch"}},
+        {"partitions": {"gpu": {**GPU, "scratch": {"folder": "/ssd"}}}},
     ],
 )
-def test_scratch_is_a_folder_that_all_nodes_have(site: dict[str, Any], folder: str | None) -> None:
-    assert variables(**site).defaults.get("RELION_SCRATCH_DIR") == folder
+def test_scratch_stays_the_sites(site: dict[str, Any]) -> None:
+    """RELION remembers a default, and a job then has it as the folder of its user's choice."""
+    assert "RELION_SCRATCH_DIR" not in variables(**site).defaults
 
 
 def test_no_default_is_more_than_relion_can_hold() -> None:
     """RELION keeps RELION_QSUB_NRMPI in a char: 200 became -56 in 5.1.0."""
     assert not [name for name in variables(partitions={"gpu": GPU}).defaults if "_NR" in name]
+
+
+def test_a_default_that_an_earlier_load_has_set_is_none_of_the_users() -> None:
+    old = WindowVariables({}, {"RELION_QUEUE_NAME": "old", "RELION_MPI_MAX": "8", "RELION_X": "1"})
+    new = WindowVariables({}, {"RELION_QUEUE_NAME": "gpu", "RELION_MPI_MAX": "64"})
+    loaded = {**old.defaults, DEFAULTS: old.noted, "RELION_MPI_MAX": "16", "RELION_Y": "1"}
+
+    assert new.laid_upon(loaded) == {
+        "RELION_QUEUE_NAME": "gpu",
+        "RELION_MPI_MAX": "16",  # set after the load
+        "RELION_Y": "1",
+    }
 
 
 def test_a_user_decides_on_relions_own_fields_and_never_on_the_others() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dispatcher.config.window import FIELDS, LABEL, field_names
 from dispatcher.site.check import remarks
-from dispatcher.site.client_check import hidden_settings
+from dispatcher.site.client_check import foreign_fields, hidden_settings
 
 HOOK, TEMPLATE = "/opt/rd/bin/relion_dispatch.py", "/opt/rd/share/relion_template.sh"
 OURS = {
@@ -52,7 +53,19 @@ def test_a_command_that_is_not_ours_hides_the_hook_also_where_nothing_else_is_se
     assert len([*hidden_settings({"PIPELINER_QSUB_COMMAND": "qsub"})]) == 1
 
 
+def test_fields_of_another_site_are_named() -> None:
+    fields = {FIELDS: field_names({"time": "Time limit:"}), f"{LABEL}1": "Time limit:"}
+
+    assert not [*foreign_fields(fields)]
+    (sentence,) = foreign_fields({**fields, f"{LABEL}1": "Days:"})
+    assert "another site: RELION_QSUB_EXTRA1 (Days:)" in sentence
+
+
 def test_check_says_it(monkeypatch: pytest.MonkeyPatch, own_folders: None) -> None:
     monkeypatch.setenv("PIPELINER_QSUB_COMMAND", "sbatch")
 
+    monkeypatch.setenv(FIELDS, field_names({"time": "Time limit:"}))
+    monkeypatch.setenv(f"{LABEL}1", "Days:")
+
     assert any("PIPELINER_QSUB_COMMAND" in sentence for sentence in remarks())
+    assert any("RELION_QSUB_EXTRA1 (Days:)" in sentence for sentence in remarks())
