@@ -32,14 +32,14 @@ def explain(
     from ..explanation.explain import explanation
     from ..host.json_text import json_text
     from ..host.shown_streams import to_terminal
-    from .explain_screen import IN_A_PIPE, screen
+    from .explain_screen import screen
 
     found = explanation(job)
     if as_json:
         print(json_text(in_json(found)))
     elif sys.stdout.isatty():
-        columns = shutil.get_terminal_size((IN_A_PIPE, 24)).columns
+        columns = shutil.get_terminal_size((100, 24)).columns
         to_terminal(f"{screen(found, columns, colours=True)}\n", sys.stdout)
     else:
-        print(screen(found, IN_A_PIPE, colours=False))
+        print(screen(found, None, colours=False))
     return 0

@@ -17,9 +17,9 @@ from ..printable import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["IN_A_PIPE", "screen"]
+__all__ = ["screen"]
 
-IN_A_PIPE = 100  # columns
+_IN_A_PIPE = 100  # columns
 _TITLES = 11  # columns, whether or not there is something to say of the longest
 _STYLES: dict[Mark, str] = {
     "": "",
@@ -32,17 +32,22 @@ _STYLES: dict[Mark, str] = {
 _SIGNS: dict[Mark, tuple[str, str]] = {"removed": ("-[", "]"), "added": ("+[", "]")}
 
 
-def screen(found: Explanation, columns: int, *, colours: bool) -> str:
-    """The explanation on so many columns. No text of others acts on a terminal."""
+def screen(found: Explanation, columns: int | None, *, colours: bool) -> str:
+    """The explanation on so many columns; None for a pipe, where each word stays whole, as whoever
+    takes a path from there wants it. No text of others acts on a terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    described = sections(found)
+    if columns is None:
+        words = (word for each in described for line in each.lines for word in _plain(line).split())
+        columns = max(_IN_A_PIPE, _TITLES + 2 + max(map(len, words), default=0))
     heading = Text(printable(f"{found.job.name} of {found.job.project}"), style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, min_width=_TITLES, style="cyan")
     table.add_column(overflow="fold")
-    for section in sections(found):
+    for section in described:
         for number, line in enumerate(section.lines):
             table.add_row(section.title if number == 0 else "", _text(line))
     # A terminal that knows no colours, and NO_COLOR, rich sees by itself.
@@ -53,8 +58,13 @@ def screen(found: Explanation, columns: int, *, colours: bool) -> str:
         color_system="auto" if colours else None,
     )
     with console.capture() as printed:
-        console.print(heading, "", table, sep="\n")
+        console.print(heading, soft_wrap=True)
+        console.print("", table, sep="\n")
     return "\n".join(line.rstrip() for line in printed.get().splitlines())
+
+
+def _plain(line: Line) -> str:
+    return str(_text(line))
 
 
 def _text(line: Line) -> Text:

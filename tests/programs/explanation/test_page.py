@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.commands.explain_screen import IN_A_PIPE, screen
+from dispatcher.commands.explain_screen import screen
 from dispatcher.explanation.explain import explanation
 from dispatcher.jobs.record import RECORD
 
@@ -40,7 +40,7 @@ def test_the_example_is_what_the_command_prints(script: Path, tmp_path: Path) ->
 
     found = explanation(JOB)
     there = found.job._replace(project=Path("/data/project"))
-    shown = screen(found._replace(job=there), IN_A_PIPE, colours=False) + "\n"
+    shown = screen(found._replace(job=there), 100, colours=False) + "\n"
 
     page = PAGE.read_text()
     if os.environ.get("UPDATE_GOLDEN"):

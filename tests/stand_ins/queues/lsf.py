@@ -213,6 +213,7 @@ def _value(job: Job, name: str) -> str:
         "job_name": job.name,
         "job_description": job.options.get("Jd", "-"),
         "run_time": f"{int(job.ran)} second(s)",
+        "submit_time": time.strftime("%b %d %H:%M", time.localtime(job.submitted)),
         "time_left": f"{left // 60}:{left % 60} L" if limited else "-",
     }
     return values[name]
