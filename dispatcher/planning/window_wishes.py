@@ -1,12 +1,8 @@
-"""What a user has typed into the fields that the site adds to RELION's window.
-
-RELION knows these fields by their numbers alone. What the numbers meant in the window that the job
-came from, the environment of whoever submits says: both were set when RELION was started.
-"""
+"""What a user has typed into the fields that the site adds to RELION's window: what the plan makes
+of it, or why the site does not take it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,13 +13,13 @@ from ..config.job_types import JobType, Scalar
 from ..config.partition import kinds
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..config.window import LABEL, read_field_names
-from ..config.window_field import UNSET, WindowField, is_unset, reading
+from ..config.window_field import UNSET, WindowField, reading
 from ..errors import InputError
 from ..relion.programs import Program, lookup
 from .job_request import JobRequest
 from .matched_type import MatchedType
 from .own_options import refused_options
+from .typed_texts import typed_texts
 
 __all__ = ["BY_THE_WINDOW", "Wishes", "window_wishes"]
 
@@ -90,7 +86,7 @@ def window_wishes(
         InputError: the site does not offer the field or the value, or not to this user.
     """
     site = configuration.site
-    texts, nameless = _by_name(request)
+    texts, nameless = typed_texts(request)
     typed: dict[str, str] = {}
     values: dict[str, Any] = {}
     warnings: list[str] = []
@@ -119,40 +115,6 @@ def window_wishes(
         warnings=tuple(warnings),
         nameless=nameless,
         of_the_type={key: matched.parameters.get(key) for key in values},
-    )
-
-
-def _by_name(request: JobRequest) -> tuple[dict[str, str], str]:
-    """The texts of the fields by their names, and a sentence on those that nothing names: RELION
-    was not started in our environment, so that its window has no such fields, or the site's own.
-
-    Raises:
-        InputError: other fields have taken the places of the site's.
-    """
-    names, labels, foreign = read_field_names(request.submitter.environment)
-    found, nameless, misplaced = {}, [], []
-    for key, text in request.extra_fields.items():
-        number = int(re.sub(r"\D", "", key))
-        if is_unset(text):
-            continue
-        if foreign and number <= len(names):
-            label = (labels[number - 1] or "").rstrip(": ") or key
-            misplaced.append(f'"{label}" {" ".join(text.split())[:40]!r}')
-        elif number <= len(names) and names[number - 1]:
-            found[names[number - 1]] = " ".join(text.split())
-        else:
-            nameless.append(f"{key}: {text}")
-    if misplaced:
-        raise InputError(
-            f"{', '.join(misplaced)} in RELION's window: RELION was started with another site's "
-            f"fields, as {LABEL}1 and the like were set after relion-dispatch was loaded. Load it "
-            "last, start RELION anew, and submit the job again."
-        )
-    if not nameless:
-        return found, ""
-    return found, (
-        f"{', '.join(nameless)} (job.star) is for the site's templates alone: nothing tells "
-        "which field of RELION's window this is."
     )
 
 
