@@ -21,6 +21,7 @@ from .commands.jobs import cancel, status, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
 from .commands.relion import relion
+from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.site import site_app
 from .commands.template import template
@@ -114,6 +115,7 @@ app.command()(cancel)
 app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)
+app.command()(report)
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(images_app, name="images")
 app.add_typer(site_app, name="site")

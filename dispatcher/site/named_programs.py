@@ -13,7 +13,7 @@ def named_programs(site: Site) -> list[str]:
     for scheduler in site.schedulers.values():
         commands += [scheduler.submit_command, scheduler.queue_command, scheduler.end_command]
         commands += [scheduler.accounting_command, scheduler.cancel_command, scheduler.launch]
-        commands += [scheduler.through]
+        commands += [scheduler.usage_command, scheduler.through]
         commands += [scheduler.watcher.submit_command] if scheduler.watcher else []
     return list(dict.fromkeys(command[0] for command in commands if command))
 

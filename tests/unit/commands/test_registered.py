@@ -8,7 +8,9 @@ from typer import Typer
 
 from dispatcher import cli, commands
 
-HELPERS = {"doctor_lines", "job_screen", "pin_move", "pin_table", "text_table"}  # of sub-commands
+HELPERS = {  # of sub-commands
+    "doctor_lines", "job_screen", "pin_move", "pin_table", "report_text", "text_table",
+}  # fmt: skip
 
 
 def modules(app: Typer) -> set[str]:

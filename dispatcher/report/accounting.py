@@ -1,0 +1,114 @@
+"""Complete rows by the scheduler's accounting, whose figures go before those of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..config.scheduler import Scheduler
+from ..scheduler.dialect import dialect
+from ..scheduler.usage import Usage, ask_usage
+from .causes import cause_of
+from .job_row import JobRow, Outcome
+from .read_rows import Source
+
+__all__ = ["Asked", "completed"]
+
+AT_ONCE = 500  # jobs that one call is asked about
+_DAY = 24 * 3600  # seconds between the two times of one submission, whatever the clocks
+_Place = tuple[str, tuple[str, ...]]  # a scheduler's name, and the options to its cluster
+
+
+@dataclass
+class Asked:
+    """Which schedulers' accounting answered, and which did not."""
+
+    answered: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+
+
+def completed(rows: Iterable[JobRow], source: Source, asked: Asked) -> Iterator[JobRow]:
+    """The rows, with what the accounting of their schedulers knows of them; some time later.
+
+    Jobs are asked about many at a time. A scheduler whose accounting does not answer is not asked
+    again.
+    """
+    waiting: dict[_Place, list[JobRow]] = {}
+    for row in rows:
+        scheduler = source.schedulers.get(row.scheduler)
+        place = (row.scheduler, row.where)
+        if not _can_be_asked(row, scheduler) or row.scheduler in asked.silent:
+            yield row
+            continue
+        batch = waiting.setdefault(place, [])
+        batch.append(row)
+        if len(batch) == AT_ONCE:
+            yield from _told(batch, source, asked)
+            waiting[place] = []
+    for batch in waiting.values():
+        yield from _told(batch, source, asked)
+
+
+def _can_be_asked(row: JobRow, scheduler: Scheduler | None) -> bool:
+    if scheduler is None or not scheduler.usage_command:
+        return False
+    return row.job_id is not None and row.submitted is not None and row.outcome != "refused"
+
+
+def _told(batch: list[JobRow], source: Source, asked: Asked) -> Iterator[JobRow]:
+    if not batch or batch[0].scheduler in asked.silent:
+        yield from batch
+        return
+    name, where = batch[0].scheduler, batch[0].where
+    scheduler = source.schedulers[name]
+    ids = list(dict.fromkeys(str(row.job_id) for row in batch))
+    found = ask_usage(scheduler, ids, min(row.submitted or 0 for row in batch), where)
+    (asked.silent if found is None else asked.answered).add(name)
+    for row in batch:
+        usage = (found or {}).get(str(row.job_id))
+        if usage is None or not _is_of(row, usage):
+            yield row
+        else:
+            yield _with(row, usage, scheduler, source.known)
+
+
+def _is_of(row: JobRow, usage: Usage) -> bool:
+    """Whether the accounting's job is this one: ids come again."""
+    if usage.submitted is None or row.submitted is None:
+        return False
+    return abs(usage.submitted - row.submitted) < _DAY
+
+
+def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, str]) -> JobRow:
+    outcome, cause = _end(row, usage, scheduler, known)
+    ran = usage.started is not None and usage.seconds is not None and outcome != "waiting"
+    return row._replace(
+        partition=row.partition if "," in usage.partition else usage.partition or row.partition,
+        submitted=usage.submitted,
+        started=usage.started if ran else row.started,
+        seconds=usage.seconds if ran else row.seconds,
+        gpus=row.gpus if usage.gpus is None else usage.gpus,
+        peak_bytes=usage.peak_bytes,
+        outcome=outcome,
+        cause=cause,
+        accounted=ran,
+    )
+
+
+def _end(
+    row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, str]
+) -> tuple[Outcome, str | None]:
+    """How the job ended: as its record says, else as the accounting does, in the same words as for
+    a job that is lost."""
+    texts = (*scheduler.alive, *scheduler.ends)
+    text = next((each for each in texts if each.endswith(f"={usage.state}")), None)
+    if row.outcome != "unknown" or not usage.state or text is None:
+        return row.outcome, row.cause
+    if usage.state in scheduler.pending:
+        return "waiting", None
+    sentence = dialect(scheduler).read_end(scheduler, text)
+    if sentence is None:
+        return "running", None
+    if text in scheduler.ends_of_own_templates:  # its script came to its end, and told nothing
+        return "unknown", None
+    return "failed", cause_of(f"It ended, because {sentence}", known)

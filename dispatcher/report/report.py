@@ -1,0 +1,175 @@
+"""All that a report has: what it covers, the figures, what could not be read, and the findings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import __version__
+from ..units import count
+from .accounting import Asked, completed
+from .figures import Figures, Group, by_hours
+from .findings import Finding, findings
+from .job_row import USES, JobRow
+from .names import Names
+from .read_rows import Passed, Source, read_rows
+from .words import day, moment
+
+__all__ = ["Covered", "Report", "made"]
+
+_FEW_DAYS = 3 * 24 * 3600  # seconds in which the hour matters
+
+
+class Covered(NamedTuple):
+    """What a report is asked to cover.
+
+    Attributes:
+        projects: their folders.
+        since: jobs submitted earlier do not count (seconds since 1970); 0 for all.
+        now: when the report is made.
+        anonymous: leave out the names of users and projects.
+        accounting: ask the schedulers' accounting.
+    """
+
+    projects: Sequence[Path]
+    since: float
+    now: float
+    anonymous: bool
+    accounting: bool
+
+    @property
+    def when(self) -> str:
+        """The span in words, for the end of a clause; "" for all records."""
+        if not self.since:
+            return ""
+        told = day if self.now - self.since > _FEW_DAYS else moment
+        return f"since {told(self.since)}"
+
+
+class Report(NamedTuple):
+    """A report: what it covers, its figures, what was passed over, notes on that, and findings."""
+
+    covered: Covered
+    figures: Figures
+    passed: Passed
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as one JSON object; docs/report.md has its keys."""
+        figures = self.figures
+        return {
+            "dispatcher_version": __version__,
+            "made": _utc(self.covered.now),
+            "since": _utc(self.covered.since) if self.covered.since else None,
+            "projects": len(self.covered.projects),
+            "total": _group(figures.total),
+            **{
+                f"by_{name}": [{name: each, **_group(group)} for each, group in by_hours(groups)]
+                for name, groups in (
+                    ("user", figures.users),
+                    ("project", figures.projects),
+                    ("type", figures.types),
+                    ("version", figures.versions),
+                    ("cause", figures.causes),
+                )
+            },
+            "waiting_seconds": [
+                {"partition": name or None, **waits.as_json()}
+                for name, waits in sorted(figures.waits.items())
+            ],
+            "asked_and_used": list(_asked(figures)),
+            "mps": [
+                {
+                    "type": name,
+                    "mps": mps,
+                    "seconds": ways.seconds.as_json(),
+                    "mean_utilisation_percent": ways.means.as_json(),
+                }
+                for (name, mps), ways in sorted(figures.mps.items())
+            ],
+            "jobs_by_accounting": figures.accounted,
+            "passed_over": dict(self.passed.numbers),
+            "notes": list(self.notes),
+            "findings": [each._asdict() for each in self.findings],
+        }
+
+
+def made(
+    covered: Covered, source: Source, see: Callable[[JobRow], object] = lambda row: None
+) -> Report:
+    """Read, ask and count; `see` is called with each job as the report shows it."""
+    passed, asked, names, figures = Passed(), Asked(), Names(covered.anonymous), Figures()
+    rows = read_rows(covered.projects, source, passed, covered.since)
+    for row in completed(rows, source, asked) if covered.accounting else rows:
+        given = names.given(row)
+        figures.add(given)
+        see(given)
+    notes = tuple(_notes(figures, passed, asked, covered))
+    found = tuple(findings(figures, source.known, covered.when))
+    return Report(covered, figures, passed, notes, found)
+
+
+def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> Iterator[str]:
+    """A sentence on each thing that the figures lack."""
+    for what, number in passed.numbers.items():
+        first = "" if covered.anonymous else f", the first of them {passed.first[what]}"
+        if what == "broken records":
+            yield f"{count(number, 'record')} cannot be read{first}: these jobs are not counted."
+        else:
+            noun = "project" if what == "closed projects" else "job, or folder of jobs,"
+            shown = count(number, noun) if number == 1 else f"{number} {_plural(noun)}"
+            verb = "is" if number == 1 else "are"
+            yield (
+                f"{shown} {verb} closed to you{first}: what lies there is not counted; ask for "
+                "permission to read, or let somebody make the report who has it."
+            )
+    for name in sorted(asked.silent):
+        yield (
+            f"The accounting of {name} did not answer, so its jobs' times are those that their own "
+            "scripts noted."
+        )
+    if figures.total.unknown:
+        yield (
+            f"Of {count(figures.total.unknown, 'job')} with GPUs nobody tells how long they ran: "
+            "their GPU-hours are not counted."
+        )
+
+
+def _plural(noun: str) -> str:
+    return {"project": "projects"}.get(noun, "jobs, or folders of jobs,")
+
+
+def _asked(figures: Figures) -> Iterator[dict[str, Any]]:
+    """By type: what successful jobs asked for, and which part of that they used."""
+    types = {*figures.time_used, *figures.memory_used, *figures.gpus_asked}
+    for name in sorted(types):
+        known: dict[str, Any] = {"type": name}
+        for what, asked, used in (
+            ("time", figures.time_asked, figures.time_used),
+            ("memory", figures.memory_asked, figures.memory_used),
+        ):
+            unit = "seconds" if what == "time" else "bytes"
+            known[f"{what}_asked_{unit}"] = asked[name].as_json() if name in asked else None
+            known[f"{what}_used_part"] = used[name].as_json() if name in used else None
+        watched = name in figures.gpus_asked
+        known["gpus_asked"] = figures.gpus_asked[name] if watched else None
+        known["gpus_used"] = figures.gpus_used[name] if watched else None
+        yield known
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "jobs": group.jobs.total(),
+        "outcomes": dict(sorted(group.jobs.items())),
+        "gpu_hours": round(group.gpu_hours, 4),
+        "wasted_gpu_hours": round(group.wasted, 4),
+        "gpu_hours_by_use": {use: round(group.hours[use], 4) for use in USES},
+        "jobs_of_unknown_time": group.unknown,
+    }
+
+
+def _utc(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(moment))
