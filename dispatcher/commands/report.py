@@ -23,7 +23,8 @@ def report(
     projects: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PROJECT]…",
+            metavar="PROJECT",
+            readable=False,  # one that is closed is counted
             help="Folders of RELION projects. Default: all projects that the site knows.",
         ),
     ] = None,
@@ -101,7 +102,7 @@ def _chosen(named: Sequence[Path], site: Site) -> list[Path]:
     """The projects named, or those that the site knows."""
     from ..images.known_projects import known_projects, projects_folder
 
-    chosen = list(dict.fromkeys(map(_project, named))) or list(known_projects(site))
+    chosen = list(dict.fromkeys(map(_project, named))) or sorted(known_projects(site))
     if not chosen:
         raise InputError(
             f"The site knows of no project: name the projects' folders, or make the folder "

@@ -45,7 +45,7 @@ def report_text(report: Report, columns: int | None) -> str:
     if not total.jobs:
         parts.append("There is no job to tell of.")
     else:
-        parts += _sums(total)
+        parts += [line for sentence in _sums(total) for line in wrapped(sentence, width)]
         for table in _tables(report.figures):
             lines = table.splitlines()
             parts += ["", *(lines if columns is None else [cut(line, columns) for line in lines])]

@@ -13,12 +13,12 @@ __all__ = ["OTHER", "REFUSED", "advice_of", "cause_of"]
 OTHER = "another reason, which its run.err says"
 REFUSED = "relion-dispatch refused the submission"
 _BECAUSE = re.compile(r"[,;] because (?P<rest>.+)", re.DOTALL)
-_STATUS = re.compile(r"[A-Za-z][\w.+-]{0,60} ended with status [0-9]{1,3}\b")
+_STATUS = re.compile(r"relion_[a-z0-9_]{1,60} ended with status [0-9]{1,3}\b")
 
 
 def cause_of(sentence: str | None, known: Mapping[str, str]) -> str:
-    """The clause that follows "because", if it is one of the `known` ones, or names a program and
-    its exit status alone; else OTHER, because a sentence may name people's files.
+    """The clause that follows "because", if it is one of the `known` ones, or names a program of
+    RELION's and its exit status; else OTHER, because a sentence may name people's files.
 
     >>> cause_of("It failed after 0:01:00, because it was tired: rest.", {"it was tired": "rest"})
     'it was tired'
