@@ -29,10 +29,10 @@ class Group:
         self.hours: Counter[Use] = Counter()
         self.unknown = 0
 
-    def add(self, row: JobRow) -> None:
-        """Add a job."""
+    def add(self, row: JobRow, its_hours: Iterable[tuple[Use, float]]) -> None:
+        """Add a job, and its GPU-hours."""
         self.jobs[row.outcome] += 1
-        for use, hours in hours_of(row):
+        for use, hours in its_hours:
             self.hours[use] += hours  # type: ignore[assignment]  # a Counter of hours
         if row.gpus and row.gpu_hours is None and row.outcome not in ("refused", "waiting"):
             self.unknown += 1
@@ -115,8 +115,9 @@ class Figures:
             self.user_causes[row.user][row.cause] += 1
         if row.started is not None:
             groups.append(self.weeks[_monday(row.started)])
+        its_hours = list(hours_of(row))
         for group in groups:
-            group.add(row)
+            group.add(row, its_hours)
         self.accounted += row.accounted
         if row.waited is not None:
             self.waits[row.partition].add(row.waited)

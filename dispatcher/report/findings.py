@@ -167,7 +167,7 @@ def _waits(figures: Figures) -> Iterator[Finding]:
             yield Finding(
                 f"Waiting in {name or 'the queue'}",
                 0.0,
-                f"Half of the {len(waits)} jobs in {where} waited longer than "
+                f"Half of the {count(len(waits), 'job')} in {where} waited longer than "
                 f"{span(waits.at(0.5))}, and a tenth longer than {span(waits.at(0.9))}: jobs that "
                 "ask for less time and fewer GPUs start earlier.",
             )

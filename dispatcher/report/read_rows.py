@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from sys import intern
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..config.scheduler import Scheduler
 from ..errors import TemplateError
@@ -53,11 +53,24 @@ class Passed:
         self.first.setdefault(what, clause)
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """What the reading of records needs of the site: its schedulers, and the causes it knows."""
 
     schedulers: Mapping[str, Scheduler]
     known: Mapping[str, str]
+    _places: dict[tuple[object, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def where(self, record: Record) -> tuple[str, ...]:
+        """The options that lead to the cluster of the record's job; found once for all jobs that
+        were submitted alike."""
+        token = record.token or "\0"
+        words = tuple(word for word in record.submit_command[:-1] if token not in word)
+        key = (record.scheduler, record.cluster, words)
+        if key not in self._places:
+            scheduler = self.schedulers.get(record.scheduler or "")
+            self._places[key] = where_is(scheduler, record.cluster, words) if scheduler else ()
+        return self._places[key]
 
 
 def read_rows(
@@ -130,24 +143,20 @@ def _row(file: str, project: Path, source: Source, passed: Passed, since: float)
 
 
 def _of_record(record: Record, file: Path, project: Path, source: Source) -> JobRow:
-    merged = record.merged
-    run = record.run
+    merged, image, run = record.merged, record.image, record.run
     parameters = _object(merged.get("job_parameters"))
     nodes = _number(merged.get("nodes")) or 1
     outcome, sentence = _end(record, file)
     gpus = (record.ngpu or 0) * nodes
     started = _time(run.started) if run else None
-    scheduler = source.schedulers.get(record.scheduler or "")
-    where = where_is(scheduler, record.cluster, record.submit_command) if scheduler else ()
+    where = source.where(record)
     return JobRow(
-        project=intern(str(project)),
-        job=f"{file.parent.parent.name}/{file.parent.name}",
-        user=intern(record.user or "unknown"),
-        type=intern(_text(merged.get("job_type")) or "unknown"),
-        version=intern(
-            f"{record.image.name} {record.image.version}" if record.image else ON_THE_HOST
-        ),
-        partition=intern(_text(parameters.get("partition"))),
+        project=str(project),
+        job="/".join(file.parts[-3:-1]),
+        user=record.user or "unknown",
+        type=_text(merged.get("job_type")) or "unknown",
+        version=f"{image.name} {image.version}" if image else ON_THE_HOST,
+        partition=_text(parameters.get("partition")),
         scheduler=record.scheduler or "",
         where=where,
         job_id=record.job_id if names_one(where) else None,
@@ -156,8 +165,8 @@ def _of_record(record: Record, file: Path, project: Path, source: Source) -> Job
         seconds=_between(started, _time(run.ended) if run else None),
         gpus=0 if outcome == "refused" else min(gpus, _MOST_UNITS),
         asked_gpus=min(gpus, _MOST_UNITS),
-        asked_seconds=_asked_seconds(parameters.get("time")),
-        asked_bytes=_asked_bytes(parameters.get("mem")),
+        asked_seconds=_asked_seconds(_scalar(parameters.get("time"))),
+        asked_bytes=_asked_bytes(_scalar(parameters.get("mem"))),
         mps=merged.get("mps") is True,
         outcome=outcome,
         cause=_cause(outcome, sentence, source.known),
@@ -181,7 +190,7 @@ def _end(record: Record, file: Path) -> tuple[Outcome, str | None]:
 def _cause(outcome: Outcome, sentence: str | None, known: Mapping[str, str]) -> str | None:
     if outcome == "refused":
         return REFUSED
-    return intern(cause_of(sentence, known)) if outcome == "failed" else None
+    return cause_of(sentence, known) if outcome == "failed" else None
 
 
 def _means(merged: Mapping[str, Any]) -> Iterator[int]:
@@ -193,7 +202,8 @@ def _means(merged: Mapping[str, Any]) -> Iterator[int]:
             yield mean
 
 
-def _asked_seconds(time: object) -> int | None:
+@lru_cache(1024)
+def _asked_seconds(time: int | float | str | None) -> int | None:
     if time is None or isinstance(time, bool):
         return None
     try:
@@ -202,7 +212,8 @@ def _asked_seconds(time: object) -> int | None:
         return None
 
 
-def _asked_bytes(memory: object) -> int | None:
+@lru_cache(1024)
+def _asked_bytes(memory: int | float | str | None) -> int | None:
     """Bytes; None for a number without a unit, as only the scheduler knows what it means."""
     size = read_size(memory) if isinstance(memory, str) else None
     return int(size.number * size.unit) if size and size.unit > 1 else None
@@ -226,6 +237,10 @@ def _object(found: object) -> Mapping[str, Any]:
 
 def _text(found: object) -> str:
     return found if isinstance(found, str) else ""
+
+
+def _scalar(found: object) -> int | float | str | None:
+    return found if isinstance(found, (int, float, str)) else None
 
 
 def _number(found: object) -> int | None:

@@ -145,7 +145,7 @@ def test_accounting_that_fails_is_asked_once(
 ) -> None:
     monkeypatch.setattr(accounting, "AT_ONCE", 1)
     (tmp_path / "sacct").write_text(
-        f"#!/bin/sh\necho x >> {tmp_path}/calls\necho 'Slurm accounting storage is disabled'\nexit 1\n"
+        f"#!/bin/sh\necho x >> {tmp_path}/calls\necho 'Slurm accounting is disabled'\nexit 1\n"
     )
     asked = Asked()
     rows = [job_row(job_id=str(number)) for number in range(1, 8)]
