@@ -104,7 +104,7 @@ def _folders(path: str, what: What, passed: Passed, begins: str = "") -> Collect
                 if not each.name.startswith(".") and each.is_dir(follow_symlinks=False)
             )
     except OSError as error:
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError) or what == "closed projects":
             passed.add(what, f"{path} ({error.strerror})")
         return ()
 

@@ -119,11 +119,11 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
         if what == "broken records":
             yield f"{count(number, 'record')} cannot be read{first}: these jobs are not counted."
         else:
-            noun = "project" if what == "closed projects" else "job, or folder of jobs,"
-            shown = count(number, noun) if number == 1 else f"{number} {_plural(noun)}"
-            verb = "is" if number == 1 else "are"
+            is_project = what == "closed projects"
+            more = "" if is_project else " (or whole folders of jobs)"
+            shown = f"{count(number, 'project' if is_project else 'job')}{more}"
             yield (
-                f"{shown} {verb} closed to you{first}: what lies there is not counted; ask for "
+                f"{shown} cannot be looked into{first}: what lies there is not counted; ask for "
                 "permission to read, or let somebody make the report who has it."
             )
     for name in sorted(asked.silent):
@@ -136,10 +136,6 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
             f"Of {count(figures.total.unknown, 'job')} with GPUs nobody tells how long they ran: "
             "their GPU-hours are not counted."
         )
-
-
-def _plural(noun: str) -> str:
-    return {"project": "projects"}.get(noun, "jobs, or folders of jobs,")
 
 
 def _asked(figures: Figures) -> Iterator[dict[str, Any]]:

@@ -254,5 +254,5 @@ def test_what_this_user_may_not_read_is_counted(closed: list[Path], tmp_path: Pa
         assert found["passed_over"] == {"closed jobs": 2, "closed projects": 1}
         assert found["total"]["jobs"] == 1
         notes = " ".join(found["notes"])
-        assert f"1 project is closed to you, the first of them {closed[0]}" in notes
-        assert "2 jobs, or folders of jobs, are closed to you" in notes
+        assert f"1 project cannot be looked into, the first of them {closed[0]}" in notes
+        assert "2 jobs (or whole folders of jobs) cannot be looked into" in notes
