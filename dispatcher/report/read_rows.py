@@ -52,12 +52,6 @@ class Passed:
         self.numbers[what] = self.numbers.get(what, 0) + 1
         self.first.setdefault(what, clause)
 
-    def add_all(self, others: Passed) -> None:
-        """Add what was counted elsewhere."""
-        for what, number in others.numbers.items():
-            self.numbers[what] = self.numbers.get(what, 0) + number
-            self.first.setdefault(what, others.first[what])
-
 
 @dataclass(frozen=True)
 class Source:

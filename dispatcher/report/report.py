@@ -14,8 +14,7 @@ from .figures import Figures, Group, by_hours
 from .findings import Finding, findings
 from .job_row import USES, JobRow
 from .names import Names
-from .read_projects import read_projects
-from .read_rows import Passed, Source
+from .read_rows import Passed, Source, read_rows
 from .words import day, moment
 
 __all__ = ["Covered", "Report", "made"]
@@ -103,7 +102,7 @@ def made(
 ) -> Report:
     """Read, ask and count; `see` is called with each job as the report shows it."""
     passed, asked, names, figures = Passed(), Asked(), Names(covered.anonymous), Figures()
-    rows = read_projects(covered.projects, source, passed, covered.since)
+    rows = read_rows(covered.projects, source, passed, covered.since)
     for row in completed(rows, source, asked) if covered.accounting else rows:
         given = names.given(row)
         figures.add(given)
