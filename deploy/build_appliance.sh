@@ -71,7 +71,7 @@ fi
 cd "$root"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' dispatcher/__init__.py)
 # What is in the image, and what makes it.
-inputs=(dispatcher config job_template containers pyproject.toml README.md LICENSE Apptainer.def
+inputs=(dispatcher config job_template containers docs/schemas pyproject.toml README.md LICENSE Apptainer.def
     deploy/{requirements.txt,build_requirements.txt,relion_client.sh,relion_dispatch.py,relion-dispatch}
     deploy/{build_appliance.sh,pip_settings.py})
 key=$({ find "${inputs[@]}" -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum

@@ -1,6 +1,6 @@
 """A small Refine3D, submitted by RELION's own pipeliner through the hook to this machine.
 
-Usage: demo.py FOLDER IMAGE [--apptainer PROGRAM]
+Usage: python -m deploy.demo FOLDER IMAGE [--apptainer PROGRAM]      in the checkout's folder
 
 FOLDER becomes a site (site/), a RELION project (project/) and the command relion-dispatch for the
 two; IMAGE is a SIF made by containers/build.sh. deploy/demo.sh sees to everything this needs.
@@ -22,12 +22,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-import mrcfile
-import numpy as np
-from demo_particles import make_particles, run_to_end
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from .demo_particles import make_particles, run_to_end
+from .demo_picture import draw
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARTICLES = 200
@@ -60,7 +59,6 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds for the job to end when the user has had enough:
 TO_ABORT = 20.0  # by itself, as RELION looks for the order to abort now and then
 TO_END = 10.0  # by signals
-SLICE_SIZE = 512  # pixels
 
 
 def main() -> int:
@@ -293,17 +291,17 @@ def tell_result(project: Path, job: Path, seconds: float) -> None:
     """Name what came out, and why it ran as it did."""
     iterations = len(list(job.glob("run_it*_half1_model.star"))) - 1  # number 0 is the start
     resolution = current_resolution(job / "run_model.star")
-    map_file = job / "run_class001.mrc"
-    picture = project.parent / "central_slice.png"
-    draw_central_slice(map_file, picture)
+    picture = project.parent / "result.png"
+    draw(job, picture)
     record = json.loads((job / "dispatch.json").read_text())
     print(
         f"RELION's pipeline says Succeeded: {iterations} iterations, {seconds:.0f} s.\n\n"
-        f"resolution     {resolution:.1f} Å\n"
-        f"map            {map_file}\n"
-        f"central slice  {picture}\n"
-        f"job script     {project / record['job_script']}\n"
-        f"record         {job / 'dispatch.json'}"
+        f"resolution  {resolution:.1f} Å\n"
+        f"map         {job / 'run_class001.mrc'}\n"
+        f"picture     {picture}\n"
+        "            (three slices of the map, and the FSC of its half maps from run_model.star)\n"
+        f"job script  {project / record['job_script']}\n"
+        f"record      {job / 'dispatch.json'}"
     )
     print("\nWhy it ran like this, from the record:")
     for reason in record["reasons"]:
@@ -313,19 +311,6 @@ def tell_result(project: Path, job: Path, seconds: float) -> None:
         f"       ../relion-dispatch plan Refine3D/{job.name}/run_submit.script\n"
         "       ../relion-dispatch check"
     )
-
-
-def draw_central_slice(map_file: Path, picture: Path) -> None:
-    """Draw the slice in the middle of a map, seen along z, as a PNG."""
-    with mrcfile.open(map_file, mode="r") as file:
-        density = file.data[file.data.shape[0] // 2]
-    low, high = np.percentile(density, (1, 99.5))
-    figure = Figure(figsize=(SLICE_SIZE / 100, SLICE_SIZE / 100))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    # MRC's first row is at the bottom.
-    axes.imshow(density, "gray", vmin=low, vmax=high, origin="lower", interpolation="bicubic")
-    figure.savefig(picture, dpi=100)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,6 @@ if [[ $EUID -eq 0 ]]; then
 fi
 python=$("$as_user" "$checkout/deploy/python_environment.sh")
 
-cd /
+cd "$checkout"
 # -E, -s: whatever Python settings the user has; -X utf8: whatever language.
-exec "$as_user" "$python" -E -s -X utf8 "$checkout/deploy/demo.py" "$folder" "$image" --apptainer "$apptainer"
+exec "$as_user" "$python" -E -s -X utf8 -m deploy.demo "$folder" "$image" --apptainer "$apptainer"

@@ -79,6 +79,7 @@ install() {
     status=0
     if [[ -n $site_file ]]; then import_site; else write_examples; fi
     switch_to "$version"
+    write_window
     write_manifest "installed $version ($form${base:+ on $base}) from $root${site_file:+, with the site of $site_file}"
     report
     exit "$status"

@@ -15,15 +15,18 @@ import typer
 from . import __version__
 from .commands.check import check
 from .commands.doctor import doctor
+from .commands.explain import explain
 from .commands.gpu import gpu_app
+from .commands.help_files.write import help_files
 from .commands.images import images_app
-from .commands.jobs import cancel, status, watch
+from .commands.jobs import cancel, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
 from .commands.relion import relion
 from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.site import site_app
+from .commands.status import status
 from .commands.template import template
 from .commands.types import types
 from .errors import DispatchError
@@ -101,6 +104,7 @@ def _run(arguments: list[str] | None) -> int:
 
 app.command()(submit)
 app.command()(plan)
+app.command()(explain)
 app.command()(check)
 app.command()(doctor)
 app.command()(template)
@@ -116,6 +120,7 @@ app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)
 app.command()(report)
+app.command("help-files")(help_files)
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(images_app, name="images")
 app.add_typer(site_app, name="site")

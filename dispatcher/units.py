@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:  # hooks need none
+    from datetime import datetime
 
 __all__ = [
     "MOST_BYTES",
     "Size",
     "bytes_of",
     "count",
+    "duration",
     "gibibytes",
+    "moment",
     "read_size",
     "real_number",
     "seconds_of",
@@ -23,6 +28,9 @@ __all__ = [
 
 MOST_BYTES = 2**60  # an exabyte; job scripts count bytes in 64 bits
 _LEAST_BYTES = 2**22  # no card, node, rank or context of a GPU has less; 4 TB without its M have
+
+# In any locale.
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 
 _LEAST_MIB = 4096  # a smaller number is GiB to who forgets the unit
 
@@ -153,6 +161,34 @@ def count(number: int, noun: str) -> str:
     if re.search("[^aeiou]y$", noun):
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}{'es' if re.search('(s|x|ch|sh)$', noun) else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in its two largest units.
+
+    >>> [duration(each) for each in (20, 600, 7980, 190_000)]
+    ['less than 1 min', '10 min', '2 h 13 min', '2 d 4 h']
+    """
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "less than 1 min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def moment(when: datetime, now: datetime) -> str:
+    """A time of day, with the date if it is another day's.
+
+    >>> from datetime import datetime
+    >>> [moment(datetime(2026, 11, day, 9, 5), datetime(2026, 11, 29)) for day in (29, 28)]
+    ['09:05', '28 Nov 09:05']
+    """
+    clock = f"{when:%H:%M}"
+    if when.date() == now.date():
+        return clock
+    return f"{when.day} {_MONTHS.split()[when.month - 1]} {clock}"
 
 
 def gibibytes(size: int) -> str:

@@ -9,6 +9,16 @@ errfile: XXXerrfileXXX
 queue: XXXqueueXXX
 ranks: XXXmpinodesXXX
 threads: XXXthreadsXXX
+extra1: XXXextra1XXX
+extra2: XXXextra2XXX
+extra3: XXXextra3XXX
+extra4: XXXextra4XXX
+extra5: XXXextra5XXX
+extra6: XXXextra6XXX
+extra7: XXXextra7XXX
+extra8: XXXextra8XXX
+extra9: XXXextra9XXX
+extra10: XXXextra10XXX
 ----- commands -----
 XXXcommandXXX
 ----- end of commands -----

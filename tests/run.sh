@@ -76,13 +76,15 @@ if [ "$part" = long ]; then
         "$@" >/dev/null || exit 0
 fi
 
-# gcc for a simulated libcuda; a screen, a mouse and a reader for RELION's window
-deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh lmod xvfb xdotool tesseract-ocr
+# gcc for a simulated libcuda; shells and man, whose files we write; a screen, a mouse and a reader for RELION's window
+deploy/debian/install_packages.sh shellcheck gcc libc6-dev tcsh csh zsh fish groff man-db lmod tcl xvfb xdotool tesseract-ocr
 deploy/debian/install_packages.sh libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 # himena's Qt
 tests/system/slurm_cluster.sh install
 tests/system/gridengine_cluster.sh install
 tests/system/slurm_accounting.sh install
 newest_slurm=$(tests/system/newest_slurm.sh)
+RELION_TEST_TCL_MODULES=$(tests/programs/site/tcl_modules.sh)
+export RELION_TEST_TCL_MODULES
 RELION_TEST_APPTAINER=$(deploy/setup_apptainer.sh)
 export RELION_TEST_APPTAINER
 

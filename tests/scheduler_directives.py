@@ -29,6 +29,7 @@ _OPTIONS = {
     "constraint": rf"{_NAMES}([&|]{_NAMES})*",
     "cpus-per-task": r"[1-9]\d*",
     "error": ".+",
+    "exclude": rf"{_NAMES}(,{_NAMES})*",
     "exclusive": f"(user|mcs)|{_NAMES}",
     "export": ".+",
     "gres": f"{_GRES}(,{_GRES})*",

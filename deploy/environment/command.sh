@@ -6,6 +6,7 @@ if [ -z "${RELION_DISPATCH_SITE:-}" ] && [ -d "@PREFIX@/etc/relion-dispatch" ]; 
 fi
 @APPTAINER@
 export RELION_DISPATCH_TEMPLATE=@PREFIX@/share/relion_template.sh # what `template` prints
+export RELION_DISPATCH_SCHEMAS=@PREFIX@/share/schemas # what "$schema" of the site's files leads to
 program=@PROGRAMS@/@NAME@
 [ ! -x "$program" ] || exec "$program" "$@"
 

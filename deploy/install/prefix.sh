@@ -56,6 +56,9 @@ write_manifest() { # WHAT WAS DONE
         for file in "${site_files[@]}"; do
             echo "# site    $file (written once; the site's own since then)"
         done
+        for file in "$prefix"/etc/relion-dispatch/window/*; do
+            [[ ! -e $file ]] || echo "# made    ${file#"$prefix"/} (from site.json, by relion-dispatch site environment)"
+        done
         echo "# own     .relion-dispatch (marks the folder; locked while install.sh is at work)"
         for file in current previous bin share; do
             [[ ! -L $prefix/$file ]] || echo "# link    $file -> $(readlink "$prefix/$file")"

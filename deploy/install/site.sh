@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# The site's own files in PREFIX/etc/relion-dispatch, written once.
+# The site's own files in PREFIX/etc/relion-dispatch, written once, and what is made of them.
 # Part of deploy/install.sh, which sources it: variables come from there, and go there.
 
 # Only where the site has no folder yet: it may do without one of these files later.
@@ -14,6 +14,7 @@ write_examples() {
     mkdir -m 1777 "$prefix/.new.site/projects" # where users' jobs note their projects
     cat > "$prefix/.new.site/site.json" << 'END'
 {
+  "$schema": "../../share/schemas/site.schema.json",
   "__comment__": [
     "This site's settings, laid upon the shipped ones key by key. docs/site.md has every key;",
     "`relion-dispatch check` finds mistakes. `relion-dispatch site init` asks the scheduler, and writes",
@@ -26,6 +27,7 @@ write_examples() {
 END
     cat > "$prefix/.new.site/images.json" << 'END'
 {
+  "$schema": "../../share/schemas/images.schema.json",
   "__comment__": [
     "This site's container images: `relion-dispatch images add FILE` or `images build` enter them,",
     "and docs/images.md describes them."
@@ -57,4 +59,13 @@ import_site() {
         write_manifest "tried to set up the site of $site_file with $version"
         fail "the site in $site_file could not be set up, see above."
     }
+}
+
+# What the files in share/ read of the site. With mistakes in site.json nothing is written, and `check` names them.
+write_window() {
+    local said
+    said=$(
+        unset RELION_DISPATCH_SITE # the one of this prefix, whatever its installer works with
+        installed site environment 2>&1 9>&-
+    ) || say "the fields of RELION's window are not as site.json says: ${said//$'\n'/ }"
 }

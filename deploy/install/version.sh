@@ -6,7 +6,7 @@
 copy_sources() {
     mkdir "$work/source"
     tar -C "$root" -c --exclude=__pycache__ --exclude='*.sif' --mode=u+w,a+rX dispatcher config \
-        job_template containers deploy pyproject.toml README.md LICENSE |
+        job_template containers deploy pyproject.toml README.md LICENSE docs/schemas |
         tar -C "$work/source" -x --no-same-owner --no-same-permissions
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$work/source/dispatcher/__init__.py")
 }
@@ -94,6 +94,10 @@ installed() { # ARGUMENT...
     fi
 }
 
+# Prints its version, and writes manual pages and what shells complete by: from that folder, which the appliance
+# sees then, wherever the prefix is.
+try_it() { installed --version && (cd "$new/share" && installed help-files .); }
+
 fill() { # TEMPLATE FILE [NAME]
     local known=''
     [[ $form == venv || -z $named_apptainer ]] ||
@@ -123,7 +127,8 @@ make_version() {
     fill relion-dispatch.lua "$new/share/modulefiles/relion-dispatch.lua"
     fill relion-dispatch.tcl "$new/share/modulefiles/relion-dispatch"
     cp "$work/source/job_template/relion_template.sh" "$new/share/"
-    quietly "trying it" installed --version
+    cp -r "$work/source/docs/schemas" "$new/share/" # where files of the site and pins say they are
+    quietly "trying it" try_it
     [[ $(< "$work/log") == "$number" ]] || fail "the installed version says that it is $(< "$work/log"), not $number."
     (cd "$prefix" && find "versions/$version" -type f -print0 | sort -z | xargs -0 sha256sum) > "$work/list"
     (cd "$prefix" && find "versions/$version" -type l -printf '# link    %p -> %l\n' | sort) >> "$work/list"

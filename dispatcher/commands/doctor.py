@@ -74,9 +74,9 @@ def doctor(
 
         print(json.dumps(report.as_json(), indent=2))
     else:
-        from .doctor_lines import print_lines
+        from .doctor_lines import print_report
 
-        print_lines(report)
+        print_report(report)
     if write:
         from ..doctor.proposal import write_proposal
 

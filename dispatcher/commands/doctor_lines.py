@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from ..doctor.report import PlaceReport, Report
 from ..printable import printable
+from .coloured import print_lines
 
-__all__ = ["print_lines", "report_lines"]
+__all__ = ["print_report", "report_lines"]
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped": "dim"}
 
@@ -41,18 +41,13 @@ def _measured(place: PlaceReport) -> Iterator[str]:
         yield f"measured, and {how}: {place.asked.place}: {listed}"
 
 
-def print_lines(report: Report) -> None:
+def print_report(report: Report) -> None:
     """Print the report."""
-    if not sys.stdout.isatty():
-        for _, line in report_lines(report):
-            print(line)
-        return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    texts = []
     for status, line in report_lines(report):
-        text = Text(line)
-        if status:
-            text.stylize(_COLOURS[status], 0, len(status))
-        console.print(text, soft_wrap=True)
+        text = Text(printable(line))
+        text.stylize(_COLOURS.get(status, ""), 0, len(status))
+        texts.append(text)
+    print_lines(texts)

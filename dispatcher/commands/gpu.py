@@ -139,19 +139,22 @@ def _plot(path: Path, card: Card, threads: int) -> None:
     if not answer(card, threads).bytes_per_rank:
         raise ConfigError("There is nothing to draw: without alignment RELION uses no GPU memory.")
 
-    def ranks(card_gib: int, box: int) -> int:
+    def ranks(gpu_bytes: int, box: int) -> int:
         other = replace(shape, box=box, image_box=box)
-        asked = card._replace(gpu_bytes=card_gib << 30, refinement=other)
+        asked = card._replace(gpu_bytes=gpu_bytes, refinement=other)
         return answer(asked, threads).ranks_per_gpu or 0
 
     boxes = range(64, 1001, 8)
     objects = count(shape.bodies, "body") if shape.bodies > 1 else count(shape.classes, "class")
+    cards = sorted({card.gpu_bytes or 0, *(each << 30 for each in CARDS)} - {0})
     draw(
         path,
-        f"Ranks per GPU by the {card.memory_model} model: {objects} in {shape.dimensions}D, "
-        f"padding {shape.padding:g}, {count(threads, 'thread')} per rank",
+        f"{objects} in {shape.dimensions}D, padding {shape.padding:g}, "
+        f"{count(threads, 'thread')} per rank, by the {card.memory_model} model",
         boxes,
-        {f"{each} GiB": [ranks(each, box) for box in boxes] for each in CARDS},
+        {each: [ranks(each, box) for box in boxes] for each in cards},
+        shape.box,
+        card.gpu_bytes,
     )
 
 
@@ -175,7 +178,7 @@ def _sentences(card: Card, threads: int, found: Answer) -> list[str]:
         lines += [
             f"fixed part, as RELION counts   {gib(found.fixed_bytes_per_rank)}",
             f"the same on the GPU            {gib(found.allocated_bytes_per_rank)}",
-            f"working pool of {threads:3} threads    {gib(found.pool_bytes_per_rank)}",
+            f"working pool of {count(threads, 'thread'):>11}    {gib(found.pool_bytes_per_rank)}",
         ]
         if found.free_gpu_memory:
             left = gib(round(found.free_gpu_memory * 1_000_000))

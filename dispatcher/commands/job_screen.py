@@ -1,28 +1,34 @@
-"""The jobs of a project on one screen, for ``status --watch``: no line is wider than the terminal.
+"""A project's jobs on one screen: no line is wider than the terminal, and colours tell the states.
 
 Columns that say nothing, and those that can be spared, are left out; a job's reason stands on lines
-of its own below the job. If the terminal has fewer lines than there are jobs, those that have ended
-long ago are left out.
+of its own below the job. If there is no room for all jobs, the last ones are left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..jobs.status import HEADS, JobStatus, as_row
-from .text_table import cut, text_table, wrapped
+from ..jobs.status import JobStatus
+from .job_rows import HEADS, as_row, colour_of, reason_of
+from .text_table import cut, padded, wrapped
 
-__all__ = ["Screen", "job_screen"]
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["Screen", "job_screen", "on_others"]
 
 _SPARED = (
     "image",
     "ranks x GPUs",
     "id",
     "node",
+    "min each",
     "iteration",
     "state",
+    "ends about",
     "time",
 )  # the first is first
 _MARGIN = "    "  # before a reason
@@ -37,48 +43,58 @@ class Screen(NamedTuple):
 
 
 def job_screen(
-    jobs: Sequence[JobStatus], heading: str, notes: Iterable[str], screen: Screen
-) -> str:
-    """The heading, the jobs and the notes; RELION's order of the jobs is kept."""
-    heading = cut(heading, screen.columns)
-    below = [line for note in notes for line in ("", *wrapped(note, screen.columns))]
-    if not jobs:
+    jobs: Sequence[JobStatus],
+    heading: str,
+    notes: Iterable[str],
+    screen: Screen,
+    others: Counter[str] | None = None,
+    now: datetime | None = None,
+) -> list[Text]:
+    """The heading if there is one, the jobs and the notes; what matters most is the first job.
+
+    `others` counts the jobs that are not among these, by RELION's states. `now` is this machine's
+    time.
+    """
+    from rich.text import Text
+
+    now = now or datetime.now()
+    head = [Text(cut(heading, screen.columns), "dim"), Text()] if heading else []
+    below = [Text(line) for note in notes for line in ("", *wrapped(note, screen.columns))]
+    if not jobs and not others:
         nothing = wrapped("The project has no jobs yet.", screen.columns)
-        return "\n".join([heading, "", *nothing, *below])
-    reasons = [_reason(job, screen.columns) for job in jobs]
-    # Heading and heads take three lines, and the lines on what is left out may take six.
-    room = None if screen.lines is None else screen.lines - len(below) - 9
-    shown = _chosen(jobs, reasons, room)
-    table, spared = _table([jobs[at] for at in shown], screen.columns)
-    rows = [line for at, row in zip(shown, table[1:], strict=True) for line in (row, *reasons[at])]
-    left_out = [*_left_out(jobs, shown), *_on_columns(spared)]
-    said = [line for note in left_out for line in wrapped(note, screen.columns)]
-    return "\n".join([heading, "", table[0], *rows, *([""] if said else []), *said, *below])
+        return [*head, *map(Text, nothing), *below]
+    reasons = [wrapped(reason_of(job, now), screen.columns, _MARGIN) for job in jobs]
+    # Heads take a line, and the lines on what is left out may take six.
+    room = None if screen.lines is None else screen.lines - len(head) - len(below) - 7
+    shown = jobs[: _fitting(reasons, room)]
+    missing = Counter(job["relion"] for job in jobs[len(shown) :]) + (others or Counter())
+    table, spared = _table(shown, screen.columns, now)
+    rows = [
+        line
+        for row, reason in zip(table[1:], reasons, strict=False)
+        for line in (row, *map(Text, reason))
+    ]
+    left_out = [*on_others(missing), *_on_columns(spared)]
+    said = [Text(line) for note in left_out for line in wrapped(note, screen.columns)]
+    return [*head, *table[:1], *rows, *([Text()] if said else []), *said, *below]
 
 
-def _reason(job: JobStatus, columns: int) -> list[str]:
-    return wrapped(job["reason"] or "", columns, _MARGIN)
-
-
-def _chosen(
-    jobs: Sequence[JobStatus], reasons: Sequence[Sequence[str]], room: int | None
-) -> list[int]:
-    """Which jobs have room in so many lines: those that run, and then those that ended last."""
-    everything = range(len(jobs))
+def _fitting(reasons: Sequence[Sequence[str]], room: int | None) -> int:
+    """How many of the jobs have room in so many lines: one at least."""
     if room is None:
-        return list(everything)
-    chosen: list[int] = []
-    for at in sorted(everything, key=lambda at: (jobs[at]["relion"] != "Running", -at)):
-        room -= 1 + len(reasons[at])
-        if room < 0 and chosen:
-            break
-        chosen.append(at)
-    return sorted(chosen)
+        return len(reasons)
+    for at, reason in enumerate(reasons):
+        room -= 1 + len(reason)
+        if room < 0 and at:
+            return at
+    return len(reasons)
 
 
-def _table(jobs: Sequence[JobStatus], columns: int) -> tuple[list[str], list[str]]:
+def _table(jobs: Sequence[JobStatus], columns: int, now: datetime) -> tuple[list[Text], list[str]]:
     """The lines of the table, heads first, and the columns that there was no room for."""
-    rows = [dict(zip(HEADS, as_row(job), strict=True)) for job in jobs]
+    from rich.text import Text
+
+    rows = [dict(zip(HEADS, as_row(job, now), strict=True)) for job in jobs]
     heads = [
         head
         for head in HEADS[:-1]
@@ -86,22 +102,28 @@ def _table(jobs: Sequence[JobStatus], columns: int) -> tuple[list[str], list[str
     ]
     spared = []
     for next_one in (*_SPARED, None):
-        lines = text_table([heads, *([row[head] for head in heads] for row in rows)]).splitlines()
-        fitting = [cut(line, columns) for line in lines]
-        if fitting == lines or next_one is None:
+        lines = padded([heads, *([row[head] for head in heads] for row in rows)])
+        whole = ["".join(line).rstrip() for line in lines]
+        fitting = [cut(line, columns) for line in whole]
+        if fitting == whole or next_one is None:
             break
         if next_one in heads:
             heads.remove(next_one)
             spared.append(next_one)
-    return fitting, spared
+    texts = [Text(line) for line in fitting]
+    texts[0].stylize("bold")
+    for job, cells, text in zip(jobs, lines[1:], texts[1:], strict=True):
+        text.stylize(colour_of(job), len(cells[0]), len(cells[0]) + len(cells[1].rstrip()))
+    return texts, spared
 
 
-def _left_out(jobs: Sequence[JobStatus], shown: Sequence[int]) -> Iterable[str]:
-    states = [job["relion"] or "unknown" for at, job in enumerate(jobs) if at not in set(shown)]
-    if states:
-        more = "1 more job" if len(states) == 1 else f"{len(states)} more jobs"
-        counted = Counter(states).most_common()
-        yield f"{more}: {', '.join(f'{number} {state.lower()}' for state, number in counted)}."
+def on_others(others: Counter[str]) -> Iterable[str]:
+    """A sentence on the jobs that are not shown."""
+    number = others.total()
+    if number:
+        more = "1 more job" if number == 1 else f"{number} more jobs"
+        counted = ", ".join(f"{each} {state.lower()}" for state, each in others.most_common())
+        yield f"{more}: {counted}. `relion-dispatch status --all` shows all of them."
 
 
 def _on_columns(spared: Sequence[str]) -> Iterable[str]:

@@ -61,21 +61,12 @@ def plan(
 
 def _planned(script: Path) -> Plan:
     from ..config.configuration import load_configuration
-    from ..images.awaited import as_if_there, awaited_images, none_yet
-    from ..planning.make_plan import plan_script
+    from ..planning.plan_now import plan_now
     from ..relion.submission import SUBMISSION
 
     if script.is_dir():  # a job's folder, as other commands take it
         script = script / SUBMISSION
-    configuration = load_configuration()
-    site, types, catalogue = configuration
-    if catalogue.images:
-        return plan_script(script, configuration)
-    awaited = configuration._replace(catalogue=awaited_images(catalogue.path, types, site))
-    planned = plan_script(script, awaited, check_file=as_if_there)
-    if planned.image is None:
-        return planned
-    return planned._replace(warnings=(*planned.warnings, none_yet(catalogue, planned.image.name)))
+    return plan_now(script, load_configuration())
 
 
 def _watcher(planned: Plan) -> str:

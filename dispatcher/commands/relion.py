@@ -22,6 +22,7 @@ def relion(context: typer.Context) -> int:
     from ..images.known_projects import remember
     from ..images.pin_check import check_against_pin
     from ..images.pins import PIN_FILE, pins
+    from ..planning.window_variables import window_variables
     from ..session.launcher import run_session
 
     if context.args[:1] in (["--help"], ["-h"]):
@@ -41,7 +42,8 @@ def relion(context: typer.Context) -> int:
     image = check_against_pin(image, catalogue, pinned, pin_file, verified)
     if "relion" in pinned:
         remember(project, configuration.site)
-    return run_session(configuration.site, image.path, project, context.args, hook_argv())
+    window = window_variables(configuration)
+    return run_session(configuration.site, image.path, project, context.args, hook_argv(), window)
 
 
 def hook_argv() -> list[str]:

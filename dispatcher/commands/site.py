@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .site_environment import environment, print_refreshed
 from .site_init import init
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ site_app = typer.Typer(
 )
 
 site_app.command("init")(init)
+site_app.command("environment")(environment)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What 'site export' wrote.")]
 
@@ -85,6 +87,7 @@ def import_(
             print(f"wrote: {built}", flush=True)
         else:
             print(f"{image} was not built: {built}", flush=True)
+    print_refreshed()
     status = _print_comparison(exported, is_default_apptainer(site))
     print(
         f"The site names these programs: {', '.join(named_programs(site))}. The import has run "

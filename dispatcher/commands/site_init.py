@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .site_environment import print_refreshed
+
 if TYPE_CHECKING:
     from ..site.init.content import NewSite
 
@@ -78,6 +80,7 @@ def init(
         return 0
     print(f"asked: {printable(source)}")
     status = _write(site, update, replace)
+    print_refreshed()
     for sentence in site.unknown:
         print(f"not known: {printable(sentence)}")
     if images:

@@ -7,7 +7,9 @@ from io import StringIO
 
 from ..printable import printable
 
-__all__ = ["cut", "text_table", "wrapped"]
+__all__ = ["cut", "padded", "text_table", "wrapped"]
+
+_GAP = "  "  # between columns
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
@@ -15,22 +17,26 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
 
     A cell of several lines is put on one.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    return "\n".join("".join(cells).rstrip() for cells in padded(rows))
+
+
+def padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The cells of such a table, each as wide as its column and the gap behind that.
+
+    Not by rich's Table, which takes a second for a thousand rows (benchmarks/README.md).
+    """
+    from rich.cells import cell_len
 
     lines = [[printable("; ".join(cell.expandtabs().splitlines())) for cell in row] for row in rows]
-    heads, *others = [map(Text, row) for row in lines]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in heads:
-        table.add_column(head, no_wrap=True)
-    for row in others:
-        table.add_row(*row)
-    # Its own width would be the terminal's, or 80 columns.
-    console = Console(file=StringIO(), width=10**9, color_system=None)
-    with console.capture() as printed:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in printed.get().splitlines())
+    sizes = [[cell_len(cell) for cell in line] for line in lines]
+    widths = [max(column) for column in zip(*sizes, strict=True)]
+    return [
+        [
+            f"{cell}{' ' * (width - size)}{_GAP}"
+            for cell, size, width in zip(line, row, widths, strict=True)
+        ]
+        for line, row in zip(lines, sizes, strict=True)
+    ]
 
 
 def cut(line: str, columns: int) -> str:

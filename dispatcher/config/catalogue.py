@@ -98,7 +98,12 @@ class ImageFile:
 
 @strict
 class Image:
-    """All versions of one image; `default` is what new projects get."""
+    """All versions of one image.
+
+    Attributes:
+        default: the version that new projects get.
+        versions: by their names, the container files of each.
+    """
 
     default: str
     versions: dict[str, list[ImageFile]]

@@ -7,7 +7,7 @@ from there loads unchanged; docs/dispatch_config.md describes each.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +25,7 @@ from .where import Where
 
 __all__ = [
     "ADDED",
+    "BOUNDS",
     "DECIDING_PARAMETERS",
     "JobType",
     "JobTypes",
@@ -42,7 +43,7 @@ _LISTS = ("match_command", "match_parameter", "nomatch_parameter", "match_label"
 
 
 # The job_parameters that are numbers, with the least and the most that each may be.
-_BOUNDS = {
+BOUNDS = {
     "nproc": (1, MOST_RANKS),
     "nthread": (1, MOST_THREADS),
     "ngpu": (0, MOST_GPUS),
@@ -58,7 +59,7 @@ ADDED = ("scheduler_options", "resources")
 
 # All that planning reads, whether or not a template prints them.
 DECIDING_PARAMETERS = frozenset(
-    {*_BOUNDS, "mem", "mem_per_rank", "partition", "partitions", "scheduler", "submit_command"}
+    {*BOUNDS, "mem", "mem_per_rank", "partition", "partitions", "scheduler", "submit_command"}
 )
 
 
@@ -104,18 +105,17 @@ class JobType:
 
     def accepts(self, command: Command, label: str | None) -> bool:
         """Whether all its conditions hold for the main command of a submission."""
-        return (
-            self.matches_jobs
-            and (
-                not self.match_command or command.base_program in map(strip_mpi, self.match_command)
-            )
-            and all(name in command for name in self.match_parameter)
-            and not any(name in command for name in self.nomatch_parameter)
-            and (
-                not self.match_label
-                or any(label is not None and fnmatchcase(label, p) for p in self.match_label)
-            )
-        )
+        return self.matches_jobs and next(self.against(command, label), None) is None
+
+    def against(self, command: Command, label: str | None) -> Iterator[str]:
+        """For each of its conditions that does not hold for the command, what the job has."""
+        if self.match_command and command.base_program not in map(strip_mpi, self.match_command):
+            yield f"the program {command.base_program}"
+        yield from (f"no {name}" for name in self.match_parameter if name not in command)
+        yield from (f"the parameter {name}" for name in self.nomatch_parameter if name in command)
+        patterns = self.match_label
+        if patterns and (label is None or not any(fnmatchcase(label, each) for each in patterns)):
+            yield f"the label {label or 'of no kind of job'}"
 
 
 @strict
@@ -180,7 +180,7 @@ def check_job_parameters(parameters: Mapping[str, Any], where: Where) -> None:
     Raises:
         ConfigError: one of them is not what is expected, or is too small.
     """
-    for name, (least, most) in _BOUNDS.items():
+    for name, (least, most) in BOUNDS.items():
         value = parameters.get(name)
         if value is not None and (type(value) is not int or not least <= value <= most):
             raise ConfigError(

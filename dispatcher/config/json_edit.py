@@ -18,7 +18,8 @@ from ..host.atomic_files import remove_unfinished
 from ..host.file_lock import locked
 from ..host.shared_files import shared_folder
 from ..host.users import owner_of
-from .json_files import content_of
+from .json_files import SCHEMA, content_of
+from .schema_address import schema_address
 
 __all__ = ["COMMENT", "check_folder", "edit", "held", "laid_out", "without_comments"]
 
@@ -74,8 +75,8 @@ def edit(
 
     `what` is the file's name in sentences; `load` raises if the file is wrong as it is, `check` if
     the new content (without comments) would be wrong. ``__comment__`` keys are in the content, too:
-    those of one object as one list. This waits at most `seconds` for somebody else's change. An
-    error in the block leaves the file as it was.
+    those of one object as one list. A new file names its schema. This waits at most
+    `seconds` for somebody else's change. An error in the block leaves the file as it was.
 
     Raises:
         ConfigError: the file does not load, before or after, or was changed without the lock.
@@ -97,7 +98,8 @@ def edit(
                 f"{path} was changed by someone else meanwhile, so this command changed nothing: "
                 "try again."
             )
-        _write(target, path, what, laid_out(content))
+        schema = {SCHEMA: schema_address(path.stem, path)} if raw is None else {}
+        _write(target, path, what, laid_out({**schema, **content}))
 
 
 def _read(path: Path) -> bytes | None:
@@ -119,11 +121,15 @@ def _with_comments(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def without_comments(value: Any) -> Any:
+def without_comments(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a file that is edited, as it is checked and loaded."""
+    return {key: value for key, value in _uncommented(content).items() if key != SCHEMA}
+
+
+def _uncommented(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_comments(each) for key, each in value.items() if key != COMMENT}
-    return [without_comments(each) for each in value] if isinstance(value, list) else value
+        return {key: _uncommented(each) for key, each in value.items() if key != COMMENT}
+    return [_uncommented(each) for each in value] if isinstance(value, list) else value
 
 
 def _write(target: Path, path: Path, what: str, text: str) -> None:

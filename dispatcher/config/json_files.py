@@ -19,9 +19,21 @@ from .explained import Describe, explained, nearest, switch_for_number
 from .kept_configs import kept_or_checked
 from .odd_values import first_oddity, in_words, may_be_odd
 
-__all__ = ["LONGEST", "content_of", "load", "merge", "nearest", "parsed", "read_json", "strict"]
+__all__ = [
+    "LONGEST",
+    "SCHEMA",
+    "content_of",
+    "load",
+    "merge",
+    "nearest",
+    "parsed",
+    "read_json",
+    "strict",
+]
 
 T = TypeVar("T")
+
+SCHEMA = "$schema"  # at the top of a file: for editors, and nothing here reads it
 
 LONGEST = 4 << 20  # bytes of a file; a catalogue of a thousand images has one or two
 _LONGEST_KEY = 1000  # characters
@@ -69,7 +81,8 @@ def content_of(path: Path) -> bytes:
 
 
 def parsed(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; ``__comment__`` keys, even repeated ones, are dropped.
+    """The JSON object that a file holds; ``__comment__`` keys, even repeated ones, are dropped, and
+    so is the ``$schema`` of the file, a text.
 
     Raises:
         ConfigError: it is no JSON, no object, nested too deeply, repeats another key, or has what
@@ -91,6 +104,11 @@ def parsed(content: bytes, path: Path) -> dict[str, Any]:
     for parent, key in repeated:
         name = in_words([*_steps_to(parent, found), key])
         raise ConfigError(f'{path}: the key "{name}" is there twice: keep one of the two.')
+    if not isinstance(address := found.pop(SCHEMA, ""), str):
+        raise ConfigError(
+            f'{path}: key "{SCHEMA}": expected the path of a schema, found '
+            f"{json.dumps(address)[:80]}: correct the key, or remove it."
+        )
     return found
 
 

@@ -6,11 +6,12 @@ of the dispatcher's code, because the code's defaults and rules are part of the 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
@@ -49,15 +50,43 @@ def _name(kind: type[Any], content: dict[str, Any]) -> str:
 
 def _built(kind: Any, data: Any) -> Any:
     """The value of the type `kind` that `asdict` and JSON turned into `data`."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        return kind(**{key: _built(inside(kind, key), value) for key, value in data.items()})
+    make = _maker(kind)
+    return make(data) if make else data
+
+
+_Maker = Callable[[Any], Any]
+
+
+@functools.cache
+def _maker(kind: Any) -> _Maker | None:
+    """What makes values of the type `kind` from JSON's; None if they are JSON's own."""
     if kind is Path:
-        return Path(data)
+        return Path
+    if isinstance(kind, type) and is_dataclass(kind):
+        each = {key.name: _maker(inside(kind, key.name)) for key in fields(kind)}
+        made = [(key, make) for key, make in each.items() if make]
+
+        def dataclass_of(data: dict[str, Any]) -> Any:
+            values = dict(data)
+            for key, make in made:
+                values[key] = make(values[key])
+            return kind(**values)
+
+        return dataclass_of
     origin = get_origin(kind)
+    if origin is tuple:
+        return lambda data: tuple(_built(inside(kind, at), value) for at, value in enumerate(data))
+    if origin in (dict, list):
+        inner = _maker(inside(kind, 0))
+        return _maker_of_each(inner, origin) if inner else None
+    of = [each for each in members(kind) if each is not type(None)]
+    if len(of) == len(members(kind)) or len(of) != 1:
+        return None
+    one = _maker(of[0])  # X | None
+    return (lambda data: None if data is None else one(data)) if one else None
+
+
+def _maker_of_each(make: _Maker, origin: Any) -> _Maker:
     if origin is dict:
-        return {key: _built(inside(kind, key), value) for key, value in data.items()}
-    if origin in (list, tuple):
-        return origin(_built(inside(kind, at), value) for at, value in enumerate(data))
-    if data is not None and len(of := members(kind)) == 2:
-        return _built(of[0], data)  # X | None
-    return data
+        return lambda data: {key: make(value) for key, value in data.items()}
+    return lambda data: [make(value) for value in data]

@@ -81,8 +81,12 @@ class Scheduler:
         queue_command: prints the user's jobs, recently ended ones included, one a line.
         no_jobs: patterns of what the queue command prints, though it fails, if there are no jobs.
         queue_pattern: reads such a line: groups ``id``, ``state``, ``token``, and, where there are
-            such, ``node``, ``reason`` and ``time``.
+            such, ``node``, ``reason``, ``time`` and ``since`` (the submission).
         pending: the states of jobs that have not started.
+        waits: patterns of the reasons why jobs wait, and what each means in plain words; the first
+            that matches holds. ``{job_id}`` and the groups of the pattern may stand in the words.
+        wait_command: prints why one job waits, where the queue command does not.
+        wait_pattern: reads such a line: group ``reason``.
         ended: the states of jobs that have ended.
         end_command: prints what is known of one job, also soon after its end.
         accounting_command: prints what the scheduler's accounting knows of one job, and is called
@@ -128,6 +132,8 @@ class Scheduler:
         refused_options: patterns of options that no job type may add (``scheduler_options``),
             because each of the scheduler's commands needs them. Those of the submit command are
             put at the end of the others as well, until the job's cluster is known.
+        own_options: patterns of options that jobs get from the dispatcher, and that users may not
+            add in RELION's window; one that begins with ``--`` means its short forms as well.
         gpu_options: patterns of options (``scheduler_options``) that ask for a job's GPUs: beside
             one, the directives have no request of their own.
         mpi_types_command: prints the kinds of MPI that `launch` can start.
@@ -158,6 +164,9 @@ class Scheduler:
     no_jobs: list[str] = field(default_factory=list)
     queue_pattern: str | None = None
     pending: list[str] = field(default_factory=list)
+    waits: dict[str, str] = field(default_factory=dict)
+    wait_command: list[str] = field(default_factory=list)
+    wait_pattern: str | None = None
     ended: list[str] = field(default_factory=list)
     end_command: list[str] = field(default_factory=list)
     accounting_command: list[str] = field(default_factory=list)
@@ -185,6 +194,7 @@ class Scheduler:
     of_a_job: list[str] = field(default_factory=list)
     of_the_cluster: list[str] = field(default_factory=list)
     refused_options: list[str] = field(default_factory=list)
+    own_options: list[str] = field(default_factory=list)
     gpu_options: list[str] = field(default_factory=list)
     mpi_types_command: list[str] = field(default_factory=list)
     mpi_option: str | None = None

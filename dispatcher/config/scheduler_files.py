@@ -27,7 +27,8 @@ __all__ = ["SchedulerFiles", "read_scheduler_files"]
 _OF_A_KIND = (
     "launch", "launch_options", "overriding", "refused_options", "cluster_options", "trial_command",
     "partitions_command", "partition_options", "account_options", "qos_options",
-    "account_variables", "names", "gpu_options", "mpi_types_command", "mpi_option",
+    "account_variables", "names", "own_options", "gpu_options", "mpi_types_command", "mpi_option",
+    "waits", "wait_command", "wait_pattern",
 )  # fmt: skip
 # Lists of variables. A scheduler that does not say which they are has those of all shipped ones.
 _VARIABLES = ("overriding", "of_a_job", "of_the_cluster")

@@ -15,8 +15,8 @@ Mistakes = Iterator[tuple[str, str]]  # key, and what is wrong there
 _LONGEST = 7 * 24 * 3600  # seconds
 _BEGINNINGS = ("overriding", "of_a_job", "of_the_cluster", "account_variables")
 # Patterns: one each, and lists of them.
-_PATTERN = ("job_id", "queue_pattern", "cluster_line", "mpi_option")
-_PATTERNS = ("transient", "refused_options", "no_jobs", "gpu_options")
+_PATTERN = ("job_id", "queue_pattern", "cluster_line", "mpi_option", "wait_pattern")
+_PATTERNS = ("transient", "refused_options", "own_options", "no_jobs", "gpu_options")
 
 
 def mistakes(scheduler: Scheduler) -> Mistakes:
@@ -58,6 +58,7 @@ def _of_patterns(scheduler: Scheduler) -> Mistakes:
     patterns: dict[str, str | None] = {name: getattr(scheduler, name) for name in _PATTERN}
     for name in _PATTERNS:
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
+    patterns |= {f"waits.{pattern}": pattern for pattern in scheduler.waits}
     found = {}
     for key, pattern in patterns.items():
         try:
@@ -67,9 +68,10 @@ def _of_patterns(scheduler: Scheduler) -> Mistakes:
     for key, what in (("job_id", "the id"), ("mpi_option", "the kind of MPI")):
         if key in found and found[key].groups < 1:
             yield key, f": the pattern needs a group (…) for {what}"
-    line = found.get("cluster_line") if scheduler.cluster_line else None
-    if line and "cluster" not in line.groupindex:
-        yield "cluster_line", ": the pattern needs a group (?P<cluster>…)"
+    for key, name in (("cluster_line", "cluster"), ("wait_pattern", "reason")):
+        line = found.get(key) if getattr(scheduler, key) else None
+        if line and name not in line.groupindex:
+            yield key, f": the pattern needs a group (?P<{name}>…)"
     read_otherwise = scheduler.queue_pattern is None and has_dialect(scheduler.dialect or "")
     if scheduler.queue_command and "queue_pattern" in found and not read_otherwise:
         for name in ("id", "state", "token"):

@@ -28,6 +28,7 @@ from .scheduler import Scheduler
 from .scheduler_files import read_scheduler_files
 from .scheduler_mistakes import mistakes
 from .where import Where
+from .window import Window, check_window
 
 __all__ = ["Apptainer", "NodeKind", "Partition", "Site", "checked_site", "load_site"]
 
@@ -95,6 +96,9 @@ class Site:
     """Everything about a site that is neither a job type nor an image.
 
     Attributes:
+        apptainer: how containers are started.
+        schedulers: by their names, what is to be changed of a shipped one, or all of another one.
+        partitions: by the scheduler's names of them, what their nodes are and who may use them.
         mpi: how ranks are started: ``mpirun`` inside one container on one node. A scheduler's own
             launcher for several nodes may be named here as well, with its arguments.
         scheduler: the name in `schedulers` that jobs go to unless their type names another.
@@ -111,6 +115,7 @@ class Site:
         image: the image of all job types that name none; empty or None for the host.
         projects: the folder in which the projects that use this site are noted, if it exists;
             relative paths start at the site's folder.
+        window: what RELION's window has beside its own fields.
     """
 
     apptainer: Apptainer = field(default_factory=Apptainer)
@@ -130,6 +135,7 @@ class Site:
     expected_resolution: float = 2 / 3
     image: str | None = None
     projects: str = "projects"
+    window: Window = field(default_factory=Window)
 
     @property
     def shares_through_mps(self) -> bool:
@@ -231,5 +237,6 @@ def _check(site: Site, where: Where) -> None:
     for number, rule in enumerate(site.accounts):
         check_rule(rule, list(site.partitions), where.at(f"accounts.{number}"))
     check_mail(site.mail, where.at("mail"))
+    check_window(site.window, where.at("window"))
     if site.scratch:
         check_scratch(site.scratch, where.at("scratch"))

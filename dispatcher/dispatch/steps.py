@@ -142,6 +142,8 @@ def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Pl
     """The plan, its script and the script's library, with the pin that holds for the project."""
     rendered = _rendered(script, configuration, token)  # first: a refused job pins nothing
     image = rendered[0].image
+    if image and image.of_this_job:
+        return rendered
     if image and settle(rendered[0].project, image).version != image.version:
         # Another first job of this project was quicker, and this one follows its pin.
         rendered = _rendered(script, configuration, token)
@@ -164,6 +166,7 @@ def _record(
     watcher_script = None if watcher is None else text_digest(watcher)
     return {
         **plan.as_json(),
+        "decisions": plan.decisions.as_json(plan.reasons),
         **provenance(plan, configuration.site.apptainer.program),
         "submit_command": argv,
         "job_script": plan.script,

@@ -90,10 +90,11 @@ def flush_all() -> None:
 
 
 def to_terminal(controls: str, stream: TextIO) -> None:
-    """Write control characters of our own, such as those that clear a terminal."""
+    """Write control characters of our own, such as those that clear a terminal or colour a line."""
     real = stream.stream if isinstance(stream, _Shown) else stream
+    encoding = real.encoding or "utf-8"
     with _told_of_its_end(real):
-        real.write(controls)
+        real.write(controls.encode(encoding, "backslashreplace").decode(encoding))
         real.flush()
 
 

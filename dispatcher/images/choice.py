@@ -35,10 +35,10 @@ class Needs(NamedTuple):
 
 
 class ChosenImage(NamedTuple):
-    """The image chosen for a job, with the reason; `path` is absolute.
+    """The image chosen for a job, with the reason, and its clause `why`; `path` is absolute.
 
     `sha256`, `sif_id` and `size` (bytes) are the file's own, once `images.integrity` has
-    looked at it.
+    looked at it. `of_this_job`: the version was chosen for this job alone, and pins nothing.
     """
 
     name: str
@@ -50,6 +50,8 @@ class ChosenImage(NamedTuple):
     sha256: str | None = None
     sif_id: str | None = None
     size: int | None = None
+    of_this_job: bool = False
+    why: str = ""
 
     @property
     def variant(self) -> str:
@@ -70,10 +72,14 @@ def version_of(catalogue: Catalogue, name: str, pinned: Mapping[str, str]) -> st
 
 
 def choose(
-    catalogue: Catalogue, name: str, pinned: Mapping[str, str], needs: Needs, pin_file: Path
+    catalogue: Catalogue,
+    name: str,
+    pinned: Mapping[str, str],
+    needs: Needs,
+    pin_file: Path | None,
 ) -> ChosenImage:
     """The build that serves a job: version from the project's pin or the default, then the first
-    variant that has what the job needs.
+    variant that has what the job needs. Without a `pin_file` RELION's window has the version.
 
     Raises:
         NotInCatalogue: there is no such image or version.
@@ -81,7 +87,9 @@ def choose(
     """
     version = version_of(catalogue, name, pinned)
     then = "Ask your admin to add it (`relion-dispatch images add`)."
-    if name in pinned:
+    if pin_file is None:
+        then = "Choose another version in RELION's window."
+    elif name in pinned:
         then = (
             f"This project is pinned to {name} {version or pinned[name]} ({pin_file}): ask your "
             "admin to put that version back, or move the project to another version with "
@@ -113,8 +121,11 @@ def choose(
         )
     # A build for GPUs serves other jobs too, but one without is preferred for them.
     found = min(signed, key=lambda each: bool(each.build.gpu) != bool(needs.gpu))
-    why = f"pinned in {pin_file.name}" if name in pinned else "the site's default"
-    return ChosenImage.of(found, f"Image {found}: {why}.")
+    why = f"pinned in {pin_file.name}" if pin_file and name in pinned else "the site's default"
+    if pin_file is None:
+        why = "RELION's window, for this job alone"
+    chosen = ChosenImage.of(found, f"Image {found}: {why}.")
+    return chosen._replace(of_this_job=pin_file is None, why=why)
 
 
 def _computes(build: ImageFile, needs: Needs) -> bool:

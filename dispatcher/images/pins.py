@@ -102,8 +102,11 @@ def move(project: Path, name: str, version: str) -> Pin | None:
 def _write(
     path: Path, content: dict[str, Any], name: str, pin: Pin, *, is_first: bool = False
 ) -> None:
+    from ..config.schema_address import SCHEMA, schema_address  # for few jobs
+
     content["images"][name] = {"version": pin.version, "sha256": dict(pin.sha256)}
-    text = json_text(content) + "\n"
+    schema = {SCHEMA: schema_address("pins", path)}
+    text = json_text({**schema, **content, **schema}) + "\n"
     write_atomically(path, text, "and try again.", shared=True, is_new=is_first)
 
 

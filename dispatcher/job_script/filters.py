@@ -103,7 +103,16 @@ def _directive(value: Any) -> Markup:
     return Markup(f'"{text}"')
 
 
+def _option(value: Any) -> Markup:
+    """An option in a directive; a value behind a blank is a word of its own: ``-x node3``."""
+    words = str(value).split(None, 1)
+    if len(words) == 2 and "=" not in words[0]:
+        return Markup(" ").join(map(_directive, words))
+    return _directive(value)
+
+
 FILTERS = {
+    "option": _option,
     "words": _words,
     "lines": _lines,
     "comment": comment,

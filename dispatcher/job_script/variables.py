@@ -138,6 +138,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "image_state": plan.image and f"{plan.image.size} {plan.image.sif_id}",
         "environment": plan.environment,
         "extra_fields": dict(plan.extra_fields),
+        "window": dict(plan.window),
         "reasons": [
             " ".join(sentence.split())
             for sentence in (*plan.reasons, *(f"Warning: {each}" for each in plan.warnings))

@@ -13,7 +13,8 @@ from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.answers import QueuedJob
 from ..scheduler.calls import call
 from .abort import how_aborted, want_abort
-from .project_jobs import Job, look
+from .job import Job
+from .project_jobs import look
 from .tell import tell
 
 __all__ = ["cancel", "cancel_aborted"]

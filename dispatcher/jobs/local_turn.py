@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..host.runtime_folder import local_lock
 from ..host.shared_files import read_file
-from .project_jobs import Job
+from .job import Job
 
 __all__ = ["waits_for"]
 

@@ -29,8 +29,9 @@ from .notes import read_job_id, read_watcher
 from .run_file import read_run
 from .this_run import is_of_this_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable", "load_record",
-           "look_for_record", "read_record", "what_to_do"]  # fmt: skip
+__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable",
+           "closed_to_this_user", "load_record", "look_for_record", "read_record",
+           "what_to_do"]  # fmt: skip
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
@@ -149,12 +150,19 @@ def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unrea
 def what_to_do(folder: Path, otherwise: str) -> str:
     """What helps against a record that cannot be read: a colleague's may be of a job that runs, of
     which this user's queue tells nothing."""
+    owner = closed_to_this_user(folder)
+    if owner:
+        return f"ask {owner}, whose job it is, to run `chmod g+r` on that file."
+    return otherwise
+
+
+def closed_to_this_user(folder: Path) -> str | None:
+    """The owner of a job's record that is another user's, and that this one may not read."""
     file = folder / RECORD
     with suppress(OSError):
-        owner = file.lstat().st_uid
-        if owner != os.getuid() and not os.access(file, os.R_OK):
-            return f"ask {owner_of(file)}, whose job it is, to run `chmod g+r` on that file."
-    return otherwise
+        if file.lstat().st_uid != os.getuid() and not os.access(file, os.R_OK):
+            return owner_of(file)
+    return None
 
 
 def load_record(file: Path, *, with_watcher: bool = True) -> Record:

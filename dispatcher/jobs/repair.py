@@ -22,8 +22,9 @@ from ..scheduler.own_templates import of_own_template
 from .claim import give_up, is_claimed
 from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
+from .job import Job
 from .notes import job_id_file, watcher_file, write_job_id
-from .project_jobs import Job, ProjectJobs, look
+from .project_jobs import ProjectJobs, look
 from .record import RECORD, Record
 from .run_file import unfinished_run_file
 from .seal import text_digest
@@ -37,7 +38,7 @@ GRACE = 5  # seconds in which a job's last files may still be on their way
 
 
 def refresh_and_report_lost(
-    project: Path, site: Site, names: Collection[str] = ()
+    project: Path, site: Site, names: Collection[str] | None = None
 ) -> tuple[ProjectJobs, list[str]]:
     """The project's jobs, and a sentence for each job whose end RELION was told just now.
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from datetime import datetime, timedelta
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
-from ..host.shared_files import opened_input
 from ..relion.exit_files import end_of, exit_file
-from .local_turn import waits_for
-from .project_jobs import Job
+from .job import Job
+from .last_lines import last_sentence
+from .progress import Progress, iteration_reached, progress_of_run
 from .record import Record
+from .waiting import wait_of
 
-__all__ = ["HEADS", "JobStatus", "as_row", "iteration_reached", "job_status", "last_sentence"]
+__all__ = ["JobStatus", "job_status"]
 
-HEADS = (
-    "job", "RELION", "state", "id", "node", "ranks x GPUs", "image", "iteration", "time",
-    "reason",
-)  # fmt: skip
-_ITERATION = re.compile(r"run(?:_ct[0-9]+)?_it([0-9]{3,9})_.*\.star")
-_TAIL = 1 << 14  # bytes of run.err in which the last sentence is looked for
+_CONTINUED = re.compile(r"--continue \S*_it([0-9]{3,9})_optimiser\.star")
 _LONGEST = 10**9  # seconds that a job may have run, by clocks that are right
 
 
@@ -39,10 +36,15 @@ class JobStatus(TypedDict):
     ngpu: int | None
     image: str | None
     iteration: int | None
+    iterations: int | None
+    minutes_per_iteration: float | None
+    expected_end: str | None
     dispatched: str | None
     run_time: str | None
     seconds: int | None
     reason: str | None
+    waits_for: str | None
+    waiting_since: str | None
 
 
 def job_status(job: Job) -> JobStatus:
@@ -51,13 +53,11 @@ def job_status(job: Job) -> JobStatus:
     image = record.image if record else None
     run = record.run if record else None
     queued = job.queued
-    reason = None
+    wait = wait_of(job)
+    reason = wait.reason if wait else None
     if job.status in ("Failed", "Aborted"):
         reason = (run and run.reason) or last_sentence(job.errfile)
-    elif queued and job.queue and job.queue.is_pending(queued):
-        reason = queued.reason or None
-    elif job.status == "Running":
-        reason = waits_for(job)
+    progress = _progress(job, record) if record else Progress()
     return JobStatus(
         job=job.name,
         relion=job.status,
@@ -69,12 +69,41 @@ def job_status(job: Job) -> JobStatus:
         nproc=record.nproc if record else None,
         ngpu=record.ngpu if record else None,
         image=f"{image.name} {image.version}" if image else None,
-        iteration=iteration_reached(job.folder) if record else None,
+        iteration=progress.iteration,
+        iterations=progress.iterations,
+        minutes_per_iteration=progress.seconds and round(progress.seconds / 60, 2),
+        expected_end=_utc(progress.end),
         dispatched=record.dispatched if record else None,
         run_time=(queued.time or None) if queued else None,
         seconds=_seconds(job.folder, record) if record else None,
         reason=reason or job.problem,
+        waits_for=wait.says if wait else None,
+        waiting_since=wait.since if wait else None,
     )
+
+
+def _progress(job: Job, record: Record) -> Progress:
+    """How far the job is: if it has ended, only which iteration it reached."""
+    if job.status != "Running":
+        return Progress(iteration_reached(job.folder))
+    found = progress_of_run(job.folder, time.time())
+    if found.iteration is None:
+        return Progress(_continued_from(record))
+    return found
+
+
+def _continued_from(record: Record) -> int | None:
+    """The iteration from which the job goes on, by RELION's own commands."""
+    found = _CONTINUED.search(str(record.merged.get("original_commands")))
+    return int(found[1]) if found else None
+
+
+def _utc(seconds: float | None) -> str | None:
+    """Seconds since 1970 as in a record; None for what no clock shows."""
+    with suppress(ValueError, OverflowError, OSError):
+        if seconds is not None:
+            return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return None
 
 
 def _seconds(folder: Path, record: Record) -> int | None:
@@ -82,10 +111,9 @@ def _seconds(folder: Path, record: Record) -> int | None:
     run = record.run
     try:
         begin = _time((run and run.started) or record.dispatched)
-        end = end_of(folder)
         if run and run.ended:
             until = _time(run.ended)
-        elif end:
+        elif end := end_of(folder):
             until = exit_file(folder, end).stat().st_mtime
         else:
             return None
@@ -96,45 +124,3 @@ def _seconds(folder: Path, record: Record) -> int | None:
 
 def _time(text: str | None) -> float:
     return datetime.fromisoformat(str(text)).timestamp()
-
-
-def iteration_reached(folder: Path) -> int | None:
-    """The last iteration of which RELION's refinement has written a file."""
-    try:
-        found = (_ITERATION.fullmatch(path.name) for path in folder.iterdir())
-        return max((int(each[1]) for each in found if each), default=None)
-    except OSError:
-        return None
-
-
-def last_sentence(errfile: Path) -> str | None:
-    """The last line that the dispatcher wrote to a job's error file."""
-    try:
-        with opened_input(errfile) as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
-            lines = stream.read(_TAIL).decode(errors="surrogateescape").split("\n")
-    except OSError:
-        return None
-    said = [line for line in lines if line.startswith("relion-dispatch: ")]
-    return said[-1].removeprefix("relion-dispatch: ") if said else None
-
-
-def as_row(status: JobStatus) -> tuple[str, ...]:
-    """The job as a row of the table under HEADS."""
-    ranks = None if status["nproc"] is None else f"{status['nproc']} x {status['ngpu']}"
-    seconds = status["seconds"]
-    took = None if seconds is None else str(timedelta(seconds=seconds))
-    running = status["relion"] == "Running"
-    cells = (
-        status["job"],
-        status["relion"],
-        status["state"] if running else None,
-        status["job_id"],
-        status["node"],
-        ranks,
-        status["image"],
-        status["iteration"],
-        status["run_time"] if running else took,
-        status["reason"],
-    )
-    return tuple("-" if cell is None else str(cell) for cell in cells)

@@ -128,6 +128,7 @@ class Node(NamedTuple):
         leader: one of several ranks is a leader, which holds no references in the making.
         cores: that the node has.
         gpus: that the node has.
+        asked_for: somebody has chosen that `memory`, of which the node may have more.
         threads: the most that a rank has.
         is_this_machine: its file buffers are not counted against the least that RELION needs.
     """
@@ -140,6 +141,7 @@ class Node(NamedTuple):
     threads: int = 1
     is_this_machine: bool = False
     gpus: int | None = None
+    asked_for: bool = False
 
     def cores_beside(self, gpus: int) -> int | None:
         """The cores of a job that takes so many of the GPUs: the same part of them."""
@@ -151,6 +153,14 @@ class Node(NamedTuple):
     def name(self) -> str:
         """In sentences."""
         return "this machine" if self.is_this_machine else "a node"
+
+    @property
+    def has_memory(self) -> str:
+        """'a node has 64.0 GiB'; "" if that is not known."""
+        if self.memory is None:
+            return ""
+        who = "RELION's window asks for" if self.asked_for else f"{self.name} has"
+        return f"{who} {gibibytes(self.memory)}"
 
     def needed(self, ranks: int) -> HostMemory | None:
         """What that many ranks on it take; None if not known."""
@@ -173,11 +183,16 @@ class Node(NamedTuple):
         assert need is not None and self.memory is not None
         remedies = [*self._remedies(ranks)]
         machines = "a machine" if self.is_this_machine else "nodes"
-        remedies.append(f"{machines} of at least {math.ceil(need.total / 2**30)} GiB")
+        least = math.ceil(need.total / 2**30)
+        remedies.append(
+            f"at least {least} GiB there"
+            if self.asked_for
+            else f"{machines} of at least {least} GiB"
+        )
         return DoesNotFit(
             f"This refinement does not fit into {self.name}'s host memory: the refinement needs "
             f"at least {count(ranks, 'rank')} and {gibibytes(need.total)} for the ranks "
-            f"({need.described()}), but {self.name} has {gibibytes(self.memory)}; use "
+            f"({need.described()}), but {self.has_memory}; use "
             f"{', or '.join(remedies)}."
         )
 

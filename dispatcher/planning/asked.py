@@ -19,10 +19,12 @@ _WORDS = {"begin": "at the beginning", "end": "at the end", "failure": "on failu
 
 
 class Asked(NamedTuple):
-    """The job_parameters that differ from the job type's, and a sentence for each decision."""
+    """The job_parameters that differ from the job type's, a sentence for each decision, and who
+    names those that several may name."""
 
     parameters: Mapping[str, Any] = {}
     reasons: tuple[str, ...] = ()
+    named_by: Mapping[str, str] = {}
 
 
 def asked(
@@ -36,11 +38,19 @@ def asked(
         return Asked()
     found = [*_found(job, node, site, ngpu, scratch)]
     return Asked(
-        {key: value for key, value, _ in found}, tuple(reason for *_, reason in found if reason)
+        {each.key: each.value for each in found},
+        tuple(each.why for each in found if each.why),
+        {each.key: each.by for each in found if each.by},
     )
 
 
-_Found = tuple[str, Any, str]  # the job parameter, its value, and why; "" for no sentence
+class _Found(NamedTuple):
+    """A job parameter, its value, why ("" for no sentence), and who of several names it."""
+
+    key: str
+    value: Any
+    why: str
+    by: str = ""
 
 
 def _found(
@@ -53,13 +63,13 @@ def _found(
     ):
         yield from _of_one(key, what, named)
         if named is None and key in job.job_type.parameters:
-            yield key, None, ""  # a further directive names it
+            yield _Found(key, None, "")  # a further directive names it
     features = first_named("constraint", job, node)
     yield from _of_one("constraint", "Nodes with the feature", features)
     if ngpu and job.scheduler.gpus_per == "core":
         each = f"The scheduler is asked for {count(ngpu, 'core')} with a GPU each"
-        yield "nproc_slurm", ngpu, f'{each}, as "gpus_per" of the scheduler says.'
-        yield "nthread_slurm", 1, ""
+        yield _Found("nproc_slurm", ngpu, f'{each}, as "gpus_per" of the scheduler says.')
+        yield _Found("nthread_slurm", 1, "")
     if ngpu and job.scheduler.can_ask_for("gpu_type"):
         yield from _of_one("gpu_type", "GPUs of type", first_named("gpu_type", job, node))
     yield from _time(job, node)
@@ -78,13 +88,13 @@ def _options(
     options = [option for _, of in every for option in of]
     if options != (job.job_type.parameters.get("scheduler_options") or []):
         said = "; ".join(f"{' '.join(of)} ({by})" for by, of in every) or "none"
-        yield "scheduler_options", options, f"Further directives: {said}."
+        yield _Found("scheduler_options", options, f"Further directives: {said}.")
 
 
 def _of_one(key: str, what: str, named: Named | None) -> Iterator[_Found]:
     if named:
         reason = "" if named.by == OF_THE_TYPE else f"{what} {named.value}: {named.by}."
-        yield key, named.value, reason
+        yield _Found(key, named.value, reason, named.by)
 
 
 def _time(job: UnplacedJob, node: NodeShape) -> Iterator[_Found]:
@@ -94,12 +104,12 @@ def _time(job: UnplacedJob, node: NodeShape) -> Iterator[_Found]:
     if most is None:
         return
     if wanted is None:
-        yield "time", most, f"Time {most}: what {node.name} gives a job."
+        yield _Found("time", most, f"Time {most}: what {node.name} gives a job.")
         return
     asks, gives = seconds_of(str(wanted)), seconds_of(most)
     if asks is not None and gives is not None and asks > gives:
         reason = f"Time {most} instead of {wanted}: {node.name} gives a job no more."
-        yield "time", most, reason
+        yield _Found("time", most, reason)
 
 
 def _resources(job: UnplacedJob, node: NodeShape, scratch: Scratch | None) -> Iterator[_Found]:
@@ -108,7 +118,7 @@ def _resources(job: UnplacedJob, node: NodeShape, scratch: Scratch | None) -> It
     of_nodes = [*node.described.resources, *(scratch.asked(scratch.resource) if scratch else [])]
     if of_nodes:
         reason = f"Resources {', '.join(of_nodes)}: {node.name}."
-        yield "resources", list(dict.fromkeys([*own, *of_nodes])), reason
+        yield _Found("resources", list(dict.fromkeys([*own, *of_nodes])), reason)
 
 
 def _mail(job: UnplacedJob, site: Site) -> Iterator[_Found]:
@@ -116,7 +126,8 @@ def _mail(job: UnplacedJob, site: Site) -> Iterator[_Found]:
     if not mail.on:
         return
     when, to = " and ".join(_WORDS[each] for each in mail.on), mail.to
-    yield "mail_on", list(mail.on), "" if to else f"Mail {when}: the scheduler knows to whom."
+    why = "" if to else f"Mail {when}: the scheduler knows to whom."
+    yield _Found("mail_on", list(mail.on), why)
     if to:
         to = filled_in(to, {"user": job.request.submitter.user}) if "{" in to else to
-        yield "mail_to", to, f"Mail to {to} {when}."
+        yield _Found("mail_to", to, f"Mail to {to} {when}.")

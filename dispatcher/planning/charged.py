@@ -1,6 +1,7 @@
 """Who pays for a job? Its account, its quality of service, and its further directives.
 
-A rule of the site's ("accounts") goes before the job type, and the job type before the partition.
+What was typed in RELION's window goes before a rule of the site's ("accounts"), a rule before the
+job type, and the job type before the partition.
 If none of them names an account, a variable of whoever submits may. Directives of all hold, the job
 type's first, but for a second one that names the account or the quality of service.
 """
@@ -18,6 +19,7 @@ from ..config.site import Site
 from .node_shape import NodeShape
 from .submitter import Submitter
 from .unplaced_job import UnplacedJob
+from .window_wishes import BY_THE_WINDOW
 
 __all__ = ["OF_THE_TYPE", "Charged", "Named", "charged", "first_named"]
 
@@ -61,11 +63,14 @@ def charged(job: UnplacedJob, node: NodeShape, site: Site) -> Charged:
         (OF_THE_TYPE, tuple(job.job_type.parameters.get("scheduler_options") or ())),
         (node.name, tuple(node.described.scheduler_options)),
         *((each.name, tuple(each.rule.scheduler_options)) for each in rules),
+        (BY_THE_WINDOW, job.wishes.options),
     ]
     named = {}
-    strength = [*(each.name for each in rules), OF_THE_TYPE, node.name]
+    strength = [BY_THE_WINDOW, *(each.name for each in rules), OF_THE_TYPE, node.name]
+    typed = Named(job.wishes.account, BY_THE_WINDOW) if job.wishes.account else None
     for key, own in (("account", "account_options"), ("qos", "qos_options")):
-        found = first_named(key, job, node, _of_rules(key, rules, submitter))
+        by_rule = (typed if key == "account" else None) or _of_rules(key, rules, submitter)
+        found = first_named(key, job, node, by_rule)
         named[key], options = _one_alone(found, options, getattr(job.scheduler, own), strength)
     if not named["account"] and not _has_option(options, job.scheduler.account_options):
         named["account"] = _in_environment(job.scheduler.account_variables, submitter)

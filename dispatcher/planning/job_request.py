@@ -24,6 +24,7 @@ class JobRequest(NamedTuple):
         project: the project's folder, absolute.
         gui: what RELION's window wrote into the job's ``job.star``; None without one.
         pinned: the image versions that the project has settled on, by image name.
+        of_this_job: versions that hold for this job alone, by image name.
         submitter: who submits the job.
     """
 
@@ -32,6 +33,14 @@ class JobRequest(NamedTuple):
     gui: JobStar | None = None
     pinned: Mapping[str, Pin] = {}
     submitter: Submitter = Submitter()
+    of_this_job: Mapping[str, str] = {}
+
+    def with_version(self, image: str, version: str) -> JobRequest:
+        """The same with that version of an image, whatever the project has settled on."""
+        if image in self.pinned and self.pinned[image].version == version:
+            return self
+        pinned = {name: pin for name, pin in self.pinned.items() if name != image}
+        return self._replace(pinned=pinned, of_this_job={**self.of_this_job, image: version})
 
     @property
     def label(self) -> str | None:
@@ -60,8 +69,8 @@ class JobRequest(NamedTuple):
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The versions of the pinned images."""
-        return {image: pin.version for image, pin in self.pinned.items()}
+        """The versions of images that do not follow the site's default."""
+        return {image: pin.version for image, pin in self.pinned.items()} | {**self.of_this_job}
 
     @property
     def pin_file(self) -> Path:

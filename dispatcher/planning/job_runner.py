@@ -71,14 +71,18 @@ def _gpus(
     """
     said = as_parameters(job.request.options)
     asked, has = asked_gpus(said), node.shape.gpus
+    typed = job.wishes.parameters.get("ngpu")
     if asked is None or asked.number == 0:
-        return 0, (), ()
+        left_out = "The GPUs typed in the window are left out, because the job asks for none."
+        return 0, (), (left_out,) if typed else ()
     text = asked.text.removeprefix("--").replace("=", " ").strip()
     if has == 0 and node.is_this_machine:
         return 0, (), (f"The job asks for GPUs ({text}), but {node.name} has none.",)
     devices = devices_listed(said)
     if devices:
         wanted = max(devices) + 1
+    elif typed:
+        wanted = int(typed)
     elif asked.number == ALL:
         wanted = has or 1
     elif asked.number > 1:

@@ -43,6 +43,8 @@ class WantedRanks(NamedTuple):
         mem_per_rank: bytes of host memory for each rank, where nobody has chosen how many there are
             and their memory is not computed; None if not known.
         devices: the GPUs that the job type has named, none if the plan chooses them.
+        asked_memory: the host memory of a node that somebody has chosen for this job ("64G"), in
+            place of the node's; None if nobody has.
         threads_open: nobody has chosen ``nthread``: a rank gets its part of the node's cores.
         ranks_open: nobody has chosen ``nproc``: it is all that the GPUs or the cores may have.
     """
@@ -58,6 +60,7 @@ class WantedRanks(NamedTuple):
     devices: Devices = ()
     threads_open: bool = False
     ranks_open: bool = False
+    asked_memory: str | None = None
 
     @property
     def most_per_gpu(self) -> int | None:

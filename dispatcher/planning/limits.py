@@ -12,10 +12,10 @@ from . import named_devices, reasons
 from .layouts import Layout, WantedRanks
 from .named_devices import Sharing
 
-__all__ = ["FoundLayout", "Limits", "sharing", "within_cores"]
+__all__ = ["ENOUGH_THREADS", "FoundLayout", "Limits", "sharing", "within_cores"]
 
 
-_ENOUGH_THREADS = 4  # where nobody has chosen a number: a rank less is better than fewer threads
+ENOUGH_THREADS = 4  # where nobody has chosen a number: a rank less is better than fewer threads
 
 
 class FoundLayout(NamedTuple):
@@ -61,7 +61,7 @@ class Limits(NamedTuple):
             most = within_cores(ranks, self.wanted.nthread, beside)
             may_be_fewer = layout.ranks_per_gpu > on_same_gpus[layout.nodes, layout.gpus]
             chosen = not (self.wanted.threads_open and self.wanted.ranks_open)
-            if not chosen and most < _ENOUGH_THREADS and may_be_fewer:
+            if not chosen and most < ENOUGH_THREADS and may_be_fewer:
                 short_of_threads = short_of_threads or layout
                 continue
             on_gpu = (
@@ -96,7 +96,7 @@ class Limits(NamedTuple):
         Raises DoesNotFit when there can be no fewer.
         """
         usable = self.card.usable_bytes
-        enough = min(threads, _ENOUGH_THREADS) if self.wanted.threads_open else threads
+        enough = min(threads, ENOUGH_THREADS) if self.wanted.threads_open else threads
         if not layout.gpus or usable is None:
             return threads
         for fewer in range(threads, 0, -1):

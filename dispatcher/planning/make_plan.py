@@ -23,10 +23,12 @@ from ..memory.refinement import Refinement
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
+from ..relion.programs import lookup
 from ..relion.submission import Submission, read_submission
 from ..relion.used_template import FIELD
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
+from .decisions import decisions
 from .devices import is_ours
 from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
@@ -36,6 +38,7 @@ from .matched_type import MatchedType, matching_name, with_lineage
 from .placed_job import PlacedJob
 from .placement import place
 from .plan import Plan, PlannedCommand
+from .reason import about
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
@@ -44,6 +47,7 @@ from .submitter import whoever_submits
 from .text_that_stays import text_that_stays
 from .this_machine import this_machine
 from .unplaced_job import UnplacedJob
+from .window_wishes import window_wishes
 
 __all__ = ["make_plan", "plan_script"]
 
@@ -96,6 +100,10 @@ def make_plan(
     job_type = job_type or matching_name(request, configuration)
     matched = with_lineage(job_type, configuration)
     chosen = chosen_scheduler(site, matched.parameters)
+    wishes = window_wishes(request, matched, configuration, chosen.scheduler)
+    matched = wishes.of(matched, lookup(submission.main.program))
+    if wishes.version and matched.image:
+        request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
     levels = () if submission.is_pipeliners else matched.levels
     command = rewrite(submission.main, levels)
@@ -113,10 +121,12 @@ def make_plan(
         scheduler=chosen.scheduler,
         here=this_machine(site.apptainer.gpu_vendor) if chosen.scheduler.detached else None,
         reasons=(
-            *_why_this_type(matched, submission, request.options),
-            *rewrite_reasons(submission.main, levels),
-            *sizes.reasons,
+            *about("type", _why_this_type(matched, submission, request.options)),
+            *about("command", rewrite_reasons(submission.main, levels)),
+            *about("ranks", sizes.reasons),
+            *about("window", wishes.reasons),
         ),
+        wishes=wishes,
     )
     placed = place(job, configuration)
     if placed.image:
@@ -124,8 +134,10 @@ def make_plan(
             placed.image, configuration.catalogue, request.pinned, request.pin_file, check_file
         )
         placed = placed._replace(image=image)
+    facts = decisions(job, placed, configuration)
     plan = _plan(job, placed, chosen)
-    return plan._replace(warnings=(*plan.warnings, *warnings))
+    warnings = (*plan.warnings, *wishes.warnings, *warnings)
+    return plan._replace(decisions=facts, warnings=warnings)
 
 
 def _relion_version(
@@ -176,10 +188,12 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         reasons=(
             *job.reasons,
             *placed.reasons,
-            *gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu),
+            *about("queue", gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu)),
+            *about("window", [job.wishes.nameless]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
+        window=job.wishes.typed,
     )
 
 

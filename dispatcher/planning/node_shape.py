@@ -25,6 +25,7 @@ class NodeShape(NamedTuple):
         is_this_machine: there are no others, and no scheduler counts what the job takes.
         gpus_counted: the GPUs are those that this machine shows; nobody has described them.
         among_gpus: these nodes have no GPUs, and others of the partition do.
+        field: of RELION's window, in which somebody has typed the partition; "" if nobody has.
         job_type: the job type for which the site has chosen the partition; "" if the queue in
             RELION's window decides, or this machine is all there is.
     """
@@ -38,11 +39,14 @@ class NodeShape(NamedTuple):
     gpus_counted: bool = False
     among_gpus: bool = False
     job_type: str = ""
+    field: str = ""
 
     def elsewhere(self, which: str) -> str:
         """How a job gets to other nodes: "a {} with GPUs" -> "choose a queue with GPUs"."""
         if self.is_this_machine:
             return f"choose {which.format('machine')}"
+        if self.field:
+            return f'write {which.format("partition")} into "{self.field}"'
         if not self.job_type:
             return f"choose {which.format('queue')}"
         return (
@@ -62,23 +66,26 @@ def node_shapes(
     here: Partition | None,
     scheduler: Scheduler,
     job_type: str = "",
+    field: str = "",
 ) -> Iterator[NodeShape]:
     """Each kind of nodes of that partition; `here` is this machine, if the job runs on it.
 
-    `job_type` is as in NodeShape.
+    `job_type` and `field` are as in NodeShape.
 
     What the site describes goes before what the machine tells.
     """
     found = site.partitions.get(partition or "")
     if found is None:
         name = "this machine" if here else "the partition"
-        yield _with_what_is_here(NodeShape(Partition(), name, partition, job_type=job_type), here)
+        yield _with_what_is_here(
+            NodeShape(Partition(), name, partition, job_type=job_type, field=field), here
+        )
         return
     every = kinds(found, types_are_asked_for=scheduler.can_ask_for("gpu_type"))
     has_gpus = any(each.gpus != 0 for each in every)
     for number, each in enumerate(every, 1):
         kind = each.gpu_type or each.constraint or f"nodes {number}" if found.nodes else ""
-        node = NodeShape(each, "", partition, kind, each, job_type=job_type)
+        node = NodeShape(each, "", partition, kind, each, job_type=job_type, field=field)
         node = node._replace(among_gpus=has_gpus and each.gpus == 0)
         yield _with_what_is_here(node._replace(name=node.title), here)
 

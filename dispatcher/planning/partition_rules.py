@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ..errors import DoesNotFit
-from ..units import count
+from ..units import bytes_of, count, gibibytes, seconds_of
 from .node_shape import NodeShape
 from .resources import Resources
 from .unplaced_job import UnplacedJob
@@ -23,7 +23,14 @@ def see_that_it_may_run(job: UnplacedJob, node: NodeShape, settled: Resources) -
     Raises:
         DoesNotFit: naming the rule, and what the job has.
     """
-    rules = (_whose(job, node), _how_large(job, node, settled), _which_nodes(job, node, settled))
+    rules = (
+        _whose(job, node),
+        _how_large(job, node, settled),
+        _which_nodes(job, node, settled),
+    )
+    for why in _as_typed(job, node):
+        less = "ask for less, or another type, in RELION's window"
+        raise DoesNotFit(f"{why}: {less}, or {node.elsewhere('another {}')}.")
     for why in chain(*rules):
         raise DoesNotFit(f"{why}: {node.elsewhere('another {}')}.")
 
@@ -69,7 +76,28 @@ def _which_nodes(job: UnplacedJob, node: NodeShape, settled: Resources) -> Itera
     ):
         wanted = parameters.get(key)
         if wanted and has and wanted != has:
-            yield f"The job type asks for {what} {wanted}, and {node.name} has {has}"
+            who = "RELION's window" if key in job.wishes.parameters else "The job type"
+            yield f"{who} asks for {what} {wanted}, and {node.name} has {has}"
+
+
+def _as_typed(job: UnplacedJob, node: NodeShape) -> Iterator[str]:
+    """What somebody has typed holds, or the job does not run: nothing less is taken for it."""
+    typed, described = job.wishes.parameters, node.described
+    asks = "RELION's window asks for"
+    ngpu, gpus, kind = typed.get("ngpu"), node.shape.gpus, typed.get("gpu_type")
+    if ngpu and gpus is not None and ngpu > gpus:
+        yield f"{asks} {count(ngpu, 'GPU')}, and {node.name} has {gpus or 'none'}"
+    if kind and gpus == 0:
+        yield f"{asks} GPUs of type {kind}, and {node.name} has none"
+    can_ask = job.scheduler.can_ask_for("gpu_type") and not job.scheduler.detached
+    if kind and not can_ask and not described.gpu_type:
+        yield f"{asks} GPUs of type {kind}, which {node.name} is not known to have"
+    time, most = (seconds_of(str(each)) for each in (typed.get("time"), described.time))
+    if time is not None and most is not None and time > most:
+        yield f"{asks} {typed['time']}, and {node.name} gives a job {described.time} at most"
+    memory, has = bytes_of(typed.get("mem"), "mem"), bytes_of(node.shape.memory, "partition")
+    if memory and has is not None and memory > has:
+        yield f"{asks} {gibibytes(memory)} of memory, and {node.name} has {gibibytes(has)}"
 
 
 def _named(node: NodeShape) -> str:

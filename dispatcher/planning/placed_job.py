@@ -18,6 +18,7 @@ from .job_runner import as_it_says
 from .memory_request import memory_asked, memory_request
 from .node_shape import NodeShape
 from .partition_rules import see_that_it_may_run
+from .reason import about
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 from .scratch import with_site_scratch
@@ -25,7 +26,15 @@ from .thread_options import not_counted
 from .unplaced_job import UnplacedJob
 from .wanted_ranks import through_mps, wanted_ranks
 
-__all__ = ["PlacedJob", "placed_on"]
+__all__ = ["PassedOver", "PlacedJob", "placed_on"]
+
+
+class PassedOver(NamedTuple):
+    """A partition that was tried before the chosen one, its kind of nodes, and why not there."""
+
+    partition: str | None
+    kind: str
+    why: str
 
 
 class PlacedJob(NamedTuple):
@@ -35,6 +44,9 @@ class PlacedJob(NamedTuple):
         site: as it is on these nodes.
         parameters: the job_parameters, with what was settled for these nodes.
         main: the one of `commands` that decided the job type.
+        passed_over: what was tried before these nodes.
+        not_tried: the job's partitions that come after this one.
+        named_by: who names the account and the like.
     """
 
     node: NodeShape
@@ -46,6 +58,9 @@ class PlacedJob(NamedTuple):
     image: ChosenImage | None
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    not_tried: tuple[str, ...] = ()
+    named_by: Mapping[str, str] = {}
 
 
 def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
@@ -81,30 +96,45 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     )
     of_queue = asked(job, node, site, settled.ngpu, scratch.used)
     reasons = (
-        *_of_limited_gpus(node, settled),
-        *settled.reasons,
-        *uncounted,
-        *not_counted(job, settled.nthread),
-        *why,
-        *of_memory,
-        *filter(None, [scratch.reason]),
-        *of_queue.reasons,
-        *([image.reason] if image else ()),
+        *about("ranks", (*_of_limited_gpus(node, settled), *settled.reasons)),
+        *about("gpu_memory", uncounted),
+        *about("ranks", (*not_counted(job, settled.nthread), *why)),
+        *about("host_memory", of_memory),
+        *about("queue", (scratch.reason, *of_queue.reasons)),
+        *about("image", [image.reason] if image else ()),
     )
     decided = {"mem": mem, "partition": node.partition}
     parameters = {**job.job_type.parameters, **decided, **of_queue.parameters}
     if not job.scheduler.detached:
         per = job.scheduler.memory_per if job.scheduler.can_ask_for("memory") else "none"
         size = (settled.nproc, settled.nthread, settled.nodes)
-        reasons = (*reasons, *filter(None, [memory_asked(parameters, per, *size).reason]))
-    warnings = (*settled.warnings, *warnings)
-    return PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+        of_asked = memory_asked(parameters, per, *size).reason
+        reasons = (*reasons, *about("host_memory", [of_asked]))
+    warnings = (*settled.warnings, *_unlike_typed(job, settled), *warnings)
+    placed = PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
+    return placed._replace(named_by=of_queue.named_by)
 
 
 def _of_limited_gpus(node: NodeShape, settled: Resources) -> Iterator[str]:
     has, most = node.shape.gpus, node.shape.gpus_per_job
     if has is not None and most is not None and settled.ngpu == most < has:
         yield f"{count(most, 'GPU')} of {has}: {node.name} gives one job no more (gpus_per_job)."
+
+
+def _unlike_typed(job: UnplacedJob, settled: Resources) -> Iterator[str]:
+    """That RELION's rules or the memory leave less than what was typed, or ask for more."""
+    typed, fit = job.wishes.parameters, settled.fit
+    gpus, ranks = typed.get("ngpu"), typed.get("ranks_per_gpu")
+    if gpus and settled.ngpu < gpus:
+        yield (
+            f"The job gets {count(settled.ngpu, 'GPU') if settled.ngpu else 'no GPU'}, and not the "
+            f"{gpus} that RELION's window asks for: the reasons in JOB/dispatch.json say why."
+        )
+    if ranks and fit and fit.ranks_per_gpu > ranks:
+        yield (
+            f"{count(fit.ranks_per_gpu, 'rank')} share a GPU, and not {ranks} as RELION's window "
+            "says, because RELION needs as many."
+        )
 
 
 def _memory(
@@ -114,7 +144,7 @@ def _memory(
     return memory_request(
         job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(node.described.memory, "partition"),
+        bytes_of(job.wishes.parameters.get("mem") or node.described.memory, "partition"),
         -(-settled.nproc // settled.nodes),
         mem_per_rank,
     )
@@ -142,7 +172,13 @@ def _image(
         signed_by=tuple(apptainer.signed_by),
     )
     request = job.request
-    return choose(configuration.catalogue, name, request.versions, needs, request.pin_file)
+    return choose(
+        configuration.catalogue,
+        name,
+        request.versions,
+        needs,
+        None if name in request.of_this_job else request.pin_file,
+    )
 
 
 def _main_command(job: UnplacedJob, node: NodeShape, settled: Resources) -> ForeignProgram:

@@ -10,7 +10,8 @@ from ..config.configuration import Configuration
 from ..config.site import Site
 from ..errors import DispatchError, DoesNotFit, ImageError
 from .node_shape import NodeShape, node_shapes
-from .placed_job import PlacedJob, placed_on
+from .placed_job import PassedOver, PlacedJob, placed_on
+from .reason import about
 from .unplaced_job import UnplacedJob
 
 __all__ = ["partition_names", "place"]
@@ -70,19 +71,27 @@ def _expects(part: float, error: DoesNotFit) -> str:
 def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
     """As :func:`place`, at the resolution of the job's refinement."""
     passed: dict[str, DispatchError] = {}
+    over: list[PassedOver] = []
     second_best: list[PlacedJob] = []
-    for node in _nodes(job, configuration.site):
+    nodes = [*_nodes(job, configuration.site)]
+    names = [node.partition or "" for node in nodes]
+    for at, node in enumerate(nodes):
         try:
             found = placed_on(node, job, configuration)
         except (DoesNotFit, ImageError) as error:
             passed[node.title] = error
+            over.append(PassedOver(node.partition, node.kind, str(error)))
             continue
         on_cpus = not found.settled.ngpu and any(each.settled.ngpu for each in second_best)
         if not found.settled.drawback and not on_cpus:
-            return _explained(found, passed, second_best)
+            later = tuple(filter(None, names[at + 1 :]))
+            found = found._replace(passed_over=(*over, *map(_less_good, second_best)))
+            return _explained(found._replace(not_tried=later), passed, second_best)
         second_best.append(found)
     if second_best:
-        return _explained(second_best[0], passed, [])
+        also = [_less_good(each) for each in second_best[1:]]
+        found = second_best[0]._replace(passed_over=(*over, *also))
+        return _explained(found, passed, [])
     if len(passed) == 1:
         raise next(iter(passed.values()))
     kind = DoesNotFit if any(isinstance(e, DoesNotFit) for e in passed.values()) else ImageError
@@ -93,10 +102,17 @@ def _on_best(job: UnplacedJob, configuration: Configuration) -> PlacedJob:
 def _nodes(job: UnplacedJob, site: Site) -> Iterator[NodeShape]:
     """The kinds of nodes to try, in order."""
     parameters, queue = job.job_type.parameters, job.request.submission.queue
-    chosen_by_site = partition_names(parameters, None, site) != [None]
+    typed = "partition" in job.wishes.typed
+    field = site.window.name("partition") if typed else ""
+    chosen_by_site = not typed and partition_names(parameters, None, site) != [None]
     job_type = job.job_type.name if chosen_by_site else ""
     for name in partition_names(parameters, queue, site):
-        yield from node_shapes(name, site, job.here, job.scheduler, job_type)
+        yield from node_shapes(name, site, job.here, job.scheduler, job_type, field)
+
+
+def _less_good(placed: PlacedJob) -> PassedOver:
+    why = placed.settled.drawback or "it has no GPU for the job."
+    return PassedOver(placed.node.partition, placed.node.kind, why)
 
 
 def _capital(text: str) -> str:
@@ -114,7 +130,7 @@ def _explained(
         over.append(f"{name}: the first on which that is not so.")
     elif over:
         over.append(f"{name}: the first of the job's partitions that can run the job.")
-    return chosen._replace(reasons=(*over, *chosen.reasons))
+    return chosen._replace(reasons=(*about("partition", over), *chosen.reasons))
 
 
 def partition_names(

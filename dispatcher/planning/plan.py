@@ -12,6 +12,7 @@ from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
 from ..units import count
+from .decisions import Decisions
 from .gpu_fit import GpuFit
 from .launch import LaunchWord
 
@@ -78,6 +79,8 @@ class Plan(NamedTuple):
         cores_of_node: as the site describes the nodes; None if it does not.
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
             node are.
+        window: what was typed into the site's fields of RELION's window, by their names.
+        decisions: the facts behind the reasons; the record has them, `as_json` does not.
     """
 
     site: Site
@@ -113,6 +116,8 @@ class Plan(NamedTuple):
     extra_fields: Mapping[str, str] = {}
     cores_of_node: int | None = None
     ranks_stay: bool = False
+    window: Mapping[str, str] = {}
+    decisions: Decisions = Decisions()
 
     @property
     def template_folders(self) -> list[str]:
@@ -206,6 +211,7 @@ class Plan(NamedTuple):
             "commands": [command.as_json() for command in self.commands],
             "original_commands": list(self.original_commands),
             "extra_fields": dict(self.extra_fields),
+            "window": dict(self.window),
             "gpu_fit": self.gpu_fit.as_json(),
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),

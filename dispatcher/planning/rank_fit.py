@@ -15,6 +15,8 @@ from ..memory.host_memory import HostMemory, Node
 from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import Limits, sharing, within_cores
+from .more_ranks import MoreRanks, more_ranks
+from .reason import about
 from .type_memory import ranks_in_type_memory
 
 __all__ = ["RankFit", "fit_ranks"]
@@ -43,6 +45,8 @@ class RankFit(NamedTuple):
         bytes_on_fewer: what a single process takes on each GPU if it has 1, 2 … of its GPUs.
         mps: ranks that share a GPU do so through MPS.
         most_gpus: GPUs of all nodes that ranks would use if each had the memory.
+        gpu_bytes: the memory of a GPU; None if nobody has told it.
+        more: what keeps the job from more ranks; None if there can be no more.
     """
 
     nproc: int
@@ -64,6 +68,8 @@ class RankFit(NamedTuple):
     bytes_on_fewer: tuple[int, ...] = ()
     mps: bool = False
     most_gpus: int = 0
+    gpu_bytes: int | None = None
+    more: MoreRanks | None = None
 
 
 _ANY_NODE = Node()
@@ -90,6 +96,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     least = least_per_gpu(wanted, rules)
     if wanted.ranks_per_gpu:
         wanted = wanted._replace(ranks_per_gpu=max(least, wanted.ranks_per_gpu))
+    asked = wanted
     nproc, fewer = ranks_in_type_memory(wanted, rules, node)
     wanted = wanted._replace(nproc=nproc)
     single = not rules.mpi or wanted.nproc < 1 + rules.idle_leader
@@ -116,6 +123,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         reasons=tuple(
             filter(None, (fewer, *said, reasons.layout_reason(layout, nthread, wanted, rules)))
         ),
+        more=more_ranks(layout, asked, rules, card, node),
     )
     if not layout.gpus:
         return fitted
@@ -129,8 +137,8 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
         card = as_written  # else its own arithmetic has the same value for each number of ranks
     room = card.most_ranks(on_gpu)
     sentences = (
-        card.explained(on_gpu, ranks, least, alone=single),
-        reasons.left_free_reason(left_free, given),
+        *about("gpu_memory", (card.explained(on_gpu, ranks, least, alone=single),)),
+        *about("gpu_memory", (reasons.left_free_reason(left_free, given),)),
         reasons.cap_reason(layout, wanted, rules, room),
         *fitted.reasons,
         reasons.unused_reason(layout, wanted, rules, room),
@@ -138,6 +146,7 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     return fitted._replace(
         least=least,
         mps=card.mps,
+        gpu_bytes=card.gpu_bytes,
         most_gpus=possible[0].nodes * sharing(possible[0], wanted.nthread).gpus,
         free_gpu_memory=int(left_free) if left_free > given else None,
         bytes_per_rank=as_written.bytes_per_rank(on_gpu, ranks),

@@ -95,7 +95,7 @@ def host_memory_reason(layout: Layout, passed_over: Layout | None, node: Node) -
         return ""
     return (
         f"{count(layout.nproc, 'rank')} instead of {passed_over.nproc}, which would need "
-        f"{gibibytes(need.total)} of host memory: {node.name} has {gibibytes(node.memory)}."
+        f"{gibibytes(need.total)} of host memory: {node.has_memory}."
     )
 
 

@@ -80,7 +80,7 @@ def decide(
     if processes == 1 and ngpu > 1 and program.gpu_groups == "each rank":
         ngpu = 1
         reasons.append(f"1 GPU: a single process of {command.base_program} uses only one GPU.")
-    memory = bytes_of(partition.memory, "partition")
+    memory = bytes_of(wanted.asked_memory or partition.memory, "partition")
     nodes = wanted.nodes if processes > 1 else 1
     fit = fit_ranks(
         wanted._replace(nproc=processes, ngpu=ngpu, nodes=nodes),
@@ -95,6 +95,7 @@ def decide(
             threads=wanted.nthread,
             is_this_machine=node.is_this_machine,
             gpus=partition.gpus,
+            asked_for=wanted.asked_memory is not None,
         ),
     )
     named = bool(wanted.devices) and fit.ngpu > 0

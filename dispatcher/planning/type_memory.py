@@ -27,8 +27,10 @@ def ranks_in_type_memory(wanted: WantedRanks, rules: RankRules, node: Node) -> t
     nproc = wanted.nproc
     if node.refinement or not rules.mpi or node.memory is None or nproc == 1:
         return nproc, ""
-    memory = int(node.memory / _SHOWN) if node.is_this_machine else node.memory
-    size = read_size(wanted.mem) if wanted.mem and node.is_this_machine else None
+    shown = _SHOWN if node.is_this_machine and not node.asked_for else 1
+    memory = int(node.memory / shown)
+    counts = node.is_this_machine or node.asked_for
+    size = read_size(wanted.mem) if wanted.mem and counts else None
     if wanted.mem_per_rank:
         room = memory * wanted.nodes // wanted.mem_per_rank
         has = gibibytes(node.memory)
@@ -45,7 +47,7 @@ def ranks_in_type_memory(wanted: WantedRanks, rules: RankRules, node: Node) -> t
     if ranks == most <= room:
         return nproc, ""
     said = count(ranks, "rank") + (f" instead of {most}" if ranks < most else "")
-    why = f"{why}, and {node.name} has {has}"
+    why = f"{why}, and {node.has_memory if node.asked_for else f'{node.name} has {has}'}"
     if ranks <= room:
         return ranks, f"{said}: {why}."
     fewest = "use all GPUs" if wanted.ngpu > 1 else "RELION can run with"

@@ -11,6 +11,7 @@ from ..memory.refinement import Refinement
 from ..relion.command import Command
 from .job_request import JobRequest
 from .matched_type import MatchedType
+from .window_wishes import Wishes
 
 __all__ = ["UnplacedJob"]
 
@@ -26,6 +27,7 @@ class UnplacedJob(NamedTuple):
         scheduler: the job's.
         here: this machine, if the job runs here.
         reasons: a sentence for each decision so far.
+        wishes: what was typed into the site's fields of RELION's window.
     """
 
     request: JobRequest
@@ -37,6 +39,7 @@ class UnplacedJob(NamedTuple):
     scheduler: Scheduler
     here: Partition | None
     reasons: tuple[str, ...]
+    wishes: Wishes = Wishes()
 
     @property
     def starts_its_ranks(self) -> bool:

@@ -36,7 +36,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
     nthread = _first_number(
         _THREADS, parameters.get("nthread"), given_threads(job), submission.threads
     )
-    mem = parameters.get("mem")
+    mem = job.wishes.of_the_type.get("mem", parameters.get("mem"))
     wanted = WantedRanks(
         nproc=_first_number(_RANKS, parameters.get("nproc"), *ranks),
         nthread=_threads_of_a_node(partition) if threads_open else nthread,
@@ -48,6 +48,7 @@ def wanted_ranks(job: UnplacedJob, site: Site, partition: Partition) -> WantedRa
         mem_per_rank=_mem_per_rank(job) if ranks_open else None,
         threads_open=threads_open,
         ranks_open=ranks_open,
+        asked_memory=job.wishes.parameters.get("mem"),
     )
     if ranks_open:
         wanted = wanted._replace(nproc=_most_ranks(job, wanted, partition))
@@ -83,6 +84,8 @@ def _gpus(job: UnplacedJob, partition: Partition) -> int:
     asked = gpus_asked_for(job.command, partition) if job.is_foreign else 0
     chosen = job.job_type.parameters.get("ngpu")
     wanted = _first_number(_GPUS, chosen, has or None, adjust and adjust[0], asked)
+    if "ngpu" in job.wishes.parameters:  # partition_rules say where that is too much
+        return wanted
     return wanted if partition.gpus_per_job is None else min(wanted, partition.gpus_per_job)
 
 
@@ -134,6 +137,8 @@ def _ranks_per_gpu(job: UnplacedJob, partition: Partition) -> int | None:
     it has no cap unless it says so.
     """
     cap: int | None = partition.ranks_per_gpu or job.job_type.parameters.get("ranks_per_gpu")
+    if typed := job.wishes.parameters.get("ranks_per_gpu"):
+        return min(int(typed), partition.ranks_per_gpu or int(typed))
     chosen = job.job_type.nearest("adjust_GPU_nproc_to_mem") is not None
     if cap is None and not chosen and lookup(job.command.program).idle_leader:
         shipped = read_json(shipped_folder() / "config" / "dispatch_config.json")

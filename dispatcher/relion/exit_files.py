@@ -16,12 +16,14 @@ from ..host.shared_files import shared_folder
 from ..refusal.tell_end import exit_name, tell_end, waiting_program
 from .submission import SUBMISSION
 
-__all__ = ["ABORT_NOW", "ENDS", "End", "control_folder", "end_of", "exit_file", "look_again",
-           "make_exit_file", "names_of_earlier_runs", "wants_abort"]  # fmt: skip
+__all__ = ["ABORT_NOW", "ENDS", "STATES", "End", "control_folder", "end_of", "exit_file",
+           "look_again", "make_exit_file", "names_of_earlier_runs", "wants_abort"]  # fmt: skip
 
 End = Literal["SUCCESS", "FAILURE", "ABORTED"]
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
+# RELION's word for the state of a job with this end.
+STATES: dict[End, str] = {"SUCCESS": "Succeeded", "FAILURE": "Failed", "ABORTED": "Aborted"}
 ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in which RELION looks
 _PIPELINERS_ABORT_NOW = "PIPELINER_JOB_ABORT_NOW"
 

@@ -79,7 +79,8 @@ class QueuedJob(NamedTuple):
     """A job in the queue, in the scheduler's own words; "" for what it does not tell.
 
     `time` is what it has run so far. Jobs that were not dispatched have no token. `cluster` is
-    known if the queue command tells it.
+    known if the queue command tells it. `since` is when it was submitted, as
+    ``2026-11-29T03:45:41``, by this machine's clock.
     """
 
     job_id: str
@@ -89,6 +90,7 @@ class QueuedJob(NamedTuple):
     reason: str = ""
     time: str = ""
     cluster: str = ""
+    since: str = ""
 
 
 class Queue(NamedTuple):
@@ -162,7 +164,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             groups["state"],
             groups["token"] or "",
             *(groups.get(name) or "" for name in ("node", "reason", "time")),
-        )
+        )._replace(since=groups.get("since") or "")
         yield job._replace(cluster=cluster) if is_cluster(cluster) else job
 
 

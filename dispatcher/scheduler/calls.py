@@ -23,8 +23,8 @@ from .clusters import names_one
 from .dialect import dialect
 from .job_ids import is_job_id
 
-__all__ = ["ask_end", "ask_queue", "call", "hand_over", "has_program", "start_detached", "try_call",
-           "with_script"]  # fmt: skip
+__all__ = ["ask_end", "ask_queue", "ask_wait", "call", "hand_over", "has_program", "start_detached",
+           "try_call", "with_script"]  # fmt: skip
 
 _WITH_STDIN = ("sh", "-c", 'exec "$@" <"$0"')  # then the file, and the command
 _NOT_STARTED = {126: errno.EACCES, 127: errno.ENOENT}  # sh's exit status, and what it stands for
@@ -160,6 +160,19 @@ def ask_end(
             known = None if accounted is None else in_words(scheduler, accounted)
             printed = known if known is None or knows_end(scheduler, known) else printed
     return None if printed is None else dialect(scheduler).read_end(scheduler, printed)
+
+
+def ask_wait(scheduler: Scheduler, job_id: str, project: Path, where: tuple[str, ...] = ()) -> str:
+    """Ask the scheduler why one job waits, if it has a command for that; "" if it does not say.
+
+    `where` are the options that lead to the job's cluster, as in :func:`ask_end`.
+    """
+    if not scheduler.wait_command or not names_one(where):
+        return ""
+    from .waiting import read_reasons  # no hook asks
+
+    command = filled(scheduler.wait_command, job_id=job_id)
+    return read_reasons(scheduler, _printed(scheduler, command, where, project) or "")
 
 
 def _printed(

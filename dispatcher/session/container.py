@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..config.site import Apptainer
 from ..images.container import exec_argv, mount_option
+from ..planning.window_variables import WindowVariables
 from .folder import CLIENT, INSIDE, TEMPLATE
 
 __all__ = ["session_argv", "session_variables"]
@@ -30,18 +31,18 @@ exit "$status"
 
 
 def session_variables(
-    environment: Mapping[str, str], apptainer: Apptainer, queue: str | None = None
+    environment: Mapping[str, str], apptainer: Apptainer, window: WindowVariables
 ) -> dict[str, str]:
     """The variables that RELION in the container is to see, by name.
 
     From the user's `environment`: the display, what goes into each container, and RELION's own.
+    `window`: what the site's window shows.
     """
     let_through = {"DISPLAY", "XAUTHORITY", *apptainer.let_through}
     return {
-        **({"RELION_QUEUE_NAME": queue} if queue else {}),
         **{
             name: value
-            for name, value in environment.items()
+            for name, value in window.laid_upon(environment).items()
             if name in let_through or name.startswith("RELION_")
         },
         **apptainer.gpu_vendor.settings,

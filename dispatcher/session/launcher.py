@@ -21,6 +21,7 @@ from ..errors import ImageError, SubmitError
 from ..host import programs
 from ..host.shown_streams import OutputLost
 from ..images.container import missing_binds
+from ..planning.window_variables import WindowVariables
 from .container import session_argv, session_variables
 from .folder import session_folder
 from .processes import pass_on, send, session_pids
@@ -35,6 +36,8 @@ _TO_CLEAN_UP = 2.0  # for these, before they are killed
 _TO_SUBMIT = 10.0  # for submissions under way, when the session was told to end
 _TO_FETCH = 1.0  # for a client to fetch its reply
 
+_NOTHING_ADDED = WindowVariables()
+
 _STILL_RUN = (
     "relion-dispatch: RELION has ended, but programs that it started (a schedule, a job, a window) "
     "still run and need this session. Ctrl-C ends them too."
@@ -47,14 +50,14 @@ def run_session(
     project: Path,
     command: Sequence[str],
     submit: Sequence[str],
-    queue: str | None = None,
+    window: WindowVariables = _NOTHING_ADDED,
     gpu: bool | None = None,
 ) -> int:
     """Run `command` (none: RELION's GUI) in the image and have submitted what it wants to queue.
 
     Args:
         submit: the arguments that, before a script's path, dispatch it on the host.
-        queue: RELION_QUEUE_NAME, if the user has not set it.
+        window: what RELION's window shows; the hook learns the fields of this very window.
         gpu: let GPUs through; if unset, when this machine has one.
 
     Returns:
@@ -71,14 +74,15 @@ def run_session(
         )
     project = project.absolute()
     command = list(command) or ["relion"]
-    variables = session_variables(os.environ, site.apptainer, queue)
+    variables = session_variables(os.environ, site.apptainer, window)
     for_apptainer = {f"APPTAINERENV_{name}": value for name, value in variables.items()}
+    of_hook = window.laid_upon(os.environ)
     threads: list[Thread] = []
     with signals_to_end() as received, session_folder() as (folder, lock):
 
         def serve() -> None:
             threads[:] = [thread for thread in threads if thread.is_alive()]
-            threads.extend(answer_new(folder, project, submit))
+            threads.extend(answer_new(folder, project, submit, of_hook))
 
         argv = session_argv(_here(site.apptainer), image, project, folder, command, gpu)
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import BinaryIO
@@ -21,8 +21,13 @@ _REFUSED = 2
 _LONGEST = 1 << 16  # bytes of a request: two paths
 
 
-def answer_new(folder: Path, project: Path, submit: Sequence[str]) -> list[Thread]:
-    """Take the requests that have come and start to answer each in a thread of its own."""
+def answer_new(
+    folder: Path, project: Path, submit: Sequence[str], environment: Mapping[str, str]
+) -> list[Thread]:
+    """Take the requests that have come and start to answer each in a thread of its own.
+
+    `submit` runs in that `environment`.
+    """
     threads = []
     for request in (folder / "requests").iterdir():
         if request.name.startswith("."):
@@ -32,7 +37,7 @@ def answer_new(folder: Path, project: Path, submit: Sequence[str]) -> list[Threa
             request.unlink()
         except OSError:
             continue  # withdrawn by the client, or no request
-        arguments = (folder / "replies" / request.name, text, project, submit)
+        arguments = (folder / "replies" / request.name, text, project, submit, environment)
         threads.append(Thread(target=_answer, args=arguments, daemon=True))
         threads[-1].start()
     return threads
@@ -43,7 +48,9 @@ def replies_wait(folder: Path) -> bool:
     return any((folder / "replies").glob("*.status"))
 
 
-def _answer(reply: Path, text: str, project: Path, submit: Sequence[str]) -> None:
+def _answer(
+    reply: Path, text: str, project: Path, submit: Sequence[str], environment: Mapping[str, str]
+) -> None:
     try:
         # Files and no pipes: a job that the hook starts on this machine may keep them open.
         with shared_folder(reply.parent) as replies:
@@ -51,7 +58,7 @@ def _answer(reply: Path, text: str, project: Path, submit: Sequence[str]) -> Non
                 replies.opened_new(f"{reply.name}.out") as out,
                 replies.opened_new(f"{reply.name}.err") as err,
             ):
-                status = _submit(text, project, submit, out, err)
+                status = _submit(text, project, submit, environment, out, err)
             replies.replace(f"{reply.name}.status", f"{status}\n".encode())
     except (FileNotFoundError, FileExistsError):
         # The session ended without waiting for this answer, and its folder has gone; or a name was
@@ -59,7 +66,14 @@ def _answer(reply: Path, text: str, project: Path, submit: Sequence[str]) -> Non
         pass
 
 
-def _submit(text: str, project: Path, submit: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
+def _submit(
+    text: str,
+    project: Path,
+    submit: Sequence[str],
+    environment: Mapping[str, str],
+    out: BinaryIO,
+    err: BinaryIO,
+) -> int:
     """Run the hook on the host; the exit status, and what is to be said in `out` and `err`."""
     cwd, _, script = text.removesuffix("\n").partition("\n")
     complaint = _complaint(cwd, script, project)
@@ -72,7 +86,7 @@ def _submit(text: str, project: Path, submit: Sequence[str], out: BinaryIO, err:
                 stdout=out,
                 stderr=err,
                 cwd=project,
-                env={**os.environ, "RELION_DISPATCH_TEMPLATE": f"{INSIDE}/{TEMPLATE}"},
+                env={**environment, "RELION_DISPATCH_TEMPLATE": f"{INSIDE}/{TEMPLATE}"},
                 start_new_session=True,  # A Ctrl-C in the terminal must not break off a submission.
             ).returncode
         except (OSError, ValueError) as error:

@@ -29,6 +29,7 @@ from .through_check import through_problems
 from .trial_check import trial_problems
 from .unread_files import unread_files
 from .weights_check import weights_problems
+from .window.files import outdated
 
 __all__ = ["problems", "read_folder", "remarks"]
 
@@ -97,6 +98,7 @@ def remarks() -> list[str]:
             *bind_remarks(site.apptainer),
             *unread_functions(),
             *overridden_values(site, types),
+            *outdated(),
         ]
     except (DispatchError, OSError):
         return hidden

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ..config.catalogue import load_catalogue
+from ..config.json_files import SCHEMA
 from ..config.places import config_path
 from ..config.site import load_site
 from ..errors import ConfigError
@@ -73,7 +74,7 @@ def without_places(name: str, content: bytes) -> bytes:
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         is_build = any(key == "variant" for key, _ in pairs)
-        dropped = ("__comment__", *(_OF_THE_PLACE if is_build else ()))
+        dropped = ("__comment__", SCHEMA, *(_OF_THE_PLACE if is_build else ()))
         return {key: value for key, value in pairs if key not in dropped}
 
     if name != "site/images.json":

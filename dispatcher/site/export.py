@@ -19,6 +19,7 @@ from ..images import apptainer
 from ..images.integrity import digest_now, sha256_of
 from ..images.sif import read_header
 from .archive import OWN_FILES, OWN_FOLDERS, SiteArchive, StoredFile
+from .window.files import folder as made_from_site
 
 __all__ = [
     "APPTAINER",
@@ -140,8 +141,10 @@ def _refuse(error: OSError) -> None:
 
 
 def left_out() -> list[str]:
-    """What in the site's folder is not exported: files that no site has, and links to no file."""
-    top = (path for path in site_folder().glob("*") if path.name not in _OWN)
+    """What in the site's folder is not exported: files that no site has, and links to no file. What
+    is made from the others is made again where the site is set up."""
+    known = (*_OWN, made_from_site().name)
+    top = (path for path in site_folder().glob("*") if path.name not in known)
     below = (path for name in OWN_FOLDERS for path in (site_folder() / name).rglob("*"))
     links = (path for path in below if path.is_symlink() and not path.is_file())
     return sorted(

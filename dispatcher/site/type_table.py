@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..config.configuration import Configuration
+from ..config.type_conditions import conditions_of, in_words
 from ..errors import TemplateError
 from ..planning.chosen_scheduler import chosen_scheduler
 from ..planning.matched_type import MatchedType, with_lineage
@@ -36,9 +37,7 @@ def _described(name: str, configuration: Configuration) -> dict[str, Any]:
         "name": name,
         "lineage": list(matched.lineage),
         "takes_jobs": kind.matches_jobs,
-        "conditions": {key: getattr(kind, key) for key in _CONDITIONS if getattr(kind, key)}
-        if kind.matches_jobs
-        else {},
+        "conditions": conditions_of(kind),
         "job_parameters": dict(matched.parameters),
         "scheduler": chosen_scheduler(configuration.site, matched.parameters).name,
         "image": matched.image or None,
@@ -52,9 +51,6 @@ def _template(matched: MatchedType) -> str | None:
         return matched.template
     except TemplateError:
         return None
-
-
-_CONDITIONS = ("match_command", "match_parameter", "nomatch_parameter", "match_label")
 
 
 def type_rows(table: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -78,7 +74,7 @@ def _row(described: Mapping[str, Any]) -> tuple[str, ...]:
         ", ".join(named) or "-",
         described["image"] or "on the host",
         (described["template"] or "-").removesuffix(".sh.j2"),
-        "; ".join(_takes(described["conditions"])) or "(a base)",
+        in_words(described["conditions"]) or "(a base)",
     )
 
 
@@ -87,15 +83,3 @@ def _number(parameters: Mapping[str, Any], key: str, unset: str = _WINDOW) -> st
     if key not in parameters:
         return unset
     return _AS_FIT if parameters[key] is None else str(parameters[key])
-
-
-def _takes(conditions: Mapping[str, list[str]]) -> Iterator[str]:
-    """The conditions in words, as `relion_refine --grad, without --o`."""
-    programs = conditions.get("match_command", [])
-    given = "".join(f" --{name}" for name in conditions.get("match_parameter", []))
-    if programs or given:
-        yield f"{' | '.join(programs) or 'any program'}{given}"
-    if without := conditions.get("nomatch_parameter"):
-        yield "without " + " ".join(f"--{name}" for name in without)
-    if labels := conditions.get("match_label"):
-        yield f"label {' | '.join(labels)}"

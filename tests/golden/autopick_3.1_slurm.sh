@@ -42,6 +42,7 @@ relion-dispatch 0.2.0
   The job's GPU memory is not known, so it sets no limit.
   4 GPUs x 2 ranks = 8 ranks, of at most 8.
   Image relion 5.1.0 (cuda): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

@@ -46,6 +46,7 @@ relion-dispatch 0.2.0
   2 nodes x 4 GPUs x 2 followers + 1 leader = 17 ranks, of at most 25.
   A node needs 111.9 GiB of host memory (3.7 GiB in any case, 8 followers with 10.7 GiB, 4 reconstructions of 4.6 GiB, 4.5 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

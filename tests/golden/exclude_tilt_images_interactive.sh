@@ -45,6 +45,7 @@ reasons() {
 relion-dispatch 0.2.0
   Job type exclude_tilt_images (submit → interactive → exclude_tilt_images): relion_python_tomo_exclude_tilt_images.
   Image relion 5.1.0 (cpu): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

@@ -51,6 +51,7 @@ relion-dispatch 0.2.0
   One process without MPI, 16 threads on 2 of 2 GPUs.
   A node needs 5.8 GiB of host memory (3.7 GiB in any case, the process with 1.4 GiB, 1 reconstruction of 0.6 GiB, 0.1 GiB of references), within the job's 64G.
   Image relion 5.1.0 (cuda): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

@@ -51,6 +51,7 @@ relion-dispatch 0.2.0
   4 GPUs x 2 followers + 1 leader = 9 ranks, of at most 13.
   A node needs 148.5 GiB of host memory (3.7 GiB in any case, 8 followers with 14.2 GiB, 6 reconstructions of 4.6 GiB, 3.4 GiB of references): the job asks for 149G instead of 120G.
   Image relion 5.1.0 (cuda): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

@@ -46,6 +46,7 @@ relion-dispatch 0.2.0
   Job type postprocess (submit → sp → postprocess): relion_postprocess.
   1 rank on CPUs, of at most 1.
   Image relion 5.1.0 (cpu): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

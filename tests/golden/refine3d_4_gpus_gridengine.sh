@@ -54,6 +54,7 @@ relion-dispatch 0.2.0
   A node needs 50.7 GiB of host memory (3.7 GiB in any case, 12 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 1.6 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cuda): the site's default.
   The scheduler is asked for 2363M for each of 52 cores.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

@@ -55,6 +55,7 @@ relion-dispatch 0.2.0
   3 ranks on CPUs, of at most 3.
   A node needs 19.3 GiB of host memory (3.7 GiB in any case, 2 followers with 3.0 GiB, 2 reconstructions of 4.6 GiB, 0.4 GiB of references), within the job's 120G.
   Image relion 5.1.0 (cpu): the site's default.
+  qsub_extra1: 24:00:00 (job.star) is for the site's templates alone: nothing tells which field of RELION's window this is.
 END_OF_REASONS
 }
 

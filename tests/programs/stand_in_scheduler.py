@@ -69,10 +69,13 @@ class StandIn:
         except FileNotFoundError:
             return []
 
-    def has(self, job_id: str, state: str, token: str, reason: str = "None") -> None:
+    def has(
+        self, job_id: str, state: str, token: str, reason: str = "None", since: str = ""
+    ) -> None:
         """Put a job into the queue, or change its state there."""
         kept = [row for row in self.queue.read_text().splitlines() if row.split("|")[0] != job_id]
-        kept.append(f"{job_id}|{state}|node1|{reason}|0:07|relion-dispatch:{token}")
+        times = f"0:07 {since}".rstrip()
+        kept.append(f"{job_id}|{state}|node1|{reason}|{times}|relion-dispatch:{token}")
         self.queue.write_text("\n".join(kept) + "\n")
 
     def forgets(self) -> None:

@@ -178,6 +178,24 @@ def test_a_colleagues_record_that_is_closed_is_not_to_be_removed(
 
     assert f"ask {victim.name}, whose job it is, to run `chmod g+r`" in said.stdout + said.stderr
     assert "remove that file" not in said.stdout + said.stderr
+    assert f"The records of 1 job of {victim.name} are closed to you" in said.stdout
+
+
+@pytest.mark.parametrize("project", ["of a group"], indirect=True)
+def test_a_colleagues_closed_record_is_explained_by_a_plan_of_now(
+    make_job: MakeJob, victim: Person, colleague: Person, variables: dict[str, str]
+) -> None:
+    script = make_job()
+    assert victim.hook(script, umask=0o077, **variables) == 0
+    record = script.parent / "dispatch.json"
+    record.chmod(0o600)
+
+    said = colleague.command("explain", str(script.parent), folder=script.parents[2], **variables)
+
+    told = " ".join(said.stdout.split())
+    assert f"{record} cannot be read (Permission denied)" in told
+    assert f"ask {victim.name}, whose job it is, to run `chmod g+r` on that file." in told
+    assert "Command relion_postprocess" in told
 
 
 @pytest.mark.parametrize("project", ["of a group"], indirect=True)

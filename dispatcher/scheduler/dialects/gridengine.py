@@ -38,6 +38,7 @@ def _jobs(printed: str) -> Iterator[QueuedJob]:
             node=values.get("queue_name", "").partition("@")[2],
             reason="in error: qstat -j tells why" if "E" in values.get("state", "") else "",
             time=_since(values.get("JAT_start_time", "")),
+            since=values.get("JB_submission_time", ""),
         )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from ...config.scheduler import Scheduler
 from ..answers import QueuedJob
@@ -12,6 +14,8 @@ from ..answers import QueuedJob
 __all__ = ["read_jobs"]
 
 _TOKEN = re.compile(r"relion-dispatch:([0-9a-f]{12})\b")
+_ISO = "%Y-%m-%dT%H:%M:%S"
+_DAY = 24 * 3600  # seconds by which clocks may differ
 _VALUE = re.compile(r'"([A-Z_]+)"\s*:\s*"(.*?)"\s*(?=[,}\n])')
 
 
@@ -28,6 +32,7 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             node=_nodes(record.get("EXEC_HOST", "")),
             reason=record.get("PEND_REASON", ""),
             time=_clock(record.get("RUN_TIME", "")),
+            since=_time(record.get("SUBMIT_TIME", ""), time.time()),
         )
 
 
@@ -61,3 +66,20 @@ def _clock(text: str) -> str:
         return ""
     total = int(found[1])
     return f"{total // 3600}:{total // 60 % 60:02}:{total % 60:02}"
+
+
+def _time(text: str, now: float) -> str:
+    """``Nov 28 22:24`` as ``2026-11-28T22:24:00``; "" for what is no time.
+
+    A year is printed at some sites only: without one the time is not after `now` (seconds since
+    1970).
+    """
+    if len(text.split()) == 3:
+        year = time.localtime(now).tm_year
+        found = _time(f"{text} {year}", now)
+        is_late = found and time.mktime(time.strptime(found, _ISO)) > now + _DAY
+        return _time(f"{text} {year - 1}", now) if is_late else found
+    clock = "%H:%M:%S" if text.count(":") == 2 else "%H:%M"
+    with suppress(ValueError):
+        return time.strftime(_ISO, time.strptime(text, f"%b %d {clock} %Y"))
+    return ""

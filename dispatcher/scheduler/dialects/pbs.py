@@ -8,7 +8,9 @@ becomes ``123``, and ``1e2345`` ``null``.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ...config.scheduler import Scheduler
 from ..answers import QueuedJob
@@ -32,7 +34,16 @@ def read_jobs(scheduler: Scheduler, printed: str) -> Iterator[QueuedJob]:
             node=_nodes(values.get("exec_host", "")),
             reason=values.get("comment", "").replace("\\ ", " "),
             time=values.get("resources_used.walltime", ""),
+            since=_time(values.get("ctime", "")),
         )
+
+
+def _time(text: str) -> str:
+    """``Sat\\ Nov\\ 28\\ 22:24:25\\ 2026`` as ``2026-11-28T22:24:25``."""
+    with suppress(ValueError):
+        found = time.strptime(text.replace("\\ ", " "), "%a %b %d %H:%M:%S %Y")
+        return time.strftime("%Y-%m-%dT%H:%M:%S", found)
+    return ""
 
 
 def _nodes(places: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
-from ...config.gpu_vendors import VENDORS
-from ...config.json_files import read_json
+from ...config.gpu_vendors import VENDORS, GpuName
+from ...config.json_files import load, read_json, strict
 from ...config.places import shipped_folder
 from ...units import bytes_of
 
-__all__ = ["Card", "card_of"]
+__all__ = ["Card", "CardRow", "card_of", "read_cards"]
 
 _GIB = 2**30
 _OF_PART = re.compile(r"(?<![a-z0-9.])\dg[. ]?(\d{1,3})gi?b?(?![a-z0-9])")  # 1g.10gb
@@ -40,6 +41,25 @@ class Card(NamedTuple):
     maker: str
     why: str
     is_part: bool = False
+
+
+@strict
+class CardRow:
+    """Cards of one maker that have the same memory.
+
+    Attributes:
+        names: what the name that a scheduler has for such a card contains, without blanks and
+            dashes.
+        memory: what the driver shows as the card's total ("24576M"), the least first.
+    """
+
+    names: list[str]
+    memory: list[str]
+
+
+@strict
+class _CardTable:
+    makers: dict[GpuName, list[CardRow]]
 
 
 def card_of(words: Iterable[str]) -> Card | None:
@@ -111,15 +131,25 @@ def _nominal(gibibytes: int) -> str:
     return f"{int(gibibytes * 1024 * _SHOWN)}M"
 
 
+def read_cards(path: Path) -> dict[GpuName, list[CardRow]]:
+    """The cards of each maker, from a file such as config/gpu_cards.json.
+
+    Raises:
+        ConfigError: it cannot be read, or says something that is not known.
+    """
+    return load(_CardTable, {"makers": read_json(path)}, str(path)).makers
+
+
 @functools.cache
 def _table() -> list[tuple[str, re.Pattern[str], str, list[str]]]:
     """Name, pattern, maker and sizes of each card; longer names first."""
-    content = read_json(shipped_folder() / "config" / "gpu_cards.json")
-    rows = []
-    for maker, cards in content.items():
-        for card in cards:
-            for name in card["names"]:
-                rows.append((name, _pattern(name), maker, card["memory"]))
+    makers = read_cards(shipped_folder() / "config" / "gpu_cards.json")
+    rows = [
+        (name, _pattern(name), maker, card.memory)
+        for maker, cards in makers.items()
+        for card in cards
+        for name in card.names
+    ]
     return sorted(rows, key=lambda row: (-len(row[0]), row[0]))
 
 

@@ -12,6 +12,7 @@ from ...config import json_edit
 from ...config.json_edit import without_comments
 from ...config.json_files import read_json
 from ...config.places import site_folder
+from ...config.schema_address import SCHEMA, schema_address
 from ...config.site import checked_site
 from ...host.atomic_files import write_new
 from .merge import add_missing_keys
@@ -41,9 +42,11 @@ def write(new: Mapping[str, Any]) -> None:
         ConfigError: the site's folder does not exist, or the content would not load.
         WriteError: it cannot be written.
     """
+    path = site_json()
     with _edited(load=lambda _: None) as content:
+        schema = content.get(SCHEMA) or schema_address("site", path)
         content.clear()
-        content.update(new)
+        content.update({SCHEMA: schema, **new})
 
 
 def replace(new: Mapping[str, Any]) -> Path:

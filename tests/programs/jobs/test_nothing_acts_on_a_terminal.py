@@ -24,12 +24,16 @@ from .pipeline_jobs import TOKEN, AddJob
 
 pytestmark = pytest.mark.usefixtures("images")
 
-EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\udc9b\u2028"
+EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[5m\x9b31m\x7f\u202eevil\u2066\udc9b\u2028"
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+COLOURS = re.compile(r"\x1b\[(0|1|2|33|35|36|1;31|1;32)m")  # of ours, which a terminal gets
 
 COMMANDS = {
     "status": ["status"],
     "status as JSON": ["status", "--json"],
+    "status of one job": ["status", "Refine3D/job019"],
+    "status of one job as JSON": ["status", "Refine3D/job019", "--json"],
+    "status of no job": ["status", f"Refine3D/{EVIL}"],
     "watch": ["watch", "--once"],
     "a job that has no folder": ["cancel", f"Refine3D/{EVIL}"],
     "a job of another user's": ["cancel", "Refine3D/job019"],
@@ -62,6 +66,8 @@ def hostile(slurm: StandIn, add_job: AddJob, corpus_job: CorpusJob, project: Pat
     texts: dict[str, Any] = dict.fromkeys(("user", "scheduler", "dispatched", "job_type"), EVIL)
     image = {"name": EVIL, "version": f"5{EVIL}", "variant": EVIL, "sha256": EVIL}
     waiting = add_job(image=image, **texts | {"scheduler": "slurm"})
+    for name in ("run.out", "run.err"):
+        (waiting / name).write_text(f"{EVIL}\n", errors="surrogateescape")
     slurm.queue.write_text(
         f"17|PENDING|n{EVIL}|{EVIL}|0:07|relion-dispatch:{TOKEN}\n", errors="surrogateescape"
     )
@@ -108,6 +114,8 @@ def test_no_command_prints_what_acts(name: str, on_terminal: bool, hostile: Path
 
     assert printed
     assert "Traceback" not in printed
+    if on_terminal:
+        printed = COLOURS.sub("", printed)
     assert not ACTING.search(printed), printed
     if "JSON" in name and printed.startswith(("[", "{")):
         json.JSONDecoder().raw_decode(printed)  # warnings may follow

@@ -5,16 +5,21 @@ The queue is a stand-in; tests/system/test_status.py has real jobs in a real Slu
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs.status import iteration_reached, last_sentence
+from dispatcher.jobs.last_lines import last_sentence
+from dispatcher.jobs.progress import iteration_reached
 from dispatcher.relion.pipeline import Process, read_processes
 
+from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
 from .pipeline_jobs import (
     HEADS,
@@ -74,10 +79,15 @@ def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFi
             "ngpu": 4,
             "image": "relion 5.1.0",
             "iteration": 12,
+            "iterations": None,
+            "minutes_per_iteration": None,
+            "expected_end": None,
             "dispatched": "2024-05-01T10:00:00+00:00",
             "run_time": "0:07",
             "seconds": None,
             "reason": None,
+            "waits_for": None,
+            "waiting_since": None,
         }
     ]
     assert main(["status"]) == 0
@@ -124,15 +134,152 @@ def test_jobs_that_have_ended_are_told_by_their_files(
     assert slurm.calls("squeue") == []
 
 
-def test_a_waiting_job_tells_what_it_waits_for(
-    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("reason", "since", "says"),
+    [
+        ("Resources", "", "what it asks for is in use by other jobs: it starts by itself"),
+        ("OurOwnRule", "2024-05-02T09:00:00", None),
+    ],
+)
+def test_a_waiting_job_tells_what_it_waits_for_and_since_when(
+    reason: str, since: str, says: str | None, slurm: StandIn, add_job: AddJob,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     add_job()
-    slurm.has("17", "PENDING", TOKEN, "Resources")
+    slurm.has("17", "PENDING", TOKEN, reason, since)
+    begin = datetime.fromisoformat(since).astimezone(UTC).isoformat() if since else None
 
     (row,) = status(capsys)
 
-    assert (row["state"], row["reason"]) == ("PENDING", "Resources")
+    assert (row["state"], row["reason"]) == ("PENDING", reason)
+    assert row["waiting_since"] == (begin or "2024-05-01T10:00:00+00:00")
+    assert row["iteration"] is None
+    if says:
+        assert row["waits_for"].startswith(says)
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert f"({reason})" in shown if says else f"): {reason}" in shown
+    assert "waits since " in shown
+
+
+def test_what_runs_comes_first_and_of_what_has_ended_the_last(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(15):
+        folder = add_job(f"Class3D/job{number:03}", status="Succeeded", token=f"{number:012}")
+        (folder / "RELION_JOB_EXIT_SUCCESS").touch()
+        os.utime(folder / "RELION_JOB_EXIT_SUCCESS", (1714557660 + 60 * number,) * 2)
+    os.utime(folder.with_name("job003") / "RELION_JOB_EXIT_SUCCESS")  # continued just now
+    add_job("Class3D/job020", status="Scheduled", record=False)
+    add_job("Class3D/job021")
+    slurm.has("17", "PENDING", TOKEN, "Priority")
+    add_job("Class3D/job022", token="1" * 12, job_id="18")
+    slurm.has("18", "RUNNING", "1" * 12)
+
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert main(["status", "--all"]) == 0
+    everything = capsys.readouterr().out.splitlines()
+
+    numbers = [line[:14] for line in lines if line.startswith("Class3D")]
+    assert numbers[:5] == [f"Class3D/job{each:03}" for each in (22, 21, 20, 3, 14)]
+    assert len(numbers) == 13
+    assert lines[-1] == (
+        "5 more jobs: 5 succeeded. `relion-dispatch status --all` shows all of them."
+    )
+    assert len([line for line in everything if line.startswith("Class3D")]) == 18
+    assert "more job" not in everything[-1]
+    assert [row["job"] for row in status(capsys)][:2] == ["Class3D/job000", "Class3D/job001"]
+
+
+def test_the_records_of_jobs_that_ended_long_ago_are_not_read(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(15):
+        folder = add_job(f"Class3D/job{number:03}", status="Succeeded", token=f"{number:012}")
+        (folder / "RELION_JOB_EXIT_SUCCESS").touch()
+        os.utime(folder / "RELION_JOB_EXIT_SUCCESS", (1714557660 + 60 * number,) * 2)
+    (folder.with_name("job000") / "dispatch.json").write_text("no record")
+
+    assert main(["status"]) == 0
+    assert "is not a record" not in capsys.readouterr().out
+    assert main(["status", "--all"]) == 0
+    assert "is not a record" in capsys.readouterr().out
+
+
+def test_how_far_a_classification_is(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job("Class3D/job019")
+    slurm.has("17", "RUNNING", TOKEN)
+    text = "data_optimiser_general\n\n_rlnNumberOfIterations 25\n_rlnDoAutoRefine 0\n"
+    now = time.time()
+    os.utime(folder / "run_submit.script", (now - 2000,) * 2)
+    for iteration in range(4):
+        file = folder / f"run_it{iteration:03}_optimiser.star"
+        file.write_text(text)
+        os.utime(file, (now - 10 + 600 * (iteration - 3),) * 2)
+
+    (row,) = status(capsys)
+
+    assert (row["iteration"], row["iterations"], row["minutes_per_iteration"]) == (3, 25, 10)
+    end = datetime.fromisoformat(row["expected_end"]).timestamp()
+    assert abs(end - (now - 10 + 22 * 600)) < 5
+
+
+def test_a_continued_job_begins_where_it_goes_on(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = "relion_refine --continue Class3D/job019/run_it015_optimiser.star --iter 25"
+    folder = add_job("Class3D/job019", original_commands=[command])
+    slurm.has("17", "RUNNING", TOKEN)
+    before = folder / "run_it017_optimiser.star"  # of the run before, which was stopped later
+    before.touch()
+    os.utime(before, (1, 1))
+
+    (row,) = status(capsys)
+
+    assert (row["iteration"], row["minutes_per_iteration"]) == (15, None)
+
+
+def test_one_job_with_the_last_lines_of_what_it_printed(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job()
+    add_job("Class3D/job020", token="1" * 12, job_id="18")
+    slurm.has("17", "RUNNING", TOKEN)
+    (folder / "run.out").write_text("".join(f"line {number}\n" for number in range(30)))
+
+    assert main(["status", "Refine3D/job019/", "--lines", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert main(["status", "Refine3D/job019", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert main(["status", "Refine3D/job091"]) == 1
+
+    assert lines[0] == "Refine3D/job019  Running"
+    assert lines[-5:] == [
+        "The end of run.out:", "  line 28", "  line 29", "", "There is no run.err.",
+    ]  # fmt: skip
+    assert row["job"] == "Refine3D/job019"
+    assert row["run_out"] == [f"line {number}" for number in range(20, 30)]
+    assert row["run_err"] is None
+    assert 'did you mean "Refine3D/job019"' in capsys.readouterr().err
+
+
+def test_a_scheduler_is_asked_why_one_job_waits_where_its_queue_does_not_tell(
+    tmp_path: Path, site: WriteSite, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["echo", "why: no berth for {job_id}"]
+    slurm = StandIn(
+        tmp_path / "slurm", site, wait_command=asked, wait_pattern="why: (?P<reason>.*)",
+        waits={"no berth": "the pier is full"},
+    )  # fmt: skip
+    add_job()
+    slurm.has("17", "PENDING", TOKEN, "")
+
+    assert main(["status", "Refine3D/job019"]) == 0
+
+    assert "the pier is full (no berth for 17)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("state", ["", "NODE_FAIL"])

@@ -1,4 +1,4 @@
-"""``relion-dispatch status --watch`` on a terminal (a pty) of 80 columns and 24 lines."""
+"""``relion-dispatch status`` on a terminal (a pty) of 80 columns and 24 lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import sys
 import termios
 from pathlib import Path
 
+import pytest
+
 from ..appliance_form import DEPLOY
 from ..stand_in_scheduler import StandIn
 from .pipeline_jobs import TOKEN, AddJob
 
 CLEARED = "\x1b[H\x1b[2J"
+COLOURS = "\x1b\\[[0-9;]*m"
 
 
 def screens(project: Path, number: int) -> list[str]:
@@ -40,7 +43,7 @@ def screens(project: Path, number: int) -> list[str]:
             pass
         assert running.wait(20) == 130
     os.close(ours)
-    return printed.replace("\r\n", "\n").split(CLEARED)[1 : number + 1]
+    return re.sub(COLOURS, "", printed.replace("\r\n", "\n")).split(CLEARED)[1 : number + 1]
 
 
 def test_each_look_fits_the_terminal_and_has_its_time(
@@ -63,3 +66,52 @@ def test_each_look_fits_the_terminal_and_has_its_time(
         assert "ReconstructParticleTomo/job031  Running" in screen
         assert "more jobs: " in screen
     assert first.split("\n")[0] != second.split("\n")[0]
+
+
+def on_terminal(project: Path, **variables: str) -> str:
+    """What the command writes to a terminal once."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")
+    }
+    with subprocess.Popen(
+        [DEPLOY / "relion-dispatch", "status"], cwd=project, stdin=theirs, stdout=theirs,
+        stderr=theirs, env=environment | {"RELION_DISPATCH_PYTHON": sys.executable} | variables,
+    ) as running:  # fmt: skip
+        os.close(theirs)
+        printed = ""
+        try:
+            while more := os.read(ours, 1 << 16):
+                printed += more.decode()
+        except OSError:  # the end of a terminal
+            pass
+        assert running.wait(20) == 0
+    os.close(ours)
+    return printed.replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colours_and_lines_that_fit(
+    slurm: StandIn, add_job: AddJob, project: Path
+) -> None:
+    add_job(status="Failed", record=False)
+    (project / "Refine3D/job019/run.err").write_text("relion-dispatch: The disk is full.\n")
+
+    printed = on_terminal(project, TERM="xterm")
+
+    assert "Refine3D/job019  \x1b[1;31mFailed\x1b[0m" in printed
+    assert "\n    The disk is full.\n" in printed
+    assert "\x1b[2J" not in printed
+    assert max(map(len, re.sub(COLOURS, "", printed).split("\n"))) <= 80
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}])
+def test_a_terminal_without_colours_gets_none(
+    variables: dict[str, str], slurm: StandIn, add_job: AddJob, project: Path
+) -> None:
+    add_job(status="Aborted", record=False)
+
+    printed = on_terminal(project, **variables)
+
+    assert "Aborted" in printed
+    assert "\x1b[35m" not in printed

@@ -160,7 +160,7 @@ def test_a_job_is_submitted_and_found_and_its_end_is_told(
 
     (harbour / "last").write_text("ticket 41\nphase at sea\n")
     assert json.loads(run("-c", ASK).stdout) == {
-        "living": [["41", "at sea", record["token"], "Argo", "", "", ""]],
+        "living": [["41", "at sea", record["token"], "Argo", "", "", "", ""]],
         "end": None,
     }
     (harbour / "last").write_text("ticket 41\nphase landed\ncause leak\n")

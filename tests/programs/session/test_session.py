@@ -22,6 +22,7 @@ from dispatcher.errors import ImageError, SubmitError
 from dispatcher.images.container import mount_option
 from dispatcher.images.known_projects import known_projects
 from dispatcher.images.pins import PIN_FILE
+from dispatcher.planning.window_variables import WindowVariables
 from dispatcher.session import folder as session_folder_module
 from dispatcher.session.container import session_argv, session_variables
 from dispatcher.session.folder import INSIDE, session_folder
@@ -31,6 +32,10 @@ from ...fixture_types import WriteSite
 
 JOB = "Class2D/job002"
 SUBMIT = f"$RELION_QSUB_COMMAND {JOB}/run_submit.script"
+
+WINDOW = WindowVariables(
+    {"RELION_QSUB_EXTRA1": "Time:", "RELION_DISPATCH_FIELDS": "time"}, {"RELION_QUEUE_NAME": "gpu"}
+)
 
 STAND_IN = f"""#!{sys.executable} -I
 import os, re, sys
@@ -73,7 +78,8 @@ def session(tmp_path: Path, base: Path, project: Path) -> Session:
 
     def run(command: str, hook: str = "true") -> int:
         submit = ["sh", "-c", hook, "hook"]
-        return run_session(site, tmp_path / "image.sif", project, ["sh", "-c", command], submit)
+        words = ["sh", "-c", command]
+        return run_session(site, tmp_path / "image.sif", project, words, submit, WINDOW)
 
     return run
 
@@ -199,7 +205,8 @@ def test_relion_sees_its_queue_and_the_users_own_settings() -> None:
         "PYTHONPATH": "/wrong",
         "CUDA_DEVICE_ORDER": "FASTEST_FIRST",
     }
-    seen = session_variables(host, Apptainer(environment=["TORCH_HOME"]), "gpu")
+    window = WindowVariables({"RELION_DISPATCH_FIELDS": "time"}, {"RELION_QUEUE_NAME": "gpu"})
+    seen = session_variables(host, Apptainer(environment=["TORCH_HOME"]), window)
     assert seen == {
         # The same in every session, as RELION remembers them in the project.
         "RELION_QSUB_COMMAND": "sh /relion-dispatch/relion_client.sh",
@@ -207,16 +214,28 @@ def test_relion_sees_its_queue_and_the_users_own_settings() -> None:
         "RELION_QUEUE_USE": "Yes",
         "PIPELINER_QSUB_COMMAND": "/relion-dispatch/relion_client.sh",
         "RELION_QUEUE_NAME": "gpu",
+        "RELION_DISPATCH_FIELDS": "time",
         "PYTHONNOUSERSITE": "1",
         "RELION_SCRATCH_DIR": "/scratch/me",
         "DISPLAY": ":1",
         "TORCH_HOME": "/models",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }
-    assert (
-        session_variables({"RELION_QUEUE_NAME": "mine"}, Apptainer(), "gpu")["RELION_QUEUE_NAME"]
-        == "mine"
-    )
+
+
+def test_the_hook_learns_the_fields_of_this_window_and_no_other(
+    session: Session, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was loaded before, by a shell of yesterday's, had other fields."""
+    monkeypatch.setenv("RELION_DISPATCH_FIELDS", "gpus,time,days")
+    monkeypatch.setenv("RELION_QSUB_EXTRA3", "Days:")
+    monkeypatch.setenv("RELION_QUEUE_NAME", "mine")
+    say = "env | grep -E '^RELION_(DISPATCH_FIELDS|QSUB_EXTRA|QUEUE_NAME)' | sort"
+
+    assert session(f"{say} > seen; {SUBMIT}", f"{say} > hook") == 0
+
+    wanted = "RELION_DISPATCH_FIELDS=time\nRELION_QSUB_EXTRA1=Time:\nRELION_QUEUE_NAME=mine\n"
+    assert (project / "seen").read_text() == (project / "hook").read_text() == wanted
 
 
 def test_display_project_and_folder_are_bound(

@@ -65,7 +65,7 @@ def checkout(tmp_path: Path) -> Callable[[str], Path]:
 
 def copy_checkout(parent: Path, version: str) -> Path:
     folder = parent / f"checkout-{version}"
-    for name in ("dispatcher", "config", "job_template", "containers", "deploy"):
+    for name in ("dispatcher", "config", "job_template", "containers", "deploy", "docs/schemas"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)

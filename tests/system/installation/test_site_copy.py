@@ -103,7 +103,8 @@ def test_a_site_from_its_export_plans_submissions_alike(
 
 def assert_site_is_in_manifest(prefix: Path) -> None:
     """Each of the site's files, and its folder of projects, is in the MANIFEST."""
-    listed = re.findall(r"^# site +(\S+)", (prefix / "MANIFEST").read_text(), re.MULTILINE)
+    text = (prefix / "MANIFEST").read_text()
+    listed = re.findall(r"^# (?:site|made) +(\S+)", text, re.MULTILINE)
     written = {
         str(path.relative_to(prefix))
         for path in (prefix / "etc").rglob("*")

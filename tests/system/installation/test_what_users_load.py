@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -18,10 +19,12 @@ LMOD = Path("/usr/share/lmod/lmod/init/bash")
 
 
 def move_site(project: Project, prefix: Path) -> None:
-    """Make the project's site that of the installation."""
-    own = prefix / "etc" / "relion-dispatch"
+    """Make the project's site that of the installation; the files name their schemas as before."""
     for name in ("site.json", "images.json"):
-        shutil.copy(Path(project.environment["RELION_DISPATCH_SITE"]) / name, own)
+        own = prefix / "etc" / "relion-dispatch" / name
+        schema = {"$schema": json.loads(own.read_text())["$schema"]}
+        site = json.loads((Path(project.environment["RELION_DISPATCH_SITE"]) / name).read_text())
+        own.write_text(json.dumps({**site, **schema}))
     runtime = project.environment["RELION_DISPATCH_RUNTIME"]
     project.environment = environment(RELION_DISPATCH_RUNTIME=runtime)
     project.command = prefix / "bin" / "relion-dispatch"
@@ -120,6 +123,37 @@ def test_loading_twice_changes_nothing_more(installed: Callable[[str], Path]) ->
         assert f"PATH={prefix}/bin:" in once
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_manual_pages_completion_and_schemas_are_installed(
+    form: str, installed: Callable[[str], Path]
+) -> None:
+    prefix = installed(form)
+    load = f". {prefix}/share/relion-dispatch.sh"
+    typed = "COMP_WORDS=(relion-dispatch images ver); COMP_CWORD=2; _relion_dispatch 2> /dev/null"
+
+    done = subprocess.run(
+        [
+            "bash",
+            "--norc",
+            "-ic",
+            f"{load}; man -w relion-dispatch-pin ls; {typed}; echo $COMPREPLY",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    page, of_system, completed = done.stdout.splitlines()
+    assert page == f"{prefix}/share/man/man1/relion-dispatch-pin.1"
+    assert not of_system.startswith(str(prefix))
+    assert completed == "verify"
+    for name in ("site", "images"):
+        file = prefix / "etc" / "relion-dispatch" / f"{name}.json"
+        schema = file.parent / json.loads(file.read_text())["$schema"]
+        assert json.loads(schema.read_text())["title"] == f"{name}.json"
+
+
 def test_unloading_the_module_takes_everything_back(installed: Callable[[str], Path]) -> None:
     text = (
         f". {LMOD}; module use {installed('venv')}/share/modulefiles; module load relion-dispatch;"
@@ -129,7 +163,7 @@ def test_unloading_the_module_takes_everything_back(installed: Callable[[str], P
         ["bash", "-c", text], env=environment(), capture_output=True, text=True, check=True
     ).stdout
 
-    assert not re.search("^RELION_Q", after, re.MULTILINE)
+    assert not re.search("^RELION_(Q|DISPATCH|MINIMUM|ALLOW)", after, re.MULTILINE)
     assert f"{installed('venv')}/bin" not in after
 
 

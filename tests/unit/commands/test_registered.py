@@ -8,9 +8,20 @@ from typer import Typer
 
 from dispatcher import cli, commands
 
-HELPERS = {  # of sub-commands
-    "doctor_lines", "job_screen", "pin_move", "pin_table", "report_text", "text_table",
-}  # fmt: skip
+# Of sub-commands.
+HELPERS = {
+    "coloured",
+    "doctor_lines",
+    "explain_screen",
+    "job_card",
+    "job_notes",
+    "job_rows",
+    "job_screen",
+    "pin_move",
+    "pin_table",
+    "report_text",
+    "text_table",
+}
 
 
 def modules(app: Typer) -> set[str]:

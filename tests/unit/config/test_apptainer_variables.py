@@ -20,6 +20,7 @@ from dispatcher.host import programs
 from dispatcher.images.apptainer import labels
 from dispatcher.images.building.streamed import streamed
 from dispatcher.planning.make_plan import plan_script
+from dispatcher.planning.window_variables import WindowVariables
 from dispatcher.session.container import session_variables
 
 from ...fixture_types import CorpusJob, WriteSite
@@ -145,6 +146,6 @@ def test_a_session_hides_them_as_well(site: WriteSite) -> None:
     site("site.json", {"apptainer": {"environment": ["APPTAINER_BINDPATH", "OTHER"]}})
     apptainer = load_site().apptainer
 
-    assert "OTHER" in session_variables(os.environ, apptainer)
-    assert "APPTAINER_BINDPATH" not in session_variables(os.environ, apptainer)
+    assert "OTHER" in session_variables(os.environ, apptainer, WindowVariables())
+    assert "APPTAINER_BINDPATH" not in session_variables(os.environ, apptainer, WindowVariables())
     assert "APPTAINER_BINDPATH" in apptainer.hidden.exceptions

@@ -51,7 +51,7 @@ def test_a_sites_file_is_laid_upon_the_shipped_one_and_site_json_upon_both(
 
 def test_interactive_says_only_in_what_it_differs_from_local(site: WriteSite) -> None:
     text = json.loads((shipped_folder() / "config/schedulers/interactive.json").read_text())
-    assert set(text) == {"__comment__", "inherits", "one_at_a_time"}
+    assert set(text) == {"$schema", "__comment__", "inherits", "one_at_a_time"}
 
     site("schedulers/local.json", {"timeout": 5})
     schedulers = load_site().schedulers
@@ -144,8 +144,17 @@ def test_a_file_that_is_no_json_is_named(site: WriteSite) -> None:
 
 def test_the_site_json_of_0_1_0_makes_the_same_schedulers(site: WriteSite) -> None:
     """Written out in full, as it was shipped then. The words of its ends are clearer since, and
-    the shipped file reads the names of clusters, and newer states."""
-    since = {"ends", "unknown_end", "job_id", "queue_command", "pending", "alive", "transient"}
+    the shipped file reads the names of clusters, newer states, and since when a job waits."""
+    since = {
+        "ends",
+        "unknown_end",
+        "job_id",
+        "queue_command",
+        "pending",
+        "alive",
+        "transient",
+        "queue_pattern",
+    }
     now = load_site()
     old = ROOT / "tests" / "data" / "site-0.1.0" / "site.json"
     shutil.copyfile(old, site("site.json", {}))

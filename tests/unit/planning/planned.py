@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
 
 REFINE, CLASS3D = "relion-5.0.1/Refine3D_job011", "relion-5.0.1/Class3D_job010"
-CLASSIC = {
+CLASSIC: dict[str, Any] = {
     "__comment__": "a site's file in the FMI format",
     "submit": {"match_command": "None", "job_parameters": {"nthread": 1, "nproc": 1}},
     "gpu": {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.window import FIELDS
 from dispatcher.errors import DoesNotFit
 from dispatcher.job_script.variables import NO_TOKEN, job_script
 from dispatcher.planning.plan import Plan
@@ -244,3 +245,28 @@ def test_it_runs_in_an_image_that_has_the_pipeliner(
     assert (prefix[1], "mpirun" in prefix) == ("--quiet", False)
     assert planned.commands[0].command.argv[1:] == [RUNNER, "Refine3D/job019/job.star"]
     assert (planned.nproc, planned.nthread) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "warns"),
+    [
+        ({"use_gpu": "Yes", "gpu_ids": ""}, 2, ""),
+        ({"use_gpu": "No"}, 0, "left out, because the job asks for none"),
+        ({"use_gpu": "Yes", "gpu_ids": "0,1,2"}, 3, ""),  # named ones must be there
+    ],
+)
+def test_gpus_and_time_typed_in_its_window(
+    options: dict[str, str],
+    gpus: int,
+    warns: str,
+    job: PlanJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(FIELDS, "time,gpus,ranks_per_gpu")
+    typed = {"qsub_extra_1": "12h", "qsub_extra_2": "2", "qsub_extra_3": "1"}
+
+    planned = job({**options, **typed}, ranks=5, window={"fields": {"ranks_per_gpu": {}}})
+
+    assert (planned.ngpu, planned.job_parameters["time"]) == (gpus, "12:00:00")
+    assert warns in " ".join(planned.warnings)
+    assert any("MPI ranks per GPU" in each for each in planned.warnings)

@@ -69,8 +69,8 @@ def test_the_queues_xml_is_read(scheduler: Scheduler) -> None:
     assert found is not None
     assert found[0][:4] == ("7", "r", "0123456789ab", "n1.example")
     assert found[0].time.startswith("30:02:")
-    assert found[1] == QueuedJob("8", "qw", "ba9876543210")
-    assert found[2] == QueuedJob("9", "hqw", "")
+    assert found[1] == QueuedJob("8", "qw", "ba9876543210", since="2026-11-28T21:37:17")
+    assert found[2] == QueuedJob("9", "hqw", "", since="2026-11-28T21:37:17")
     queue = Queue(scheduler, tuple(found))
     assert [queue.is_pending(each) for each in found] == [False, True, True]
     assert not any(queue.has_ended(each) for each in found)
@@ -81,7 +81,9 @@ def test_a_job_in_error_waits_and_says_so(scheduler: Scheduler) -> None:
 
     found = jobs(scheduler, HEAD + MIDDLE + text + TAIL)
 
-    assert found == [QueuedJob("8", "Eqw", "0123456789ab", reason="in error: qstat -j tells why")]
+    assert found
+    assert found[0][:3] == ("8", "Eqw", "0123456789ab")
+    assert found[0].reason == "in error: qstat -j tells why"
     assert Queue(scheduler, tuple(found)).is_pending(found[0])
 
 

@@ -40,6 +40,7 @@ def test_the_queue_has_the_users_jobs(pbs: Scheduler) -> None:
         node="pbs01",
         reason="Job run at Sat Nov 28 at 22:25 on (pbs01:ncpus=4:ngpus=1:mem=102400kb)",
         time="00:00:00",
+        since="2026-11-28T22:25:59",
     )
     assert (
         jobs[5].reason

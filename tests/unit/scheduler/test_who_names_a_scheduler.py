@@ -20,7 +20,8 @@ NAMED = ["sbatch", "SLURM_JOB_ID", "slurmstepd", "#PBS -l", "qsub -terse", "x/ls
 
 # What is like a scheduler's name and is none, or is not ours to choose.
 EXCUSED = re.compile(
-    r"RELION_QSUB_(COMMAND|TEMPLATE)|qsub_extra"  # RELION's names, whatever the scheduler
+    # RELION's names, whatever the scheduler
+    r"RELION_QSUB_(COMMAND|TEMPLATE|EXTRA|NRMPI|NRTHREADS)|qsub_extra"
     r"|PIPELINER_QSUB_COMMAND|\bQSUB_(COMMAND|TEMPLATE|\[A-Z)"  # and the CCP-EM Pipeliner's
     r"|(nproc|nthread)_slurm"  # keys of the FMI format, whose files load unchanged
 )

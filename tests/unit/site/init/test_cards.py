@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from dispatcher.config.gpu_vendors import VENDORS
 from dispatcher.config.places import shipped_folder
-from dispatcher.site.init.cards import card_of
+from dispatcher.site.init.cards import card_of, read_cards
 from dispatcher.units import read_size
 
 
@@ -108,11 +106,10 @@ def test_the_first_word_that_names_a_card_counts() -> None:
 
 
 def test_the_table_is_of_known_makers_and_its_sizes_grow() -> None:
-    table = json.loads((shipped_folder() / "config" / "gpu_cards.json").read_text())
-    del table["__comment__"]
+    table = read_cards(shipped_folder() / "config" / "gpu_cards.json")
 
     assert set(table) <= set(VENDORS)
     for card in (card for cards in table.values() for card in cards):
-        sizes = [read_size(text) for text in card["memory"]]
+        sizes = [read_size(text) for text in card.memory]
         numbers = [size.number * size.unit for size in sizes if size]
-        assert len(numbers) == len(sizes) and numbers == sorted(numbers) and card["names"]
+        assert len(numbers) == len(sizes) and numbers == sorted(numbers) and card.names

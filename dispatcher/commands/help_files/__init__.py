@@ -1,0 +1,1 @@
+"""What shells complete by, and manual pages: made from the command line's own help."""
