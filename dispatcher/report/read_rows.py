@@ -17,8 +17,8 @@ from typing import Any, Literal
 from ..config.scheduler import Scheduler
 from ..errors import TemplateError
 from ..job_script.amounts import seconds
+from ..jobs.last_lines import last_sentence
 from ..jobs.record import RECORD, Record, Unreadable, load_record
-from ..jobs.status import last_sentence
 from ..relion.exit_files import end_of
 from ..scheduler.clusters import names_one, where_is
 from ..units import read_size
