@@ -29,12 +29,13 @@ def report(
         ),
     ] = None,
     since: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TIME",
-            help="Count jobs submitted since then: 12h, 30d, 4w or 2026-01-31. Default: all.",
+            help="Count jobs that ended since then, or have not: 12h, 30d, 4w or 2026-01-31. "
+            "Default: all.",
         ),
-    ] = "",
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")
     ] = None,
@@ -70,14 +71,14 @@ def report(
     from ..report.files import refuse_other_file
     from ..report.page import MARK
     from ..report.prometheus import FIRST_LINE
-    from ..report.read_rows import Source
+    from ..report.record_row import Source
     from ..report.report import Covered, made
     from ..report.since import read_since
 
     if as_csv and as_json:
         raise InputError("--csv and --json both print to the same place: give one of them.")
     now = time.time()
-    begin = read_since(since, now) if since else 0
+    begin = 0.0 if since is None else read_since(since, now)
     for path, mark in ((html, MARK), (prometheus, FIRST_LINE)):
         if path:
             refuse_other_file(path, mark)
@@ -102,7 +103,8 @@ def _chosen(named: Sequence[Path], site: Site) -> list[Path]:
     """The projects named, or those that the site knows."""
     from ..images.known_projects import known_projects, projects_folder
 
-    chosen = list(dict.fromkeys(map(_project, named))) or sorted(known_projects(site))
+    known = named or sorted(known_projects(site))
+    chosen = list(dict.fromkeys(map(_project if named else _resolved, known)))
     if not chosen:
         raise InputError(
             f"The site knows of no project: name the projects' folders, or make the folder "
@@ -110,6 +112,14 @@ def _chosen(named: Sequence[Path], site: Site) -> list[Path]:
             "noted."
         )
     return chosen
+
+
+def _resolved(folder: Path) -> Path:
+    """Where the project lies: it may have been noted by several paths."""
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError):
+        return folder
 
 
 def _project(folder: Path) -> Path:

@@ -21,7 +21,7 @@ _OUTCOMES: Mapping[Outcome, str] = {
     "refused": "refused",
     "running": "running",
     "waiting": "waiting",
-    "unknown": "of unknown end",
+    "unknown": "of which nobody tells whether they wait, run, ended or were lost",
 }
 _WASTED: Mapping[Use, str] = {
     "failed": "in failed jobs",

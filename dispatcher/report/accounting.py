@@ -10,7 +10,7 @@ from ..scheduler.dialect import dialect
 from ..scheduler.usage import Usage, ask_usage
 from .causes import cause_of
 from .job_row import JobRow, Outcome
-from .read_rows import Source
+from .record_row import Source
 
 __all__ = ["Asked", "completed"]
 

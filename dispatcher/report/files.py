@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def write_report(path: Path, text: str, mark: str) -> None:
 
 def refuse_other_file(path: Path, mark: str) -> None:
     """Raise InputError if the name is taken, but not by an earlier report."""
+    if stat.S_ISDIR(_mode(path)):
+        raise InputError(f"{path} is a folder: give the name of the file that is to be written.")
     with suppress(FileNotFoundError):
         path.lstat()
         try:
@@ -39,3 +42,9 @@ def refuse_other_file(path: Path, mark: str) -> None:
                 f"{path} already exists, and is no report of relion-dispatch: remove the file, or "
                 "name another."
             )
+
+
+def _mode(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_mode
+    return 0

@@ -30,14 +30,20 @@ class JobRow(NamedTuple):
         partition: "" if nobody tells.
         scheduler, where, job_id: who knows the job under which id, and the options that lead to the
             job's cluster.
+        host: the machine on which it was submitted.
+        token: tells the submission from all others.
         submitted, started: seconds since 1970.
         seconds: how long it ran.
+        ended: when its end was noted, seconds since 1970.
+        before: of the seconds that it ran, those before the report's span.
         gpus: how many it was given, on all nodes.
         asked_gpus, asked_seconds, asked_bytes: what it asked for, on all nodes; the memory of one.
         peak_bytes: the most host memory that it held, by the accounting.
         mps: whether the plan had its ranks share GPUs through MPS.
         outcome: how it ended.
         cause: why it failed, as a clause without names.
+        cancelled: whether its user has asked for its end.
+        several_ranks, reads_particles: whether its program ran as ranks, and reads particles.
         means: the mean utilisation of each GPU that was watched, in percent.
         accounted: whether the accounting has told its times.
     """
@@ -51,9 +57,13 @@ class JobRow(NamedTuple):
     scheduler: str = ""
     where: tuple[str, ...] = ()
     job_id: str | None = None
+    host: str = ""
+    token: str = ""
     submitted: float | None = None
     started: float | None = None
     seconds: float | None = None
+    ended: float | None = None
+    before: float = 0
     gpus: int = 0
     asked_gpus: int = 0
     asked_seconds: int | None = None
@@ -62,20 +72,23 @@ class JobRow(NamedTuple):
     mps: bool = False
     outcome: Outcome = "unknown"
     cause: str | None = None
+    cancelled: bool = False
+    several_ranks: bool = False
+    reads_particles: bool = False
     means: tuple[int, ...] = ()
     accounted: bool = False
 
     @property
     def waited(self) -> float | None:
-        """Seconds from its submission to its start."""
-        if self.started is None or self.submitted is None:
+        """Seconds from its submission to its start; not known by clocks that differ."""
+        if self.started is None or self.submitted is None or self.started < self.submitted:
             return None
-        return max(0.0, self.started - self.submitted)
+        return self.started - self.submitted
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPUs that it was given, times the hours that it ran."""
-        return None if self.seconds is None else self.gpus * self.seconds / 3600
+        """GPUs that it was given, times the hours that it ran within the report's span."""
+        return None if self.seconds is None else self.gpus * (self.seconds - self.before) / 3600
 
     @property
     def has_ended(self) -> bool:

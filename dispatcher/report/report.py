@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 from .. import __version__
 from ..units import count
 from .accounting import Asked, completed
+from .clocks import by_right_clocks, within
 from .figures import Figures, Group, by_hours
 from .findings import Finding, findings
+from .job_folders import Passed
 from .job_row import USES, JobRow
 from .names import Names
-from .read_rows import Passed, Source, read_rows
+from .read_rows import read_rows
+from .record_row import Source
+from .still_queued import still_queued
 from .words import day, moment
 
 __all__ = ["Covered", "Report", "made"]
@@ -27,7 +31,8 @@ class Covered(NamedTuple):
 
     Attributes:
         projects: their folders.
-        since: jobs submitted earlier do not count (seconds since 1970); 0 for all.
+        since: jobs that ended earlier, and hours that were earlier, do not count (seconds since
+            1970); 0 for all.
         now: when the report is made.
         anonymous: leave out the names of users and projects.
         accounting: ask the schedulers' accounting.
@@ -103,8 +108,13 @@ def made(
     """Read, ask and count; `see` is called with each job as the report shows it."""
     passed, asked, names, figures = Passed(), Asked(), Names(covered.anonymous), Figures()
     rows = read_rows(covered.projects, source, passed, covered.since)
-    for row in completed(rows, source, asked) if covered.accounting else rows:
-        given = names.given(row)
+    if covered.accounting:
+        rows = completed(rows, source, asked)
+    for row in still_queued(rows, source):
+        counted = within(by_right_clocks(row, covered.now), covered.since)
+        if counted is None:
+            continue
+        given = names.given(counted)
         figures.add(given)
         see(given)
     notes = tuple(_notes(figures, passed, asked, covered))
@@ -116,7 +126,11 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
     """A sentence on each thing that the figures lack."""
     for what, number in passed.numbers.items():
         first = "" if covered.anonymous else f", the first of them {passed.first[what]}"
-        if what == "broken records":
+        if what == "copies":
+            yield (
+                f"{count(number, 'copy')} of records passed over{first}: a submission counts once."
+            )
+        elif what == "broken records":
             yield f"{count(number, 'record')} cannot be read{first}: these jobs are not counted."
         else:
             is_project = what == "closed projects"

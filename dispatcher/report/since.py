@@ -34,9 +34,10 @@ def read_since(text: str, now: float) -> float:
         except (ValueError, OverflowError):
             since = None
     if since is None:
+        shown = text or '""'
         raise InputError(
-            f"--since {text} cannot be read: write a number of hours, days or weeks (12h, 30d, 4w) "
-            "or a date (2026-01-31)."
+            f"--since {shown} cannot be read: write a number of hours, days or weeks (12h, 30d, "
+            "4w) or a date (2026-01-31)."
         )
     if since > now:
         raise InputError(f"--since {text} is still to come: give a day that has passed.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,28 @@ def test_the_projects_that_the_site_knows(capsys: pytest.CaptureFixture[str]) ->
     assert found["jobs_by_accounting"] == 0
     (note,) = found["notes"]
     assert note.startswith("The accounting of slurm did not answer, so")
+
+
+def test_a_project_that_is_noted_by_two_paths_counts_once(
+    projects: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "alias").symlink_to(projects[0])
+    remember(tmp_path / "alias", load_site())
+
+    found = reported(capsys)
+
+    assert (found["projects"], found["total"]["jobs"]) == (2, 3)
+    assert found["passed_over"] == {}
+
+
+def test_copies_are_told_of(projects: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(projects[0], projects[0].with_name("p3"))
+
+    found = reported(capsys, projects[0].with_name("p3"), *projects)
+
+    assert {each["project"] for each in found["by_project"]} == set(map(str, projects))
+    assert found["total"]["jobs"] == 3
+    assert found["notes"][0].startswith("2 copies of records passed over, the first of them ")
 
 
 def test_a_project_that_is_named(
@@ -212,6 +235,8 @@ def test_anonymous(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["nowhere"], "nowhere is not a folder: name the folder of a RELION project."),
         (["."], "is not a RELION project (there is no default_pipeline.star in it)"),
         ([], "The site knows of no project: name the projects' folders, or make the folder"),
+        (["--since", ""], '--since "" cannot be read: write a number of hours'),
+        (["p1", "--html", ""], ". is a folder: give the name of the file that is to be written."),
         (["p1", "--html", "no/such.html"], "no/such.html cannot be written (No such file"),
     ],
 )

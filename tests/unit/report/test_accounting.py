@@ -15,7 +15,7 @@ from dispatcher.report import accounting
 from dispatcher.report.accounting import Asked, completed
 from dispatcher.report.causes import advice_of
 from dispatcher.report.job_row import JobRow
-from dispatcher.report.read_rows import Source
+from dispatcher.report.record_row import Source
 from dispatcher.scheduler.usage import ask_usage
 
 from .rows import HOUR, MONDAY, job_row

@@ -18,12 +18,12 @@ from dispatcher.errors import InputError
 from dispatcher.report.figures import Figures
 from dispatcher.report.files import write_report
 from dispatcher.report.findings import findings
+from dispatcher.report.job_folders import Passed
 from dispatcher.report.job_row import JobRow
 from dispatcher.report.names import Names
 from dispatcher.report.page import MARK, page
 from dispatcher.report.pictures import pictures
 from dispatcher.report.prometheus import FIRST_LINE, metrics
-from dispatcher.report.read_rows import Passed
 from dispatcher.report.report import Covered, Report
 from dispatcher.report.spreadsheet import HEADS, line
 
@@ -176,7 +176,8 @@ def test_the_spreadsheet_has_a_line_for_each_job_and_no_formula() -> None:
 def samples(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:
     """The metrics of Prometheus's text format, read as its specification has it."""
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    helped, typed = set(), set()
+    helped: set[str] = set()
+    typed: set[str] = set()
     for each in text.splitlines():
         if comment := re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.*)", each):
             (helped if comment[1] == "HELP" else typed).add(comment[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from dispatcher.config.site import load_site
 from dispatcher.report.causes import REFUSED
+from dispatcher.report.job_folders import Passed
 from dispatcher.report.job_row import JobRow
-from dispatcher.report.read_rows import Passed, Source, read_rows
+from dispatcher.report.read_rows import read_rows
+from dispatcher.report.record_row import Source
 
 from ...recorded_facility import add_job, make_project
 
@@ -115,25 +118,70 @@ def test_jobs_of_the_host_and_odd_amounts(project: Path) -> None:
     assert row.seconds is None  # by clocks that are wrong
 
 
-def test_jobs_before_the_span_do_not_count(project: Path) -> None:
-    add_job(project, "Class2D/job001", 1, SUCCESS)
-    add_job(project, "Class2D/job002", 2, SUCCESS, dispatched="2026-11-03T08:00:00+00:00")
-    old = add_job(project, "Class2D/job003", 3, SUCCESS, dispatched="2026-11-03T08:00:00+00:00")
-    os.utime(old / "dispatch.json", (1, 1))  # written long ago: the date in it is wrong
+def test_what_ended_before_the_span_need_not_be_read(project: Path) -> None:
+    ended, runs, late = (add_job(project, f"Class2D/job00{n}", n, SUCCESS) for n in (1, 2, 3))
+    for folder in (ended, late):
+        (folder / "RELION_JOB_EXIT_SUCCESS").touch()
+    for folder in (ended, runs):
+        os.utime(folder / "dispatch.json", (1, 1))
+        os.utime(folder, (1, 1))
+    os.utime(late / "dispatch.json", (1, 1))  # submitted long ago, and ended now
 
-    assert list(read(project, since="2026-11-02T00:00:00+00:00")) == [("Class2D/job002", "2")]
+    found = read(project, since="2026-11-02T00:00:00+00:00")
+
+    assert [job for job, _ in found] == ["Class2D/job002", "Class2D/job003"]
 
 
-def test_links_are_passed_over(project: Path, tmp_path: Path) -> None:
+def test_jobs_on_other_disks_count_and_aliases_do_not(project: Path, tmp_path: Path) -> None:
     folder = add_job(project, "Class2D/job001", 1, SUCCESS)
+    add_job(tmp_path / "big", "job002", 2, SUCCESS)
+    add_job(tmp_path / "big", "Refine3D/job003", 3, SUCCESS)
     (project / "Class2D" / "my_classes").symlink_to(folder)
-    (project / "Class2D" / "job002").symlink_to(folder)
-    (project / "Linked").symlink_to(project / "Class2D")
+    (project / "Class2D" / "job002").symlink_to(tmp_path / "big" / "job002")
+    (project / "Class2D" / "job004").symlink_to(tmp_path / "not_mounted")
+    (project / "Refine3D").symlink_to(tmp_path / "big" / "Refine3D")
+    (project / "Class3D").symlink_to(tmp_path / "not_mounted")
+    (project / "Movies").symlink_to(tmp_path / "not_mounted")
     (folder / "dispatch.json.1").symlink_to(folder / "dispatch.json")
     passed = Passed()
 
-    assert list(read(project, passed=passed)) == [("Class2D/job001", "1")]
-    assert passed.numbers == {"broken records": 1}
+    assert list(read(project, passed=passed)) == [
+        ("Class2D/job001", "1"),
+        ("Class2D/job002", "2"),
+        ("Refine3D/job003", "3"),
+    ]
+    assert passed.numbers == {"broken records": 1, "closed jobs": 2}
+
+
+def test_deleted_jobs_lie_in_the_trash(project: Path) -> None:
+    add_job(project, "Class2D/job001", 1, SUCCESS)
+    add_job(project, "Trash/Class2D/job002", 2, FAILURE)
+
+    assert list(read(project)) == [("Class2D/job001", "1"), ("Class2D/job002", "2")]
+
+
+@pytest.mark.parametrize("copy", ["a_copy", "z_copy"])
+def test_a_submission_counts_once_where_it_was_made(
+    project: Path, tmp_path: Path, copy: str
+) -> None:
+    folder = add_job(project, "Class2D/job001", 1, SUCCESS)
+    add_job(project, "Class2D/job002", 1, SUCCESS, token="0" * 12)  # the same id, another job
+    shutil.copytree(project, tmp_path / copy)
+    shutil.copytree(folder, project / "Class2D" / "job001_backup")
+    shutil.copytree(folder, project / "Trash" / "Class2D" / "job001")
+    passed = Passed()
+    source = Source(load_site().schedulers, {})
+
+    rows = list(read_rows(sorted([project, tmp_path / copy]), source, passed))
+
+    assert [(row.project, row.job) for row in rows] == [
+        (str(project), "Class2D/job001"),
+        (str(project), "Class2D/job002"),
+    ]
+    assert passed.numbers == {"copies": 3}
+
+    alone = read_rows([tmp_path / copy], source, Passed())
+    assert {row.project for row in alone} == {str(tmp_path / copy)}
 
 
 def test_what_is_no_record_is_counted(project: Path) -> None:
