@@ -20,7 +20,16 @@ from .places import has_shipped_templates
 __all__ = ["Scheduler", "UsageColumn", "Watcher", "filled", "template_folders_of"]
 
 UsageColumn = Literal[
-    "id", "state", "partition", "submitted", "started", "seconds", "resources", "peak_memory", ""
+    "id",
+    "state",
+    "partition",
+    "submitted",
+    "started",
+    "seconds",
+    "resources",
+    "tasks",
+    "peak_memory",
+    "",
 ]
 
 

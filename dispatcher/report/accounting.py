@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pwd
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..config.scheduler import Scheduler
 from ..scheduler.dialect import dialect
@@ -21,32 +25,32 @@ _Place = tuple[str, tuple[str, ...]]  # a scheduler's name, and the options to i
 
 @dataclass
 class Asked:
-    """Which schedulers' accounting answered, and which did not."""
+    """How many jobs the accounting of each place did not tell of: it did not answer at all, or it
+    did not know them."""
 
-    answered: set[str] = field(default_factory=set)
-    silent: set[str] = field(default_factory=set)
+    silent: Counter[_Place] = field(default_factory=Counter)
+    unknown: Counter[_Place] = field(default_factory=Counter)
 
 
 def completed(rows: Iterable[JobRow], source: Source, asked: Asked) -> Iterator[JobRow]:
     """The rows, with what the accounting of their schedulers knows of them; some time later.
 
-    Jobs are asked about many at a time. A scheduler whose accounting does not answer is not asked
+    Jobs are asked about many at a time. A cluster whose accounting does not answer is not asked
     again.
     """
     waiting: dict[_Place, list[JobRow]] = {}
     for row in rows:
-        scheduler = source.schedulers.get(row.scheduler)
-        place = (row.scheduler, row.where)
-        if not _can_be_asked(row, scheduler) or row.scheduler in asked.silent:
+        if not _can_be_asked(row, source.schedulers.get(row.scheduler)):
             yield row
             continue
+        place = (row.scheduler, row.where)
         batch = waiting.setdefault(place, [])
         batch.append(row)
-        if len(batch) == AT_ONCE:
-            yield from _told(batch, source, asked)
+        if len(batch) == AT_ONCE or place in asked.silent:
             waiting[place] = []
-    for batch in waiting.values():
-        yield from _told(batch, source, asked)
+            yield from _told(batch, place, source, asked)
+    for place, batch in waiting.items():
+        yield from _told(batch, place, source, asked)
 
 
 def _can_be_asked(row: JobRow, scheduler: Scheduler | None) -> bool:
@@ -55,21 +59,23 @@ def _can_be_asked(row: JobRow, scheduler: Scheduler | None) -> bool:
     return row.job_id is not None and row.submitted is not None and row.outcome != "refused"
 
 
-def _told(batch: list[JobRow], source: Source, asked: Asked) -> Iterator[JobRow]:
-    if not batch or batch[0].scheduler in asked.silent:
-        yield from batch
-        return
-    name, where = batch[0].scheduler, batch[0].where
+def _told(batch: list[JobRow], place: _Place, source: Source, asked: Asked) -> Iterator[JobRow]:
+    name, where = place
     scheduler = source.schedulers[name]
-    ids = list(dict.fromkeys(str(row.job_id) for row in batch))
-    found = ask_usage(scheduler, ids, min(row.submitted or 0 for row in batch), where)
-    (asked.silent if found is None else asked.answered).add(name)
+    found = None
+    if batch and place not in asked.silent:
+        ids = list(dict.fromkeys(str(row.job_id) for row in batch))
+        found = ask_usage(scheduler, ids, min(row.submitted or 0 for row in batch), where)
+    if batch and found is None:
+        asked.silent[place] += len(batch)
     for row in batch:
         usage = (found or {}).get(str(row.job_id))
-        if usage is None or not _is_of(row, usage):
-            yield row
-        else:
+        if usage is not None and _is_of(row, usage):
             yield _with(row, usage, scheduler, source.known)
+            continue
+        if found is not None:
+            asked.unknown[place] += 1
+        yield row
 
 
 def _is_of(row: JobRow, usage: Usage) -> bool:
@@ -82,17 +88,26 @@ def _is_of(row: JobRow, usage: Usage) -> bool:
 def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, str]) -> JobRow:
     outcome, cause = _end(row, usage, scheduler, known)
     ran = usage.started is not None and usage.seconds is not None and outcome != "waiting"
+    never = usage.started is None and usage.seconds == 0 and outcome != "waiting"
     return row._replace(
         partition=row.partition if "," in usage.partition else usage.partition or row.partition,
         submitted=usage.submitted,
-        started=usage.started if ran else row.started,
-        seconds=usage.seconds if ran else row.seconds,
+        started=usage.started if ran or never else row.started,
+        seconds=usage.seconds if ran or never else row.seconds,
         gpus=row.gpus if usage.gpus is None else usage.gpus,
         peak_bytes=usage.peak_bytes,
         outcome=outcome,
         cause=cause,
-        accounted=ran,
+        accounted=ran or never,
     )
+
+
+@lru_cache(256)
+def _numbers_of(user: str) -> tuple[int, ...]:
+    """The user's number; empty if this machine does not know the user."""
+    with suppress(KeyError, ValueError):
+        return (pwd.getpwnam(user).pw_uid,)
+    return ()
 
 
 def _end(
@@ -100,6 +115,9 @@ def _end(
 ) -> tuple[Outcome, str | None]:
     """How the job ended: as its record says, else as the accounting does, in the same words as for
     a job that is lost."""
+    cancelled = row.cancelled or usage.cancelled_by in _numbers_of(row.user)
+    if usage.state == "CANCELLED" and cancelled and row.outcome == "unknown":
+        return "aborted", None
     texts = (*scheduler.alive, *scheduler.ends)
     text = next((each for each in texts if each.endswith(f"={usage.state}")), None)
     if row.outcome != "unknown" or not usage.state or text is None:

@@ -72,8 +72,8 @@ class Figures:
         time_asked, time_used: of each type's successful jobs, the seconds asked for, and the
             part of these that was used.
         memory_asked, memory_used: the same in bytes, where the accounting tells the peak.
-        gpus_asked, gpus_used: GPUs of successful jobs that were watched, by type: all of them, and
-            those that were not idle.
+        gpus_asked, gpus_used: GPUs of successful jobs, by type: those that were watched, and of
+            these the ones that were not idle.
         mps: successful jobs with GPUs, by type and by whether MPS was planned.
         weeks: GPU-hours by the week (its Monday, seconds since 1970, UTC) in which a job started.
         cells: jobs by type, version, partition and outcome.
@@ -114,7 +114,7 @@ class Figures:
             groups.append(self.causes[row.cause])
             self.user_causes[row.user][row.cause] += 1
         if row.started is not None:
-            groups.append(self.weeks[_monday(row.started)])
+            groups.append(self.weeks[_monday(row.started + row.before)])
         its_hours = list(hours_of(row))
         for group in groups:
             group.add(row, its_hours)
@@ -132,7 +132,7 @@ class Figures:
             self.memory_asked[row.type].add(row.asked_bytes)
             self.memory_used[row.type].add(row.peak_bytes / row.asked_bytes)
         if row.means:
-            self.gpus_asked[row.type] += max(row.gpus, len(row.means))
+            self.gpus_asked[row.type] += len(row.means)
             self.gpus_used[row.type] += sum(mean >= IDLE for mean in row.means)
         if row.gpus:
             ways = self.mps.setdefault((row.type, row.mps), Ways(Spread(), Spread()))

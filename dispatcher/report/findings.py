@@ -111,7 +111,7 @@ def _types(figures: Figures, when: str) -> Iterator[Finding]:
             yield Finding(
                 f"Idle GPUs of {name}",
                 idle,
-                f"Successful jobs of the type {name} used {used} of the {asked} GPUs that they had"
+                f"Successful jobs of the type {name} used {used} of their {asked} GPUs that were watched"
                 f'{when}, and left {hours(idle)} GPU-hours idle: lower "ngpu" of that type in '
                 '"job_parameters" of site.json, or ask for fewer GPUs in RELION\'s window.',
             )

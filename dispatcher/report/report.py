@@ -140,10 +140,15 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
                 f"{shown} cannot be looked into{first}: what lies there is not counted; ask for "
                 "permission to read, or let somebody make the report who has it."
             )
-    for name in sorted(asked.silent):
+    for (name, where), number in sorted(asked.silent.items()):
         yield (
-            f"The accounting of {name} did not answer, so its jobs' times are those that their own "
-            "scripts noted."
+            f"The accounting of {' '.join((name, *where))} did not answer for "
+            f"{count(number, 'job')}: their times are those that their own scripts noted."
+        )
+    for (name, where), number in sorted(asked.unknown.items()):
+        yield (
+            f"The accounting of {' '.join((name, *where))} does not know {count(number, 'job')}: "
+            "their times are those that their own scripts noted."
         )
     if figures.total.unknown:
         yield (

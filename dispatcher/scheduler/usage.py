@@ -16,7 +16,7 @@ from .calls import try_call
 
 __all__ = ["Usage", "ask_usage"]
 
-_DAY = 24 * 3600  # seconds
+_TWO_DAYS = 2 * 24 * 3600  # seconds: whatever the clock, and the time zone, of the machine
 _GPUS = re.compile(r"(?:^|,)gres/gpu(?P<kind>:[^=,]+)?=(?P<number>[0-9]{1,6})(?=,|$)", re.ASCII)
 
 
@@ -25,14 +25,17 @@ class Usage(NamedTuple):
 
     Attributes:
         state: in the scheduler's own word.
+        cancelled_by: the number of the user who cancelled it.
         partition: where it ran, or waits.
         submitted, started: seconds since 1970.
         seconds: how long it has run.
         gpus: how many it was given, on all its nodes; None also if the accounting counts no GPUs.
-        peak_bytes: the most memory that one of its steps has held.
+        peak_bytes: the most memory that one of its steps has held; None also if a step had several
+            tasks, as the accounting tells the memory of its largest task alone.
     """
 
     state: str = ""
+    cancelled_by: int | None = None
     partition: str = ""
     submitted: float | None = None
     started: float | None = None
@@ -47,18 +50,21 @@ def ask_usage(
     since: float,
     where: tuple[str, ...] = (),
 ) -> dict[str, Usage] | None:
-    """What the accounting knows of these jobs, by their ids; None if it does not answer.
+    """What the accounting knows of these jobs, by their ids; None if it does not answer, or if what
+    it prints is nothing of the kind.
 
     `since` is when the first of them was submitted (seconds since 1970), and `where` the options
     that lead to their cluster.
     """
-    begins = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(max(0, since - _DAY)))
+    begins = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(max(0, since - _TWO_DAYS)))
     values = {"job_ids": ",".join(job_ids), "since": begins}
     command = [*filled(scheduler.usage_command, **values), *where]
     done = try_call(scheduler, command, Path("/"))
     if done is None or done.status != 0:
         return None
-    return _read(scheduler.usage_columns, done.stdout.splitlines())
+    lines = done.stdout.splitlines()
+    found = _read(scheduler.usage_columns, lines)
+    return found if found or not any(map(str.strip, lines)) else None
 
 
 def _read(columns: Sequence[str], lines: Iterable[str]) -> dict[str, Usage]:
@@ -71,14 +77,19 @@ def _read(columns: Sequence[str], lines: Iterable[str]) -> dict[str, Usage]:
     """
     found: dict[str, Usage] = {}
     peaks: dict[str, int] = {}
+    of_several: set[str] = set()
     for row in _rows(columns, lines):
         job, _, step = row["id"].partition(".")
         if peak := read_size(row.get("peak_memory", "")):
             peaks[job] = max(peaks.get(job, 0), int(peak.number * peak.unit))
+        if (_number(row.get("tasks", "")) or 1) > 1:
+            of_several.add(job)
         if not step:
             usage = _usage(row)
             if job not in found or (usage.seconds or 0) > (found[job].seconds or 0):
                 found[job] = usage
+    for job in of_several:
+        peaks.pop(job, None)
     return {job: usage._replace(peak_bytes=peaks.get(job)) for job, usage in found.items()}
 
 
@@ -90,12 +101,14 @@ def _rows(columns: Sequence[str], lines: Iterable[str]) -> Iterator[dict[str, st
 
 
 def _usage(row: dict[str, str]) -> Usage:
+    state, _, by = row.get("state", "").partition(" by ")  # "CANCELLED by 1000"
     return Usage(
-        state=row.get("state", "").partition(" ")[0],  # "CANCELLED by 1000"
+        state=state.partition(" ")[0],
+        cancelled_by=_number(by),
         partition=row.get("partition", ""),
         submitted=_time(row.get("submitted", "")),
         started=_time(row.get("started", "")),
-        seconds=_seconds(row.get("seconds", "")),
+        seconds=_number(row.get("seconds", "")),
         gpus=_gpus(row.get("resources", "")),
     )
 
@@ -113,12 +126,15 @@ def _gpus(resources: str) -> int | None:
 
 
 def _time(text: str) -> float | None:
-    """A local time, as ``2026-11-28T05:11:14``; None for "Unknown"."""
+    """Seconds since 1970, or a local time, as ``2026-11-28T05:11:14``; None for "Unknown"."""
+    number = _number(text)
+    if number is not None:
+        return float(number)
     with suppress(ValueError, OverflowError, OSError):
         return datetime.fromisoformat(text).timestamp()
     return None
 
 
-def _seconds(text: str) -> int | None:
+def _number(text: str) -> int | None:
     number = whole_number(text)
     return number if number is not None and number >= 0 else None

@@ -82,7 +82,7 @@ def test_the_projects_that_the_site_knows(capsys: pytest.CaptureFixture[str]) ->
     assert found["by_cause"][0]["cause"] == "a GPU ran out of memory"
     assert found["jobs_by_accounting"] == 0
     (note,) = found["notes"]
-    assert note.startswith("The accounting of slurm did not answer, so")
+    assert note.startswith("The accounting of slurm did not answer for 3 jobs: ")
 
 
 def test_a_project_that_is_noted_by_two_paths_counts_once(
@@ -126,7 +126,7 @@ def test_the_accountings_figures_count(
         for minute in ("00", "30")
     )
     rows = [
-        f"{number}|{state}|long|{submitted.isoformat()}|{started.isoformat()}|7400|gres/gpu=2|"
+        f"{number}|{state}|long|{submitted.isoformat()}|{started.isoformat()}|7400|gres/gpu=2||"
         for number, state in ((1, "COMPLETED"), (2, "TIMEOUT"), (3, "COMPLETED"))
     ]
     slurm.does("sacct", "cat <<'END'\n" + "\n".join(rows) + "\nEND")

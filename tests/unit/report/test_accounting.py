@@ -22,7 +22,7 @@ from .rows import HOUR, MONDAY, job_row
 
 
 def local(moment: float) -> str:
-    """As Slurm prints it."""
+    """As Slurm prints it, if it is not asked for seconds since 1970."""
     return datetime.fromtimestamp(moment).isoformat()
 
 
@@ -31,10 +31,11 @@ def line(job: str = "17", **keys: object) -> str:
     values = {
         "State": "COMPLETED",
         "Partition": "gpu-long",
-        "Submit": local(MONDAY + 2),
-        "Start": local(MONDAY + 602),
+        "Submit": int(MONDAY + 2),
+        "Start": int(MONDAY + 602),
         "ElapsedRaw": 3 * HOUR,
         "AllocTRES": "billing=8,cpu=8,gres/gpu=4,mem=64G,node=1",
+        "NTasks": "",
         "MaxRSS": "",
         **keys,
     }
@@ -48,7 +49,11 @@ def slurm(tmp_path: Path) -> Scheduler:
     program.write_text(f'#!/bin/sh\ncd {tmp_path}\necho "$@" >> calls\ncat rows\n')
     program.chmod(0o755)
     shipped = load_site().schedulers["slurm"]
-    return replace(shipped, usage_command=[str(program), *shipped.usage_command[1:]], timeout=20)
+    return replace(
+        shipped,
+        usage_command=[*shipped.usage_command[:2], str(program), *shipped.usage_command[3:]],
+        timeout=20,
+    )
 
 
 def told(slurm: Scheduler, tmp_path: Path, lines: Sequence[str], *rows: JobRow) -> list[JobRow]:
@@ -58,7 +63,11 @@ def told(slurm: Scheduler, tmp_path: Path, lines: Sequence[str], *rows: JobRow) 
 
 
 def test_its_times_and_gpus_count(slurm: Scheduler, tmp_path: Path) -> None:
-    steps = [line("17.batch", MaxRSS="2097152K"), line("17.0", MaxRSS="3G"), line("17.extern")]
+    steps = [
+        line("17.batch", MaxRSS="2097152K", NTasks=1),
+        line("17.0", MaxRSS="3G", NTasks=1),
+        line("17.extern"),
+    ]
 
     (row,) = told(slurm, tmp_path, [line(), *steps], job_row())
 
@@ -127,7 +136,7 @@ def test_many_jobs_are_asked_about_at_once(
         "4,5,6",
         "7",
     ]
-    assert "--starttime=" + local(MONDAY - 86400) in calls[0]
+    assert "--starttime=" + local(MONDAY - 2 * 86400) in calls[0]
     assert len(found) == 8
     assert [row.job_id for row in found if row.accounted] == ["2"]
 
@@ -140,21 +149,91 @@ def test_jobs_of_another_cluster_are_asked_about_there(slurm: Scheduler, tmp_pat
     assert far.endswith(" --clusters=far")
 
 
-def test_accounting_that_fails_is_asked_once(
-    slurm: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("does", ["echo 'Slurm accounting is disabled'\nexit 1", "echo hello"])
+def test_a_cluster_whose_accounting_fails_is_asked_once(
+    slurm: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
     monkeypatch.setattr(accounting, "AT_ONCE", 1)
+    (tmp_path / "rows").write_text(f"{line()}\n")
     (tmp_path / "sacct").write_text(
-        f"#!/bin/sh\necho x >> {tmp_path}/calls\necho 'Slurm accounting is disabled'\nexit 1\n"
+        f'#!/bin/sh\ncd {tmp_path}\necho "$@" >> calls\ncase "$*" in *far*) cat rows; exit;; esac\n'
+        f"{does}\n"
     )
     asked = Asked()
-    rows = [job_row(job_id=str(number)) for number in range(1, 8)]
+    far = job_row(where=("--clusters=far",))
+    rows = [*[job_row(job_id=str(number)) for number in range(1, 8)], far]
 
     found = list(completed(rows, Source({"slurm": slurm}, {}), asked))
 
-    assert found == rows
-    assert (asked.silent, asked.answered) == ({"slurm"}, set())
-    assert (tmp_path / "calls").read_text() == "x\n"
+    assert found[:7] == rows[:7]
+    assert found[7].accounted
+    assert (asked.silent, asked.unknown) == ({("slurm", ()): 7}, {})
+    assert len((tmp_path / "calls").read_text().splitlines()) == 2
+
+
+def test_jobs_that_the_accounting_does_not_know_are_counted(
+    slurm: Scheduler, tmp_path: Path
+) -> None:
+    (tmp_path / "rows").write_text(f"{line()}\n")
+    asked = Asked()
+
+    list(completed([job_row(), job_row(job_id="18")], Source({"slurm": slurm}, {}), asked))
+
+    assert (asked.silent, asked.unknown) == ({}, {("slurm", ()): 1})
+
+
+@pytest.mark.parametrize("tasks", ["2", "16"])
+def test_the_memory_of_a_step_of_several_tasks_is_not_known(
+    slurm: Scheduler, tmp_path: Path, tasks: str
+) -> None:
+    """Slurm's MaxRSS is that of the largest task."""
+    steps = [line("17.batch", MaxRSS="2G", NTasks=1), line("17.0", MaxRSS="1G", NTasks=tasks)]
+
+    (row,) = told(slurm, tmp_path, [line(), *steps], job_row())
+
+    assert row.peak_bytes is None
+
+
+def test_the_times_are_asked_for_in_seconds_since_1970(slurm: Scheduler, tmp_path: Path) -> None:
+    (tmp_path / "sacct").write_text(
+        f"#!/bin/sh\n[ \"$SLURM_TIME_FORMAT\" = %s ] && echo '{line()}'\n"
+    )
+
+    found = ask_usage(slurm, ["17"], MONDAY)
+
+    assert found
+    assert (found["17"].submitted, found["17"].started) == (MONDAY + 2, MONDAY + 602)
+
+
+def test_a_local_time_is_read_too(slurm: Scheduler, tmp_path: Path) -> None:
+    own = line(Submit=local(MONDAY + 2), Start=local(MONDAY + 602))
+
+    (row,) = told(slurm, tmp_path, [own], job_row())
+
+    assert (row.waited, row.accounted) == (600, True)
+
+
+def test_a_job_that_never_started_took_no_time(slurm: Scheduler, tmp_path: Path) -> None:
+    lost = job_row(outcome="unknown", started=None, seconds=None, means=())
+    never = line(State="CANCELLED by 0", Start="None", ElapsedRaw=0, AllocTRES="")
+
+    (row,) = told(slurm, tmp_path, [never], lost)
+
+    assert (row.outcome, row.seconds, row.gpu_hours) == ("failed", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("by", "asked", "outcome"),
+    [("", True, "aborted"), (" by 0", False, "aborted"), (" by 12345", False, "failed")],
+)
+def test_a_job_that_its_user_cancelled_was_aborted(
+    slurm: Scheduler, tmp_path: Path, by: str, asked: bool, outcome: str
+) -> None:
+    lost = job_row(user="root", outcome="unknown", started=None, seconds=None, cancelled=asked)
+
+    (row,) = told(slurm, tmp_path, [line(State=f"CANCELLED{by}")], lost)
+
+    assert row.outcome == outcome
 
 
 def test_the_sibling_of_a_federation_that_ran_the_job_counts(
@@ -169,7 +248,7 @@ def test_the_sibling_of_a_federation_that_ran_the_job_counts(
     assert (found["17"].seconds, found["17"].gpus) == (3 * HOUR, 4)
 
 
-@pytest.mark.parametrize("text", ["", "17|COMPLETED\n", "|||||||\n", "x|" * 7 + "\n", "\xff\n"])
+@pytest.mark.parametrize("text", ["", "17|COMPLETED\n", "||||||||\n", "x|" * 8 + "\n", "\xff\n"])
 def test_what_else_it_prints_is_no_job(slurm: Scheduler, tmp_path: Path, text: str) -> None:
     (tmp_path / "rows").write_text(text)
 

@@ -110,8 +110,9 @@ def test_what_was_asked_for_is_compared_for_successful_jobs_alone() -> None:
     assert (len(memory), memory.at(0), memory.at(1)) == (2, 0.25, 0.5)
 
 
-def test_gpus_that_were_not_idle_are_counted_of_those_that_jobs_had() -> None:
-    figures = Figures.of([job_row(gpus=4, means=(90, 80, 0, 0)), job_row(means=())])
+def test_gpus_that_were_not_idle_are_counted_of_those_that_were_watched() -> None:
+    half = job_row(gpus=4, means=(90, 80))
+    figures = Figures.of([job_row(gpus=2, means=(0, 0)), half, job_row(means=())])
 
     assert (figures.gpus_asked["refine"], figures.gpus_used["refine"]) == (4, 2)
 

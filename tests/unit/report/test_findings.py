@@ -44,7 +44,7 @@ def test_idle_gpus_of_a_type_and_of_a_user() -> None:
     sentences = found(*[job_row(gpus=4, means=(90, 90, 0, 0))] * 3)
 
     assert sentences["Idle GPUs of refine"].startswith(
-        "Successful jobs of the type refine used 6 of the 12 GPUs that they had since 2026-01-31, "
+        "Successful jobs of the type refine used 6 of their 12 GPUs that were watched since 2026-01-31, "
         "and left 12 GPU-hours idle: lower"
     )
     assert sentences["Idle or little used GPUs of ada"].startswith(

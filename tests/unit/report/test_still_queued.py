@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ TOKENS = [f"{number:012x}" for number in range(5)]
 def source(tmp_path: Path) -> Source:
     """Slurm with three jobs; each call is noted."""
     lines = [
-        f"{number}|{state}|n1|None|1:00 2026-11-29T03:45:41|relion-dispatch {TOKENS[number]}"
+        f"{number}|{state}|n1|None|1:00 2026-11-29T03:45:41|relion-dispatch:{TOKENS[number]}"
         for number, state in ((1, "RUNNING"), (2, "PENDING"), (3, "CANCELLED"))
     ]
     program = tmp_path / "squeue"
@@ -36,7 +37,7 @@ def source(tmp_path: Path) -> Source:
     return Source({"slurm": slurm, "local": local}, {})
 
 
-def lost(number: int, **keys: object) -> JobRow:
+def lost(number: int, **keys: Any) -> JobRow:
     row = job_row(outcome="unknown", started=None, seconds=None, means=())
     return row._replace(token=TOKENS[number], job_id=str(number), **keys)
 
