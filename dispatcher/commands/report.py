@@ -65,10 +65,11 @@ def report(
     """
     import time
 
+    from ..config.configuration import load_configuration
     from ..config.endings import load_endings
-    from ..config.site import load_site
     from ..report.causes import advice_of
     from ..report.files import refuse_other_file
+    from ..report.names import Known
     from ..report.page import MARK
     from ..report.prometheus import FIRST_LINE
     from ..report.record_row import Source
@@ -82,10 +83,13 @@ def report(
     for path, mark in ((html, MARK), (prometheus, FIRST_LINE)):
         if path:
             refuse_other_file(path, mark)
-    site = load_site()
-    covered = Covered(_chosen(projects or [], site), begin, now, anonymous, accounting)
+    configuration = load_configuration()
+    site = configuration.site
+    chosen = _chosen(projects or [], site)
+    covered = Covered(chosen, begin, now, anonymous, accounting, metrics=prometheus is not None)
     known = advice_of(load_endings().values(), site.schedulers.values())
-    done = made(covered, Source(site.schedulers, known), _seen(as_csv))
+    source = Source(site.schedulers, known)
+    done = made(covered, source, Known.of(configuration), _seen(as_csv))
     _write(done, html, prometheus)
     if as_json:
         from ..host.json_text import json_text

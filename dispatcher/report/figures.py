@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from .job_row import IDLE, USES, WASTED, JobRow, Outcome, Use, hours_of
+from .job_row import IDLE, LITTLE, USES, WASTED, JobRow, Outcome, Use, hours_of
 from .spread import Spread
 
 __all__ = ["Figures", "Group", "Ways", "by_hours"]
@@ -74,6 +74,8 @@ class Figures:
         memory_asked, memory_used: the same in bytes, where the accounting tells the peak.
         gpus_asked, gpus_used: GPUs of successful jobs, by type: those that were watched, and of
             these the ones that were not idle.
+        with_ranks, reading: types whose programs run as ranks, and that read particles.
+        readers: users of whose jobs some read particles, and little used a GPU.
         mps: successful jobs with GPUs, by type and by whether MPS was planned.
         weeks: GPU-hours by the week (its Monday, seconds since 1970, UTC) in which a job started.
         cells: jobs by type, version, partition and outcome.
@@ -95,6 +97,9 @@ class Figures:
         self.memory_used: defaultdict[str, Spread] = defaultdict(Spread)
         self.gpus_asked: Counter[str] = Counter()
         self.gpus_used: Counter[str] = Counter()
+        self.with_ranks: set[str] = set()
+        self.reading: set[str] = set()
+        self.readers: set[str] = set()
         self.mps: dict[tuple[str, bool], Ways] = {}
         self.weeks: defaultdict[int, Group] = defaultdict(Group)
         self.cells: defaultdict[tuple[str, str, str], Group] = defaultdict(Group)
@@ -134,6 +139,12 @@ class Figures:
         if row.means:
             self.gpus_asked[row.type] += len(row.means)
             self.gpus_used[row.type] += sum(mean >= IDLE for mean in row.means)
+        if row.several_ranks:
+            self.with_ranks.add(row.type)
+        if row.reads_particles:
+            self.reading.add(row.type)
+            if any(mean < LITTLE for mean in row.means):
+                self.readers.add(row.user)
         if row.gpus:
             ways = self.mps.setdefault((row.type, row.mps), Ways(Spread(), Spread()))
             ways.seconds.add(seconds)

@@ -21,6 +21,7 @@ _LEAST_SHARE = 0.02  # of all GPU-hours
 _PART = 0.2  # of somebody's own GPU-hours
 _TIME_USED, _MEMORY_USED = 0.4, 0.5  # of what was asked for, by the middle job
 _LONG_WAIT, _SHORT = 3600, 2 * 3600  # seconds
+_TO_SCRATCH = ", and let RELION copy particles to the scratch disk, or pre-read them into RAM"
 _LEAST_MEASURED = 0.05  # of the GPU-hours of successful jobs
 
 
@@ -85,8 +86,8 @@ def _users(figures: Figures, advice: Mapping[str, str], when: str) -> Iterator[F
                 f"Idle or little used GPUs of {user}",
                 idle,
                 f"GPUs of {user} were idle or little used for {hours(idle)} of "
-                f"{hours(group.gpu_hours)} GPU-hours{when}: ask for fewer GPUs, let particles be "
-                "read from the scratch disk, and close interactive jobs that have nothing to do.",
+                f"{hours(group.gpu_hours)} GPU-hours{when}: ask for fewer GPUs"
+                f"{_TO_SCRATCH if user in figures.readers else ''}.",
             )
 
 
@@ -111,18 +112,25 @@ def _types(figures: Figures, when: str) -> Iterator[Finding]:
             yield Finding(
                 f"Idle GPUs of {name}",
                 idle,
-                f"Successful jobs of the type {name} used {used} of their {asked} GPUs that were watched"
-                f'{when}, and left {hours(idle)} GPU-hours idle: lower "ngpu" of that type in '
-                '"job_parameters" of site.json, or ask for fewer GPUs in RELION\'s window.',
+                f"Successful jobs of the type {name} used {used} of their {asked} GPUs that were "
+                f'watched{when}, and left {hours(idle)} GPU-hours idle: lower "ngpu" of that type '
+                'in "job_parameters" of site.json, or ask for fewer GPUs in RELION\'s window.',
             )
         if _is_much(little, figures) and little > _PART * group.measured:
             yield Finding(
                 f"Little used GPUs of {name}",
                 little,
                 f"GPUs of successful jobs of the type {name} were less than {LITTLE} % busy for "
-                f"{hours(little)} GPU-hours{when}: let RELION copy particles to the scratch disk, "
-                "or pre-read them into RAM, and try more ranks on fewer GPUs.",
+                f"{hours(little)} GPU-hours{when}: {_against_little_use(figures, name)}.",
             )
+
+
+def _against_little_use(figures: Figures, name: str) -> str:
+    """What helps jobs of a type, of which many have one GPU alone, or one rank."""
+    what = "try more ranks on fewer GPUs" if name in figures.with_ranks else "ask for fewer GPUs"
+    if name not in figures.reading:
+        return what
+    return f"let RELION copy particles to the scratch disk, or pre-read them into RAM, and {what}"
 
 
 def _time(figures: Figures) -> Iterator[Finding]:

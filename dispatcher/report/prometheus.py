@@ -2,7 +2,7 @@
 
 The form is that of https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.0.4).
 All are gauges: a report covers a span of time, and its numbers fall as jobs leave that span. No
-name of a person, a project or a node is in it.
+name of a person, a project or a node is in it, nor any that a record alone tells.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def metrics(report: Report) -> str:
 
 
 def _families(report: Report) -> Iterator[tuple[str, str, Iterable[_Sample]]]:
-    figures, covered = report.figures, report.covered
+    figures, covered = report.nameless, report.covered
     yield "report_time_seconds", "When the report was made.", [({}, covered.now)]
     yield (
         "report_since_seconds",
-        "Jobs submitted since then count; 0 for all.",
+        "Jobs that ended since then, or have not, count; 0 for all.",
         [({}, covered.since)],
     )
     yield "projects", "Projects that the report covers.", [({}, len(covered.projects))]

@@ -90,7 +90,7 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
         outcome=outcome,
         cause=_cause(outcome, sentence, source.known),
         cancelled=outcome == "unknown" and not record.run and _wants_abort(file),
-        several_ranks=(record.nproc or 1) > 1 or "_mpi" in commands,
+        several_ranks=merged.get("uses_mpi") is True,
         reads_particles="relion_refine" in commands,
         means=tuple(_means(merged)),
     )

@@ -15,7 +15,7 @@ from .figures import Figures, Group, by_hours
 from .findings import Finding, findings
 from .job_folders import Passed
 from .job_row import USES, JobRow
-from .names import Names
+from .names import Known, Names
 from .read_rows import read_rows
 from .record_row import Source
 from .still_queued import still_queued
@@ -36,6 +36,7 @@ class Covered(NamedTuple):
         now: when the report is made.
         anonymous: leave out the names of users and projects.
         accounting: ask the schedulers' accounting.
+        metrics: make the figures for Prometheus as well.
     """
 
     projects: Sequence[Path]
@@ -43,6 +44,7 @@ class Covered(NamedTuple):
     now: float
     anonymous: bool
     accounting: bool
+    metrics: bool = True
 
     @property
     def when(self) -> str:
@@ -54,13 +56,17 @@ class Covered(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report: what it covers, its figures, what was passed over, notes on that, and findings."""
+    """A report: what it covers, its figures, what was passed over, notes on that, and findings.
+
+    `nameless` are the figures without what only records name; empty if nobody asks for metrics.
+    """
 
     covered: Covered
     figures: Figures
     passed: Passed
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
+    nameless: Figures
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object; docs/report.md has its keys."""
@@ -103,10 +109,14 @@ class Report(NamedTuple):
 
 
 def made(
-    covered: Covered, source: Source, see: Callable[[JobRow], object] = lambda row: None
+    covered: Covered,
+    source: Source,
+    known: Known,
+    see: Callable[[JobRow], object] = lambda row: None,
 ) -> Report:
     """Read, ask and count; `see` is called with each job as the report shows it."""
-    passed, asked, names, figures = Passed(), Asked(), Names(covered.anonymous), Figures()
+    passed, asked, names = Passed(), Asked(), Names(covered.anonymous, known)
+    figures, nameless = Figures(), Figures()
     rows = read_rows(covered.projects, source, passed, covered.since)
     if covered.accounting:
         rows = completed(rows, source, asked)
@@ -116,10 +126,12 @@ def made(
             continue
         given = names.given(counted)
         figures.add(given)
+        if covered.metrics:
+            nameless.add(names.labelled(given))
         see(given)
     notes = tuple(_notes(figures, passed, asked, covered))
     found = tuple(findings(figures, source.known, covered.when))
-    return Report(covered, figures, passed, notes, found)
+    return Report(covered, figures, passed, notes, found, nameless)
 
 
 def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> Iterator[str]:
@@ -140,14 +152,14 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
                 f"{shown} cannot be looked into{first}: what lies there is not counted; ask for "
                 "permission to read, or let somebody make the report who has it."
             )
-    for (name, where), number in sorted(asked.silent.items()):
+    for place, number in sorted(asked.silent.items()):
         yield (
-            f"The accounting of {' '.join((name, *where))} did not answer for "
+            f"The accounting of {_shown(place, covered)} did not answer for "
             f"{count(number, 'job')}: their times are those that their own scripts noted."
         )
-    for (name, where), number in sorted(asked.unknown.items()):
+    for place, number in sorted(asked.unknown.items()):
         yield (
-            f"The accounting of {' '.join((name, *where))} does not know {count(number, 'job')}: "
+            f"The accounting of {_shown(place, covered)} does not know {count(number, 'job')}: "
             "their times are those that their own scripts noted."
         )
     if figures.total.unknown:
@@ -155,6 +167,12 @@ def _notes(figures: Figures, passed: Passed, asked: Asked, covered: Covered) -> 
             f"Of {count(figures.total.unknown, 'job')} with GPUs nobody tells how long they ran: "
             "their GPU-hours are not counted."
         )
+
+
+def _shown(place: tuple[str, tuple[str, ...]], covered: Covered) -> str:
+    """The scheduler, and which cluster, whose name may be a record's."""
+    name, where = place
+    return name if covered.anonymous else " ".join((name, *where))
 
 
 def _asked(figures: Figures) -> Iterator[dict[str, Any]]:

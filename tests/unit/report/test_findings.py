@@ -44,8 +44,8 @@ def test_idle_gpus_of_a_type_and_of_a_user() -> None:
     sentences = found(*[job_row(gpus=4, means=(90, 90, 0, 0))] * 3)
 
     assert sentences["Idle GPUs of refine"].startswith(
-        "Successful jobs of the type refine used 6 of their 12 GPUs that were watched since 2026-01-31, "
-        "and left 12 GPU-hours idle: lower"
+        "Successful jobs of the type refine used 6 of their 12 GPUs that were watched since "
+        "2026-01-31, and left 12 GPU-hours idle: lower"
     )
     assert sentences["Idle or little used GPUs of ada"].startswith(
         "GPUs of ada were idle or little used for 12 of 24 GPU-hours since 2026-01-31: ask"
@@ -56,6 +56,21 @@ def test_little_used_gpus() -> None:
     sentences = found(*[job_row(means=(5, 5))] * 3)
 
     assert "were less than 15 % busy for 12 GPU-hours" in sentences["Little used GPUs of refine"]
+
+
+def test_advice_is_for_what_the_program_can_do() -> None:
+    def advice(**keys: bool) -> tuple[str, ...]:
+        sentences = found(*[job_row(means=(5, 5), **keys)] * 3)
+        names = ("Little used GPUs of refine", "Idle or little used GPUs of ada")
+        return tuple(sentences[name].rpartition(": ")[2] for name in names)
+
+    scratch = "let RELION copy particles to the scratch disk, or pre-read them into RAM"
+    assert advice() == ("ask for fewer GPUs.", "ask for fewer GPUs.")
+    assert advice(several_ranks=True)[0] == "try more ranks on fewer GPUs."
+    assert advice(reads_particles=True) == (
+        f"{scratch}, and ask for fewer GPUs.",
+        f"ask for fewer GPUs, and {scratch}.",
+    )
 
 
 def test_much_time_asked_for() -> None:

@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 import pytest
 
 from dispatcher.commands.report_text import report_text
+from dispatcher.config.configuration import load_configuration
 from dispatcher.errors import InputError
 from dispatcher.report.figures import Figures
 from dispatcher.report.files import write_report
 from dispatcher.report.findings import findings
 from dispatcher.report.job_folders import Passed
 from dispatcher.report.job_row import JobRow
-from dispatcher.report.names import Names
+from dispatcher.report.names import Known, Names
 from dispatcher.report.page import MARK, page
 from dispatcher.report.pictures import pictures
 from dispatcher.report.prometheus import FIRST_LINE, metrics
@@ -29,6 +30,9 @@ from dispatcher.report.spreadsheet import HEADS, line
 
 from .rows import HOUR, MONDAY, job_row
 
+KNOWN = Known(
+    frozenset({"refine", 'a"b\\c\nd'}), frozenset({"relion 5.0.1"}), frozenset({"", "gpu"})
+)
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = [
     SCRIPT,
@@ -44,12 +48,13 @@ HOSTILE = [
 
 
 def report_of(*rows: JobRow, anonymous: bool = False, notes: tuple[str, ...] = ()) -> Report:
-    names, figures = Names(anonymous), Figures()
+    names, figures, nameless = Names(anonymous, KNOWN), Figures(), Figures()
     for row in rows:
         figures.add(names.given(row))
+        nameless.add(names.labelled(names.given(row)))
     covered = Covered([Path("/data/p1")], MONDAY - 86400, MONDAY + 30 * 86400, anonymous, True)
     found = tuple(findings(figures, {}, covered.when))
-    return Report(covered, figures, Passed({"closed jobs": 3}), notes, found)
+    return Report(covered, figures, Passed({"closed jobs": 3}), notes, found, nameless)
 
 
 def hostile_report() -> Report:
@@ -240,12 +245,49 @@ def test_an_anonymous_report_has_numbers_for_names() -> None:
 
     for text in (
         json.dumps(report.as_json()), page(report), report_text(report, None), metrics(report),
-        line(Names(True).given(rows[0])),
+        line(Names(True, KNOWN).given(rows[0])),
     ):  # fmt: skip
         assert "ada-l" not in text
         assert "ben-m" not in text
     assert "user 2" in report_text(report, None)
     assert "Failed jobs of user 1" in page(report)
+
+
+def test_what_only_records_tell_names_nobody() -> None:
+    keys = ("type", "version", "partition")
+    rows = [
+        job_row(job="ada_private_HIV/job019", **dict.fromkeys(keys, "of ada")),
+        job_row(job="Refine3D/job020", type="HIV of ada"),
+    ]
+    hidden = report_of(*rows, anonymous=True)
+    names = Names(True, KNOWN)
+    table = "".join(line(names.given(row)) for row in rows)
+
+    for text in (
+        json.dumps(hidden.as_json()), page(hidden), report_text(hidden, None), table,
+        metrics(hidden), metrics(report_of(*rows)),
+    ):  # fmt: skip
+        assert "of ada" not in text
+        assert "HIV" not in text
+    found = samples(metrics(report_of(*rows)))["relion_dispatch_jobs"]
+    assert found[0][0] | {"outcome": ""} == {
+        "type": "another type",
+        "version": "another version",
+        "partition": "another partition",
+        "outcome": "",
+    }
+    assert "job 1," in table
+    assert "Refine3D/job020," in table
+    told = Names(True, KNOWN).given(job_row(partition="long", accounted=True))
+    assert told.partition == "long"
+
+
+def test_the_site_knows_its_types_versions_and_partitions() -> None:
+    known = Known.of(load_configuration())
+
+    assert {"refine", "unknown"} <= known.types
+    assert "on the host" in known.versions
+    assert "" in known.partitions
 
 
 def test_the_text_fits_a_terminal_and_acts_on_none() -> None:
