@@ -44,8 +44,7 @@ def read_rows(
                 if row is None:
                     continue
                 key = _key(record)
-                original = str(record.project)
-                if original != str(project) and original in covered:
+                if str(record.project) in covered and not _is_at_home(record, project, row):
                     copies.append((key, row, file))  # if the original is there, it counts
                 elif key in seen:
                     passed.add("copies", file)
@@ -58,6 +57,11 @@ def read_rows(
         else:
             seen.add(key)
             yield row
+
+
+def _is_at_home(record: Record, project: Path, row: JobRow) -> bool:
+    """Whether the record lies where it was written."""
+    return str(record.project) == str(project) and record.merged.get("job") in (None, row.job)
 
 
 def _key(record: Record) -> int:

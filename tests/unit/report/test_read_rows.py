@@ -168,6 +168,7 @@ def test_a_submission_counts_once_where_it_was_made(
     add_job(project, "Class2D/job002", 1, SUCCESS, token="0" * 12)  # the same id, another job
     shutil.copytree(project, tmp_path / copy)
     shutil.copytree(folder, project / "Class2D" / "job001_backup")
+    shutil.copytree(folder, project / "Archive" / "job001")
     shutil.copytree(folder, project / "Trash" / "Class2D" / "job001")
     passed = Passed()
     source = Source(load_site().schedulers, {})
@@ -178,7 +179,7 @@ def test_a_submission_counts_once_where_it_was_made(
         (str(project), "Class2D/job001"),
         (str(project), "Class2D/job002"),
     ]
-    assert passed.numbers == {"copies": 3}
+    assert passed.numbers == {"copies": 4}
 
     alone = read_rows([tmp_path / copy], source, Passed())
     assert {row.project for row in alone} == {str(tmp_path / copy)}
