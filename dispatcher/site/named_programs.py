@@ -23,8 +23,8 @@ def named_programs(site: Site) -> list[str]:
 def _program(command: Sequence[str]) -> str:
     """What the command starts; with variables set for it, by ``env``.
 
-    >>> _program(["env", "SLURM_TIME_FORMAT=%s", "sacct", "--jobs=17"])
-    'sacct'
+    >>> _program(["env", "FORMAT=%s", "ledger", "--jobs=17"])
+    'ledger'
     """
     if command[0] != "env":
         return command[0]
