@@ -174,12 +174,16 @@ def _job(
     has_mps = kind.ranks > kind.gpus + 1 and chance.random() < 0.8
     base = bases[kind.gpus > 0 and name != "class2d"]
     image = {**base["image"], "version": version}
+    commands = base["original_commands"]
+    if name not in ("class2d", "initialmodel", "class3d", "refine"):
+        commands = [each.replace("relion_refine", "relion_program") for each in commands]
     parameters = {
         **base["job_parameters"], "partition": partition, "time": kind.asked, "mem": kind.mem
     }  # fmt: skip
     record = {
         **base, "job_type": name, "lineage": ["submit", name], "image": image, "ngpu": kind.gpus,
         "nproc": kind.ranks, "nodes": 1, "mps": has_mps, "uses_gpu": kind.gpus > 0,
+        "uses_mpi": kind.ranks > 1, "original_commands": commands,
         "job_parameters": parameters, "user": person.name, "token": token,
         "dispatched": _utc(submitted),
     }  # fmt: skip

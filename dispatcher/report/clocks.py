@@ -25,6 +25,9 @@ def by_right_clocks(row: JobRow, now: float) -> JobRow:
         ended = None
     if seconds and (started is None or started + seconds > latest or seconds > _most_seconds(row)):
         seconds = None
+    found = (submitted, started, seconds, ended)
+    if found == (row.submitted, row.started, row.seconds, row.ended):
+        return row
     return row._replace(submitted=submitted, started=started, seconds=seconds, ended=ended)
 
 
@@ -50,6 +53,6 @@ def within(row: JobRow, since: float) -> JobRow | None:
         )
         if ended < since:
             return None
-    if row.started is None or row.seconds is None:
+    if row.started is None or row.seconds is None or row.started >= since:
         return row
-    return row._replace(before=min(row.seconds, max(0.0, since - row.started)))
+    return row._replace(before=min(row.seconds, since - row.started))
