@@ -87,12 +87,13 @@ def _is_of(row: JobRow, usage: Usage) -> bool:
 
 def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, str]) -> JobRow:
     outcome, cause = _end(row, usage, scheduler, known)
-    ran = usage.started is not None and usage.seconds is not None and outcome != "waiting"
-    never = usage.started is None and usage.seconds == 0 and outcome != "waiting"
+    over = outcome not in ("running", "waiting")
+    never = over and usage.seconds == 0  # its start, if any, is when it was cancelled
+    ran = not never and outcome != "waiting" and None not in (usage.started, usage.seconds)
     return row._replace(
         partition=row.partition if "," in usage.partition else usage.partition or row.partition,
         submitted=usage.submitted,
-        started=usage.started if ran or never else row.started,
+        started=None if never else usage.started if ran else row.started,
         seconds=usage.seconds if ran or never else row.seconds,
         gpus=row.gpus if usage.gpus is None else usage.gpus,
         peak_bytes=usage.peak_bytes,

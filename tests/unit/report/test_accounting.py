@@ -213,13 +213,17 @@ def test_a_local_time_is_read_too(slurm: Scheduler, tmp_path: Path) -> None:
     assert (row.waited, row.accounted) == (600, True)
 
 
-def test_a_job_that_never_started_took_no_time(slurm: Scheduler, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["None", "Unknown", int(MONDAY + 2)])
+def test_a_job_that_never_started_took_no_time(
+    slurm: Scheduler, tmp_path: Path, start: object
+) -> None:
     lost = job_row(outcome="unknown", started=None, seconds=None, means=())
-    never = line(State="CANCELLED by 0", Start="None", ElapsedRaw=0, AllocTRES="")
+    never = line(State="CANCELLED by 12345", Start=start, ElapsedRaw=0, AllocTRES="")
 
     (row,) = told(slurm, tmp_path, [never], lost)
 
     assert (row.outcome, row.seconds, row.gpu_hours) == ("failed", 0, 0)
+    assert row.waited is None
 
 
 @pytest.mark.parametrize(
