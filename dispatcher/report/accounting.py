@@ -117,7 +117,7 @@ def _end(
     """How the job ended: as its record says, else as the accounting does, in the same words as for
     a job that is lost."""
     cancelled = row.cancelled or usage.cancelled_by in _numbers_of(row.user)
-    if usage.state == "CANCELLED" and cancelled and row.outcome == "unknown":
+    if usage.state == "CANCELLED" and cancelled and row.outcome in ("unknown", "failed"):
         return "aborted", None
     texts = (*scheduler.alive, *scheduler.ends)
     text = next((each for each in texts if each.endswith(f"={usage.state}")), None)

@@ -240,6 +240,16 @@ def test_a_job_that_its_user_cancelled_was_aborted(
     assert row.outcome == outcome
 
 
+def test_a_script_that_was_stopped_by_its_users_cancelling_did_not_fail(
+    slurm: Scheduler, tmp_path: Path
+) -> None:
+    stopped = job_row(user="root", outcome="failed", cause="it was cancelled in the scheduler")
+
+    (row,) = told(slurm, tmp_path, [line(State="CANCELLED by 0")], stopped)
+
+    assert (row.outcome, row.cause) == ("aborted", None)
+
+
 def test_the_sibling_of_a_federation_that_ran_the_job_counts(
     slurm: Scheduler, tmp_path: Path
 ) -> None:
