@@ -23,6 +23,7 @@ from .commands.jobs import cancel, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
 from .commands.relion import relion
+from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.site import site_app
 from .commands.status import status
@@ -118,6 +119,7 @@ app.command()(cancel)
 app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)
+app.command()(report)
 app.command("help-files")(help_files)
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(images_app, name="images")

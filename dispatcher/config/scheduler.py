@@ -3,7 +3,8 @@
 Arguments may hold ``{token}``, ``{name}`` and ``{job_id}``: the job's token, RELION's name of the
 job, and the scheduler's id of it; those of `again_command` also ``{later}``, a time. Those of
 `cluster_options` hold ``{cluster}``, those of `accounting_command` ``{since}`` (a day before the
-job's submission, local time), those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end of an
+job's submission, local time), those of `usage_command` ``{job_ids}`` (commas between) and
+``{since}``, those of `launch_options` ``{nodes}``, ``{ranks}`` (at the end of an
 argument) and ``{environment}``, names with commas between.
 """
 
@@ -16,7 +17,20 @@ from typing import Literal
 from .json_files import strict
 from .places import has_shipped_templates
 
-__all__ = ["Scheduler", "Watcher", "filled", "template_folders_of"]
+__all__ = ["Scheduler", "UsageColumn", "Watcher", "filled", "template_folders_of"]
+
+UsageColumn = Literal[
+    "id",
+    "state",
+    "partition",
+    "submitted",
+    "started",
+    "seconds",
+    "resources",
+    "tasks",
+    "peak_memory",
+    "",
+]
 
 
 @strict
@@ -88,7 +102,10 @@ class Scheduler:
             if the end command knows nothing of the job: the scheduler has forgotten it.
         accounting_columns: names of the columns that it prints, with ``|`` between them: what is
             read is ``NAME=VALUE …`` for each line. If unset, it is read as it is.
-        ends: texts of that command's output, and what each says of the end; the first that is
+        usage_command: prints what the accounting knows of many jobs: how long they ran, on what.
+        usage_columns: which value each of its columns has ("" for one that is not read), with ``|``
+            between them; a job may have several lines, as for its steps.
+        ends: texts of the end command's output, and what each says of the end; the first that is
             found holds.
         ends_of_own_templates: the same, tried first for a job whose script, of the site's own
             template, is without what tells RELION the end.
@@ -163,6 +180,8 @@ class Scheduler:
     end_command: list[str] = field(default_factory=list)
     accounting_command: list[str] = field(default_factory=list)
     accounting_columns: list[str] = field(default_factory=list)
+    usage_command: list[str] = field(default_factory=list)
+    usage_columns: list[UsageColumn] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     ends_of_own_templates: dict[str, str] = field(default_factory=dict)
     alive: list[str] = field(default_factory=list)

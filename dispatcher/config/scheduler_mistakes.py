@@ -26,6 +26,8 @@ def mistakes(scheduler: Scheduler) -> Mistakes:
     yield from _of_seconds(scheduler)
     yield from _of_launch_options(scheduler)
     yield from _of_names(scheduler)
+    if scheduler.usage_command and "id" not in scheduler.usage_columns:
+        yield "usage_columns", ': one of the columns must be the job\'s "id"'
 
 
 def _of_commands(scheduler: Scheduler) -> Mistakes:

@@ -15,6 +15,7 @@ from ..printable import HIDDEN
 __all__ = ["DEEPEST", "json_object", "json_text"]
 
 DEEPEST = 20  # objects and lists in each other; no file of ours has ten
+_NESTED = (dict, list)
 
 
 def json_object(content: bytes) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _refuse_depth(found: dict[str, Any]) -> None:
             inner
             for each in level
             for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _NESTED)
         ]
         if not level:
             return

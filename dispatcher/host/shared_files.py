@@ -46,7 +46,10 @@ class SharedFolder:
     def read(self, name: str, at_most: int) -> bytes:
         """A regular file's content; OSError if the file is longer than `at_most` bytes."""
         with os.fdopen(self._opened(name, os.O_RDONLY), "rb") as stream:
-            content = stream.read(at_most + 1)
+            size = os.fstat(stream.fileno()).st_size  # Python makes room for all that it may read
+            content = stream.read(min(size, at_most) + 1)
+            if len(content) > size:  # it has grown
+                content += stream.read(at_most + 1 - len(content))
         if len(content) > at_most:
             raise OSError(errno.EFBIG, f"it is longer than {at_most} bytes")
         return content

@@ -151,7 +151,9 @@ def _of_form(entries: Mapping[str, Any], key: str, form: re.Pattern[str], what: 
 
 
 def _is_text(found: object) -> bool:
+    if not isinstance(found, str) or "\0" in found:
+        return False
     try:
-        return isinstance(found, str) and b"\0" not in os.fsencode(found)
+        return found.isascii() or bool(os.fsencode(found))
     except UnicodeEncodeError:  # a lone surrogate
         return False

@@ -143,28 +143,30 @@ def look_for_record(folder: Path, *, of_any_run: bool = False) -> Record | Unrea
     return record if of_any_run or is_of_this_run(folder, RECORD) else None
 
 
-def load_record(file: Path) -> Record:
+def load_record(file: Path, *, with_watcher: bool = True) -> Record:
     """Read a record, given its ``dispatch.json`` or one of the earlier ``dispatch.json.N``.
+
+    Who reads many, and does not need the note on the watcher, spares a file of each.
 
     Raises:
         FileNotFoundError: there is no such file.
         Unreadable: the file cannot be read, or does not hold a record.
     """
     try:
-        return _record(json_object(read_file(file, LONGEST)), file.parent)
+        return _record(json_object(read_file(file, LONGEST)), file.parent, with_watcher)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise Unreadable.because(file, error) from error
 
 
-def _record(written: dict[str, Any], folder: Path) -> Record:
+def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record:
     """The record as a value.
 
     Raises:
         ValueError: an entry has another form than its writer gives it.
     """
-    merged, problems = _merged(written, folder)
+    merged, problems = _merged(written, folder, with_watcher)
     image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
     entries.object_of(merged, "watcher")
     return Record(
@@ -192,7 +194,9 @@ def _record(written: dict[str, Any], folder: Path) -> Record:
     )
 
 
-def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _merged(
+    written: dict[str, Any], folder: Path, with_watcher: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The hook's part of the record with what the other writers know, and what is wrong there."""
     merged = dict(written)
     problems: list[str] = []
@@ -207,7 +211,7 @@ def _merged(written: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tupl
     token = entries.token(written, "token") or ""
     if not token:
         return merged, ()
-    if "watcher" not in merged and (watcher := found(read_watcher)):
+    if with_watcher and "watcher" not in merged and (watcher := found(read_watcher)):
         merged["watcher"] = watcher
     if "run" not in merged and (run := found(read_run)):
         merged["run"] = run

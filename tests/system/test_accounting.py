@@ -163,6 +163,52 @@ def test_the_doctor_meets_its_jobs_on_the_cluster_that_takes_them(project: Proje
     assert "JobState=COMPLETED" in found["accounting"]["sentence"]
 
 
+SLEEP = 60  # seconds, of which a job script needs less than 5 % before and after its program
+
+
+def test_the_report_has_the_gpu_hours_of_the_accounting(make_project: MakeProject) -> None:
+    """And those of the jobs' own records are within 5 % of these."""
+    project = make_project("5", external={"ngpu": 2})
+    project.environment["SLURM_CONF"] = HOME["SLURM_CONF"]
+    change_scheduler(project, submit_command=FAR)
+    program = project.folder / "program"
+    program.write_text(f"#!/bin/bash\nsleep {SLEEP}\n")
+    program.chmod(0o755)
+    first, second = (project.add_job("external", fn_exe=str(program)) for _ in range(2))
+    for job in (first, second):
+        submitted(project, job)
+    cancelled, _ = sleeping(project)
+    dispatch(project, "cancel", f"{cancelled.parent.name}/{cancelled.name}")
+    for job in (first, second):
+        wait_for_end(job, "SUCCESS", 3 * SLEEP)
+        wait_for(lambda job=job: project.record(job).get("run"), 30, "the end of the job's script")
+    ids = ",".join(project.record(job)["job_id"] for job in (first, second, cancelled))
+    wait_for(lambda: len(accounted(ids)) == 3, 60, "the accounting's last word")
+
+    found = json.loads(dispatch(project, "report", "--json", str(project.folder)))
+
+    in_accounting = sum(accounted(ids)) / 3600
+    assert in_accounting >= 2 * 2 * SLEEP / 3600
+    assert found["jobs_by_accounting"] == 3
+    assert found["total"]["gpu_hours"] == pytest.approx(in_accounting, rel=0.05)
+    assert found["total"]["outcomes"] == {"aborted": 1, "succeeded": 2}
+    assert [each["partition"] for each in found["waiting_seconds"]] == ["gpu"]
+    command = ["report", "--json", "--no-accounting", str(project.folder)]
+    own = json.loads(dispatch(project, *command))
+    assert own["jobs_by_accounting"] == 0
+    assert own["total"]["gpu_hours"] == pytest.approx(in_accounting, rel=0.05)
+
+
+def accounted(ids: str) -> list[int]:
+    """The GPU-seconds of the jobs that have ended, as sacct tells them."""
+    columns = "--format=State,ElapsedRaw,AllocTRES"
+    shown = ["--allocations", "--noheader", "--parsable2", "--clusters=far", columns]
+    rows = [line.split("|") for line in slurm("sacct", f"--jobs={ids}", *shown).splitlines()]
+    ended = [row for row in rows if row[0] == "COMPLETED" or row[0].startswith("CANCELLED")]
+    numbers = [re.search(r"gres/gpu=(\d+)", row[2]) for row in ended]
+    return [int(row[1]) * int(gpu[1]) for row, gpu in zip(ended, numbers, strict=True) if gpu]
+
+
 @pytest.fixture
 def federation() -> Iterator[None]:
     """Both clusters as one federation, with no free node at home: jobs run on their sibling."""

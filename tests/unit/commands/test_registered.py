@@ -19,6 +19,7 @@ HELPERS = {
     "job_screen",
     "pin_move",
     "pin_table",
+    "report_text",
     "text_table",
 }
 

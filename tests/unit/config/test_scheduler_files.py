@@ -83,6 +83,8 @@ def test_a_scheduler_that_inherits_has_the_templates_of_its_parent(site: WriteSi
         ({"watcher": {"submit_command": []}}, 'watcher.submit_command" is empty'),
         ({"refused_options": ["("]}, 'refused_options.0": missing )'),
         ({"accounting_columns": ["A B"]}, 'accounting_columns": "A B" is not the name of a value'),
+        ({"usage_command": ["x"], "usage_columns": []}, 'usage_columns": one of the columns must'),
+        ({"usage_columns": ["hours"]}, "usage_columns.0\": expected 'id', 'state', 'partition', "),
         ({"cluster_line": "("}, 'cluster_line": missing )'),
         ({"cluster_line": "(x)"}, 'cluster_line": the pattern needs a group (?P<cluster>…)'),
         ({"launch_options": ["--n={ranks}x"]}, 'launch_options.0": {ranks} must be at the end'),

@@ -1,0 +1,117 @@
+"""One submission in few values: what a report keeps of a job's record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+__all__ = ["IDLE", "LITTLE", "USES", "WASTED", "JobRow", "Outcome", "Use", "hours_of"]
+
+Outcome = Literal["succeeded", "failed", "aborted", "refused", "running", "waiting", "unknown"]
+Use = Literal[
+    "used", "not_measured", "little_used", "idle", "failed", "aborted", "running", "unknown"
+]
+
+USES: tuple[Use, ...] = (
+    "used", "not_measured", "little_used", "idle", "failed", "aborted", "running",
+    "unknown",
+)  # fmt: skip
+WASTED: tuple[Use, ...] = ("failed", "idle", "little_used")
+IDLE, LITTLE = 2, 15  # percent: a GPU's mean utilisation below which it was idle, or little used
+
+
+class JobRow(NamedTuple):
+    """One submission of a job; a job that was continued has several. None: not known.
+
+    Attributes:
+        project, job, user: where, as what (``Refine3D/job019``) and by whom it was submitted.
+        type: the site's name of its job type.
+        version: its image and version, ``relion 5.0.1``; "on the host" without an image.
+        partition: "" if nobody tells.
+        scheduler, where, job_id: who knows the job under which id, and the options that lead to the
+            job's cluster.
+        host: the machine on which it was submitted.
+        token: tells the submission from all others.
+        submitted, started: seconds since 1970.
+        seconds: how long it ran.
+        ended: when its end was noted, seconds since 1970.
+        before: of the seconds that it ran, those before the report's span.
+        gpus: how many it was given, on all nodes.
+        asked_gpus, asked_seconds, asked_bytes: what it asked for, on all nodes; the memory of one.
+        peak_bytes: the most host memory that it held, by the accounting.
+        mps: whether the plan had its ranks share GPUs through MPS.
+        outcome: how it ended.
+        cause: why it failed, as a clause without names.
+        cancelled: whether its user has asked for its end.
+        several_ranks, reads_particles: whether its program ran as ranks, and reads particles.
+        means: the mean utilisation of each GPU that was watched, in percent.
+        accounted: whether the accounting has told its times.
+    """
+
+    project: str
+    job: str
+    user: str
+    type: str
+    version: str
+    partition: str = ""
+    scheduler: str = ""
+    where: tuple[str, ...] = ()
+    job_id: str | None = None
+    host: str = ""
+    token: str = ""
+    submitted: float | None = None
+    started: float | None = None
+    seconds: float | None = None
+    ended: float | None = None
+    before: float = 0
+    gpus: int = 0
+    asked_gpus: int = 0
+    asked_seconds: int | None = None
+    asked_bytes: int | None = None
+    peak_bytes: int | None = None
+    mps: bool = False
+    outcome: Outcome = "unknown"
+    cause: str | None = None
+    cancelled: bool = False
+    several_ranks: bool = False
+    reads_particles: bool = False
+    means: tuple[int, ...] = ()
+    accounted: bool = False
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds from its submission to its start; not known by clocks that differ."""
+        if self.started is None or self.submitted is None or self.started < self.submitted:
+            return None
+        return self.started - self.submitted
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPUs that it was given, times the hours that it ran within the report's span."""
+        return None if self.seconds is None else self.gpus * (self.seconds - self.before) / 3600
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ran and is over."""
+        return self.outcome in ("succeeded", "failed", "aborted")
+
+
+def hours_of(row: JobRow) -> Iterator[tuple[Use, float]]:
+    """A job's GPU-hours by what became of them; each hour counts once.
+
+    >>> row = JobRow("p", "j", "u", "t", "v", seconds=3600, gpus=3, means=(1, 80))
+    >>> list(hours_of(row._replace(outcome="succeeded")))
+    [('idle', 1.0), ('used', 1.0), ('not_measured', 1.0)]
+    """
+    hours = row.gpu_hours
+    if not hours:
+        return
+    if row.outcome == "succeeded":
+        measured = row.means[: row.gpus]
+        each = hours / row.gpus
+        for mean in measured:
+            yield "idle" if mean < IDLE else "little_used" if mean < LITTLE else "used", each
+        if left := row.gpus - len(measured):
+            yield "not_measured", each * left
+    elif row.outcome in ("failed", "aborted", "running", "unknown"):
+        yield row.outcome, hours
