@@ -308,7 +308,7 @@ def tell_result(project: Path, job: Path, seconds: float) -> None:
         print(f"    {reason}")
     print(
         f"\nNext:  cd {shlex.quote(str(project))}\n"
-        f"       ../relion-dispatch plan Refine3D/{job.name}/run_submit.script\n"
+        f"       ../relion-dispatch explain Refine3D/{job.name}\n"
         "       ../relion-dispatch check"
     )
 
