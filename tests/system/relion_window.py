@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -33,15 +34,25 @@ class Area(NamedTuple):
     bottom: int
 
 
+_FIELDS = json.loads((Path(__file__).parents[2] / "config" / "site.json").read_text())["window"]
+# Each field of the site's behind the fourth makes the upper half longer (GUIEXTRA, gui_entries.h).
+_GROWN = 20 * max(0, len(_FIELDS["fields"]) - 4)
+
+
+def _below(left: int, top: int, right: int, bottom: int) -> Area:
+    """A part of the lower half, which begins behind the last field."""
+    return Area(left, top + _GROWN, right, bottom + _GROWN)
+
+
 # Where things are in RELION 3.1 to 5.1 (src/gui_mainwindow.h, src/gui_entries.h, 5.0.1).
 JOB_TYPES = Area(10, 36, 172, 364)
-RUN = (740, 345)
-JOB_ACTIONS = (145, 385)
-FINISHED = Area(14, 440, 242, 622)
-NEWEST = (60, 446)  # the first row of the finished jobs
-RUNNING = Area(277, 437, 520, 517)
-OUTPUT = Area(12, 638, 788, 736)  # run.out
-ERRORS = Area(12, 748, 788, 792)  # run.err
+RUN = (740, 345 + _GROWN)
+JOB_ACTIONS = (145, 385 + _GROWN)
+FINISHED = _below(14, 440, 242, 622)
+NEWEST = (60, 446 + _GROWN)  # the first row of the finished jobs
+RUNNING = _below(277, 437, 520, 517)
+OUTPUT = _below(12, 638, 788, 736)  # run.out
+ERRORS = _below(12, 748, 788, 792)  # run.err
 
 
 class Word(NamedTuple):
