@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ import mrcfile  # type: ignore[import-untyped]
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sif_file import write_sif
 
-__all__ = ["BOX", "Job", "clear_job", "make_job", "make_site"]
+__all__ = ["BOX", "Job", "clear_job", "make_job", "make_site", "user_environment"]
 
 BOX = 128  # pixels
 IMAGES_PER_STACK = 200
@@ -162,3 +163,14 @@ def _micrograph(number: int) -> str:
 def _write_images(path: Path, shape: tuple[int, int, int]) -> None:
     with mrcfile.new_mmap(path, shape=shape, mrc_mode=2, fill=0) as file:
         file.voxel_size = 1.77
+
+
+def user_environment(folder: Path) -> dict[str, str]:
+    """The variables of a user whose home and site are in `folder`."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder / "home"),
+        "USER": "benchmark",
+        "RELION_DISPATCH_SITE": str(folder / "site"),
+        "RELION_DISPATCH_PYTHON": sys.executable,
+    }

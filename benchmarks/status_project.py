@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark_project import make_job, make_site
+from benchmark_project import make_job, make_site, user_environment
 
 __all__ = ["Made", "make_project"]
 
@@ -116,13 +115,7 @@ def _queue_line(job: Made) -> str:
 
 def _real_records(folder: Path, project: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The files of each kind of job that the hook and RELION wrote, by their names."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder / "home"),
-        "USER": "benchmark",
-        "RELION_DISPATCH_SITE": str(folder / "site"),
-        "RELION_DISPATCH_PYTHON": sys.executable,
-    }
+    environment = user_environment(folder)
     for at, style in enumerate(("3.1", "3.0")):
         job = make_job(project, 900 + at, style, 100)
         subprocess.run([HOOK, job.script], cwd=project, env=environment, check=True)

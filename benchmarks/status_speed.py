@@ -14,12 +14,12 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from benchmark_project import user_environment
 from status_project import make_project
 
 COMMAND = Path(__file__).parents[1] / "deploy" / "relion-dispatch"
@@ -80,13 +80,7 @@ def measure(folder: Path, wanted: argparse.Namespace) -> None:
     site = json.loads((folder / "site/site.json").read_text())
     site["schedulers"]["slurm"]["queue_command"] = ["cat", str(folder / "site/queue")]
     (folder / "site/site.json").write_text(json.dumps(site))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder / "home"),
-        "USER": "benchmark",
-        "RELION_DISPATCH_SITE": str(folder / "site"),
-        "RELION_DISPATCH_PYTHON": sys.executable,
-    }
+    environment = user_environment(folder)
     project = folder / "project"
     last = next(job for job in reversed(jobs) if job.name.startswith("Refine3D"))
     cases = [tuple(word.format(last=f"{last.number:03}") for word in words) for words in CASES]

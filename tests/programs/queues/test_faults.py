@@ -287,12 +287,11 @@ def test_status_tells_nothing_where_the_scheduler_does_not_answer(
     assert not list(script.parent.glob("RELION_JOB_EXIT_*"))
 
 
+@pytest.mark.parametrize("cluster", ["pbs"], indirect=True)  # elsewhere no watcher comes again
 def test_what_comes_again_does_not_take_silence_for_an_end(
     cluster: Cluster, script: Path, described: Described
 ) -> None:
     """Of a job that runs, and while the scheduler does not answer, nothing is told."""
-    if cluster.dialect != "pbs":
-        pytest.skip("only in PBS a watcher comes again")
     described(watcher={"again_after": 600})
     record = running(cluster, script)
     watch = ["bash", str(script.with_name("run_submit.script.watch"))]

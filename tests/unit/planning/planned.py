@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
+
+SHAPE = {"cores": 64, "gpus": 4, "gpu_memory": "24G", "memory": "256G"}
+Typed = Callable[..., Plan]
 
 REFINE, CLASS3D = "relion-5.0.1/Refine3D_job011", "relion-5.0.1/Class3D_job010"
 CLASSIC: dict[str, Any] = {

@@ -6,49 +6,24 @@ import copy
 import json
 import os
 import pwd
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dispatcher.config.configuration import load_configuration
-from dispatcher.config.window import FIELDS, LABEL, field_names
+from dispatcher.config.window import FIELDS
 from dispatcher.errors import DoesNotFit, ImageError, InputError
 from dispatcher.images.pins import PIN_FILE
-from dispatcher.job_script.variables import NO_TOKEN
-from dispatcher.jobs.watcher import watcher_script
-from dispatcher.planning.plan import Plan
 
 from ...fixture_types import CorpusJob, WriteSite
 from ...scheduler_directives import directives
-from .planned import CLASSIC, REFINE, plan
+from .planned import CLASSIC, REFINE, SHAPE, Typed, plan
 from .test_extra_fields import with_options
 
 pytestmark = pytest.mark.usefixtures("images")
 
-SHAPE = {"cores": 64, "gpus": 4, "gpu_memory": "24G", "memory": "256G"}
 CTF = "relion-5.0.1/CtfFind_job003"
 USER = pwd.getpwuid(os.getuid()).pw_name
-Typed = Callable[..., Plan]
-
-
-@pytest.fixture
-def typed(site: WriteSite, corpus_job: CorpusJob, monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """The plan of a job on a Slurm site, whose window has these fields with these texts."""
-
-    def call(fields: dict[str, str], job: str = REFINE, **content: Any) -> Plan:
-        offered = content.pop("offered", {name: {} for name in fields})
-        content.setdefault("scheduler", "slurm")
-        content.setdefault("partitions", {"gpu": SHAPE, "other": SHAPE})
-        content.setdefault("job_parameters", {"submit": {"partition": "gpu"}})
-        site("site.json", {"window": {"fields": offered}, **content})
-        monkeypatch.setenv(FIELDS, ",".join(fields))
-        lines = [f'qsub_extra{n} "{text}"' for n, text in enumerate(fields.values(), 1)]
-        return plan(with_options(corpus_job(job), *lines))
-
-    return call
 
 
 def test_time_and_gpus(typed: Typed) -> None:
@@ -195,15 +170,6 @@ def test_the_pinned_version_is_still_held_against_its_digest(typed: Typed, proje
     assert typed({"image": "3.1.3"}).image
 
 
-@pytest.mark.parametrize("option", ["-q high", "--qos high", "--reservation=r1", "--wckey w"])
-def test_the_watcher_gets_them_in_words_that_its_scheduler_reads(option: str, typed: Typed) -> None:
-    planned = typed({"options": option})
-
-    scheduler = load_configuration().site.schedulers["slurm"]
-    text = watcher_script(planned, scheduler, NO_TOKEN)
-    assert f"\n#SBATCH {option}\n" in text
-
-
 def test_another_partition_has_to_be_typed(typed: Typed) -> None:
     with pytest.raises(DoesNotFit, match='or write another partition into "Partition"'):
         typed({"gpus": "5", "partition": "other"})
@@ -259,55 +225,6 @@ def test_a_wrong_value_is_refused(
         typed(fields, offered={name: offered})
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["--mem=1T", "--partition=x", "--part x", "-p x", "-px", "--nodes=2", "-N2", "--gres=gpu:8",
-     "-t 5", "--gpus-per-task=1", "-G8", "-M other", "--clusters=other", "--output=/tmp/x",
-     "--array=1-5", "-vp other", "-sN4", "-vM other", "--tres-per-node=gres/gpu:8", "-B 2:8:1",
-     "--cpus-per-gpu=2", "--mincpus=9", "--constraint=old", "-Cold", "--gre=gpu:8"],
-)  # fmt: skip
-@pytest.mark.parametrize("before", ["", "--exclude=node3 "])
-def test_what_the_dispatcher_decides_is_no_further_option(
-    option: str, before: str, typed: Typed
-) -> None:
-    with pytest.raises(InputError, match=f"{re.escape(option)} is for relion-dispatch to decide"):
-        typed({"options": f"{before}{option}"})
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "option", "is_ours"),
-    [
-        ("pbs", "-l walltime=1", True), ("pbs", "-lselect=1", True), ("pbs", "-W umask=0", True),
-        ("pbs", "-l foo=1,mem=1gb", True), ("pbs", "-l foo=1", False), ("pbs", "-p 5", False),
-        ("pbs", "-W group_list=lab", False), ("gridengine", "-l h_rt=5", True),
-        ("gridengine", "-pe smp 4", True), ("gridengine", "-l big=1", False),
-        ("gridengine", "-p -5", False), ("lsf", "-n 4", True), ("lsf", "-R rusage[mem=1]", True),
-        ("lsf", "-R select[type==any]", False), ("lsf", "-W 5", True), ("lsf", "-m host1", False),
-        ("lsf", "-R 'select[mem>1000]'", False), ("lsf", "-clusters other", True),
-        ("gridengine", "'-ac x=1 -q other'", True), ("gridengine", "-l gpu=8", True),
-        ("gridengine", "-l h_vmem=1G", False), ("gridengine", "-binding linear:4", False),
-        ("gridengine", "-hard", False), ("pbs", "-l gpu_type=x", True),
-        ("slurm", "--gres=lscratch:100", False), ("slurm", "-x node3", False),
-    ],
-)  # fmt: skip
-def test_each_scheduler_knows_what_is_decided(
-    scheduler: str, option: str, is_ours: bool, typed: Typed
-) -> None:
-    if not is_ours:
-        planned = typed({"options": option}, scheduler=scheduler)
-        assert planned.job_parameters["scheduler_options"] == [option.replace("'", "")]
-        return
-    with pytest.raises(InputError, match="is for relion-dispatch to decide"):
-        typed({"options": option}, scheduler=scheduler)
-
-
-def test_the_names_of_a_sites_resources_are_decided_as_well(typed: Typed) -> None:
-    own = {"gridengine": {"names": {"memory": "h_vmem"}}}
-
-    with pytest.raises(InputError, match="is for relion-dispatch to decide"):
-        typed({"options": "-l h_vmem=1G"}, scheduler="gridengine", schedulers=own)
-
-
 def test_whoever_may_use_a_field_does(typed: Typed) -> None:
     assert typed({"time": "12h"}, offered={"time": {"users": [USER]}}).window
 
@@ -344,63 +261,6 @@ def test_nothing_tells_which_fields_these_are(
     assert not planned.window
     assert planned.extra_fields == {"qsub_extra1": "12h", "qsub_extra2": "auto"}
     assert any("qsub_extra1: 12h (job.star) is for the site" in each for each in planned.reasons)
-
-
-LABELS = {"time": "Time limit:", "gpus": "GPUs per node:", "memory": "Speicher für é:"}
-OF_ANOTHER_SITE = {"time": "Number of nodes:", "gpus": "GPUs per node:", "memory": "Days:"}
-
-
-@pytest.fixture
-def typed_below(
-    typed: Typed, monkeypatch: pytest.MonkeyPatch, corpus_job: CorpusJob
-) -> Callable[..., Plan]:
-    """The plan of a job with these texts, RELION having been started with these labels."""
-
-    def call(labels: list[str], *texts: str) -> Plan:
-        typed(dict.fromkeys(LABELS, "auto"))
-        monkeypatch.setenv(FIELDS, field_names(LABELS))
-        for number, label in enumerate(labels, 1):
-            monkeypatch.setenv(f"{LABEL}{number}", label)
-        lines = [f'qsub_extra{n} "{text}"' for n, text in enumerate(texts, 1)]
-        return plan(with_options(corpus_job(REFINE), *lines))
-
-    return call
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        [*LABELS.values()],
-        [*LABELS.values(), "Of a module that adds one:"],
-        ["Time limit:", "GPUs per node:", "Speicher f\udcc3\udcbcr \udcc3\udca9:"],  # LC_ALL=C
-        [],  # the job is of an earlier window
-    ],
-)
-def test_fields_with_the_labels_of_this_site(
-    labels: list[str], typed_below: Callable[..., Plan]
-) -> None:
-    assert typed_below(labels, "12h", "auto").window == {"time": "12h"}
-
-
-@pytest.mark.parametrize("labels", [[*OF_ANOTHER_SITE.values()], ["Number of nodes:"]])
-def test_fields_of_a_module_that_was_loaded_later(
-    labels: list[str], typed_below: Callable[..., Plan]
-) -> None:
-    with pytest.raises(InputError, match=r'^"Number of nodes" \'2\' in RELION.* Load it last'):
-        typed_below(labels, "2", "auto")
-
-
-def test_a_field_without_a_label_there_is_named_as_in_job_star(
-    typed_below: Callable[..., Plan],
-) -> None:
-    with pytest.raises(InputError, match=r'^"Number of nodes" \'2\', "qsub_extra2" \'1\' in'):
-        typed_below(["Number of nodes:"], "2", "1")
-
-
-def test_fields_of_another_site_that_say_nothing_do_no_harm(
-    typed_below: Callable[..., Plan],
-) -> None:
-    assert not typed_below([*OF_ANOTHER_SITE.values()], "auto", "", "XXXextra3XXX").window
 
 
 def test_a_field_of_the_sites_own_is_for_its_templates(typed: Typed) -> None:
