@@ -35,7 +35,8 @@ def write_iteration(job: Path, number: int, root: str = "run") -> Path:
         Path(f"{file}_{part}.star").write_text(text)
     optimiser = Path(f"{file}_optimiser.star")
     optimiser.write_text(
-        "# RELION optimiser; version 5.0.1\n# --o run --i particles.star\n\ndata_optimiser_general\n\n"
+        "# RELION optimiser; version 5.0.1\n# --o run --i particles.star\n"
+        "\ndata_optimiser_general\n\n"
         f"_rlnOutputRootName                    {name.rpartition('_it')[0]}\n"
         f"_rlnModelStarFile                     {halves[0]}\n"
         f"_rlnModelStarFile2                    {halves[1]}\n"

@@ -32,7 +32,10 @@ def control(shell: Shell) -> Path:
     return folder
 
 
-SECOND = "dispatch_run=2; dispatch_control=$dispatch_job/.dispatch_control.$(run_token 2); open_control; "
+SECOND = (
+    "dispatch_run=2; dispatch_control=$dispatch_job/.dispatch_control.$(run_token 2); "
+    "open_control; "
+)
 
 
 def test_the_first_run_begins_at_the_beginning(shell: Shell) -> None:
@@ -75,6 +78,7 @@ def test_finished_commands_are_not_asked_about(shell: Shell, control: Path) -> N
 
 
 def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: Path) -> None:
+    shell("remove_half_written")  # there is nothing yet
     folder = shell.job / "Movies"
     folder.mkdir()
     for name, age in (("a.mrc", 300), ("b.mrc", 200), ("c.mrc", 2), ("d.mrc", 0)):
@@ -170,7 +174,10 @@ def test_it_gives_up_after_runs_that_brought_nothing(shell: Shell) -> None:
 def test_a_lost_run_that_brought_nothing_counts_at_the_next_start(
     shell: Shell, control: Path
 ) -> None:
-    code = f"{SECOND}{REFINE}; trap 'echo \"$dispatch_reason\"' EXIT; dispatch_idle_before=%d; count_runs_before; count_runs_before; echo goes on"
+    code = (
+        f"{SECOND}{REFINE}; trap 'echo \"$dispatch_reason\"' EXIT; dispatch_idle_before=%d; "
+        "count_runs_before; count_runs_before; echo goes on"
+    )
     assert shell.says(code % 0, given=GOES_ON).endswith("goes on\n")
     assert "its last 2 runs ended without" in shell.says(code % 1, given=GOES_ON)
 
@@ -179,7 +186,8 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
     write_iteration(shell.job, 7)
     code = f"{REFINE}; dispatch_cut=%s; say_that_it_goes_on; echo $dispatch_to_iteration"
     assert shell.says(code % "time_limit", given=GOES_ON).split("\n") == [
-        "relion-dispatch: Run 1 of the job reached its time limit after iteration 7: the job goes on by itself.",
+        "relion-dispatch: Run 1 of the job reached its time limit after iteration 7: "
+        "the job goes on by itself.",
         "7",
     ]
     assert "gave way to a job" in shell.says(code % "preemption", given=GOES_ON)
@@ -188,7 +196,10 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
 
 def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
     (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
-    code = "dispatch_cut=time_limit dispatch_status=143; start_next_run() { %s; }; go_on; echo $dispatch_ending"
+    code = (
+        "dispatch_cut=time_limit dispatch_status=143; start_next_run() { %s; }; "
+        "go_on; echo $dispatch_ending"
+    )
     assert shell.says(code % "true", given=GOES_ON) == ""
     assert not (shell.job / f".dispatch_lease.{TOKEN}.1").exists()
 

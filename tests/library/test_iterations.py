@@ -115,7 +115,7 @@ def test_what_was_begun_after_an_iteration_goes_and_nothing_else(shell: Shell, j
     assert not list(job.glob("run_it003_*"))
     assert len(list(job.glob("run_it025_*"))) == 7, "another submission's"
     assert len(list(job.glob("run_it002_*"))) == 8
-    assert shell.says(f'cd "$dispatch_job"; last_table run_it001_half1_model.star') == (
+    assert shell.says('cd "$dispatch_job"; last_table run_it001_half1_model.star') == (
         "data_model_classes"
     )
 

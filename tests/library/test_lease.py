@@ -11,7 +11,13 @@ import pytest
 from .conftest import TOKEN, Shell
 from .test_runs import GOES_ON
 
-BEGIN = 'dispatch_script_began=$(process_began $$) dispatch_started=now; heed_signals; finish() { echo "ended $dispatch_status ${dispatch_lost_lease:-}"; }; '
+BEGIN = (
+    "dispatch_script_began=$(process_began $$) dispatch_started=now; heed_signals; "
+    'finish() { echo "ended $dispatch_status ${dispatch_lost_lease:-}"; }; '
+)
+LOSES = (
+    "dispatch_lease_renewed=1 dispatch_lease_lost=3 dispatch_session=$$; renew_lease() { %s; }; "
+)
 
 
 @pytest.fixture
@@ -51,10 +57,7 @@ def test_a_lease_is_renewed_while_the_script_runs(shell: Shell, lease: Path) -> 
 
 
 def test_where_it_cannot_be_renewed_the_programs_end(shell: Shell, lease: Path) -> None:
-    code = (
-        "dispatch_lease_renewed=1 dispatch_lease_lost=3 dispatch_session=$$; renew_lease() { return 1; }; "
-        f"begin_lease; sleep 30 & wait; echo late"
-    )
+    code = f"{LOSES % 'return 1'}begin_lease; sleep 30 & wait; echo late"
     began = time.monotonic()
     said = shell.says(f"{BEGIN}{code}", given=GOES_ON)
     assert time.monotonic() - began < 25
@@ -63,10 +66,7 @@ def test_where_it_cannot_be_renewed_the_programs_end(shell: Shell, lease: Path) 
 
 
 def test_a_file_system_that_does_not_answer_does_not_hold_it_up(shell: Shell, lease: Path) -> None:
-    code = (
-        "dispatch_lease_renewed=1 dispatch_lease_lost=3 dispatch_session=$$; renew_lease() { sleep 60; }; "
-        "begin_lease; sleep 30 & wait; echo late"
-    )
+    code = f"{LOSES % 'sleep 60'}begin_lease; sleep 30 & wait; echo late"
     said = shell.says(f"{BEGIN}{code}", given=GOES_ON)
     assert said.endswith("ended 140 yes")
 
