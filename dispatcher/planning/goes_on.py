@@ -61,7 +61,7 @@ def going_on(
     if job.starts_its_ranks:
         return _not("the Pipeliner's job runner can only begin anew")
     if job.is_foreign:
-        return _not("nobody here knows how the user's own program goes on")
+        return _not("the dispatcher does not know how the user's own program goes on")
     name, version = job.request.submission.job, job.relion_version
     found = again(main, name, version)
     if isinstance(found, str):

@@ -18,6 +18,10 @@ __all__ = ["DROPPED", "FROM", "Again", "again"]
 # The job script's variable with the optimiser from which relion_refine goes on.
 FROM = Variable("dispatch_from", quoted=True)
 
+# With these RELION goes on as if they had not been given: no STAR file has what they set, and
+# parseContinue() does not read them (ml_optimiser.cpp:197, 872, 5.0.1).
+_LOST = ("som", "multibody_norm_overlap")
+
 # Read by MlOptimiser::parseInitial() alone (ml_optimiser.cpp): RELION would warn of each, as of one
 # that it does not know. What they set is in the optimiser's, the model's, the sampling's or the
 # particles' STAR file, or is done with after the first iteration.
@@ -25,7 +29,7 @@ _INPUT = ("i", "tomograms", "trajectories", "ref", "ref_angpix", "model", "sampl
           "denovo_3dref", "K", "sym", "local_symmetry", "random_seed", "nr_parts_sigma2noise",
           "dont_check_norm", "firstiter_cc", "no_init_blobs")  # fmt: skip
 _KIND_OF_JOB = ("auto_refine", "auto_sampling", "split_random_halves", "low_resol_join_halves",
-                "grad", "sgd", "stochastic_em", "som", "fast_subsets")  # fmt: skip
+                "grad", "sgd", "stochastic_em", "fast_subsets")  # fmt: skip
 _MODEL = ("ctf", "ctf_corrected_ref", "ctf_intact_first_peak", "ctf_phase_flipped",
           "ctf_uncorrected_ref", "only_flip_phases", "zero_mask", "maskedge", "fourier_mask", "NN",
           "r_min_nn", "coarse_size", "adaptive_fraction", "incr_size", "limit_tilt",
@@ -38,8 +42,7 @@ _HELIX = ("helix", "ignore_helical_symmetry", "helical_nr_asu", "helical_nstart"
           "helical_sigma_distance", "helical_keep_tilt_prior_fixed",
           "helical_exclude_resols")  # fmt: skip
 _GRADIENT = ("grad_min_resol", "sgd_sigma2fudge_initial", "sgd_sigma2fudge_halflife",
-             "sgd_skip_anneal", "som_ini_nodes", "som_connectivity", "som_inactivity_threshold",
-             "som_neighbour_pull")  # fmt: skip
+             "sgd_skip_anneal")  # fmt: skip
 
 # Read by MlOptimiser::parseContinue(), in place of what the STAR files have ("OLD"): the first
 # iteration's values would take the place of those that the job has come to.
@@ -57,7 +60,7 @@ _STEPS = ("grad_em_iters", "grad_ini_frac", "grad_fin_frac", "grad_ini_resol", "
 
 # Bodies are made from another job's optimiser once: the job's own has them. --sigma would read the
 # noise anew.
-_BEGINS_BODIES = ("multibody_masks", "multibody_norm_overlap", "ini_high")
+_BEGINS_BODIES = ("multibody_masks", "ini_high")
 _BEGINS_NOISE = ("sigma",)
 
 # All others stay. RELION takes them from the command line each time (--pool, --j, --gpu,
@@ -154,6 +157,8 @@ def again(command: Command, job: str, version: tuple[int, int] | None) -> Again 
 
 def _refine_again(command: Command) -> Again | str:
     """Without the options that RELION would not read, or that would undo what was reached."""
+    if lost := next((each for each in _LOST if each in command), None):
+        return f"RELION forgets --{lost} when it continues"
     roots = values_of(command, "o")
     if not roots:
         return "its command names no output (--o)"

@@ -127,7 +127,7 @@ def test_a_window_without_the_field_is_told(typed: Typed) -> None:
         (
             "relion-5.0.1/External_job023",
             "slurm",
-            "nobody here knows how the user's own program goes on",
+            "the dispatcher does not know how the user's own program goes on",
         ),
         (
             REFINE,

@@ -94,13 +94,18 @@ def test_a_job_that_continues_another_goes_on_in_its_own_output() -> None:
     ("line", "why"),
     [
         ("--i a.star", "its command names no output (--o)"),
+        ("--o A/run --som --grad", "RELION forgets --som when it continues"),
+        (
+            "--continue B/run_optimiser.star --o A/run --multibody_norm_overlap",
+            "RELION forgets --multibody_norm_overlap when it continues",
+        ),
         (
             "--continue A/run_it003_optimiser.star --o A/run",
             "RELION chooses the names of its output (--o has those of the job that it continues)",
         ),
     ],
 )
-def test_output_that_nobody_can_name(line: str, why: str) -> None:
+def test_what_cannot_go_on_from_an_iteration(line: str, why: str) -> None:
     assert again(parse_command(f"`which relion_refine` {line}"), "", None) == why
 
 
