@@ -45,6 +45,7 @@ def sections(found: Explanation) -> list[Section]:
         ("Image", lambda: _image(plan, decided, reasons)),
         ("Partition", lambda: _partition(plan, decided, reasons)),
         ("Queue", lambda: _queue(plan, reasons)),
+        ("Goes on", lambda: _paragraph(reasons.get("goes_on", []))),
         ("Said by", lambda: _sources(decided, reasons)),
         ("Also", lambda: _paragraph(reasons.pop("", []))),
         ("Warning", lambda: map(line, entries.texts(plan, "warnings") or ())),
