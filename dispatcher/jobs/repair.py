@@ -23,10 +23,10 @@ from .claim import give_up, is_claimed
 from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
 from .job import Job
-from .notes import job_id_file, watcher_file, write_job_id
+from .notes import watcher_file, write_job_id
 from .project_jobs import ProjectJobs, look
 from .record import RECORD, Record
-from .run_file import unfinished_run_file
+from .run_names import job_id_file, unfinished_run_file
 from .seal import text_digest
 from .tell import tell
 from .watcher import WATCHER, submit_watcher
