@@ -102,6 +102,16 @@ class Record:
     merged: Mapping[str, Any]
     written: Mapping[str, Any]
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest run that has begun; 1 if none is known."""
+        return self.runs[-1].number if self.runs else 1
+
+    @property
+    def next_number(self) -> int:
+        """The number of the run that may begin next."""
+        return self.newest + 1 if self.runs and self.goes_on_after is not None else 1
+
 
 class Unreadable(ValueError):
     """A record that cannot be read, or is none; the text is a clause that names the file."""
@@ -234,12 +244,13 @@ def _resumed(
 
     It is another job than at first if ``resume`` has submitted it.
     """
-    newest = runs[-1].number if runs else 1
-    noted = found(read_job_id, newest + 1) if last is None else None
-    if noted or newest == 1:
-        return noted
-    by_run = runs[-1].job_id
-    return found(read_job_id, newest) or (None if by_run is None else (by_run, None))
+    newest = runs[-1].number if runs else 0
+    by_run = (runs[-1].job_id, None) if runs and runs[-1].job_id else None
+    if last:
+        return by_run if newest > 1 else None
+    return (
+        found(read_job_id, newest + 1) or (found(read_job_id, newest) if runs else None) or by_run
+    )
 
 
 def _image(image: Mapping[str, Any]) -> RecordedImage:

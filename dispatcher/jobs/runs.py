@@ -7,6 +7,7 @@ next run, or ``relion-dispatch resume``, has written its record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from .claim import read_claim
 from .run_file import GOES_ON, MOST, number_of, read_lease, read_run
 from .run_names import newest_number
 
-__all__ = ["Run", "read_runs", "run_recorded", "utc"]
+__all__ = ["Run", "moment_of", "read_runs", "run_recorded", "seconds_of", "utc"]
 
 T = TypeVar("T")
 
@@ -147,6 +148,21 @@ def _completed(runs: Sequence[Run]) -> Iterator[Run]:
         reached = run.to_iteration if run.to_iteration is not None else following.from_iteration
         yield run._replace(to_iteration=reached)
     yield from runs[-1:]
+
+
+def seconds_of(run: Run) -> float | None:
+    """How long a run took, or has taken up to the last renewal of its lease; None if it is not
+    known, or by clocks that differ."""
+    begin = moment_of(run.started)
+    end = moment_of(run.ended) if run.ended else run.renewed
+    return end - begin if begin is not None and end is not None and end >= begin else None
+
+
+def moment_of(text: str | None) -> float | None:
+    """A time of a record in seconds since 1970; None for what is no time."""
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromisoformat(text or "").timestamp()
+    return None
 
 
 def utc(moment: float) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs import cancel as cancelling
 from dispatcher.jobs import repair as reconcile
-from dispatcher.jobs.seal import seal
+from dispatcher.jobs.seal import Sealed, seal
 
 from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
@@ -61,8 +61,10 @@ def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
                 "job_id": "17",
                 **keys,
             }
-            token, script = described["token"], described.get("watcher_script")
-            described.setdefault("seal", seal(project, name, token, script))
+            scripts = map(described.get, ("watcher_script", "job_script_sha256"))
+            command = described.get("submit_command", ())
+            what = Sealed(project, name, described["token"], *scripts, command)
+            described.setdefault("seal", seal(what))
             (folder / "dispatch.json").write_text(record_text(described))
         return folder
 
