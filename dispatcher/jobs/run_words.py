@@ -7,15 +7,18 @@ from typing import Any
 
 from ..units import count
 
-__all__ = ["lines_on"]
+__all__ = ["WHYS", "lines_on"]
 
 MOST = 10  # runs of which a line is shown
-_WORDS = {
+WHYS = {
     "time_limit": "its time was over",
     "preemption": "it was preempted",
     "lost_node": "it was lost, or its machine was switched off",
     "gpu_memory": "a GPU ran out of memory",
     "host_memory": "the memory of the node ran out",
+}
+_WORDS = {
+    **WHYS,
     "SUCCESS": "it succeeded",
     "FAILURE": "it failed",
     "ABORTED": "it was aborted",
