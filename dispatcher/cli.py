@@ -19,7 +19,7 @@ from .commands.explain import explain
 from .commands.gpu import gpu_app
 from .commands.help_files.write import help_files
 from .commands.images import images_app
-from .commands.jobs import cancel, watch
+from .commands.jobs import cancel, resume, watch
 from .commands.pin import pin
 from .commands.plan import plan, submit
 from .commands.relion import relion
@@ -116,6 +116,7 @@ app.command(
 )(relion)
 app.command()(status)
 app.command()(cancel)
+app.command()(resume)
 app.command()(watch)
 app.command()(pin)
 app.command()(reproduce)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..jobs.run_words import lines_on
 from ..jobs.status import JobStatus
 from ..printable import printable
 from .job_rows import HEADS, as_row, clock_of, colour_of, reason_of
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["job_card"]
 
-_FIRST = ("job", "RELION")  # stand in the first line
+_LINES = ("job", "RELION", "run")  # stand in the first line, or have lines of their own
 _MARGIN = "  "
 
 
@@ -43,13 +44,17 @@ def job_card(
 def _entries(status: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     cells = dict(zip(HEADS, as_row(status, now), strict=True))
     for head in HEADS[:-1]:
-        if head not in _FIRST and cells[head] != "-":
+        if head not in _LINES and cells[head] != "-":
             yield head, cells[head]
     if status["scheduler"]:
         at = f" (cluster {status['cluster']})" if status["cluster"] else ""
         yield "scheduler", f"{status['scheduler']}{at}"
     if submitted := clock_of(status["dispatched"], now):
         yield "submitted", submitted
+    runs, following = status["runs"], status["next_run"]
+    if len(runs) > 1 or following:
+        runs_now = status["relion"] == "Running" and following is None
+        yield from lines_on(runs, lambda time: clock_of(time, now), runs_now)
     if status["waiting_since"]:
         yield "waits", reason_of(status, now).removeprefix("waits ")
     elif reason := reason_of(status, now):

@@ -12,9 +12,9 @@ from .text_table import text_table
 __all__ = ["HEADS", "as_row", "as_table", "clock_of", "colour_of", "reason_of"]
 
 # What is known of few jobs: without a job that has it, the column is left out.
-_ESTIMATES = ("min each", "ends about")
+_OF_FEW = ("run", "min each", "ends about")
 HEADS = (
-    "job", "RELION", "state", "id", "node", "ranks x GPUs", "image", "iteration", "min each",
+    "job", "RELION", "run", "state", "id", "node", "ranks x GPUs", "image", "iteration", "min each",
     "time", "ends about", "reason",
 )  # fmt: skip
 _NONE = "-"
@@ -36,6 +36,7 @@ def as_row(status: JobStatus, now: datetime) -> tuple[str, ...]:
     cells = (
         status["job"],
         status["relion"],
+        _run(status),
         status["state"] if running else None,
         status["job_id"],
         status["node"],
@@ -54,7 +55,7 @@ def as_table(jobs: Sequence[JobStatus]) -> str:
     """The jobs as a table without colours and of any width: for a pipe."""
     now = datetime.now()
     rows = [as_row(job, now) for job in jobs]
-    empty = {HEADS.index(head) for head in _ESTIMATES} - {
+    empty = {HEADS.index(head) for head in _OF_FEW} - {
         at for row in rows for at, cell in enumerate(row) if cell != _NONE
     }
     return text_table(
@@ -76,10 +77,17 @@ def reason_of(status: JobStatus, now: datetime) -> str:
     since = ""
     if begin and begin - now < _CLOCKS_DIFFER:
         since = f" since {moment(begin, now)} ({duration((now - begin).total_seconds())})"
+    to_go_on = f" to go on with run {status['next_run']}" if status["next_run"] else ""
     if says and says == reason:  # a clause by itself, on another job of this machine
         return f"waits{since}{reason.removeprefix('waits')}"
     said = f"{says} ({reason})" if says and reason else says or reason
-    return f"waits{since}: {said}" if said else f"waits{since}"
+    return f"waits{to_go_on}{since}{f': {said}' if said else ''}"
+
+
+def _run(status: JobStatus) -> str | None:
+    """Which run of a job that went on is its last one up to now."""
+    runs = status["runs"]
+    return str(runs[-1]["run"]) if runs and runs[-1]["run"] > 1 else None
 
 
 def _minutes(minutes: float | None) -> str | None:

@@ -29,6 +29,7 @@ _SPARED = (
     "iteration",
     "state",
     "ends about",
+    "run",
     "time",
 )  # the first is first
 _MARGIN = "    "  # before a reason

@@ -1,4 +1,4 @@
-"""The commands that act on running jobs: ``relion-dispatch cancel`` and ``watch``."""
+"""The commands that act on running jobs: ``relion-dispatch cancel``, ``resume`` and ``watch``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from ..errors import DispatchError
 
-__all__ = ["cancel", "watch"]
+__all__ = ["cancel", "resume", "watch"]
 Seconds = Annotated[float, typer.Option(min=1, max=86_400, help="Seconds between two checks.")]
 
 
@@ -31,13 +31,32 @@ def cancel(
     return 0
 
 
+def resume(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Refine3D/job019, or its folder.")],
+) -> int:
+    """Go on with a job that was cut, as by a power cut.
+
+    The job must be one that goes on ("goes_on" in site.json), and RELION must still have it as
+    running. The next run begins where the last one ended. Run this command in the project's folder,
+    on the machine where the job ran if it has no queue.
+    """
+    from ..config.site import load_site
+    from ..jobs.project_jobs import find_job
+    from ..jobs.resume import resume as resume_job
+    from ..relion.pipeline import project_folder
+
+    project, site = project_folder(), load_site()
+    print(resume_job(project, site, find_job(project, job)))
+    return 0
+
+
 def watch(
     once: Annotated[
         bool, typer.Option("--once", help="Check once and end, for use from cron.")
     ] = False,
     interval: Seconds = 30,
 ) -> int:
-    """Cancel jobs aborted in RELION, and tell RELION of lost ones.
+    """Cancel jobs aborted in RELION, go on with those that were cut, tell RELION of lost ones.
 
     The command cancels jobs that wait in the queue; running jobs see the abort themselves. Run it
     in the project's folder, and leave it running. It does no harm to run the command twice.
@@ -45,6 +64,7 @@ def watch(
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted
     from ..jobs.repair import refresh_and_report_lost
+    from ..jobs.resume import resume_cut
     from ..relion.pipeline import project_folder
 
     project = project_folder()
@@ -58,6 +78,10 @@ def watch(
                 print(sentence, flush=True)
             for sentence in cancel_aborted(project, site, found.jobs):
                 print(sentence, flush=True)
+            for sentence in resume_cut(project, found.jobs):
+                if sentence not in said:
+                    print(sentence, flush=True)
+                said.add(sentence)
             problems = [f"{job.name}: {job.problem}" for job in found.jobs if job.problem]
             problems += filter(None, [found.problem])
             for sentence in problems:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..report.figures import Figures, Group, by_hours
 from ..report.job_row import Outcome, Use
 from ..report.report import Report
-from ..report.words import hours, percent, span
+from ..report.words import hours, percent, span, went_on
 from ..units import count
 from .text_table import cut, text_table, wrapped
 
@@ -45,7 +45,8 @@ def report_text(report: Report, columns: int | None) -> str:
     if not total.jobs:
         parts.append("There is no job to tell of.")
     else:
-        parts += [line for sentence in _sums(total) for line in wrapped(sentence, width)]
+        told = filter(None, (*_sums(total), went_on(report.figures.went_on)))
+        parts += [line for sentence in told for line in wrapped(sentence, width)]
         for table in _tables(report.figures):
             lines = table.splitlines()
             parts += ["", *(lines if columns is None else [cut(line, columns) for line in lines])]

@@ -27,7 +27,7 @@ from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
 from ..jobs.notes import write_watcher
 from ..jobs.record import RECORD
-from ..jobs.seal import seal, text_digest
+from ..jobs.seal import Sealed, seal, text_digest
 from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
@@ -67,7 +67,8 @@ def dispatch(script: Path) -> None:
             own = {} if library.sha256 in text else {"own_template": True}
             told = of_own_template(scheduler) if own else scheduler
             watcher, problem = _watcher(plan, told, token, library)
-            record = record_text(_record(plan, configuration, token, argv, watcher) | own)
+            sealed = _sealed(plan, token, argv, text, watcher)
+            record = record_text(_record(plan, configuration, sealed) | own)
         except BaseException:
             if _submitted_before(folder):  # what is wrong here is not wrong with that call
                 return
@@ -160,22 +161,25 @@ def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[P
     return *settled(plan, token, library), library
 
 
-def _record(
-    plan: Plan, configuration: Configuration, token: str, argv: list[str], watcher: str | None
-) -> dict[str, Any]:
+def _sealed(plan: Plan, token: str, argv: list[str], text: str, watcher: str | None) -> Sealed:
     watcher_script = None if watcher is None else text_digest(watcher)
+    return Sealed(plan.project, plan.name, token, watcher_script, text_digest(text), argv)
+
+
+def _record(plan: Plan, configuration: Configuration, sealed: Sealed) -> dict[str, Any]:
     return {
         **plan.as_json(),
         "decisions": plan.decisions and plan.decisions.as_json(plan.reasons),
         **provenance(plan, configuration.site.apptainer.program),
-        "submit_command": argv,
+        "submit_command": sealed.submit_command,
         "job_script": plan.script,
+        "job_script_sha256": sealed.job_script,
         "dispatched": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         "user": os.environ.get("USER", str(os.getuid())),
         **HookProcess.own()._asdict(),
-        "token": token,
-        "watcher_script": watcher_script,
-        "seal": seal(plan.project, plan.name, token, watcher_script),
+        "token": sealed.token,
+        "watcher_script": sealed.watcher_script,
+        "seal": seal(sealed),
         "job_id": None,
     }
 

@@ -14,6 +14,7 @@ __all__ = ["as_json"]
 _OF_THE_PLAN = (
     "label", "job_type", "lineage", "nproc", "nthread", "ngpu", "nodes", "mps", "gpu_fit", "image",
     "scheduler", "job_parameters", "reasons", "warnings", "run", "job_id", "user", "dispatched",
+    "goes_on",
 )  # fmt: skip
 
 
@@ -26,6 +27,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "state": found.state.word,
         "sentences": list(found.state.sentences),
         "status": found.state.status,
+        "runs": [run.as_json() for run in found.record.runs] if found.record else [],
         "planned": None if plan is None else found.planned,
         "notes": list(found.notes),
         "plan": plan and {key: plan[key] for key in _OF_THE_PLAN if key in plan},

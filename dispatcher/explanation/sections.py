@@ -12,6 +12,7 @@ from .command_lines import command_lines
 from .explain import Explanation
 from .lines import Line, Mark, Piece, Section, line, sentences
 from .measured import measured
+from .run_lines import run_lines
 
 __all__ = ["sections"]
 
@@ -45,7 +46,7 @@ def sections(found: Explanation) -> list[Section]:
         ("Image", lambda: _image(plan, decided, reasons)),
         ("Partition", lambda: _partition(plan, decided, reasons)),
         ("Queue", lambda: _queue(plan, reasons)),
-        ("Goes on", lambda: _paragraph(reasons.get("goes_on", []))),
+        ("Runs", lambda: chain(_paragraph(reasons.get("goes_on", [])), run_lines(found))),
         ("Said by", lambda: _sources(decided, reasons)),
         ("Also", lambda: _paragraph(reasons.pop("", []))),
         ("Warning", lambda: map(line, entries.texts(plan, "warnings") or ())),

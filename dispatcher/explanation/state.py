@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..config.site import Site
 from ..host.users import owner_of
 from ..jobs import entries
+from ..jobs.between_runs import is_cut, next_run, what_was_cut
 from ..jobs.hook_process import hook_at_work, is_being_submitted
 from ..jobs.job import Job
 from ..jobs.last_lines import last_sentence
@@ -142,18 +143,22 @@ def _of_listed(
         return "Submitting", [f"It is being submitted{_as(record)}: {_LOOK_AGAIN}"]
     if job.queue is None:
         return "Runs", [f"It runs for RELION{_as(record)}; the scheduler does not answer now."]
-    if queued is None and time.time() - _written(job.folder / RECORD) < GRACE:
+    is_new = not record.runs and time.time() - _written(job.folder / RECORD) < GRACE
+    if queued is None and is_new:
         return "Submitting", [
             f"It was submitted{_as(record)} a moment ago, and the queue does not show it yet: "
             f"{_LOOK_AGAIN}"
         ]
+    if is_cut(job):
+        what = what_was_cut(job)
+        return "Waits", [f"{what[0].upper()}{what[1:]}."]
     if queued is None or job.queue.has_ended(queued):
         return "Unknown", [
             f"It runs for RELION{_as(record)}, but the queue no longer has it: `relion-dispatch "
             "status` finds out how it ended, and tells RELION."
         ]
     if wait := wait_of(job):
-        return "Waits", _waiting(wait, record)
+        return "Waits", _waiting(wait, record, next_run(job))
     return "Runs", _running(status, record)
 
 
@@ -177,8 +182,12 @@ def _without_record(job: Job) -> tuple[str, list[str]]:
     ]
 
 
-def _waiting(wait: Wait, record: Record) -> Iterator[str]:
-    yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
+def _waiting(wait: Wait, record: Record, following: int | None) -> Iterator[str]:
+    if following:
+        since = f", since {_when(wait.since)}" if wait.since else ""
+        yield f"It waits to go on with run {following}{_as(record)}{since}."
+    else:
+        yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
     reason, says = wait.reason, wait.says
     if says and reason and says != reason:
         yield f"Why: {says} ({reason})."
@@ -189,7 +198,9 @@ def _waiting(wait: Wait, record: Record) -> Iterator[str]:
 def _running(status: JobStatus, record: Record) -> Iterator[str]:
     node = f" on {status['node']}" if status["node"] else ""
     took = f", for {status['run_time']}" if status["run_time"] else ""
-    yield f"It runs{node}{_as(record)}{took}."
+    number = record.runs[-1].number if record.runs else 1
+    which = f", its run {number}" if number > 1 else ""
+    yield f"It runs{node}{_as(record)}{which}{took}."
     if status["iteration"] is not None:
         of = f" of {status['iterations']}" if status["iterations"] is not None else ""
         yield f"The last iteration that it has written is {status['iteration']}{of}."
@@ -200,7 +211,8 @@ def _of_end(status: JobStatus, record: Record | None, said: str | None) -> Itera
     if record and record.refused is None:
         took = status["seconds"]
         node = f" on {status['node']}" if status["node"] else ""
-        after = f", after {timedelta(seconds=took)}" if took is not None else ""
+        runs = f" in {len(record.runs)} runs" if len(record.runs) > 1 else ""
+        after = f", after {timedelta(seconds=took)}{runs}" if took is not None else ""
         ended = f" {_when(run.ended)}" if run and run.ended else ""
         yield f"It ended{ended}{node}{_as(record)}{after}."
     if said:

@@ -13,6 +13,7 @@ from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.answers import QueuedJob
 from ..scheduler.calls import call
 from .abort import how_aborted, want_abort
+from .between_runs import next_run
 from .job import Job
 from .project_jobs import look
 from .tell import tell
@@ -98,13 +99,14 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
             f"The scheduler does not answer, so {job.name} was not cancelled there: try again "
             "later. RELION's abort file is in place, so the job also ends by itself once it runs."
         )
-    waited = bool(queued and job.queue.is_pending(queued))
+    before = " before it started" if queued and job.queue.is_pending(queued) else ""
+    if next_run(job):
+        before = " while it waited to go on"
     for each in job.to_cancel:
         _scheduler_cancels(job, each, project)
     if job.to_cancel:
         job = _ended(project, site, job)
     if job.status == "Running":
-        before = " before it started" if waited else ""
         sentence = f"The job was {how_aborted(job.folder)}{before}."
         tell(job.folder, job.errfile, "ABORTED", sentence, job.token)
     return f"{job.name}: {(end_of(job.folder) or 'ABORTED').lower()}"

@@ -11,7 +11,7 @@ from ..relion.exit_files import wants_abort
 from ..scheduler.answers import Queue, QueuedJob
 from ..scheduler.clusters import names_one, where_is
 from .record import Record
-from .seal import is_sealed
+from .seal import Sealed, is_sealed
 
 __all__ = ["Elsewhere", "Job"]
 
@@ -69,7 +69,15 @@ class Job(NamedTuple):
         if last is None:
             return False
         project = self.folder.parents[len(Path(self.name).parts) - 1]
-        return is_sealed(last.seal, project, self.name, last.token, last.watcher_script)
+        what = Sealed(
+            project,
+            self.name,
+            last.token,
+            last.watcher_script,
+            last.job_script,
+            last.submit_command,
+        )
+        return is_sealed(last.seal, what)
 
     @property
     def own(self) -> list[QueuedJob]:

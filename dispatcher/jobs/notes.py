@@ -1,10 +1,11 @@
 """Notes beside a job that are made once, so that their writers need not change the record.
 
-``JOB/.dispatch_watcher.TOKEN`` is made by who submits the watcher: the hook, or ``relion-dispatch
-status`` after a hook that was killed. The first line is the watcher's job id, or ``-``; the second,
-if there is one, says why there is no watcher. ``JOB/.dispatch_id.TOKEN`` is made by ``status``: the
-job's id in the queue, if the hook was killed before it knew the id, and in a second line the job's
-cluster, if the queue tells it.
+``JOB/.dispatch_watcher.TOKEN`` is made by who submits the watcher: the hook, ``relion-dispatch
+status`` after a hook that was killed, or ``resume``. The first line is the watcher's job id, or
+``-``; the second, if there is one, says why there is no watcher. ``JOB/.dispatch_id.TOKEN`` is made
+by ``status``: the job's id in the queue, if the hook was killed before it knew the id, and in a
+second line the job's cluster, if the queue tells it. ``JOB/.dispatch_id.TOKEN.N`` is the same of
+the job that ``resume`` has submitted for run N.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from ..host.atomic_files import write_atomically
 from ..host.shared_files import read_file
 from . import entries
 from .folder_lock import folder_locked
+from .run_names import job_id_file
 
-__all__ = ["job_id_file", "read_job_id", "read_watcher", "watcher_file", "write_job_id",
-           "write_watcher"]  # fmt: skip
-
+__all__ = ["read_job_id", "read_watcher", "watcher_file", "write_job_id", "write_watcher"]
 
 _LONGEST = 1 << 16  # bytes of a note
 
@@ -27,11 +27,6 @@ _LONGEST = 1 << 16  # bytes of a note
 def watcher_file(folder: Path, token: str) -> Path:
     """The place of the note on the watcher."""
     return folder / f".dispatch_watcher.{token}"
-
-
-def job_id_file(folder: Path, token: str) -> Path:
-    """The place of the note on the job's id."""
-    return folder / f".dispatch_id.{token}"
 
 
 def write_watcher(folder: Path, token: str, job_id: str | None, warning: str | None = None) -> None:
@@ -44,13 +39,14 @@ def write_watcher(folder: Path, token: str, job_id: str | None, warning: str | N
     _write_once(watcher_file(folder, token), lines)
 
 
-def write_job_id(folder: Path, token: str, job_id: str, cluster: str = "") -> None:
-    """Note the job's id and cluster ("" for not known), unless another process was quicker.
+def write_job_id(folder: Path, token: str, job_id: str, cluster: str = "", number: int = 1) -> None:
+    """Note the id and cluster ("" for not known) of the job that is run `number`, unless another
+    process was quicker.
 
     Raises:
         WriteError: the folder cannot be written.
     """
-    _write_once(job_id_file(folder, token), [job_id, *([cluster] if cluster else [])])
+    _write_once(job_id_file(folder, token, number), [job_id, *([cluster] if cluster else [])])
 
 
 def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
@@ -66,13 +62,14 @@ def read_watcher(folder: Path, token: str) -> dict[str, str | None] | None:
     return {**watcher, "warning": lines[1]} if len(lines) > 1 else watcher
 
 
-def read_job_id(folder: Path, token: str) -> tuple[str, str | None] | None:
-    """The job's id, and its cluster if that is known; None without a note.
+def read_job_id(folder: Path, token: str, number: int = 1) -> tuple[str, str | None] | None:
+    """The id of the job that is run `number`, and its cluster if that is known; None without a
+    note.
 
     Raises:
         ValueError: the note is not what it should be; the text says so.
     """
-    file = job_id_file(folder, token)
+    file = job_id_file(folder, token, number)
     lines = _lines(file)
     if not lines:
         return None

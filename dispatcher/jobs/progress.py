@@ -21,7 +21,8 @@ from ..relion.star import read_blocks
 from ..relion.submission import SUBMISSION
 from ..units import whole_number
 
-__all__ = ["Progress", "iteration_of_run", "iteration_reached", "progress_of_run"]
+__all__ = ["Progress", "iteration_of_run", "iteration_reached", "newest_optimiser",
+           "progress_of_run"]  # fmt: skip
 
 _ITERATION = re.compile(r"run(?:_ct[0-9]+)?_it([0-9]{3,9})_.*\.star")
 _OPTIMISER = "_optimiser.star"
@@ -72,11 +73,21 @@ def iteration_of_run(folder: Path) -> int | None:
     return last and last.iteration
 
 
-def progress_of_run(folder: Path, now: float) -> Progress:
+def newest_optimiser(folder: Path) -> str | None:
+    """The name of the file from which RELION's user can continue a refinement."""
+    try:
+        written = [each for each in _written(folder) if each.name.endswith(_OPTIMISER)]
+    except OSError:
+        return None
+    return max(written, key=_by_time).name if written else None
+
+
+def progress_of_run(folder: Path, now: float, starts: Sequence[float] = ()) -> Progress:
     """How far the run is that RELION has asked for last; `now` in seconds since 1970.
 
     Files of an earlier run in the same folder do not count: RELION wrote the submission script of
-    this one later. An estimate needs two files.
+    this one later. An estimate needs two files. `starts` are the times at which a job that goes on
+    has started: what was between two of its runs is no part of an iteration.
     """
     try:
         written = list(_written(folder))
@@ -91,7 +102,7 @@ def progress_of_run(folder: Path, now: float) -> Progress:
         for each in written
         if each.name.endswith(_OPTIMISER) and each.iteration <= last.iteration
     )
-    seconds = _seconds_each(steps)
+    seconds = _seconds_each(steps, starts)
     iterations = _iterations(folder / steps[-1].name) if steps else None
     if iterations is None or iterations < last.iteration:
         return Progress(last.iteration, None, seconds)
@@ -115,12 +126,13 @@ def _by_time(written: _Written) -> tuple[float, int]:
     return written.time, written.iteration
 
 
-def _seconds_each(steps: Sequence[_Written]) -> float | None:
+def _seconds_each(steps: Sequence[_Written], starts: Sequence[float]) -> float | None:
     """How long an iteration takes, from the times of the last files."""
     each = [
         (after.time - before.time) / (after.iteration - before.iteration)
         for before, after in pairwise(steps)
         if after.iteration > before.iteration and after.time > before.time
+        if not any(before.time < start <= after.time for start in starts)
     ]
     return median(each[-_LAST:]) if each else None
 

@@ -1,9 +1,9 @@
 """Read a job's record, merged from the files of its writers.
 
-The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN``, whoever submits the
-watcher ``.dispatch_watcher.TOKEN``, and ``status`` after a hook that was killed
-``.dispatch_id.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it stood in
-``dispatch.json``; such records can still be read.
+The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN`` (and more, if the job goes
+on: runs.py), whoever submits the watcher ``.dispatch_watcher.TOKEN``, and ``status`` after a hook
+that was killed ``.dispatch_id.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it
+stood in ``dispatch.json``; such records can still be read.
 
 Whoever shares the project can write these files. So each is a plain file of a bounded size, and
 each of its entries that is used has the form that its writer gives it: a token is a part of files'
@@ -12,7 +12,7 @@ names, an id an argument of the scheduler's commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -24,9 +24,10 @@ from .claim import claiming_job
 from .hook_process import HookProcess
 from .notes import read_job_id, read_watcher
 from .run_file import read_run
+from .runs import Run, read_runs, run_recorded
 from .this_run import is_of_this_run
 
-__all__ = ["LONGEST", "RECORD", "JobRun", "Record", "RecordedImage", "Unreadable", "load_record",
+__all__ = ["LONGEST", "RECORD", "Record", "RecordedImage", "Unreadable", "load_record",
            "look_for_record", "read_record"]  # fmt: skip
 
 RECORD = "dispatch.json"
@@ -42,21 +43,6 @@ class RecordedImage(NamedTuple):
     version: str
     variant: str
     sha256: str | None
-
-
-class JobRun(NamedTuple):
-    """How the job's script ran, as it told at its end; None for what is not known.
-
-    Attributes:
-        started, ended: UTC, as in ``2026-11-28T05:11:14+00:00``.
-        host: the machine of the job script.
-        reason: the sentence on why the job did not succeed.
-    """
-
-    started: str | None
-    ended: str | None
-    host: str | None
-    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +63,11 @@ class Record:
         nproc, ngpu: ranks, and GPUs per node.
         refused: why the job was not submitted.
         has_watcher: whether somebody has submitted the job's watcher, or found that this fails.
-        run: how the run went; None until it has ended.
-        watcher_script: the digest of the watcher's script.
+        run: how the last run went; None until the job has ended.
+        runs: the runs of the job that are known, the first one first.
+        goes_on_after: what the job survives: time_limit, preemption, lost_node, gpu_memory,
+            host_memory; None for a job that does not go on.
+        watcher_script, job_script: the digests of the watcher's script, and of the job's.
         own_template: whether the job's script, of the site's own template, is without what tells
             RELION the end.
         seal: shows that this user's own hook wrote the record (seal.py).
@@ -102,13 +91,26 @@ class Record:
     ngpu: int | None
     refused: str | None
     has_watcher: bool
-    run: JobRun | None
+    run: Run | None
+    runs: tuple[Run, ...]
+    goes_on_after: tuple[str, ...] | None
     watcher_script: str | None
+    job_script: str | None
     own_template: bool
     seal: str | None
     problems: tuple[str, ...]
     merged: Mapping[str, Any]
     written: Mapping[str, Any]
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest run that has begun; 1 if none is known."""
+        return self.runs[-1].number if self.runs else 1
+
+    @property
+    def next_number(self) -> int:
+        """The number of the run that may begin next."""
+        return self.newest + 1 if self.runs and self.goes_on_after is not None else 1
 
 
 class Unreadable(ValueError):
@@ -166,7 +168,8 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
     Raises:
         ValueError: an entry has another form than its writer gives it.
     """
-    merged, problems = _merged(written, folder, with_watcher)
+    goes_on = entries.object_of(written, "goes_on")
+    merged, runs, problems = _merged(written, folder, with_watcher, goes_on is not None)
     image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
     entries.object_of(merged, "watcher")
     return Record(
@@ -184,8 +187,11 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
         ngpu=entries.number(merged, "ngpu"),
         refused=entries.text(merged, "refused"),
         has_watcher="watcher" in merged,
-        run=None if run is None else JobRun(*(entries.text(run, key) for key in JobRun._fields)),
+        run=runs[-1] if run is not None else None,
+        runs=runs,
+        goes_on_after=None if goes_on is None else entries.texts(goes_on, "after") or (),
         watcher_script=entries.text(written, "watcher_script"),
+        job_script=entries.text(written, "job_script_sha256"),
         own_template=written.get("own_template") is True,
         seal=entries.text(written, "seal"),
         problems=problems,
@@ -195,33 +201,56 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
 
 
 def _merged(
-    written: dict[str, Any], folder: Path, with_watcher: bool
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The hook's part of the record with what the other writers know, and what is wrong there."""
+    written: dict[str, Any], folder: Path, with_watcher: bool, goes_on: bool
+) -> tuple[dict[str, Any], tuple[Run, ...], tuple[str, ...]]:
+    """The hook's part of the record with what the other writers know, the job's runs, and what is
+    wrong there."""
     merged = dict(written)
     problems: list[str] = []
 
-    def found(read: Callable[[Path, str], T | None]) -> T | None:
+    def found(read: Callable[..., T | None], *which: int) -> T | None:
         try:
-            return read(folder, token)
+            return read(folder, token, *which)
         except ValueError as error:
             problems.append(str(error))
             return None
 
     token = entries.token(written, "token") or ""
-    if not token:
-        return merged, ()
-    if with_watcher and "watcher" not in merged and (watcher := found(read_watcher)):
+    if with_watcher and token and "watcher" not in merged and (watcher := found(read_watcher)):
         merged["watcher"] = watcher
-    if "run" not in merged and (run := found(read_run)):
+    if token and "run" not in merged and (run := found(read_run)):
         merged["run"] = run
-    if merged.get("job_id") is None:  # the hook was killed before it knew the id
-        run = entries.object_of(merged, "run") or {}
-        known = run.get("scheduler_job_id") or found(claiming_job)
+    ended = entries.object_of(merged, "run")
+    last = None if ended is None else run_recorded(ended)
+    if not token:
+        return merged, (last,) if last else (), ()
+    runs, wrong = read_runs(folder, token, last, goes_on)
+    problems += wrong
+    if goes_on and (resumed := _resumed(runs, last, found)):
+        if resumed[0] != merged.get("job_id"):
+            merged |= {"job_id": resumed[0], "cluster": resumed[1]}
+    elif merged.get("job_id") is None:  # the hook was killed before it knew the id
+        known = (last and last.job_id) or found(claiming_job)
         noted, cluster = found(read_job_id) or (None, None)
         merged |= {"job_id": known or noted} if known or noted else {}
         merged |= {"cluster": cluster} if cluster else {}
-    return merged, tuple(problems)
+    return merged, runs, tuple(problems)
+
+
+def _resumed(
+    runs: Sequence[Run], last: Run | None, found: Callable[..., tuple[str, str | None] | None]
+) -> tuple[str, str | None] | None:
+    """Id and cluster of the job that is the newest run after the first; None if there is none.
+
+    It is another job than at first if ``resume`` has submitted it.
+    """
+    newest = runs[-1].number if runs else 0
+    by_run = (runs[-1].job_id, None) if runs and runs[-1].job_id else None
+    if last:
+        return by_run if newest > 1 else None
+    return (
+        found(read_job_id, newest + 1) or (found(read_job_id, newest) if runs else None) or by_run
+    )
 
 
 def _image(image: Mapping[str, Any]) -> RecordedImage:

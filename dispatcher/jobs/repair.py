@@ -6,34 +6,34 @@ import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from ..config.site import Site
 from ..errors import WriteError
-from ..host.atomic_files import remove_unfinished, write_atomically
-from ..host.shared_files import read_file, shared_folder
+from ..host.atomic_files import remove_unfinished
+from ..host.shared_files import shared_folder
 from ..host.shared_trees import remove_tree
 from ..job_script.library import LIBRARY
 from ..relion.exit_files import End, control_folder, look_again
 from ..relion.submission import SUBMISSION
 from ..scheduler.calls import ask_end, try_call
 from ..scheduler.own_templates import of_own_template
+from .between_runs import is_cut, next_run
 from .claim import give_up, is_claimed
 from .folder_lock import folder_locked
 from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
 from .job import Job
-from .notes import job_id_file, watcher_file, write_job_id
+from .notes import watcher_file, write_job_id
 from .project_jobs import ProjectJobs, look
-from .record import RECORD, Record
-from .run_file import unfinished_run_file
-from .seal import text_digest
+from .record import RECORD
+from .run_names import job_id_file, lease_file, unfinished_run_file
+from .runs import moment_of
+from .sealed_script import write_anew
 from .tell import tell
 from .watcher import WATCHER, submit_watcher
 
 __all__ = ["is_lost", "mend", "refresh_and_report_lost"]
 
-_LONGEST_SCRIPT = 1 << 20  # bytes
 GRACE = 5  # seconds in which a job's last files may still be on their way
 
 
@@ -63,8 +63,11 @@ def refresh_and_report_lost(
 
 
 def is_lost(job: Job) -> bool:
-    """Whether the job runs for RELION, and neither a scheduler nor a hook knows of it."""
-    if job.status != "Running" or not job.is_this_users:
+    """Whether the job runs for RELION, and neither a scheduler nor a hook knows of it.
+
+    Not so if the job was cut and can go on.
+    """
+    if job.status != "Running" or not job.is_this_users or is_cut(job):
         return False
     if job.record is None:
         hook = hook_at_work(job.folder) or HookProcess(None, None)
@@ -94,8 +97,8 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         sentence = _why(job, project)
         if sentence is None:
             continue
-        if job.token:
-            give_up(job.folder, job.token)  # what may still be on its way to the queue
+        if job.token:  # what may still be on its way to the queue
+            give_up(job.folder, job.token, job.record.next_number if job.record else 1)
         end: End = "ABORTED" if job.wants_abort else "FAILURE"
         try:
             if not tell(job.folder, job.errfile, end, sentence, job.token):
@@ -103,18 +106,24 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         except WriteError as error:
             yield f"{job.name}: {error}"
             continue
-        # No other process is left to remove the unfinished files of the job's hook and script.
-        notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
-        with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
-            written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
-            remove_unfinished(job.folder, written)
-        with suppress(OSError), shared_folder(job.folder) as opened:
-            with suppress(OSError):
-                remove_tree(opened, _name(control_folder(job.folder, job.token), job))
-            for left in (HOOK, _name(unfinished_run_file(job.folder, job.token), job)):
-                with suppress(OSError):
-                    opened.remove(left)
+        _remove_left_overs(job)
         yield f"{job.name}: {sentence}"
+
+
+def _remove_left_overs(job: Job) -> None:
+    """Remove the unfinished files of the job's hook and script: no other process is left to."""
+    newest = job.record.newest if job.record else 1
+    notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
+    with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
+        written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
+        remove_unfinished(job.folder, written)
+    left = (unfinished_run_file(job.folder, job.token), lease_file(job.folder, job.token, newest))
+    with suppress(OSError), shared_folder(job.folder) as opened:
+        with suppress(OSError):
+            remove_tree(opened, _name(control_folder(job.folder, job.token, newest), job))
+        for name in (HOOK, *(_name(file, job) for file in left)):
+            with suppress(OSError):
+                opened.remove(name)
 
 
 def _name(path: Path, job: Job) -> str:
@@ -140,15 +149,12 @@ def _why(job: Job, project: Path) -> str | None:
     assert job.scheduler
     scheduler = of_own_template(job.scheduler) if job.record.own_template else job.scheduler
     where = job.queue.where_is(job.queued) if job.queue and job.queued else job.where
-    why = ask_end(scheduler, str(job_id or ""), project, where, _submitted(job.record))
+    why = ask_end(
+        scheduler, str(job_id or ""), project, where, moment_of(job.record.dispatched) or 0
+    )
+    if why and (number := next_run(job)):
+        return f"The job was to go on with run {number}, but the scheduler has lost it: {why}."
     return why and f"The job ended before its script could report the end, because {why}."
-
-
-def _submitted(record: Record) -> float:
-    """When the job was dispatched, in seconds since 1970; 0 if that is not known."""
-    with suppress(ValueError, OverflowError):
-        return datetime.fromisoformat(record.dispatched or "").timestamp()
-    return 0
 
 
 def mend(jobs: Sequence[Job], project: Path) -> None:
@@ -174,20 +180,6 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             if job.record.job_id is None or (of_killed_hook and marked[0].cluster):
                 write_job_id(job.folder, job.token, job_id, marked[0].cluster)
             lacks_watcher = job.scheduler.watcher and not job.record.has_watcher
-            if lacks_watcher and job.own and _is_script_written_anew(job.folder, job.record):
+            script = job.folder / WATCHER
+            if lacks_watcher and job.own and write_anew(script, job.record.watcher_script):
                 submit_watcher(project, job.name, job.scheduler, job_id, job.token, where)
-
-
-def _is_script_written_anew(folder: Path, record: Record) -> bool:
-    """Write the watcher's script again, as the record's hook rendered it; False if it is lost.
-
-    What lies there may be another's: the record knows the script by its digest.
-    """
-    try:
-        text = read_file(folder / WATCHER, _LONGEST_SCRIPT)
-    except OSError:
-        return False
-    if text_digest(text) != record.watcher_script:
-        return False
-    write_atomically(folder / WATCHER, text, mode=0o644)
-    return True

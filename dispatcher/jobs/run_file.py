@@ -1,6 +1,6 @@
-"""Read how a run went, from the file that the job script writes: ``JOB/dispatch.run.TOKEN``.
+"""Read how a run went, or goes: the files that the job script writes for each run (run_names.py).
 
-The file has a line ``KEY VALUE`` for each value that the script knows, and a line ``gpu NODE UUID
+A file has a line ``KEY VALUE`` for each value that the script knows, and a line ``gpu NODE UUID
 SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES`` for each GPU, with ``-`` for what is not
 known. The value of a key reaches to the end of its line.
 """
@@ -10,14 +10,19 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..host.shared_files import read_file
+from ..host.shared_files import read_file, shared_folder
 from . import entries
+from .run_names import MOST_RUNS, lease_file, run_file
 
-__all__ = ["read_run", "run_file", "unfinished_run_file"]
+__all__ = ["GOES_ON", "MOST", "Lease", "number_of", "read_lease", "read_run"]
+
+GOES_ON = "GOES_ON"  # the ending of a run after which the job goes on
 
 _TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
+_OF_RUNS = ("why", "run", "from_iteration", "to_iteration", "ranks")  # that a job of one run lacks
+_NUMBERS = ("run", "from_iteration", "to_iteration", "ranks")
 _GPU = ("node", "gpu")
 _GPU_NUMBERS = (
     "samples",
@@ -28,29 +33,53 @@ _GPU_NUMBERS = (
 )
 _ONLY_IF_PREDICTED = ("ranks", "predicted_bytes")
 _NUMBER = re.compile("-?[0-9]{1,18}", re.ASCII)
+MOST = 10**9  # iterations, ranks
 _LONGEST = 1 << 20  # bytes: a line of 100 bytes for each of 10,000 GPUs
+_LONGEST_LEASE = 1 << 16  # bytes
 
 
-def run_file(folder: Path, token: str) -> Path:
-    """The file of one run in its job's folder."""
-    return folder / f"dispatch.run.{token}"
+class Lease(NamedTuple):
+    """What a run renews as long as it runs.
+
+    Attributes:
+        renewed: when it did so last, in seconds since 1970, by the clock of the folder's file
+            system.
+        values: what its lines say; of a key with several lines, the last one.
+    """
+
+    renewed: float
+    values: dict[str, str]
 
 
-def unfinished_run_file(folder: Path, token: str) -> Path:
-    """What a script leaves of that file if it is killed while it writes."""
-    return folder / f".dispatch.run.{token}.new"
-
-
-def read_run(folder: Path, token: str) -> dict[str, Any] | None:
+def read_run(folder: Path, token: str, number: int | None = None) -> dict[str, Any] | None:
     """The record's ``run`` (docs/endings.md has its keys); None until the run has ended.
+
+    With a number, the run of that number, after which the job went on.
 
     Raises:
         ValueError: what has the file's name is no such file; the text says so.
     """
-    file = run_file(folder, token)
+    file = run_file(folder, token, number)
     with suppress(FileNotFoundError), entries.not_used(file):
-        text = read_file(file, _LONGEST).decode(errors="surrogateescape")
-        return _run(text, token)
+        run = _run(read_file(file, _LONGEST).decode(errors="surrogateescape"), token)
+        if run is None or number in (None, run.get("run")):
+            return run
+        raise ValueError(f'its "run" is not {number}')
+    return None
+
+
+def read_lease(folder: Path, token: str, number: int) -> Lease | None:
+    """The lease of a run; None if the run has ended all its programs.
+
+    Raises:
+        ValueError: what has the file's name is no such file; the text says so.
+    """
+    file = lease_file(folder, token, number)
+    with suppress(FileNotFoundError), entries.not_used(file), shared_folder(folder) as opened:
+        text = opened.read(file.name, _LONGEST_LEASE).decode(errors="surrogateescape")
+        values = dict(line.partition(" ")[::2] for line in text.split("\n"))
+        entries.job_id(values, "scheduler_job_id")
+        return Lease(opened.status(file.name).st_mtime, values)
     return None
 
 
@@ -62,7 +91,12 @@ def _run(text: str, token: str) -> dict[str, Any] | None:
     gpus = [gpu for key, value in lines if key == "gpu" if (gpu := _gpu(value.split()))]
     run: dict[str, Any] = {key: values.get(key) or None for key in _TEXTS}
     entries.job_id(run, "scheduler_job_id")
-    return {**run, "exit_status": _number(run["exit_status"]), "gpus": gpus or None}
+    if "run" in values:
+        run |= {key: values.get(key) or None for key in _OF_RUNS}
+        run |= {key: _count(run[key]) for key in _NUMBERS}
+        if not 1 <= (run["run"] or 0) <= MOST_RUNS:
+            raise ValueError(f'its "run" is not a number from 1 to {MOST_RUNS}')
+    return {**run, "exit_status": number_of(run["exit_status"]), "gpus": gpus or None}
 
 
 def _gpu(words: list[str]) -> dict[str, Any] | None:
@@ -72,10 +106,15 @@ def _gpu(words: list[str]) -> dict[str, Any] | None:
     entry: dict[str, Any] = dict(zip(_GPU, words, strict=False))
     for key, word in zip(_GPU_NUMBERS, words[len(_GPU) :], strict=True):
         if word != "-" or key not in _ONLY_IF_PREDICTED:
-            entry[key] = _number(word)
+            entry[key] = number_of(word)
     return entry
 
 
-def _number(word: str | None) -> int | None:
+def _count(word: str | None) -> int | None:
+    found = number_of(word)
+    return found if found is not None and 0 <= found <= MOST else None
+
+
+def number_of(word: str | None) -> int | None:
     """The number that a word is, of 18 digits at most; None if it is none."""
     return int(word) if word and _NUMBER.fullmatch(word) else None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ..relion.exit_files import end_of, exit_file
+from .between_runs import is_cut, next_run, what_was_cut
 from .job import Job
 from .last_lines import last_sentence
 from .progress import Progress, iteration_of_run, iteration_reached, progress_of_run
 from .record import Record
+from .runs import moment_of, seconds_of, utc
 from .waiting import wait_of
 
 __all__ = ["JobStatus", "job_status"]
@@ -45,6 +46,8 @@ class JobStatus(TypedDict):
     reason: str | None
     waits_for: str | None
     waiting_since: str | None
+    next_run: int | None
+    runs: list[dict[str, Any]]
 
 
 def job_status(job: Job) -> JobStatus:
@@ -54,10 +57,13 @@ def job_status(job: Job) -> JobStatus:
     run = record.run if record else None
     queued = job.queued
     wait = wait_of(job)
-    reason = wait.reason if wait else None
+    reason = wait.reason if wait else f"{what_was_cut(job)}." if is_cut(job) else None
     if job.status in ("Failed", "Aborted"):
         reason = (run and run.reason) or last_sentence(job.errfile)
+    following, runs = next_run(job), record.runs if record else ()
     progress = _progress(job, record) if record else Progress()
+    if following:  # nobody knows when it goes on
+        progress = progress._replace(end=None)
     return JobStatus(
         job=job.name,
         relion=job.status,
@@ -72,20 +78,23 @@ def job_status(job: Job) -> JobStatus:
         iteration=progress.iteration,
         iterations=progress.iterations,
         minutes_per_iteration=progress.seconds and round(progress.seconds / 60, 2),
-        expected_end=_utc(progress.end),
+        expected_end=None if progress.end is None else utc(progress.end),
         dispatched=record.dispatched if record else None,
         run_time=(queued.time or None) if queued else None,
         seconds=_seconds(job.folder, record) if record else None,
         reason=reason or job.problem,
         waits_for=wait.says if wait else None,
         waiting_since=wait.since if wait else None,
+        next_run=following,
+        runs=[each.as_json() for each in runs],
     )
 
 
 def _progress(job: Job, record: Record) -> Progress:
     """How far the job is: if it has ended, only which iteration it reached."""
     if job.status == "Running":
-        found = progress_of_run(job.folder, time.time())
+        starts = [moment_of(run.started) for run in record.runs]
+        found = progress_of_run(job.folder, time.time(), list(filter(None, starts)))
         return found if found.iteration is not None else Progress(_continued_from(record))
     reached = iteration_of_run(job.folder)
     if reached is None:  # nothing was written, or the project was copied without its times
@@ -99,29 +108,28 @@ def _continued_from(record: Record) -> int | None:
     return int(found[1]) if found else None
 
 
-def _utc(seconds: float | None) -> str | None:
-    """Seconds since 1970 as in a record; None for what no clock shows."""
-    with suppress(ValueError, OverflowError, OSError):
-        if seconds is not None:
-            return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    return None
-
-
 def _seconds(folder: Path, record: Record) -> int | None:
-    """How long the job ran; if its script did not tell, from the submission to the exit file."""
+    """How long the job ran, in all its runs; if its script did not tell, from the submission to the
+    exit file."""
+    if len(record.runs) > 1:
+        known = [each for each in map(seconds_of, record.runs) if each is not None]
+        return _whole(sum(known)) if known and (record.run or end_of(folder)) else None
     run = record.run
-    try:
-        begin = _time((run and run.started) or record.dispatched)
-        if run and run.ended:
-            until = _time(run.ended)
-        elif end := end_of(folder):
-            until = exit_file(folder, end).stat().st_mtime
-        else:
-            return None
-    except (ValueError, OSError, OverflowError):
+    begin = moment_of((run and run.started) or record.dispatched)
+    if run and run.ended:
+        until = moment_of(run.ended)
+    elif end := end_of(folder):
+        until = _written(exit_file(folder, end))
+    else:
         return None
-    return max(0, round(until - begin)) if until - begin < _LONGEST else None
+    return None if begin is None or until is None else _whole(until - begin)
 
 
-def _time(text: str | None) -> float:
-    return datetime.fromisoformat(str(text)).timestamp()
+def _whole(seconds: float) -> int | None:
+    return max(0, round(seconds)) if seconds < _LONGEST else None
+
+
+def _written(file: Path) -> float | None:
+    with suppress(OSError):
+        return file.stat().st_mtime
+    return None

@@ -44,7 +44,8 @@ def tell(folder: Path, errfile: Path, end: End, sentence: str, token: str) -> bo
         try:
             with ExitStack() as stack:
                 opened, control = stack.enter_context(shared_folder(folder)), None
-                within = control_folder(folder, token).relative_to(folder)
+                newest = record.newest if record else 1
+                within = control_folder(folder, token, newest).relative_to(folder)
                 with suppress(OSError):  # there is none, or none that a token can name
                     control = stack.enter_context(opened.inside(str(within)))
                     control.remove("reserve")

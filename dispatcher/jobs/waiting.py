@@ -21,7 +21,8 @@ class Wait(NamedTuple):
     Attributes:
         reason: in the scheduler's own words, on one line.
         says: what that means, and what helps.
-        since: when the job was submitted (UTC), as in ``2026-11-29T03:45:41+00:00``.
+        since: when the job was submitted (UTC), as in ``2026-11-29T03:45:41+00:00``; or when its
+            last run ended.
     """
 
     reason: str | None
@@ -37,6 +38,8 @@ def wait_of(job: Job) -> Wait | None:
     if queued and job.queue and job.queue.is_pending(queued):
         says = in_plain_words(job.scheduler, queued.reason, queued.job_id)
         since = _utc(queued.since) or job.record.dispatched
+        if job.record.runs:
+            since = job.record.runs[-1].ended or since
         return Wait(shown_reasons(queued.reason) or None, says, since)
     turn = waits_for(job)
     return Wait(turn, turn, job.record.dispatched) if turn else None

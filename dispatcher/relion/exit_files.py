@@ -28,10 +28,10 @@ ENDS: tuple[End, ...] = ("SUCCESS", "FAILURE", "ABORTED")  # in the order in whi
 _PIPELINERS_ABORT_NOW = "PIPELINER_JOB_ABORT_NOW"
 
 
-def control_folder(folder: Path, token: str | None) -> Path:
-    """Where a running job's programs put their exit files, and its script keeps what it needs at a
-    full disk: ``reserve``, which takes room, and ``ending``, to be renamed."""
-    return folder / f".dispatch_control.{token}"
+def control_folder(folder: Path, token: str | None, number: int = 1) -> Path:
+    """Where the programs of a job's run put their exit files, and its script keeps what it needs at
+    a full disk: ``reserve``, which takes room, and ``ending``, to be renamed."""
+    return folder / f".dispatch_control.{token}{f'.{number}' if number > 1 else ''}"
 
 
 def end_of(folder: Path) -> End | None:

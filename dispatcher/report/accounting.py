@@ -82,7 +82,9 @@ def _is_of(row: JobRow, usage: Usage) -> bool:
     """Whether the accounting's job is this one: ids come again."""
     if usage.submitted is None or row.submitted is None:
         return False
-    return abs(usage.submitted - row.submitted) < _DAY
+    # A job that its scheduler has put back into the queue was submitted anew, for its accounting.
+    ends = (run.started + (run.seconds or 0) for run in row.earlier if run.started is not None)
+    return any(abs(usage.submitted - each) < _DAY for each in (row.submitted, *ends))
 
 
 def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, str]) -> JobRow:
@@ -90,9 +92,12 @@ def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, s
     over = outcome not in ("running", "waiting")
     never = over and usage.seconds == 0  # its start, if any, is when it was cancelled
     ran = not never and outcome != "waiting" and None not in (usage.started, usage.seconds)
+    earlier = row.earlier
+    if ran and usage.started is not None:  # of these runs the accounting has told as well
+        earlier = tuple(run for run in earlier if (run.started or 0) < usage.started)
     return row._replace(
         partition=row.partition if "," in usage.partition else usage.partition or row.partition,
-        submitted=usage.submitted,
+        submitted=row.submitted if row.earlier else usage.submitted,
         started=None if never else usage.started if ran else row.started,
         seconds=usage.seconds if ran or never else row.seconds,
         gpus=row.gpus if usage.gpus is None else usage.gpus,
@@ -100,6 +105,7 @@ def _with(row: JobRow, usage: Usage, scheduler: Scheduler, known: Mapping[str, s
         outcome=outcome,
         cause=cause,
         accounted=ran or never,
+        earlier=earlier,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .job_row import JobRow
+from .job_row import EarlierRun, JobRow
 
 __all__ = ["by_right_clocks", "within"]
 
@@ -25,10 +25,21 @@ def by_right_clocks(row: JobRow, now: float) -> JobRow:
         ended = None
     if seconds and (started is None or started + seconds > latest or seconds > _most_seconds(row)):
         seconds = None
-    found = (submitted, started, seconds, ended)
-    if found == (row.submitted, row.started, row.seconds, row.ended):
+    earlier = tuple(_right(run, row, submitted or 0, latest) for run in row.earlier)
+    found = (submitted, started, seconds, ended, earlier)
+    if found == (row.submitted, row.started, row.seconds, row.ended, row.earlier):
         return row
-    return row._replace(submitted=submitted, started=started, seconds=seconds, ended=ended)
+    return row._replace(
+        submitted=submitted, started=started, seconds=seconds, ended=ended, earlier=earlier
+    )
+
+
+def _right(run: EarlierRun, row: JobRow, submitted: float, latest: float) -> EarlierRun:
+    if run.started is None or run.seconds is None:
+        return run._replace(seconds=None)
+    can_be = submitted - _SLACK <= run.started and run.started + run.seconds <= latest
+    most = _most_seconds(row._replace(accounted=False))
+    return run if can_be and run.seconds <= most else run._replace(started=None, seconds=None)
 
 
 def _most_seconds(row: JobRow) -> float:
@@ -53,6 +64,14 @@ def within(row: JobRow, since: float) -> JobRow | None:
         )
         if ended < since:
             return None
-    if row.started is None or row.seconds is None or row.started >= since:
-        return row
-    return row._replace(before=min(row.seconds, since - row.started))
+    earlier = tuple(
+        run._replace(before=_before(run.started, run.seconds, since)) for run in row.earlier
+    )
+    return row._replace(before=_before(row.started, row.seconds, since), earlier=earlier)
+
+
+def _before(started: float | None, seconds: float | None, since: float) -> float:
+    """Of the seconds that a run took, those before `since`."""
+    if started is None or seconds is None:
+        return 0
+    return min(seconds, max(0, since - started))

@@ -69,8 +69,8 @@ class Figures:
         causes: failed and refused jobs by their cause.
         user_causes: why each user's jobs failed.
         waits: seconds from submission to start, by partition.
-        time_asked, time_used: of each type's successful jobs, the seconds asked for, and the
-            part of these that was used.
+        time_asked, time_used: of each type's successful jobs, the seconds asked for (for each
+            run), and the part of these that was used.
         memory_asked, memory_used: the same in bytes, where the accounting tells the peak.
         gpus_asked, gpus_used: GPUs of successful jobs, by type: those that were watched, and of
             these the ones that were not idle.
@@ -80,6 +80,7 @@ class Figures:
         weeks: GPU-hours by the week (its Monday, seconds since 1970, UTC) in which a job started.
         cells: jobs by type, version, partition and outcome.
         accounted: how many jobs' times the accounting has told.
+        went_on: runs after which jobs went on, by what ended the run.
     """
 
     def __init__(self) -> None:
@@ -104,6 +105,7 @@ class Figures:
         self.weeks: defaultdict[int, Group] = defaultdict(Group)
         self.cells: defaultdict[tuple[str, str, str], Group] = defaultdict(Group)
         self.accounted = 0
+        self.went_on: Counter[str] = Counter()
 
     def add(self, row: JobRow) -> None:
         """Add a job."""
@@ -118,21 +120,22 @@ class Figures:
         if row.cause:
             groups.append(self.causes[row.cause])
             self.user_causes[row.user][row.cause] += 1
-        if row.started is not None:
-            groups.append(self.weeks[_monday(row.started + row.before)])
+        if (begins := row.counts_from) is not None:
+            groups.append(self.weeks[_monday(begins)])
         its_hours = list(hours_of(row))
         for group in groups:
             group.add(row, its_hours)
         self.accounted += row.accounted
         if row.waited is not None:
             self.waits[row.partition].add(row.waited)
-        if row.outcome == "succeeded" and row.seconds is not None:
-            self._add_success(row, row.seconds)
+        self.went_on.update(run.why for run in row.earlier if run.why)
+        if row.outcome == "succeeded" and (ran := row.ran) is not None:
+            self._add_success(row, ran)
 
     def _add_success(self, row: JobRow, seconds: float) -> None:
         if row.asked_seconds:
             self.time_asked[row.type].add(row.asked_seconds)
-            self.time_used[row.type].add(seconds / row.asked_seconds)
+            self.time_used[row.type].add(seconds / row.asked_seconds / len(row.runs))
         if row.asked_bytes and row.peak_bytes is not None:
             self.memory_asked[row.type].add(row.asked_bytes)
             self.memory_used[row.type].add(row.peak_bytes / row.asked_bytes)

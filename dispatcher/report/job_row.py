@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-__all__ = ["IDLE", "LITTLE", "USES", "WASTED", "JobRow", "Outcome", "Use", "hours_of"]
+__all__ = ["IDLE", "LITTLE", "USES", "WASTED", "EarlierRun", "JobRow", "Outcome", "Use",
+           "hours_of"]  # fmt: skip
 
 Outcome = Literal["succeeded", "failed", "aborted", "refused", "running", "waiting", "unknown"]
 Use = Literal[
@@ -20,8 +21,29 @@ WASTED: tuple[Use, ...] = ("failed", "idle", "little_used")
 IDLE, LITTLE = 2, 15  # percent: a GPU's mean utilisation below which it was idle, or little used
 
 
+class EarlierRun(NamedTuple):
+    """A run of a job after which the job went on.
+
+    Attributes:
+        started: seconds since 1970; None if it is not known, as for the next one.
+        seconds: how long it ran.
+        means: the mean utilisation of each GPU that was watched, in percent.
+        why: what ended it (docs/going-on.md).
+        before: of the seconds that it ran, those before the report's span.
+    """
+
+    started: float | None
+    seconds: float | None
+    means: tuple[int, ...] = ()
+    why: str | None = None
+    before: float = 0
+
+
 class JobRow(NamedTuple):
     """One submission of a job; a job that was continued has several. None: not known.
+
+    A job that went on has several runs: `started`, `seconds`, `before` and `means` are of the last
+    one.
 
     Attributes:
         project, job, user: where, as what (``Refine3D/job019``) and by whom it was submitted.
@@ -46,6 +68,7 @@ class JobRow(NamedTuple):
         several_ranks, reads_particles: whether its program ran as ranks, and reads particles.
         means: the mean utilisation of each GPU that was watched, in percent.
         accounted: whether the accounting has told its times.
+        earlier: the runs of a job that went on, but for the last one.
     """
 
     project: str
@@ -77,18 +100,40 @@ class JobRow(NamedTuple):
     reads_particles: bool = False
     means: tuple[int, ...] = ()
     accounted: bool = False
+    earlier: tuple[EarlierRun, ...] = ()
+
+    @property
+    def runs(self) -> tuple[EarlierRun, ...]:
+        """All its runs; of a job that has not begun, one of which nothing is known."""
+        return *self.earlier, EarlierRun(self.started, self.seconds, self.means, None, self.before)
 
     @property
     def waited(self) -> float | None:
         """Seconds from its submission to its start; not known by clocks that differ."""
-        if self.started is None or self.submitted is None or self.started < self.submitted:
+        started = self.runs[0].started
+        if started is None or self.submitted is None or started < self.submitted:
             return None
-        return self.started - self.submitted
+        return started - self.submitted
+
+    @property
+    def ran(self) -> float | None:
+        """How many seconds it ran, in all its runs of which that is known."""
+        known = [run.seconds for run in self.runs if run.seconds is not None]
+        return sum(known) if known else None
+
+    @property
+    def counts_from(self) -> float | None:
+        """When it first ran within the report's span (seconds since 1970)."""
+        began = [run for run in self.runs if run.started is not None]
+        within = (run for run in began if run.seconds is None or run.before < run.seconds)
+        run = next(within, began[-1] if began else None)
+        return None if run is None or run.started is None else run.started + run.before
 
     @property
     def gpu_hours(self) -> float | None:
         """GPUs that it was given, times the hours that it ran within the report's span."""
-        return None if self.seconds is None else self.gpus * (self.seconds - self.before) / 3600
+        known = [run.seconds - run.before for run in self.runs if run.seconds is not None]
+        return self.gpus * sum(known) / 3600 if known else None
 
     @property
     def has_ended(self) -> bool:
@@ -103,15 +148,17 @@ def hours_of(row: JobRow) -> Iterator[tuple[Use, float]]:
     >>> list(hours_of(row._replace(outcome="succeeded")))
     [('idle', 1.0), ('used', 1.0), ('not_measured', 1.0)]
     """
-    hours = row.gpu_hours
-    if not hours:
-        return
-    if row.outcome == "succeeded":
-        measured = row.means[: row.gpus]
-        each = hours / row.gpus
-        for mean in measured:
-            yield "idle" if mean < IDLE else "little_used" if mean < LITTLE else "used", each
-        if left := row.gpus - len(measured):
-            yield "not_measured", each * left
-    elif row.outcome in ("failed", "aborted", "running", "unknown"):
-        yield row.outcome, hours
+    for run in row.runs:
+        each = 0 if run.seconds is None else (run.seconds - run.before) / 3600
+        if not each or not row.gpus:
+            continue
+        if row.outcome == "succeeded":
+            measured = run.means[: row.gpus]
+            for mean in measured:
+                yield "idle" if mean < IDLE else "little_used" if mean < LITTLE else "used", each
+            if left := row.gpus - len(measured):
+                yield "not_measured", each * left
+        elif row.outcome in ("failed", "aborted", "running", "unknown"):
+            yield row.outcome, each * row.gpus
+        elif row.outcome == "waiting":  # to go on
+            yield "running", each * row.gpus

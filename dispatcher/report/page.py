@@ -11,7 +11,7 @@ from .figures import Group, by_hours
 from .job_row import IDLE, LITTLE, USES
 from .pictures import NAMES, pictures
 from .report import Report
-from .words import bytes_in_words, hours, moment, percent, span
+from .words import bytes_in_words, hours, moment, percent, span, went_on
 
 __all__ = ["MARK", "page"]
 
@@ -39,7 +39,7 @@ def page(report: Report) -> str:
     environment.filters.update(
         hours=hours, span=span, moment=moment, bytes=bytes_in_words, count=count
     )
-    environment.globals.update(percent=percent, span=span, as_percent=_as_percent)
+    environment.globals.update(percent=percent, span=span, as_percent=_as_percent, went_on=went_on)
     drawn = {name: Markup(svg) for name, svg in pictures(report.figures).items()}
     return environment.get_template("page.html.j2").render(
         mark=Markup(MARK), report=report, figures=report.figures, pictures=drawn,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,13 @@ from ..errors import TemplateError
 from ..job_script.amounts import seconds
 from ..jobs.last_lines import last_sentence
 from ..jobs.record import RECORD, Record
+from ..jobs.run_words import WHYS
+from ..jobs.runs import Run, moment_of, seconds_of
 from ..relion.exit_files import end_of, exit_file, wants_abort
 from ..scheduler.clusters import names_one, where_is
 from ..units import read_size
 from .causes import REFUSED, cause_of
-from .job_row import JobRow, Outcome
+from .job_row import EarlierRun, JobRow, Outcome
 
 __all__ = ["ON_THE_HOST", "Source", "row_of"]
 
@@ -58,12 +59,12 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
     Raises:
         ValueError: an entry of the record has a form that its writer does not give it.
     """
-    merged, image, run = record.merged, record.image, record.run
+    merged, image, runs = record.merged, record.image, record.runs
+    run = runs[-1] if runs and not runs[-1].went_on else None
     parameters = _object(merged.get("job_parameters"))
     nodes = _number(merged.get("nodes")) or 1
     outcome, sentence = _end(record, file)
     gpus = (record.ngpu or 0) * nodes
-    started = _time(run.started) if run else None
     where = source.where(record)
     commands = str(merged.get("original_commands"))
     return JobRow(
@@ -78,9 +79,9 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
         job_id=record.job_id if names_one(where) else None,
         host=_text(merged.get("host")),
         token=record.token,
-        submitted=_time(record.dispatched),
-        started=started,
-        seconds=_between(started, _time(run.ended) if run else None),
+        submitted=moment_of(record.dispatched),
+        started=moment_of(run.started) if run else None,
+        seconds=seconds_of(run) if run else None,
         ended=_ended(record, file, outcome),
         gpus=0 if outcome == "refused" else min(gpus, _MOST_UNITS),
         asked_gpus=min(gpus, _MOST_UNITS),
@@ -92,8 +93,14 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
         cancelled=outcome == "unknown" and not record.run and _wants_abort(file),
         several_ranks=merged.get("uses_mpi") is True,
         reads_particles="relion_refine" in commands,
-        means=tuple(_means(merged)),
+        means=tuple(_means(run)) if run else (),
+        earlier=tuple(_earlier(each) for each in (runs[:-1] if run else runs)),
     )
+
+
+def _earlier(run: Run) -> EarlierRun:
+    why = run.why if run.why in WHYS else "another cause"
+    return EarlierRun(moment_of(run.started), seconds_of(run), tuple(_means(run)), why)
 
 
 def _end(record: Record, file: Path) -> tuple[Outcome, str | None]:
@@ -112,7 +119,7 @@ def _end(record: Record, file: Path) -> tuple[Outcome, str | None]:
 def _ended(record: Record, file: Path, outcome: Outcome) -> float | None:
     """When its script noted its end, or somebody told RELION."""
     if record.run:
-        return _time(record.run.ended)
+        return moment_of(record.run.ended)
     if file.name == RECORD and outcome in _ENDED.values() and (end := end_of(file.parent)):
         with suppress(OSError):
             return exit_file(file.parent, end).stat().st_mtime
@@ -130,12 +137,11 @@ def _cause(outcome: Outcome, sentence: str | None, known: Mapping[str, str]) -> 
     return cause_of(sentence, known) if outcome == "failed" else None
 
 
-def _means(merged: Mapping[str, Any]) -> Iterator[int]:
+def _means(run: Run) -> Iterator[int]:
     """The mean utilisation of each GPU of which there are samples, in percent."""
-    watched = _object(merged.get("run")).get("gpus")
-    for gpu in watched if isinstance(watched, list) else ():
-        mean = _number(_object(gpu).get("mean_utilisation_percent"))
-        if _number(_object(gpu).get("samples")) and mean is not None and mean <= 100:
+    for gpu in run.gpus:
+        mean = _number(gpu.get("mean_utilisation_percent"))
+        if _number(gpu.get("samples")) and mean is not None and mean <= 100:
             yield mean
 
 
@@ -154,18 +160,6 @@ def _asked_bytes(memory: int | float | str | None) -> int | None:
     """Bytes; None for a number without a unit, as only the scheduler knows what it means."""
     size = read_size(memory) if isinstance(memory, str) else None
     return int(size.number * size.unit) if size and size.unit > 1 else None
-
-
-def _between(started: float | None, ended: float | None) -> float | None:
-    if started is None or ended is None or ended < started:
-        return None
-    return ended - started
-
-
-def _time(text: str | None) -> float | None:
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromisoformat(text or "").timestamp()
-    return None
 
 
 def _object(found: object) -> Mapping[str, Any]:

@@ -102,6 +102,7 @@ class Report(NamedTuple):
                 for (name, mps), ways in sorted(figures.mps.items())
             ],
             "jobs_by_accounting": figures.accounted,
+            "went_on_after": dict(sorted(figures.went_on.items())),
             "passed_over": dict(self.passed.numbers),
             "notes": list(self.notes),
             "findings": [each._asdict() for each in self.findings],

@@ -15,7 +15,7 @@ HEADS = (
     "user", "project", "job", "type", "version", "partition", "job_id", "outcome", "cause",
     "submitted", "waited_seconds", "run_seconds", "gpus", "gpu_hours", "wasted_gpu_hours",
     "mean_utilisation_percent", "mps", "asked_seconds", "asked_gpus", "asked_bytes", "peak_bytes",
-    "by_accounting",
+    "by_accounting", "runs",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # by which a spreadsheet knows one
 
@@ -35,11 +35,11 @@ def _cells(row: JobRow) -> tuple[object, ...]:
     hours = row.gpu_hours
     return (
         row.user, row.project, row.job, row.type, row.version, row.partition, row.job_id,
-        row.outcome, row.cause, _utc(row.submitted), _whole(row.waited), _whole(row.seconds),
+        row.outcome, row.cause, _utc(row.submitted), _whole(row.waited), _whole(row.ran),
         row.gpus, None if hours is None else round(hours, 4),
         None if hours is None else round(wasted, 4), mean, "yes" if row.mps else "no",
         row.asked_seconds, row.asked_gpus, row.asked_bytes, row.peak_bytes,
-        "yes" if row.accounted else "no",
+        "yes" if row.accounted else "no", len(row.runs),
     )  # fmt: skip
 
 

@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
-__all__ = ["bytes_in_words", "day", "hours", "moment", "percent", "span"]
+from ..units import count
+
+__all__ = ["bytes_in_words", "day", "hours", "moment", "percent", "span", "went_on"]
+
+_AFTER = {
+    "time_limit": "at a time limit",
+    "preemption": "after a preemption",
+    "lost_node": "after the loss of a node",
+    "gpu_memory": "after a full GPU",
+    "host_memory": "after full memory",
+}
+
+
+def went_on(runs: Mapping[str, int]) -> str:
+    """How often jobs went on, by what had ended their runs; "" if none did.
+
+    >>> went_on({"preemption": 3, "time_limit": 1})
+    'Jobs went on 4 times: 3 after a preemption, 1 at a time limit.'
+    """
+    if not runs:
+        return ""
+    known = (
+        f"{number} {_AFTER.get(why, 'after another cause')}"
+        for why, number in sorted(runs.items(), key=lambda each: (-each[1], each[0]))
+    )
+    return f"Jobs went on {count(sum(runs.values()), 'time')}: {', '.join(known)}."
 
 
 def hours(number: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from dispatcher.dispatch.write_record import record_text
 from dispatcher.jobs import cancel as cancelling
 from dispatcher.jobs import repair as reconcile
-from dispatcher.jobs.seal import seal
+from dispatcher.jobs.seal import Sealed, seal, text_digest
 
 from ...fixture_types import WriteSite
 from ..stand_in_scheduler import StandIn
-from .pipeline_jobs import HEADS, SCRIPT, TOKEN, WORDS, AddJob
+from .cut_job import GOES_ON, JOB, RUN, SCRIPT, cut
+from .pipeline_jobs import HEADS, TOKEN, WORDS, AddJob
+from .pipeline_jobs import SCRIPT as SUBMITTED
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
             stream.write(f"{name}/ None relion.refine3d {status}\n")
         folder = project / name
         folder.mkdir(parents=True)
-        (folder / "run_submit.script").write_text(SCRIPT.format(job=name))
+        (folder / "run_submit.script").write_text(SUBMITTED.format(job=name))
         if record:
             described = {
                 "job": name,
@@ -61,9 +64,38 @@ def add_job(project: Path, monkeypatch: pytest.MonkeyPatch) -> AddJob:
                 "job_id": "17",
                 **keys,
             }
-            token, script = described["token"], described.get("watcher_script")
-            described.setdefault("seal", seal(project, name, token, script))
+            scripts = map(described.get, ("watcher_script", "job_script_sha256"))
+            command = described.get("submit_command", ())
+            what = Sealed(project, name, described["token"], *scripts, command)
+            described.setdefault("seal", seal(what))
             (folder / "dispatch.json").write_text(record_text(described))
         return folder
 
     return add
+
+
+@pytest.fixture
+def local(site: WriteSite) -> None:
+    """This machine alone."""
+    site("site.json", {"scheduler": "local"})
+
+
+@pytest.fixture
+def add_local(add_job: AddJob) -> Iterator[AddJob]:
+    """Add a job whose first run was cut an hour ago; its script ends when the test does."""
+    folders = []
+
+    def add(**keys: Any) -> Path:
+        known = {
+            "scheduler": "local", "goes_on": GOES_ON, "job_script_sha256": text_digest(SCRIPT),
+            "submit_command": ["bash", RUN, TOKEN], "job_id": "4194303", **keys,
+        }  # fmt: skip
+        folder = add_job(JOB, **known)
+        folders.append(folder)
+        (folder / "run_submit.script.run").write_text(SCRIPT)
+        cut(folder)
+        return folder
+
+    yield add
+    for folder in folders:
+        (folder / "go").touch()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs.seal import seal, text_digest
+from dispatcher.jobs.seal import Sealed, seal, text_digest
 
 from ...fixture_types import CorpusJob
 from ..hook_calls import call_hook
@@ -281,9 +281,9 @@ def test_nothing_is_done_in_the_scheduler_for_a_record_that_the_users_own_hook_d
     slurm.has("17", "PENDING", TOKEN if marks else "")
     seals = {
         "copied from another place": seal(
-            project.parent, "Refine3D/job001", TOKEN, text_digest(script)
+            Sealed(project.parent, "Refine3D/job001", TOKEN, text_digest(script))
         ),
-        "of another job": seal(project, "Refine3D/job009", TOKEN, text_digest(script)),
+        "of another job": seal(Sealed(project, "Refine3D/job009", TOKEN, text_digest(script))),
     }
     keys = {"seal": seals.get(record), **STRANGERS.get(record, {})}
     keys["watcher_script"] = text_digest(script)

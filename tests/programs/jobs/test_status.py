@@ -85,6 +85,8 @@ def test_a_running_job(slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFi
             "reason": None,
             "waits_for": None,
             "waiting_since": None,
+            "next_run": None,
+            "runs": [],
         }
     ]
     assert main(["status"]) == 0

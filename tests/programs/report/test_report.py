@@ -150,6 +150,35 @@ def test_the_accountings_figures_count(
     assert len(slurm.calls("sacct")) == 1
 
 
+def test_a_job_that_went_on_counts_all_its_runs(
+    projects: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_job(
+        projects[0],
+        "Refine3D/job003",
+        4,
+        f"run 3\n{SUCCESS}",
+        dispatched="2026-11-01T03:00:00+00:00",
+        goes_on={"after": ["preemption"], "at_most": 10, "gives_up_after": 2},
+    )
+    for number, hour, why in ((1, "04", "preemption"), (2, "06", "odd\x1b[2J")):
+        (folder / f"dispatch.run.{4:012x}.{number}").write_text(
+            f"token {4:012x}\nrun {number}\nstarted 2026-11-01T{hour}:00:00+00:00\n"
+            f"ended 2026-11-01T{hour}:30:00+00:00\nending GOES_ON\nwhy {why}\n"
+        )
+
+    found = reported(capsys)
+
+    assert found["total"]["gpu_hours"] == 10 + 4 + 2
+    assert found["went_on_after"] == {"another cause": 1, "preemption": 1}
+    assert main(["report", "--csv"]) == 0
+    rows = {row["job_id"]: row for row in csv.DictReader(StringIO(capsys.readouterr().out))}
+    assert (rows["4"]["runs"], rows["4"]["run_seconds"], rows["1"]["runs"]) == ("3", "10800", "1")
+    assert main(["report"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Jobs went on 2 times: 1 after another cause, 1 after a preemption." in said
+
+
 @pytest.mark.usefixtures("projects")
 def test_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 0

@@ -9,6 +9,7 @@ import pytest
 
 from dispatcher.commands.job_card import job_card
 from dispatcher.commands.job_rows import as_table, reason_of
+from dispatcher.jobs.runs import Run
 from dispatcher.jobs.status import JobStatus
 
 NOW = datetime(2026, 11, 28, 18, 42)
@@ -16,7 +17,8 @@ NOW = datetime(2026, 11, 28, 18, 42)
 
 def job(relion: str = "Running", **known: Any) -> JobStatus:
     entries: dict[str, Any] = dict.fromkeys(JobStatus.__annotations__)
-    return cast(JobStatus, entries | {"job": "Class3D/job020", "relion": relion} | known)
+    entries |= {"job": "Class3D/job020", "relion": relion, "runs": []}
+    return cast(JobStatus, entries | known)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,55 @@ def test_a_card_has_what_is_known_and_the_end_of_what_was_printed() -> None:
     ]
     failed = [text.plain for text in job_card(job("Failed", reason="It\nbroke."), {})]
     assert failed[1:] == ["  reason  It broke."]
+
+
+FIRST = Run(1, "2026-11-28T15:00:00", "2026-11-28T16:30:00", "gpu1", "17", "GOES_ON", "preemption",
+            to_iteration=7, ranks=9)  # fmt: skip
+SECOND = Run(2, "2026-11-28T17:00:00", host="gpu2", from_iteration=7, ranks=1)
+
+
+def test_a_column_tells_which_run_a_job_that_went_on_has_come_to() -> None:
+    heads, again, first, without = as_table([
+        job(runs=[FIRST.as_json(), SECOND.as_json()]), job(runs=[FIRST.as_json()]), job()
+    ]).splitlines()  # fmt: skip
+
+    assert heads.split()[:4] == ["job", "RELION", "run", "state"]
+    assert [row.split()[2] for row in (again, first, without)] == ["2", "-", "-"]
+    assert " run " not in as_table([job(runs=[FIRST.as_json()])])
+
+
+def test_a_card_has_a_line_for_each_run() -> None:
+    runs = [FIRST.as_json(), SECOND.as_json()]
+    ended = SECOND._replace(ended="2026-11-28T18:00:00", ending="FAILURE", to_iteration=9)
+
+    def card(relion: str = "Running", **known: Any) -> list[str]:
+        return [text.plain for text in job_card(job(relion, **known), {}, NOW)][1:]
+
+    assert card(runs=runs) == [
+        "  run 1  15:00 to 16:30 on gpu1, 9 ranks, to iteration 7: it was preempted",
+        "  run 2  from 17:00 on gpu2, 1 rank, from iteration 7: it runs",
+    ]
+    assert card("Failed", runs=[*runs[:1], ended.as_json()])[1] == (
+        "  run 2  17:00 to 18:00 on gpu2, 1 rank, from iteration 7 to 9: it failed"
+    )
+    assert card("Failed", runs=runs)[1].endswith(": it was lost, or its machine was switched off")
+    assert card(runs=[FIRST.as_json()]) == [], "of one run all is said above"
+    many = [FIRST._replace(number=number).as_json() for number in range(1, 15)]
+    lines = card(runs=many)
+    assert lines[0] == "  runs 1 to 4  `relion-dispatch status --json` shows them"
+    assert [line.split()[1] for line in lines[1:]] == [str(number) for number in range(5, 15)]
+
+
+def test_a_job_between_two_runs_waits_to_go_on() -> None:
+    waiting = job(
+        runs=[FIRST.as_json()], next_run=2, waiting_since="2026-11-28T16:30:00", reason="Priority",
+        waits_for="be patient",
+    )  # fmt: skip
+
+    assert reason_of(waiting, NOW) == (
+        "waits to go on with run 2 since 16:30 (2 h 12 min): be patient (Priority)"
+    )
+    assert [text.plain for text in job_card(waiting, {}, NOW)][1:] == [
+        "  run 1  15:00 to 16:30 on gpu1, 9 ranks, to iteration 7: it was preempted",
+        "  waits  to go on with run 2 since 16:30 (2 h 12 min): be patient (Priority)",
+    ]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.jobs.notes import read_job_id, read_watcher, write_job_id, write_watcher
-from dispatcher.jobs.run_file import read_run, run_file
+from dispatcher.jobs.run_file import read_run
+from dispatcher.jobs.run_names import run_file
 
 TOKEN = "0123456789ab"
 

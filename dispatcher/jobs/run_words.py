@@ -1,0 +1,60 @@
+"""A run of a job in words, for a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..units import count
+
+__all__ = ["WHYS", "lines_on"]
+
+MOST = 10  # runs of which a line is shown
+WHYS = {
+    "time_limit": "its time was over",
+    "preemption": "it was preempted",
+    "lost_node": "it was lost, or its machine was switched off",
+    "gpu_memory": "a GPU ran out of memory",
+    "host_memory": "the memory of the node ran out",
+}
+_WORDS = {
+    **WHYS,
+    "SUCCESS": "it succeeded",
+    "FAILURE": "it failed",
+    "ABORTED": "it was aborted",
+}
+
+
+def lines_on(
+    runs: Sequence[Mapping[str, Any]], when: Callable[[str | None], str | None], runs_now: bool
+) -> Iterator[tuple[str, str]]:
+    """For each run of `status --json` a title and what is known of it; the last ones of many.
+
+    `when` shows a time of a record; `runs_now` says whether the last run goes on.
+    """
+    if len(runs) > MOST:
+        yield f"runs 1 to {len(runs) - MOST}", "`relion-dispatch status --json` shows them"
+    for run in runs[-MOST:]:
+        now = runs_now and run is runs[-1] and run["ending"] is None
+        yield f"run {run['run']}", _described(run, when, now)
+
+
+def _described(
+    run: Mapping[str, Any], when: Callable[[str | None], str | None], runs_now: bool
+) -> str:
+    began, ended = when(run["started"]), when(run["ended"])
+    time = f"{began} to {ended}" if began and ended else f"from {began}" if began else ""
+    if ended and not began:
+        time = f"to {ended}"
+    first, last = run["from_iteration"], run["to_iteration"]
+    iterations = f"from iteration {first}" if first is not None else ""
+    if last is not None:
+        iterations = f"{iterations} to {last}" if iterations else f"to iteration {last}"
+    words = [
+        f"{time}{' ' if time else ''}on {run['host']}" if run["host"] else time,
+        count(run["ranks"], "rank") if run["ranks"] is not None else "",
+        iterations,
+    ]
+    known = run["why"] or run["ending"]
+    why = "it runs" if runs_now else _WORDS.get(known, known) if known else _WORDS["lost_node"]
+    return f"{', '.join(filter(None, words))}: {why}".removeprefix(": ")
