@@ -90,9 +90,11 @@ def _by_place(errors: Iterable[ErrorDetails], kind: Any) -> list[_Mistake]:
         if before is None:
             found[steps] = _Mistake(steps, error["type"], error["msg"], error["input"])
         else:
-            expected = error["msg"].removeprefix("Input should be a valid ")
+            expected = re.sub("^Input should be a (valid )?", "", error["msg"])
             found[steps] = before._replace(message=f"{before.message} or {expected}")
-    return list(found.values())
+    # What is wrong inside of an object is said there, and not that a switch could be in its place.
+    inside = {steps[:end] for steps in found for end in range(len(steps))}
+    return [each for steps, each in found.items() if steps not in inside]
 
 
 def _steps(kind: Any, place: Sequence[int | str]) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ def _steps(kind: Any, place: Sequence[int | str]) -> tuple[str, ...]:
     for step in place:
         of = [each for each in members(kind) if each is not type(None)]
         if len(of) > 1:  # further steps lead into the only member that holds others
-            kind = next((each for each in of if get_origin(each)), None)
+            kind = next((each for each in of if get_origin(each) or is_dataclass(each)), None)
             continue
         steps.append(str(step))
         kind = inside(of[0], step)
@@ -128,7 +130,8 @@ def _line(mistake: _Mistake, where: str, describe: Describe, known: list[str]) -
         return f"{place}: unknown key{nearest(mistake.steps[-1], known)}"
     if mistake.kind == "missing":
         return f"{place} is missing"
-    expected = re.sub("Input should be", "expected", mistake.message)
+    expected = mistake.message.replace(", unable to interpret input", "")
+    expected = re.sub("Input should be", "expected", expected)
     expected = expected.removeprefix("Value error, ")
     expected = re.sub(r"(valid )?dictionary( or an instance of \w+)?", "JSON object {…}", expected)
     return f"{place}: {expected}, found {json.dumps(mistake.found, default=str)[:80]}"

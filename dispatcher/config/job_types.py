@@ -18,6 +18,7 @@ from ..host.shell_words import split
 from ..relion.command import Command
 from ..relion.programs import strip_mpi
 from ..units import MOST_BYTES, read_size, too_small
+from .goes_on import GoesOnSetting, check_goes_on
 from .inheritance import lineage_of
 from .json_files import load, read_json, strict
 from .largest import MOST_GPUS, MOST_NODES, MOST_RANKS, MOST_THREADS
@@ -81,6 +82,7 @@ class JobType:
         gpu_memory_model: how memory is computed: "relion" or "fmi".
         image: a name in the image catalogue; "" for the host, if a parent names an image.
         template: a template to use instead of the nearest by name.
+        goes_on: as in site.json, in place of the site's.
     """
 
     inherits: str | None = None
@@ -95,6 +97,7 @@ class JobType:
     gpu_memory_model: Literal["relion", "fmi"] | None = None
     image: str | None = None
     template: str | None = None
+    goes_on: GoesOnSetting | bool | None = None
 
     @property
     def matches_jobs(self) -> bool:
@@ -165,6 +168,7 @@ def _check(name: str, job_type: JobType, types: Mapping[str, JobType], where: Wh
         if says := too_small(size, whole=True):
             raise ConfigError(f"{where.at('adjust_GPU_nproc_to_mem')}: {says}")
     check_job_parameters(job_type.job_parameters, where.at("job_parameters"))
+    check_goes_on(job_type.goes_on, where.at("goes_on"))
     for option, value in job_type.relion_add_parameter.items():
         try:
             split(str(value))

@@ -79,11 +79,12 @@ def _maker(kind: Any) -> _Maker | None:
     if origin in (dict, list):
         inner = _maker(inside(kind, 0))
         return _maker_of_each(inner, origin) if inner else None
-    of = [each for each in members(kind) if each is not type(None)]
-    if len(of) == len(members(kind)) or len(of) != 1:
+    of = members(kind)
+    makers = [maker for each in of if len(of) > 1 and (maker := _maker(each))]
+    if len(makers) != 1:
         return None
-    one = _maker(of[0])  # X | None
-    return (lambda data: None if data is None else one(data)) if one else None
+    # X | None, X | bool
+    return lambda data: data if data is None or isinstance(data, bool) else makers[0](data)
 
 
 def _maker_of_each(make: _Maker, origin: Any) -> _Maker:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal
 
+from .goes_on import Cause
 from .json_files import strict
 from .places import has_shipped_templates
 
@@ -114,6 +115,7 @@ class Scheduler:
         unknown_end: what is said where none of them is found.
         own_warning: seconds before the time limit at which the job's script stops the job itself,
             because the scheduler kills it without a warning; 0 if the scheduler warns.
+        goes_on_after: the ends from outside after which its jobs can go on.
         names: words by which the scheduler's templates name what differs from site to site; "" for
             what jobs cannot ask for.
         facts: words of that output (``NAME=…``) that are shown as well.
@@ -189,6 +191,7 @@ class Scheduler:
     unknown_end: str = "it was killed, or its node was lost: continue the job, or submit it again"
     facts: list[str] = field(default_factory=list)
     own_warning: int = 0
+    goes_on_after: list[Cause] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)

@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..host.hidden_variables import Hidden
 from .accounts import AccountRule, Mail, check_mail, check_rule
 from .apptainer_variables import hidden_from_apptainer, is_apptainers
+from .goes_on import GoesOnSetting, check_goes_on
 from .gpu_constants import HardwareConstants
 from .gpu_vendors import GpuName, GpuVendor, let_through_by
 from .inherited import passing_on
@@ -109,6 +110,7 @@ class Site:
         scratch: what programs have on each node to keep a copy of their input; None for nothing.
         mps: start NVIDIA's multi-process service where several ranks share a GPU.
         watch_gpus: note in each job's record how its GPUs were used.
+        goes_on: whether jobs go on by themselves after an end from outside, and how.
         gpu_constants: what a card takes, if not as shipped; `gpu calibrate` measures it.
         expected_resolution: the part of Nyquist's frequency that classifications and VDAM reach, as
             the site expects, where they do not fit at their full box; 1 to expect all.
@@ -131,6 +133,7 @@ class Site:
     scratch: Scratch | None = None
     mps: bool = True
     watch_gpus: bool = False
+    goes_on: GoesOnSetting | bool = False
     gpu_constants: HardwareConstants = field(default_factory=HardwareConstants)
     expected_resolution: float = 2 / 3
     image: str | None = None
@@ -238,5 +241,6 @@ def _check(site: Site, where: Where) -> None:
         check_rule(rule, list(site.partitions), where.at(f"accounts.{number}"))
     check_mail(site.mail, where.at("mail"))
     check_window(site.window, where.at("window"))
+    check_goes_on(site.goes_on, where.at("goes_on"))
     if site.scratch:
         check_scratch(site.scratch, where.at("scratch"))

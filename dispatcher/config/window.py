@@ -75,6 +75,11 @@ MEANINGS: Mapping[str, Meaning] = {
         "Version of RELION:",
         "The version that runs this job alone. auto: that of this project.",
     ),
+    "goes_on": Meaning(
+        "Goes on by itself:",
+        "Yes: after its time limit, or if it lost its node to another job or to a failure, the job "
+        "goes on where it was, as your site says. No: it ends. auto: what your site does.",
+    ),
     "options": Meaning(
         "Further queue options:",
         "What else the queue is asked for, as its submit command takes it. auto: nothing.",

@@ -53,7 +53,8 @@ class Reading(NamedTuple):
     """What a text says.
 
     Attributes:
-        values: what it means to the plan, by job parameters; "options" and "image" as they are.
+        values: what it means to the plan, by job parameters; "options", "image" and "goes_on" as
+            they are.
         problem: why the field cannot have this text, as a part of a sentence; "" if it can.
     """
 
@@ -149,6 +150,12 @@ def _ranks(text: str) -> Reading:
     return Reading({"ranks_per_gpu": number})
 
 
+def _goes_on(text: str) -> Reading:
+    if text.lower() not in ("yes", "no"):
+        return Reading(problem=f"expected Yes or No, found {text[:40]!r}")
+    return Reading({"goes_on": text.lower() == "yes"})
+
+
 def _named(key: str, what: str) -> Callable[[str], Reading]:
     def read(text: str) -> Reading:
         if not re.fullmatch(_NAME, text, re.ASCII):
@@ -193,6 +200,7 @@ _READERS: Mapping[str, Callable[[str], Reading]] = {
     "partition": _named("partition", "the name of a partition"),
     "ranks_per_gpu": _ranks,
     "image": _named("image", "a version, such as 5.0.1"),
+    "goes_on": _goes_on,
     "options": _options,
 }
 _Values = Mapping[str, str | int | list[str]]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from ..host.shell_words import Variable, Word
-from ..planning.scratch import scratch_of, values_of
-from ..relion.command import Command
+from ..planning.scratch import scratch_of
+from ..relion.command import Command, values_of
 
 __all__ = ["words_in_job_script"]
 

@@ -11,10 +11,12 @@ from typing import Literal, NamedTuple, NoReturn
 from ..config.places import own_path
 from ..errors import TemplateError
 from ..planning.plan import Plan, PlannedCommand
+from .command_lines import in_shell
 from .filters import quoted
+from .going_on import as_rendered
 from .library import Library
 from .node_gpus import with_what_stays
-from .variables import in_shell, job_script
+from .variables import job_script
 
 __all__ = ["Settled", "settled"]
 
@@ -42,7 +44,7 @@ def settled(plan: Plan, token: str, library: Library | None = None) -> Settled:
         ConfigError: as for :func:`job_script`.
     """
     started, script = _started_once(plan, token, library)
-    plan = with_what_stays(started, script)
+    plan = with_what_stays(as_rendered(started, script), script)
     return Settled(plan, script if plan is started else job_script(plan, token, library))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup
@@ -17,20 +15,18 @@ from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
 from ..planning.gpu_option import gpu_option
-from ..planning.launch import LaunchWord
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
-from ..planning.plan import Plan, PlannedCommand
+from ..planning.plan import Plan
 from ..planning.scratch import scratch_of
 from ..relion.command import Command
 from ..units import seconds_of
-from .job_folders import words_in_job_script
+from .command_lines import in_shell, line_of, shared_container, words_of
 from .library import Library, read_library, shell_functions
-from .node_gpus import with_gpus_of_the_node
 from .scheduler_templates import scheduler_templates
 from .templates import environment, render
 
-__all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "in_shell", "job_script", "job_variables"]
+__all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "job_script", "job_variables"]
 
 NO_TOKEN = "0" * 12  # of a script that is only shown
 
@@ -87,7 +83,6 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
     commands = plan.commands
     at = next(index for index, planned in enumerate(commands) if planned.is_main)
     main = commands[at]
-    container = _container(plan, main)
     scratch = scratch_of(main.command)
     shared = scratch.folder.shell() if scratch and scratch.shared else None
     parameters = plan.job_parameters
@@ -149,7 +144,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "waiting_program": plan.waiting_program,
             "own_warning": scheduler.own_warning,
             **scheduler_templates(plan.template_folders),
-            "container": container,
+            "container": shared_container(plan),
             "gpu_option": gpu_option(plan.site.schedulers[plan.scheduler], parameters),
             "gpu_tool": vendor.memory_tool,
             "gpu_lists": list(vendor.lists),
@@ -165,14 +160,21 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "scratch_begins": scratch.folder.leading if scratch else [],
             "variables": _variables(plan),
             "binds": [text for bind in _binds(plan) for text in bind],
+            "goes_on": plan.goes_on and plan.goes_on.as_json(),
         },
         "commands": [
             {
                 "program": _name(c.command),
                 "prefix": in_shell(c.prefix),
-                "words": (words := _words(plan, c)),
-                "line": _line(in_shell(c.prefix), words, container),
+                "words": words_of(plan, c, c.command),
+                "line": line_of(plan, c, c.command),
                 "shell": Markup(c.command.shell()),
+                "again": c.again
+                and {
+                    "way": c.again.way,
+                    "root": Markup(c.again.root.shell()),
+                    "line": line_of(plan, c, c.again.command),
+                },
             }
             for c in commands
         ],
@@ -181,47 +183,6 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
     }
-
-
-def in_shell(prefix: Sequence[LaunchWord]) -> list[str]:
-    """The prefix with what the job script settles on the node."""
-    return [word.planned if word.on_node is None else Markup(word.on_node) for word in prefix]
-
-
-def _container(plan: Plan, main: PlannedCommand) -> list[str]:
-    """What starts a container, if the script has it once: for several commands, or because the
-    keepers of MPS look from inside the ranks' container."""
-    if plan.mps and plan.image:
-        words = in_shell(main.prefix)
-        begin = words.index(plan.site.apptainer.program)
-        return words[begin : words.index(str(plan.image.path)) + 1]
-    return _shared([in_shell(each.prefix) for each in plan.commands if each.prefix])
-
-
-def _shared(prefixes: Sequence[list[str]]) -> list[str]:
-    """The common beginning of all prefixes, if there are several: the script has it once."""
-    if len(prefixes) < 2:
-        return []
-    columns = zip(*prefixes, strict=False)
-    return [column[0] for column in takewhile(lambda words: len(set(words)) == 1, columns)]
-
-
-def _words(plan: Plan, planned: PlannedCommand) -> list[Markup]:
-    """The words of a command, with what the job script's node settles."""
-    command = planned.command
-    if planned.is_main and plan.chooses_gpus:
-        command = with_gpus_of_the_node(command)
-    return words_in_job_script(command, plan.name, planned is plan.commands[-1])
-
-
-def _line(prefix: list[str], words: list[Markup], container: list[str]) -> list[str]:
-    """All words of a command, with the script's variable for the container that it shares."""
-    for at in range(len(prefix)):
-        end = at + len(container)
-        if container and prefix[at:end] == container:
-            prefix = [*prefix[:at], Markup('"${dispatch_container[@]}"'), *prefix[end:]]
-            break
-    return [*prefix, *words]
 
 
 def _variables(plan: Plan) -> list[str]:

@@ -11,8 +11,10 @@ from ..config.scheduler import template_folders_of
 from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
+from ..relion.continuation import Again
 from ..units import count
 from .decisions import Decisions
+from .goes_on import GoesOn
 from .gpu_fit import GpuFit
 from .launch import LaunchWord
 
@@ -22,16 +24,18 @@ __all__ = ["Plan", "PlannedCommand"]
 class PlannedCommand(NamedTuple):
     """A command as it will run: `prefix` starts the command's container and ranks.
 
-    The main command is the one that decided the job type and was rewritten.
+    The main command is the one that decided the job type and was rewritten. `again` is what runs
+    after the same prefix if the job goes on; None if it does not, or if this command begins anew.
     """
 
     command: Command
     prefix: tuple[LaunchWord, ...]
     is_main: bool
+    again: Again | None = None
 
     def as_json(self) -> dict[str, Any]:
         """kind, program, argv (before expansion on the node), prefix, the command as shell text,
-        and RELION's own text of shell lines."""
+        that of its form that goes on, and RELION's own text of shell lines."""
         described: dict[str, Any] = {
             "kind": self.command.kind,
             "program": self.command.program,
@@ -39,6 +43,8 @@ class PlannedCommand(NamedTuple):
             "prefix": [word.planned for word in self.prefix if word.planned],
             "shell": self.command.shell(),
         }
+        if self.again:
+            described["again"] = self.again.command.shell()
         if self.command.kind == "shell":
             described["text"] = self.command.text
         return described
@@ -80,6 +86,7 @@ class Plan(NamedTuple):
         ranks_stay: the script's template starts ``nproc`` ranks, however few or small the GPUs of a
             node are.
         window: what was typed into the site's fields of RELION's window, by their names.
+        goes_on: after which ends the job goes on by itself; None if it does not.
         decisions: the facts behind the reasons, None if they are not known; the record has them,
             `as_json` does not.
     """
@@ -118,6 +125,7 @@ class Plan(NamedTuple):
     cores_of_node: int | None = None
     ranks_stay: bool = False
     window: Mapping[str, str] = {}
+    goes_on: GoesOn | None = None
     decisions: Decisions | None = Decisions()
 
     @property
@@ -213,6 +221,7 @@ class Plan(NamedTuple):
             "original_commands": list(self.original_commands),
             "extra_fields": dict(self.extra_fields),
             "window": dict(self.window),
+            "goes_on": self.goes_on and self.goes_on.as_json(),
             "gpu_fit": self.gpu_fit.as_json(),
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),

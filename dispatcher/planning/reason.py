@@ -8,7 +8,16 @@ from typing import Literal
 __all__ = ["Reason", "Topic", "about", "topic_of"]
 
 Topic = Literal[
-    "type", "command", "window", "ranks", "gpu_memory", "host_memory", "partition", "image", "queue"
+    "type",
+    "command",
+    "window",
+    "ranks",
+    "gpu_memory",
+    "host_memory",
+    "partition",
+    "image",
+    "queue",
+    "goes_on",
 ]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 from ..config import partition
 from ..host.shell_words import Word, split
-from ..relion.command import Command, is_option
+from ..relion.command import Command, values_of
 
-__all__ = ["Scratch", "SiteScratch", "scratch_of", "values_of", "with_site_scratch"]
+__all__ = ["Scratch", "SiteScratch", "scratch_of", "with_site_scratch"]
 
 # With the first two, RELION is to find, or to leave, its particles in the folder that the user
 # names; with the last it uses no folder (ml_optimiser.cpp:2612, 5.0.1).
@@ -70,12 +69,3 @@ def scratch_of(command: Command) -> Scratch | None:
     found = [command.arguments[at] for at in values_of(command, "scratch_dir")]
     named = [word for word in found if str(word)]
     return Scratch(named[-1], not any(map(command.__contains__, _USERS_OWN))) if named else None
-
-
-def values_of(command: Command, name: str) -> list[int]:
-    """Where the values of the option `name` stand among the command's arguments."""
-    return [
-        at + 1
-        for at, (word, following) in enumerate(pairwise(command.arguments))
-        if str(word) == f"--{name}" and not is_option(following)
-    ]

@@ -39,6 +39,7 @@ class Wishes(NamedTuple):
         parameters: in place of the job type's job_parameters.
         version: of the job type's image, None for the project's.
         account: who pays, None for what the site says.
+        goes_on: whether the job goes on by itself, None for what the site says.
         options: further directives.
         reasons, warnings: a sentence on what is taken, one on each text that is not.
         of_the_type: what the job type has of these job_parameters.
@@ -49,6 +50,7 @@ class Wishes(NamedTuple):
     parameters: Mapping[str, Any] = {}
     version: str | None = None
     account: str | None = None
+    goes_on: bool | None = None
     options: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ def window_wishes(
         typed,
         version=values.pop("image", None),
         account=values.pop("account", None),
+        goes_on=values.pop("goes_on", None),
         parameters=values,
         options=options,
         reasons=(f"From RELION's window: {said}.",) if said else (),

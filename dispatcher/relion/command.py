@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from ..errors import InputError
@@ -17,7 +18,7 @@ from ..host.shell_words import Word, split
 from ..refusal.tell_end import JOB_RUNNER, pipeliner_job
 from .programs import FILE_TOOLS, Call, lookup, strip_mpi
 
-__all__ = ["Command", "called_programs", "is_option", "parse_command"]
+__all__ = ["Command", "called_programs", "is_option", "parse_command", "values_of"]
 
 _WHICH = re.compile(r"`\s*which\s+(\S+?)\s*`")
 # A launcher that RELION's template has before XXXcommandXXX: mpirun -n 5 `which relion_refine_mpi`
@@ -153,6 +154,15 @@ class Command:
 def is_option(word: Word) -> bool:
     """``--gpu``, ``-pf`` and ``--x=1`` are options; ``-1``, ``-1.5e3``, ``" -a b "`` are values."""
     return _OPTION.fullmatch(str(word)) is not None
+
+
+def values_of(command: Command, name: str) -> list[int]:
+    """Where the values of the option `name` stand among the command's arguments."""
+    return [
+        at + 1
+        for at, (word, following) in enumerate(pairwise(command.arguments))
+        if str(word) == f"--{name}" and not is_option(following)
+    ]
 
 
 def _option_name(word: Word) -> str | None:

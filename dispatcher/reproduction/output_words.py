@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from ..errors import InputError
 from ..host.shell_words import Variable, Word, quote
-from ..planning.scratch import Scratch, scratch_of, values_of
-from ..relion.command import Command
+from ..planning.scratch import Scratch, scratch_of
+from ..relion.command import Command, values_of
 from .recorded_job import RecordedJob
 from .script_words import as_word, as_words
 

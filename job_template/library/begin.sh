@@ -40,19 +40,23 @@ begin_job() {
     dispatch_errfile=${dispatch_errfile/#"$dispatch_job/"/"$dispatch_folder/"}
     opens_texts || open_texts
     dispatch_host=$(uname -n) # HOSTNAME may name the machine that submitted the job
-    dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token dispatch_kept=/dev/null
+    dispatch_kept=/dev/null
     dispatch_scratch=$dispatch_scratch_for_all/relion-dispatch.$(od -An -N8 -tx1 /dev/urandom | tr -d ' ')
     dispatch_status=0 dispatch_reason='' dispatch_ending='' dispatch_told='' dispatch_facts=''
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
     dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
+    dispatch_at=0 dispatch_done=0 dispatch_began_with=0 dispatch_idle_before=0 dispatch_from='' dispatch_cut=''
     claim_job
+    dispatch_control=$dispatch_job/.dispatch_control.$(run_token "$dispatch_run")
     find_session
     dispatch_kills_before=$(memory_kills)
     heed_signals
     [ -z "$dispatch_reason" ] || exit 1
+    follow_runs
     begin_unless_over
     [ -z "$dispatch_lock" ] || wait_for_lock
     dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
+    begin_lease
     reasons
     remember_texts
 }
@@ -86,7 +90,7 @@ begin_unless_over() {
 
 # Makes the folder for RELION's control files, the file that becomes the exit file, and room for the last sentence.
 make_control() {
-    local old name=.dispatch_control.$dispatch_token
+    local old name=${dispatch_control##*/}
     for old in "$dispatch_folder"/.dispatch_control.*; do
         remove_control "${old##*/}"
     done

@@ -1,12 +1,17 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 
-# A submission runs once: the first copy that can make this link has the job, and the link stays.
+# A submission runs once: the first copy that can make this link has the job, and the link stays. Of a job that goes on,
+# each run makes a link of its own.
 claim_job() {
     local owner found
-    dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
     owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
-    if ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; then
+    dispatch_run=1
+    while dispatch_claim=$(claim_of "$dispatch_run"); ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; do
         found=$(readlink "$dispatch_claim")
+        if [ "$found" != "$owner" ] && is_followed "$found"; then
+            dispatch_run=$((dispatch_run + 1))
+            continue
+        fi
         case $found in
         "$owner") ;; # the link exists: a network file system sent the request twice
         '')
@@ -21,21 +26,34 @@ claim_job() {
             exit 0
             ;;
         esac
-    fi
+        break
+    done
     if overtaken; then
-        echo "relion-dispatch: this job stops, because it was submitted again."
+        say_overtaken
         rm -f "$dispatch_claim"
         exit 0
     fi
-    for found in "$dispatch_folder"/.dispatch_claim.*; do
-        [ "$found" = "$dispatch_claim" ] || rm -f "$found"
+    for found in "$dispatch_folder"/.dispatch_{claim,lease}.*; do
+        [[ $found == *".$dispatch_token" || $found == *".$dispatch_token."* ]] || rm -f "$found"
     done
 }
 
-# True if the job was submitted again, for example because this job's node seemed lost: then only the newer
-# run reports to RELION, and the files in the folder belong to the newer run.
-overtaken() {
+# True if the job was submitted again, for example because this job's node seemed lost, or if its next run has begun:
+# then only the newer one reports to RELION, and the files in the folder belong to it.
+overtaken() { is_submitted_again || is_run_again; }
+
+is_submitted_again() {
     local newest
     newest=$(read_file "$dispatch_folder/run_submit.script.run" | grep -a -m 1 '^dispatch_token=')
     [ -n "$newest" ] && [ "$newest" != "dispatch_token=$dispatch_token" ]
+}
+
+is_run_again() { may_have_runs && [ -L "$(claim_of $((dispatch_run + 1)))" ]; }
+
+say_overtaken() {
+    if is_submitted_again; then
+        echo "relion-dispatch: this job stops, because it was submitted again."
+    else
+        echo "relion-dispatch: run $dispatch_run of this job stops, because run $((dispatch_run + 1)) has begun."
+    fi
 }

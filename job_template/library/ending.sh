@@ -8,14 +8,19 @@ finish() {
     trap - EXIT
     heed_no_signals
     end_guard
-    tell_relion
+    [ -n "$dispatch_cut" ] || tell_relion
     end_processes 2>/dev/null
-    tell_relion # again, because the last of them may have written a file too
+    [ -n "$dispatch_cut" ] || tell_relion # again, because the last of them may have written a file too
     explain
     [ -z "$dispatch_uses_scratch" ] || on_each_node remove_scratch 2>/dev/null
     leave_gpus
     ! declare -F dispatch_epilogue >/dev/null || dispatch_epilogue # of a site's own template
     write_run 2>/dev/null
+    if [ -n "$dispatch_cut" ]; then
+        go_on
+    else
+        end_lease
+    fi
     dismiss_watcher 2>/dev/null
     exit "$(status_for_scheduler "$dispatch_status")"
 }

@@ -67,7 +67,7 @@ remove_name() { # PATH
 # Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
 open_control() {
     dispatch_kept=/dev/null
-    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
+    open_folder "$dispatch_folder" "${dispatch_control##*/}" && dispatch_kept=$dispatch_opened
 }
 
 # Removes such a folder with what a job has in it, and nothing else.

@@ -115,8 +115,13 @@ explain() {
     local took=$((SECONDS - ${dispatch_began:-SECONDS}))
     took=$(printf '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60)))
     if overtaken; then
-        remove_control ".dispatch_control.$dispatch_token"
-        echo "relion-dispatch: this job stops, because it was submitted again."
+        remove_control "${dispatch_control##*/}"
+        say_overtaken
+        return
+    fi
+    if [ -n "$dispatch_cut" ]; then
+        say_that_it_goes_on
+        remove_control "${dispatch_control##*/}"
         return
     fi
     if [ -n "$dispatch_reason" ]; then
@@ -128,7 +133,7 @@ explain() {
     fi
     rm -f "$dispatch_kept/reserve"
     [ -z "$dispatch_reason" ] || { say_in_sight "$dispatch_reason" >&2; say_if_long "$dispatch_reason"; }
-    remove_control ".dispatch_control.$dispatch_token" # last: while it is there, the sentence may be missing
+    remove_control "${dispatch_control##*/}" # last: while it is there, the sentence may be missing
 }
 
 # Who wanted the end. RELION's abort file is empty; `relion-dispatch cancel` makes one with a line in it.

@@ -4,6 +4,8 @@
 # "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_run() {
     local file=$dispatch_folder/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
+    ! is_run_again || return 0 # the next run writes it
+    [ -z "$dispatch_cut" ] || file=$(record_of "$dispatch_run")
     new=$dispatch_folder/.dispatch.run.$dispatch_token.new
     text=$(
         run_value token "$dispatch_token"
@@ -12,8 +14,9 @@ write_run() {
         run_value host "$dispatch_host"
         run_value scheduler_job_id "$dispatch_scheduler_job"
         run_value exit_status "$dispatch_status"
-        run_value ending "$dispatch_ending"
+        run_value ending "${dispatch_cut:+GOES_ON}$dispatch_ending"
         run_value reason "$dispatch_reason"
+        ! may_have_runs || values_of_run
         while read -r line; do
             [[ ! $line =~ $gpu ]] || run_value gpu "$line"
         done <<<"${dispatch_gpu_usage:-}"
@@ -22,6 +25,18 @@ write_run() {
     printf '%s\n' "$text" | new_file "$new" && mv -fT "$new" "$file"
     rm -f "$new"
     remove_unfinished
+}
+
+# What the record of a job that goes on has beside the others: the next run reads some of it.
+values_of_run() {
+    run_value run "$dispatch_run"
+    run_value why "$dispatch_cut"
+    run_value from_iteration "${dispatch_from_iteration:-}"
+    run_value to_iteration "${dispatch_to_iteration:-}"
+    run_value ranks "${dispatch_ranks:-}"
+    run_value "done" "$dispatch_done"
+    run_value began_with "$dispatch_began_with"
+    run_value idle_before "$dispatch_idle_before"
 }
 
 # What a hook that was killed has left. A hook that lives writes while it has the lock.

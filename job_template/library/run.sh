@@ -11,6 +11,11 @@ run_commands() {
 run() { # PROGRAM ARGUMENTS…
     local word
     ! aborted || exit 1
+    dispatch_at=$((dispatch_at + 1))
+    [ "$dispatch_at" -gt "$dispatch_done" ] || return 0 # in an earlier run
+    count_runs_before
+    [ -z "$dispatch_from" ] || set -- "${dispatch_again[@]}"
+    dispatch_from=''
     for word in "$@"; do
         shift
         is_left_out "$word" || set -- "$@" "$word"
@@ -27,6 +32,8 @@ run() { # PROGRAM ARGUMENTS…
         relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     fi
     [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
+    dispatch_done=$dispatch_at
+    note_in_lease "done" "$dispatch_done"
 }
 
 heed_signals() {
@@ -40,6 +47,7 @@ heed_signals() {
     trap 'stop 12' USR2
     trap 'dispatch_overdue=$dispatch_abort_grace; stop 15' RTMIN+1 # the guard: the time that an abort gives is over
     trap 'stop 12' RTMIN+2                                         # the guard: the job was submitted again
+    trap 'dispatch_lost_lease=yes; stop 12' RTMIN+3                # lease.sh: the job's folder cannot be reached
     for signal in $(warning_signals); do
         # shellcheck disable=SC2064 # the signal of now
         trap "! announces_end $signal || stop 15" "$signal"
@@ -47,14 +55,15 @@ heed_signals() {
 }
 
 # From now on only KILL ends this process.
-heed_no_signals() { trap '' TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2; }
+heed_no_signals() { trap '' TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2 RTMIN+3; }
 
 # The scheduler may send KILL soon, so RELION is told first.
 stop() { # SIGNAL
     heed_no_signals
     dispatch_status=$((128 + $1))
     dispatch_facts="stopped by signal $1"$'\n'
-    tell_relion
+    learn_why_cut "$1"
+    [ -n "$dispatch_cut" ] || tell_relion
     if [ -n "$dispatch_command" ] && kill -TERM "$dispatch_command" 2>/dev/null; then
         for _ in {1..30}; do
             kill -0 "$dispatch_command" 2>/dev/null || break
@@ -103,6 +112,8 @@ guard() {
         fi
         read -rt 2 -u 8
     done
+    # A scheduler that kills the script, and starts it again, also kills this.
+    ! may_have_runs || { end_processes 2>/dev/null; read -rt 10 -u 8; }
     dispatch_status=137
     dispatch_facts="the job script was killed"$'\n'
     dispatch_guard=

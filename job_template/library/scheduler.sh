@@ -29,6 +29,14 @@ time_limit_reached() {
     [ -n "$stops" ] && [ "$SECONDS" -ge "$stops" ]
 }
 
+# Why the script was told to end, if that is nobody's wish: prints time_limit, preemption or lost_node, or nothing.
+why_it_ends() { # SIGNAL
+    [ "$1" -ne 15 ] || [ "$(timeout 3 systemctl is-system-running 2>/dev/null)" != stopping ] || echo lost_node
+}
+
+# Has the scheduler start this script once more. Without a scheduler `relion-dispatch watch` or `resume` does.
+start_next_run() { :; }
+
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
 scheduler_made_session() { return 1; }
 

@@ -23,6 +23,26 @@ time_limit_reached() {
     [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
 }
 
+# A job that is told to end still runs, or is about to end: then Slurm may have put it back into the queue already, which
+# counts as a restart, or may have preempted it for good. All else is somebody's wish.
+why_it_ends() { # SIGNAL
+    local state restarts preempted
+    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    restarts=$(sed -n 's/.*Restarts=\([0-9]*\).*/\1/p' <<<"$state")
+    preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
+    if [ "${restarts:-0}" -gt "${SLURM_RESTART_COUNT:-0}" ] || [[ -n $preempted && $preempted != None ]]; then
+        echo preemption
+    elif [ "$1" -eq 15 ] && time_limit_reached; then
+        echo time_limit
+    fi
+}
+
+# Slurm also ends this script for it. A job that is in the queue already is refused, which is as good.
+start_next_run() {
+    local said
+    said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || [[ $said == *"pending execution"* ]]
+}
+
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.
 scheduler_made_session() { [ "$(ps -o comm= -p $PPID)" = slurmstepd ]; }
 

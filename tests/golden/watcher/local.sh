@@ -78,7 +78,7 @@ remove_name() { # PATH
 # Opens the folder for RELION's control files, in which no other user may write, as $dispatch_kept.
 open_control() {
     dispatch_kept=/dev/null
-    open_folder "$dispatch_folder" ".dispatch_control.$dispatch_token" && dispatch_kept=$dispatch_opened
+    open_folder "$dispatch_folder" "${dispatch_control##*/}" && dispatch_kept=$dispatch_opened
 }
 
 # Removes such a folder with what a job has in it, and nothing else.
@@ -168,8 +168,9 @@ say_if_long() { # SENTENCE
 }
 
 enter_job || exit 0 # the folder is gone
-open_control
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
+dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+open_control
 
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
 trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"' EXIT
@@ -242,7 +243,7 @@ for dispatch_word in ABORTED FAILURE SUCCESS; do
 done
 make_exit_file "$dispatch_end" || exit 1
 # The job's script would have removed these. A scratch folder on another node stays for the next job there.
-remove_control ".dispatch_control.$dispatch_token"
+remove_control "${dispatch_control##*/}"
 dispatch_scratch_for_all=/scratch
 open_scratch() { # FOLDER
     [[ ${1##*/} =~ ^relion-dispatch\.([0-9a-f]{12}|[0-9a-f]{16})$ && ! -L $1 ]] || return 1

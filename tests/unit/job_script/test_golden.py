@@ -41,6 +41,7 @@ GRID_ENGINE: dict[str, Any] = {
 }
 PBS: dict[str, Any] = {**SLURM, "scheduler": "pbs"}
 LSF: dict[str, Any] = {**SLURM, "scheduler": "lsf"}
+GOES_ON: dict[str, Any] = {**SLURM, "goes_on": True}
 WORKSTATION: dict[str, Any] = {
     "partitions": {"here": {"cores": 16, "memory": "120G", "gpus": 0}},
     "job_parameters": {"submit": {"partition": "here"}},
@@ -58,6 +59,11 @@ CASES = {
     "refine3d_workstation_local": ("relion-3.1.4/Refine3D_job005", WORKSTATION),
     "postprocess_local": ("relion-5.0.1/PostProcess_job016", {}),
     "external_on_the_host_local": ("relion-5.0.1/External_job023", {}),
+    "refine3d_goes_on_slurm": ("relion-5.0.1/Refine3D_job011", GOES_ON),
+    "class2d_goes_on_slurm": ("relion-5.0.1/Class2D_job007", GOES_ON),
+    "initialmodel_goes_on_slurm": ("relion-5.0.1/InitialModel_job009", GOES_ON),
+    "motioncorr_goes_on_slurm": ("relion-5.0.1/MotionCorr_job002", GOES_ON),
+    "multibody_goes_on_slurm": ("relion-4.0.2/MultiBody_job005", GOES_ON),
     "exclude_tilt_images_interactive": ("relion-5.0.1/ExcludeTiltImages_job032", {}),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,16 @@ NEITHER = {
         "export A=1; B=2 apptainer exec x.sif {{ job.command }}_mpi {{ job.arguments }}"
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def apptainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which ``apptainer --version`` answers: what is wrong here is the launcher."""
+    program = tmp_path / "programs" / "apptainer"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho apptainer version 1.4.5\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
 def started(script: Path) -> Settled:

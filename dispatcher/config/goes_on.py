@@ -1,0 +1,74 @@
+"""After which ends from outside does a job go on by itself, and how often?"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal, get_args
+
+from ..errors import ConfigError
+from .json_files import strict
+from .where import Where
+
+__all__ = ["CAUSES", "MOST_TIMES", "Cause", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
+
+Cause = Literal["time_limit", "preemption", "lost_node", "gpu_memory", "host_memory"]
+
+# Each in words, behind "after".
+CAUSES: dict[Cause, str] = {
+    "time_limit": "its time limit",
+    "preemption": "preemption",
+    "lost_node": "the loss of its node",
+    "gpu_memory": "a full GPU",
+    "host_memory": "full memory",
+}
+
+MOST_TIMES = 1000
+
+
+@strict
+class GoesOnSetting:
+    """How jobs go on by themselves.
+
+    Attributes:
+        after: the ends from outside that a job survives.
+        at_most: how many times a job goes on; it runs once more often.
+        gives_up_after: how many runs in a row may bring no new iteration and no new output.
+    """
+
+    after: list[Cause] = field(default_factory=lambda: ["preemption", "lost_node", "time_limit"])
+    at_most: int = 10
+    gives_up_after: int = 2
+
+
+def goes_on_setting(said: GoesOnSetting | bool | None, wanted: bool | None) -> GoesOnSetting | None:
+    """How a job goes on, None if it does not.
+
+    Args:
+        said: what holds for jobs of its type.
+        wanted: what its user has typed, None for nothing.
+    """
+    if wanted is False or (wanted is None and not said):
+        return None
+    return said if isinstance(said, GoesOnSetting) else GoesOnSetting()
+
+
+def check_goes_on(said: GoesOnSetting | bool | None, where: Where) -> None:
+    """Check the numbers at `where`, and that something is survived.
+
+    Raises:
+        ConfigError: one of them is not possible.
+    """
+    if not isinstance(said, GoesOnSetting):
+        return
+    if not said.after:
+        causes = ", ".join(get_args(Cause))
+        raise ConfigError(
+            f"{where.at('after')}: expected one or more of {causes}, found []; for jobs that do "
+            f'not go on, write "goes_on": false'
+        )
+    for name in ("at_most", "gives_up_after"):
+        number = getattr(said, name)
+        if not 1 <= number <= MOST_TIMES:
+            raise ConfigError(
+                f"{where.at(name)}: expected a whole number from 1 to {MOST_TIMES}, found {number}"
+            )

@@ -1,0 +1,143 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# Whether a job goes on after a run was cut, and from where. The commands of a later run are in the job script beside
+# those of the first. runs.sh says what a run is.
+
+# From where the next command goes on: sets dispatch_from, which is empty in the first run, and where nothing of the
+# command is there yet. For a refinement it is the optimiser's file of the last whole iteration. RELION gives new names to
+# all that follows if that file names the root that --o names; so this one is a copy, which spells it in another way.
+goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the job's folder)
+    local found iteration
+    dispatch_way=$1 dispatch_root=$2 dispatch_from=''
+    [ "$dispatch_run" -gt 1 ] && [ "$dispatch_at" -ge "$dispatch_done" ] || return 0
+    if [ "$1" = unfinished ]; then
+        remove_half_written
+        dispatch_from=yes
+        say_from_where "with what is not finished"
+        return
+    fi
+    found=$(newest_iteration)
+    if [ -z "$found" ]; then
+        say_from_where "from the beginning, as its first iteration was not finished"
+        return
+    fi
+    forget_later_iterations . "$dispatch_root" "$found" "$dispatch_folder/run_submit.script.lib"
+    iteration=$(iteration_in "$found")
+    dispatch_from=$dispatch_control/${found##*/}
+    read_file "$found" | sed -E 's|^(_rlnOutputRootName +)|\1./|' >"$dispatch_kept/${found##*/}" || exit 1
+    dispatch_from_iteration=$iteration
+    note_in_lease from_iteration "$iteration"
+    say_from_where "from iteration $iteration"
+}
+
+say_from_where() { echo "relion-dispatch: Run $dispatch_run of the job goes on $1."; } # WHERE
+
+# The optimiser's file of the last whole iteration that this submission has written.
+newest_iteration() {
+    newest_whole_iteration . "$dispatch_root" "$dispatch_folder/run_submit.script.lib"
+}
+
+# The number of an iteration: 8 for run_it008_optimiser.star.
+iteration_in() { # FILE
+    local number=${1##*_it}
+    number=${number%%_*}
+    [[ ! $number =~ ^[0-9]{1,9}$ ]] || echo $((10#$number))
+}
+
+# What the job has brought up to now, as a number that grows: commands that have ended well, then iterations or outputs.
+reached() {
+    local number=0
+    case ${dispatch_way:-} in
+    refine) number=$(iteration_in "$(newest_iteration)") ;;
+    unfinished) number=$(outputs | wc -l) ;;
+    esac
+    echo $((dispatch_done * 1000000 + ${number:-0}))
+}
+
+# How many runs in a row, the last of which is known by these two numbers, have brought nothing new.
+idle_runs() { # BEGAN-WITH IDLE-BEFORE
+    if [ "$(reached)" -gt "$1" ]; then
+        echo 0
+    else
+        echo $(($2 + 1))
+    fi
+}
+
+# Counts what the runs before have brought, and ends the job if the last ones have brought nothing.
+count_runs_before() {
+    [ "$dispatch_run" -gt 1 ] && [ -z "${dispatch_counted:-}" ] || return 0
+    dispatch_counted=yes
+    dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    dispatch_began_with=$(reached)
+    note_in_lease began_with "$dispatch_began_with"
+    note_in_lease idle_before "$dispatch_idle_before"
+    [ "$dispatch_idle_before" -lt "$dispatch_gives_up_after" ] || fail "$(why_given_up "$dispatch_idle_before")"
+}
+
+# What a program writes for each of its inputs, below the job's folder.
+outputs() {
+    find "$dispatch_folder/" -mindepth 2 -type f -size +0 -newer "$dispatch_folder/run_submit.script.lib" ! -path '*/.dispatch*'
+}
+
+# A kill cuts the files short that are written at that moment, which RELION would take for finished.
+remove_half_written() {
+    local newest
+    newest=$(outputs | tr '\n' '\0' | xargs -0r stat -c %Y | sort -n | tail -n 1)
+    [ -z "$newest" ] || find "$dispatch_folder/" -mindepth 2 -type f ! -path '*/.dispatch*' \
+        -newer "$dispatch_folder/run_submit.script.lib" -newermt "@$((newest - 5))" -delete
+} 2>/dev/null
+
+# Why a job that could go on does not: sentences for run.err.
+why_no_more() {
+    echo "The job does not go on, because it went on $dispatch_goes_on_at_most times, and is to do so $dispatch_goes_on_at_most times at most: continue the job in RELION, or ask your admin to raise \"at_most\" of \"goes_on\"."
+}
+why_given_up() { # RUNS
+    local brought="a new iteration"
+    [ "${dispatch_way:-}" != unfinished ] || brought="a new output"
+    echo "The job does not go on, because its last $1 runs ended without $brought: ask your admin to raise \"time\" of the job type if the time limit is too short for one, and continue the job in RELION."
+}
+
+# Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
+learn_why_cut() { # SIGNAL
+    local why=lost_node idle
+    may_have_runs && ! aborted && [ -z "$dispatch_reason" ] || return 0
+    [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
+    { [ -n "$why" ] && survives "$why"; } || return 0
+    idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    if [ "$dispatch_run" -gt "$dispatch_goes_on_at_most" ]; then
+        dispatch_reason=$(why_no_more)
+    elif [ "$idle" -ge "$dispatch_gives_up_after" ]; then
+        dispatch_reason=$(why_given_up "$idle")
+    else
+        dispatch_cut=$why
+    fi
+}
+
+# What cut a run, in words.
+cut_in_words() { # WHAT
+    case $1 in
+    time_limit) echo "reached its time limit" ;;
+    preemption) echo "gave way to a job of higher priority" ;;
+    lost_node) echo "could not reach the job's folder, or its machine stops" ;;
+    esac
+}
+
+# Tells in run.out that the job goes on: an error in run.err would be in sight in RELION's window.
+say_that_it_goes_on() {
+    local iteration
+    iteration=$(iteration_in "$(newest_iteration)")
+    [ "${dispatch_way:-}" = refine ] && [ -n "$iteration" ] || iteration=0
+    [ "$iteration" -eq 0 ] || dispatch_to_iteration=$iteration
+    dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself."
+    echo "relion-dispatch: $dispatch_reason"
+}
+
+# Has the scheduler start the next run. If it cannot, the job has failed.
+go_on() {
+    end_lease
+    ! start_next_run || return 0
+    rm -f "$(record_of "$dispatch_run")"
+    dispatch_cut='' dispatch_reason="The job does not go on, because its scheduler did not take the next run: continue the job in RELION, or show this line to your admin."
+    tell_relion
+    say_in_sight "$dispatch_reason" >&2
+    write_run 2>/dev/null
+}

@@ -1,0 +1,102 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# The runs of a job that goes on: 1, 2, 3 … of the same script, one after the other. Each claims its number (claim.sh),
+# has a control folder of its own, and renews a lease while it runs (lease.sh). It leaves a record (record.sh): the last
+# one dispatch.run.TOKEN, each one before it dispatch.run.TOKEN.NUMBER. goes_on.sh says whether another one follows.
+#
+# Settings that only such a job has:
+#   dispatch_goes_on_after     an array, what it survives: time_limit, preemption, lost_node, gpu_memory, host_memory
+#   dispatch_goes_on_at_most   how many times it goes on
+#   dispatch_gives_up_after    it does not go on after so many runs in a row that brought nothing new
+# What the script knows of the runs:
+#   dispatch_run               the number of this one
+#   dispatch_done              how many of the job's commands have ended well, in all runs
+#   dispatch_began_with        what the runs before had brought, as `reached` counts it
+#   dispatch_idle_before       how many of these, the last ones, had brought nothing new
+
+may_have_runs() { [ "${#dispatch_goes_on_after[@]}" -ne 0 ]; }
+
+survives() { [[ " ${dispatch_goes_on_after[*]} " == *" $1 "* ]]; } # WHAT
+
+# What tells a run from the others in the names of files.
+run_token() { # NUMBER
+    if [ "$1" -gt 1 ]; then
+        echo "$dispatch_token.$1"
+    else
+        echo "$dispatch_token"
+    fi
+}
+
+claim_of() { echo "$dispatch_folder/.dispatch_claim.$(run_token "$1")"; }    # NUMBER
+record_of() { echo "$dispatch_folder/dispatch.run.$dispatch_token.$1"; }     # NUMBER of a run that was not the last
+lease_of() { echo "$dispatch_folder/.dispatch_lease.$dispatch_token.$1"; }   # NUMBER
+
+# The number of the newest run that has begun; 0 if none has.
+newest_run() {
+    local number=0
+    while [ -L "$(claim_of $((number + 1)))" ]; do
+        number=$((number + 1))
+    done
+    echo "$number"
+}
+
+# The value of a key in a file of lines KEY VALUE; of several lines the last one's.
+value_in() { # FILE KEY
+    read_file "$1" | tr -d '\0' | sed -n "s/^$2 //p" | tail -n 1
+}
+
+# The same, of a number; 0 if there is none.
+number_in() { # FILE KEY
+    local found
+    found=$(value_in "$1" "$2")
+    [[ $found =~ ^[0-9]{1,9}$ ]] || found=0
+    echo "$((10#$found))"
+}
+
+# Whether the run that has made this claim is over, or will never begin again, so that the next number is free. The
+# scheduler starts a job again only after it has ended, or lost, the run before.
+is_followed() { # CLAIM
+    may_have_runs || return 1
+    case $1 in
+    *", process "*", job "*) ;;
+    *) return 1 ;; # no run's: the submission was given up, or its watcher has told the end
+    esac
+    ! relion_was_told || exit 0
+    [ -e "$(record_of "$dispatch_run")" ] || [ -L "$(claim_of $((dispatch_run + 1)))" ] ||
+        { [ -n "$dispatch_scheduler_job" ] && [[ $1 == *", job $dispatch_scheduler_job" ]]; }
+}
+
+# Begins behind the runs before: when the last of them has ended all its programs, and with what it has reached.
+follow_runs() {
+    local before=$((dispatch_run - 1)) record
+    [ "$before" -gt 0 ] || return 0
+    await_end_of "$before"
+    record=$(record_of "$before")
+    [ -e "$record" ] || write_lost_run "$before"
+    dispatch_done=$(number_in "$record" "done")
+    dispatch_began_with=$(number_in "$record" began_with)
+    dispatch_idle_before=$(number_in "$record" idle_before)
+    [ "$before" -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
+}
+
+# The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.
+write_lost_run() { # NUMBER
+    local lease record new ended
+    lease=$(lease_of "$1") record=$(record_of "$1")
+    new=$dispatch_folder/.dispatch.run.$dispatch_token.new
+    ended=$(stat -c %Y "$lease" 2>/dev/null || stat -c %Y "$(claim_of "$1")")
+    rm -f "$new"
+    {
+        run_value token "$dispatch_token"
+        run_value run "$1"
+        if [ -e "$lease" ]; then
+            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before) '
+        else
+            run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
+        fi
+        run_value ended "$(date -u -d "@${ended:-0}" +%FT%T+00:00)"
+        run_value ending GOES_ON
+        run_value why lost_node
+        run_value reason "The run ended without a word, because its node was lost, or it was killed there."
+    } | new_file "$new" && mv -fT "$new" "$record"
+    rm -f "$new" "$lease"
+}

@@ -1,0 +1,238 @@
+"""The runs of a job that goes on: their claims and records (runs.sh, claim.sh, record.sh)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .conftest import TOKEN, Shell
+
+GOES_ON = (
+    "dispatch_goes_on_after=(time_limit lost_node)",
+    "dispatch_goes_on_at_most=3",
+    "dispatch_gives_up_after=2",
+)
+CLAIM = f".dispatch_claim.{TOKEN}"
+RECORD = f"dispatch.run.{TOKEN}"
+CLAIMED = 'claim_job; echo "$dispatch_run:$dispatch_reason:$(readlink "$dispatch_claim")"'
+
+
+def claim(shell: Shell, number: int, job: str = "17", by: str = "gpu1, process 5, 2026") -> None:
+    name = CLAIM if number == 1 else f"{CLAIM}.{number}"
+    (shell.job / name).symlink_to(f"{by}, job {job}")
+
+
+def test_runs_have_names_of_their_own(shell: Shell) -> None:
+    code = "for n in 1 2 12; do run_token $n; claim_of $n; record_of $n; lease_of $n; done"
+    lines = shell.says(f"dispatch_folder=F; {code}").splitlines()
+
+    assert lines[0::4] == [TOKEN, f"{TOKEN}.2", f"{TOKEN}.12"]
+    assert lines[1::4] == [f"F/{CLAIM}", f"F/{CLAIM}.2", f"F/{CLAIM}.12"]
+    assert lines[2::4] == [f"F/{RECORD}.{number}" for number in (1, 2, 12)]
+    assert lines[3::4] == [f"F/.dispatch_lease.{TOKEN}.{number}" for number in (1, 2, 12)]
+
+
+def test_only_a_job_that_goes_on_may_have_runs(shell: Shell) -> None:
+    ask = "may_have_runs && echo may; survives time_limit && echo survives"
+    assert shell.says(ask) == ""
+    assert shell.says(ask, given=GOES_ON) == "may\nsurvives"
+    assert shell.says("survives preemption || survives time; echo $?", given=GOES_ON) == "1"
+
+
+@pytest.mark.parametrize(
+    ("before", "claimed"),
+    [
+        ([], 1),
+        (["record 1"], 2),
+        (["record 1", "claim 2", "record 2"], 3),
+        (["claim 2", "record 2"], 3),  # the first run was lost
+    ],
+)
+def test_the_next_run_is_claimed_once_the_one_before_has_gone_on(
+    before: list[str], claimed: int, shell: Shell
+) -> None:
+    if before:
+        claim(shell, 1, "other")
+    for kind, number in (each.split() for each in before):
+        if kind == "claim":
+            claim(shell, int(number), "other")
+        else:
+            (shell.job / f"{RECORD}.{number}").write_text("done 1\n")
+
+    number, reason, owner = shell.says(CLAIMED, given=GOES_ON).split(":", 2)
+
+    assert int(number) == claimed
+    assert reason == ""
+    assert owner.startswith("here, process ")
+    assert owner.endswith(", job 17")
+    assert shell.says("newest_run") == str(claimed)
+
+
+def test_a_run_that_its_scheduler_starts_again_is_no_second_copy(shell: Shell) -> None:
+    claim(shell, 1)
+    assert shell.says(CLAIMED, given=GOES_ON).startswith("2::here")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "gpu1, process 5, 2026, job 18",  # another copy, which runs
+        "gpu1, process 5, 2026, and gave the submission up",
+        "gpu1, which told the end of it, job 17",
+    ],
+)
+def test_what_is_no_run_before_this_one_keeps_it_from_running(link: str, shell: Shell) -> None:
+    (shell.job / CLAIM).symlink_to(link)
+
+    said = shell(CLAIMED, given=GOES_ON)
+
+    assert not (shell.job / f"{CLAIM}.2").is_symlink()
+    if "told" in link:
+        assert "was interrupted" in said.stdout
+    else:
+        assert f"claimed by: {link}" in said.stdout
+
+
+def test_nothing_begins_once_relion_was_told(shell: Shell) -> None:
+    claim(shell, 1)
+    (shell.job / f"{RECORD}.1").touch()
+    (shell.job / "RELION_JOB_EXIT_FAILURE").touch()
+
+    assert shell.says(CLAIMED, given=GOES_ON) == ""
+    assert not (shell.job / f"{CLAIM}.2").is_symlink()
+
+
+def test_a_job_that_does_not_go_on_is_interrupted_by_a_second_start(shell: Shell) -> None:
+    claim(shell, 1)
+    assert "was interrupted" in shell.says(CLAIMED)
+
+
+def test_of_copies_of_the_next_run_one_has_it(shell: Shell) -> None:
+    claim(shell, 1, "other")
+    (shell.job / f"{RECORD}.1").touch()
+    copies = "for n in {1..8}; do (claim_job; echo has $dispatch_run) & done; wait"
+
+    said = shell.says(copies, given=[*GOES_ON, "dispatch_scheduler_job=''"]).splitlines()
+
+    assert [line for line in said if line.startswith("has")] == ["has 2"]
+    assert len(said) == 8
+
+
+def test_claims_and_leases_of_other_submissions_go(shell: Shell) -> None:
+    claim(shell, 1)
+    (shell.job / f"{RECORD}.1").touch()
+    old = [shell.job / f".dispatch_{kind}.ffffffffffff" for kind in ("claim", "claim.2", "lease.1")]
+    for each in old:
+        each.symlink_to("nowhere")
+
+    shell(CLAIMED, given=GOES_ON)
+
+    assert not any(each.is_symlink() for each in old[:1] + old[2:])
+    assert (shell.job / CLAIM).is_symlink()
+    assert (shell.job / f"{CLAIM}.2").is_symlink()
+
+
+def test_a_newer_run_or_submission_overtakes(shell: Shell) -> None:
+    ask = "overtaken && say_overtaken"
+    assert shell.says(ask, given=GOES_ON) == ""
+    claim(shell, 2)
+    assert shell.says(ask) == "", "this job has one run"
+    assert "run 1 of this job stops, because run 2" in shell.says(ask, given=GOES_ON)
+    assert shell.says("is_run_again && echo yes; is_submitted_again", given=GOES_ON) == "yes"
+    (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
+    assert "it was submitted again" in shell.says(ask, given=GOES_ON)
+    assert shell.says("is_submitted_again && echo yes") == "yes"
+
+
+def test_values_are_read_from_regular_files_alone(shell: Shell) -> None:
+    (shell.job / "file").write_text("done 3\nbegan_with 12\ndone 08\nidle x\n\0bad\n")
+    (shell.job / "link").symlink_to("file")
+    os.mkfifo(shell.job / "pipe")
+    ask = 'cd "$dispatch_job"; for f in file link pipe none; do number_in $f "done"; done'
+    assert shell.says(ask).split() == ["8", "0", "0", "0"]
+    assert (
+        shell.says('cd "$dispatch_job"; number_in file idle; value_in file began_with') == "0\n12"
+    )
+
+
+def test_a_run_begins_with_what_those_before_have_reached(shell: Shell) -> None:
+    (shell.job / f"{RECORD}.2").write_text("done 2\nbegan_with 2000007\nidle_before 1\n")
+    code = 'follow_runs; echo "$dispatch_done $dispatch_began_with $dispatch_idle_before"'
+
+    assert shell.says(code, given=[*GOES_ON, "dispatch_host=here"]) == "0 0 0"
+    assert shell.says(f"dispatch_run=3; {code}", given=GOES_ON) == "2 2000007 1"
+
+
+def test_a_job_goes_on_as_often_as_it_is_to(shell: Shell) -> None:
+    (shell.job / f"{RECORD}.3").touch()
+    (shell.job / f"{RECORD}.4").touch()
+    code = 'follow_runs; echo "begins"'
+
+    assert shell.says(f"dispatch_run=4; {code}", given=GOES_ON) == "begins"
+    code = f"trap 'echo \"$dispatch_reason\"' EXIT; dispatch_run=5; {code}"
+    assert "went on 3 times" in shell.says(code, given=GOES_ON)
+
+
+def test_a_lost_run_gets_its_record_from_its_lease(shell: Shell) -> None:
+    lease = shell.job / f".dispatch_lease.{TOKEN}.2"
+    lease.write_text(
+        f"token {TOKEN}\nrun 2\nstarted 2026-11-29T08:00:00+00:00\nhost gpu7\n"
+        "scheduler_job_id 17\ndone 0\nbegan_with 5\nidle_before 1\nfrom_iteration 5\ndone 1\n"
+    )
+    os.utime(lease, (1_800_000_000, 1_800_000_000))
+
+    shell("write_lost_run 2", given=GOES_ON)
+
+    record = (shell.job / f"{RECORD}.2").read_text().splitlines()
+    assert [line for line in record if not line.startswith("reason")] == [
+        f"token {TOKEN}", "run 2", "started 2026-11-29T08:00:00+00:00", "host gpu7",
+        "scheduler_job_id 17", "done 0", "began_with 5", "idle_before 1", "from_iteration 5",
+        "done 1", "ended 2027-01-15T08:00:00+00:00", "ending GOES_ON", "why lost_node",
+    ]  # fmt: skip
+    assert not lease.exists()
+    assert shell.says(f'number_in "$dispatch_job/{RECORD}.2" "done"') == "1"
+
+
+def test_a_run_that_was_lost_before_its_lease_gets_a_record_too(shell: Shell) -> None:
+    claim(shell, 1, by="gpu9, process 5, 2026")
+    shell("write_lost_run 1", given=GOES_ON)
+    assert "host gpu9\n" in (shell.job / f"{RECORD}.1").read_text()
+
+
+def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -> None:
+    code = "dispatch_started=now dispatch_run=2 dispatch_ranks=5 dispatch_to_iteration=8"
+
+    shell(f"{code}; dispatch_cut=time_limit dispatch_done=1; write_run", given=GOES_ON)
+    assert [path.name for path in shell.job.glob("dispatch.run.*")] == [f"{RECORD}.2"]
+    lines = dict(
+        line.split(" ", 1) for line in (shell.job / f"{RECORD}.2").read_text().splitlines()
+    )
+    assert lines["ending"] == "GOES_ON"
+    assert lines["why"] == "time_limit"
+    assert (lines["run"], lines["ranks"], lines["to_iteration"], lines["done"]) == (
+        "2",
+        "5",
+        "8",
+        "1",
+    )
+
+    shell(f"{code}; dispatch_ending=SUCCESS; write_run", given=GOES_ON)
+    last: Path = shell.job / RECORD
+    assert "ending SUCCESS\n" in last.read_text()
+    assert "run 2\n" in last.read_text()
+    assert "why" not in last.read_text()
+    assert "began_with 0" in shell.says("values_of_run")
+
+
+def test_a_run_that_was_overtaken_leaves_its_record_to_the_next(shell: Shell) -> None:
+    claim(shell, 2)
+    shell("dispatch_ending=FAILURE; write_run", given=GOES_ON)
+    assert not list(shell.job.glob("dispatch.run.*"))
+
+
+def test_a_claim_of_a_run_is_followed(shell: Shell) -> None:
+    ask = 'is_followed "gpu1, process 5, 2026, job 17" && echo yes'
+    assert shell.says(ask) == ""
+    assert shell.says(ask, given=GOES_ON) == "yes"

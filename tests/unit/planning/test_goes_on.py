@@ -1,0 +1,167 @@
+"""Whether a job goes on by itself: who says so, what it survives, and how its commands go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.errors import InputError
+from dispatcher.planning.goes_on import GoesOn
+from dispatcher.planning.plan import Plan
+from dispatcher.planning.reason import topic_of
+
+from ...fixture_types import CorpusJob, WriteSite
+from .planned import CLASSIC, REFINE, Typed, plan
+
+pytestmark = pytest.mark.usefixtures("images")
+
+SHIPPED = GoesOn(("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2)
+
+
+def planned_with(site: WriteSite, script: Path, goes_on: Any, scheduler: str = "slurm") -> Plan:
+    site("site.json", {"scheduler": scheduler, "goes_on": goes_on})
+    return plan(script)
+
+
+def reasons(planned: Plan) -> list[str]:
+    return [each for each in planned.reasons if topic_of(each) == "goes_on"]
+
+
+def test_nothing_is_said_if_nobody_asks_for_it(site: WriteSite, corpus_job: CorpusJob) -> None:
+    planned = planned_with(site, corpus_job(REFINE), False)
+
+    assert planned.goes_on is None
+    assert not reasons(planned)
+    assert planned.as_json()["goes_on"] is None
+    assert "again" not in planned.as_json()["commands"][0]
+
+
+def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
+    planned = planned_with(site, corpus_job(REFINE), True)
+
+    assert planned.goes_on == SHIPPED
+    assert reasons(planned) == [
+        "The job goes on by itself after its time limit, preemption or the loss of its node, at "
+        "most 10 times, unless 2 runs in a row bring nothing new."
+    ]
+    assert planned.as_json()["goes_on"] == {
+        "after": ["time_limit", "preemption", "lost_node"],
+        "at_most": 10,
+        "gives_up_after": 2,
+    }
+    shell = planned.as_json()["commands"][0]["again"]
+    assert shell.startswith('relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011')
+    assert planned.commands[0].command.value("continue") is None
+
+
+def test_an_object_says_more(site: WriteSite, corpus_job: CorpusJob) -> None:
+    own = {"after": ["gpu_memory", "lost_node"], "at_most": 1, "gives_up_after": 1}
+
+    planned = planned_with(site, corpus_job(REFINE), own)
+
+    assert planned.goes_on == GoesOn(("lost_node",), 1, 1)
+    assert reasons(planned) == [
+        "The job goes on by itself after the loss of its node, at most 1 time, unless a run brings "
+        "nothing new. Not after a full GPU, which jobs of the scheduler slurm do not survive."
+    ]
+
+
+def test_the_nearest_level_of_the_job_type_holds(site: WriteSite, corpus_job: CorpusJob) -> None:
+    types = {
+        **CLASSIC,
+        "gpu": {**CLASSIC["gpu"], "goes_on": False},
+        "refine": {**CLASSIC["refine"], "goes_on": {"at_most": 3}},
+    }
+    site("dispatch_config.json", types)
+
+    refine = planned_with(site, corpus_job(REFINE), True)
+
+    assert refine.goes_on == SHIPPED._replace(at_most=3)
+
+
+def test_a_base_type_turns_it_off(site: WriteSite, corpus_job: CorpusJob) -> None:
+    site("dispatch_config.json", {**CLASSIC, "gpu": {**CLASSIC["gpu"], "goes_on": False}})
+
+    assert planned_with(site, corpus_job(REFINE), True).goes_on is None
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "expected"),
+    [
+        (False, "Yes", SHIPPED),
+        ({"at_most": 3}, "yes", SHIPPED._replace(at_most=3)),
+        (True, "No", None),
+        (True, "auto", SHIPPED),
+        (False, "auto", None),
+    ],
+)
+def test_the_window_decides_for_one_job(
+    said: Any, text: str, expected: GoesOn | None, typed: Typed
+) -> None:
+    planned = typed({"goes_on": text}, goes_on=said)
+
+    assert planned.goes_on == expected
+    assert ("From RELION's window: Goes on by itself" in str(planned.reasons)) == (text != "auto")
+    assert "goes_on" not in planned.job_parameters
+
+
+def test_a_wrong_word_is_refused_by_the_name_of_the_field(typed: Typed) -> None:
+    says = "^\"Goes on by itself\" in RELION's window: expected Yes or No, found 'true'"
+
+    with pytest.raises(InputError, match=says):
+        typed({"goes_on": "true"})
+
+
+def test_a_window_without_the_field_is_told(typed: Typed) -> None:
+    with pytest.raises(InputError, match="does not offer that field"):
+        typed({"goes_on": "Yes"}, offered={})
+
+
+@pytest.mark.parametrize(
+    ("job", "scheduler", "because"),
+    [
+        ("relion-5.0.1/PostProcess_job016", "slurm", "relion_postprocess can only begin anew"),
+        ("relion-5.0.1/Subtract_job014", "slurm", "relion_particle_subtract can only begin anew"),
+        (
+            "relion-5.0.1/External_job023",
+            "slurm",
+            "the dispatcher does not know how the user's own program goes on",
+        ),
+        (
+            REFINE,
+            "lsf",
+            "jobs of the scheduler lsf cannot go on after preemption, the loss of its node or its "
+            "time limit",
+        ),
+    ],
+)
+def test_why_a_job_does_not_go_on(
+    job: str, scheduler: str, because: str, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = planned_with(site, corpus_job(job), True, scheduler)
+
+    assert planned.goes_on is None
+    assert reasons(planned) == [f"The job does not go on by itself, because {because}."]
+    assert not [each for each in planned.commands if each.again]
+
+
+def test_on_this_machine_it_survives_the_loss_of_its_node(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = planned_with(site, corpus_job(REFINE), True, "local")
+
+    assert planned.goes_on == SHIPPED._replace(after=("lost_node",))
+
+
+def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: CorpusJob) -> None:
+    planned = planned_with(site, corpus_job("relion-5.0.1/InitialModel_job009"), True)
+
+    ways = [(each.command.base_program, each.again and each.again.way) for each in planned.commands]
+    assert ways == [
+        ("relion_refine", "refine"),
+        ("rm", None),
+        ("relion_align_symmetry", None),
+        ("touch", None),
+    ]
