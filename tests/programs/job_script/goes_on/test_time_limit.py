@@ -54,7 +54,7 @@ def test_a_limit_shorter_than_an_iteration_ends_the_job_after_the_second_run(
 
     assert exit_files(refinement.script) == {"FAILURE"}
     assert "its last 2 runs ended without a new iteration" in refinement.says("run.err")
-    assert "from the beginning, as its first iteration was not finished" in refinement.says()
+    assert "from the beginning, as no iteration was finished" in refinement.says()
     assert refinement.run_record()["run"] == "2"
 
 
