@@ -97,7 +97,7 @@ why_given_up() { # RUNS
 }
 
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
-learn_why_cut() { # SIGNAL
+learn_why_cut() { # SIGNAL; 0 if a program has failed
     local why=lost_node idle
     may_have_runs && ! aborted && [ -z "$dispatch_reason" ] || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
