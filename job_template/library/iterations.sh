@@ -73,7 +73,7 @@ maps_of_model() { # MODEL
     awk '
         /^data_/ { wanted = $1 ~ /^data_model_(classes|bodies)$/; split("", columns) }
         !wanted { next }
-        /^_rln(ReferenceImage|Gradient|SGDGradient)/ { columns[substr($2, 2)] }
+        /^_rln(ReferenceImage|GradMoment[12]|SGDGradientImage) / { columns[substr($2, 2)] }
         !/^(_|#|data_|loop_)/ && NF { for (c in columns) { sub(/^[0-9]+@/, "", $c); print $c } }
     ' "$1" | sort -u
 }
