@@ -20,7 +20,7 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
         say_from_where "from the beginning, as no iteration was finished from which RELION can go on"
         return
     fi
-    forget_later_iterations . "$dispatch_root" "$found" "$dispatch_folder/run_submit.script.lib"
+    forget_later_iterations "$dispatch_folder" "${dispatch_root##*/}" "$found" "$dispatch_folder/run_submit.script.lib"
     iteration=$(iteration_in "$found")
     dispatch_from=$dispatch_control/${found##*/}
     read_file "$found" | sed -E 's|^(_rlnOutputRootName +)|\1./|' >"$dispatch_kept/${found##*/}" || exit 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,26 @@ def test_slurm_puts_the_job_back(says: str, status: int, taken: str, shell: Shel
 
     assert shell.says("SLURM_JOB_ID=17; start_next_run && echo taken", scheduler="slurm") == taken
     assert (shell.project / "asked").read_text() == "requeue 17\n"
+
+
+def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
+    program = shell.programs / "scontrol"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = requeue ] || exit 1\n'
+        "[ -e down ] || { touch down; echo Unable to contact slurm controller >&2; exit 1; }\n"
+    )
+    program.chmod(0o755)
+    code = "SLURM_JOB_ID=17; sleep() { :; }; start_next_run && echo taken"
+    assert shell.says(code, scheduler="slurm") == "taken"
+
+
+@pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
+def test_without_an_answer_the_limit_is_known_from_the_start(
+    ahead: int | None, why: str, shell: Shell
+) -> None:
+    shell.stand_in("scontrol")
+    end = {} if ahead is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
+    assert shell.says("is_late anything; why_it_ends 15", scheduler="slurm", SHOWS="", **end) == why
 
 
 def test_a_job_that_slurm_has_put_back_is_left_alone(shell: Shell) -> None:
