@@ -20,7 +20,7 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
         say_from_where "from the beginning, as no iteration was finished from which RELION can go on"
         return
     fi
-    forget_later_iterations . "$dispatch_root" "$found" "$dispatch_folder/run_submit.script.lib"
+    forget_later_iterations "$dispatch_folder" "${dispatch_root##*/}" "$found" "$dispatch_folder/run_submit.script.lib"
     iteration=$(iteration_in "$found")
     dispatch_from=$dispatch_control/${found##*/}
     read_file "$found" | sed -E 's|^(_rlnOutputRootName +)|\1./|' >"$dispatch_kept/${found##*/}" || exit 1
@@ -74,17 +74,30 @@ count_runs_before() {
 }
 
 # What a program writes for each of its inputs, below the job's folder.
-outputs() {
-    find "$dispatch_folder/" -mindepth 2 -type f -size +0 -newer "$dispatch_folder/run_submit.script.lib" ! -path '*/.dispatch*'
+outputs() { written_below -size +0; }
+
+# A kill cuts the files short that are written at that moment, and a crash those of the last seconds. RELION would take
+# them for finished, and leave their particles out, or fail. What is removed here is done once more.
+remove_half_written() {
+    local newest file
+    newest=$(last_output)
+    [ -n "$newest" ] || return 0
+    while IFS= read -r -d '' file; do
+        case $file in
+        *.star) ! is_whole_table "$file" ;;
+        *.mrc | *.mrcs) ! is_whole_map "$file" ;;
+        *) true ;; # other files do not show it
+        esac && rm -f "$file"
+    done < <(written_below -newermt "@$((newest - 60))" -print0)
 }
 
-# A kill cuts the files short that are written at that moment, which RELION would take for finished.
-remove_half_written() {
-    local newest
-    newest=$(outputs | tr '\n' '\0' | xargs -0r stat -c %Y | sort -n | tail -n 1)
-    [ -z "$newest" ] || find "$dispatch_folder/" -mindepth 2 -type f ! -path '*/.dispatch*' \
-        -newer "$dispatch_folder/run_submit.script.lib" -newermt "@$((newest - 5))" -delete
-} 2>/dev/null
+# When the last of them was written, in seconds since 1970.
+last_output() { written_below -printf '%T@\n' | sort -n | tail -n 1 | cut -d. -f1; }
+
+# The files below the job's folder that this submission has written, for find.
+written_below() { # TESTS AND ACTIONS…
+    find "$dispatch_folder/" -mindepth 2 -type f ! -path '*/.dispatch*' -newer "$dispatch_folder/run_submit.script.lib" "$@"
+}
 
 # Why a job that could go on does not: sentences for run.err.
 why_no_more() {
