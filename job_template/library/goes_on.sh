@@ -76,19 +76,28 @@ count_runs_before() {
 # What a program writes for each of its inputs, below the job's folder.
 outputs() { written_below -size +0; }
 
-# A kill cuts the files short that are written at that moment, and a crash those of the last seconds. RELION would take
-# them for finished, and leave their particles out, or fail. What is removed here is done once more.
+# A kill cuts the files short that are written at that moment, and a crash those of the last seconds; a node may be lost
+# long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
+# removed here is done once more.
 remove_half_written() {
-    local newest file
+    local newest map
     newest=$(last_output)
     [ -n "$newest" ] || return 0
-    while IFS= read -r -d '' file; do
-        case $file in
-        *.star) ! is_whole_table "$file" ;;
-        *.mrc | *.mrcs) ! is_whole_map "$file" ;;
-        *) true ;; # other files do not show it
-        esac && rm -f "$file"
-    done < <(written_below -newermt "@$((newest - 60))" -print0)
+    # Other files than these do not show it.
+    written_below ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' -newermt "@$((newest - 60))" -delete
+    written_below -name '*.star' -size -3c -delete
+    unfinished_tables | tr '\n' '\0' | xargs -0r rm -f
+    while IFS= read -r -d '' map; do
+        # With its micrograph's other files, as a program may look for one of these alone.
+        is_whole_map "$map" || rm -f "$map" "${map%.*}".* "${map%.*}"_*
+    done < <(written_below -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
+}
+
+# Star files without RELION's empty line at their end, a line each: one program looks at many.
+unfinished_tables() {
+    written_below -name '*.star' ! -path $'*[\n\t]*' -print0 |
+        xargs -0r -n 500 bash -c 'paste <(tail -qc 3 "$@" | od -An -v -w3 -tx1) <(printf "%s\n" "$@")' - |
+        sed -n '/^ 0a 20 0a\t/!s/^[^\t]*\t//p'
 }
 
 # When the last of them was written, in seconds since 1970.
