@@ -313,19 +313,6 @@ def test_slurm_puts_the_job_back(says: str, status: int, taken: str, shell: Shel
     assert (shell.project / "asked").read_text() == "requeue 17\n"
 
 
-def test_a_job_that_was_cancelled_since_it_was_cut_stays_so(shell: Shell) -> None:
-    """Slurm takes back what is being cancelled, too."""
-    shell.stand_in("scontrol")
-    code = "SLURM_JOB_ID=17; start_next_run && echo taken"
-    for shows, taken in {
-        "JobState=COMPLETING Reason=None Restarts=0 PreemptTime=None": "",
-        "JobState=COMPLETING Reason=TimeLimit Restarts=0 PreemptTime=None": "taken",
-        "JobState=COMPLETING Reason=None Restarts=0 PreemptTime=2026-11-29T08:00:00": "taken",
-        "JobState=RUNNING Reason=None Restarts=0 PreemptTime=None": "taken",
-    }.items():
-        assert shell.says(code, scheduler="slurm", SHOWS=shows) == taken, shows
-
-
 def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
     program = shell.programs / "scontrol"
     program.write_text(

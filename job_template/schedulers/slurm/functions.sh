@@ -48,13 +48,10 @@ is_late() { # STATE
     [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
 
-# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already. One that
-# was cancelled since it was cut would come back to life.
+# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already.
 start_next_run() {
-    local state said
-    state=$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
-    ! is_requeued "$state" || return 0
-    [[ $state != *JobState=COMPLETING* ]] || [ -n "$(why_it_ends 15)" ] || return 1
+    local said
+    ! is_requeued "$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)" || return 0
     for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
         ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
         [[ $said != *"pending execution"* ]] || return 0
