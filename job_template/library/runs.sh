@@ -13,7 +13,7 @@
 #   dispatch_began_with        what the runs before had brought, as `reached` counts it
 #   dispatch_idle_before       how many of these, the last ones, had brought nothing new
 
-may_have_runs() { [ "${#dispatch_goes_on_after[@]}" -ne 0 ]; }
+may_have_runs() { [ -n "${dispatch_goes_on_after[*]:-}" ]; } # a site's template may have said `set -u`
 
 survives() { [[ " ${dispatch_goes_on_after[*]} " == *" $1 "* ]]; } # WHAT
 

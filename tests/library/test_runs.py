@@ -35,6 +35,7 @@ def test_runs_have_names_of_their_own(shell: Shell) -> None:
 
 
 def test_only_a_job_that_goes_on_may_have_runs(shell: Shell) -> None:
+    assert shell.says("set -u; may_have_runs || echo one") == "one"
     ask = "may_have_runs && echo may; survives time_limit && echo survives"
     assert shell.says(ask) == ""
     assert shell.says(ask, given=GOES_ON) == "may\nsurvives"
