@@ -81,6 +81,8 @@ begin_unless_over() {
     ! aborted || abort_before_start
     ! end_is_told FAILURE ||
         fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
+    # The run before has told it after this one had its claim.
+    [ "$dispatch_run" -eq 1 ] || ! end_is_told SUCCESS || exit 0
     remove_name "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
     relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     make_control

@@ -64,8 +64,9 @@ idle_runs() { # BEGAN-WITH IDLE-BEFORE
 
 # Counts what the runs before have brought, and ends the job if the last ones have brought nothing.
 count_runs_before() {
-    [ "$dispatch_run" -gt 1 ] && [ -z "${dispatch_counted:-}" ] || return 0
+    [ -z "${dispatch_counted:-}" ] || return 0
     dispatch_counted=yes
+    [ "$dispatch_run" -gt 1 ] || return 0
     dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
     dispatch_began_with=$(reached)
     note_in_lease began_with "$dispatch_began_with"
@@ -80,7 +81,7 @@ outputs() { written_below -size +0; }
 # long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
 # removed here is done once more.
 remove_half_written() {
-    local newest map
+    local newest map file
     newest=$(last_output)
     [ -n "$newest" ] || return 0
     # Other files than these do not show it.
@@ -88,8 +89,11 @@ remove_half_written() {
     written_below -name '*.star' -size -3c -delete
     unfinished_tables | tr '\n' '\0' | xargs -0r rm -f
     while IFS= read -r -d '' map; do
+        ! is_whole_map "$map" || continue
         # With its micrograph's other files, as a program may look for one of these alone.
-        is_whole_map "$map" || rm -f "$map" "${map%.*}".* "${map%.*}"_*
+        for file in "$map" "${map%.*}".* "${map%.*}"_*; do
+            [ ! "$file" -nt "$dispatch_folder/run_submit.script.lib" ] || rm -f "$file"
+        done
     done < <(written_below -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
 }
 
@@ -120,11 +124,12 @@ why_given_up() { # RUNS
 
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
 learn_why_cut() { # SIGNAL; 0 if a program has failed
-    local why=lost_node idle
-    may_have_runs && ! aborted && [ -z "$dispatch_reason" ] || return 0
+    local why=lost_node idle=0
+    may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
     { [ -n "$why" ] && survives "$why"; } || return 0
-    idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    # A run that was cut before its first program could bring nothing.
+    [ -z "${dispatch_counted:-}" ] || idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
     if [ "$dispatch_run" -gt "$dispatch_goes_on_at_most" ]; then
         dispatch_reason=$(why_no_more)
     elif [ "$idle" -ge "$dispatch_gives_up_after" ]; then
@@ -153,12 +158,12 @@ say_that_it_goes_on() {
     echo "relion-dispatch: $dispatch_reason"
 }
 
-# Has the scheduler start the next run. If it cannot, the job has failed.
+# Has the scheduler start the next run, unless it has begun. If it cannot, the job has failed.
 go_on() {
     end_lease
-    ! start_next_run || return 0
+    ! is_run_again && ! start_next_run && ! is_run_again || return 0
     rm -f "$(record_of "$dispatch_run")"
-    dispatch_cut='' dispatch_reason="The job does not go on, because its scheduler did not take the next run: continue the job in RELION, or show this line to your admin."
+    dispatch_cut='' dispatch_reason="The job does not go on, because its scheduler did not take the next run, or the job was cancelled: continue the job in RELION, or show this line to your admin."
     tell_relion
     say_in_sight "$dispatch_reason" >&2
     write_run 2>/dev/null

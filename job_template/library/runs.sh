@@ -13,7 +13,7 @@
 #   dispatch_began_with        what the runs before had brought, as `reached` counts it
 #   dispatch_idle_before       how many of these, the last ones, had brought nothing new
 
-may_have_runs() { [ "${#dispatch_goes_on_after[@]}" -ne 0 ]; }
+may_have_runs() { [ -n "${dispatch_goes_on_after[*]:-}" ]; } # a site's template may have said `set -u`
 
 survives() { [[ " ${dispatch_goes_on_after[*]} " == *" $1 "* ]]; } # WHAT
 
@@ -73,17 +73,26 @@ is_followed() { # CLAIM
         { [ -n "$dispatch_scheduler_job" ] && [[ $1 == *", job $dispatch_scheduler_job" ]]; }
 }
 
-# Begins behind the runs before: when the last of them has ended all its programs, and with what it has reached.
+# Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (One that
+# was cut while it waited itself has left the one before it behind.)
 follow_runs() {
-    local before=$((dispatch_run - 1)) record
-    [ "$before" -gt 0 ] || return 0
-    await_end_of "$before"
-    record=$(record_of "$before")
-    [ -e "$record" ] || write_lost_run "$before"
-    dispatch_done=$(number_in "$record" "done")
-    dispatch_began_with=$(number_in "$record" began_with)
-    dispatch_idle_before=$(number_in "$record" idle_before)
-    [ "$before" -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
+    local number record
+    for ((number = 1; number < dispatch_run; number++)); do
+        learn_from "$(lease_of "$number")" # what this run hands on if it is cut while it waits
+        await_end_of "$number"
+        record=$(record_of "$number")
+        [ -e "$record" ] || write_lost_run "$number"
+        learn_from "$record"
+    done
+    [ $((dispatch_run - 1)) -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
+}
+
+# A run that was lost before it began has nothing to add.
+learn_from() { # RECORD OR LEASE
+    [ -n "$(value_in "$1" "done")" ] || return 0
+    dispatch_done=$(number_in "$1" "done")
+    dispatch_began_with=$(number_in "$1" began_with)
+    dispatch_idle_before=$(number_in "$1" idle_before)
 }
 
 # The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.
