@@ -32,8 +32,7 @@ from .watcher import WATCHER, submit_watcher
 __all__ = ["LEASE_OVER", "seconds_silent", "start_next_run"]
 
 LEASE_OVER = 120  # seconds after which a run that does not renew its lease has ended
-_OF_THE_LEASE = ("started", "host", "scheduler_job_id", "from_iteration", "ranks", "done",
-                 "reached", "idle")  # fmt: skip
+_OF_THE_LEASE_ALONE = ("", "token", "run", "process")
 _LOST = (
     "The run ended without a word, because its machine was switched off, or it was killed there."
 )
@@ -155,7 +154,8 @@ def _lost_run(folder: Path, record: Record) -> Iterator[tuple[str, str | None]]:
     lease = read_lease(folder, record.token, record.newest)
     claim = read_claim(folder, record.token, record.newest)
     if lease:
-        yield from ((key, lease.values.get(key)) for key in _OF_THE_LEASE)
+        # The next run needs of it what this version may not know.
+        yield from (each for each in lease.values.items() if each[0] not in _OF_THE_LEASE_ALONE)
         yield "ended", utc(lease.renewed)
     elif claim:
         yield from (("started", utc(claim.made)), ("ended", utc(claim.made)))

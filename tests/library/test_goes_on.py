@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..refinement_files import write_iteration
 from .conftest import TOKEN, Shell
-from .refinement_files import write_iteration
 from .test_runs import GOES_ON
 
 REFINE = "goes_on_from refine Refine3D/job001/run"

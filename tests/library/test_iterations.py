@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ..refinement_files import write_iteration, write_map
 from .conftest import Shell
-from .refinement_files import write_iteration, write_map
 
 NEWEST = 'newest_whole_iteration . "$dispatch_job/run" "$dispatch_job/since"'
 

@@ -55,13 +55,16 @@ class RunningJob:
         shutil.copy(rendered, script.parent / "run_submit.script.run")
         return rendered
 
-    def start(self, rendered: Path, **environment: str) -> subprocess.Popen[str]:
-        """Start a rendered script."""
+    def start(
+        self, rendered: Path, *, texts: Path | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start a rendered script; in the folder `texts` are the files that Slurm would open."""
+        pipe = subprocess.PIPE
         return subprocess.Popen(
             ["bash", rendered],
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=(texts / "run.out").open("a") if texts else pipe,
+            stderr=(texts / "run.err").open("a") if texts else pipe,
             cwd=self.project,
             start_new_session=True,
             env={
