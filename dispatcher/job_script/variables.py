@@ -173,6 +173,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
                 and {
                     "way": c.again.way,
                     "root": Markup(c.again.root.shell()),
+                    "least": c.again.least,
                     "line": line_of(plan, c, c.again.command),
                 },
             }

@@ -23,6 +23,9 @@ __all__ = ["WATCHER", "submit_watcher", "submitted_watchers", "watcher_script"]
 
 WATCHER = f"{SUBMISSION}.watch"
 
+# Which run of a job that goes on is the newest.
+_RUNS = ("run_token", "claim_of", "record_of", "newest_run")
+
 
 def watcher_script(
     plan: Plan, scheduler: Scheduler, token: str, library: Library | None = None
@@ -51,6 +54,7 @@ def watcher_script(
         "cancel_command": scheduler.cancel_command,
         "again": _again(scheduler, plan, token),
         "relion_functions": shell_part("files") + shell_part("relion"),
+        "runs_functions": shell_functions("runs", *_RUNS) if plan.goes_on else "",
         "scratch_functions": shell_functions(
             "scratch", "open_scratch", "empty_scratch", "remove_scratch"
         ),

@@ -126,11 +126,13 @@ class Again(NamedTuple):
         way: "refine" from an iteration, "unfinished" with what is left.
         root: with what the names of its output begin: RELION's ``--o``, else the job's folder.
         command: with the options of that way; ``--continue`` has the variable `FROM`.
+        least: the first iteration from which RELION can go on; before it the command begins anew.
     """
 
     way: Literal["refine", "unfinished"]
     root: Word
     command: Command
+    least: int = 1
 
 
 def again(command: Command, job: str, version: tuple[int, int] | None) -> Again | str:
@@ -166,9 +168,13 @@ def _refine_again(command: Command) -> Again | str:
     before = re.fullmatch(r"(.*)_it\d+_optimiser\.star", command.value("continue") or "")
     if before and before[1] == str(root):
         return "RELION chooses the names of its output (--o has those of the job that it continues)"
+    # Of several classes, the first iteration by cross-correlation has one: the second makes them
+    # (ml_optimiser.cpp:4143, 4395, 5.0.1), but not in a run that continues. Nor does it begin.
+    several = (command.value("K") or "1") != "1"
+    least = 2 if "firstiter_cc" in command and several else 1
     for name in DROPPED:
         if name in command:
             command = command.without(name)
     words = command.without("continue").arguments
     begin = (Word.literal("--continue"), Word((FROM,)))
-    return Again("refine", root, replace(command, arguments=(*begin, *words)))
+    return Again("refine", root, replace(command, arguments=(*begin, *words)), least)

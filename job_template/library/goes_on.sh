@@ -5,9 +5,9 @@
 # From where the next command goes on: sets dispatch_from, which is empty in the first run, and where nothing of the
 # command is there yet. For a refinement it is the optimiser's file of the last whole iteration. RELION gives new names to
 # all that follows if that file names the root that --o names; so this one is a copy, which spells it in another way.
-goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the job's folder)
+goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the job's folder), FIRST ITERATION
     local found iteration
-    dispatch_way=$1 dispatch_root=$2 dispatch_from=''
+    dispatch_way=$1 dispatch_root=$2 dispatch_least=${3:-1} dispatch_from=''
     [ "$dispatch_run" -gt 1 ] && [ "$dispatch_at" -ge "$dispatch_done" ] || return 0
     if [ "$1" = unfinished ]; then
         remove_half_written
@@ -17,10 +17,10 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
     fi
     found=$(newest_iteration)
     if [ -z "$found" ]; then
-        say_from_where "from the beginning, as its first iteration was not finished"
+        say_from_where "from the beginning, as no iteration was finished from which RELION can go on"
         return
     fi
-    forget_later_iterations . "$dispatch_root" "$found" "$dispatch_folder/run_submit.script.lib"
+    forget_later_iterations "$dispatch_folder" "${dispatch_root##*/}" "$found" "$dispatch_folder/run_submit.script.lib"
     iteration=$(iteration_in "$found")
     dispatch_from=$dispatch_control/${found##*/}
     read_file "$found" | sed -E 's|^(_rlnOutputRootName +)|\1./|' >"$dispatch_kept/${found##*/}" || exit 1
@@ -33,7 +33,7 @@ say_from_where() { echo "relion-dispatch: Run $dispatch_run of the job goes on $
 
 # The optimiser's file of the last whole iteration that this submission has written.
 newest_iteration() {
-    newest_whole_iteration . "$dispatch_root" "$dispatch_folder/run_submit.script.lib"
+    newest_whole_iteration . "$dispatch_root" "$dispatch_folder/run_submit.script.lib" "${dispatch_least:-1}"
 }
 
 # The number of an iteration: 8 for run_it008_optimiser.star.
@@ -97,7 +97,7 @@ why_given_up() { # RUNS
 }
 
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
-learn_why_cut() { # SIGNAL
+learn_why_cut() { # SIGNAL; 0 if a program has failed
     local why=lost_node idle
     may_have_runs && ! aborted && [ -z "$dispatch_reason" ] || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")

@@ -15,25 +15,26 @@
 # Image::writeMRC (3.1.4, 4.0.2, 5.0.1).
 
 # The optimiser.star of the newest iteration that RELION has written whole, or nothing (status 1), of those
-# newer than SINCE. ROOT is RELION's --o, seen from FOLDER as all names in star files are: the project's folder.
-newest_whole_iteration() { # FOLDER ROOT SINCE
+# newer than the file SINCE and from iteration LEAST on. ROOT is RELION's --o, seen from FOLDER as all names in star files
+# are: the project's folder.
+newest_whole_iteration() { # FOLDER ROOT SINCE LEAST
     local optimiser
     while IFS= read -r optimiser; do
         if is_whole_iteration "$1" "${optimiser#"$1/"}"; then
             printf '%s\n' "${optimiser#"$1/"}"
             return
         fi
-    done < <(iterations_of "$1/$2" "$3" | sort -rV)
+    done < <(iterations_of "$1/$2" "$3" "$4" | sort -rV)
     return 1
 }
 
-# The optimiser files of a refinement that are newer than SINCE, in no order. One that a user continued has a root of its
-# own: run_ct5_it006. Iteration 0 is what RELION begins with, before any work.
-iterations_of() { # ROOT SINCE
+# The optimiser files of a refinement that are newer than SINCE, from iteration LEAST on, in no order. One that a user
+# continued has a root of its own: run_ct5_it006.
+iterations_of() { # ROOT SINCE LEAST
     local file number
     for file in "$1"_it*_optimiser.star; do
         number=${file#"$1_it"} number=${number%_optimiser.star}
-        [ -f "$file" ] && [ "$file" -nt "$2" ] && [[ $number =~ ^[0-9]+$ ]] && ((10#$number > 0)) && printf '%s\n' "$file"
+        [ -f "$file" ] && [ "$file" -nt "$2" ] && [[ $number =~ ^[0-9]+$ ]] && ((10#$number >= $3)) && printf '%s\n' "$file"
     done
     true
 }

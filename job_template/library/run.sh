@@ -31,7 +31,10 @@ run() { # PROGRAM ARGUMENTS…
         dispatch_status=1
         relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     fi
-    [ "$dispatch_status" -eq 0 ] || exit "$dispatch_status"
+    if [ "$dispatch_status" -ne 0 ]; then
+        learn_why_cut 0
+        exit "$dispatch_status"
+    fi
     dispatch_done=$dispatch_at
     note_in_lease "done" "$dispatch_done"
 }

@@ -26,9 +26,17 @@ run_token() { # NUMBER
     fi
 }
 
-claim_of() { echo "$dispatch_folder/.dispatch_claim.$(run_token "$1")"; }    # NUMBER
-record_of() { echo "$dispatch_folder/dispatch.run.$dispatch_token.$1"; }     # NUMBER of a run that was not the last
-lease_of() { echo "$dispatch_folder/.dispatch_lease.$dispatch_token.$1"; }   # NUMBER
+claim_of() { # NUMBER
+    echo "$dispatch_folder/.dispatch_claim.$(run_token "$1")"
+}
+
+record_of() { # NUMBER, of a run that was not the last
+    echo "$dispatch_folder/dispatch.run.$dispatch_token.$1"
+}
+
+lease_of() { # NUMBER
+    echo "$dispatch_folder/.dispatch_lease.$dispatch_token.$1"
+}
 
 # The number of the newest run that has begun; 0 if none has.
 newest_run() {

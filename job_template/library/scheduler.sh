@@ -30,7 +30,7 @@ time_limit_reached() {
 }
 
 # Why the script was told to end, if that is nobody's wish: prints time_limit, preemption or lost_node, or nothing.
-why_it_ends() { # SIGNAL
+why_it_ends() { # SIGNAL; 0 if a program has failed
     [ "$1" -ne 15 ] || [ "$(timeout 3 systemctl is-system-running 2>/dev/null)" != stopping ] || echo lost_node
 }
 

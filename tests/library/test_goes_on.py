@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,7 @@ def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
         ("JobState=COMPLETING Restarts=1\n EndTime=LATER", "", "preemption"),
         ("JobState=COMPLETING Restarts=1\n EndTime=SOON\n PreemptTime=None", "1", ""),
         ("JobState=COMPLETING Restarts=2\n EndTime=LATER", "1", "preemption"),
+        ("JobState=COMPLETING Reason=TimeLimit Restarts=0\n PreemptTime=None", "", "time_limit"),
         (
             "JobState=COMPLETING Restarts=0\n PreemptEligibleTime=SOON PreemptTime=SOON",
             "",
@@ -252,11 +254,41 @@ def test_slurm_says_why_it_ends_a_run(shows: str, restarted: str, why: str, shel
 )
 def test_slurm_puts_the_job_back(says: str, status: int, taken: str, shell: Shell) -> None:
     program = shell.programs / "scontrol"
-    program.write_text(f'#!/bin/sh\necho "$*" >asked\necho "{says}" >&2\nexit {status}\n')
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = requeue ] || { echo Restarts=0; exit; }\n'
+        f'echo "$*" >asked\necho "{says}" >&2\nexit {status}\n'
+    )
     program.chmod(0o755)
 
     assert shell.says("SLURM_JOB_ID=17; start_next_run && echo taken", scheduler="slurm") == taken
     assert (shell.project / "asked").read_text() == "requeue 17\n"
+
+
+def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
+    program = shell.programs / "scontrol"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = requeue ] || exit 1\n'
+        "[ -e down ] || { touch down; echo Unable to contact slurm controller >&2; exit 1; }\n"
+    )
+    program.chmod(0o755)
+    code = "SLURM_JOB_ID=17; sleep() { :; }; start_next_run && echo taken"
+    assert shell.says(code, scheduler="slurm") == "taken"
+
+
+@pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
+def test_without_an_answer_the_limit_is_known_from_the_start(
+    ahead: int | None, why: str, shell: Shell
+) -> None:
+    shell.stand_in("scontrol")
+    end = {} if ahead is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
+    assert shell.says("is_late anything; why_it_ends 15", scheduler="slurm", SHOWS="", **end) == why
+
+
+def test_a_job_that_slurm_has_put_back_is_left_alone(shell: Shell) -> None:
+    """Its next run may have begun, which a second call would end."""
+    shell.stand_in("scontrol")
+    code = "SLURM_JOB_ID=17; is_requeued Restarts=1 && start_next_run && echo taken"
+    assert shell.says(code, scheduler="slurm", SHOWS="JobState=RUNNING Restarts=1") == "taken"
 
 
 def test_a_machine_that_stops_ends_its_jobs(shell: Shell) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ..refinement_files import write_iteration, write_map
 from .conftest import Shell
 
-NEWEST = 'newest_whole_iteration . "$dispatch_job/run" "$dispatch_job/since"'
+NEWEST = 'newest_whole_iteration . "$dispatch_job/run" "$dispatch_job/since" 1'
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_a_refinement_without_a_finished_iteration_has_none(shell: Shell) -> Non
     write_iteration(shell.job, 0)
 
     assert shell.says(f"{NEWEST} || echo none") == "none"
+
+
+def test_of_some_refinements_the_first_iteration_does_not_count(shell: Shell, job: Path) -> None:
+    least = NEWEST.replace(" 1", " 2")
+    assert shell.says(least) == "Refine3D/job001/run_it002_optimiser.star"
+    (job / "run_it002_sampling.star").unlink()
+    assert shell.says(NEWEST) == "Refine3D/job001/run_it001_optimiser.star"
+    assert shell.says(least) == ""
 
 
 def test_iterations_of_an_earlier_submission_do_not_count(shell: Shell, job: Path) -> None:
@@ -130,6 +138,6 @@ def test_the_parts_of_the_question(shell: Shell, job: Path) -> None:
     assert shell.says(f"is_whole_map {model}; echo $?") == "1"
     first = "Refine3D/job001/run_it000_half1_model.star"
     assert shell.says(f"same_file_of_first_iteration {model}") == first
-    assert shell.says('iterations_of "$dispatch_job/run" "$dispatch_job/since" | sort') == (
+    assert shell.says('iterations_of "$dispatch_job/run" "$dispatch_job/since" 1 | sort') == (
         "Refine3D/job001/run_it001_optimiser.star\nRefine3D/job001/run_it002_optimiser.star"
     )

@@ -23,24 +23,42 @@ time_limit_reached() {
     [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
 }
 
-# A job that is told to end still runs, or is about to end: then Slurm may have put it back into the queue already, which
-# counts as a restart, or may have preempted it for good. All else is somebody's wish.
+# Whether Slurm has put the job back into the queue by itself, which counts as a restart.
+is_requeued() { # STATE
+    local restarts
+    restarts=$(sed -n 's/.*Restarts=\([0-9]*\).*/\1/p' <<<"$1")
+    [ "${restarts:-0}" -gt "${SLURM_RESTART_COUNT:-0}" ]
+}
+
+# A job that is preempted is put back into the queue, or is to end for good, and then has a time at which that was
+# decided. (Its ranks on several nodes get the signal at that time, and the script later.) All else is somebody's wish.
 why_it_ends() { # SIGNAL
-    local state restarts preempted
+    local state preempted
     state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
-    restarts=$(sed -n 's/.*Restarts=\([0-9]*\).*/\1/p' <<<"$state")
     preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
-    if [ "${restarts:-0}" -gt "${SLURM_RESTART_COUNT:-0}" ] || [[ -n $preempted && $preempted != None ]]; then
+    if is_requeued "$state" || [[ -n $preempted && $preempted != None ]]; then
         echo preemption
-    elif [ "$1" -eq 15 ] && time_limit_reached; then
+    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
         echo time_limit
     fi
 }
 
-# Slurm also ends this script for it. A job that is in the queue already is refused, which is as good.
+# Where Slurm does not answer: whether the job ends by what Slurm has said at its start.
+is_late() { # STATE
+    [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
+}
+
+# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already.
 start_next_run() {
     local said
-    said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || [[ $said == *"pending execution"* ]]
+    ! is_requeued "$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)" || return 0
+    for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
+        ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
+        [[ $said != *"pending execution"* ]] || return 0
+        [[ $said != *"disabled for job"* ]] || return 1
+        sleep 5
+    done
+    return 1
 }
 
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.

@@ -53,6 +53,15 @@ def test_refinements_of_the_corpus_go_on_from_their_own_optimiser(script: str) -
     assert len(found.command.arguments) < len(first.arguments)
 
 
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [("", 1), ("--firstiter_cc", 1), ("--firstiter_cc --K 1", 1), ("--firstiter_cc --K 4", 2),
+     ("--K 4", 1)],
+)  # fmt: skip
+def test_classes_that_the_second_iteration_makes_go_on_behind_it(options: str, least: int) -> None:
+    assert goes_on(f"relion_refine --i a.star --o Class3D/job001/run {options}").least == least
+
+
 def test_a_refinement_of_relion_5() -> None:
     found = again(command_of("relion-5.0.1/Refine3D_job011/run_submit.script"), "", (5, 0))
 

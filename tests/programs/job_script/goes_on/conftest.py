@@ -49,8 +49,11 @@ class Refinement:
         )
         program.chmod(0o755)
 
-    def start(self, iterations: str = "", *, ends: bool = False) -> subprocess.Popen[str]:
-        """Start the script once more. RELION writes these iterations, and ends or goes on."""
+    def start(
+        self, iterations: str = "", *, ends: bool = False, job: str = "17"
+    ) -> subprocess.Popen[str]:
+        """Start the script once more, as the scheduler's `job`. RELION writes these iterations,
+        and ends or goes on."""
         for number in map(int, iterations.split()):
             write_iteration(self._made, number)
         begun = self.folder / "begun"
@@ -68,7 +71,7 @@ class Refinement:
             self._rendered,
             texts=self.folder,
             ON_RUN=f"{writes} touch {begun}; {'true' if ends else 'sleep 300'}",
-            SLURM_JOB_ID="17",
+            SLURM_JOB_ID=job,
             **({"SLURM_RESTART_COUNT": str(restarts)} if restarts else {}),
         )
         if not ends:

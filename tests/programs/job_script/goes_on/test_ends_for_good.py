@@ -99,7 +99,7 @@ def test_of_copies_that_start_together_one_is_the_next_run(
     number: int, refinement: Refinement
 ) -> None:
     refinement.at_its_limit("1")
-    copies = [refinement.start("2", ends=True) for _ in range(number)]
+    copies = [refinement.start("2", ends=True, job=str(20 + each)) for each in range(number)]
     for copy in copies:
         copy.communicate(timeout=120)
     assert len(refinement.commands()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from itertools import pairwise
 
@@ -54,7 +55,7 @@ def test_a_limit_shorter_than_an_iteration_ends_the_job_after_the_second_run(
 
     assert exit_files(refinement.script) == {"FAILURE"}
     assert "its last 2 runs ended without a new iteration" in refinement.says("run.err")
-    assert "from the beginning, as its first iteration was not finished" in refinement.says()
+    assert "from the beginning, as no iteration was finished" in refinement.says()
     assert refinement.run_record()["run"] == "2"
 
 
@@ -96,6 +97,20 @@ def test_a_scheduler_that_does_not_take_the_next_run_fails_the_job(
     assert "its scheduler did not take the next run" in refinement.says("run.err")
     assert refinement.run_record()["ending"] == "FAILURE"
     assert not (refinement.folder / f"dispatch.run.{TOKEN}.1").exists()
+
+
+def test_a_program_that_fails_at_the_beginning_of_a_preemption_is_cut(
+    refinement: Refinement,
+) -> None:
+    """Ranks on several nodes are told to end before the script is."""
+    running = refinement.start("1")
+    refinement.answer("JobState=RUNNING Restarts=0 PreemptTime=now")
+    subprocess.run(["pkill", "-s", str(running.pid), "-x", "sleep"], check=True)
+    running.wait(60)
+
+    assert exit_files(refinement.script) == set()
+    assert refinement.run_record(1)["why"] == "preemption"
+    assert (refinement.folder.parents[1] / "asked").read_text() == "requeue\n"
 
 
 def test_a_cut_takes_seconds(refinement: Refinement) -> None:
