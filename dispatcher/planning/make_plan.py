@@ -157,7 +157,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
     submission, gui, job_type = job.request.submission, job.request.gui, job.job_type
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
-    going = going_on(job, placed.main, placed.commands, site, chosen)
+    going = going_on(job, placed, chosen)
     return Plan(
         site=site,
         name=submission.job,
@@ -243,10 +243,11 @@ def _launched(
 ) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks, and how it goes on."""
     project, own = job.request.project, job.job_type.has_own_template
+    fewer = bool(going.goes_on and going.goes_on.ladder.ranks)
     return tuple(
         PlannedCommand(
             command,
-            launch_line(command, placed, site, scheduler, project, own),
+            launch_line(command, placed, site, scheduler, project, own, fewer),
             command is placed.main,
             again,
         )

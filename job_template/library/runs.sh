@@ -12,6 +12,7 @@
 #   dispatch_done              how many of the job's commands have ended well, in all runs
 #   dispatch_began_with        what the runs before had brought, as `reached` counts it
 #   dispatch_idle_before       how many of these, the last ones, had brought nothing new
+#   dispatch_why_before        what had ended the last one of them
 
 may_have_runs() { [ "${#dispatch_goes_on_after[@]}" -ne 0 ]; }
 
@@ -83,6 +84,8 @@ follow_runs() {
     dispatch_done=$(number_in "$record" "done")
     dispatch_began_with=$(number_in "$record" began_with)
     dispatch_idle_before=$(number_in "$record" idle_before)
+    dispatch_why_before=$(value_in "$record" why)
+    keep_to_rows "$record"
     [ "$before" -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
 }
 
@@ -97,7 +100,7 @@ write_lost_run() { # NUMBER
         run_value token "$dispatch_token"
         run_value run "$1"
         if [ -e "$lease" ]; then
-            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before) '
+            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
         else
             run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
         fi
