@@ -24,6 +24,7 @@ begin_next_run() {
     while IFS= read -rd '' each; do
         [[ $each != *=* ]] || given+=("$each")
     done <"/proc/$$/environ"
+    [ -z "$dispatch_lock" ] || exec 9>&- # the lock of local jobs, for which the next run waits in turn
     trap : TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2 RTMIN+3
     shopt -s execfail
     # These words are those by which the job is found on a machine without a scheduler.
