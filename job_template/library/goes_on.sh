@@ -29,7 +29,11 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
     say_from_where "from iteration $iteration"
 }
 
-say_from_where() { echo "relion-dispatch: Run $dispatch_run of the job goes on $1."; } # WHERE
+say_from_where() { # WHERE
+    local rows
+    rows=$(rows_in_words)
+    echo "relion-dispatch: Run $dispatch_run of the job goes on $1${rows:+; with $rows}."
+}
 
 # The optimiser's file of the last whole iteration that this submission has written.
 newest_iteration() {
@@ -54,9 +58,11 @@ reached() {
 }
 
 # How many runs in a row, the last of which is known by these two numbers, have brought nothing new.
-idle_runs() { # BEGAN-WITH IDLE-BEFORE
+idle_runs() { # BEGAN-WITH IDLE-BEFORE WHAT-ENDED-THE-LAST
     if [ "$(reached)" -gt "$1" ]; then
         echo 0
+    elif is_full_memory "$3"; then
+        echo "$2" # the next one is not the same again
     else
         echo $(($2 + 1))
     fi
@@ -67,7 +73,7 @@ count_runs_before() {
     [ -z "${dispatch_counted:-}" ] || return 0
     dispatch_counted=yes
     [ "$dispatch_run" -gt 1 ] || return 0
-    dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "${dispatch_why_before:-}")
     dispatch_began_with=$(reached)
     note_in_lease began_with "$dispatch_began_with"
     note_in_lease idle_before "$dispatch_idle_before"
@@ -127,9 +133,13 @@ learn_why_cut() { # SIGNAL; 0 if a program has failed
     local why=lost_node idle=0
     may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
+    if [ -z "$why" ] && [ "$1" -eq 0 ]; then
+        go_on_with_less
+        return 0
+    fi
     { [ -n "$why" ] && survives "$why"; } || return 0
     # A run that was cut before its first program could bring nothing.
-    [ -z "${dispatch_counted:-}" ] || idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    [ -z "${dispatch_counted:-}" ] || idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "$why")
     if [ "$dispatch_run" -gt "$dispatch_goes_on_at_most" ]; then
         dispatch_reason=$(why_no_more)
     elif [ "$idle" -ge "$dispatch_gives_up_after" ]; then
@@ -145,6 +155,8 @@ cut_in_words() { # WHAT
     time_limit) echo "reached its time limit" ;;
     preemption) echo "gave way to a job of higher priority" ;;
     lost_node) echo "could not reach the job's folder, or its machine stops" ;;
+    gpu_memory) echo "filled the memory of a GPU" ;;
+    host_memory) echo "filled the memory that the job has" ;;
     esac
 }
 
@@ -154,16 +166,24 @@ say_that_it_goes_on() {
     iteration=$(iteration_in "$(newest_iteration)")
     [ "${dispatch_way:-}" = refine ] && [ -n "$iteration" ] || iteration=0
     [ "$iteration" -eq 0 ] || dispatch_to_iteration=$iteration
-    dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself."
+    dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself${dispatch_next:+, $dispatch_next}."
     echo "relion-dispatch: $dispatch_reason"
 }
 
-# Has the scheduler start the next run, unless it has begun. If it cannot, the job has failed.
+# Has the scheduler start the next run, unless it has begun; behind a full memory the next one takes this one's place. If
+# that cannot be, the job has failed.
 go_on() {
+    local who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
-    ! is_run_again && ! start_next_run && ! is_run_again || return 0
+    ! is_run_again || return 0
+    if is_full_memory "$dispatch_cut"; then
+        begin_next_run
+        who="its next run could not be started on $dispatch_host"
+    elif start_next_run || is_run_again; then
+        return 0
+    fi
     rm -f "$(record_of "$dispatch_run")"
-    dispatch_cut='' dispatch_reason="The job does not go on, because its scheduler did not take the next run, or the job was cancelled: continue the job in RELION, or show this line to your admin."
+    dispatch_cut='' dispatch_reason="The job does not go on, because $who: continue the job in RELION, or show this line to your admin."
     tell_relion
     say_in_sight "$dispatch_reason" >&2
     write_run 2>/dev/null

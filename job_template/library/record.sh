@@ -37,6 +37,7 @@ values_of_run() {
     run_value "done" "$dispatch_done"
     run_value began_with "$dispatch_began_with"
     run_value idle_before "$dispatch_idle_before"
+    values_of_rows
 }
 
 # What a hook that was killed has left. A hook that lives writes while it has the lock.

@@ -12,6 +12,7 @@
 #   dispatch_done              how many of the job's commands have ended well, in all runs
 #   dispatch_began_with        what the runs before had brought, as `reached` counts it
 #   dispatch_idle_before       how many of these, the last ones, had brought nothing new
+#   dispatch_why_before        what had ended the last one of them
 
 may_have_runs() { [ -n "${dispatch_goes_on_after[*]:-}" ]; } # a site's template may have said `set -u`
 
@@ -93,6 +94,8 @@ learn_from() { # RECORD OR LEASE
     dispatch_done=$(number_in "$1" "done")
     dispatch_began_with=$(number_in "$1" began_with)
     dispatch_idle_before=$(number_in "$1" idle_before)
+    dispatch_why_before=$(value_in "$1" why)
+    keep_to_rows "$1"
 }
 
 # The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.
@@ -106,7 +109,7 @@ write_lost_run() { # NUMBER
         run_value token "$dispatch_token"
         run_value run "$1"
         if [ -e "$lease" ]; then
-            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before) '
+            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
         else
             run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
         fi
