@@ -48,6 +48,7 @@ begin_job() {
     dispatch_at=0 dispatch_done=0 dispatch_began_with=0 dispatch_idle_before=0 dispatch_from='' dispatch_cut=''
     dispatch_most_each='' dispatch_most_ranks='' dispatch_free='' dispatch_next=''
     remember_script
+    dispatch_run=1
     claim_job
     dispatch_control=$dispatch_job/.dispatch_control.$(run_token "$dispatch_run")
     find_session

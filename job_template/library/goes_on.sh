@@ -167,6 +167,8 @@ say_that_it_goes_on() {
     [ "${dispatch_way:-}" = refine ] && [ -n "$iteration" ] || iteration=0
     [ "$iteration" -eq 0 ] || dispatch_to_iteration=$iteration
     dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself${dispatch_next:+, $dispatch_next}."
+    # RELION draws a bar, and has no time to end its line.
+    ! open_file "$dispatch_outfile" || [ -z "$(tail -c 1 "$dispatch_opened" | tr -d '\0')" ] || echo
     echo "relion-dispatch: $dispatch_reason"
 }
 

@@ -234,6 +234,15 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
     assert "its machine stops" in shell.says("cut_in_words lost_node")
 
 
+@pytest.mark.parametrize(("written", "lines"), [('  3/ 60 sec ..~~(,_,">', 2), ("yum!\n", 1)])
+def test_that_it_goes_on_stands_on_a_line_of_its_own(
+    written: str, lines: int, shell: Shell
+) -> None:
+    (shell.job / "run.out").write_text(written)
+    said = shell("dispatch_cut=time_limit; say_that_it_goes_on", given=GOES_ON).stdout
+    assert said.count("\n") == lines
+
+
 def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
     (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
     code = (

@@ -216,10 +216,20 @@ def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -
     assert "began_with 0" in shell.says("values_of_run")
 
 
-def test_a_run_that_was_overtaken_leaves_its_record_to_the_next(shell: Shell) -> None:
+def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shell) -> None:
     claim(shell, 2)
-    shell("dispatch_ending=FAILURE; write_run", given=GOES_ON)
-    assert not list(shell.job.glob("dispatch.run.*"))
+    code = "dispatch_done=2; is_awaited && dispatch_ending=FAILURE; write_run; echo $dispatch_cut"
+
+    assert shell.says(code, given=GOES_ON) == ""
+    assert not list(shell.job.glob("dispatch.run.*")), "the next run no longer waits"
+
+    (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
+    assert shell.says(code, given=GOES_ON) == ""
+    (record,) = shell.job.glob("dispatch.run.*")
+    assert record.name == f"dispatch.run.{TOKEN}.1"
+    said = record.read_text().splitlines()
+    assert {"ending GOES_ON", "why lost_node", "done 2"} <= {*said}
+    assert "ending FAILURE" not in said
 
 
 def test_a_claim_of_a_run_is_followed(shell: Shell) -> None:
