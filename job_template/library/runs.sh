@@ -77,6 +77,7 @@ is_followed() { # CLAIM
 # was cut while it waited itself has left the one before it behind.)
 follow_runs() {
     local number record
+    [ "$dispatch_run" -gt 1 ] || return 0
     for ((number = 1; number < dispatch_run; number++)); do
         learn_from "$(lease_of "$number")" # what this run hands on if it is cut while it waits
         await_end_of "$number"
