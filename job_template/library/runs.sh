@@ -77,25 +77,33 @@ is_followed() { # CLAIM
 # Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (One that
 # was cut while it waited itself has left the one before it behind.)
 follow_runs() {
-    local number record
+    local number
+    [ "$dispatch_run" -gt 1 ] || return 0
+    ls "$dispatch_folder/" >/dev/null # makes a network file system look again
+    learn_from_runs_before            # what this run hands on if it is cut while it waits
     for ((number = 1; number < dispatch_run; number++)); do
-        learn_from "$(lease_of "$number")" # what this run hands on if it is cut while it waits
+        [ ! -e "$(record_of "$number")" ] || [ -e "$(lease_of "$number")" ] || continue
         await_end_of "$number"
-        record=$(record_of "$number")
-        [ -e "$record" ] || write_lost_run "$number"
-        learn_from "$record"
+        [ -e "$(record_of "$number")" ] || write_lost_run "$number"
     done
+    learn_from_runs_before
     [ $((dispatch_run - 1)) -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
 }
 
-# A run that was lost before it began has nothing to add.
-learn_from() { # RECORD OR LEASE
-    [ -n "$(value_in "$1" "done")" ] || return 0
-    dispatch_done=$(number_in "$1" "done")
-    dispatch_began_with=$(number_in "$1" began_with)
-    dispatch_idle_before=$(number_in "$1" idle_before)
-    dispatch_why_before=$(value_in "$1" why)
-    keep_to_rows "$1"
+# The newest that knows counts: one that was lost before it began has nothing to add.
+learn_from_runs_before() {
+    local number file
+    for ((number = dispatch_run - 1; number > 0; number--)); do
+        for file in "$(record_of "$number")" "$(lease_of "$number")"; do
+            [ -n "$(value_in "$file" "done")" ] || continue
+            dispatch_done=$(number_in "$file" "done")
+            dispatch_began_with=$(number_in "$file" began_with)
+            dispatch_idle_before=$(number_in "$file" idle_before)
+            dispatch_why_before=$(value_in "$file" why)
+            keep_to_rows "$file"
+            return
+        done
+    done
 }
 
 # The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.

@@ -14,6 +14,11 @@ def test_a_run_begins_with_what_those_before_have_reached(shell: Shell) -> None:
     assert shell.says(f"dispatch_run=3; {code}", given=GOES_ON) == "2 2000007 1"
 
 
+def test_a_job_of_one_run_follows_none(shell: Shell) -> None:
+    said = shell("set -u; follow_runs; echo begins")
+    assert (said.stdout, said.stderr) == ("begins\n", "")
+
+
 def test_a_run_that_was_lost_before_it_began_changes_nothing(shell: Shell) -> None:
     (shell.job / f"{RECORD}.1").write_text("done 2\nbegan_with 2000007\nidle_before 1\n")
     claim(shell, 2)
@@ -32,7 +37,7 @@ def test_a_run_waits_for_all_runs_before_it(shell: Shell) -> None:
         "dispatch_run=3; follow_runs"
     )
     said = shell.says(code, given=GOES_ON)
-    assert said.split("\n") == ["waits for 1: 1", "waits for 2: 1"]
+    assert said.split("\n") == ["waits for 1: 1"]
 
 
 def test_a_run_that_finds_the_job_succeeded_leaves_it_so(shell: Shell) -> None:
