@@ -62,3 +62,13 @@ def test_a_job_goes_on_as_often_as_it_is_to(shell: Shell) -> None:
     assert shell.says(f"dispatch_run=4; {code}", given=GOES_ON) == "begins"
     code = f"trap 'echo \"$dispatch_reason\"' EXIT; dispatch_run=5; {code}"
     assert "went on 3 times" in shell.says(code, given=GOES_ON)
+
+
+def test_what_the_newest_record_says_holds(shell: Shell) -> None:
+    (shell.job / f"{RECORD}.1").write_text("done 1\nbegan_with 3\nmost_each 2\nwhy gpu_memory\n")
+    (shell.job / f"{RECORD}.2").write_text("why lost_node\n")
+    code = (
+        "dispatch_run=3; learn_from_runs_before; "
+        'echo "$dispatch_done $dispatch_began_with $dispatch_most_each $dispatch_why_before"'
+    )
+    assert shell.says(code, given=GOES_ON) == "1 3 2 gpu_memory"
