@@ -5,8 +5,8 @@
 finish() {
     dispatch_exit=$?
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
-    trap - EXIT
     heed_no_signals
+    trap - EXIT
     end_guard
     [ -n "$dispatch_cut" ] || tell_relion
     end_processes 2>/dev/null

@@ -130,7 +130,7 @@ why_given_up() { # RUNS
 
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
 learn_why_cut() { # SIGNAL; 0 if a program has failed
-    local why=lost_node idle=0
+    local why=lost_node
     may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
     if [ -z "$why" ] && [ "$1" -eq 0 ]; then
@@ -138,15 +138,21 @@ learn_why_cut() { # SIGNAL; 0 if a program has failed
         return 0
     fi
     { [ -n "$why" ] && survives "$why"; } || return 0
-    # A run that was cut before its first program could bring nothing.
-    [ -z "${dispatch_counted:-}" ] || idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "$why")
     if [ "$dispatch_run" -gt "$dispatch_goes_on_at_most" ]; then
         dispatch_reason=$(why_no_more)
-    elif [ "$idle" -ge "$dispatch_gives_up_after" ]; then
-        dispatch_reason=$(why_given_up "$idle")
     else
         dispatch_cut=$why
     fi
+}
+
+# Once the programs have ended, which may not wait until many files are read: whether the run has brought anything. A run
+# that was cut before its first program could bring nothing.
+give_up_if_idle() {
+    local idle
+    [ -n "$dispatch_cut" ] && [ -n "${dispatch_counted:-}" ] || return 0
+    idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "$dispatch_cut")
+    [ "$idle" -ge "$dispatch_gives_up_after" ] || return 0
+    dispatch_cut='' dispatch_reason=$(why_given_up "$idle")
 }
 
 # What cut a run, in words.

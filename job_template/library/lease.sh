@@ -59,7 +59,7 @@ keep_lease() {
             renew_lease &
             writer=$!
         fi
-        if [ $((now - renewed)) -ge "$dispatch_lease_lost" ]; then
+        if [ $((now - renewed)) -ge "$dispatch_lease_lost" ] && survives lost_node; then
             kill -RTMIN+3 $$
             read -rt 5 -u 8 # a script that can ends the programs itself, and knows why they end
             end_processes 2>/dev/null
@@ -72,13 +72,15 @@ keep_lease() {
 renew_lease() {
     local lease
     lease=$(lease_of "$dispatch_run")
-    [ -e "$lease" ] && touch -c "$lease"
+    [ -e "$lease" ] && ! is_run_again && touch -c "$lease" # the guard, which looks as well, may be gone
 } 2>/dev/null
 
 # From now on the next run may begin.
 end_lease() {
     may_have_runs || return 0
     end_child "${dispatch_lease_keeper:-}"
+    # Programs that this script could not end may still run.
+    [ -n "$dispatch_session" ] || [ -z "$dispatch_cut" ] || return 0
     rm -f "$(lease_of "$dispatch_run")"
 }
 

@@ -33,6 +33,7 @@ run() { # PROGRAM ARGUMENTS…
     fi
     if [ "$dispatch_status" -ne 0 ]; then
         learn_why_cut 0
+        give_up_if_idle
         exit "$dispatch_status"
     fi
     dispatch_done=$dispatch_at
@@ -75,6 +76,7 @@ stop() { # SIGNAL
         kill -KILL "$dispatch_command" 2>/dev/null
         wait "$dispatch_command" 2>/dev/null
     fi
+    give_up_if_idle
     if [ "$1" -eq 15 ] && time_limit_reached; then
         dispatch_facts="stopped at the time limit"$'\n'
     fi

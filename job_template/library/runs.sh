@@ -71,7 +71,7 @@ is_followed() { # CLAIM
     esac
     ! relion_was_told || exit 0
     [ -e "$(record_of "$dispatch_run")" ] || [ -L "$(claim_of $((dispatch_run + 1)))" ] ||
-        { [ -n "$dispatch_scheduler_job" ] && [[ $1 == *", job $dispatch_scheduler_job" ]]; }
+        { [[ -n $dispatch_scheduler_job && $1 == *", job $dispatch_scheduler_job" ]] && { survives lost_node || survives preemption; }; }
 }
 
 # Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (One that

@@ -14,7 +14,7 @@ from .test_runs import GOES_ON
 
 REFINE = "goes_on_from refine Refine3D/job001/run"
 UNFINISHED = "goes_on_from unfinished Refine3D/job001"
-CUT = 'learn_why_cut 15; echo "cut:$dispatch_cut:$dispatch_reason"'
+CUT = 'learn_why_cut 15; give_up_if_idle; echo "cut:$dispatch_cut:$dispatch_reason"'
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +246,8 @@ def test_that_it_goes_on_stands_on_a_line_of_its_own(
 def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
     (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
     code = (
-        "dispatch_cut=time_limit dispatch_status=143; start_next_run() { %s; }; "
+        "dispatch_session=$$ dispatch_cut=time_limit dispatch_status=143; "
+        "start_next_run() { %s; }; "
         "go_on; echo $dispatch_ending"
     )
     assert shell.says(code % "true", given=GOES_ON) == ""

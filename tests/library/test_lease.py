@@ -151,3 +151,27 @@ def test_who_aborts_does_not_wait(shell: Shell, lease: Path) -> None:
 def test_the_keeper_of_a_lease_ends_with_the_script(shell: Shell, lease: Path) -> None:
     said = shell.says(f"{BEGIN}dispatch_script_began=0; keep_lease; echo ended", given=GOES_ON)
     assert said.startswith("ended")
+
+
+def test_programs_that_nobody_can_end_keep_the_lease(shell: Shell, lease: Path) -> None:
+    lease.touch()
+    code = "dispatch_session='' dispatch_cut=%s; end_lease"
+    shell(code % "time_limit", given=GOES_ON)
+    assert lease.exists(), "the next run waits until the lease is old"
+    shell(code % "''", given=GOES_ON)
+    assert not lease.exists()
+
+
+def test_a_job_that_does_not_survive_the_loss_of_its_node_computes_on(
+    shell: Shell, lease: Path
+) -> None:
+    code = f"{LOSES % 'return 1'}dispatch_goes_on_after=(time_limit); begin_lease; sleep 12 & wait"
+    said = shell.says(f"{BEGIN}{code}; echo computed", given=GOES_ON)
+    assert said.startswith("computed")
+
+
+def test_a_lease_is_not_renewed_once_the_next_run_has_begun(shell: Shell, lease: Path) -> None:
+    lease.touch()
+    assert shell.says("renew_lease && echo renewed", given=GOES_ON) == "renewed"
+    (shell.job / f".dispatch_claim.{TOKEN}.2").symlink_to("gpu2, process 1, 2026, job 17")
+    assert shell.says("renew_lease && echo renewed", given=GOES_ON) == ""

@@ -236,3 +236,12 @@ def test_a_claim_of_a_run_is_followed(shell: Shell) -> None:
     ask = 'is_followed "gpu1, process 5, 2026, job 17" && echo yes'
     assert shell.says(ask) == ""
     assert shell.says(ask, given=GOES_ON) == "yes"
+
+
+def test_a_lost_run_is_followed_only_if_the_job_survives_that(shell: Shell) -> None:
+    ask = "dispatch_goes_on_after=(%s); is_followed 'gpu1, process 5, 2026, job 17' && echo yes"
+    for cause in ("lost_node", "preemption"):
+        assert shell.says(ask % cause) == "yes"
+    assert shell.says(ask % "time_limit gpu_memory") == ""
+    (shell.job / f"{RECORD}.1").touch()
+    assert shell.says(ask % "time_limit") == "yes", "that run was not lost"

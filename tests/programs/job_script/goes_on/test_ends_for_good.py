@@ -104,3 +104,13 @@ def test_of_copies_that_start_together_one_is_the_next_run(
         copy.communicate(timeout=120)
     assert len(refinement.commands()) == 2
     assert exit_files(refinement.script) == {"SUCCESS"}
+
+
+def test_a_later_run_without_its_library_tells_relion(refinement: Refinement) -> None:
+    refinement.at_its_limit("1")
+    (refinement.folder / "run_submit.script.lib").write_text("changed\n")
+
+    refinement.start("2", ends=True).wait(60)
+
+    assert exit_files(refinement.script) == {"FAILURE"}
+    assert "run_submit.script.lib is missing or was changed" in refinement.says("run.err")

@@ -17,7 +17,7 @@ from .conftest import SOON, TOKEN, Refinement
 
 FULL_GPU = "ERROR: CudaCustomAllocator out of memory"
 FULL_HOST = "std::bad_alloc"
-AFTER = ["time_limit", "gpu_memory", "host_memory"]
+AFTER = ["time_limit", "gpu_memory", "host_memory", "lost_node"]
 
 
 class FillsMemory(Refinement):
