@@ -20,7 +20,7 @@ from ..hook_calls import change_site, job_id, run_in_background
 from ..jobs import REFINE
 from ..project import Project
 
-__all__ = ["Refinement", "outputs_of"]
+__all__ = ["CutRefinement", "outputs_of"]
 
 # It converges by itself, in a dozen iterations of about the same length.
 OPTIONS = {
@@ -39,7 +39,7 @@ def outputs_of(job: Path) -> set[str]:
 
 
 @dataclass
-class Refinement:
+class CutRefinement:
     """A job of RELION's pipeliner, which waits for its end in the background.
 
     Attributes:
@@ -55,7 +55,7 @@ class Refinement:
     nodes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def started(cls, project: Project) -> Refinement:
+    def started(cls, project: Project) -> CutRefinement:
         """A refinement of a site on which jobs go on."""
         change_site(project, goes_on=GOES_ON)
         job = project.add_job("refine3d", **OPTIONS)
