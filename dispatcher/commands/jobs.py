@@ -56,10 +56,11 @@ def watch(
     ] = False,
     interval: Seconds = 30,
 ) -> int:
-    """Cancel jobs aborted in RELION, go on with those that were cut, tell RELION of lost ones.
+    """Cancel aborted jobs, go on with cut ones, tell of lost ones.
 
-    The command cancels jobs that wait in the queue; running jobs see the abort themselves. Run it
-    in the project's folder, and leave it running. It does no harm to run the command twice.
+    RELION is told of jobs that no queue knows any longer. The command cancels jobs that wait in the
+    queue; running jobs see the abort themselves. Run it in the project's folder, and leave it
+    running. It does no harm to run the command twice.
     """
     from ..config.site import load_site
     from ..jobs.cancel import cancel_aborted

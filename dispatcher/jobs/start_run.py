@@ -21,7 +21,6 @@ from .claim import read_claim
 from .folder_lock import folder_locked
 from .job import Job
 from .notes import watcher_file
-from .progress import iteration_of_run
 from .record import Record, read_record
 from .run_file import GOES_ON, read_lease
 from .run_names import claim_link, job_id_file, lease_file, run_file
@@ -160,8 +159,6 @@ def _lost_run(folder: Path, record: Record) -> Iterator[tuple[str, str | None]]:
     elif claim:
         yield from (("started", utc(claim.made)), ("ended", utc(claim.made)))
         yield from (("host", claim.host), ("scheduler_job_id", claim.job_id))
-    reached = iteration_of_run(folder)
-    yield "to_iteration", None if reached is None else str(reached)
     yield from (("ending", GOES_ON), ("why", "lost_node"), ("reason", _LOST))
 
 

@@ -20,7 +20,7 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
         say_from_where "from the beginning, as no iteration was finished from which RELION can go on"
         return
     fi
-    forget_later_iterations . "$dispatch_root" "$found" "$dispatch_folder/run_submit.script.lib"
+    forget_later_iterations "$dispatch_folder" "${dispatch_root##*/}" "$found" "$dispatch_folder/run_submit.script.lib"
     iteration=$(iteration_in "$found")
     dispatch_from=$dispatch_control/${found##*/}
     read_file "$found" | sed -E 's|^(_rlnOutputRootName +)|\1./|' >"$dispatch_kept/${found##*/}" || exit 1
@@ -74,17 +74,39 @@ count_runs_before() {
 }
 
 # What a program writes for each of its inputs, below the job's folder.
-outputs() {
-    find "$dispatch_folder/" -mindepth 2 -type f -size +0 -newer "$dispatch_folder/run_submit.script.lib" ! -path '*/.dispatch*'
+outputs() { written_below -size +0; }
+
+# A kill cuts the files short that are written at that moment, and a crash those of the last seconds; a node may be lost
+# long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
+# removed here is done once more.
+remove_half_written() {
+    local newest map
+    newest=$(last_output)
+    [ -n "$newest" ] || return 0
+    # Other files than these do not show it.
+    written_below ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' -newermt "@$((newest - 60))" -delete
+    written_below -name '*.star' -size -3c -delete
+    unfinished_tables | tr '\n' '\0' | xargs -0r rm -f
+    while IFS= read -r -d '' map; do
+        # With its micrograph's other files, as a program may look for one of these alone.
+        is_whole_map "$map" || rm -f "$map" "${map%.*}".* "${map%.*}"_*
+    done < <(written_below -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
 }
 
-# A kill cuts the files short that are written at that moment, which RELION would take for finished.
-remove_half_written() {
-    local newest
-    newest=$(outputs | tr '\n' '\0' | xargs -0r stat -c %Y | sort -n | tail -n 1)
-    [ -z "$newest" ] || find "$dispatch_folder/" -mindepth 2 -type f ! -path '*/.dispatch*' \
-        -newer "$dispatch_folder/run_submit.script.lib" -newermt "@$((newest - 5))" -delete
-} 2>/dev/null
+# Star files without RELION's empty line at their end, a line each: one program looks at many.
+unfinished_tables() {
+    written_below -name '*.star' ! -path $'*[\n\t]*' -print0 |
+        xargs -0r -n 500 bash -c 'paste <(tail -qc 3 "$@" | od -An -v -w3 -tx1) <(printf "%s\n" "$@")' - |
+        sed -n '/^ 0a 20 0a\t/!s/^[^\t]*\t//p'
+}
+
+# When the last of them was written, in seconds since 1970.
+last_output() { written_below -printf '%T@\n' | sort -n | tail -n 1 | cut -d. -f1; }
+
+# The files below the job's folder that this submission has written, for find.
+written_below() { # TESTS AND ACTIONS…
+    find "$dispatch_folder/" -mindepth 2 -type f ! -path '*/.dispatch*' -newer "$dispatch_folder/run_submit.script.lib" "$@"
+}
 
 # Why a job that could go on does not: sentences for run.err.
 why_no_more() {

@@ -73,18 +73,22 @@ maps_of_model() { # MODEL
     awk '
         /^data_/ { wanted = $1 ~ /^data_model_(classes|bodies)$/; split("", columns) }
         !wanted { next }
-        /^_rln(ReferenceImage|Gradient|SGDGradient)/ { columns[substr($2, 2)] }
+        /^_rln(ReferenceImage|GradMoment[12]|SGDGradientImage) / { columns[substr($2, 2)] }
         !/^(_|#|data_|loop_)/ && NF { for (c in columns) { sub(/^[0-9]+@/, "", $c); print $c } }
     ' "$1" | sort -u
 }
 
 is_whole_star() { # FILE
-    local end first
-    end=$(tail -c 3 "$1" 2>/dev/null | od -An -tx1)
-    [ "$end" = ' 0a 20 0a' ] || return
-    ! LC_ALL=C grep -qaP '\x00' "$1" || return
+    local first
+    is_whole_table "$1" || return
     first=$(same_file_of_first_iteration "$1")
     [ -z "$first" ] || [ "$(last_table "$1")" = "$(last_table "$first")" ]
+}
+
+is_whole_table() { # FILE
+    local end
+    end=$(tail -c 3 "$1" 2>/dev/null | od -An -tx1)
+    [ "$end" = ' 0a 20 0a' ] && ! LC_ALL=C grep -qaP '\x00' "$1"
 }
 
 # ROOT_it000_model.star of ROOT_it012_model.star; RELION need not have written all files of iteration 0.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from ..refinement_files import write_iteration
+from ..refinement_files import write_iteration, write_map
 from .conftest import TOKEN, Shell
 from .test_runs import GOES_ON
 
@@ -81,17 +82,25 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     shell("remove_half_written")  # there is nothing yet
     folder = shell.job / "Movies"
     folder.mkdir()
-    for name, age in (("a.mrc", 300), ("b.mrc", 200), ("c.mrc", 2), ("d.mrc", 0)):
-        (folder / name).write_text("x")
-        os.utime(folder / name, (1_800_000_000 - age, 1_800_000_000 - age))
-    (folder / "empty").touch()
+    write_map(folder / "whole.mrcs")
+    (folder / "whole.star").write_text("data_\n\nloop_\n_rlnX #1\n1\n \n")
+    (folder / "name\nwhole.star").write_text("x")
+    for name in ("cut.mrc", "cut.star", "cut_extract.txt", "empty.star", "a.txt", "old.txt"):
+        (folder / name).write_text("" if name == "empty.star" else "x")
+    for file in folder.iterdir():
+        age = 300 if file.name.startswith("old") else 30 if "cut" in file.name else 0
+        os.utime(file, (1_800_000_000 - age, 1_800_000_000 - age))
 
     said = shell.says(f'{SECOND}{UNFINISHED}; echo "$dispatch_from"; outputs | sort', given=GOES_ON)
 
     first, yes, *left = said.split("\n")
     assert first == "relion-dispatch: Run 2 of the job goes on with what is not finished."
     assert yes == "yes"
-    assert [Path(each).name for each in left] == ["a.mrc", "b.mrc"], "others may be cut short"
+    kept = ["old.txt", "whole.mrcs", "whole.star"]
+    assert [Path(each).name for each in left if "/" in each and "name" not in each] == kept
+    assert shell.says("last_output; written_below -name '*.mrcs' | wc -l") == "1800000000\n1"
+    assert shell.says("unfinished_tables") == ""
+    assert shell.says(f'is_whole_table "{folder}/whole.star" && echo whole') == "whole"
 
 
 def test_a_finished_command_is_passed_over_and_the_next_one_goes_on(
@@ -261,6 +270,26 @@ def test_slurm_puts_the_job_back(says: str, status: int, taken: str, shell: Shel
 
     assert shell.says("SLURM_JOB_ID=17; start_next_run && echo taken", scheduler="slurm") == taken
     assert (shell.project / "asked").read_text() == "requeue 17\n"
+
+
+def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
+    program = shell.programs / "scontrol"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = requeue ] || exit 1\n'
+        "[ -e down ] || { touch down; echo Unable to contact slurm controller >&2; exit 1; }\n"
+    )
+    program.chmod(0o755)
+    code = "SLURM_JOB_ID=17; sleep() { :; }; start_next_run && echo taken"
+    assert shell.says(code, scheduler="slurm") == "taken"
+
+
+@pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
+def test_without_an_answer_the_limit_is_known_from_the_start(
+    ahead: int | None, why: str, shell: Shell
+) -> None:
+    shell.stand_in("scontrol")
+    end = {} if ahead is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
+    assert shell.says("is_late anything; why_it_ends 15", scheduler="slurm", SHOWS="", **end) == why
 
 
 def test_a_job_that_slurm_has_put_back_is_left_alone(shell: Shell) -> None:

@@ -108,6 +108,20 @@ def test_a_map_that_no_star_file_names_counts_as_well(shell: Shell, job: Path) -
     assert shell.says(NEWEST) == "Refine3D/job001/run_it001_optimiser.star"
 
 
+@pytest.mark.parametrize("label", ["GradMoment1", "GradMoment2", "SGDGradientImage"])
+def test_the_moments_and_gradients_that_a_model_names_count(
+    label: str, shell: Shell, job: Path
+) -> None:
+    model = job / "run_it002_half1_model.star"
+    row = "Refine3D/job001/run_it002_half1_class001.mrc"
+    moment = row.replace("class", "moment")
+    text = model.read_text().replace("Image #1\n", f"Image #1\n_rln{label} #2\n")
+    model.write_text(text.replace(row, f"{row} {moment}"))
+    assert shell.says(NEWEST) == "Refine3D/job001/run_it001_optimiser.star"
+    write_map(shell.project / moment)
+    assert shell.says(NEWEST) == "Refine3D/job001/run_it002_optimiser.star"
+
+
 def test_what_was_begun_after_an_iteration_goes_and_nothing_else(shell: Shell, job: Path) -> None:
     write_iteration(job, 3)
     write_iteration(job, 25)

@@ -46,6 +46,12 @@ def test_a_folder_that_cannot_be_written_to_ends_the_job(shell: Shell, lease: Pa
     assert "begins" not in said
 
 
+def test_a_run_that_was_overtaken_before_it_had_a_lease_ends(shell: Shell, lease: Path) -> None:
+    (shell.job / f".dispatch_claim.{TOKEN}.2").symlink_to("gpu2, process 1, 2026, job 17")
+    said = shell.says(f"{BEGIN}begin_lease; echo begins", given=GOES_ON)
+    assert said.startswith("ended")
+
+
 def test_a_lease_is_renewed_while_the_script_runs(shell: Shell, lease: Path) -> None:
     code = (
         "dispatch_lease_renewed=1; begin_lease; "

@@ -38,16 +38,27 @@ why_it_ends() { # SIGNAL
     preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
     if is_requeued "$state" || [[ -n $preempted && $preempted != None ]]; then
         echo preemption
-    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached; }; then
+    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
         echo time_limit
     fi
+}
+
+# Where Slurm does not answer: whether the job ends by what Slurm has said at its start.
+is_late() { # STATE
+    [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
 
 # Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already.
 start_next_run() {
     local said
     ! is_requeued "$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)" || return 0
-    said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || [[ $said == *"pending execution"* ]]
+    for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
+        ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
+        [[ $said != *"pending execution"* ]] || return 0
+        [[ $said != *"disabled for job"* ]] || return 1
+        sleep 5
+    done
+    return 1
 }
 
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.

@@ -15,8 +15,10 @@ from dispatcher.jobs import repair as reconcile
 from dispatcher.jobs.seal import Sealed, seal, text_digest
 
 from ...fixture_types import WriteSite
+from ...waiting import wait_for
 from ..stand_in_scheduler import StandIn
-from .cut_job import GOES_ON, JOB, RUN, SCRIPT, cut
+from .cut_job import GOES_ON, JOB, RUN, SCRIPT, cut, script_runs
+from .cut_job import TOKEN as CUT
 from .pipeline_jobs import HEADS, TOKEN, WORDS, AddJob
 from .pipeline_jobs import SCRIPT as SUBMITTED
 
@@ -88,7 +90,7 @@ def add_local(add_job: AddJob) -> Iterator[AddJob]:
     def add(**keys: Any) -> Path:
         known = {
             "scheduler": "local", "goes_on": GOES_ON, "job_script_sha256": text_digest(SCRIPT),
-            "submit_command": ["bash", RUN, TOKEN], "job_id": "4194303", **keys,
+            "submit_command": ["bash", RUN, CUT], "token": CUT, "job_id": "4194303", **keys,
         }  # fmt: skip
         folder = add_job(JOB, **known)
         folders.append(folder)
@@ -99,3 +101,4 @@ def add_local(add_job: AddJob) -> Iterator[AddJob]:
     yield add
     for folder in folders:
         (folder / "go").touch()
+    wait_for(lambda: not script_runs(), what="the end of the test's jobs")

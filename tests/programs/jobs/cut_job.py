@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
+import subprocess
 import time
 from pathlib import Path
 
-from .pipeline_jobs import TOKEN
-
+# The queue of `local` is the machine's, and tests run beside each other.
+TOKEN = secrets.token_hex(6)
 JOB = "Refine3D/job019"
 RUN = f"{JOB}/run_submit.script.run"
 GOES_ON = {"after": ["lost_node"], "at_most": 10, "gives_up_after": 2}
@@ -43,3 +45,9 @@ def cut(folder: Path, number: int = 1, seconds: float = 3600) -> None:
 
 def relion_was_told(folder: Path) -> bool:
     return bool(list(folder.glob("RELION_JOB_EXIT_*")))
+
+
+def script_runs() -> bool:
+    """Whether a script of these tests is left."""
+    listed = subprocess.run(["ps", "-eww", "-o", "args="], capture_output=True, text=True).stdout
+    return f"run_submit.script.run {TOKEN}" in listed

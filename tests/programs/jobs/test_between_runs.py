@@ -10,15 +10,15 @@ from dispatcher.cli import main
 from dispatcher.jobs.seal import text_digest
 
 from ..stand_in_scheduler import StandIn
-from .cut_job import GOES_ON, JOB, RUN, SCRIPT, cut, relion_was_told
-from .pipeline_jobs import TOKEN, AddJob, status
+from .cut_job import GOES_ON, JOB, RUN, SCRIPT, TOKEN, cut, relion_was_told
+from .pipeline_jobs import AddJob, status
 
 pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def queued_job(slurm: StandIn, add_job: AddJob) -> Path:
     folder = add_job(
-        JOB, goes_on=GOES_ON, job_script_sha256=text_digest(SCRIPT),
+        JOB, token=TOKEN, goes_on=GOES_ON, job_script_sha256=text_digest(SCRIPT),
         submit_command=[str(slurm.folder / "sbatch"), f"--comment=relion-dispatch:{TOKEN}", RUN],
     )  # fmt: skip
     (folder / "run_submit.script.run").write_text(SCRIPT)

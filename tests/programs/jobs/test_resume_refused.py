@@ -10,8 +10,8 @@ import pytest
 
 from dispatcher.cli import main
 
-from .cut_job import JOB, SCRIPT
-from .pipeline_jobs import TOKEN, AddJob
+from .cut_job import JOB, SCRIPT, TOKEN
+from .pipeline_jobs import AddJob
 
 pytestmark = pytest.mark.usefixtures("quickly", "local")
 
