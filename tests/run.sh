@@ -112,7 +112,7 @@ work=$("$as_user" sh -c '
     mktemp -d "$HOME/.cache/relion-dispatch/test-XXXXXX"')
 stop() {
     local cluster
-    for cluster in slurm plain/slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
+    for cluster in slurm preempting plain/slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
     SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest" || true
     tests/system/slurm_accounting.sh stop "$work/accounting" || true
     for cluster in gridengine plain/gridengine; do tests/system/gridengine_cluster.sh stop "$work/$cluster" || true; done
@@ -138,6 +138,8 @@ start_clusters() {
     done
 }
 [ "$part" = long ] || (start_clusters)
+# One cuts jobs, which go on: tests/system/goes_on.
+SLURM_CLUSTER_PREEMPTS=yes SLURM_CLUSTER_NAME=preempting tests/system/slurm_cluster.sh start "$work/preempting" >/dev/null
 # Clusters of this machine as it is, without GPUs: for docs/first-day.md.
 mkdir "$work/plain"
 chown --reference="$work" "$work/plain"

@@ -13,10 +13,20 @@ forget_limits_of_the_script() {
     unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
 }
 
+# What Slurm knows of the job. Slurm may tell all programs of a job to end, and once more while this one asks. `timeout`
+# heeds that, although the script does not.
+state_of_job() { # SECONDS
+    local _
+    for _ in 1 2 3 4 5; do
+        timeout "$1" scontrol show job "$SLURM_JOB_ID" 2>/dev/null
+        [ $? -gt 128 ] || break
+    done
+}
+
 # Whether TERM came at the time limit: Slurm warns before that (--signal).
 time_limit_reached() {
     local state end
-    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    state=$(state_of_job 3)
     [[ $state != *JobState=TIMEOUT* ]] || return 0
     [[ $state == *JobState=RUNNING* ]] || return 1
     end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
@@ -30,13 +40,17 @@ is_requeued() { # STATE
     [ "${restarts:-0}" -gt "${SLURM_RESTART_COUNT:-0}" ]
 }
 
-# A job that is preempted is put back into the queue, or is to end for good, and then has a time at which that was
-# decided. (Its ranks on several nodes get the signal at that time, and the script later.) All else is somebody's wish.
+# Whether the job gives way to another one: it then has a time at which that was decided. (Its ranks on several nodes get
+# the signal at that time, and the script later.)
+is_preempted() { # STATE
+    [[ $1 =~ [[:space:]]PreemptTime=[0-9] ]]
+}
+
+# A job that gives way is put back into the queue, or is to end for good. All else is somebody's wish.
 why_it_ends() { # SIGNAL
-    local state preempted
-    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
-    preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
-    if is_requeued "$state" || [[ -n $preempted && $preempted != None ]]; then
+    local state
+    state=$(state_of_job 3)
+    if is_requeued "$state" || is_preempted "$state"; then
         echo preemption
     elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
         echo time_limit
@@ -48,10 +62,13 @@ is_late() { # STATE
     [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
 
-# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already.
+# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already. Slurm would
+# take a job, too, that its user has cancelled since.
 start_next_run() {
-    local said
-    ! is_requeued "$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)" || return 0
+    local said state
+    state=$(state_of_job 10)
+    ! is_requeued "$state" || return 0
+    [[ $state != *JobState=COMPLETING* || $state == *Reason=TimeLimit* ]] || is_preempted "$state" || return 1
     for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
         ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
         [[ $said != *"pending execution"* ]] || return 0

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
@@ -45,12 +45,14 @@ class Refinement:
     Attributes:
         pipeliner: the process that waits.
         number: the job's id.
+        nodes: the names of the nodes that it was on, by their namespaces.
     """
 
     project: Project
     job: Path
     pipeliner: subprocess.Popen[bytes]
     number: str
+    nodes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def started(cls, project: Project) -> Refinement:
@@ -71,21 +73,27 @@ class Refinement:
         files = self.job.glob("run_it*_optimiser.star")
         return max((int(file.name[6:9]) for file in files), default=0)
 
-    def ranks(self) -> Iterator[tuple[int, str]]:
-        """Each of RELION's processes: its number, and its node."""
+    def ranks(self) -> list[tuple[int, str]]:
+        """Each of RELION's processes: its number, and its node.
+
+        The container lets no variable of Slurm's through, so a node is known by its namespace.
+        """
+        found: list[tuple[int, str]] = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if not (process / "comm").read_text().startswith("relion_refine"):
+                namespace = (process / "ns" / "uts").readlink().name
+                if (process / "cwd").readlink() != self.project.folder:
                     continue
                 words = (process / "environ").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
+                name = (process / "comm").read_text()
+            except OSError:  # it has ended, or is another user's
                 continue
             named = dict(word.partition("=")[::2] for word in words)
-            if named.get("SLURM_JOB_ID") == self.number and self._is_ours(named):
-                yield int(process.name), named["SLURMD_NODENAME"]
-
-    def _is_ours(self, named: dict[str, str]) -> bool:
-        return named.get("SLURM_CLUSTER_NAME") == "preempting"
+            if node := named.get("SLURMD_NODENAME"):
+                self.nodes[namespace] = node
+            elif name.startswith("relion_refine"):
+                found.append((int(process.name), namespace))
+        return [(rank, self.nodes.get(namespace, namespace)) for rank, namespace in found]
 
     def pause(self) -> None:
         """Let RELION's processes stand still."""
@@ -121,14 +129,12 @@ class Refinement:
 
     def wait_for_iterations(self, run: int, new: int) -> None:
         """Wait until a run has written some new iterations, or was cut before that."""
+        begun_with = self.runs[run - 2].to_iteration or 0 if run > 1 else 0
 
         def written() -> bool:
-            if self.is_cut(run):
-                return True
-            runs = self.runs
-            return len(runs) == run and self.iteration >= (runs[-1].from_iteration or 0) + new
+            return self.is_cut(run) or self.iteration >= begun_with + new
 
-        wait_for(written, 120, f"iteration {new} of run {run}")
+        wait_for(written, 120, f"iteration {begun_with + new} in run {run}")
 
     def is_cut(self, run: int) -> bool:
         """Whether a run has ended, and the job is to go on."""
