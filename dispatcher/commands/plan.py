@@ -61,12 +61,13 @@ def plan(
 
 def _planned(script: Path) -> Plan:
     from ..config.configuration import load_configuration
+    from ..jobs.learned import learned_in
     from ..planning.plan_now import plan_now
     from ..relion.submission import SUBMISSION
 
     if script.is_dir():  # a job's folder, as other commands take it
         script = script / SUBMISSION
-    return plan_now(script, load_configuration())
+    return plan_now(script, load_configuration(), learned_in)
 
 
 def _watcher(planned: Plan) -> str:

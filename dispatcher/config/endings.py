@@ -7,6 +7,7 @@ they are only checked, with `re`, and keep to what both read alike.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from ..errors import ConfigError
 from .json_files import load, merge, read_json, strict
@@ -29,11 +30,13 @@ class Ending:
             without regard to case.
         cause: what follows "The job failed, because".
         advice: what the user or the admin can do.
+        kind: a memory that was full, behind which a job may go on with less; None for all else.
     """
 
     pattern: str
     cause: str
     advice: str
+    kind: Literal["gpu_memory", "host_memory"] | None = None
 
     @property
     def sentence(self) -> str:

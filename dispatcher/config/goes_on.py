@@ -9,7 +9,15 @@ from ..errors import ConfigError
 from .json_files import strict
 from .where import Where
 
-__all__ = ["CAUSES", "MOST_TIMES", "Cause", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
+__all__ = [
+    "CAUSES",
+    "MEMORIES",
+    "MOST_TIMES",
+    "Cause",
+    "GoesOnSetting",
+    "check_goes_on",
+    "goes_on_setting",
+]
 
 Cause = Literal["time_limit", "preemption", "lost_node", "gpu_memory", "host_memory"]
 
@@ -21,6 +29,9 @@ CAUSES: dict[Cause, str] = {
     "gpu_memory": "a full GPU",
     "host_memory": "full memory",
 }
+
+# Of these a job's own script goes on, whatever its scheduler.
+MEMORIES: tuple[Cause, ...] = ("gpu_memory", "host_memory")
 
 MOST_TIMES = 1000
 

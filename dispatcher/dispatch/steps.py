@@ -25,6 +25,7 @@ from ..job_script.launchers import settled
 from ..job_script.library import LIBRARY, Library, read_library
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
+from ..jobs.learned import learned_in
 from ..jobs.notes import write_watcher
 from ..jobs.record import RECORD
 from ..jobs.seal import Sealed, seal, text_digest
@@ -154,7 +155,7 @@ def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Pl
 
 
 def _rendered(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:
-    plan = plan_script(script, configuration)
+    plan = plan_script(script, configuration, learned_in=learned_in)
     if plan.lock:
         plan = plan._replace(lock=str(make_local_lock()))
     library = read_library(*plan.template_folders)

@@ -10,6 +10,7 @@ from ..config.configuration import Configuration, load_configuration
 from ..errors import DispatchError
 from ..jobs import entries
 from ..jobs.closed_record import closed_to_this_user, what_to_do
+from ..jobs.learned import learned_in
 from ..jobs.read_job import is_without_queue
 from ..jobs.record import RECORD, Record, Unreadable, look_for_record
 from ..jobs.this_run import is_of_this_run
@@ -157,7 +158,7 @@ def _now(job: NamedJob, configuration: Configuration | None, problem: str) -> _P
     if configuration is None:
         return _Planned(None, None, problem)
     try:
-        plan = settled(plan_now(job.script, configuration), NO_TOKEN).plan
+        plan = settled(plan_now(job.script, configuration, learned_in), NO_TOKEN).plan
     except DispatchError as error:
         return _Planned(None, None, str(error))
     as_json = plan.as_json()

@@ -11,7 +11,7 @@ from ..planning.launch import LaunchWord
 from ..planning.plan import Plan, PlannedCommand
 from ..relion.command import Command
 from .job_folders import words_in_job_script
-from .node_gpus import with_gpus_of_the_node
+from .node_gpus import with_gpus_of_the_node, with_memory_left_free
 
 __all__ = ["in_shell", "line_of", "shared_container", "words_of"]
 
@@ -45,6 +45,8 @@ def words_of(plan: Plan, planned: PlannedCommand, command: Command) -> list[Mark
     settles."""
     if planned.is_main and plan.chooses_gpus:
         command = with_gpus_of_the_node(command)
+    if planned.is_main and plan.goes_on and plan.goes_on.ladder.free_gpu_memory:
+        command = with_memory_left_free(command)
     return words_in_job_script(command, plan.name, planned is plan.commands[-1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..planning.plan import Plan
 from ..planning.reason import topic_of
 from .command_lines import line_of
@@ -15,7 +17,8 @@ def as_rendered(plan: Plan, script: str) -> Plan:
     forms, or starts the first form in a way of its own.
 
     A template of the site's own may print the commands itself, or put a launcher before them. The
-    script would then go on without what the template does, as with one rank of several.
+    script would then go on without what the template does, as with one rank of several. What it
+    starts with `run` beside them, as to copy data, would be taken for one of them.
     """
     if plan.goes_on is None:
         return plan
@@ -23,6 +26,7 @@ def as_rendered(plan: Plan, script: str) -> Plan:
     begun = [line_of(plan, each, each.command) for each in plan.commands if each.again]
     lines = [_on_one_line(" ".join(str(quoted(word)) for word in each)) for each in begun]
     as_we_do = all(f"run {each} " in text for each in lines)
+    as_we_do = as_we_do and len(re.findall(r"(?m)^\s*run\s", script)) == len(plan.commands)
     if as_we_do and text.count("dispatch_again=(") == len(lines):
         return plan
     warning = (

@@ -54,9 +54,10 @@ def read_library(*schedulers: str) -> Library:
 
 
 def joined(parts: Iterable[str], endings: Iterable[Ending]) -> str:
-    """The parts without shellcheck's directives, and ``known_endings``: pattern and sentence by
-    turns, a line each. Ends with one line break."""
-    lines = [line for ending in endings for line in (ending.pattern, ending.sentence)]
+    """The parts without shellcheck's directives, and ``known_endings``: pattern, sentence and
+    kind by turns, a line each. Ends with one line break."""
+    every = [(each.pattern, each.sentence, each.kind or "") for each in endings]
+    lines = [line for each in every for line in each]
     known = ["known_endings() {", "    cat <<'END_OF_ENDINGS'", *lines, "END_OF_ENDINGS", "}"]
     return "\n\n".join([*(_functions(part) for part in parts), "\n".join(known)]) + "\n"
 

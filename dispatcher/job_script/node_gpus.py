@@ -1,4 +1,5 @@
-"""What a job script takes from its node: the number of ranks, and the value of the GPU option."""
+"""What a job script takes from its node, or from earlier runs: the number of ranks, and the values
+of GPU options."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import re
 from dataclasses import replace
 
 from ..host.shell_words import Variable, Word
+from ..planning import left_free
 from ..planning.plan import Plan
 from ..relion.command import Command
 from ..relion.programs import lookup
 
-__all__ = ["with_gpus_of_the_node", "with_what_stays"]
+__all__ = ["with_gpus_of_the_node", "with_memory_left_free", "with_what_stays"]
 
 _TABLE = "dispatch_rank_table="  # of a script that looks at its node's GPUs
 
@@ -22,6 +24,14 @@ def with_gpus_of_the_node(command: Command) -> Command:
     at = words.index(option) + 1
     words[at] = Word((Variable("dispatch_devices", quoted=True, default=str(words[at])),))
     return replace(command, arguments=tuple(words))
+
+
+def with_memory_left_free(command: Command) -> Command:
+    """The command with ``--free_gpu_memory "${dispatch_free:-0}"``: the plan's, or more in a run
+    behind one that has filled a GPU. RELION takes 0 for none."""
+    planned = command.value(left_free.OPTION) or "0"
+    value = Word((Variable("dispatch_free", quoted=True, default=planned),))
+    return command.with_option(f"--{left_free.OPTION}", (value,))
 
 
 def with_what_stays(plan: Plan, script: str) -> Plan:

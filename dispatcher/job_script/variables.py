@@ -15,6 +15,7 @@ from ..host.shell_words import quote
 from ..images.container import Bind, binds
 from ..planning.devices import gpus_named
 from ..planning.gpu_option import gpu_option
+from ..planning.ladder import Ladder
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
 from ..planning.plan import Plan
@@ -161,6 +162,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "variables": _variables(plan),
             "binds": [text for bind in _binds(plan) for text in bind],
             "goes_on": plan.goes_on and plan.goes_on.as_json(),
+            "ladder": plan.goes_on.ladder if plan.goes_on else Ladder(),
+            "requeues": bool(plan.goes_on and {*plan.goes_on.after} & {*scheduler.goes_on_after}),
         },
         "commands": [
             {

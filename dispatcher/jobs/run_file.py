@@ -16,13 +16,14 @@ from ..host.shared_files import read_file, shared_folder
 from . import entries
 from .run_names import MOST_RUNS, lease_file, run_file
 
-__all__ = ["GOES_ON", "MOST", "Lease", "number_of", "read_lease", "read_run"]
+__all__ = ["GOES_ON", "KEPT_TO", "MOST", "Lease", "number_of", "read_lease", "read_run"]
 
 GOES_ON = "GOES_ON"  # the ending of a run after which the job goes on
 
 _TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
-_OF_RUNS = ("why", "run", "from_iteration", "to_iteration", "ranks")  # that a job of one run lacks
-_NUMBERS = ("run", "from_iteration", "to_iteration", "ranks")
+KEPT_TO = ("most_each", "most_ranks", "free_gpu_memory")  # by the next runs, as in Learned
+_NUMBERS = ("run", "from_iteration", "to_iteration", "ranks", *KEPT_TO)
+_OF_RUNS = ("why", *_NUMBERS)  # that a job of one run lacks
 _GPU = ("node", "gpu")
 _GPU_NUMBERS = (
     "samples",

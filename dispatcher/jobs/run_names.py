@@ -11,11 +11,13 @@ import os
 import re
 from pathlib import Path
 
+from ..config.goes_on import MOST_TIMES
+
 __all__ = ["MOST_RUNS", "claim_link", "job_id_file", "lease_file", "newest_number", "run_file",
            "unfinished_run_file"]  # fmt: skip
 
-MOST_RUNS = 999
-_NUMBER = r"([1-9][0-9]{0,2})"
+MOST_RUNS = MOST_TIMES + 1
+_NUMBER = r"([1-9][0-9]{0,3})"
 
 
 def run_file(folder: Path, token: str, number: int | None = None) -> Path:

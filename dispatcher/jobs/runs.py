@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ..planning.learned import Learned
 from . import entries
 from .claim import read_claim
-from .run_file import GOES_ON, MOST, number_of, read_lease, read_run
+from .run_file import GOES_ON, KEPT_TO, MOST, number_of, read_lease, read_run
 from .run_names import newest_number
 
 __all__ = ["Run", "moment_of", "read_runs", "run_recorded", "seconds_of", "utc"]
@@ -39,6 +40,7 @@ class Run(NamedTuple):
         from_iteration, to_iteration: of a refinement: the one that it began with, and the last one
             that it wrote.
         ranks: how many it ran with.
+        learned: what the next runs keep to, as a memory was full.
         gpus: the GPUs that were watched, with the keys of docs/provenance.md.
         renewed: when its lease was renewed last, in seconds since 1970 by the clock of the file
             system; None without a lease.
@@ -55,6 +57,7 @@ class Run(NamedTuple):
     from_iteration: int | None = None
     to_iteration: int | None = None
     ranks: int | None = None
+    learned: Learned = Learned()
     gpus: tuple[Mapping[str, Any], ...] = ()
     renewed: float | None = None
 
@@ -67,7 +70,7 @@ class Run(NamedTuple):
         """The run as ``status --json`` has it."""
         known = self._asdict()
         return {"run": known.pop("number")} | {
-            key: value for key, value in known.items() if key not in ("gpus", "renewed")
+            key: value for key, value in known.items() if key not in ("gpus", "renewed", "learned")
         }
 
 
@@ -89,6 +92,7 @@ def run_recorded(run: Mapping[str, Any], number: int = 1) -> Run:
         from_iteration=entries.number(run, "from_iteration", MOST),
         to_iteration=entries.number(run, "to_iteration", MOST),
         ranks=entries.number(run, "ranks", MOST),
+        learned=Learned(*(entries.number(run, key, MOST) for key in KEPT_TO)),
         gpus=tuple(each for each in _list(run.get("gpus")) if isinstance(each, dict)),
     )
 
@@ -138,6 +142,7 @@ def _of_lease(number: int, values: Mapping[str, str], renewed: float) -> Run:
         job_id=values.get("scheduler_job_id") or None,
         from_iteration=number_of(values.get("from_iteration")),
         ranks=number_of(values.get("ranks")),
+        learned=Learned(*(number_of(values.get(key)) for key in KEPT_TO)),
         renewed=renewed,
     )
 

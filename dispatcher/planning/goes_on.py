@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..config.goes_on import CAUSES, Cause, GoesOnSetting, goes_on_setting
-from ..config.site import Site
-from ..relion.command import Command
+from ..config.goes_on import CAUSES, MEMORIES, Cause, GoesOnSetting, goes_on_setting
 from ..relion.continuation import Again, again
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
+from .ladder import Ladder, ladder
+from .placed_job import PlacedJob
 from .unplaced_job import UnplacedJob
 
 __all__ = ["GoesOn", "GoingOn", "going_on"]
@@ -20,18 +20,30 @@ class GoesOn(NamedTuple):
     """After which ends the job goes on, and how often.
 
     Attributes:
-        after: the causes that it survives, in its scheduler's order.
+        after: the causes that it survives, in its scheduler's order, full memories last.
         at_most: how many times it goes on; it runs once more often.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
+        ladder: what the job tries after a full memory.
     """
 
     after: tuple[Cause, ...]
     at_most: int
     gives_up_after: int
+    ladder: Ladder = Ladder()
 
     def as_json(self) -> dict[str, Any]:
         """The record's ``goes_on``."""
-        return {**self._asdict(), "after": list(self.after)}
+        rows = {
+            name: list(values)
+            for name, values in self.ladder._asdict().items()
+            if values and name != "fewer_per_gpu"
+        }
+        return {
+            "after": list(self.after),
+            "at_most": self.at_most,
+            "gives_up_after": self.gives_up_after,
+            **rows,
+        }
 
 
 class GoingOn(NamedTuple):
@@ -42,19 +54,13 @@ class GoingOn(NamedTuple):
     commands: tuple[Again | None, ...] = ()
 
 
-def going_on(
-    job: UnplacedJob,
-    main: Command,
-    commands: Sequence[Command],
-    site: Site,
-    chosen: ChosenScheduler,
-) -> GoingOn:
-    """Decide; `main` is the one of `commands`, as they will run, that decided the job type.
+def going_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> GoingOn:
+    """Decide, for a job whose commands are as they will run.
 
     There is no reason if nobody asked for it.
     """
     of_type = job.job_type.nearest("goes_on")
-    said = site.goes_on if of_type is None else of_type
+    said = placed.site.goes_on if of_type is None else of_type
     setting = goes_on_setting(said, job.wishes.goes_on)
     if setting is None:
         return GoingOn()
@@ -63,18 +69,21 @@ def going_on(
     if job.is_foreign:
         return _not("the dispatcher does not know how the user's own program goes on")
     name, version = job.request.submission.job, job.relion_version
-    found = again(main, name, version)
+    found = again(placed.main, name, version)
     if isinstance(found, str):
         return _not(found)
-    survives = chosen.scheduler.goes_on_after
+    rows = ladder(placed.main, placed.settled)
+    survives = (*chosen.scheduler.goes_on_after, *(each for each in MEMORIES if rows.helps(each)))
     after = tuple(each for each in survives if each in setting.after)
+    not_after = _not_after(setting, after, chosen.name)
     if not after:
-        lost = _in_words(setting.after)
-        return _not(f"jobs of the scheduler {chosen.name} cannot go on after {lost}")
-    every = [found if each is main else again(each, name, version) for each in commands]
+        return _not(not_after)
+    every = [
+        found if each is placed.main else again(each, name, version) for each in placed.commands
+    ]
     return GoingOn(
-        GoesOn(after, setting.at_most, setting.gives_up_after),
-        _on(setting, after, chosen.name),
+        GoesOn(after, setting.at_most, setting.gives_up_after, rows.only(after)),
+        _on(setting, after, not_after),
         tuple(None if isinstance(each, str) else each for each in every),
     )
 
@@ -83,20 +92,31 @@ def _not(clause: str) -> GoingOn:
     return GoingOn(reason=f"The job does not go on by itself, because {clause}.")
 
 
-def _on(setting: GoesOnSetting, after: Sequence[Cause], scheduler: str) -> str:
+def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:
     """What the job survives, how often, and what it does not, though somebody named it."""
     runs = setting.gives_up_after
     nothing_new = f"{runs} runs in a row bring" if runs > 1 else "a run brings"
-    others = [each for each in setting.after if each not in after]
-    not_after = ""
-    if others and setting.after != GoesOnSetting().after:
-        lost = _in_words(others)
-        not_after = f" Not after {lost}, which jobs of the scheduler {scheduler} do not survive."
+    named = setting.after != GoesOnSetting().after
+    but = f" But {not_after}." if not_after and named else ""
     often = count(setting.at_most, "time")
     return (
         f"The job goes on by itself after {_in_words(after)}, at most {often}, "
-        f"unless {nothing_new} nothing new.{not_after}"
+        f"unless {nothing_new} nothing new.{but}"
     )
+
+
+def _not_after(setting: GoesOnSetting, after: Sequence[Cause], scheduler: str) -> str:
+    """A clause on what the job does not survive, though it should; '' if there is nothing."""
+    lacks = [each for each in setting.after if each not in after]
+    of_scheduler = [each for each in lacks if each not in MEMORIES]
+    of_job = [each for each in lacks if each in MEMORIES]
+    clauses = []
+    if of_scheduler:
+        lost = _in_words(of_scheduler)
+        clauses.append(f"jobs of the scheduler {scheduler} cannot go on after {lost}")
+    if of_job:
+        clauses.append(f"this one has nothing left to try after {_in_words(of_job)}")
+    return ", and ".join(clauses)
 
 
 def _in_words(causes: Iterable[Cause]) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..images.pins import PIN_FILE, Pin
 from ..relion.job_star import JobStar, label_from_directory
 from ..relion.submission import Submission, is_unfilled
+from .learned import Learned
 from .submitter import Submitter
 
 __all__ = ["JobRequest"]
@@ -26,6 +27,7 @@ class JobRequest(NamedTuple):
         pinned: the image versions that the project has settled on, by image name.
         of_this_job: versions that hold for this job alone, by image name.
         submitter: who submits the job.
+        learned: what earlier runs of the job tell of memory, if the user continues the job.
     """
 
     submission: Submission
@@ -34,6 +36,7 @@ class JobRequest(NamedTuple):
     pinned: Mapping[str, Pin] = {}
     submitter: Submitter = Submitter()
     of_this_job: Mapping[str, str] = {}
+    learned: Learned = Learned()
 
     def with_version(self, image: str, version: str) -> JobRequest:
         """The same with that version of an image, whatever the project has settled on."""
@@ -51,6 +54,13 @@ class JobRequest(NamedTuple):
     def options(self) -> Mapping[str, str]:
         """The choices in RELION's window; none without ``job.star``."""
         return self.gui.options if self.gui else {}
+
+    @property
+    def continues(self) -> bool:
+        """Whether RELION's user continues the job."""
+        main = self.submission.main
+        by_hand = self.gui is not None and self.gui.is_continue
+        return by_hand or "continue" in main or "only_do_unfinished" in main
 
     @property
     def extra_fields(self) -> Mapping[str, str]:

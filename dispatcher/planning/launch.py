@@ -41,6 +41,7 @@ def launch_line(
     scheduler: Scheduler,
     project: Path,
     own_template: bool = False,
+    may_be_fewer: bool = False,
 ) -> tuple[LaunchWord, ...]:
     """What comes before the program of one of the job's commands.
 
@@ -51,7 +52,7 @@ def launch_line(
     On one node mpirun runs inside the container, so that the MPI that starts the ranks is the one
     they are linked with; over several nodes the scheduler's launcher starts one container per rank.
     On the host the same launchers start the ranks themselves. Ranks that were fitted to GPUs may
-    get fewer on the node, where the cards are seen.
+    get fewer on the node, where the cards are seen; others if they `may_be_fewer` in a later run.
 
     With `own_template` the job's template is the site's own, and may start the ranks by itself: a
     job on the host then needs no launcher of ours.
@@ -72,7 +73,7 @@ def launch_line(
         if own_template and placed.image is None:
             return ()
         _refuse(by_scheduler)
-    fitted = settled.ngpu > 0 and settled.fit is not None
+    fitted = may_be_fewer or (settled.ngpu > 0 and settled.fit is not None)
     if not by_scheduler:
         return (*container, *_literal([*launcher, "-n"]), _rank_count("", ranks, fitted))
     options = launch_options(site, scheduler, settled.nodes, on_host=placed.image is None)
@@ -146,6 +147,6 @@ def _literal(words: Iterable[str]) -> tuple[LaunchWord, ...]:
 
 
 def _rank_count(option: str, ranks: int, fitted: bool) -> LaunchWord:
-    """The number of ranks behind `option`; if they were fitted to GPUs, a node may lower it."""
+    """The number of ranks behind `option`; if they are `fitted`, the job script may lower it."""
     on_node = f'{option}"${{dispatch_ranks:-{ranks}}}"' if fitted else None
     return LaunchWord(f"{option}{ranks}", on_node)

@@ -39,6 +39,8 @@ class WantedRanks(NamedTuple):
         ngpu: GPUs on each of ``nodes`` nodes, 0 for ranks on CPUs.
         ranks_per_gpu: ranks that may share a GPU, None for no such cap.
         through_mps: ranks that MPS takes on a GPU, None without MPS.
+        learned_per_gpu: ranks that may share a GPU, as more have filled its memory in an earlier
+            run of the job; None if none have.
         mem: the host memory that the job type has for ``nproc`` ranks ("64G"), None if not known.
         mem_per_rank: bytes of host memory for each rank, where nobody has chosen how many there are
             and their memory is not computed; None if not known.
@@ -55,6 +57,7 @@ class WantedRanks(NamedTuple):
     nodes: int = 1
     ranks_per_gpu: int | None = None
     through_mps: int | None = None
+    learned_per_gpu: int | None = None
     mem: str | None = None
     mem_per_rank: int | None = None
     devices: Devices = ()
@@ -64,8 +67,14 @@ class WantedRanks(NamedTuple):
 
     @property
     def most_per_gpu(self) -> int | None:
-        """Ranks that a GPU may have by both caps, None for any number."""
-        return min(filter(None, (self.ranks_per_gpu, self.through_mps)), default=None)
+        """Ranks that a GPU may have by all caps, None for any number."""
+        caps = (self.ranks_per_gpu, self.through_mps, self.learned_per_gpu)
+        return min(filter(None, caps), default=None)
+
+    @property
+    def on_any_gpu(self) -> WantedRanks:
+        """The same without the caps on a GPU's ranks."""
+        return self._replace(ranks_per_gpu=None, through_mps=None, learned_per_gpu=None)
 
 
 class Layout(NamedTuple):
@@ -138,6 +147,5 @@ def least_per_gpu(wanted: WantedRanks, rules: RankRules) -> int:
     A single GPU has to hold both half sets, and so have devices that a job type has named for both.
     """
     if wanted.ngpu and wanted.devices:
-        free = wanted._replace(ranks_per_gpu=None, through_mps=None)
-        return min((each.ranks_per_gpu for each in layouts(free, rules)), default=1)
+        return min((each.ranks_per_gpu for each in layouts(wanted.on_any_gpu, rules)), default=1)
     return 2 if rules.split_halves and wanted.nodes * wanted.ngpu == 1 else 1

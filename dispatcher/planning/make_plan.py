@@ -36,6 +36,7 @@ from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
 from .job_request import JobRequest
 from .launch import launch_line
+from .learned import Learned
 from .matched_type import MatchedType, matching_name, with_lineage
 from .placed_job import PlacedJob
 from .placement import place
@@ -59,8 +60,12 @@ def plan_script(
     configuration: Configuration,
     *,
     check_file: Callable[..., ChosenImage] = integrity.usable,
+    learned_in: Callable[[Path], Learned] | None = None,
 ) -> Plan:
-    """Plan the submission in the file `script`; `check_file` looks at the image's file.
+    """Plan the submission in the file `script`.
+
+    `check_file` looks at the image's file; `learned_in` at the earlier runs of a job that its user
+    continues, given the job's folder.
 
     Raises:
         DispatchError: any of its kinds; the message says what, where and what to do.
@@ -68,6 +73,8 @@ def plan_script(
     submission, project = read_submission(script, submission_template())
     gui = job_star.read(project / submission.job / "job.star")
     request = JobRequest(submission, project, gui, pins(project), whoever_submits())
+    if learned_in and request.continues:
+        request = request._replace(learned=learned_in(project / submission.job))
     plan = make_plan(request, configuration, check_file=check_file)
     return plan._replace(warnings=(*plan.warnings, *_warnings(plan)))
 
@@ -108,7 +115,7 @@ def make_plan(
         request = request.with_version(matched.image, wishes.version)
     # The parameters of a Pipeliner's job are those of the programs that its job runner starts.
     levels = () if submission.is_pipeliners else matched.levels
-    command = rewrite(submission.main, levels)
+    command, why_left_free = request.learned.left_free(rewrite(submission.main, levels))
     version = _relion_version(matched.image, request, configuration)
     warnings = star_warnings(submission.commands, request.project, version)
     relion_version = major_minor(version or "")
@@ -125,6 +132,7 @@ def make_plan(
         reasons=(
             *about("type", _why_this_type(matched, submission, request.options)),
             *about("command", rewrite_reasons(submission.main, levels)),
+            *about("gpu_memory", why_left_free),
             *about("ranks", sizes.reasons),
             *about("window", wishes.reasons),
         ),
@@ -157,7 +165,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
     submission, gui, job_type = job.request.submission, job.request.gui, job.job_type
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
-    going = going_on(job, placed.main, placed.commands, site, chosen)
+    going = going_on(job, placed, chosen)
     return Plan(
         site=site,
         name=submission.job,
@@ -243,10 +251,11 @@ def _launched(
 ) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks, and how it goes on."""
     project, own = job.request.project, job.job_type.has_own_template
+    fewer = bool(going.goes_on and going.goes_on.ladder.ranks)
     return tuple(
         PlannedCommand(
             command,
-            launch_line(command, placed, site, scheduler, project, own),
+            launch_line(command, placed, site, scheduler, project, own, fewer),
             command is placed.main,
             again,
         )

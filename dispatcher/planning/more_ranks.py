@@ -58,7 +58,7 @@ def more_ranks(
     if not rules.mpi or wanted.devices:
         return None
     most = now.nproc + 2 * max(1, wanted.nodes * max(1, wanted.ngpu)) + rules.idle_leader
-    free = wanted._replace(nproc=min(most, MOST_RANKS), ranks_per_gpu=None, through_mps=None)
+    free = wanted.on_any_gpu._replace(nproc=min(most, MOST_RANKS))
     # Those on all nodes come first.
     possible = list(takewhile(lambda each: each.nodes >= now.nodes, layouts(free, rules)))
     fuller = [each for each in possible if each.nproc > now.nproc]
@@ -95,6 +95,7 @@ def _wishes(step: Layout, wanted: WantedRanks, node: Node) -> Iterator[Limit]:
     for bound, cap, why in (
         ("ranks_per_gpu", wanted.ranks_per_gpu, "(ranks_per_gpu)"),
         ("mps", wanted.through_mps, "through MPS"),
+        ("ranks_per_gpu", wanted.learned_per_gpu, "since more filled its memory in an earlier run"),
     ):
         if cap is not None and cap < each:
             says = f"at most {count(cap, 'rank')} may share a GPU {why}"

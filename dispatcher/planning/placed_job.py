@@ -71,7 +71,8 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     """
     site, partition = configuration.site.on(node.shape), node.shape
     card = _card(job, site, partition)
-    wanted = wanted_ranks(job, site, partition)
+    asked_for = wanted_ranks(job, site, partition)
+    wanted = job.request.learned.kept_by(asked_for)
     settled = (
         as_it_says(job, wanted, node)
         if job.starts_its_ranks
@@ -96,6 +97,7 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     )
     of_queue = asked(job, node, site, settled.ngpu, scratch.used)
     reasons = (
+        *about("ranks", job.request.learned.reasons(asked_for)),
         *about("ranks", (*_of_limited_gpus(node, settled), *settled.reasons)),
         *about("gpu_memory", uncounted),
         *about("ranks", (*not_counted(job, settled.nthread), *why)),

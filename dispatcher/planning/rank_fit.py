@@ -78,8 +78,8 @@ _ANY_NODE = Node()
 def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _ANY_NODE) -> RankFit:
     """Fit the ranks of one command to the GPUs, the cores and the host memory of its nodes.
 
-    What is wanted is never exceeded, but for ``ranks_per_gpu`` if RELION's rules ask for more. What
-    the card and the node leave open sets no limit.
+    What is wanted is never exceeded, but for the ranks on a GPU if RELION's rules ask for more.
+    What the card and the node leave open sets no limit.
 
     If the fewest ranks fit only without MPS, through which each would leave more of its GPU free,
     they do without.
@@ -96,6 +96,8 @@ def fit_ranks(wanted: WantedRanks, rules: RankRules, card: Card, node: Node = _A
     least = least_per_gpu(wanted, rules)
     if wanted.ranks_per_gpu:
         wanted = wanted._replace(ranks_per_gpu=max(least, wanted.ranks_per_gpu))
+    if wanted.learned_per_gpu:
+        wanted = wanted._replace(learned_per_gpu=max(least, wanted.learned_per_gpu))
     asked = wanted
     nproc, fewer = ranks_in_type_memory(wanted, rules, node)
     wanted = wanted._replace(nproc=nproc)

@@ -155,12 +155,16 @@ def cap_reason(layout: Layout, wanted: WantedRanks, rules: RankRules, room: int 
     cap = wanted.most_per_gpu
     more = (wanted.nproc - rules.idle_leader) // (layout.nodes * layout.gpus)
     if layout.devices:
-        free = wanted._replace(ranks_per_gpu=None, through_mps=None)
-        more = next(layouts(free, rules), layout).ranks_per_gpu
+        more = next(layouts(wanted.on_any_gpu, rules), layout).ranks_per_gpu
     if room is not None:
         more = min(more, room)
     if cap is None or cap >= more or layout.nproc == 1:
         return ""
+    if cap == wanted.learned_per_gpu:
+        return (
+            f"At most {count(cap, 'rank')} may share a GPU, not {more}: more have filled its "
+            "memory in an earlier run of this job."
+        )
     if cap != wanted.ranks_per_gpu:
         return f"At most {count(cap, 'rank')} may share a GPU through MPS, not {more}."
     return f"At most {count(cap, 'rank')} may share a GPU, not {more} (ranks_per_gpu)."

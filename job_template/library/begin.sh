@@ -46,6 +46,9 @@ begin_job() {
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
     dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
     dispatch_at=0 dispatch_done=0 dispatch_began_with=0 dispatch_idle_before=0 dispatch_from='' dispatch_cut=''
+    dispatch_most_each='' dispatch_most_ranks='' dispatch_free='' dispatch_next=''
+    remember_script
+    dispatch_run=1
     claim_job
     dispatch_control=$dispatch_job/.dispatch_control.$(run_token "$dispatch_run")
     find_session
@@ -81,6 +84,8 @@ begin_unless_over() {
     ! aborted || abort_before_start
     ! end_is_told FAILURE ||
         fail "The job did not start, because RELION was already told that the job had failed: submit the job again."
+    # The run before has told it after this one had its claim.
+    [ "$dispatch_run" -eq 1 ] || ! end_is_told SUCCESS || exit 0
     remove_name "$dispatch_folder/RELION_JOB_EXIT_SUCCESS"
     relion_waits || remove_name "$dispatch_folder/PIPELINER_JOB_EXIT_SUCCESS"
     make_control

@@ -30,7 +30,8 @@ claim_job() {
     done
     if overtaken; then
         say_overtaken
-        rm -f "$dispatch_claim"
+        # A claim without which the runs would have a gap stays.
+        is_run_again || rm -f "$dispatch_claim"
         exit 0
     fi
     for found in "$dispatch_folder"/.dispatch_{claim,lease}.*; do

@@ -29,7 +29,11 @@ goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the 
     say_from_where "from iteration $iteration"
 }
 
-say_from_where() { echo "relion-dispatch: Run $dispatch_run of the job goes on $1."; } # WHERE
+say_from_where() { # WHERE
+    local rows
+    rows=$(rows_in_words)
+    echo "relion-dispatch: Run $dispatch_run of the job goes on $1${rows:+; with $rows}."
+}
 
 # The optimiser's file of the last whole iteration that this submission has written.
 newest_iteration() {
@@ -54,9 +58,11 @@ reached() {
 }
 
 # How many runs in a row, the last of which is known by these two numbers, have brought nothing new.
-idle_runs() { # BEGAN-WITH IDLE-BEFORE
+idle_runs() { # BEGAN-WITH IDLE-BEFORE WHAT-ENDED-THE-LAST
     if [ "$(reached)" -gt "$1" ]; then
         echo 0
+    elif is_full_memory "$3"; then
+        echo "$2" # the next one is not the same again
     else
         echo $(($2 + 1))
     fi
@@ -64,9 +70,10 @@ idle_runs() { # BEGAN-WITH IDLE-BEFORE
 
 # Counts what the runs before have brought, and ends the job if the last ones have brought nothing.
 count_runs_before() {
-    [ "$dispatch_run" -gt 1 ] && [ -z "${dispatch_counted:-}" ] || return 0
+    [ -z "${dispatch_counted:-}" ] || return 0
     dispatch_counted=yes
-    dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    [ "$dispatch_run" -gt 1 ] || return 0
+    dispatch_idle_before=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "${dispatch_why_before:-}")
     dispatch_began_with=$(reached)
     note_in_lease began_with "$dispatch_began_with"
     note_in_lease idle_before "$dispatch_idle_before"
@@ -80,7 +87,7 @@ outputs() { written_below -size +0; }
 # long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
 # removed here is done once more.
 remove_half_written() {
-    local newest map
+    local newest map file
     newest=$(last_output)
     [ -n "$newest" ] || return 0
     # Other files than these do not show it.
@@ -88,8 +95,11 @@ remove_half_written() {
     written_below -name '*.star' -size -3c -delete
     unfinished_tables | tr '\n' '\0' | xargs -0r rm -f
     while IFS= read -r -d '' map; do
+        ! is_whole_map "$map" || continue
         # With its micrograph's other files, as a program may look for one of these alone.
-        is_whole_map "$map" || rm -f "$map" "${map%.*}".* "${map%.*}"_*
+        for file in "$map" "${map%.*}".* "${map%.*}"_*; do
+            [ ! "$file" -nt "$dispatch_folder/run_submit.script.lib" ] || rm -f "$file"
+        done
     done < <(written_below -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
 }
 
@@ -120,11 +130,16 @@ why_given_up() { # RUNS
 
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
 learn_why_cut() { # SIGNAL; 0 if a program has failed
-    local why=lost_node idle
-    may_have_runs && ! aborted && [ -z "$dispatch_reason" ] || return 0
+    local why=lost_node idle=0
+    may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
+    if [ -z "$why" ] && [ "$1" -eq 0 ]; then
+        go_on_with_less
+        return 0
+    fi
     { [ -n "$why" ] && survives "$why"; } || return 0
-    idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before")
+    # A run that was cut before its first program could bring nothing.
+    [ -z "${dispatch_counted:-}" ] || idle=$(idle_runs "$dispatch_began_with" "$dispatch_idle_before" "$why")
     if [ "$dispatch_run" -gt "$dispatch_goes_on_at_most" ]; then
         dispatch_reason=$(why_no_more)
     elif [ "$idle" -ge "$dispatch_gives_up_after" ]; then
@@ -140,6 +155,8 @@ cut_in_words() { # WHAT
     time_limit) echo "reached its time limit" ;;
     preemption) echo "gave way to a job of higher priority" ;;
     lost_node) echo "could not reach the job's folder, or its machine stops" ;;
+    gpu_memory) echo "filled the memory of a GPU" ;;
+    host_memory) echo "filled the memory that the job has" ;;
     esac
 }
 
@@ -149,16 +166,26 @@ say_that_it_goes_on() {
     iteration=$(iteration_in "$(newest_iteration)")
     [ "${dispatch_way:-}" = refine ] && [ -n "$iteration" ] || iteration=0
     [ "$iteration" -eq 0 ] || dispatch_to_iteration=$iteration
-    dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself."
+    dispatch_reason="Run $dispatch_run of the job $(cut_in_words "$dispatch_cut")${dispatch_to_iteration:+ after iteration $dispatch_to_iteration}: the job goes on by itself${dispatch_next:+, $dispatch_next}."
+    # RELION draws a bar, and has no time to end its line.
+    ! open_file "$dispatch_outfile" || [ -z "$(tail -c 1 "$dispatch_opened" | tr -d '\0')" ] || echo
     echo "relion-dispatch: $dispatch_reason"
 }
 
-# Has the scheduler start the next run. If it cannot, the job has failed.
+# Has the scheduler start the next run, unless it has begun; behind a full memory the next one takes this one's place. If
+# that cannot be, the job has failed.
 go_on() {
+    local who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
-    ! start_next_run || return 0
+    ! is_run_again || return 0
+    if is_full_memory "$dispatch_cut"; then
+        begin_next_run
+        who="its next run could not be started on $dispatch_host"
+    elif start_next_run || is_run_again; then
+        return 0
+    fi
     rm -f "$(record_of "$dispatch_run")"
-    dispatch_cut='' dispatch_reason="The job does not go on, because its scheduler did not take the next run: continue the job in RELION, or show this line to your admin."
+    dispatch_cut='' dispatch_reason="The job does not go on, because $who: continue the job in RELION, or show this line to your admin."
     tell_relion
     say_in_sight "$dispatch_reason" >&2
     write_run 2>/dev/null

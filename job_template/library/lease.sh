@@ -23,6 +23,7 @@ begin_lease() {
         run_value "done" "$dispatch_done"
         run_value began_with "$dispatch_began_with"
         run_value idle_before "$dispatch_idle_before"
+        values_of_rows
     } | new_file "$lease" ||
         fail "The job could not begin, because it cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
     ! overtaken || exit 0 # the next run has seen no lease, and does not wait
@@ -40,24 +41,28 @@ note_in_lease() { # KEY VALUE
 }
 
 # Runs beside the script. What it asks of the file system, another process does, because a file system may not answer.
+# Of a jump of the clock, as of a job that was suspended, little counts: the claim of a next run tells what it missed.
 keep_lease() {
-    local renewed=$SECONDS asked=$SECONDS writer=''
+    local now=0 last=$SECONDS renewed=0 asked=0 writer='' passed
     trap - EXIT
     heed_no_signals
     exec 8<> <(:) # nothing is ever read here: a pause without a process
     while [ "$(process_began $$)" = "$dispatch_script_began" ]; do
+        passed=$((SECONDS - last)) last=$SECONDS
+        now=$((now + (passed < 0 ? 2 : passed > 10 ? 10 : passed)))
         if [ -n "$writer" ] && ! kill -0 "$writer" 2>/dev/null; then
             ! wait "$writer" || renewed=$asked
             writer=''
         fi
-        if [ -z "$writer" ] && [ $((SECONDS - asked)) -ge "$dispatch_lease_renewed" ]; then
-            asked=$SECONDS
+        if [ -z "$writer" ] && [ $((now - asked)) -ge "$dispatch_lease_renewed" ]; then
+            asked=$now
             renew_lease &
             writer=$!
         fi
-        if [ $((SECONDS - renewed)) -ge "$dispatch_lease_lost" ]; then
-            end_processes 2>/dev/null
+        if [ $((now - renewed)) -ge "$dispatch_lease_lost" ]; then
             kill -RTMIN+3 $$
+            read -rt 5 -u 8 # a script that can ends the programs itself, and knows why they end
+            end_processes 2>/dev/null
             return
         fi
         read -rt 2 -u 8
@@ -73,7 +78,7 @@ renew_lease() {
 # From now on the next run may begin.
 end_lease() {
     may_have_runs || return 0
-    [ -z "${dispatch_lease_keeper:-}" ] || kill -KILL "$dispatch_lease_keeper" 2>/dev/null
+    end_child "${dispatch_lease_keeper:-}"
     rm -f "$(lease_of "$dispatch_run")"
 }
 
@@ -98,7 +103,7 @@ lease_is_over() { # LEASE
     age=$(age_of "$1")
     [ "$age" -lt "$dispatch_lease_over" ] || return 0
     read -r process began place < <(value_in "$1" process)
-    [ "$age" -ge 15 ] && [ "$place" = "$(this_place)" ] && [ "$(process_began "$process")" != "$began" ]
+    [ "$age" -ge 15 ] && [[ $process =~ ^[0-9]+$ ]] && [ "$place" = "$(this_place)" ] && [ "$(process_began "$process")" != "$began" ]
 }
 
 # How many seconds ago a file was changed, by the clock of its file system.

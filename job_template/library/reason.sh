@@ -58,12 +58,13 @@ since() { # BYTES FILE
     tail -c "+$((($1 > size - 60000 ? $1 : size - 60000) + 1))" "$dispatch_opened"
 }
 
-# The sentence of the first known ending whose pattern (for grep -E) is found in any of the texts.
+# The sentence of the first known ending whose pattern (for grep -E) is found in any of the texts, and, on another line,
+# its kind if it has one.
 known_cause() { # TEXTS…
-    local pattern sentence
-    while IFS= read -r pattern && IFS= read -r sentence; do
+    local pattern sentence kind
+    while IFS= read -r pattern && IFS= read -r sentence && IFS= read -r kind; do
         printf '%s\n' "$@" | LC_ALL=C grep -aEiq -e "$pattern" || continue
-        echo "$sentence"
+        printf '%s\n' "$sentence" ${kind:+"$kind"}
         return 0 # a bare "return" gives the status from before a trap
     done < <(known_endings)
     return 1
@@ -71,11 +72,11 @@ known_cause() { # TEXTS…
 
 lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE -e "$1"; } # PATTERN TEXT
 
-# Why the job failed. Beside the facts that this script has seen, three texts are looked through one after the other:
+# Why the job failed: a sentence, and, on another line, the ending's kind if it has one. Beside the facts that this script has seen, three texts are looked through one after the other:
 # the errors of programs; what the scheduler and MPI say of ranks and of signals; and all else, in which a program may
 # speak of what did no harm. Behind the sentence stands the error that says most.
-cause() {
-    local facts written errors kind said sentence by_errors by_signals by_all
+cause_and_kind() {
+    local facts written errors kind said known sentence by_errors by_signals by_all
     local ranks status="exit status $dispatch_status"
     ranks="^($(starters_of_ranks))"
     facts=$(facts_seen 2>/dev/null) written=$(texts_written 2>/dev/null)
@@ -96,19 +97,25 @@ cause() {
         by_all=$(lines_with "$ranks|Number of MPI processes|MPI_ABORT|on signal" "$written")
     fi
 
-    if sentence=$(known_cause "$facts" "$by_errors"); then
+    if known=$(known_cause "$facts" "$by_errors"); then
         :
-    elif sentence=$(known_cause "$facts" "$by_signals"); then
+    elif known=$(known_cause "$facts" "$by_signals"); then
         [[ $kind != hint ]] || said='' # it may have done no harm
-    elif ! sentence=$(known_cause "$facts" "$status" "$by_all"); then
-        sentence="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
+    elif ! known=$(known_cause "$facts" "$status" "$by_all"); then
+        known="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
     fi
+    sentence=${known%%$'\n'*}
     if [ -n "$said" ]; then
         echo "${sentence%": {said}"}. $said"
     else
         echo "${sentence/%"{said}"/read its last lines, above and in run.out}"
     fi
+    [ "$sentence" = "$known" ] || echo "${known#*$'\n'}"
 }
+
+cause() { cause_and_kind | head -n 1; }
+
+kind_of_cause() { cause_and_kind | sed -n 2p; }
 
 # One plain sentence at the end of run.err. The reserve in the control folder makes room for it.
 explain() {
@@ -129,7 +136,7 @@ explain() {
     elif [ "$dispatch_ending" = ABORTED ]; then
         dispatch_reason="The job was $(how_aborted) after $took${dispatch_overdue:+; its programs did not end by themselves within $dispatch_overdue s}."
     elif [ "$dispatch_ending" = FAILURE ]; then
-        dispatch_reason="The job failed after $took, because $(cause)."
+        dispatch_reason="The job failed after $took, because $(cause).$(say_what_was_tried)"
     fi
     rm -f "$dispatch_kept/reserve"
     [ -z "$dispatch_reason" ] || { say_in_sight "$dispatch_reason" >&2; say_if_long "$dispatch_reason"; }

@@ -4,7 +4,11 @@
 # "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_run() {
     local file=$dispatch_folder/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
-    ! is_run_again || return 0 # the next run writes it
+    if is_run_again; then
+        is_awaited || return 0
+        local dispatch_cut=lost_node dispatch_ending=''
+        local dispatch_reason="The run ended when the job's next run had begun, because its scheduler called its node lost."
+    fi
     [ -z "$dispatch_cut" ] || file=$(record_of "$dispatch_run")
     new=$dispatch_folder/.dispatch.run.$dispatch_token.new
     text=$(
@@ -27,6 +31,10 @@ write_run() {
     remove_unfinished
 }
 
+# Whether the next run, which has begun, still waits for this one's end, and will read what this one has reached. Else it
+# has written the record itself.
+is_awaited() { [ -e "$(lease_of "$dispatch_run")" ] && [ ! -e "$(record_of "$dispatch_run")" ]; }
+
 # What the record of a job that goes on has beside the others: the next run reads some of it.
 values_of_run() {
     run_value run "$dispatch_run"
@@ -37,6 +45,7 @@ values_of_run() {
     run_value "done" "$dispatch_done"
     run_value began_with "$dispatch_began_with"
     run_value idle_before "$dispatch_idle_before"
+    values_of_rows
 }
 
 # What a hook that was killed has left. A hook that lives writes while it has the lock.

@@ -136,7 +136,8 @@ begin_guard() {
     disown "$dispatch_guard" # or bash would report its end
 }
 
-end_guard() { # if it is still that process
-    [ -z "$dispatch_guard" ] || [ "$(ps -o ppid= -p "$dispatch_guard" | tr -d ' ')" != $$ ] ||
-        kill -KILL "$dispatch_guard" 2>/dev/null
+end_guard() { end_child "$dispatch_guard"; }
+
+end_child() { # PROCESS; if it is still that process
+    [ -z "$1" ] || [ "$(ps -o ppid= -p "$1" | tr -d ' ')" != $$ ] || kill -KILL "$1" 2>/dev/null
 }

@@ -12,8 +12,9 @@
 #   dispatch_done              how many of the job's commands have ended well, in all runs
 #   dispatch_began_with        what the runs before had brought, as `reached` counts it
 #   dispatch_idle_before       how many of these, the last ones, had brought nothing new
+#   dispatch_why_before        what had ended the last one of them
 
-may_have_runs() { [ "${#dispatch_goes_on_after[@]}" -ne 0 ]; }
+may_have_runs() { [ -n "${dispatch_goes_on_after[*]:-}" ]; } # a site's template may have said `set -u`
 
 survives() { [[ " ${dispatch_goes_on_after[*]} " == *" $1 "* ]]; } # WHAT
 
@@ -73,17 +74,36 @@ is_followed() { # CLAIM
         { [ -n "$dispatch_scheduler_job" ] && [[ $1 == *", job $dispatch_scheduler_job" ]]; }
 }
 
-# Begins behind the runs before: when the last of them has ended all its programs, and with what it has reached.
+# Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (One that
+# was cut while it waited itself has left the one before it behind.)
 follow_runs() {
-    local before=$((dispatch_run - 1)) record
-    [ "$before" -gt 0 ] || return 0
-    await_end_of "$before"
-    record=$(record_of "$before")
-    [ -e "$record" ] || write_lost_run "$before"
-    dispatch_done=$(number_in "$record" "done")
-    dispatch_began_with=$(number_in "$record" began_with)
-    dispatch_idle_before=$(number_in "$record" idle_before)
-    [ "$before" -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
+    local number
+    [ "$dispatch_run" -gt 1 ] || return 0
+    ls "$dispatch_folder/" >/dev/null # makes a network file system look again
+    learn_from_runs_before            # what this run hands on if it is cut while it waits
+    for ((number = 1; number < dispatch_run; number++)); do
+        [ ! -e "$(record_of "$number")" ] || [ -e "$(lease_of "$number")" ] || continue
+        await_end_of "$number"
+        [ -e "$(record_of "$number")" ] || write_lost_run "$number"
+    done
+    learn_from_runs_before
+    [ $((dispatch_run - 1)) -le "$dispatch_goes_on_at_most" ] || fail "$(why_no_more)"
+}
+
+# The newest that knows counts: one that was lost before it began has nothing to add.
+learn_from_runs_before() {
+    local number file
+    for ((number = dispatch_run - 1; number > 0; number--)); do
+        for file in "$(record_of "$number")" "$(lease_of "$number")"; do
+            [ -n "$(value_in "$file" "done")" ] || continue
+            dispatch_done=$(number_in "$file" "done")
+            dispatch_began_with=$(number_in "$file" began_with)
+            dispatch_idle_before=$(number_in "$file" idle_before)
+            dispatch_why_before=$(value_in "$file" why)
+            keep_to_rows "$file"
+            return
+        done
+    done
 }
 
 # The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.
@@ -97,7 +117,7 @@ write_lost_run() { # NUMBER
         run_value token "$dispatch_token"
         run_value run "$1"
         if [ -e "$lease" ]; then
-            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before) '
+            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
         else
             run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
         fi

@@ -37,7 +37,7 @@ dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_keeper_pid=''
 dispatch_gpu_usage='' dispatch_places='' dispatch_task=() dispatch_kills_before=$(memory_kills)
 dispatch_run=1 dispatch_at=0 dispatch_done=0 dispatch_began_with=0 dispatch_idle_before=0
 dispatch_from='' dispatch_cut=''
-known_endings() {{ printf '%s\\n' 'out of memory' 'its memory was used up: ask for more'; }}
+known_endings() {{ printf '%s\\n' 'out of memory' 'its memory was used up: ask for more' ''; }}
 """
 
 

@@ -63,7 +63,7 @@ def test_what_the_dispatcher_itself_has_said_is_no_cause(shell: Shell) -> None:
 )
 def test_what_a_program_passes_over_is_no_cause(line: str, shell: Shell) -> None:
     (shell.job / "run.err").touch()
-    known = "known_endings() { printf '%s\n' 'shared object|out of memory' 'it is the loader'; }"
+    known = "known_endings() { printf '%s\n' 'shared object|out of memory' 'it is the loader' ''; }"
 
     said = shell.says(
         f'{known}; dispatch_status=1; remember_texts; echo "$SAYS" >"$dispatch_errfile"; cause',
@@ -96,8 +96,8 @@ def test_a_cause_is_known_or_not(shell: Shell) -> None:
 
 
 CAUSES = (
-    "known_endings() { printf '%s\\n' 'first thing' 'it is the first' 'second thing' "
-    "'it is the second' 'abort' 'a rank stopped the others: {said}'; }"
+    "known_endings() { printf '%s\\n' 'first thing' 'it is the first' '' 'second thing' "
+    "'it is the second' gpu_memory 'abort' 'a rank stopped the others: {said}' ''; }"
 )
 
 
@@ -167,7 +167,7 @@ def test_a_signal_goes_before_lines_that_are_no_error(
         "no such file|does not exist|was not found|permission denied": "a file is missing",
         "on signal 11|segmentation fault|^exit status 139$": CRASHED,
     }
-    lines = " ".join(f"'{line}'" for pair in known.items() for line in pair)
+    lines = " ".join(f"'{line}'" for pair in known.items() for line in (*pair, ""))
 
     said = shell.says(
         f"known_endings() {{ printf '%s\\n' {lines}; }}; dispatch_program=relion_x\n"

@@ -103,6 +103,18 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     assert shell.says(f'is_whole_table "{folder}/whole.star" && echo whole') == "whole"
 
 
+def test_what_an_earlier_submission_has_written_stays(shell: Shell, control: Path) -> None:
+    folder = shell.job / "Movies"
+    folder.mkdir()
+    (folder / "mic1.mrc").write_text("cut")
+    (folder / "mic1_PS.mrc").write_text("cut")
+    old = folder / "mic1_2.mrc"
+    old.write_text("finished")
+    os.utime(old, (0, 0))
+    shell("remove_half_written")
+    assert list(folder.iterdir()) == [old]
+
+
 def test_a_finished_command_is_passed_over_and_the_next_one_goes_on(
     shell: Shell, control: Path
 ) -> None:
@@ -156,6 +168,22 @@ def test_a_job_that_is_aborted_does_not_go_on(shell: Shell) -> None:
     )
 
 
+def test_a_run_that_was_cut_before_its_program_began_is_not_one_without_progress(
+    shell: Shell,
+) -> None:
+    code = f"why_it_ends() {{ echo time_limit; }}; dispatch_run=2 dispatch_idle_before=1; {CUT}"
+    assert shell.says(code, given=GOES_ON) == "cut:time_limit:"
+
+
+@pytest.mark.parametrize("over", ["RELION_JOB_EXIT_FAILURE", f".dispatch_claim.{TOKEN}.2"])
+def test_a_run_whose_job_is_over_or_goes_on_is_not_cut(over: str, shell: Shell) -> None:
+    (shell.job / over).touch()
+    (shell.job / f".dispatch_claim.{TOKEN}.2").unlink(missing_ok=True)
+    if "claim" in over:
+        (shell.job / over).symlink_to("gpu2, process 5, 2026, job 17")
+    assert shell.says(f"why_it_ends() {{ echo time_limit; }}; {CUT}", given=GOES_ON) == "cut::"
+
+
 def test_a_lost_lease_is_a_lost_node(shell: Shell) -> None:
     write_iteration(shell.job, 1)
     assert (
@@ -171,7 +199,10 @@ def test_it_goes_on_so_often(shell: Shell) -> None:
 
 
 def test_it_gives_up_after_runs_that_brought_nothing(shell: Shell) -> None:
-    code = f"why_it_ends() {{ echo time_limit; }}; {REFINE}; dispatch_idle_before=%d; {CUT}"
+    code = (
+        f"why_it_ends() {{ echo time_limit; }}; {REFINE}; count_runs_before; "
+        f"dispatch_idle_before=%d; {CUT}"
+    )
     assert shell.says(code % 0, given=GOES_ON) == "cut:time_limit:"
     said = shell.says(code % 1, given=GOES_ON)
     assert said.startswith(
@@ -203,6 +234,15 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
     assert "its machine stops" in shell.says("cut_in_words lost_node")
 
 
+@pytest.mark.parametrize(("written", "lines"), [('  3/ 60 sec ..~~(,_,">', 2), ("yum!\n", 1)])
+def test_that_it_goes_on_stands_on_a_line_of_its_own(
+    written: str, lines: int, shell: Shell
+) -> None:
+    (shell.job / "run.out").write_text(written)
+    said = shell("dispatch_cut=time_limit; say_that_it_goes_on", given=GOES_ON).stdout
+    assert said.count("\n") == lines
+
+
 def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
     (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
     code = (
@@ -221,6 +261,16 @@ def test_the_next_run_is_the_schedulers_to_start(shell: Shell) -> None:
     assert not record.exists()
     assert "ending FAILURE" in (shell.job / f"dispatch.run.{TOKEN}").read_text()
     assert (shell.job / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+def test_a_next_run_that_has_begun_is_not_started_again(shell: Shell) -> None:
+    """Its scheduler would end it."""
+    (shell.job / f".dispatch_claim.{TOKEN}.2").symlink_to("gpu2, process 5, 2026, job 17")
+    record = shell.job / f"dispatch.run.{TOKEN}.1"
+    record.touch()
+    code = "dispatch_cut=lost_node; start_next_run() { echo starts; false; }; go_on"
+    assert shell.says(code, given=GOES_ON) == ""
+    assert record.exists()
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,33 @@ def test_a_file_system_that_does_not_answer_does_not_hold_it_up(shell: Shell, le
     assert said.endswith("ended 140 yes")
 
 
+def test_a_job_that_was_suspended_has_not_lost_it(shell: Shell, lease: Path) -> None:
+    code = (
+        'read() { [ "$*" != "-rt 2 -u 8" ] || SECONDS=$((SECONDS + ${jump:-1000})) jump=0; '
+        'builtin read "$@"; }; '
+        "dispatch_lease_renewed=1 dispatch_lease_lost=14 dispatch_session=$$; begin_lease; "
+        "sleep 6; echo lives; end_lease"
+    )
+    assert shell.says(f"{BEGIN}{code}", given=GOES_ON) == "lives\nended 0 "
+
+
+def test_a_number_that_another_process_has_now_is_not_killed(shell: Shell) -> None:
+    code = "sleep 20 & (sleep 20 & echo $! >number; wait) & sleep 1; read other <number; "
+    code += "dispatch_lease_keeper=$other; end_lease; kill -0 $other && echo lives; kill $other"
+    assert shell.says(f"{code} $!", given=GOES_ON) == "lives"
+    own = "sleep 20 & dispatch_lease_keeper=$!; end_lease; wait $!; echo $?"
+    assert shell.says(own, given=GOES_ON) == "137"
+
+
+def test_a_lease_that_names_no_process_is_held(shell: Shell, lease: Path) -> None:
+    """Whoever shares the project could have it open a pipe."""
+    (shell.project / "pipe").mkdir()
+    os.mkfifo(shell.project / "pipe" / "stat")
+    place = shell.says("this_place")
+    held(lease, 20, f"..{shell.project}/pipe 1 {place}")
+    assert shell.says(ASK) == ""
+
+
 def held(lease: Path, seconds: int, process: str) -> None:
     lease.write_text(f"host here\nprocess {process}\n")
     os.utime(lease, (time.time() - seconds, time.time() - seconds))

@@ -220,3 +220,8 @@ def test_the_guard_stops_a_job_before_a_limit_of_which_nobody_warns(shell: Shell
     done = shell(f"dispatch_own_warning=60 dispatch_time_limit=2; {GUARDED}\n{WAITS}")
 
     assert done.stdout == "failed\n"  # the trap for TERM
+
+
+def test_a_process_beside_the_script_is_ended_if_it_is_still_the_scripts(shell: Shell) -> None:
+    code = "sleep 60 & end_child $!; wait $!; echo $?; end_child 1; end_child ''; echo lives"
+    assert shell.says(code).split("\n") == ["137", "lives"]

@@ -35,6 +35,7 @@ def test_runs_have_names_of_their_own(shell: Shell) -> None:
 
 
 def test_only_a_job_that_goes_on_may_have_runs(shell: Shell) -> None:
+    assert shell.says("set -u; may_have_runs || echo one") == "one"
     ask = "may_have_runs && echo may; survives time_limit && echo survives"
     assert shell.says(ask) == ""
     assert shell.says(ask, given=GOES_ON) == "may\nsurvives"
@@ -157,22 +158,11 @@ def test_values_are_read_from_regular_files_alone(shell: Shell) -> None:
     )
 
 
-def test_a_run_begins_with_what_those_before_have_reached(shell: Shell) -> None:
-    (shell.job / f"{RECORD}.2").write_text("done 2\nbegan_with 2000007\nidle_before 1\n")
-    code = 'follow_runs; echo "$dispatch_done $dispatch_began_with $dispatch_idle_before"'
-
-    assert shell.says(code, given=[*GOES_ON, "dispatch_host=here"]) == "0 0 0"
-    assert shell.says(f"dispatch_run=3; {code}", given=GOES_ON) == "2 2000007 1"
-
-
-def test_a_job_goes_on_as_often_as_it_is_to(shell: Shell) -> None:
-    (shell.job / f"{RECORD}.3").touch()
-    (shell.job / f"{RECORD}.4").touch()
-    code = 'follow_runs; echo "begins"'
-
-    assert shell.says(f"dispatch_run=4; {code}", given=GOES_ON) == "begins"
-    code = f"trap 'echo \"$dispatch_reason\"' EXIT; dispatch_run=5; {code}"
-    assert "went on 3 times" in shell.says(code, given=GOES_ON)
+def test_a_run_that_was_overtaken_keeps_its_number(shell: Shell) -> None:
+    """Else the runs would have a gap, and the next one would claim this number again."""
+    ask = 'ln() { command ln -sT next $(claim_of 2); command ln "$@"; }; '
+    assert "run 2 has begun" in shell.says(f"{ask}claim_job", given=GOES_ON)
+    assert shell.says("newest_run", given=GOES_ON) == "2"
 
 
 def test_a_lost_run_gets_its_record_from_its_lease(shell: Shell) -> None:
@@ -226,10 +216,20 @@ def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -
     assert "began_with 0" in shell.says("values_of_run")
 
 
-def test_a_run_that_was_overtaken_leaves_its_record_to_the_next(shell: Shell) -> None:
+def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shell) -> None:
     claim(shell, 2)
-    shell("dispatch_ending=FAILURE; write_run", given=GOES_ON)
-    assert not list(shell.job.glob("dispatch.run.*"))
+    code = "dispatch_done=2; is_awaited && dispatch_ending=FAILURE; write_run; echo $dispatch_cut"
+
+    assert shell.says(code, given=GOES_ON) == ""
+    assert not list(shell.job.glob("dispatch.run.*")), "the next run no longer waits"
+
+    (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
+    assert shell.says(code, given=GOES_ON) == ""
+    (record,) = shell.job.glob("dispatch.run.*")
+    assert record.name == f"dispatch.run.{TOKEN}.1"
+    said = record.read_text().splitlines()
+    assert {"ending GOES_ON", "why lost_node", "done 2"} <= {*said}
+    assert "ending FAILURE" not in said
 
 
 def test_a_claim_of_a_run_is_followed(shell: Shell) -> None:

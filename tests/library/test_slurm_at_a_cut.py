@@ -32,3 +32,11 @@ def test_a_job_that_was_cancelled_meanwhile_does_not_come_back(
     shell.stand_in("scontrol")
     code = "SLURM_JOB_ID=17; start_next_run && echo taken"
     assert shell.says(code, scheduler="slurm", SHOWS=shows) == taken
+
+
+def test_the_state_of_a_job_says_whether_it_gives_way(shell: Shell) -> None:
+    shell.stand_in("scontrol")
+    code = 'SLURM_JOB_ID=17; is_preempted "$(state_of_job 3)" && echo gives way'
+    shows = "JobState=RUNNING PreemptEligibleTime=now {}PreemptTime=now"
+    assert shell.says(code, scheduler="slurm", SHOWS=shows.format("")) == "gives way"
+    assert shell.says(code, scheduler="slurm", SHOWS=shows.format("Not")) == ""

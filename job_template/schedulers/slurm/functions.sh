@@ -43,7 +43,7 @@ is_requeued() { # STATE
 # Whether the job gives way to another one: it then has a time at which that was decided. (Its ranks on several nodes get
 # the signal at that time, and the script later.)
 is_preempted() { # STATE
-    [[ $1 =~ [[:space:]]PreemptTime=[0-9] ]]
+    [[ $1 =~ (^|[[:space:]])PreemptTime=([^[:space:]]+) && ${BASH_REMATCH[2]} != None ]]
 }
 
 # A job that gives way is put back into the queue, or is to end for good. All else is somebody's wish.

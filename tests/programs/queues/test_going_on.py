@@ -16,8 +16,19 @@ from .test_faults import SLEEPS, end_of, errors
 
 
 @pytest.fixture
+def limit() -> str:
+    """The job's time limit: a minute is six seconds here, and LSF warns two of these before."""
+    return "0:04:00"
+
+
+@pytest.fixture
 def script(
-    cluster: Cluster, site: WriteSite, corpus_job: CorpusJob, images: Path, tmp_path: Path
+    cluster: Cluster,
+    limit: str,
+    site: WriteSite,
+    corpus_job: CorpusJob,
+    images: Path,
+    tmp_path: Path,
 ) -> Path:
     """The submission of a job that goes on; its first run works until it is told to end."""
     site(
@@ -25,7 +36,7 @@ def script(
         {
             "scheduler": cluster.dialect,
             "goes_on": True,
-            "job_parameters": {"submit": {"time": "0:04:00"}},
+            "job_parameters": {"submit": {"time": limit}},
         },
     )
     again = tmp_path / "again"
@@ -54,7 +65,6 @@ def starts(cluster: Cluster) -> int:
 
 @only("lsf")
 def test_a_job_of_lsf_outlives_its_time_limit(cluster: Cluster, script: Path) -> None:
-    """A minute is six seconds here; LSF warns at half of the four."""
     watcher = record_of(script)["watcher"]["job_id"]
     wait_for(lambda: runs(script)[:1] == ["time_limit"], 40, "the cut")
     assert cluster.states()[watcher] == "PEND"
@@ -85,6 +95,7 @@ def test_a_job_of_pbs_says_that_it_does_not_go_on(cluster: Cluster, script: Path
 
 
 @only("lsf")
+@pytest.mark.parametrize("limit", ["1:00:00"])
 def test_a_job_of_lsf_outlives_its_node(cluster: Cluster, script: Path) -> None:
     cluster.controls(node_lost=True)
     wait_for(lambda: cluster.states()[record_of(script)["job_id"]] == "PEND", 20, "the loss")

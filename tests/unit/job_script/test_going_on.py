@@ -39,6 +39,8 @@ OWN = {
     "{% endfor %}\n{% endblock %}\n",
     "with its own launcher": OWN_COMMAND
     % "run mpirun -n {{ job.nproc }} {{ command.words | lines }} || exit 1",
+    "that starts another program with `run`": OWN_COMMAND
+    % "run rsync -a /store/ . || exit 1\n    run {{ command.line | lines }} || exit 1",
     "with its own launcher before ours": OWN_COMMAND
     % "run mpirun -n 5 {{ command.line | lines }} || exit 1",
 }  # fmt: skip

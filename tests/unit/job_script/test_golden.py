@@ -42,6 +42,7 @@ GRID_ENGINE: dict[str, Any] = {
 PBS: dict[str, Any] = {**SLURM, "scheduler": "pbs"}
 LSF: dict[str, Any] = {**SLURM, "scheduler": "lsf"}
 GOES_ON: dict[str, Any] = {**SLURM, "goes_on": True}
+FULL_MEMORY: dict[str, Any] = {**SLURM, "goes_on": {"after": ["gpu_memory", "host_memory"]}}
 WORKSTATION: dict[str, Any] = {
     "partitions": {"here": {"cores": 16, "memory": "120G", "gpus": 0}},
     "job_parameters": {"submit": {"partition": "here"}},
@@ -64,6 +65,8 @@ CASES = {
     "initialmodel_goes_on_slurm": ("relion-5.0.1/InitialModel_job009", GOES_ON),
     "motioncorr_goes_on_slurm": ("relion-5.0.1/MotionCorr_job002", GOES_ON),
     "multibody_goes_on_slurm": ("relion-4.0.2/MultiBody_job005", GOES_ON),
+    "class3d_full_memory_slurm": ("relion-5.0.1/Class3D_job010", FULL_MEMORY),
+    "motioncorr_full_memory_slurm": ("relion-5.0.1/MotionCorr_job002", FULL_MEMORY),
     "exclude_tilt_images_interactive": ("relion-5.0.1/ExcludeTiltImages_job032", {}),
 }
 

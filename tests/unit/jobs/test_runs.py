@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.config.goes_on import MOST_TIMES
 from dispatcher.jobs.notes import write_job_id
 from dispatcher.jobs.record import load_record
+from dispatcher.jobs.run_names import newest_number
 
 TOKEN = "0123456789ab"
 GOES_ON = {"after": ["preemption", "lost_node"], "at_most": 10, "gives_up_after": 2}
@@ -170,8 +172,8 @@ def test_a_hook_that_was_killed_before_a_job_that_goes_on(folder: Path) -> None:
         ("dispatch.run.TOKEN.1", FIRST.replace("run 1", "run 2"), 'its "run" is not 1'),
         ("dispatch.run.TOKEN.1", FIRST.replace("job_id 17", "job_id --me"), "scheduler_job_id"),
         ("dispatch.run.TOKEN.1", "x" * (2 << 20), "it cannot be read"),
-        ("dispatch.run.TOKEN", LAST.replace("run 2", "run 0"), "not a number from 1 to 999"),
-        ("dispatch.run.TOKEN", LAST.replace("run 2", "run 1000000"), "not a number from 1 to 999"),
+        ("dispatch.run.TOKEN", LAST.replace("run 2", "run 0"), "not a number from 1 to 1001"),
+        ("dispatch.run.TOKEN", LAST.replace("run 2", "run 1000000"), "not a number from 1 to 1001"),
         (".dispatch_lease.TOKEN.2", LEASE.replace("18", "-18"), "scheduler_job_id"),
         (".dispatch_lease.TOKEN.2", "x" * (1 << 17), "it cannot be read"),
     ],
@@ -240,3 +242,9 @@ def test_no_more_files_are_asked_for_of_a_job_of_one_run(
     assert len(record.runs) == ended
     files = [name for name in asked if "dispatch" in name]
     assert files == ["dispatch.json", f"dispatch.run.{TOKEN}"]
+
+
+def test_as_many_runs_are_known_as_a_site_can_ask_for(tmp_path: Path) -> None:
+    most = MOST_TIMES + 1
+    leave(tmp_path, f"dispatch.run.{TOKEN}.{most}", FIRST)
+    assert newest_number(tmp_path, TOKEN) == most

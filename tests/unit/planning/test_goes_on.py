@@ -57,14 +57,14 @@ def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
 
 
 def test_an_object_says_more(site: WriteSite, corpus_job: CorpusJob) -> None:
-    own = {"after": ["gpu_memory", "lost_node"], "at_most": 1, "gives_up_after": 1}
+    own = {"after": ["preemption", "lost_node"], "at_most": 1, "gives_up_after": 1}
 
-    planned = planned_with(site, corpus_job(REFINE), own)
+    planned = planned_with(site, corpus_job(REFINE), own, "local")
 
     assert planned.goes_on == GoesOn(("lost_node",), 1, 1)
     assert reasons(planned) == [
         "The job goes on by itself after the loss of its node, at most 1 time, unless a run brings "
-        "nothing new. Not after a full GPU, which jobs of the scheduler slurm do not survive."
+        "nothing new. But jobs of the scheduler local cannot go on after preemption."
     ]
 
 

@@ -54,29 +54,37 @@ class Refinement:
     ) -> subprocess.Popen[str]:
         """Start the script once more, as the scheduler's `job`. RELION writes these iterations,
         and ends or goes on."""
-        for number in map(int, iterations.split()):
-            write_iteration(self._made, number)
         begun = self.folder / "begun"
         begun.unlink(missing_ok=True)
-        writes = "".join(
+        does = f"{self.writes(iterations)} touch {begun}; {'true' if ends else 'sleep 300'}"
+        started = self.start_with(does, job)
+        if not ends:
+            wait_for(lambda: begun.exists() or started.poll() is not None, 40)
+        return started
+
+    def writes(self, iterations: str) -> str:
+        """What RELION does to write these iterations, as shell text."""
+        for number in map(int, iterations.split()):
+            write_iteration(self._made, number)
+        return "".join(
             f"cp {self._made}/run_it{int(number):03}_* {self.folder}; "
             for number in iterations.split()
         )
+
+    def start_with(self, does: str, job: str = "17") -> subprocess.Popen[str]:
+        """Start the script once more; `does` is what each program of RELION does."""
         if self._rendered is None:
             self._rendered = self.running_job.render(self.script, TOKEN)
             library = self.folder / "run_submit.script.lib"
             os.utime(library, (1, 1))
         restarts = len(list(self.folder.glob(f".dispatch_claim.{TOKEN}*")))
-        started = self.running_job.start(
+        return self.running_job.start(
             self._rendered,
             texts=self.folder,
-            ON_RUN=f"{writes} touch {begun}; {'true' if ends else 'sleep 300'}",
+            ON_RUN=does,
             SLURM_JOB_ID=job,
             **({"SLURM_RESTART_COUNT": str(restarts)} if restarts else {}),
         )
-        if not ends:
-            wait_for(lambda: begun.exists() or started.poll() is not None, 40)
-        return started
 
     def cut(self, running: subprocess.Popen[str]) -> None:
         """Slurm warns the script of its time limit."""

@@ -1,0 +1,180 @@
+"""What a job tries next that has filled a memory (ladder.sh)."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import TOKEN, Shell
+from .test_ranks import FITS, TABLE
+
+AFTER = (
+    "dispatch_goes_on_after=(gpu_memory host_memory)",
+    "dispatch_goes_on_at_most=3",
+    "dispatch_gives_up_after=2",
+    "dispatch_script='#!/bin/bash'",
+)
+ON_GPUS = (f"dispatch_rank_table='{TABLE}'", "dispatch_ranks=9 dispatch_each=2 dispatch_seen=4")
+MPS = "dispatch_sharing=mps"
+FREE = "dispatch_free_gpu_memory=(1000 4000)"
+LADDER = "dispatch_rank_ladder=(9 5 3)"
+TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_free:$dispatch_next"'
+
+
+@pytest.mark.parametrize(
+    ("what", "settings", "taken"),
+    [
+        ("gpu_memory", [*ON_GPUS, FREE], "1:::with 1 instead of 2 ranks on each GPU"),
+        ("host_memory", [*ON_GPUS, FREE], "1:::with 1 instead of 2 ranks on each GPU"),
+        ("gpu_memory", [*ON_GPUS, FREE, "dispatch_each=1"], "::1000:with --free_gpu_memory 1000"),
+        ("host_memory", [*ON_GPUS, FREE, "dispatch_each=1"], ""),
+        ("gpu_memory", [FREE, "dispatch_free=1000"], "::4000:with --free_gpu_memory 4000"),
+        ("gpu_memory", [FREE, "dispatch_free=4000"], ""),
+        ("gpu_memory", [FREE, "dispatch_each=-"], "::1000:with --free_gpu_memory 1000"),
+        ("host_memory", [LADDER], ":5::with 5 instead of 9 ranks"),
+        ("host_memory", [LADDER, "dispatch_most_ranks=5"], ":3::with 3 instead of 5 ranks"),
+        ("host_memory", [LADDER, "dispatch_most_ranks=3"], ""),
+        ("gpu_memory", [LADDER], ""),
+        ("gpu_memory", [*ON_GPUS, "dispatch_seen=2 dispatch_ranks=5"], "1:::with 1 instead"),
+    ],
+)  # fmt: skip
+def test_the_next_row(what: str, settings: list[str], taken: str, shell: Shell) -> None:
+    said = shell.says(f"{MPS}; take_next_row {what} && {TAKEN}", given=settings)
+
+    assert said.startswith(taken)
+    assert bool(said) == bool(taken)
+
+
+def test_each_kind_of_row_by_itself(shell: Shell) -> None:
+    assert shell("take_fewer_on_each || leave_more_free || take_fewer_ranks").returncode == 1
+    given = [*ON_GPUS, FREE, LADDER]
+    code = f"{MPS}; take_fewer_on_each; leave_more_free; take_fewer_ranks; {TAKEN}"
+    assert shell.says(code, given=given) == "1:5:1000:with 5 instead of 9 ranks"
+
+
+def test_a_row_that_the_node_refuses_is_none(shell: Shell) -> None:
+    refused = "dispatch_rank_table='1 mps 8000 3 2 10 ok 0; 0 0 1 - no -' dispatch_ranks=3"
+    code = f"{MPS} dispatch_seen=1 dispatch_each=2; take_fewer_on_each"
+    assert shell(code, given=[refused]).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("most", "seen", "fitted"),
+    [
+        ("", 4, "9 2 800 0:1:2:3"),
+        ("2", 4, "9 2 800 0:1:2:3"),
+        ("1", 4, "5 1 400 0:1:2:3"),
+        ("1", 2, "3 1 400 0:1"),
+    ],
+)
+def test_ranks_keep_to_what_was_learned(most: str, seen: int, fitted: str, shell: Shell) -> None:
+    said = shell.says(
+        f"{MPS} dispatch_memory=80000 dispatch_most_each={most} dispatch_seen={seen}; {FITS}",
+        given=[f"dispatch_rank_table='{TABLE}'", "dispatch_ranks=9"],
+    )
+
+    *told, last = said.splitlines()
+    assert last == fitted
+    assert bool(told) == (seen == 2), "what was learned is told elsewhere"
+
+
+def test_rows_that_relion_needs_stay(shell: Shell) -> None:
+    rows = "24000 3 2 900 ok 0; 8000 3 2 900 tight 0; 0 0 2 - no -"
+    assert shell.says(f"dispatch_most_each=1; rows_kept_to '{rows}'") == f"{rows};"
+    assert shell.says(f"rows_kept_to '{rows}'") == rows
+    assert shell.says("dispatch_most_each=1; rows_kept_to ''") == ""
+    kept = shell.says(
+        "dispatch_most_each=2; rows_kept_to '9 7 3 9 ok 0; 5 5 2 6 ok 0; 3 3 1 3 ok 0'"
+    )
+    assert kept == " 5 5 2 6 ok 0; 3 3 1 3 ok 0;"
+
+
+def test_what_the_runs_keep_to_is_in_the_record_and_in_words(shell: Shell) -> None:
+    kept = "dispatch_most_each=1 dispatch_most_ranks=5 dispatch_free=2000"
+    lines = shell.says(f"{kept}; values_of_rows")
+    assert lines.split("\n") == ["most_each 1", "most_ranks 5", "free_gpu_memory 2000"]
+    assert shell.says("values_of_rows") == ""
+
+    (shell.job / "record").write_text(f"token {TOKEN}\n{lines}\n")
+    read = f'keep_to_rows "$dispatch_folder/record"; {TAKEN}; echo $dispatch_ranks'
+    assert shell.says(read).split("\n") == ["1:5:2000:", "5"]
+    (shell.job / "record").write_text(f"token {TOKEN}\nmost_each 10\n")
+    assert shell.says(read).split("\n") == ["10:::", "5"]
+
+    assert shell.says(f"{kept}; rows_in_words") == (
+        "at most 1 rank on each GPU and at most 5 ranks and --free_gpu_memory 2000"
+    )
+    assert shell.says("rows_in_words") == ""
+    assert shell.says("ranks_in_words 1; ranks_in_words 2") == "1 rank\n2 ranks"
+
+
+def test_run_out_says_with_what_a_run_begins(shell: Shell) -> None:
+    said = shell.says("dispatch_run=2 dispatch_most_each=1; say_from_where here")
+    assert (
+        said == "relion-dispatch: Run 2 of the job goes on here; with at most 1 rank on each GPU."
+    )
+
+
+FAILED = (
+    "known_endings() { printf '%s\\n' 'full gpu' 'a GPU is full: wait' gpu_memory "
+    "'full host' 'memory is full' host_memory 'odd' 'it is odd' ''; }; dispatch_program=relion_x; "
+    'dispatch_status=1; : >"$dispatch_errfile"; remember_texts; echo "$SAYS" >"$dispatch_errfile"; '
+)
+
+
+@pytest.mark.parametrize(
+    ("says", "kind", "cause"),
+    [
+        ("ERROR:\nfull gpu", "gpu_memory", "a GPU is full: wait. RELION said: full gpu"),
+        ("full host", "host_memory", "memory is full"),
+        ("odd", "", "it is odd"),
+        ("nothing", "", "relion_x ended with status 1: read its last lines"),
+    ],
+)
+def test_an_ending_has_a_kind(says: str, kind: str, cause: str, shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+    assert shell.says(f"{FAILED} kind_of_cause", SAYS=says) == kind
+    assert shell.says(f"{FAILED} cause", SAYS=says).startswith(cause)
+    assert len(shell.says(f"{FAILED} cause_and_kind", SAYS=says).split("\n")) == 1 + bool(kind)
+
+
+@pytest.mark.parametrize(
+    ("says", "given", "cut"),
+    [
+        ("full gpu", (), "gpu_memory"),
+        ("full host", (), ""),  # nothing is left to try
+        ("odd", (), ""),
+        ("full gpu", ("dispatch_goes_on_after=(host_memory)",), ""),
+        ("full gpu", ("dispatch_script=''",), ""),
+        ("full gpu", ("dispatch_goes_on_at_most=0",), ""),
+        ("full gpu", ("dispatch_free_gpu_memory=()",), ""),
+    ],
+)
+def test_a_job_goes_on_with_less(says: str, given: tuple[str, ...], cut: str, shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+    code = f'{FAILED} go_on_with_less; echo "$dispatch_cut:$?"'
+    assert shell.says(code, given=[*AFTER, FREE, *given], SAYS=says) == f"{cut}:0"
+
+
+def test_a_failed_program_is_asked_about_where_the_scheduler_says_nothing(shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+    code = 'why_it_ends() { echo %s; }; learn_why_cut %d; echo "$dispatch_cut"'
+    for why, signal, cut in (("", 0, "gpu_memory"), ("", 15, ""), ("preemption", 0, "")):
+        said = shell.says(FAILED + code % (why, signal), given=[*AFTER, FREE], SAYS="full gpu")
+        assert said == cut
+
+
+def test_a_full_memory_is_not_the_same_run_again(shell: Shell) -> None:
+    code = "reached() { echo %d; }; idle_runs 3 1 %s"
+    assert shell.says(code % (3, "gpu_memory")) == "1"
+    assert shell.says(code % (3, "time_limit")) == "2"
+    assert shell.says(code % (4, "gpu_memory")) == "0"
+    assert shell("is_full_memory host_memory && ! is_full_memory ''").returncode == 0
+
+
+def test_the_end_says_what_was_tried(shell: Shell) -> None:
+    (shell.job / "run.err").touch()
+    kept = "dispatch_most_each=1 dispatch_free=4000; "
+    tried = " The job was tried with at most 1 rank on each GPU and --free_gpu_memory 4000."
+    assert shell.says(FAILED + kept + "say_what_was_tried", SAYS="full gpu") == tried
+    assert shell.says(FAILED + kept + "say_what_was_tried", SAYS="odd") == ""
+    assert shell.says(FAILED + "say_what_was_tried", SAYS="full gpu") == ""
