@@ -84,7 +84,7 @@ open_control() {
 # Removes such a folder with what a job has in it, and nothing else.
 remove_control() { # NAME
     if open_folder "$dispatch_folder" "$1"; then
-        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_*
+        rm -f "$dispatch_opened"/{ending,reserve} "$dispatch_opened"/RELION_* "$dispatch_opened"/*_optimiser.star
     fi
     remove_name "$dispatch_folder/$1"
 } 2>/dev/null
