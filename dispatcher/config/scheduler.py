@@ -116,6 +116,8 @@ class Scheduler:
         own_warning: seconds before the time limit at which the job's script stops the job itself,
             because the scheduler kills it without a warning; 0 if the scheduler warns.
         goes_on_after: the ends from outside after which its jobs can go on.
+        goes_on_warning: as `own_warning`, of jobs that go on after their time limit, because the
+            scheduler does not start a job again that has reached it; 0 if the scheduler does.
         names: words by which the scheduler's templates name what differs from site to site; "" for
             what jobs cannot ask for.
         facts: words of that output (``NAME=…``) that are shown as well.
@@ -192,6 +194,7 @@ class Scheduler:
     facts: list[str] = field(default_factory=list)
     own_warning: int = 0
     goes_on_after: list[Cause] = field(default_factory=list)
+    goes_on_warning: int = 0
     names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)

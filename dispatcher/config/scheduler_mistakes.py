@@ -80,7 +80,8 @@ def _of_patterns(scheduler: Scheduler) -> Mistakes:
 
 
 def _of_seconds(scheduler: Scheduler) -> Mistakes:
-    seconds_of = {key: getattr(scheduler, key) for key in ("timeout", "retry", "own_warning")}
+    keys = ("timeout", "retry", "own_warning", "goes_on_warning")
+    seconds_of = {key: getattr(scheduler, key) for key in keys}
     if scheduler.watcher:
         seconds_of["watcher.again_after"] = scheduler.watcher.again_after
     for key, seconds in seconds_of.items():

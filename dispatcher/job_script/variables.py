@@ -143,7 +143,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         # Under one name, so that these hide no parameter of a site's.
         "dispatch": {
             "waiting_program": plan.waiting_program,
-            "own_warning": scheduler.own_warning,
+            "own_warning": _own_warning(plan),
             **scheduler_templates(plan.template_folders),
             "container": shared_container(plan),
             "gpu_option": gpu_option(plan.site.schedulers[plan.scheduler], parameters),
@@ -187,6 +187,14 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
     }
+
+
+def _own_warning(plan: Plan) -> int:
+    """How many seconds before its time limit the script stops the job; 0 if it does not."""
+    scheduler = plan.site.schedulers[plan.scheduler]
+    if plan.goes_on and "time_limit" in plan.goes_on.after:
+        return max(scheduler.own_warning, scheduler.goes_on_warning)
+    return scheduler.own_warning
 
 
 def _variables(plan: Plan) -> list[str]:

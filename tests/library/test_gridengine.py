@@ -45,6 +45,81 @@ def test_no_status_runs_a_job_again_or_holds_it(status: int, told: int, shell: S
     assert shell.says(f"status_for_scheduler {status}", scheduler="gridengine") == str(told)
 
 
+def test_a_job_that_goes_on_ends_with_99(shell: Shell) -> None:
+    stand_in(shell, "qstat", "echo '     17 0.5 R.job1 me r 11/29/2026 08:31:06 gpu.q@n1 3'")
+
+    code = "start_next_run && status_for_scheduler 143"
+
+    assert shell.says(code, scheduler="gridengine", JOB_ID="17") == "99"
+
+
+@pytest.mark.parametrize(
+    ("state", "limit", "asked"),
+    [
+        ("r", "INFINITY", "0 99"),
+        ("r", "00:30:00", "1 143"),  # it is reached: 99 does not count any more
+        ("dr", "INFINITY", "1 143"),
+        ("Rq", "INFINITY", "0 143"),  # it is back in the queue
+        ("S", "INFINITY", "0 99"),
+        ("", "INFINITY", "0 99"),
+    ],
+)
+def test_the_next_run_is_asked_for_if_the_master_would_start_it(
+    state: str, limit: str, asked: str, shell: Shell
+) -> None:
+    stand_in(shell, "qstat", f"echo '     17 0.5 R.job1 me {state} 11/29/2026'" if state else "")
+    stand_in(shell, "qconf", QUEUE.format("INFINITY", limit))
+
+    code = 'SECONDS=1801; start_next_run; echo "$? $(status_for_scheduler 143)"'
+    said = shell.says(code, scheduler="gridengine", JOB_ID="17", QUEUE="gpu.q", HOSTNAME="n1")
+
+    assert said == asked
+
+
+@pytest.mark.parametrize(
+    ("state", "signal", "why"),
+    [
+        ("r", 15, "time_limit"),
+        ("r", 0, ""),
+        ("r", 12, ""),
+        ("dr", 15, ""),
+        ("dS", 15, ""),
+        ("Rq", 15, "preemption"),
+        ("s", 15, "preemption"),
+        ("S", 0, "preemption"),
+        ("T", 0, "preemption"),
+        ("", 15, "time_limit"),
+    ],
+)
+def test_why_a_job_ends_is_in_its_state(state: str, signal: int, why: str, shell: Shell) -> None:
+    row = "echo '     {} 0.5 R.job1 me {} 11/29/2026 08:31:06 gpu.q@n1 3'"
+    body = row.format(117, "Rq") + (f"; {row.format(17, state)}" if state else "")
+    stand_in(shell, "qstat", body)
+    stand_in(shell, "qconf", QUEUE.format("INFINITY", "00:30:00"))
+
+    code = f'SECONDS=1800; state_of_job; echo "why:$(why_it_ends {signal})"'
+    said = shell.says(code, scheduler="gridengine", JOB_ID="17", QUEUE="gpu.q", HOSTNAME="n1")
+
+    assert said.split("\n") == [*([state] if state else []), f"why:{why}"]
+
+
+@pytest.mark.parametrize(
+    ("after", "state", "ends"),
+    [("preemption", "S", True), ("preemption", "r", False), ("time_limit", "S", False)],
+)
+def test_a_job_that_is_suspended_gives_way_if_it_goes_on(
+    after: str, state: str, ends: bool, shell: Shell
+) -> None:
+    stand_in(shell, "qstat", f"echo '17 0.5 R.job1 me {state} 11/29/2026 08:31:06 gpu.q@n1 3'")
+    done = shell(
+        "announces_end USR1",
+        scheduler="gridengine",
+        given=[f"dispatch_goes_on_after=({after})"],
+        JOB_ID="17",
+    )
+    assert (done.returncode == 0) == ends
+
+
 LIMITS = 'echo "hard resource_list:         gpu=2,{},ram=1G"'
 QUEUE = "printf 's_rt                  {}\\nh_rt                  {}\\n'"
 

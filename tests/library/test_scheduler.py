@@ -245,6 +245,16 @@ def test_lsf_tells_whether_the_time_is_up(left: str, reached: str, shell: Shell)
     code = "LSB_JOBID=4711; time_limit_reached && echo yes"
     assert shell.says(code, scheduler="lsf") == reached
     assert shell.says("warning_signals", scheduler="lsf") == "USR2"
+    code = "LSB_JOBID=4711; for signal in 15 0; do why_it_ends $signal; done"
+    assert shell.says(code, scheduler="lsf") == ("time_limit" if reached else "")
+
+
+@pytest.mark.parametrize(("status", "told"), [(0, "0"), (99, "1"), (143, "143")])
+def test_only_a_job_that_goes_on_ends_with_what_lsf_starts_again(
+    status: int, told: str, shell: Shell
+) -> None:
+    code = f"status_for_scheduler {status}; start_next_run && status_for_scheduler {status}"
+    assert shell.says(code, scheduler="lsf").split() == [told, "99"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@
 #   gridengine_cluster.sh stop DIR     ends what start began; DIR/log stays to be read
 #
 # While it runs, the owner of the folder above DIR may write lines to DIR/run/operator:
-#   lose node1     kills the node's daemon, and with it all processes of the node, as a power cut does
-#   return node1   starts the node again
+#   lose node1      kills the node's daemon, and with it all processes of the node, as a power cut does
+#   silence node1   kills the node's daemon alone, and the node's jobs live on
+#   return node1    starts the node again, or its daemon
 #
 # GRIDENGINE_CLUSTER_PLAIN=yes: the node has this machine's cores (four at least) and memory, one queue
 # (all.q), and no GPUs.
@@ -83,8 +84,13 @@ run_node() {
         mount --bind "$DIR" "$own_tmp/${DIR#/tmp/}"
     fi
     mount --rbind "$own_tmp" /tmp
-    env -u OF_A_TEST_CLUSTER SGE_ND=true sge_execd & # in the foreground
-    wait $!
+    while
+        env -u OF_A_TEST_CLUSTER SGE_ND=true sge_execd & # in the foreground
+        wait $! || true
+        [[ -e $DIR/node/silent ]]
+    do
+        while [[ -e $DIR/node/silent ]]; do sleep 0.2; done
+    done
 }
 
 launch_node() {
@@ -98,7 +104,11 @@ operate() {
         [[ $name == "$NODE" ]] || continue
         case $request in
         lose) kill_node ;;
-        return) running "$NODE" >/dev/null || launch_node ;;
+        silence) silence_node ;;
+        return)
+            rm -f "$DIR/node/silent"
+            running "$NODE" >/dev/null || launch_node
+            ;;
         esac
     done 3<>"$DIR/run/operator"
 }
@@ -176,6 +186,11 @@ kill_node() {
     pid=$(running "$NODE") || return 0
     pkill -KILL -P "$pid" || kill -KILL "$pid" 2>/dev/null || true
     wait_until 5 gone "$NODE"
+}
+
+silence_node() {
+    touch "$DIR/node/silent"
+    pkill -KILL -x sge_execd -P "$(pgrep -P "$(running "$NODE")")" || true
 }
 
 stop_cluster() {

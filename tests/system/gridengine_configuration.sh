@@ -3,7 +3,8 @@
 # gridengine_configuration.sh master DIR     tells the running master of the node, its queues and what jobs may ask for
 #
 # Queues gpu.q and cpu.q, a parallel environment `smp` (all slots of a job on one node), and what Debian's
-# default lacks: `gpu`, which counts once for a job, `gpus` and `ram` (memory), which count for each slot.
+# default lacks: `gpu`, which counts once for a job, `gpus` and `ram` (memory), which count for each slot. Jobs that
+# may run again (`-r y`) are put back into the queue when their node is lost.
 set -euo pipefail
 
 readonly RESOURCES=/usr/share/gridengine/util/resources
@@ -62,7 +63,7 @@ END
     uname -n >"$common/act_qmaster"
     echo "$(uname -n) $(names_of_this_machine)" >"$common/host_aliases"
     sed -E "s|^(execd_spool_dir) .*|\1 $spool/execd|; s|^(mailer) .*|\1 /bin/true|; s|flush_time=[0-9:]*|flush_time=00:00:01|
-        s|^(load_report_time) .*|\1 00:00:02|; s|^(max_unheard) .*|\1 00:00:10|" \
+        s|^(load_report_time) .*|\1 00:00:02|; s|^(max_unheard) .*|\1 00:00:10|; s|^(reschedule_unknown) .*|\1 00:00:05|" \
         /usr/share/gridengine/default-configuration >"$DIR/global"
     /usr/lib/gridengine/spoolinit classic libspoolc "$common;$spool/qmaster" init
     /usr/lib/gridengine/spooldefaults configuration "$DIR/global"

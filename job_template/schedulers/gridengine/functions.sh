@@ -8,16 +8,41 @@ forget_scheduler_options() {
     unset "${!SGE_LONG_@}" "${!SGE_DEBUG_@}"
 }
 
-# With -notify, USR2 comes before KILL: at the time limit, and if the job is deleted. USR1 comes before the job is
-# suspended, and at a soft time limit, which a site may add.
+# With -notify, USR2 comes before KILL: at the time limit, and if the job is deleted or put back into the queue. USR1
+# comes before the job is suspended, and at a soft time limit, which a site may add.
 warning_signals() { echo USR1 USR2; }
 announces_end() { # SIGNAL
-    [ "$1" != USR1 ] || time_limit_reached
+    [ "$1" != USR1 ] || time_limit_reached || { survives preemption && [[ $(state_of_job) == *[sST]* ]]; }
+}
+
+# As qstat says it: d of a job that is deleted, s S T of one that is suspended, q of one that is back in the queue.
+state_of_job() { timeout 3 qstat 2>/dev/null | awk -v job="$JOB_ID" '$1 == job { print $5; exit }'; }
+
+# A job that is suspended keeps its GPUs, and RELION's programs do not survive USR1; so a job that goes on gives way.
+why_it_ends() { # SIGNAL
+    case $(state_of_job) in
+    *d*) ;;
+    *[qsST]*) echo preemption ;;
+    *) [ "$1" -ne 15 ] || ! time_limit_reached || echo time_limit ;;
+    esac
+}
+
+# Once the limit is reached, 99 does not count any more. A job that is back in the queue needs none.
+start_next_run() {
+    local limit
+    case $(state_of_job) in
+    *d*) return 1 ;;
+    *q*) return 0 ;;
+    esac
+    limit=$(time_limit)
+    [ -z "$limit" ] || [ "$SECONDS" -lt "$limit" ] || return 1
+    dispatch_runs_again=yes
 }
 
 # A script that ends with 99 is run again, even with -r n; after 100 the job stays in the queue, in error.
 status_for_scheduler() { # STATUS
-    case $1 in
+    case ${dispatch_runs_again:-$1} in
+    yes) echo 99 ;;
     99 | 100) echo 1 ;;
     *) echo "$1" ;;
     esac

@@ -18,6 +18,21 @@ time_limit_reached() {
     [[ $left =~ ([0-9]+):([0-9]+) ]] && [ $((10#${BASH_REMATCH[1]} * 60 + 10#${BASH_REMATCH[2]})) -le 3 ]
 }
 
+why_it_ends() { # SIGNAL
+    [ "$1" -ne 15 ] || ! time_limit_reached || echo time_limit
+}
+
+# With -Q 99, LSF puts a job back into the queue, under its id, that ends with 99. A queue may have such values as well.
+start_next_run() { dispatch_runs_again=yes; }
+
+status_for_scheduler() { # STATUS
+    case ${dispatch_runs_again:-$1} in
+    yes) echo 99 ;;
+    99) echo 1 ;;
+    *) echo "$1" ;;
+    esac
+}
+
 # LSF's daemon starts the shell that leads the session, and that runs the script.
 scheduler_made_session() {
     case $(ps -o comm= -p "$(ps -o ppid= -p "$dispatch_session" | tr -d ' ')") in

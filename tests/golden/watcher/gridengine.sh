@@ -239,6 +239,7 @@ read_end() { # TEXT
     *h_rt=reached*) dispatch_why='it reached its time limit: continue the job from its last iteration, or ask your admin to raise "time" of the job type' ;;
     *'failed=100 exit_status=137 '*) dispatch_why='it was killed (signal KILL): it was deleted from the queue, or reached a limit of its queue on time or memory: submit the job again if you did not delete it' ;;
     *'failed=100 '*) dispatch_why='it was killed, or its node was lost: continue the job, or submit it again' ;;
+    *'failed=25 '*) dispatch_why='it was deleted from the queue, where it waited to go on: submit the job again if you did not delete it' ;;
     *'failed=19 '*) dispatch_why='its node was lost: continue the job, or run it again' ;;
     *'failed=0 exit_status=0 '*) dispatch_why='its script could not write to the job'"'"'s folder: free space on the disk or correct the folder'"'"'s permissions, and submit the job again' ;;
     *'failed=0 exit_status=137 '*) dispatch_why='it was killed (signal KILL), by a person or because memory was used up: submit the job again, with more memory if memory was the cause' ;;

@@ -74,6 +74,9 @@ class Job:
     limit: float | None = None  # seconds
     warning: float = 0  # seconds before the limit at which `warn` is sent
     warn: signal.Signals | None = None
+    warned: bool = False
+    again: tuple[int, ...] = ()  # ended with one of these, it goes back into the queue
+    rerun: bool = False  # it does so, too, when its node is lost
     begin: float = 0  # not before
     after: int | None = None
     held: bool = False
@@ -172,23 +175,34 @@ class Daemon:
         if self.control("node_lost"):
             self.to_session(job, signal.SIGKILL)
             job.process.wait()
-            self.end(job, None, self.dialect.NODE_LOST)
+            if job.rerun:
+                self._put_back(job)
+            else:
+                self.end(job, None, self.dialect.NODE_LOST)
             return
         status = job.process.poll()
         # Processes of a job that is being ended get their time, also if its shell was quicker.
         if status is not None and not (job.signals and self._lives(job)):
-            self.end(job, status, job.cause)
+            if status in job.again and not job.cause:
+                self._put_back(job)
+            else:
+                self.end(job, status, job.cause)
             return
         if job.limit is not None and not job.cause:
             left = job.started + job.limit - now
-            if job.warn and left <= job.warning:
+            if job.warn and not job.warned and left <= job.warning:
                 self.to_session(job, job.warn)
-                job.warn = None
+                job.warned = True
             if left <= 0:
                 self.delete(job, self.dialect.TIME_LIMIT, self.dialect.AT_TIME_LIMIT)
         for at, which in [each for each in job.signals if each[0] <= now]:
             job.signals.remove((at, which))
             self.to_session(job, which)
+
+    def _put_back(self, job: Job) -> None:
+        """Let the job wait, and run once more under its number."""
+        self.to_session(job, signal.SIGKILL)
+        job.state, job.started, job.warned, job.signals = "waiting", None, False, []
 
     def _lives(self, job: Job) -> bool:
         assert job.process

@@ -48,6 +48,7 @@ _WITH_VALUE = (
         "w",
         "env",
         "P",
+        "Q",
         "G",
     ),
     *("sla", "app", "b", "u", "m", "L", "cwd", "Lp"),
@@ -96,6 +97,7 @@ def _add(found: dict[str, Any], name: str, value: str) -> None:
         "q": (value not in QUEUES, "No such queue"),
         "n": (not re.fullmatch(r"\d+(,\d+)?", value), f"{value}: Bad number of processors"),
         "W": (not re.fullmatch(r"(\d+:)?\d+(/\S+)?", value), f"{value}: Bad RUNLIMIT"),
+        "Q": (not re.fullmatch(r"\d+( \d+)*", value), f"{value}: Bad requeue exit values"),
         "M": (not re.fullmatch(r"\d+([KMGT]B?)?!?", value), f"{value}: Bad MEMLIMIT"),
         "gpu": (not all(re.fullmatch(_GPU, each) for each in value.split(":")), "Bad GPU"),
     }
@@ -139,6 +141,8 @@ def bsub(daemon: Daemon, call: Call) -> Answer:
         limit=minutes * MINUTE if minutes is not None else None,
         warning=_minutes(merged["wt"]) * MINUTE if warned else 0,
         warn=signal.Signals[f"SIG{merged['wa']}"] if warned else None,
+        again=tuple(int(each) for each in merged.get("Q", "").split()),
+        rerun="r" in merged,
         after=int(after[1]) if "w" in merged and after else None,
         held="H" in merged,
     )
@@ -266,7 +270,7 @@ def bkill(daemon: Daemon, call: Call) -> Answer:
 
 def _kill(daemon: Daemon, job: Job) -> str:
     signals = KILLED
-    if job.warn:  # the warning comes before any kill, and the kill so much later
+    if job.warn and not job.warned:  # the warning comes before any kill, and the kill so much later
         signals = [(0.0, job.warn), *((after + job.warning, which) for after, which in KILLED)]
     daemon.delete(job, OWNER, signals)
     return f"Job <{job.number}> is being terminated\n"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ...waiting import wait_for
-from ..gridengine_site import in_queue, on_gridengine_site
+from ..gridengine_site import ask_operator, in_queue, on_gridengine_site
 from ..hook_calls import change_site
 from ..project import MakeProject, Project
 from .bed import Bed
@@ -136,7 +136,7 @@ class GridEngineBed(Bed):
 
     def lose_node(self, project: Project, number: str) -> float:
         """Grid Engine says so when the node is back: until then the job may still run there."""
-        self._operator("lose node1")
+        ask_operator("lose node1")
         try:
             gone = ["pgrep", "-f", self._script(number)]
             wait_for(
@@ -145,11 +145,6 @@ class GridEngineBed(Bed):
             time.sleep(12)  # longer than the master waits for a sign of life
             assert in_queue(number)
         finally:
-            self._operator("return node1")
+            ask_operator("return node1")
         wait_for(lambda: not in_queue(number), 60, "the master's notice")
         return time.time()
-
-    def _operator(self, request: str) -> None:
-        descriptor = os.open(self.cluster / "run" / "operator", os.O_WRONLY | os.O_NONBLOCK)
-        os.write(descriptor, f"{request}\n".encode())
-        os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import Any
 
@@ -73,12 +74,18 @@ def gibibytes(plan: Plan) -> int:
 
 
 def planned(
-    corpus_job: CorpusJob, site: WriteSite, *, scheduler: dict[str, Any] | None = None, **keys: Any
+    corpus_job: CorpusJob,
+    site: WriteSite,
+    *,
+    scheduler: dict[str, Any] | None = None,
+    goes_on: object = False,
+    **keys: Any,
 ) -> Plan:
     site(
         "site.json",
         {
             "scheduler": "gridengine",
+            "goes_on": goes_on,
             "schedulers": {"gridengine": {"names": NAMES, **(scheduler or {})}},
             "partitions": PARTITIONS,
             "job_parameters": {
@@ -151,6 +158,24 @@ def test_where_jobs_are_suspended_no_warning_is_asked_for(
 
     assert not read(script).notify
     assert "\ndispatch_own_warning=60\n" in script  # the script looks at the clock itself
+
+
+@pytest.mark.parametrize(
+    ("after", "own", "warning"),
+    [(["time_limit"], 0, 60), (["time_limit"], 90, 90), (["preemption"], 0, None), ([], 0, None)],
+)
+def test_a_job_that_goes_on_after_its_limit_stops_before_it(
+    after: list[str], own: int, warning: int | None, corpus_job: CorpusJob, site: WriteSite
+) -> None:
+    """Grid Engine starts no job again that has reached its limit."""
+    goes_on = {"after": after} if after else False
+    script = job_script(
+        planned(corpus_job, site, scheduler={"own_warning": own}, goes_on=goes_on), TOKEN
+    )
+
+    assert read(script).r == ("y" if after else "n")
+    found = re.search(r"^dispatch_own_warning=(\d+)$", script, re.MULTILINE)
+    assert (int(found[1]) if found else None) == warning
 
 
 def test_a_type_of_gpu_has_a_name_of_the_sites(corpus_job: CorpusJob, site: WriteSite) -> None:

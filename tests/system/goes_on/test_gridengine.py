@@ -1,0 +1,112 @@
+"""A Refine3D on a real Grid Engine goes on: after its time limit, a suspension, a lost node."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ...waiting import wait_for, wait_for_end
+from ..gridengine_site import (
+    accounted,
+    ask_operator,
+    in_queue,
+    on_gridengine_site,
+    queue_says,
+)
+from ..project import MakeProject, Project
+from .refinement import Refinement, outputs_of
+
+
+class OnGridEngine(Refinement):
+    """A refinement in Grid Engine's queue."""
+
+    def kill(self) -> None:
+        if in_queue(self.number):
+            subprocess.run(["qdel", self.number])
+        self.pipeliner.terminate()
+        self.pipeliner.wait(60)
+
+
+@pytest.fixture
+def started(make_project: MakeProject) -> Iterator[Any]:
+    """Starts a refinement, and ends what a test that failed leaves of it."""
+    all_started: list[Refinement] = []
+
+    def start(**parameters: object) -> Refinement:
+        project: Project = on_gridengine_site(make_project)(**parameters)
+        all_started.append(OnGridEngine.started(project))
+        return all_started[-1]
+
+    yield start
+    for refinement in all_started:
+        refinement.kill()
+
+
+def watcher_waits(refinement: Refinement) -> bool:
+    watcher = refinement.project.record(refinement.job)["watcher"]["job_id"]
+    return queue_says(watcher) == "hqw"
+
+
+def assert_complete(refinement: Refinement, uncut: set[str]) -> list[str | None]:
+    """It has all that an uncut one has; what cut its runs."""
+    refinement.assert_succeeds()
+    assert outputs_of(refinement.job) == uncut
+    *cut, _ = refinement.runs
+    return [run.why for run in cut]
+
+
+def test_two_cuts_by_the_time_limit(started: Any, uncut: set[str]) -> None:
+    """The script stops itself at half of so short a limit; the limit of each run begins anew."""
+    refinement = started(time="00:01:10")
+    for run in (1, 2):
+        refinement.wait_for_iterations(run, 2)
+        refinement.pause()  # before a fast machine has finished
+        refinement.wait_for_cut(run)
+        assert watcher_waits(refinement)
+
+    cuts = assert_complete(refinement, uncut)
+    assert len(cuts) >= 2
+    assert {*cuts} == {"time_limit"}
+    claims = [claim.readlink().name for claim in refinement.job.glob(".dispatch_claim.*")]
+    assert len(claims) == len(refinement.runs)
+    assert all(claim.endswith(f", job {refinement.number}") for claim in claims)
+
+
+def test_a_job_that_is_deleted_has_ended(started: Any) -> None:
+    refinement = started()
+    refinement.wait_for_iterations(1, 1)
+
+    subprocess.run(["qdel", refinement.number], check=True)
+
+    wait_for_end(refinement.job, "FAILURE", 60)
+    wait_for(lambda: not in_queue(refinement.number), 30, "the job's end")
+    assert len(refinement.runs) == 1
+    assert accounted(refinement.number)["failed"].split()[0] != "25", "it is not to run again"
+
+
+def test_a_job_that_is_suspended_gives_way_and_outlives_its_node(
+    started: Any, uncut: set[str]
+) -> None:
+    """The master puts the job of a lost node back. When the node answers again, what still computes
+    there ends, and then the next run begins."""
+    refinement = started()
+    refinement.wait_for_iterations(1, 2)
+    subprocess.run(["qmod", "-sj", refinement.number], check=True)
+    refinement.wait_for_cut(1)
+    refinement.wait_for_iterations(2, 2)
+    refinement.pause()  # or it might have finished before the master calls the node lost
+    ask_operator("silence node1")
+    try:
+        wait_for(lambda: queue_says(refinement.number) == "Rq", 60, "the loss of the node")
+        refinement.resume()
+        refinement.assert_runs_for_relion()
+        assert watcher_waits(refinement)
+        assert not refinement.is_cut(2)
+    finally:
+        ask_operator("return node1")
+    refinement.wait_for_cut(2)
+
+    assert assert_complete(refinement, uncut) == ["preemption", "preemption"]
