@@ -8,7 +8,8 @@
 #
 # While it runs, the owner of the folder above DIR may write lines to DIR/run/operator:
 #   lose gpu1     kills slurmd, and with it all processes of the node, as a power cut does
-#   return gpu1   starts the node again
+#   silence gpu1  kills slurmd alone, and the node's jobs live on: Slurm calls the node lost
+#   return gpu1   starts the node again, or its slurmd
 #
 # Root runs the daemons (sudo is used if needed); any user who can reach DIR may
 # submit, so DIR does not belong in a folder closed to that user.
@@ -22,6 +23,8 @@
 # the cluster tells of its jobs; SLURM_CLUSTER_REMEMBERS=SECONDS: for how long it knows ended ones itself.
 # SLURM_CLUSTER_PLAIN=yes: this machine as two nodes (node1, node2) without GPUs, each with its cores
 # (four at least, as a refinement needs three ranks) and half of its memory.
+# SLURM_CLUSTER_PREEMPTS=yes: with partitions whose jobs give way to those of the partition urgent
+# (requeued, cancelled, warned). A requeued job waits for 6 s there; elsewhere it waits for 2 minutes.
 # A machine's own munge and Slurm are left untouched.
 set -euo pipefail
 
@@ -47,9 +50,13 @@ run_node() {
     fi
     mount --rbind "$own_tmp" /tmp
     mount -t tmpfs tmpfs /dev/shm # what killed ranks leave there goes with the node
-    # The place of slurmstepd is built in.
-    slurmd -D -N "$name" -f "$DIR/slurm.conf" ${SLURM_CLUSTER_TREE:+-d "$SLURM_CLUSTER_TREE/bin/slurmstepd"} &
-    wait $!
+    while # The place of slurmstepd is built in.
+        slurmd -D -N "$name" -f "$DIR/slurm.conf" ${SLURM_CLUSTER_TREE:+-d "$SLURM_CLUSTER_TREE/bin/slurmstepd"} &
+        wait $! || true
+        [[ -e $DIR/nodes/$name/silent ]]
+    do
+        while [[ -e $DIR/nodes/$name/silent ]]; do sleep 0.2; done
+    done
 }
 
 # launch_node NAME
@@ -63,8 +70,12 @@ operate() {
     while read -r request name <&3; do
         [[ " ${NODES[*]} " == *" $name "* ]] || continue
         case $request in
-        lose) pkill -KILL -x slurmd -P "$(pgrep -P "$(running "$name")")" || true ;;
-        return) running "$name" >/dev/null || launch_node "$name" ;;
+        silence) touch "$DIR/nodes/$name/silent" ;;&
+        lose | silence) pkill -KILL -x slurmd -P "$(pgrep -P "$(running "$name")")" || true ;;
+        return)
+            rm -f "$DIR/nodes/$name/silent"
+            running "$name" >/dev/null || launch_node "$name"
+            ;;
         esac
     done 3<>"$DIR/run/operator"
 }
@@ -141,7 +152,7 @@ stop_cluster() {
 # --- command line
 
 if ((EUID != 0)); then
-    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS,SLURM_CLUSTER_PLAIN bash "$SELF" "$@"
+    exec sudo --preserve-env=SLURM_CLUSTER_PORT,SLURM_CLUSTER_TREE,SLURM_CLUSTER_NAME,SLURM_CLUSTER_ACCOUNTING,SLURM_CLUSTER_REMEMBERS,SLURM_CLUSTER_PLAIN,SLURM_CLUSTER_PREEMPTS bash "$SELF" "$@"
 fi
 umask 022
 if [[ ${1-} == install ]]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # slurm_configuration.sh DIR: writes slurm.conf, gres.conf and the nodes' hosts
 # file of slurm_cluster.sh into DIR. SLURM_CLUSTER_PORT, SLURM_CLUSTER_NAME, SLURM_CLUSTER_TREE,
-# SLURM_CLUSTER_ACCOUNTING and SLURM_CLUSTER_PLAIN as described there.
+# SLURM_CLUSTER_ACCOUNTING, SLURM_CLUSTER_PLAIN and SLURM_CLUSTER_PREEMPTS as described there.
 set -euo pipefail
 
 port_is_free() {
@@ -59,7 +59,7 @@ SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
-AuthInfo=socket=$munge
+AuthInfo=socket=$munge${SLURM_CLUSTER_PREEMPTS:+,cred_expire=5}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation=$DIR/state
 SlurmdSpoolDir=$DIR/nodes/%n/spool
@@ -85,6 +85,19 @@ SlurmdTimeout=10
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=2
 END
+# Jobs of the first two are ended at once, and those of the third one are warned.
+preempting_partitions() {
+    cat <<END
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
+PartitionName=requeued Nodes=gpu[1-2] PreemptMode=REQUEUE
+PartitionName=cancelled Nodes=gpu[1-2] PreemptMode=CANCEL
+PartitionName=warned Nodes=gpu[1-2] PreemptMode=REQUEUE GraceTime=20
+PartitionName=DEFAULT PreemptMode=OFF
+PartitionName=urgent Nodes=gpu[1-2] PriorityTier=10
+END
+}
 node() { # NAME PORT WORDS…
     echo "NodeName=$1 NodeAddr=127.0.0.1 Port=$((port + $2)) ${*:3}"
 }
@@ -99,6 +112,7 @@ node() { # NAME PORT WORDS…
         for number in 1 2; do
             node "gpu$number" "$number" Sockets=2 CoresPerSocket=16 RealMemory=250000 TmpDisk=10000 Gres=gpu:4
         done
+        [[ -z ${SLURM_CLUSTER_PREEMPTS:-} ]] || preempting_partitions
         echo "PartitionName=gpu Nodes=gpu[1-2] Default=YES MaxTime=INFINITE"
         echo "PartitionName=cpu Nodes=gpu[1-2] MaxTime=INFINITE"
     fi

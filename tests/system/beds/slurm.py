@@ -17,6 +17,7 @@ from ...waiting import wait_for
 from ..controller_line import ControllerLine
 from ..hook_calls import copies_in_slurm, in_queue
 from ..project import MakeProject, Project
+from ..slurm_nodes import ask_operator, return_node
 from .bed import Bed
 
 __all__ = ["SlurmBed"]
@@ -103,22 +104,8 @@ class SlurmBed(Bed):
 
     def lose_node(self, project: Project, number: str) -> float:
         try:
-            self._operator("lose gpu1")
+            ask_operator("lose gpu1")
             wait_for(lambda: "NODE_FAIL" in self.knows(number), 60, "the loss of the node")
             return time.time()
         finally:
-            self._operator("return gpu1")
-            wait_for(lambda: self._node() in ("IDLE", "MIXED"), 60, "the node's return")
-
-    def _operator(self, request: str) -> None:
-        """Ask the test cluster for what only root can do to a node."""
-        fifo = self.cluster / "run" / "operator"
-        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # or fail: somebody must be reading
-        os.write(descriptor, f"{request}\n".encode())
-        os.close(descriptor)
-
-    def _node(self) -> str:
-        shown = subprocess.check_output(["scontrol", "show", "node", "gpu1"], text=True)
-        found = re.search(r"State=(\S+)", shown)
-        assert found, shown
-        return found[1]
+            return_node("gpu1")
