@@ -13,10 +13,21 @@ forget_limits_of_the_script() {
     unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
 }
 
+# What Slurm says of the job. TERM goes to all processes of a job that ends, and so to this question, too, if it comes
+# behind a warning that only the script got: then it is asked again.
+job_state() { # SECONDS
+    local state
+    for _ in 1 2 3; do
+        state=$(timeout "$1" scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+        [ $? -eq 143 ] || break
+    done
+    printf '%s\n' "$state"
+}
+
 # Whether TERM came at the time limit: Slurm warns before that (--signal).
 time_limit_reached() {
     local state end
-    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    state=$(job_state 3)
     [[ $state != *JobState=TIMEOUT* ]] || return 0
     [[ $state == *JobState=RUNNING* ]] || return 1
     end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
@@ -34,31 +45,39 @@ is_requeued() { # STATE
 # decided. (Its ranks on several nodes get the signal at that time, and the script later.) All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state preempted
-    state=$(timeout 3 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)
+    state=$(job_state 3)
     preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
-    if is_requeued "$state" || [[ -n $preempted && $preempted != None ]]; then
+    if is_requeued "$state" || [[ -n $preempted && $preempted != None ]] || { [ -z "$state" ] && was_preempted; }; then
         echo preemption
     elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
         echo time_limit
     fi
 }
 
-# Where Slurm does not answer: whether the job ends by what Slurm has said at its start.
+# Where Slurm does not answer: what its daemon on the node has written into run.err,
+was_preempted() {
+    [ -n "${dispatch_err_before:-}" ] && since "$dispatch_err_before" "$dispatch_errfile" |
+        grep -qaE "error: \*\*\* JOB $SLURM_JOB_ID ON .* DUE TO (PREEMPTION|JOB REQUEUE) \*\*\*"
+}
+
+# and whether the job ends by what Slurm has said at its start.
 is_late() { # STATE
     [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
 
 # Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already.
 start_next_run() {
-    local said
-    ! is_requeued "$(timeout 10 scontrol show job "$SLURM_JOB_ID" 2>/dev/null)" || return 0
+    local said status
+    ! is_requeued "$(job_state 10)" || return 0
     for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
-        ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
-        [[ $said != *"pending execution"* ]] || return 0
+        said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1)
+        status=$?
+        [ "$status" -ne 0 ] && [[ $said != *"pending execution"* ]] || return 0
         [[ $said != *"disabled for job"* ]] || return 1
-        sleep 5
+        [ "$status" -eq 143 ] || sleep 5 # else this was ended by the very thing
     done
-    return 1
+    # It may have put a job back by itself that gave way. If it has not, the job after the job tells.
+    [ "${dispatch_cut:-}" = preemption ]
 }
 
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.
