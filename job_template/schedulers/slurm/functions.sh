@@ -45,11 +45,15 @@ is_requeued() { # STATE
 # decided. (Its ranks on several nodes get the signal at that time, and the script later.) All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state preempted
-    state=$(job_state 3)
+    for _ in 1 2 3; do # of the 30 s that Slurm leaves between TERM and KILL
+        state=$(job_state 3)
+        [ -z "$state" ] || break
+        sleep 2
+    done
     preempted=$(sed -nE 's/(.* )?PreemptTime=([^ ]*).*/\2/p' <<<"$state")
     if is_requeued "$state" || [[ -n $preempted && $preempted != None ]] || { [ -z "$state" ] && was_preempted; }; then
         echo preemption
-    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
+    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || { [ -n "$state" ] && time_limit_reached; } || is_late "$state"; }; then
         echo time_limit
     fi
 }

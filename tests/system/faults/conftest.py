@@ -26,7 +26,6 @@ TESTS_OF_JOBS_THAT_GO_ON = {
     "test_two_cuts_without_progress",
     "test_a_disk_that_is_full_and_free_again",
     "test_a_disk_that_stays_full",
-    "test_a_slurm_that_does_not_answer_and_requeues_the_job",
     "test_a_slurm_that_answers_again_in_time",
     "test_a_slurm_that_does_not_answer_after_it_has_cancelled_the_job",
     "test_a_slurm_that_does_not_answer_at_the_time_limit",
