@@ -298,7 +298,8 @@ def test_slurm_says_why_it_ends_a_run(shows: str, restarted: str, why: str, shel
         shows = shows.replace(word, shell.says(f"date -d '+{ahead} seconds' +%FT%T"))
     restarts = {"SLURM_RESTART_COUNT": restarted} if restarted else {}
 
-    said = shell.says("SLURM_JOB_ID=17; why_it_ends 15", scheduler="slurm", SHOWS=shows, **restarts)
+    code = "sleep() { :; }; SLURM_JOB_ID=17; why_it_ends 15"
+    said = shell.says(code, scheduler="slurm", SHOWS=shows, **restarts)
 
     assert said == why
 
@@ -340,7 +341,52 @@ def test_without_an_answer_the_limit_is_known_from_the_start(
 ) -> None:
     shell.stand_in("scontrol")
     end = {} if ahead is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
-    assert shell.says("is_late anything; why_it_ends 15", scheduler="slurm", SHOWS="", **end) == why
+    code = "sleep() { :; }; is_late anything; why_it_ends 15"
+    assert shell.says(code, scheduler="slurm", SHOWS="", **end) == why
+
+
+@pytest.mark.parametrize(
+    ("err", "why"),
+    [
+        ("slurmstepd-gpu1: error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", True),
+        ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO JOB REQUEUE ***", True),
+        ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE to SIGNAL Terminated ***", False),
+        ("slurmstepd-gpu1: error: *** JOB 16 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", False),
+    ],
+)
+def test_without_an_answer_a_preemption_is_known_from_the_node(
+    err: str, why: bool, shell: Shell
+) -> None:
+    shell.stand_in("scontrol")
+    (shell.project / "run.err").write_text(f"{err}\n")
+    code = (
+        "sleep() { :; }; SLURM_JOB_ID=17 dispatch_err_before=0 dispatch_errfile=run.err; "
+        "was_preempted; why_it_ends 15"
+    )
+    assert shell.says(code, scheduler="slurm", SHOWS="") == ("preemption" if why else "")
+
+
+def test_a_question_that_slurm_ends_with_the_job_is_asked_again(shell: Shell) -> None:
+    """TERM goes to all processes of a job; `timeout` heeds it, whatever the script does."""
+    program = shell.programs / "scontrol"
+    program.write_text(
+        "#!/bin/sh\n"
+        "[ -e asked ] || { touch asked; kill -TERM $PPID; exec sleep 10; }\n"
+        "echo JobState=COMPLETING Restarts=1\n"
+    )
+    program.chmod(0o755)
+    code = "sleep() { :; }; trap '' TERM; SLURM_JOB_ID=17; state_of_job 3; why_it_ends 15"
+    assert shell.says(code, scheduler="slurm").splitlines()[-1] == "preemption"
+
+
+def test_a_slurm_that_stays_silent_may_have_put_a_preempted_job_back(shell: Shell) -> None:
+    """Then the next run goes on, or the job after the job tells."""
+    program = shell.programs / "scontrol"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    code = "SLURM_JOB_ID=17 dispatch_cut=%s; sleep() { :; }; start_next_run && echo taken"
+    assert shell.says(code % "preemption", scheduler="slurm") == "taken"
+    assert shell.says(code % "time_limit", scheduler="slurm") == ""
 
 
 def test_a_job_that_slurm_has_put_back_is_left_alone(shell: Shell) -> None:

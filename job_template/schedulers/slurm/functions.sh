@@ -49,15 +49,25 @@ is_preempted() { # STATE
 # A job that gives way is put back into the queue, or is to end for good. All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state
-    state=$(state_of_job 3)
-    if is_requeued "$state" || is_preempted "$state"; then
+    for _ in 1 2 3; do # of the 30 s that Slurm leaves between TERM and KILL
+        state=$(state_of_job 3)
+        [ -z "$state" ] || break
+        sleep 2
+    done
+    if is_requeued "$state" || is_preempted "$state" || { [ -z "$state" ] && was_preempted; }; then
         echo preemption
-    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || time_limit_reached || is_late "$state"; }; then
+    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || { [ -n "$state" ] && time_limit_reached; } || is_late "$state"; }; then
         echo time_limit
     fi
 }
 
-# Where Slurm does not answer: whether the job ends by what Slurm has said at its start.
+# Where Slurm does not answer: what its daemon on the node has written into run.err,
+was_preempted() {
+    [ -n "${dispatch_err_before:-}" ] && since "$dispatch_err_before" "$dispatch_errfile" |
+        grep -qaE "error: \*\*\* JOB $SLURM_JOB_ID ON .* DUE TO (PREEMPTION|JOB REQUEUE) \*\*\*"
+}
+
+# and whether the job ends by what Slurm has said at its start.
 is_late() { # STATE
     [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
@@ -65,17 +75,19 @@ is_late() { # STATE
 # Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already. Slurm would
 # take a job, too, that its user has cancelled since.
 start_next_run() {
-    local said state
+    local said state status
     state=$(state_of_job 10)
     ! is_requeued "$state" || return 0
     [[ $state != *JobState=COMPLETING* || $state == *Reason=TimeLimit* ]] || is_preempted "$state" || return 1
     for _ in 1 2 3; do # until Slurm answers: it warns a minute before the limit, and kills half a minute after it
-        ! said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1) || return 0
-        [[ $said != *"pending execution"* ]] || return 0
+        said=$(timeout 20 scontrol requeue "$SLURM_JOB_ID" 2>&1)
+        status=$?
+        [ "$status" -ne 0 ] && [[ $said != *"pending execution"* ]] || return 0
         [[ $said != *"disabled for job"* ]] || return 1
-        sleep 5
+        [ "$status" -eq 143 ] || sleep 5 # else this was ended by the very thing
     done
-    return 1
+    # It may have put a job back by itself that gave way. If it has not, the job after the job tells.
+    [ "${dispatch_cut:-}" = preemption ]
 }
 
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.

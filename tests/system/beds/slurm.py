@@ -52,6 +52,19 @@ class SlurmBed(Bed):
             monkeypatch.setenv("SLURM_CONF", os.environ["RELION_TEST_NEWEST_SLURM_CONF"])
         self.cluster = Path(os.environ["SLURM_CONF"]).parent
 
+    def go_to_preempting(self) -> None:
+        """Go to the other cluster of this Slurm, where jobs of some partitions give way to those of
+        the partition urgent, and start again some seconds later."""
+        name = "newest-preempting" if self.name == "slurm-newest" else "preempting"
+        conf = Path(os.environ["RELION_TEST_CLUSTERS"], name, "slurm.conf")
+        self.monkeypatch.setenv("SLURM_CONF", str(conf))
+        self.cluster = conf.parent
+
+    def preempt(self) -> None:
+        """Have all jobs give way for a moment that do so."""
+        urgent = ["sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--time=1"]
+        subprocess.run([*urgent, "--output=/dev/null", "--wrap=true"], check=True)
+
     def on_first_node(self) -> dict[str, Any]:
         return {"submit": {"mem": "1G", "scheduler_options": ["--nodelist=gpu1"]}}
 

@@ -11,12 +11,31 @@ from pathlib import Path
 import pytest
 
 from ..beds import BEDS, Bed
+from ..beds.slurm import SlurmBed
 from ..project import ROOT, MakeProject, Project
+from .going_on import GoingOn
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 
 Watched = Callable[..., Seen]
+Refines = Callable[..., GoingOn]
 
+# tests/system/goes_on has these with real refinements, and takes turns with nobody on their cluster.
+TESTS_OF_JOBS_THAT_GO_ON = {
+    "test_cut_in_its_first_iteration",
+    "test_two_cuts_without_progress",
+    "test_a_disk_that_is_full_and_free_again",
+    "test_a_disk_that_stays_full",
+    "test_a_slurm_that_answers_again_in_time",
+    "test_a_slurm_that_does_not_answer_after_it_has_cancelled_the_job",
+    "test_a_slurm_that_does_not_answer_at_the_time_limit",
+    "test_a_node_that_is_lost_while_its_programs_live_on",
+    "test_an_abort_between_two_runs",
+    "test_a_job_that_is_cancelled_in_the_scheduler_between_two_runs",
+    "test_a_job_that_is_cancelled_between_two_runs",
+    "test_an_upgrade_between_two_runs",
+    "test_a_pin_that_is_moved_between_two_runs",
+}
 # What runs each time; `tests/run.sh long` runs all, for docs/faults.md. The oldest Slurm has all
 # but what takes minutes, or the whole cluster.
 NOT_EACH_TIME = {
@@ -26,6 +45,7 @@ NOT_EACH_TIME = {
     "test_at_each_of_its_steps",
     "test_two_hundred_submissions_of_two_projects_at_once",
     "test_submissions_at_once_to_a_server_that_is_overrun",
+    *TESTS_OF_JOBS_THAT_GO_ON,
 }
 # On each other bed a set of ten.
 EACH_TIME = {
@@ -79,13 +99,32 @@ def bed(
     make_project: MakeProject,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Bed]:
-    """Each cluster in turn; its commands are on PATH."""
+) -> Iterator[Bed | None]:
+    """Each cluster in turn; its commands are on PATH. None is this machine, where a test names it."""
+    if request.param == "local":
+        yield None
+        return
     folder = tmp_path / "bed"
     folder.mkdir()
     bed = BEDS[request.param](request.param, make_project, folder, monkeypatch)
     yield bed
     bed.stop()
+
+
+@pytest.fixture
+def refines(bed: SlurmBed | None, make_project: MakeProject) -> Iterator[Refines]:
+    """Make a refinement that goes on; the keywords are its `job_parameters`."""
+    made: list[GoingOn] = []
+
+    def make(command: Path | None = None, **submit: object) -> GoingOn:
+        made.append(GoingOn(make_project, bed, command, **submit))
+        return made[-1]
+
+    if bed:
+        bed.go_to_preempting()
+    yield make
+    for refinement in made:
+        refinement.kill()
 
 
 class Page:

@@ -7,11 +7,12 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["ALL", "COLUMNS", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
+__all__ = ["ALL", "COLUMNS", "CUTTING", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
 
 LOCAL = ("local",)
 SLURM = ("slurm-oldest", "slurm-newest")
 ALL = (*SLURM, "gridengine", "pbs", "lsf")
+CUTTING = (*LOCAL, *SLURM)  # which cut jobs that go on: by a preemption, and by a power cut
 COLUMNS = {
     "local": "local",
     "slurm-oldest": "Slurm, oldest",
@@ -90,6 +91,21 @@ FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
         "abort while it waits": ALL,
         "abort while it runs": (*LOCAL, *ALL),
     },
+    "A job that goes on": {
+        "cut while its first iteration runs": CUTTING,
+        "cut twice in a row without progress": CUTTING,
+        "disk full at the cut, and free again before the next run": CUTTING,
+        "disk full from the cut on": SLURM,
+        "scheduler down at the cut, and back after 4 s": SLURM,
+        "scheduler down from the cut on (preemption that cancels)": SLURM,
+        "scheduler down from the time limit on": SLURM,
+        "node lost while its programs live on": SLURM,
+        "abort between two runs": CUTTING,
+        "cancelled in the scheduler while the next run waits": SLURM,
+        "`relion-dispatch cancel` while the next run waits": CUTTING,
+        "upgrade between two runs": CUTTING,
+        "pin moved between two runs": CUTTING,
+    },
 }
 
 
@@ -130,7 +146,8 @@ enough; or it holds up Slurm's own messages; or it was not run there yet. Detail
 - **seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the
   waiting for a scheduler that does not answer; where the hook was killed, the next `status` tells.
-  `-`: the job went on.
+  `-`: the job went on. A job of the last part that waits for its next run is begun again after some
+  seconds here, which take Slurm two minutes as shipped.
 - **scheduler's word** is Slurm's JobState and ExitCode; Grid Engine's `failed` and `exit_status` of
   its accounting, which a job that never ran has not; PBS's job_state and Exit_status; LSF's STAT
   and EXIT_CODE; for `local` the exit status of the job's script, where it could still tell.
@@ -146,7 +163,10 @@ runs out of memory meets a limit of its own, as the test clusters enforce none. 
 down or busy is a port of the test's between the commands and the server. A quota on files is an
 ext4 with few inodes, as the kernel of the test machine has no quotas. File systems without locks
 are a library that is preloaded into all programs and answers flock(2) and fcntl(2) with an error.
-The GPUs are pretended ones, so no fault of a GPU is among these.
+The GPUs are pretended ones, so no fault of a GPU is among these. A job that goes on is cut by a
+preemption, and on `local` by a power cut: its processes and its watcher are killed at once, and the
+lease is set back by the two minutes in which `resume` would wait. What it runs in its container
+stands in for relion_refine: iterations that were written beforehand, in their time.
 """
 _DETAILS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
 _ENDS = ("Succeeded", "Failed", "Aborted")

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from ..jobs import REFINE, mark_running, mask_job
 from ..project import MakeProject, Project
 from .conftest import Watched
 from .observation import EXIT_FILES, exit_file
+from .small_disk import leave_room, move_to_small_ext4
 
 
 def run_with(mounts: str, project: Project, job: Path) -> None:
@@ -106,30 +106,12 @@ def test_no_file_can_be_made_at_submission(make_project: MakeProject, sees: Watc
     assert not (job / "run_submit.script").exists(), "it has become the exit file"
 
 
-def move_to_small_ext4(job: Path, room: int) -> Path:
-    """Put the job's folder on a disk that has room for so many more files; the folder there."""
-    disk = Path(os.environ["RELION_TEST_SMALL_EXT4"])
-    for left in disk.iterdir():
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(shutil.move(job, disk / job.name))
-    job.symlink_to(folder)
-    fillers = disk / "fillers"
-    fillers.mkdir()
-    made = 0
-    with suppress(OSError):
-        while True:
-            (fillers / str(made)).touch()
-            made += 1
-    for at in range(room):
-        (fillers / str(at)).unlink()
-    return folder
-
-
 def test_no_new_file_at_submission(make_project: MakeProject, sees: Watched) -> None:
     project = make_project("5", scheduler="local")
     job = mask_job(project)
     mark_running(project, job)
-    folder = move_to_small_ext4(job, room=0)
+    folder = move_to_small_ext4(job)
+    leave_room(files=0)
     began = time.time()
 
     assert start_hook(project, job).wait(60) == 1
@@ -143,7 +125,8 @@ def test_no_new_file_while_it_runs(make_project: MakeProject, sees: Watched) -> 
     project = make_project("5", scheduler="local", refine={"ngpu": 0})
     job = project.add_job("refine3d", **REFINE)
     mark_running(project, job)
-    folder = move_to_small_ext4(job, room=18)
+    folder = move_to_small_ext4(job)
+    leave_room(files=18)
 
     hook = start_hook(project, job)
     printed, _ = hook.communicate(timeout=60)
