@@ -131,8 +131,8 @@ def test_a_window_without_the_field_is_told(typed: Typed) -> None:
         ),
         (
             REFINE,
-            "lsf",
-            "jobs of the scheduler lsf cannot go on after preemption, the loss of its node or its "
+            "pbs",
+            "jobs of the scheduler pbs cannot go on after preemption, the loss of its node or its "
             "time limit",
         ),
     ],
