@@ -24,6 +24,7 @@ from ..jobs.this_run import is_of_this_run
 from ..jobs.waiting import Wait, wait_of, with_reason_asked
 from ..relion.exit_files import STATES, end_of, exit_file
 from ..relion.submission import SUBMISSION
+from ..units import count
 from .named_job import NamedJob
 
 __all__ = ["State", "state_of"]
@@ -211,7 +212,7 @@ def _of_end(status: JobStatus, record: Record | None, said: str | None) -> Itera
     if record and record.refused is None:
         took = status["seconds"]
         node = f" on {status['node']}" if status["node"] else ""
-        runs = f" in {len(record.runs)} runs" if len(record.runs) > 1 else ""
+        runs = f" in {count(len(record.runs), 'run')}" if record.runs[1:] else ""
         after = f", after {timedelta(seconds=took)}{runs}" if took is not None else ""
         ended = f" {_when(run.ended)}" if run and run.ended else ""
         yield f"It ended{ended}{node}{_as(record)}{after}."

@@ -47,11 +47,11 @@ take_next_row() { # gpu_memory or host_memory
 }
 
 take_fewer_on_each() {
-    local planned_gpus='' least_gpus='' gpus='' rows='' row least ranks each verdict
+    local planned_gpus='' least_gpus='' gpus='' rows='' row all least ranks each verdict
     [[ ${dispatch_each:-} == [1-9]* ]] || return 1
     find_rows
-    IFS=";" read -ra row <<<"$rows"
-    for row in "${row[@]}"; do
+    IFS=";" read -ra all <<<"$rows"
+    for row in "${all[@]}"; do
         read -r least ranks each _ verdict _ <<<"$row"
         [[ $verdict != no && $each -lt $dispatch_each && $ranks -lt $dispatch_ranks ]] || continue
         dispatch_next="with $each instead of $dispatch_each ranks on each GPU"
@@ -86,18 +86,18 @@ take_fewer_ranks() {
 # Of rows of the rank table those that have no more ranks on each GPU than the runs keep to. If RELION needs more, as on
 # fewer GPUs, those with the fewest.
 rows_kept_to() { # ROWS
-    local row rows each fewest='' most=${dispatch_most_each:-}
+    local row all each fewest='' most=${dispatch_most_each:-}
     if [ -z "$most" ]; then
         echo "$1"
         return 0
     fi
-    IFS=";" read -ra rows <<<"$1"
-    for row in "${rows[@]}"; do
+    IFS=";" read -ra all <<<"$1"
+    for row in "${all[@]}"; do
         read -r _ _ each _ <<<"$row"
         [[ -n $fewest && $fewest -le $each ]] || fewest=$each
     done
     [ "$most" -ge "${fewest:-0}" ] || most=$fewest
-    for row in "${rows[@]}"; do
+    for row in "${all[@]}"; do
         read -r _ _ each _ <<<"$row"
         [ "$each" -gt "$most" ] || printf '%s;' "$row"
     done

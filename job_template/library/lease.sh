@@ -3,14 +3,14 @@
 # job's folder, and ends its programs where it cannot. The next run waits until the lease is gone, or old. Clocks of nodes
 # differ: a lease is as old as the file system says, which gives all files their times.
 
-dispatch_lease_renewed=30 # seconds between two renewals
-dispatch_lease_lost=90    # seconds without one after which a run ends its programs
-dispatch_lease_over=120   # seconds without one after which the next run begins
+# Seconds between two renewals; seconds without one after which a run ends its programs, and the next run begins.
+know_lease_times() { : "${dispatch_lease_renewed:=30}" "${dispatch_lease_lost:=90}" "${dispatch_lease_over:=120}"; }
 
 # The lease also says what the next run needs to know of this one, should this one be lost.
 begin_lease() {
     local lease
     may_have_runs || return 0
+    know_lease_times
     lease=$(lease_of "$dispatch_run")
     rm -f "$lease"
     {
@@ -100,6 +100,7 @@ await_end_of() { # NUMBER
 # A script whose process is gone from this machine has ended; the guard needs some seconds to end its programs.
 lease_is_over() { # LEASE
     local age process began place
+    know_lease_times
     ls "$dispatch_folder/" >/dev/null # makes a network file system look again
     [ -e "$1" ] || return 0
     age=$(age_of "$1")

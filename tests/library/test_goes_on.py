@@ -351,7 +351,10 @@ def test_without_an_answer_the_limit_is_known_from_the_start(
         ("slurmstepd-gpu1: error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", True),
         ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO JOB REQUEUE ***", True),
         ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE to SIGNAL Terminated ***", False),
-        ("slurmstepd-gpu1: error: *** JOB 16 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", False),
+        (
+            "slurmstepd-gpu1: error: *** JOB 16 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***",
+            False,
+        ),
     ],
 )
 def test_without_an_answer_a_preemption_is_known_from_the_node(

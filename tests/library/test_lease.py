@@ -175,3 +175,12 @@ def test_a_lease_is_not_renewed_once_the_next_run_has_begun(shell: Shell, lease:
     assert shell.says("renew_lease && echo renewed", given=GOES_ON) == "renewed"
     (shell.job / f".dispatch_claim.{TOKEN}.2").symlink_to("gpu2, process 1, 2026, job 17")
     assert shell.says("renew_lease && echo renewed", given=GOES_ON) == ""
+
+
+def test_a_run_gives_up_before_the_next_one_begins(shell: Shell) -> None:
+    code = (
+        'know_lease_times; echo "$dispatch_lease_renewed $dispatch_lease_lost $dispatch_lease_over"'
+    )
+    renewed, lost, over = map(int, shell.says(code).split())
+    assert 3 * renewed <= lost
+    assert lost + 20 <= over, "it needs some seconds to end its programs"

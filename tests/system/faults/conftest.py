@@ -20,7 +20,7 @@ from .table import FAULTS, Seen, as_page
 Watched = Callable[..., Seen]
 Refines = Callable[..., GoingOn]
 
-# tests/system/goes_on has these with real refinements, and takes turns with nobody on their cluster.
+# tests/system/goes_on has these with real refinements; nobody else is on their cluster.
 TESTS_OF_JOBS_THAT_GO_ON = {
     "test_cut_in_its_first_iteration",
     "test_two_cuts_without_progress",
@@ -100,7 +100,7 @@ def bed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bed | None]:
-    """Each cluster in turn; its commands are on PATH. None is this machine, where a test names it."""
+    """Each cluster in turn, its commands on PATH; None is this machine, if a test names it."""
     if request.param == "local":
         yield None
         return

@@ -30,9 +30,7 @@ def went_on(refinement: GoingOn, why: str, iteration: int | None) -> None:
 
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
-def test_cut_in_its_first_iteration(
-    bed: SlurmBed | None, refines: Refines, sees: Watched
-) -> None:
+def test_cut_in_its_first_iteration(bed: SlurmBed | None, refines: Refines, sees: Watched) -> None:
     refinement = refines()
     refinement.submit()
 
@@ -131,7 +129,7 @@ class Silence:
         program = folder / "scontrol"
         program.write_text(
             f"#!/bin/bash\n[ ! -e {self._down} ] || export "
-            f"SLURM_CONF={line.environment['SLURM_CONF']}\nexec {shutil.which('scontrol')} \"$@\"\n"
+            f'SLURM_CONF={line.environment["SLURM_CONF"]}\nexec {shutil.which("scontrol")} "$@"\n'
         )
         program.chmod(0o755)
         self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
