@@ -123,7 +123,7 @@ if ! read_library && sleep 3 && ! read_library; then
     # Another copy of this script may have claimed the job: then that copy tells the end.
     dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
     ln -sT "$(uname -n), without its library, job $dispatch_scheduler_job" "$dispatch_claim" 2>/dev/null ||
-        [ ! -L "$dispatch_claim" ] ||' [ -e "$dispatch_folder/dispatch.run.$dispatch_token.1" ] ||' exit 0
+        [ ! -L "$dispatch_claim" ] || [ -e "$dispatch_folder/dispatch.run.$dispatch_token.1" ] || exit 0
 
     # The exit file, unless there is one. On a full disk, this script gets the name of the file.
     for dispatch_word in SUCCESS FAILURE ABORTED; do

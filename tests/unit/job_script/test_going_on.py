@@ -90,6 +90,15 @@ def test_the_settings_and_the_directive(rendered: Any) -> None:
     assert "no-requeue" not in script
 
 
+def test_what_is_only_in_scripts_that_go_on_is_no_text(rendered: Any) -> None:
+    """What a template prints is quoted for the shell: then it would be one word."""
+    script = rendered("relion-5.0.1/Class3D_job010").script
+
+    looks = '[ ! -L "$dispatch_claim" ] || [ -e "$dispatch_folder/dispatch.run.$dispatch_token.1" ]'
+    assert f"{looks} || exit 0\n" in script
+    assert words(script, "goes_on_from ") == "refine Class3D/job010/run 2"
+
+
 def test_a_job_that_does_not_go_on_has_none_of_it(rendered: Any) -> None:
     script = rendered(goes_on=False).script
 
