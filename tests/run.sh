@@ -113,7 +113,9 @@ work=$("$as_user" sh -c '
 stop() {
     local cluster
     for cluster in slurm preempting plain/slurm home far; do tests/system/slurm_cluster.sh stop "$work/$cluster" || true; done
-    SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/newest" || true
+    for cluster in newest newest-preempting; do
+        SLURM_CLUSTER_TREE=$newest_slurm tests/system/slurm_cluster.sh stop "$work/$cluster" || true
+    done
     tests/system/slurm_accounting.sh stop "$work/accounting" || true
     for cluster in gridengine plain/gridengine; do tests/system/gridengine_cluster.sh stop "$work/$cluster" || true; done
     tests/system/small_ext4.sh stop "$work/small" || true
@@ -121,6 +123,8 @@ stop() {
 }
 trap stop EXIT
 tar -c --exclude=.git --exclude=.venv . | "$as_user" tar -x -C "$work"
+RELION_TEST_SMALL_EXT4=$(tests/system/small_ext4.sh start "$work/small") # nodes do not see what is mounted later
+export RELION_TEST_SMALL_EXT4
 slurm=$(tests/system/slurm_cluster.sh start "$work/slurm")
 eval "$slurm"
 export SLURM_CONF
@@ -138,8 +142,10 @@ start_clusters() {
     done
 }
 [ "$part" = long ] || (start_clusters)
-# One cuts jobs, which go on: tests/system/goes_on.
+# These cut jobs, which go on: tests/system/goes_on, and the newest one for tests/system/faults alone.
 SLURM_CLUSTER_PREEMPTS=yes SLURM_CLUSTER_NAME=preempting tests/system/slurm_cluster.sh start "$work/preempting" >/dev/null
+[ "$part" != long ] || SLURM_CLUSTER_TREE=$newest_slurm SLURM_CLUSTER_PREEMPTS=yes SLURM_CLUSTER_NAME=newest-preempting \
+    tests/system/slurm_cluster.sh start "$work/newest-preempting" >/dev/null
 # Clusters of this machine as it is, without GPUs: for docs/first-day.md.
 mkdir "$work/plain"
 chown --reference="$work" "$work/plain"
@@ -154,8 +160,6 @@ RELION_TEST_HOST_RELION=$("$as_user" "$work/tests/system/host_relion.sh" "$RELIO
 export RELION_TEST_HOST_RELION
 RELION_TEST_SCREENSHOTS=$("$as_user" "$work/deploy/cache_folder.sh")/screenshots
 export RELION_TEST_SCREENSHOTS
-RELION_TEST_SMALL_EXT4=$(tests/system/small_ext4.sh start "$work/small")
-export RELION_TEST_SMALL_EXT4
 user_python=$("$as_user" "$work/deploy/python_environment.sh" test)
 RELION_TEST_CLIENTS=$("$as_user" "$work/deploy/python_environment.sh" clients)
 export RELION_TEST_CLIENTS

@@ -15,6 +15,7 @@ from ..scheduler.calls import call
 from .abort import how_aborted, want_abort
 from .between_runs import next_run
 from .job import Job
+from .left_overs import remove_left_overs
 from .project_jobs import look
 from .tell import tell
 
@@ -108,7 +109,8 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
         job = _ended(project, site, job)
     if job.status == "Running":
         sentence = f"The job was {how_aborted(job.folder)}{before}."
-        tell(job.folder, job.errfile, "ABORTED", sentence, job.token)
+        if tell(job.folder, job.errfile, "ABORTED", sentence, job.token):
+            remove_left_overs(job)
     return f"{job.name}: {(end_of(job.folder) or 'ABORTED').lower()}"
 
 

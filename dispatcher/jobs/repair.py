@@ -10,23 +10,18 @@ from pathlib import Path
 
 from ..config.site import Site
 from ..errors import WriteError
-from ..host.atomic_files import remove_unfinished
-from ..host.shared_files import shared_folder
-from ..host.shared_trees import remove_tree
-from ..job_script.library import LIBRARY
-from ..relion.exit_files import End, control_folder, look_again
-from ..relion.submission import SUBMISSION
+from ..relion.exit_files import End, look_again
 from ..scheduler.calls import ask_end, try_call
 from ..scheduler.own_templates import of_own_template
+from .abort import how_aborted
 from .between_runs import is_cut, next_run
 from .claim import give_up, is_claimed
-from .folder_lock import folder_locked
-from .hook_process import HOOK, HookProcess, hook_at_work, is_being_submitted
+from .hook_process import HookProcess, hook_at_work, is_being_submitted
 from .job import Job
-from .notes import watcher_file, write_job_id
+from .left_overs import remove_left_overs
+from .notes import write_job_id
 from .project_jobs import ProjectJobs, look
 from .record import RECORD
-from .run_names import job_id_file, lease_file, unfinished_run_file
 from .runs import moment_of
 from .sealed_script import write_anew
 from .tell import tell
@@ -106,29 +101,8 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         except WriteError as error:
             yield f"{job.name}: {error}"
             continue
-        _remove_left_overs(job)
+        remove_left_overs(job)
         yield f"{job.name}: {sentence}"
-
-
-def _remove_left_overs(job: Job) -> None:
-    """Remove the unfinished files of the job's hook and script: no other process is left to."""
-    newest = job.record.newest if job.record else 1
-    notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
-    with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
-        written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
-        remove_unfinished(job.folder, written)
-    left = (unfinished_run_file(job.folder, job.token), lease_file(job.folder, job.token, newest))
-    with suppress(OSError), shared_folder(job.folder) as opened:
-        with suppress(OSError):
-            remove_tree(opened, _name(control_folder(job.folder, job.token, newest), job))
-        for name in (HOOK, *(_name(file, job) for file in left)):
-            with suppress(OSError):
-                opened.remove(name)
-
-
-def _name(path: Path, job: Job) -> str:
-    """The path within the job's folder: no name at all, if a record's token has a slash."""
-    return str(path.relative_to(job.folder))
 
 
 def _why(job: Job, project: Path) -> str | None:
@@ -153,6 +127,8 @@ def _why(job: Job, project: Path) -> str | None:
         scheduler, str(job_id or ""), project, where, moment_of(job.record.dispatched) or 0
     )
     if why and (number := next_run(job)):
+        if job.wants_abort:
+            return f"The job was {how_aborted(job.folder)} while it waited to go on."
         return f"The job was to go on with run {number}, but the scheduler has lost it: {why}."
     return why and f"The job ended before its script could report the end, because {why}."
 

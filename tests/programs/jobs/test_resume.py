@@ -197,11 +197,26 @@ def test_cancel_ends_a_job_that_was_cut(
     add_local: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = add_local()
+    (folder / f".dispatch_control.{TOKEN}").mkdir(mode=0o700)
 
     assert main(["cancel", JOB]) == 0
 
     assert (folder / "RELION_JOB_EXIT_ABORTED").exists()
     assert "while it waited to go on." in (folder / "run.err").read_text()
+    assert not list(folder.glob(".dispatch_[cl][oe]*")), "its control folder, and its lease"
+
+
+def test_an_abort_in_relion_ends_a_job_that_was_cut(
+    add_local: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = add_local()
+    (folder / "RELION_JOB_ABORT_NOW").touch()
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Aborted"
+    said = (folder / "run.err").read_text()
+    assert said.endswith("The job was aborted in RELION while it waited to go on.\n")
 
 
 def test_the_age_of_a_lease_is_that_of_its_file_system(
