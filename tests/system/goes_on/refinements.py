@@ -17,8 +17,8 @@ from dispatcher.relion.command import parse_command
 from dispatcher.relion.continuation import Again, again
 
 __all__ = [
-    "BODIES", "JOBS", "REFINE3D", "Refinement", "Run", "iteration", "kinds", "leave_cut", "names",
-    "options_that_warn", "prepare",
+    "BODIES", "CLASS3D", "CLASS3D_BY_HAND", "JOBS", "REFINE3D", "Refinement", "Run", "iteration",
+    "kinds", "leave_cut", "names", "options_that_warn", "prepare",
 ]  # fmt: skip
 
 LIBRARY = Path(__file__).parents[3] / "job_template" / "library"
@@ -71,6 +71,12 @@ CLASS3D = Refinement(
     f"{CLASSES} --ref reference.mrc --firstiter_cc --ini_high 40 --K 2 --iter 4 --sym C1 "
     "--healpix_order 0 --offset_range 3 --offset_step 2 --tau2_fudge 4",
     after=2,  # the second iteration makes the classes
+)
+# What RELION's window writes if its user continues this job (getCommandsClass3DJob in
+# pipeline_jobs.cpp, 3.1 and 5.0).
+CLASS3D_BY_HAND = (
+    "--pool 3 --pad 2 --iter 4 --tau2_fudge 4 --particle_diameter 110 --oversampling 1 "
+    "--healpix_order 0 --offset_range 3 --offset_step 2 --j 1"
 )
 REFINE3D = Refinement(
     "Refine3D/job003",
@@ -165,6 +171,12 @@ class Run:
         begin = f"goes_on_from {found.way} {found.root.shell()} {found.least}\n"
         words = shlex.join(self._words(refinement))
         return self._ends_well(f"{sources}{settings}{begin}{words}", found.command.shell())
+
+    def by_hand(self, refinement: Refinement, options: str) -> None:
+        """As RELION's window continues it: the new files have another root, run_ct2."""
+        optimiser = f"{refinement.job}/run_it{refinement.after:03}_optimiser.star"
+        command = f"--continue {optimiser} --o {refinement.job}/run_ct{refinement.after} {options}"
+        self._ends_well(shlex.join(self._words(refinement)), f"relion_refine {command}")
 
     def _words(self, refinement: Refinement) -> list[str]:
         return [*self._container, *(RANKS if refinement.ranks else ())]
