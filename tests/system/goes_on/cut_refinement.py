@@ -55,9 +55,10 @@ class CutRefinement:
     nodes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def started(cls, project: Project) -> CutRefinement:
-        """A refinement of a site on which jobs go on."""
-        change_site(project, goes_on=GOES_ON)
+    def started(cls, project: Project, *also_after: str) -> CutRefinement:
+        """A refinement of a site on which jobs go on, also after what is not meant by `true`."""
+        after = ["preemption", "lost_node", "time_limit", *also_after]
+        change_site(project, goes_on={**GOES_ON, "after": after})
         job = project.add_job("refine3d", **OPTIONS)
         pipeliner = run_in_background(project, job)
         return cls(project, job, pipeliner, job_id(project, job))

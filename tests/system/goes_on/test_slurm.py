@@ -66,8 +66,8 @@ def started() -> Iterator[Any]:
     """Starts a refinement, and ends what a test that failed leaves of it."""
     all_started: list[CutRefinement] = []
 
-    def start(project: Project) -> CutRefinement:
-        all_started.append(CutRefinement.started(project))
+    def start(project: Project, *also_after: str) -> CutRefinement:
+        all_started.append(CutRefinement.started(project, *also_after))
         return all_started[-1]
 
     yield start
@@ -164,6 +164,41 @@ def test_a_lost_node_that_computes_on(
     assert second.from_iteration
     kept = {name: time for name, time in before.items() if int(name[6:9]) < second.from_iteration}
     assert kept.items() <= written(refinement.job).items()
+
+
+# Stands in for a GPU whose memory is full in the third iteration: it ends RELION with the words
+# that RELION has for this, once.
+FULL_GPU = """#!/bin/bash
+optimiser=$(echo Refine3D/*)/run_it002_optimiser.star
+[[ $* == *relion_refine_mpi* && ! -e full ]] || exec {apptainer} "$@"
+touch full
+{apptainer} "$@" &
+until [ -e "$optimiser" ]; do sleep 0.1; done
+kill $!
+wait
+printf 'ERROR: \\nYou ran out of memory on the GPU(s).\\n' >&2
+exit 1
+"""
+
+
+def test_a_rank_whose_gpu_is_full(make_project: MakeProject, started: Any, uncut: set[str]) -> None:
+    """The next run has fewer ranks on each GPU, in the same allocation."""
+    project = make_project("5", refine={"ngpu": 2, "nproc": 5, "nthread": 1})
+    program = project.folder.parent / "apptainer-with-a-full-gpu"
+    program.write_text(FULL_GPU.format(apptainer=os.environ["RELION_TEST_APPTAINER"]))
+    program.chmod(0o755)
+    change_site(project, apptainer={"program": str(program)})
+
+    refinement = started(project, "gpu_memory")
+    refinement.wait_for_cut(1)
+
+    assert assert_complete(refinement, uncut) == ["gpu_memory"]
+    first, second = refinement.runs
+    assert (first.ranks, second.ranks) == (5, 3)
+    assert first.job_id == second.job_id
+    assert "the job goes on by itself, with 1 instead of 2 ranks on each GPU" in (
+        refinement.job / "run.out"
+    ).read_text(errors="replace")
 
 
 def written(job: Path) -> dict[str, int]:
