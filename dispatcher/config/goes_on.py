@@ -42,7 +42,7 @@ class GoesOnSetting:
 
     Attributes:
         after: the ends from outside that a job survives.
-        at_most: how many times a job goes on; it runs once more often.
+        at_most: how many times a job goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
     """
 

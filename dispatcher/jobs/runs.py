@@ -1,7 +1,7 @@
 """The runs of a job, from the files that its script writes for each (run_names.py).
 
-A run that was lost has written nothing: what is known of it says its lease, or its claim, until the
-next run, or ``relion-dispatch resume``, has written its record.
+A run that was lost has written nothing: its lease, or else its claim, says what is known of it,
+until the next run, or ``relion-dispatch resume``, has written its record.
 """
 
 from __future__ import annotations

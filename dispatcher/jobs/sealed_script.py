@@ -14,7 +14,7 @@ _LONGEST = 1 << 20  # bytes
 
 
 def write_anew(script: Path, digest: str | None) -> bool:
-    """Write the script anew, which a sealed record knows by its digest; False if it is lost.
+    """Write anew a script that a sealed record knows by its digest; False if it is lost.
 
     Raises:
         WriteError: the folder cannot be written.

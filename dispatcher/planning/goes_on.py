@@ -21,7 +21,7 @@ class GoesOn(NamedTuple):
 
     Attributes:
         after: the causes that it survives, in its scheduler's order, full memories last.
-        at_most: how many times it goes on; it runs once more often.
+        at_most: how many times it goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
         ladder: what the job tries after a full memory.
     """

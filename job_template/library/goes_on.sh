@@ -2,8 +2,8 @@
 # Whether a job goes on after a run was cut, and from where. The commands of a later run are in the job script beside
 # those of the first. runs.sh says what a run is.
 
-# From where the next command goes on: sets dispatch_from, which is empty in the first run, and where nothing of the
-# command is there yet. For a refinement it is the optimiser's file of the last whole iteration. RELION gives new names to
+# From where the next command goes on. Sets dispatch_from; it stays empty in the first run, and if the command has written
+# nothing yet. For a refinement it is the optimiser's file of the last whole iteration. RELION gives new names to
 # all that follows if that file names the root that --o names; so this one is a copy, which spells it in another way.
 goes_on_from() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the job's folder), FIRST ITERATION
     local found iteration
@@ -57,7 +57,7 @@ reached() {
     echo $((dispatch_done * 1000000 + ${number:-0}))
 }
 
-# How many runs in a row, the last of which is known by these two numbers, have brought nothing new.
+# How many runs in a row have brought nothing new, the one that began with so much included.
 idle_runs() { # BEGAN-WITH IDLE-BEFORE WHAT-ENDED-THE-LAST
     if [ "$(reached)" -gt "$1" ]; then
         echo 0
@@ -83,7 +83,7 @@ count_runs_before() {
 # What a program writes for each of its inputs, below the job's folder.
 outputs() { written_below -size +0; }
 
-# A kill cuts the files short that are written at that moment, and a crash those of the last seconds; a node may be lost
+# A kill cuts short the files that are being written, and a crash those of the last seconds; a node may be lost
 # long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
 # removed here is done once more.
 remove_half_written() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# What a job tries next that has filled a memory. The plan has rendered the rows, as a ladder that goes down: fewer ranks
+# What a job tries next after it has filled a memory. The plan has rendered the rows, as a ladder that goes down: fewer ranks
 # on each GPU (ranks.sh has these), then more memory of each GPU left free; without GPUs fewer ranks in all. The next run
 # takes the next row, and all later ones keep to it.
 #

@@ -3,7 +3,8 @@
 # job's folder, and ends its programs where it cannot. The next run waits until the lease is gone, or old. Clocks of nodes
 # differ: a lease is as old as the file system says, which gives all files their times.
 
-# Seconds between two renewals; seconds without one after which a run ends its programs, and the next run begins.
+# Seconds between two renewals; seconds without one after which a run ends its programs, and the next run begins (the
+# last as LEASE_OVER of jobs/start_run.py).
 know_lease_times() { : "${dispatch_lease_renewed:=30}" "${dispatch_lease_lost:=90}" "${dispatch_lease_over:=120}"; }
 
 # The lease also says what the next run needs to know of this one, should this one be lost.
@@ -20,6 +21,7 @@ begin_lease() {
         run_value host "$dispatch_host"
         run_value scheduler_job_id "$dispatch_scheduler_job"
         run_value process "$$ $dispatch_script_began $(this_place)"
+        run_value ranks "${dispatch_ranks:-}"
         run_value "done" "$dispatch_done"
         run_value began_with "$dispatch_began_with"
         run_value idle_before "$dispatch_idle_before"

@@ -72,9 +72,10 @@ known_cause() { # TEXTS…
 
 lines_with() { printf '%s\n' "$2" | LC_ALL=C grep -aE -e "$1"; } # PATTERN TEXT
 
-# Why the job failed: a sentence, and, on another line, the ending's kind if it has one. Beside the facts that this script has seen, three texts are looked through one after the other:
-# the errors of programs; what the scheduler and MPI say of ranks and of signals; and all else, in which a program may
-# speak of what did no harm. Behind the sentence stands the error that says most.
+# Why the job failed: a sentence, and, on another line, the ending's kind if it has one. Beside the facts that this script
+# has seen, three texts are looked through one after the other: the errors of programs; what the scheduler and MPI say of
+# ranks and of signals; and all else, in which a program may speak of what did no harm. Behind the sentence stands the
+# error that says most.
 cause_and_kind() {
     local facts written errors kind said known sentence by_errors by_signals by_all
     local ranks status="exit status $dispatch_status"

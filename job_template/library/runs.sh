@@ -61,7 +61,7 @@ number_in() { # FILE KEY
     echo "$((10#$found))"
 }
 
-# Whether the run that has made this claim is over, or will never begin again, so that the next number is free. The
+# Whether the run that has made this claim is over, or another one has begun behind it, so that the next number is free. The
 # scheduler starts a job again only after it has ended, or lost, the run before.
 is_followed() { # CLAIM
     may_have_runs || return 1
@@ -74,8 +74,8 @@ is_followed() { # CLAIM
         { [[ -n $dispatch_scheduler_job && $1 == *", job $dispatch_scheduler_job" ]] && { survives lost_node || survives preemption; }; }
 }
 
-# Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (One that
-# was cut while it waited itself has left the one before it behind.)
+# Begins behind the runs before: when each of them has ended all its programs, and with what they have reached. (A
+# run that was cut while it waited has not ended the run before it, so all are looked at.)
 follow_runs() {
     local number
     [ "$dispatch_run" -gt 1 ] || return 0
@@ -117,7 +117,7 @@ write_lost_run() { # NUMBER
         run_value token "$dispatch_token"
         run_value run "$1"
         if [ -e "$lease" ]; then
-            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
+            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|ranks|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
         else
             run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
         fi

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.jobs.start_run import LEASE_OVER
+
 from .conftest import TOKEN, Shell
 from .test_runs import GOES_ON
 
@@ -182,5 +184,6 @@ def test_a_run_gives_up_before_the_next_one_begins(shell: Shell) -> None:
         'know_lease_times; echo "$dispatch_lease_renewed $dispatch_lease_lost $dispatch_lease_over"'
     )
     renewed, lost, over = map(int, shell.says(code).split())
+    assert over == LEASE_OVER
     assert 3 * renewed <= lost
     assert lost + 20 <= over, "it needs some seconds to end its programs"

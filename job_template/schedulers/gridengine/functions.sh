@@ -27,7 +27,7 @@ why_it_ends() { # SIGNAL
     esac
 }
 
-# Once the limit is reached, 99 does not count any more. A job that is back in the queue needs none.
+# Once the limit is reached, 99 no longer counts. A job that is back in the queue needs none.
 start_next_run() {
     local limit
     case $(state_of_job) in

@@ -22,7 +22,7 @@ why_it_ends() { # SIGNAL
     [ "$1" -ne 15 ] || ! time_limit_reached || echo time_limit
 }
 
-# With -Q 99, LSF puts a job back into the queue, under its id, that ends with 99. A queue may have such values as well.
+# With -Q 99, a job that ends with 99 goes back into the queue under its id. A queue may have such values as well.
 start_next_run() { dispatch_runs_again=yes; }
 
 status_for_scheduler() { # STATUS

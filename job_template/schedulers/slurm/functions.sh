@@ -49,7 +49,7 @@ is_preempted() { # STATE
 # A job that gives way is put back into the queue, or is to end for good. All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state
-    for _ in 1 2 3; do # of the 30 s that Slurm leaves between TERM and KILL
+    for _ in 1 2 3; do # up to 13 of the 30 s that Slurm leaves between TERM and KILL
         state=$(state_of_job 3)
         [ -z "$state" ] || break
         sleep 2
@@ -61,19 +61,19 @@ why_it_ends() { # SIGNAL
     fi
 }
 
-# Where Slurm does not answer: what its daemon on the node has written into run.err,
+# If Slurm does not answer: whether its daemon on the node has written of a preemption into run.err.
 was_preempted() {
     [ -n "${dispatch_err_before:-}" ] && since "$dispatch_err_before" "$dispatch_errfile" |
         grep -qaE "error: \*\*\* JOB $SLURM_JOB_ID ON .* DUE TO (PREEMPTION|JOB REQUEUE) \*\*\*"
 }
 
-# and whether the job ends by what Slurm has said at its start.
+# If Slurm does not answer: whether the job has reached the end that Slurm named at its start.
 is_late() { # STATE
     [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
 }
 
-# Slurm also ends this script for it. Of a job that is back in the queue, the next run may have begun already. Slurm would
-# take a job, too, that its user has cancelled since.
+# By this Slurm also ends the script. Of a job that is back in the queue, the next run may have begun already. Slurm would
+# also put back a job that its user has cancelled meanwhile: so its state is asked for first.
 start_next_run() {
     local said state status
     state=$(state_of_job 10)
