@@ -17,10 +17,10 @@ from ..gridengine_site import (
     queue_says,
 )
 from ..project import MakeProject, Project
-from .refinement import Refinement, outputs_of
+from .cut_refinement import CutRefinement, outputs_of
 
 
-class OnGridEngine(Refinement):
+class OnGridEngine(CutRefinement):
     """A refinement in Grid Engine's queue."""
 
     def kill(self) -> None:
@@ -33,9 +33,9 @@ class OnGridEngine(Refinement):
 @pytest.fixture
 def started(make_project: MakeProject) -> Iterator[Any]:
     """Starts a refinement, and ends what a test that failed leaves of it."""
-    all_started: list[Refinement] = []
+    all_started: list[CutRefinement] = []
 
-    def start(**parameters: object) -> Refinement:
+    def start(**parameters: object) -> CutRefinement:
         project: Project = on_gridengine_site(make_project)(**parameters)
         all_started.append(OnGridEngine.started(project))
         return all_started[-1]
@@ -45,12 +45,12 @@ def started(make_project: MakeProject) -> Iterator[Any]:
         refinement.kill()
 
 
-def watcher_waits(refinement: Refinement) -> bool:
+def watcher_waits(refinement: CutRefinement) -> bool:
     watcher = refinement.project.record(refinement.job)["watcher"]["job_id"]
     return queue_says(watcher) == "hqw"
 
 
-def assert_complete(refinement: Refinement, uncut: set[str]) -> list[str | None]:
+def assert_complete(refinement: CutRefinement, uncut: set[str]) -> list[str | None]:
     """It has all that an uncut one has; what cut its runs."""
     refinement.assert_succeeds()
     assert outputs_of(refinement.job) == uncut
