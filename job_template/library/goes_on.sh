@@ -120,7 +120,7 @@ written_below() { # TESTS AND ACTIONS…
 
 # Why a job that could go on does not: sentences for run.err.
 why_no_more() {
-    echo "The job does not go on, because it went on $dispatch_goes_on_at_most times, and is to do so $dispatch_goes_on_at_most times at most: continue the job in RELION, or ask your admin to raise \"at_most\" of \"goes_on\"."
+    echo "The job does not go on, because it has gone on $dispatch_goes_on_at_most times, which is the most that the site allows: continue the job in RELION, or ask your admin to raise \"at_most\" of \"goes_on\"."
 }
 why_given_up() { # RUNS
     local brought="a new iteration"

@@ -61,7 +61,7 @@ def test_a_job_goes_on_as_often_as_it_is_to(shell: Shell) -> None:
 
     assert shell.says(f"dispatch_run=4; {code}", given=GOES_ON) == "begins"
     code = f"trap 'echo \"$dispatch_reason\"' EXIT; dispatch_run=5; {code}"
-    assert "went on 3 times" in shell.says(code, given=GOES_ON)
+    assert "has gone on 3 times" in shell.says(code, given=GOES_ON)
 
 
 def test_what_the_newest_record_says_holds(shell: Shell) -> None:

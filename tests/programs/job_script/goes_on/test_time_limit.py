@@ -82,7 +82,7 @@ def test_a_job_goes_on_as_often_as_the_site_says(refinement: Refinement) -> None
     for number in range(1, 12):
         refinement.at_its_limit(str(number))
     assert exit_files(refinement.script) == {"FAILURE"}
-    assert "it went on 10 times" in refinement.says("run.err")
+    assert "it has gone on 10 times" in refinement.says("run.err")
 
 
 @pytest.mark.parametrize("refusal", ["Requested operation is presently disabled for job 17"])
