@@ -8,9 +8,9 @@ claim_job() {
     dispatch_run=1
     while dispatch_claim=$(claim_of "$dispatch_run"); ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; do
         found=$(readlink "$dispatch_claim")
-        if [ "$found" != "$owner" ] && is_followed "$found"; then
-            dispatch_run=$((dispatch_run + 1))
-            continue
+        if [ "$found" != "$owner" ] && is_of_run "$found"; then
+            ! relion_was_told || exit 0
+            ! is_followed "$found" || { dispatch_run=$((dispatch_run + 1)); continue; }
         fi
         case $found in
         "$owner") ;; # the link exists: a network file system sent the request twice

@@ -61,15 +61,14 @@ number_in() { # FILE KEY
     echo "$((10#$found))"
 }
 
-# Whether the run that has made this claim is over, or another one has begun behind it, so that the next number is free. The
-# scheduler starts a job again only after it has ended, or lost, the run before.
-is_followed() { # CLAIM
-    may_have_runs || return 1
-    case $1 in
-    *", process "*", job "*) ;;
-    *) return 1 ;; # no run's: the submission was given up, or its watcher has told the end
-    esac
-    ! relion_was_told || exit 0
+# Whether a run has made this claim. Else the submission was given up, or its watcher has told the end.
+is_of_run() { # CLAIM
+    may_have_runs && [[ $1 == *", process "*", job "* ]]
+}
+
+# Whether that run is over, or another one has begun behind it, so that the next number is free. The scheduler starts a
+# job again only after it has ended, or lost, the run before.
+is_followed() { # CLAIM of run dispatch_run
     [ -e "$(record_of "$dispatch_run")" ] || [ -L "$(claim_of $((dispatch_run + 1)))" ] ||
         { [[ -n $dispatch_scheduler_job && $1 == *", job $dispatch_scheduler_job" ]] && { survives lost_node || survives preemption; }; }
 }

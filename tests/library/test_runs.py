@@ -232,10 +232,26 @@ def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shel
     assert "ending FAILURE" not in said
 
 
-def test_a_claim_of_a_run_is_followed(shell: Shell) -> None:
-    ask = 'is_followed "gpu1, process 5, 2026, job 17" && echo yes'
-    assert shell.says(ask) == ""
-    assert shell.says(ask, given=GOES_ON) == "yes"
+@pytest.mark.parametrize(
+    ("claim", "run"),
+    [
+        ("gpu1, process 5, 2026, job 17", True),
+        ("gpu1, process 5, 2026, and gave the submission up", False),
+        ("gpu1, which told the end of it, job 17", False),
+    ],
+)
+def test_a_claim_says_whether_a_run_has_made_it(claim: str, run: bool, shell: Shell) -> None:
+    ask = f'is_of_run "{claim}" && echo yes'
+    assert shell.says(ask, given=GOES_ON) == ("yes" if run else "")
+    assert shell.says(ask) == "", "this job has one run"
+
+
+def test_the_run_of_a_job_that_its_scheduler_starts_again_is_followed(shell: Shell) -> None:
+    ask = 'is_followed "gpu1, process 5, 2026, job %s" && echo yes'
+    assert shell.says(ask % 17, given=GOES_ON) == "yes"
+    assert shell.says(ask % 18, given=GOES_ON) == "", "it may still run"
+    (shell.job / f"{RECORD}.1").touch()
+    assert shell.says(ask % 18, given=GOES_ON) == "yes"
 
 
 def test_a_lost_run_is_followed_only_if_the_job_survives_that(shell: Shell) -> None:
