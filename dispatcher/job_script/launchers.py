@@ -13,9 +13,9 @@ from ..errors import TemplateError
 from ..planning.plan import Plan, PlannedCommand
 from .command_lines import in_shell
 from .filters import quoted
-from .going_on import as_rendered
 from .library import Library
 from .node_gpus import with_what_stays
+from .own_template import as_rendered
 from .variables import job_script
 
 __all__ = ["Settled", "settled"]

@@ -172,12 +172,12 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
                 "words": words_of(plan, c, c.command),
                 "line": line_of(plan, c, c.command),
                 "shell": Markup(c.command.shell()),
-                "again": c.again
+                "continuation": c.continuation
                 and {
-                    "way": c.again.way,
-                    "root": Markup(c.again.root.shell()),
-                    "least": c.again.least,
-                    "line": line_of(plan, c, c.again.command),
+                    "way": c.continuation.way,
+                    "root": Markup(c.continuation.root.shell()),
+                    "least": c.continuation.least,
+                    "line": line_of(plan, c, c.continuation.command),
                 },
             }
             for c in commands

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..config.goes_on import CAUSES, MEMORIES, Cause, GoesOnSetting, goes_on_setting
-from ..relion.continuation import Again, again
+from ..relion.continuation import Continuation, continued
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
 from .ladder import Ladder, ladder
 from .placed_job import PlacedJob
 from .unplaced_job import UnplacedJob
 
-__all__ = ["GoesOn", "GoingOn", "going_on"]
+__all__ = ["FurtherRuns", "Verdict", "whether_it_goes_on"]
 
 
-class GoesOn(NamedTuple):
+class FurtherRuns(NamedTuple):
     """After which ends the job goes on, and how often.
 
     Attributes:
@@ -46,30 +46,33 @@ class GoesOn(NamedTuple):
         }
 
 
-class GoingOn(NamedTuple):
-    """What was decided: None for a job that does not go on; why; and how each command does."""
+class Verdict(NamedTuple):
+    """What was decided.
 
-    goes_on: GoesOn | None = None
-    reason: str = ""
-    commands: tuple[Again | None, ...] = ()
-
-
-def going_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> GoingOn:
-    """Decide, for a job whose commands are as they will run.
-
-    There is no reason if nobody asked for it.
+    Attributes:
+        goes_on: None for a job that does not go on.
+        reason: a sentence that says why, or after what; '' if nobody asked for it.
+        continuations: how each of the job's commands goes on; none for a job that does not.
     """
+
+    goes_on: FurtherRuns | None = None
+    reason: str = ""
+    continuations: tuple[Continuation | None, ...] = ()
+
+
+def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Verdict:
+    """Decide, for a job whose commands are as they will run."""
     of_type = job.job_type.nearest("goes_on")
     said = placed.site.goes_on if of_type is None else of_type
     setting = goes_on_setting(said, job.wishes.goes_on)
     if setting is None:
-        return GoingOn()
+        return Verdict()
     if job.starts_its_ranks:
         return _not("the Pipeliner's job runner can only begin anew")
     if job.is_foreign:
         return _not("the dispatcher does not know how the user's own program goes on")
     name, version = job.request.submission.job, job.relion_version
-    found = again(placed.main, name, version)
+    found = continued(placed.main, name, version)
     if isinstance(found, str):
         return _not(found)
     rows = ladder(placed.main, placed.settled)
@@ -79,17 +82,17 @@ def going_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Go
     if not after:
         return _not(not_after)
     every = [
-        found if each is placed.main else again(each, name, version) for each in placed.commands
+        found if each is placed.main else continued(each, name, version) for each in placed.commands
     ]
-    return GoingOn(
-        GoesOn(after, setting.at_most, setting.gives_up_after, rows.only(after)),
+    return Verdict(
+        FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after)),
         _on(setting, after, not_after),
         tuple(None if isinstance(each, str) else each for each in every),
     )
 
 
-def _not(clause: str) -> GoingOn:
-    return GoingOn(reason=f"The job does not go on by itself, because {clause}.")
+def _not(clause: str) -> Verdict:
+    return Verdict(reason=f"The job does not go on by itself, because {clause}.")
 
 
 def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:

@@ -31,7 +31,7 @@ from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .decisions import decisions_if_possible
 from .devices import is_ours
-from .goes_on import GoingOn, going_on
+from .goes_on import Verdict, whether_it_goes_on
 from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
 from .job_request import JobRequest
@@ -165,7 +165,7 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
     submission, gui, job_type = job.request.submission, job.request.gui, job.job_type
     script = f"{submission.job}/run_submit.script.run"
     settled = placed.settled
-    going = going_on(job, placed, chosen)
+    verdict = whether_it_goes_on(job, placed, chosen)
     return Plan(
         site=site,
         name=submission.job,
@@ -194,19 +194,19 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         job_parameters=placed.parameters,
         cores_of_node=placed.node.described.cores,
         environment=tuple(site.apptainer.let_through),
-        commands=_launched(job, placed, site, chosen.scheduler, going),
+        commands=_launched(job, placed, site, chosen.scheduler, verdict),
         original_commands=tuple(each.text for each in submission.commands),
         reasons=(
             *job.reasons,
             *placed.reasons,
             *about("queue", gpu_option_reason(chosen.scheduler, placed.parameters, settled.ngpu)),
             *about("window", [job.wishes.nameless]),
-            *about("goes_on", [going.reason]),
+            *about("goes_on", [verdict.reason]),
         ),
         warnings=(*((gui.problem,) if gui and gui.problem else ()), *placed.warnings),
         extra_fields=job.request.extra_fields,
         window=job.wishes.typed,
-        goes_on=going.goes_on,
+        goes_on=verdict.goes_on,
     )
 
 
@@ -247,19 +247,19 @@ def _sizes(
 
 
 def _launched(
-    job: UnplacedJob, placed: PlacedJob, site: Site, scheduler: Scheduler, going: GoingOn
+    job: UnplacedJob, placed: PlacedJob, site: Site, scheduler: Scheduler, verdict: Verdict
 ) -> tuple[PlannedCommand, ...]:
     """The job's commands, each with what starts its container and its ranks, and how it goes on."""
     project, own = job.request.project, job.job_type.has_own_template
-    fewer = bool(going.goes_on and going.goes_on.ladder.ranks)
+    fewer = bool(verdict.goes_on and verdict.goes_on.ladder.ranks)
     return tuple(
         PlannedCommand(
             command,
             launch_line(command, placed, site, scheduler, project, own, fewer),
             command is placed.main,
-            again,
+            continuation,
         )
-        for command, again in zip_longest(placed.commands, going.commands)
+        for command, continuation in zip_longest(placed.commands, verdict.continuations)
     )
 
 

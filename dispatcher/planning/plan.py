@@ -11,10 +11,10 @@ from ..config.scheduler import template_folders_of
 from ..config.site import Site
 from ..images.choice import ChosenImage
 from ..relion.command import Command
-from ..relion.continuation import Again
+from ..relion.continuation import Continuation
 from ..units import count
 from .decisions import Decisions
-from .goes_on import GoesOn
+from .goes_on import FurtherRuns
 from .gpu_fit import GpuFit
 from .launch import LaunchWord
 
@@ -24,14 +24,15 @@ __all__ = ["Plan", "PlannedCommand"]
 class PlannedCommand(NamedTuple):
     """A command as it will run: `prefix` starts the command's container and ranks.
 
-    The main command is the one that decided the job type and was rewritten. `again` is what runs
-    after the same prefix if the job goes on; None if it does not, or if this command begins anew.
+    The main command is the one that decided the job type and was rewritten. `continuation` is what
+    runs after the same prefix if the job goes on; None if it does not, or if this command begins
+    anew.
     """
 
     command: Command
     prefix: tuple[LaunchWord, ...]
     is_main: bool
-    again: Again | None = None
+    continuation: Continuation | None = None
 
     def as_json(self) -> dict[str, Any]:
         """kind, program, argv (before expansion on the node), prefix, the command as shell text,
@@ -43,8 +44,8 @@ class PlannedCommand(NamedTuple):
             "prefix": [word.planned for word in self.prefix if word.planned],
             "shell": self.command.shell(),
         }
-        if self.again:
-            described["again"] = self.again.command.shell()
+        if self.continuation:
+            described["continuation"] = self.continuation.command.shell()
         if self.command.kind == "shell":
             described["text"] = self.command.text
         return described
@@ -125,7 +126,7 @@ class Plan(NamedTuple):
     cores_of_node: int | None = None
     ranks_stay: bool = False
     window: Mapping[str, str] = {}
-    goes_on: GoesOn | None = None
+    goes_on: FurtherRuns | None = None
     decisions: Decisions | None = Decisions()
 
     @property

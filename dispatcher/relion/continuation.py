@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from ..host.shell_words import Variable, Word
 from .command import Command, values_of
 
-__all__ = ["DROPPED", "FROM", "Again", "again"]
+__all__ = ["DROPPED", "FROM", "Continuation", "continued"]
 
 # The job script's variable with the optimiser from which relion_refine goes on.
 FROM = Variable("dispatch_from", quoted=True)
@@ -119,7 +119,7 @@ _UNFINISHED = {
 _ONLY_UNFINISHED = "only_do_unfinished"
 
 
-class Again(NamedTuple):
+class Continuation(NamedTuple):
     """A command as it goes on.
 
     Attributes:
@@ -135,14 +135,14 @@ class Again(NamedTuple):
     least: int = 1
 
 
-def again(command: Command, job: str, version: tuple[int, int] | None) -> Again | str:
+def continued(command: Command, job: str, version: tuple[int, int] | None) -> Continuation | str:
     """How a command of the job goes on; if it cannot, a clause that says why.
 
     `version` is RELION's major and minor, None if it is not known.
     """
     program = command.base_program
     if program == "relion_refine":
-        return _refine_again(command)
+        return _refinement_continued(command)
     known = _UNFINISHED.get(program)
     if known is None:
         return f"{program} can only begin anew"
@@ -154,10 +154,10 @@ def again(command: Command, job: str, version: tuple[int, int] | None) -> Again 
         return f"{program} can only begin anew with --{given}"
     if _ONLY_UNFINISHED not in command:
         command = command.with_option(f"--{_ONLY_UNFINISHED}", ())
-    return Again("unfinished", Word.literal(job), command)
+    return Continuation("unfinished", Word.literal(job), command)
 
 
-def _refine_again(command: Command) -> Again | str:
+def _refinement_continued(command: Command) -> Continuation | str:
     """Without the options that RELION would not read, or that would undo what was reached."""
     if lost := next((each for each in _LOST if each in command), None):
         return f"RELION forgets --{lost} when it continues"
@@ -177,4 +177,4 @@ def _refine_again(command: Command) -> Again | str:
             command = command.without(name)
     words = command.without("continue").arguments
     begin = (Word.literal("--continue"), Word((FROM,)))
-    return Again("refine", root, replace(command, arguments=(*begin, *words)), least)
+    return Continuation("refine", root, replace(command, arguments=(*begin, *words)), least)

@@ -14,7 +14,7 @@ run() { # PROGRAM ARGUMENTS…
     dispatch_at=$((dispatch_at + 1))
     [ "$dispatch_at" -gt "$dispatch_done" ] || return 0 # in an earlier run
     count_runs_before
-    [ -z "$dispatch_from" ] || set -- "${dispatch_again[@]}"
+    [ -z "$dispatch_from" ] || set -- "${dispatch_continuation[@]}"
     dispatch_from=''
     for word in "$@"; do
         shift

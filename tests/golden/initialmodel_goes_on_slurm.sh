@@ -28,7 +28,7 @@ dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval
 commands() {
     dispatch_program=relion_refine
     prepare_to_go_on refine InitialModel/job009/run
-    dispatch_again=("${dispatch_container[@]}" \
+    dispatch_continuation=("${dispatch_container[@]}" \
         relion_refine --continue "${dispatch_from}" --o InitialModel/job009/run \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pipeline_control "${dispatch_control}"/ \
         --gpu "${dispatch_devices:-0,1}" --j 16)

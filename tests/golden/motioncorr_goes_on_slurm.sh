@@ -21,7 +21,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 commands() {
     dispatch_program=relion_run_motioncorr_mpi
     prepare_to_go_on unfinished MotionCorr/job002
-    dispatch_again=(apptainer --quiet exec --no-eval --cleanenv \
+    dispatch_continuation=(apptainer --quiet exec --no-eval --cleanenv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \
         --pwd=/data/project \

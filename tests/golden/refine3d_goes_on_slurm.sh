@@ -28,7 +28,7 @@ dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval
 commands() {
     dispatch_program=relion_refine_mpi
     prepare_to_go_on refine Refine3D/job011/run
-    dispatch_again=("${dispatch_container[@]}" \
+    dispatch_continuation=("${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-13}" \
         relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011/run --trust_ref_size \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --maxsig 500 \

@@ -64,8 +64,8 @@ def test_a_finished_command_is_passed_over_and_the_next_one_goes_on(
     write_iteration(shell.job, 4)
     code = (
         f"{SECOND}dispatch_done=1; begin_guard() {{ :; }}; "
-        f"{REFINE}; dispatch_again=(echo again one); run echo first one; "
-        f"{REFINE}; dispatch_again=(echo again two); run echo first two; "
+        f"{REFINE}; dispatch_continuation=(echo again one); run echo first one; "
+        f"{REFINE}; dispatch_continuation=(echo again two); run echo first two; "
         'run echo three; echo "$dispatch_done"'
     )
     said = shell.says(code, given=[*GOES_ON])

@@ -13,13 +13,13 @@ from ..beds.slurm import SlurmBed
 from ..hook_calls import dispatch
 from ..project import ROOT
 from .conftest import Refines, Watched
-from .going_on import GoingOn
+from .cut_refinement import CutRefinement
 from .table import CUTTING, SLURM
 from .test_aborts import ABORT
 from .test_cuts import went_on
 
 
-def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> GoingOn:
+def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> CutRefinement:
     """A refinement that waits for its second run."""
     refinement = refines(command)
     refinement.submit()
@@ -28,7 +28,7 @@ def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> Goi
     return refinement
 
 
-def assert_one_run(refinement: GoingOn) -> None:
+def assert_one_run(refinement: CutRefinement) -> None:
     """The program was started once."""
     assert len(refinement.began()) == 1
 

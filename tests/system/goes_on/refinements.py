@@ -14,7 +14,7 @@ import mrcfile
 import numpy as np
 
 from dispatcher.relion.command import parse_command
-from dispatcher.relion.continuation import Again, again
+from dispatcher.relion.continuation import Continuation, continued
 
 __all__ = [
     "BODIES", "CLASS3D", "CLASS3D_BY_HAND", "JOBS", "REFINE3D", "Refinement", "Run", "iteration",
@@ -154,8 +154,8 @@ class Run:
 
     def from_where_it_was_cut(self, refinement: Refinement, version: tuple[int, int]) -> str:
         """As the job script does: what the library finds, and the command's form for that."""
-        found = again(parse_command(refinement.line), refinement.job, version)
-        assert isinstance(found, Again), found
+        found = continued(parse_command(refinement.line), refinement.job, version)
+        assert isinstance(found, Continuation), found
         job = self.folder / refinement.job
         control = job / ".dispatch_control.0123456789ab"
         control.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import InputError
-from dispatcher.planning.goes_on import GoesOn
+from dispatcher.planning.goes_on import FurtherRuns
 from dispatcher.planning.plan import Plan
 from dispatcher.planning.reason import topic_of
 
@@ -17,7 +17,7 @@ from .planned import CLASSIC, REFINE, Typed, plan
 
 pytestmark = pytest.mark.usefixtures("images")
 
-SHIPPED = GoesOn(("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2)
+SHIPPED = FurtherRuns(("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2)
 
 
 def planned_with(site: WriteSite, script: Path, goes_on: Any, scheduler: str = "slurm") -> Plan:
@@ -35,7 +35,7 @@ def test_nothing_is_said_if_nobody_asks_for_it(site: WriteSite, corpus_job: Corp
     assert planned.goes_on is None
     assert not reasons(planned)
     assert planned.as_json()["goes_on"] is None
-    assert "again" not in planned.as_json()["commands"][0]
+    assert "continuation" not in planned.as_json()["commands"][0]
 
 
 def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
@@ -51,7 +51,7 @@ def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
         "at_most": 10,
         "gives_up_after": 2,
     }
-    shell = planned.as_json()["commands"][0]["again"]
+    shell = planned.as_json()["commands"][0]["continuation"]
     assert shell.startswith('relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011')
     assert planned.commands[0].command.value("continue") is None
 
@@ -61,7 +61,7 @@ def test_an_object_says_more(site: WriteSite, corpus_job: CorpusJob) -> None:
 
     planned = planned_with(site, corpus_job(REFINE), own, "local")
 
-    assert planned.goes_on == GoesOn(("lost_node",), 1, 1)
+    assert planned.goes_on == FurtherRuns(("lost_node",), 1, 1)
     assert reasons(planned) == [
         "The job goes on by itself after the loss of its node, at most 1 time, unless a run brings "
         "nothing new. But jobs of the scheduler local cannot go on after preemption."
@@ -98,7 +98,7 @@ def test_a_base_type_turns_it_off(site: WriteSite, corpus_job: CorpusJob) -> Non
     ],
 )
 def test_the_window_decides_for_one_job(
-    said: Any, text: str, expected: GoesOn | None, typed: Typed
+    said: Any, text: str, expected: FurtherRuns | None, typed: Typed
 ) -> None:
     planned = typed({"goes_on": text}, goes_on=said)
 
@@ -144,7 +144,7 @@ def test_why_a_job_does_not_go_on(
 
     assert planned.goes_on is None
     assert reasons(planned) == [f"The job does not go on by itself, because {because}."]
-    assert not [each for each in planned.commands if each.again]
+    assert not [each for each in planned.commands if each.continuation]
 
 
 def test_on_this_machine_it_survives_the_loss_of_its_node(
@@ -158,7 +158,10 @@ def test_on_this_machine_it_survives_the_loss_of_its_node(
 def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: CorpusJob) -> None:
     planned = planned_with(site, corpus_job("relion-5.0.1/InitialModel_job009"), True)
 
-    ways = [(each.command.base_program, each.again and each.again.way) for each in planned.commands]
+    ways = [
+        (each.command.base_program, each.continuation and each.continuation.way)
+        for each in planned.commands
+    ]
     assert ways == [
         ("relion_refine", "refine"),
         ("rm", None),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from dispatcher.relion.command import Command, parse_command
-from dispatcher.relion.continuation import DROPPED, Again, again
+from dispatcher.relion.continuation import DROPPED, Continuation, continued
 
 from ...corpus import CORPUS
 
@@ -31,9 +31,9 @@ def command_of(script: str) -> Command:
     return parse_command(line)
 
 
-def goes_on(line: str, version: tuple[int, int] | None = (5, 0)) -> Again:
-    found = again(parse_command(line), "Some/job001", version)
-    assert isinstance(found, Again), found
+def goes_on(line: str, version: tuple[int, int] | None = (5, 0)) -> Continuation:
+    found = continued(parse_command(line), "Some/job001", version)
+    assert isinstance(found, Continuation), found
     return found
 
 
@@ -41,9 +41,9 @@ def goes_on(line: str, version: tuple[int, int] | None = (5, 0)) -> Again:
 def test_refinements_of_the_corpus_go_on_from_their_own_optimiser(script: str) -> None:
     first = command_of(script)
 
-    found = again(first, "", None)
+    found = continued(first, "", None)
 
-    assert isinstance(found, Again)
+    assert isinstance(found, Continuation)
     assert (found.way, str(found.root)) == ("refine", first.value("o"))
     assert found.command.program == first.program
     assert found.command.value("continue") == "$dispatch_from"
@@ -63,9 +63,9 @@ def test_classes_that_the_second_iteration_makes_go_on_behind_it(options: str, l
 
 
 def test_a_refinement_of_relion_5() -> None:
-    found = again(command_of("relion-5.0.1/Refine3D_job011/run_submit.script"), "", (5, 0))
+    found = continued(command_of("relion-5.0.1/Refine3D_job011/run_submit.script"), "", (5, 0))
 
-    assert isinstance(found, Again)
+    assert isinstance(found, Continuation)
     assert found.command.shell() == (
         'relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011/run '
         "--trust_ref_size --dont_combine_weights_via_disc --scratch_dir /scratch --pool 3 --j 4 "
@@ -74,9 +74,9 @@ def test_a_refinement_of_relion_5() -> None:
 
 
 def test_bodies_are_made_once() -> None:
-    found = again(command_of("relion-4.0.2/MultiBody_job005/run_submit.script"), "", (4, 0))
+    found = continued(command_of("relion-4.0.2/MultiBody_job005/run_submit.script"), "", (4, 0))
 
-    assert isinstance(found, Again)
+    assert isinstance(found, Continuation)
     assert found.command.shell() == (
         'relion_refine_mpi --continue "${dispatch_from}" --o MultiBody/job005/run '
         "--solvent_correct_fsc --reconstruct_subtracted_bodies --dont_combine_weights_via_disc "
@@ -115,7 +115,7 @@ def test_a_job_that_continues_another_goes_on_in_its_own_output() -> None:
     ],
 )
 def test_what_cannot_go_on_from_an_iteration(line: str, why: str) -> None:
-    assert again(parse_command(f"`which relion_refine` {line}"), "", None) == why
+    assert continued(parse_command(f"`which relion_refine` {line}"), "", None) == why
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_others_go_on_with_what_is_left(line: str, version: tuple[int, int] | No
 
     assert (found.way, str(found.root)) == ("unfinished", "Some/job001")
     assert found.command.argv[-1] == "--only_do_unfinished"
-    again_after_that = again(found.command, "Some/job001", version)
-    assert isinstance(again_after_that, Again)
-    assert again_after_that.command == found.command
+    continued_once_more = continued(found.command, "Some/job001", version)
+    assert isinstance(continued_once_more, Continuation)
+    assert continued_once_more.command == found.command
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_others_go_on_with_what_is_left(line: str, version: tuple[int, int] | No
 def test_what_can_only_begin_anew(line: str, version: tuple[int, int] | None, why: str) -> None:
     command = parse_command(re.sub(r"^(\S+)", r"`which \1`", line))
 
-    assert again(command, "Some/job001", version) == why
+    assert continued(command, "Some/job001", version) == why

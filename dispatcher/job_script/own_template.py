@@ -23,11 +23,11 @@ def as_rendered(plan: Plan, script: str) -> Plan:
     if plan.goes_on is None:
         return plan
     text = _on_one_line(script)
-    begun = [line_of(plan, each, each.command) for each in plan.commands if each.again]
+    begun = [line_of(plan, each, each.command) for each in plan.commands if each.continuation]
     lines = [_on_one_line(" ".join(str(quoted(word)) for word in each)) for each in begun]
     as_we_do = all(f"run {each} " in text for each in lines)
     as_we_do = as_we_do and len(re.findall(r"(?m)^\s*run\s", script)) == len(plan.commands)
-    if as_we_do and text.count("dispatch_again=(") == len(lines):
+    if as_we_do and text.count("dispatch_continuation=(") == len(lines):
         return plan
     warning = (
         f"The job does not go on by itself, because template {plan.template} starts the commands "
@@ -36,7 +36,7 @@ def as_rendered(plan: Plan, script: str) -> Plan:
     )
     return plan._replace(
         goes_on=None,
-        commands=tuple(each._replace(again=None) for each in plan.commands),
+        commands=tuple(each._replace(continuation=None) for each in plan.commands),
         reasons=tuple(each for each in plan.reasons if topic_of(each) != "goes_on"),
         warnings=(*plan.warnings, warning),
     )

@@ -70,8 +70,8 @@ def words(script: str, begin: str) -> str:
 def test_the_form_that_goes_on_is_started_as_the_first(rendered: Any) -> None:
     script = rendered().script
 
-    first, again = words(script, "run "), words(script, "dispatch_again=(")
-    before, _, arguments = again.partition("relion_refine_mpi ")
+    first, continued = words(script, "run "), words(script, "dispatch_continuation=(")
+    before, _, arguments = continued.partition("relion_refine_mpi ")
     assert first.startswith(f"{before}relion_refine_mpi ")
     assert '-n "${dispatch_ranks:-' in before
     assert arguments.startswith('--continue "${dispatch_from}" --o Refine3D/job011/run ')
@@ -102,7 +102,7 @@ def test_what_is_only_in_scripts_that_go_on_is_no_text(rendered: Any) -> None:
 def test_a_job_that_does_not_go_on_has_none_of_it(rendered: Any) -> None:
     script = rendered(goes_on=False).script
 
-    assert not re.search("goes_on|dispatch_again|dispatch_gives_up", script)
+    assert not re.search("goes_on|dispatch_continuation|dispatch_gives_up", script)
     assert "#SBATCH --no-requeue\n" in script
 
 
@@ -110,9 +110,10 @@ def test_all_forms_see_the_node_s_settings(rendered: Any) -> None:
     """Bash has the words of the form that goes on."""
     script = rendered("relion-5.0.1/CtfRefine_job020").script
     lines = script.replace("\\\n", " ")
-    (assignment,) = re.findall(r"^\s*(dispatch_again=\(.*\))$", lines, re.MULTILINE)
+    (assignment,) = re.findall(r"^\s*(dispatch_continuation=\(.*\))$", lines, re.MULTILINE)
 
-    asked = f'dispatch_container=(its); {assignment}; printf "%s\\n" "${{dispatch_again[@]}}"'
+    show = 'printf "%s\\n" "${dispatch_continuation[@]}"'
+    asked = f"dispatch_container=(its); {assignment}; {show}"
     found = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
 
     assert found.stdout.splitlines()[-1] == "--only_do_unfinished"
@@ -126,12 +127,12 @@ def test_a_template_that_starts_the_commands_itself_keeps_the_job_from_going_on(
     plan, script = rendered(template=OWN[name], types=ON_THE_HOST)
 
     assert plan.goes_on is None
-    assert not [each for each in plan.commands if each.again]
+    assert not [each for each in plan.commands if each.continuation]
     assert not [each for each in plan.reasons if topic_of(each) == "goes_on"]
     assert [
         each for each in plan.warnings if "template refine.sh.j2 starts the commands in" in each
     ]
-    assert "dispatch_again" not in script
+    assert "dispatch_continuation" not in script
     assert "--requeue" not in script
     assert json.loads(json.dumps(plan.as_json()))["goes_on"] is None
 
@@ -142,4 +143,4 @@ def test_a_template_that_prints_our_line_goes_on(rendered: Any) -> None:
     plan, script = rendered(template=template)
 
     assert plan.goes_on
-    assert "dispatch_again=(" in script
+    assert "dispatch_continuation=(" in script
