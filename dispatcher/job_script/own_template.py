@@ -27,6 +27,8 @@ def as_rendered(plan: Plan, script: str) -> Plan:
     lines = [_on_one_line(" ".join(str(quoted(word)) for word in each)) for each in begun]
     as_we_do = all(f"run {each} " in text for each in lines)
     as_we_do = as_we_do and len(re.findall(r"(?m)^\s*run\s", script)) == len(plan.commands)
+    if plan.goes_on.queued_ahead:  # else a copy would not know that it is one
+        as_we_do = as_we_do and "dispatch_follows=" in script
     if as_we_do and text.count("dispatch_continuation=(") == len(lines):
         return plan
     warning = (

@@ -15,18 +15,18 @@ from ..errors import InputError, WriteError
 from ..host.shared_files import SharedFolder, shared_folder
 from ..relion.exit_files import end_of, look_again
 from ..relion.submission import SUBMISSION
-from ..scheduler.clusters import where_is
 from ..scheduler.submit import submit_without_retry
 from .claim import read_claim
 from .folder_lock import folder_locked
 from .job import Job
-from .notes import watcher_file
+from .notes import line_file, watcher_file
+from .queued_ahead import QueuedTo, submit_behind, wanted_ahead
 from .record import Record, read_record
 from .run_file import GOES_ON, read_lease
 from .run_names import claim_link, job_id_file, lease_file, run_file
 from .runs import utc
 from .sealed_script import write_anew
-from .watcher import WATCHER, submit_watcher
+from .watcher import WATCHER
 
 __all__ = ["LEASE_OVER", "seconds_silent", "start_next_run"]
 
@@ -95,8 +95,9 @@ def start_next_run(project: Path, job: Job) -> str:
             with shared_folder(job.folder) as opened:
                 if record.runs and not record.runs[-1].went_on:
                     _write_lost_run(opened, record)
-                with suppress(FileNotFoundError):
-                    opened.remove(watcher_file(job.folder, job.token).name)
+                for file in (watcher_file, line_file):
+                    with suppress(FileNotFoundError):
+                        opened.remove(file(job.folder, job.token).name)
                 words = record.submit_command
                 job_id, cluster = submit_without_retry(scheduler, words, project, job.token)
                 name = job_id_file(job.folder, job.token, number).name
@@ -104,23 +105,25 @@ def start_next_run(project: Path, job: Job) -> str:
                 opened.replace(name, "".join(lines).encode())
         except (OSError, ValueError) as error:
             raise _cannot_write(job.folder, error) from error
-    problem = _watch(project, job, job_id, where_is(scheduler, cluster, words))
-    lacks = f" (it has no watcher: {problem})" if problem else ""
+    lacks = "".join(f" ({each})" for each in _behind(project, job, job_id, cluster))
     return f"{job.name}: run {number} starts, as job {job_id} of {record.scheduler}{lacks}"
 
 
-def _watch(project: Path, job: Job, job_id: str, where: tuple[str, ...]) -> str | None:
-    """Submit the job's watcher; why there is none. The job runs without one as well."""
+def _behind(project: Path, job: Job, job_id: str, cluster: str | None) -> Iterator[str]:
+    """Submit what waits behind the job: next runs, and the watcher; what there is not, and why. The
+    job runs without them as well."""
     scheduler, record = job.scheduler, job.record
     assert scheduler
     assert record
+    queued = QueuedTo(job_id, record.submit_command, cluster)
     try:
-        script = job.folder / WATCHER
-        if scheduler.watcher and write_anew(script, record.watcher_script):
-            return submit_watcher(project, job.name, scheduler, job_id, job.token, where)
+        watches = scheduler.watcher and write_anew(job.folder / WATCHER, record.watcher_script)
+        number, no_watcher = wanted_ahead(record), "" if watches else None
+        yield from submit_behind(
+            project, job.name, scheduler, queued, job.token, number, no_watcher
+        )
     except WriteError as error:
-        return str(error)
-    return None
+        yield str(error)
 
 
 def _refuse_second(job: Job, record: Record) -> None:

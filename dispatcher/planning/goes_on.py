@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..config.ends_from_outside import CAUSES, MEMORIES, Cause
 from ..config.goes_on import GoesOnSetting, goes_on_setting
+from ..config.scheduler import Scheduler
 from ..relion.continuation import Continuation, continued
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
@@ -25,12 +26,14 @@ class FurtherRuns(NamedTuple):
         at_most: how many times it goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
         ladder: what the job tries after a full memory.
+        queued_ahead: how many of the next runs are queued behind the job at its submission.
     """
 
     after: tuple[Cause, ...]
     at_most: int
     gives_up_after: int
     ladder: Ladder = Ladder()
+    queued_ahead: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The record's ``goes_on``."""
@@ -43,6 +46,7 @@ class FurtherRuns(NamedTuple):
             "after": list(self.after),
             "at_most": self.at_most,
             "gives_up_after": self.gives_up_after,
+            "queued_ahead": self.queued_ahead,
             **rows,
         }
 
@@ -77,8 +81,12 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     if isinstance(found, str):
         return _not(found)
     rows = ladder(placed.main, placed.settled)
-    survives = (*chosen.scheduler.goes_on_after, *(each for each in MEMORIES if rows.helps(each)))
+    ahead = _queued_ahead(setting, chosen.scheduler)
+    of_scheduler = chosen.scheduler.goes_on_after if _can_begin(chosen.scheduler, ahead) else []
+    survives = (*of_scheduler, *(each for each in MEMORIES if rows.helps(each)))
     after = tuple(each for each in survives if each in setting.after)
+    if not {*after} & {*of_scheduler}:  # a full memory alone needs nothing in the queue
+        ahead = 0
     not_after = _not_after(setting, after, chosen.name)
     if not after:
         return _not(not_after)
@@ -86,26 +94,45 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
         found if each is placed.main else continued(each, name, version) for each in placed.commands
     ]
     return Verdict(
-        FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after)),
-        _on(setting, after, not_after),
+        FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after), ahead),
+        _on(setting, after, not_after, ahead),
         tuple(None if isinstance(each, str) else each for each in every),
     )
+
+
+def _queued_ahead(setting: GoesOnSetting, scheduler: Scheduler) -> int:
+    """How many of the next runs are queued behind the job at its submission."""
+    if scheduler.next_run is None:
+        return 0
+    wanted = setting.queued_ahead
+    return min(
+        scheduler.next_run.queued_ahead if wanted is None else wanted,
+        setting.at_most,
+    )
+
+
+def _can_begin(scheduler: Scheduler, ahead: int) -> bool:
+    """Whether anybody starts a next run. A scheduler whose file has next runs queued ahead cannot
+    start a job again."""
+    return ahead > 0 or scheduler.next_run is None or scheduler.next_run.queued_ahead == 0
 
 
 def _not(clause: str) -> Verdict:
     return Verdict(reason=f"The job does not go on by itself, because {clause}.")
 
 
-def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:
+def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str, ahead: int) -> str:
     """What the job survives, how often, and what it does not, though somebody named it."""
     runs = setting.gives_up_after
     nothing_new = f"{runs} runs in a row bring" if runs > 1 else "a run brings"
     named = setting.after != GoesOnSetting().after
     but = f" But {not_after}." if not_after and named else ""
     often = count(setting.at_most, "time")
+    runs_ahead = f"{ahead} next runs wait" if ahead > 1 else "1 next run waits"
+    queued = f" From its submission on, {runs_ahead} in the queue behind it." if ahead else ""
     return (
         f"The job goes on by itself after {_in_words(after)}, at most {often}, "
-        f"unless {nothing_new} nothing new.{but}"
+        f"unless {nothing_new} nothing new.{queued}{but}"
     )
 
 

@@ -67,9 +67,11 @@ was_preempted() {
         grep -qaE "error: \*\*\* JOB $SLURM_JOB_ID ON .* DUE TO (PREEMPTION|JOB REQUEUE) \*\*\*"
 }
 
-# If Slurm does not answer: whether the job has reached the end that Slurm named at its start.
+# If Slurm does not answer: whether the job has reached the end that Slurm named at its start, or the time that it asks for.
 is_late() { # STATE
-    [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
+    local end=${SLURM_JOB_END_TIME:-} # not in Slurm 22.05
+    [[ $end =~ ^[0-9]+$ ]] || end=${dispatch_time_limit:+$(($(date +%s) - SECONDS + dispatch_time_limit))}
+    [ -z "$1" ] && [ -n "$end" ] && [ $((end - $(date +%s))) -le 130 ]
 }
 
 # By this Slurm also ends the script. Of a job that is back in the queue, the next run may have begun already. Slurm would
@@ -136,11 +138,13 @@ forget_places() {
     [ -z "$dispatch_places" ] || rm -f "$dispatch_places"
 }
 
+cancel_jobs() { timeout 10 scancel "$@"; } # JOBS…
+
 # The job after the job would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     local watcher
     relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
     [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to cancel
     read -r watcher <"$dispatch_opened" || return 0
-    [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 scancel "$watcher"
+    [[ ! $watcher =~ ^[0-9]+$ ]] || cancel_jobs "$watcher"
 }
