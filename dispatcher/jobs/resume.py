@@ -17,11 +17,12 @@ from ..scheduler.calls import ask_end
 from .between_runs import is_cut
 from .hook_process import is_being_submitted
 from .job import Job
+from .last_seen import LEASE_OVER, seconds_silent
 from .progress import newest_optimiser
 from .project_jobs import look
 from .run_names import claim_link
 from .runs import moment_of
-from .start_run import LEASE_OVER, seconds_silent, start_next_run
+from .start_run import start_next_run
 
 __all__ = ["resume", "resume_cut"]
 

@@ -4,7 +4,7 @@
 # differ: a lease is as old as the file system says, which gives all files their times.
 
 # Seconds between two renewals; seconds without one after which a run ends its programs, and the next run begins (the
-# last as LEASE_OVER of jobs/start_run.py).
+# last as LEASE_OVER of jobs/last_seen.py).
 know_lease_times() { : "${dispatch_lease_renewed:=30}" "${dispatch_lease_lost:=90}" "${dispatch_lease_over:=120}"; }
 
 # The lease also says what the next run needs to know of this one, should this one be lost.

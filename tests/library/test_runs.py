@@ -165,32 +165,6 @@ def test_a_run_that_was_overtaken_keeps_its_number(shell: Shell) -> None:
     assert shell.says("newest_run", given=GOES_ON) == "2"
 
 
-def test_a_lost_run_gets_its_record_from_its_lease(shell: Shell) -> None:
-    lease = shell.job / f".dispatch_lease.{TOKEN}.2"
-    lease.write_text(
-        f"token {TOKEN}\nrun 2\nstarted 2026-11-29T08:00:00+00:00\nhost gpu7\n"
-        "scheduler_job_id 17\ndone 0\nbegan_with 5\nidle_before 1\nfrom_iteration 5\ndone 1\n"
-    )
-    os.utime(lease, (1_800_000_000, 1_800_000_000))
-
-    shell("write_lost_run 2", given=GOES_ON)
-
-    record = (shell.job / f"{RECORD}.2").read_text().splitlines()
-    assert [line for line in record if not line.startswith("reason")] == [
-        f"token {TOKEN}", "run 2", "started 2026-11-29T08:00:00+00:00", "host gpu7",
-        "scheduler_job_id 17", "done 0", "began_with 5", "idle_before 1", "from_iteration 5",
-        "done 1", "ended 2027-01-15T08:00:00+00:00", "ending GOES_ON", "why lost_node",
-    ]  # fmt: skip
-    assert not lease.exists()
-    assert shell.says(f'number_in "$dispatch_job/{RECORD}.2" "done"') == "1"
-
-
-def test_a_run_that_was_lost_before_its_lease_gets_a_record_too(shell: Shell) -> None:
-    claim(shell, 1, by="gpu9, process 5, 2026")
-    shell("write_lost_run 1", given=GOES_ON)
-    assert "host gpu9\n" in (shell.job / f"{RECORD}.1").read_text()
-
-
 def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -> None:
     code = "dispatch_started=now dispatch_run=2 dispatch_ranks=5 dispatch_to_iteration=8"
 
