@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal, get_args
+from typing import get_args
 
 from ..errors import ConfigError
+from .ends_from_outside import Cause
 from .json_files import strict
 from .where import Where
 
-__all__ = [
-    "CAUSES",
-    "MEMORIES",
-    "MOST_TIMES",
-    "Cause",
-    "GoesOnSetting",
-    "check_goes_on",
-    "goes_on_setting",
-]
-
-Cause = Literal["time_limit", "preemption", "lost_node", "gpu_memory", "host_memory"]
-
-# Each in words, behind "after".
-CAUSES: dict[Cause, str] = {
-    "time_limit": "its time limit",
-    "preemption": "preemption",
-    "lost_node": "the loss of its node",
-    "gpu_memory": "a full GPU",
-    "host_memory": "full memory",
-}
-
-# Of these a job's own script goes on, whatever its scheduler.
-MEMORIES: tuple[Cause, ...] = ("gpu_memory", "host_memory")
+__all__ = ["MOST_TIMES", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
 
 MOST_TIMES = 1000
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..config.goes_on import CAUSES, MEMORIES, Cause, GoesOnSetting, goes_on_setting
+from ..config.ends_from_outside import CAUSES, MEMORIES, Cause
+from ..config.goes_on import GoesOnSetting, goes_on_setting
 from ..relion.continuation import Continuation, continued
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
@@ -124,5 +125,5 @@ def _not_after(setting: GoesOnSetting, after: Sequence[Cause], scheduler: str) -
 
 def _in_words(causes: Iterable[Cause]) -> str:
     """'preemption or the loss of its node'."""
-    *before, last = [CAUSES[each] for each in causes]
+    *before, last = [CAUSES[each].survived for each in causes]
     return f"{', '.join(before)} or {last}" if before else last

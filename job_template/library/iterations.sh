@@ -39,6 +39,13 @@ iterations_of() { # ROOT SINCE LEAST
     true
 }
 
+# The number of an iteration: 8 for run_it008_optimiser.star.
+iteration_in() { # FILE
+    local number=${1##*_it}
+    number=${number%%_*}
+    [[ ! $number =~ ^[0-9]{1,9}$ ]] || echo $((10#$number))
+}
+
 is_whole_iteration() { # FOLDER OPTIMISER
     local prefix=${2%_optimiser.star} named model models=() stars=()
     is_whole_star "$1/$2" || return
@@ -86,9 +93,12 @@ is_whole_star() { # FILE
 }
 
 is_whole_table() { # FILE
-    local end
-    end=$(tail -c 3 "$1" 2>/dev/null | od -An -tx1)
-    [ "$end" = ' 0a 20 0a' ] && ! LC_ALL=C grep -qaP '\x00' "$1"
+    [ "$(end_with_table "$1")" = yes ] && ! LC_ALL=C grep -qaP '\x00' "$1"
+}
+
+# Whether files end with RELION's blank line: yes or no, a line each. One program looks at many.
+end_with_table() { # FILES…, each of 3 bytes at the least
+    tail -qc 3 "$@" 2>/dev/null | od -An -v -w3 -tx1 | sed 's/^ 0a 20 0a$/yes/; t; s/.*/no/'
 }
 
 # ROOT_it000_model.star of ROOT_it012_model.star; RELION need not have written all files of iteration 0.

@@ -27,7 +27,7 @@ dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval
         "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif); }
 commands() {
     dispatch_program=relion_refine_mpi
-    goes_on_from refine Class2D/job007/run
+    prepare_to_go_on refine Class2D/job007/run
     dispatch_continuation=("${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-13}" \
         relion_refine_mpi --continue "${dispatch_from}" --o Class2D/job007/run \

@@ -27,7 +27,7 @@ dispatch_know_container() { dispatch_container=(apptainer --quiet exec --no-eval
         "${dispatch_scratch_mounts[@]}" /data/site/relion-5.1.0-cuda.sif); }
 commands() {
     dispatch_program=relion_refine
-    goes_on_from refine InitialModel/job009/run
+    prepare_to_go_on refine InitialModel/job009/run
     dispatch_continuation=("${dispatch_container[@]}" \
         relion_refine --continue "${dispatch_from}" --o InitialModel/job009/run \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pipeline_control "${dispatch_control}"/ \

@@ -20,7 +20,7 @@ for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_schedule
 # What runs.
 commands() {
     dispatch_program=relion_run_motioncorr_mpi
-    goes_on_from unfinished MotionCorr/job002
+    prepare_to_go_on unfinished MotionCorr/job002
     dispatch_continuation=(apptainer --quiet exec --no-eval --cleanenv \
         --mount=type=bind,source=/data/project,destination=/data/project \
         --mount=type=bind,source=/scratch,destination=/scratch \

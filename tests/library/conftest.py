@@ -100,3 +100,19 @@ def isolated(own_folders: None) -> None:
 def shell(tmp_path: Path) -> Shell:
     """A bash that has read the library."""
     return Shell(tmp_path)
+
+
+@pytest.fixture
+def library_file(shell: Shell) -> None:
+    """What this submission writes is newer than its library."""
+    file = shell.job / "run_submit.script.lib"
+    file.touch()
+    os.utime(file, (1, 1))
+
+
+@pytest.fixture
+def control(shell: Shell) -> Path:
+    """The control folder of the second run."""
+    folder = shell.job / f".dispatch_control.{TOKEN}.2"
+    folder.mkdir(mode=0o700)
+    return folder

@@ -155,3 +155,11 @@ def test_the_parts_of_the_question(shell: Shell, job: Path) -> None:
     assert shell.says('iterations_of "$dispatch_job/run" "$dispatch_job/since" 1 | sort') == (
         "Refine3D/job001/run_it001_optimiser.star\nRefine3D/job001/run_it002_optimiser.star"
     )
+
+
+def test_a_table_that_is_cut_lacks_the_blank_line_at_its_end(shell: Shell) -> None:
+    for name, text in (("whole", "1\n \n"), ("cut", "10\n"), ("crashed", "1\0\n \n")):
+        (shell.project / name).write_text(text)
+    assert shell.says("end_with_table whole cut crashed").split() == ["yes", "no", "yes"]
+    ask = "for f in whole cut crashed none; do ! is_whole_table $f || echo $f; done"
+    assert shell.says(ask) == "whole"

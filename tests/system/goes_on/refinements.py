@@ -173,7 +173,7 @@ class Run:
             f"dispatch_kept={refinement.job}/{control.name}\n"
             "dispatch_run=2 dispatch_at=0 dispatch_done=0; note_in_lease() { :; }\n"
         )
-        begin = f"goes_on_from {found.way} {found.root.shell()} {found.least}\n"
+        begin = f"prepare_to_go_on {found.way} {found.root.shell()} {found.least}\n"
         words = shlex.join(self._words(refinement))
         return self._ends_well(f"{sources}{settings}{begin}{words}", found.command.shell())
 

@@ -78,7 +78,7 @@ def test_the_form_that_goes_on_is_started_as_the_first(rendered: Any) -> None:
     assert '--scratch_dir "${dispatch_scratch}"' in arguments
     assert '--pipeline_control "${dispatch_control}"/' in arguments
     assert '--gpu "${dispatch_devices:-' in arguments
-    assert words(script, "goes_on_from ") == "refine Refine3D/job011/run"
+    assert words(script, "prepare_to_go_on ") == "refine Refine3D/job011/run"
 
 
 def test_the_settings_and_the_directive(rendered: Any) -> None:
@@ -96,7 +96,7 @@ def test_what_is_only_in_scripts_that_go_on_is_no_text(rendered: Any) -> None:
 
     looks = '[ ! -L "$dispatch_claim" ] || [ -e "$dispatch_folder/dispatch.run.$dispatch_token.1" ]'
     assert f"{looks} || exit 0\n" in script
-    assert words(script, "goes_on_from ") == "refine Class3D/job010/run 2"
+    assert words(script, "prepare_to_go_on ") == "refine Class3D/job010/run 2"
 
 
 def test_a_job_that_does_not_go_on_has_none_of_it(rendered: Any) -> None:
@@ -117,7 +117,7 @@ def test_all_forms_see_the_node_s_settings(rendered: Any) -> None:
     found = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
 
     assert found.stdout.splitlines()[-1] == "--only_do_unfinished"
-    assert words(script, "goes_on_from ") == "unfinished CtfRefine/job020"
+    assert words(script, "prepare_to_go_on ") == "unfinished CtfRefine/job020"
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -1,0 +1,67 @@
+"""What programs write for each of their inputs, and what a cut leaves of it (outputs.sh)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ..refinement_files import write_map
+from .conftest import Shell
+from .test_from_where import SECOND, UNFINISHED
+from .test_runs import GOES_ON
+
+pytestmark = pytest.mark.usefixtures("library_file")
+
+
+def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: Path) -> None:
+    shell("remove_half_written")  # there is nothing yet
+    folder = shell.job / "Movies"
+    folder.mkdir()
+    write_map(folder / "whole.mrcs")
+    (folder / "whole.star").write_text("data_\n\nloop_\n_rlnX #1\n1\n \n")
+    (folder / "name\nwhole.star").write_text("x")
+    for name in ("cut.mrc", "cut.star", "cut_extract.txt", "empty.star", "a.txt", "old.txt"):
+        (folder / name).write_text("" if name == "empty.star" else "x")
+    for file in folder.iterdir():
+        age = 300 if file.name.startswith("old") else 30 if "cut" in file.name else 0
+        os.utime(file, (1_800_000_000 - age, 1_800_000_000 - age))
+
+    said = shell.says(f'{SECOND}{UNFINISHED}; echo "$dispatch_from"; outputs | sort', given=GOES_ON)
+
+    first, yes, *left = said.split("\n")
+    assert first == "relion-dispatch: Run 2 of the job goes on with what is not finished."
+    assert yes == "yes"
+    kept = ["old.txt", "whole.mrcs", "whole.star"]
+    assert [Path(each).name for each in left if "/" in each and "name" not in each] == kept
+    assert shell.says("last_output; written_below -name '*.mrcs' | wc -l") == "1800000000\n1"
+    assert shell.says("cut_tables") == ""
+
+
+def test_what_an_earlier_submission_has_written_stays(shell: Shell, control: Path) -> None:
+    folder = shell.job / "Movies"
+    folder.mkdir()
+    (folder / "mic1.mrc").write_text("cut")
+    (folder / "mic1_PS.mrc").write_text("cut")
+    old = folder / "mic1_2.mrc"
+    old.write_text("finished")
+    os.utime(old, (0, 0))
+    shell("remove_half_written")
+    assert list(folder.iterdir()) == [old]
+
+
+def test_tables_that_are_cut_are_found_whatever_their_names(shell: Shell) -> None:
+    folder = shell.job / "Movies"
+    folder.mkdir()
+    for name, end in (("cut", "1\n"), ("cut\nin\ttwo", "1\n "), ("whole\nin\ttwo", "1\n \n")):
+        (folder / f"{name}.star").write_text(f"data_\n\nloop_\n_rlnX #1\n{end}")
+    for number in range(1000):
+        (folder / f"{number}.star").write_text("1\n \n" if number % 100 else "1\n1\n")
+
+    found = shell.says("cut_tables").split("\0")
+
+    cut = ["cut", "cut\nin\ttwo", *(str(each) for each in range(0, 1000, 100))]
+    assert sorted(each.rsplit("/", 1)[-1] for each in found[:-1]) == sorted(
+        f"{each}.star" for each in cut
+    )
