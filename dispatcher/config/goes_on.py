@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Literal, get_args
+from typing import get_args
 
 from ..errors import ConfigError
+from .ends_from_outside import Cause
 from .json_files import strict
 from .where import Where
 
-__all__ = [
-    "CAUSES",
-    "MEMORIES",
-    "MOST_TIMES",
-    "Cause",
-    "GoesOnSetting",
-    "check_goes_on",
-    "goes_on_setting",
-]
-
-Cause = Literal["time_limit", "preemption", "lost_node", "gpu_memory", "host_memory"]
-
-# Each in words, behind "after".
-CAUSES: dict[Cause, str] = {
-    "time_limit": "its time limit",
-    "preemption": "preemption",
-    "lost_node": "the loss of its node",
-    "gpu_memory": "a full GPU",
-    "host_memory": "full memory",
-}
-
-# Of these a job's own script goes on, whatever its scheduler.
-MEMORIES: tuple[Cause, ...] = ("gpu_memory", "host_memory")
+__all__ = ["MOST_TIMES", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
 
 MOST_TIMES = 1000
 
@@ -41,12 +19,13 @@ class GoesOnSetting:
     """How jobs go on by themselves.
 
     Attributes:
-        after: the ends from outside that a job survives.
+        after: the ends from outside that a job is to survive; None for a time limit, preemption
+            and a lost node, as far as jobs of its scheduler can.
         at_most: how many times a job goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
     """
 
-    after: list[Cause] = field(default_factory=lambda: ["preemption", "lost_node", "time_limit"])
+    after: list[Cause] | None = None
     at_most: int = 10
     gives_up_after: int = 2
 
@@ -71,7 +50,7 @@ def check_goes_on(said: GoesOnSetting | bool | None, where: Where) -> None:
     """
     if not isinstance(said, GoesOnSetting):
         return
-    if not said.after:
+    if said.after == []:
         causes = ", ".join(get_args(Cause))
         raise ConfigError(
             f"{where.at('after')}: expected one or more of {causes}, found []; for jobs that do "

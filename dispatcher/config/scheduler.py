@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal
 
-from .goes_on import Cause
+from .ends_from_outside import Cause
 from .json_files import strict
 from .places import has_shipped_templates
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..config.ends_from_outside import CAUSES
 from ..units import count
 
-__all__ = ["WHYS", "lines_on"]
+__all__ = ["lines_on"]
 
 MOST = 10  # runs of which a line is shown
-WHYS = {
-    "time_limit": "its time was over",
-    "preemption": "it was preempted",
-    "lost_node": "it was lost, or its machine was switched off",
-    "gpu_memory": "a GPU ran out of memory",
-    "host_memory": "the memory of the node ran out",
-}
-_WORDS = {
-    **WHYS,
+_WORDS: dict[str, str] = {
+    **{cause: words.ended for cause, words in CAUSES.items()},
     "SUCCESS": "it succeeded",
     "FAILURE": "it failed",
     "ABORTED": "it was aborted",

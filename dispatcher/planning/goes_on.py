@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..config.goes_on import CAUSES, MEMORIES, Cause, GoesOnSetting, goes_on_setting
+from ..config.ends_from_outside import CAUSES, MEMORIES, OF_SCHEDULERS, Cause
+from ..config.goes_on import GoesOnSetting, goes_on_setting
 from ..relion.continuation import Continuation, continued
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
@@ -77,8 +78,9 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
         return _not(found)
     rows = ladder(placed.main, placed.settled)
     survives = (*chosen.scheduler.goes_on_after, *(each for each in MEMORIES if rows.helps(each)))
-    after = tuple(each for each in survives if each in setting.after)
-    not_after = _not_after(setting, after, chosen.name)
+    named = OF_SCHEDULERS if setting.after is None else setting.after
+    after = tuple(each for each in survives if each in named)
+    not_after = _not_after(named, after, chosen.name)
     if not after:
         return _not(not_after)
     every = [
@@ -86,7 +88,7 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     ]
     return Verdict(
         FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after)),
-        _on(setting, after, not_after),
+        _on(setting, after, "" if setting.after is None else not_after),
         tuple(None if isinstance(each, str) else each for each in every),
     )
 
@@ -96,11 +98,10 @@ def _not(clause: str) -> Verdict:
 
 
 def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:
-    """What the job survives, how often, and what it does not, though somebody named it."""
+    """What the job survives, how often, and a clause on what it does not."""
     runs = setting.gives_up_after
     nothing_new = f"{runs} runs in a row bring" if runs > 1 else "a run brings"
-    named = setting.after != GoesOnSetting().after
-    but = f" But {not_after}." if not_after and named else ""
+    but = f" But {not_after}." if not_after else ""
     often = count(setting.at_most, "time")
     return (
         f"The job goes on by itself after {_in_words(after)}, at most {often}, "
@@ -108,9 +109,9 @@ def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:
     )
 
 
-def _not_after(setting: GoesOnSetting, after: Sequence[Cause], scheduler: str) -> str:
+def _not_after(named: Sequence[Cause], after: Sequence[Cause], scheduler: str) -> str:
     """A clause on what the job does not survive, though it should; '' if there is nothing."""
-    lacks = [each for each in setting.after if each not in after]
+    lacks = [each for each in named if each not in after]
     of_scheduler = [each for each in lacks if each not in MEMORIES]
     of_job = [each for each in lacks if each in MEMORIES]
     clauses = []
@@ -124,5 +125,5 @@ def _not_after(setting: GoesOnSetting, after: Sequence[Cause], scheduler: str) -
 
 def _in_words(causes: Iterable[Cause]) -> str:
     """'preemption or the loss of its node'."""
-    *before, last = [CAUSES[each] for each in causes]
+    *before, last = [CAUSES[each].survived for each in causes]
     return f"{', '.join(before)} or {last}" if before else last

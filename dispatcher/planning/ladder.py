@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..config.goes_on import MEMORIES, Cause
+from ..config.ends_from_outside import MEMORIES, Cause
 from ..relion.command import Command
 from . import left_free
 from .layouts import WantedRanks, layouts

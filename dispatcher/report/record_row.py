@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..config.ends_from_outside import CAUSES
 from ..config.scheduler import Scheduler
 from ..errors import TemplateError
 from ..job_script.amounts import seconds
 from ..jobs.last_lines import last_sentence
 from ..jobs.record import RECORD, Record
-from ..jobs.run_words import WHYS
 from ..jobs.runs import Run, moment_of, seconds_of
 from ..relion.exit_files import end_of, exit_file, wants_abort
 from ..scheduler.clusters import names_one, where_is
@@ -99,7 +99,7 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
 
 
 def _earlier(run: Run) -> EarlierRun:
-    why = run.why if run.why in WHYS else "another cause"
+    why = run.why if run.why in CAUSES else "another cause"
     return EarlierRun(moment_of(run.started), seconds_of(run), tuple(_means(run)), why)
 
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from ..config.ends_from_outside import CAUSES
 from ..units import count
 
 __all__ = ["bytes_in_words", "day", "hours", "moment", "percent", "span", "went_on"]
 
-_AFTER = {
-    "time_limit": "at a time limit",
-    "preemption": "after a preemption",
-    "lost_node": "after the loss of a node",
-    "gpu_memory": "after a full GPU",
-    "host_memory": "after full memory",
-}
+_COUNTED: dict[str, str] = {cause: words.counted for cause, words in CAUSES.items()}
 
 
 def went_on(runs: Mapping[str, int]) -> str:
@@ -27,7 +22,7 @@ def went_on(runs: Mapping[str, int]) -> str:
     if not runs:
         return ""
     known = (
-        f"{number} {_AFTER.get(why, 'after another cause')}"
+        f"{number} {_COUNTED.get(why, 'after another cause')}"
         for why, number in sorted(runs.items(), key=lambda each: (-each[1], each[0]))
     )
     return f"Jobs went on {count(sum(runs.values()), 'time')}: {', '.join(known)}."

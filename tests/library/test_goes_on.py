@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+
+from dispatcher.config.ends_from_outside import CAUSES
 
 from ..refinement_files import write_iteration
 from .conftest import TOKEN, Shell
@@ -69,6 +73,12 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
         "7",
     ]
     assert "gave way to a job" in shell.says(code % "preemption", given=GOES_ON)
+
+
+def test_it_has_words_for_each_cause_that_the_plan_knows(shell: Shell) -> None:
+    branches = re.findall(r"^ +(\w+)\)$", shell.says("declare -f cut_in_words"), re.MULTILINE)
+
+    assert set(branches) == set(CAUSES)
     assert "its machine stops" in shell.says("cut_in_words lost_node")
 
 

@@ -13,12 +13,12 @@ import pytest
 from ..beds import BEDS, Bed
 from ..beds.slurm import SlurmBed
 from ..project import ROOT, MakeProject, Project
-from .cut_refinement import CutRefinement
+from .made_up_refinement import MadeUpRefinement
 from .observation import observe
 from .table import FAULTS, Seen, as_page
 
 Watched = Callable[..., Seen]
-Refines = Callable[..., CutRefinement]
+Refines = Callable[..., MadeUpRefinement]
 
 # tests/system/goes_on has these with real refinements; nobody else is on their cluster.
 TESTS_OF_JOBS_THAT_GO_ON = {
@@ -114,10 +114,10 @@ def bed(
 @pytest.fixture
 def refines(bed: SlurmBed | None, make_project: MakeProject) -> Iterator[Refines]:
     """Make a refinement that goes on; the keywords are its `job_parameters`."""
-    made: list[CutRefinement] = []
+    made: list[MadeUpRefinement] = []
 
-    def make(command: Path | None = None, **submit: object) -> CutRefinement:
-        made.append(CutRefinement(make_project, bed, command, **submit))
+    def make(command: Path | None = None, **submit: object) -> MadeUpRefinement:
+        made.append(MadeUpRefinement(make_project, bed, command, **submit))
         return made[-1]
 
     if bed:

@@ -13,13 +13,13 @@ from ..beds.slurm import SlurmBed
 from ..hook_calls import dispatch
 from ..project import ROOT
 from .conftest import Refines, Watched
-from .cut_refinement import CutRefinement
+from .made_up_refinement import MadeUpRefinement
 from .table import CUTTING, SLURM
 from .test_aborts import ABORT
 from .test_cuts import went_on
 
 
-def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> CutRefinement:
+def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> MadeUpRefinement:
     """A refinement that waits for its second run."""
     refinement = refines(command)
     refinement.submit()
@@ -28,7 +28,7 @@ def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> Cut
     return refinement
 
 
-def assert_one_run(refinement: CutRefinement) -> None:
+def assert_one_run(refinement: MadeUpRefinement) -> None:
     """The program was started once."""
     assert len(refinement.began()) == 1
 

@@ -16,12 +16,12 @@ from ..beds.servers import Line
 from ..beds.slurm import SlurmBed
 from ..slurm_nodes import ask_operator, return_node, state_of_node
 from .conftest import Refines, Watched
-from .cut_refinement import CutRefinement
+from .made_up_refinement import MadeUpRefinement
 from .small_disk import fill, move_to_small_ext4
 from .table import CUTTING, SLURM
 
 
-def went_on(refinement: CutRefinement, why: str, iteration: int | None) -> None:
+def went_on(refinement: MadeUpRefinement, why: str, iteration: int | None) -> None:
     """A second run did the rest, from that iteration on."""
     assert [run.ending for run in refinement.runs] == ["GOES_ON", "SUCCESS"]
     first, second = refinement.runs

@@ -132,8 +132,8 @@ def test_a_window_without_the_field_is_told(typed: Typed) -> None:
         (
             REFINE,
             "pbs",
-            "jobs of the scheduler pbs cannot go on after preemption, the loss of its node or its "
-            "time limit",
+            "jobs of the scheduler pbs cannot go on after its time limit, preemption or the loss "
+            "of its node",
         ),
     ],
 )
@@ -147,12 +147,20 @@ def test_why_a_job_does_not_go_on(
     assert not [each for each in planned.commands if each.continuation]
 
 
-def test_on_this_machine_it_survives_the_loss_of_its_node(
+def test_what_its_scheduler_cannot_is_said_if_somebody_has_named_it(
     site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    planned = planned_with(site, corpus_job(REFINE), True, "local")
+    """Also if these are the causes that hold where nobody names any."""
+    job, of_this_machine = corpus_job(REFINE), SHIPPED._replace(after=("lost_node",))
 
-    assert planned.goes_on == SHIPPED._replace(after=("lost_node",))
+    nobody = planned_with(site, job, True, "local")
+    somebody = planned_with(site, job, {"after": list(SHIPPED.after)}, "local")
+
+    assert nobody.goes_on == somebody.goes_on == of_this_machine
+    (said,) = reasons(nobody)
+    assert reasons(somebody) == [
+        f"{said} But jobs of the scheduler local cannot go on after its time limit or preemption."
+    ]
 
 
 def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: CorpusJob) -> None:

@@ -24,7 +24,7 @@ from ..hook_calls import change_site, dispatch, start_hook
 from ..jobs import mark_running
 from ..project import MakeProject, Project
 
-__all__ = ["CutRefinement"]
+__all__ = ["MadeUpRefinement"]
 
 _PROGRAM = Path(__file__).with_name("made_up_refinement.sh")
 _CLASSES = {
@@ -42,7 +42,7 @@ _ITERATIONS = 4
 _OLD = 200  # seconds since a run was there, after which `resume` begins the next one
 
 
-class CutRefinement:
+class MadeUpRefinement:
     """One job and its runs.
 
     Attributes:
