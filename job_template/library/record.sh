@@ -4,7 +4,7 @@
 # "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_run() {
     local file=$dispatch_folder/dispatch.run.$dispatch_token new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
-    if is_run_again; then
+    if next_run_has_begun; then
         is_awaited || return 0
         local dispatch_cut=lost_node dispatch_ending=''
         local dispatch_reason="The run ended when the job's next run had begun, because its scheduler called its node lost."
@@ -45,7 +45,7 @@ values_of_run() {
     run_value "done" "$dispatch_done"
     run_value began_with "$dispatch_began_with"
     run_value idle_before "$dispatch_idle_before"
-    values_of_rows
+    values_of_limits
 }
 
 # What a hook that was killed has left. A hook that lives writes while it has the lock.
