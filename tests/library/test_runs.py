@@ -187,7 +187,7 @@ def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -
     assert "ending SUCCESS\n" in last.read_text()
     assert "run 2\n" in last.read_text()
     assert "why" not in last.read_text()
-    assert "began_with 0" in shell.says("values_of_run")
+    assert "began_with 0" in shell.says("values_of_run ''")
 
 
 def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shell) -> None:
