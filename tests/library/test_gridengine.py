@@ -111,8 +111,8 @@ def test_a_job_that_is_put_back_while_its_node_is_silent_has_lost_it(
     since = f"$(date -d '-{ago} seconds' '+%m/%d/%Y %H:%M:%S')"
     stand_in(shell, "qstat", f'echo "     17 0.5 R.job1 me Rq {since}          3"')
 
-    code = 'was_put_back_unheard "" && echo unheard of; why_it_ends 15'
-    assert shell.says(code, scheduler="gridengine", JOB_ID="17") == why
+    code = 'was_put_back_unheard "" && echo unheard of; row_of_job | wc -w; why_it_ends 15'
+    assert shell.says(code, scheduler="gridengine", JOB_ID="17").split() == ["3", why]
 
 
 @pytest.mark.parametrize(

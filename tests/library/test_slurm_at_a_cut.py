@@ -138,9 +138,19 @@ def test_why_a_run_ends_is_known_from_the_node(
     (shell.project / "run.err").write_text(f"{before}{daemon} error: *** {err}\n")
     code = (
         f"sleep() {{ :; }}; SLURM_JOB_ID=17 dispatch_err_before={len(before)} "
-        "dispatch_errfile=run.err; why_it_ends 15"
+        "dispatch_errfile=run.err; ended_because_of NONSENSE; why_it_ends 15"
     )
     assert shell.says(code, scheduler="slurm", SHOWS=shows) == why
+
+
+def test_the_end_of_a_job_is_near_when_slurm_may_have_warned(shell: Shell) -> None:
+    """It warns a minute before, and up to a minute early."""
+    code = (
+        "for ahead in 100 3600; do "
+        'end=$(end_in "Start=Unknown EndTime=$(date -d "+$ahead seconds" +%FT%T)"); '
+        'is_near "$end" && echo $ahead; done; is_near "$(end_in EndTime=Unknown)" && echo unknown'
+    )
+    assert shell.says(code, scheduler="slurm") == "100"
 
 
 def test_a_slurm_that_stays_silent_may_have_put_a_preempted_job_back(shell: Shell) -> None:
