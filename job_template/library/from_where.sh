@@ -38,9 +38,9 @@ prepare_unfinished() {
 }
 
 say_from_where() { # WHERE
-    local rows
-    rows=$(rows_in_words)
-    echo "relion-dispatch: Run $dispatch_run of the job goes on $1${rows:+; with $rows}."
+    local limits
+    limits=$(limits_in_words)
+    echo "relion-dispatch: Run $dispatch_run of the job goes on $1${limits:+; with $limits}."
 }
 
 # The optimiser's file of the last whole iteration that this submission has written.

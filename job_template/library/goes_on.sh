@@ -51,11 +51,11 @@ say_that_it_goes_on() {
 go_on() {
     local who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
-    ! is_run_again || return 0
+    ! next_run_has_begun || return 0
     if is_full_memory "$dispatch_cut"; then
         begin_next_run
         who="its next run could not be started on $dispatch_host"
-    elif start_next_run || is_run_again; then
+    elif start_next_run || next_run_has_begun; then
         return 0
     fi
     rm -f "$(record_of "$dispatch_run")"

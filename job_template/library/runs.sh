@@ -99,7 +99,7 @@ learn_from_runs_before() {
             dispatch_began_with=$(number_in "$file" began_with)
             dispatch_idle_before=$(number_in "$file" idle_before)
             dispatch_why_before=$(value_in "$file" why)
-            keep_to_rows "$file"
+            learn_limits "$file"
             return
         done
     done

@@ -51,7 +51,7 @@ def by_resume(shell: Shell) -> str:
     return (shell.job / f"{RECORD}.1").read_text()
 
 
-def test_it_says_what_the_lease_says(shell: Shell) -> None:
+def test_the_record_says_what_the_lease_says(shell: Shell) -> None:
     file = lease(shell, LEASE)
 
     record = by_the_script(shell).splitlines()
@@ -65,7 +65,7 @@ def test_it_says_what_the_lease_says(shell: Shell) -> None:
     assert shell.says(f'number_in "$dispatch_job/{RECORD}.1" "done"') == "1"
 
 
-def test_of_a_run_without_a_lease_it_says_what_the_claim_says(shell: Shell) -> None:
+def test_without_a_lease_the_record_says_what_the_claim_says(shell: Shell) -> None:
     claim(shell, 1, by="gpu9, process 5, 2026")
     os.utime(shell.job / f".dispatch_claim.{TOKEN}", (THEN, THEN), follow_symlinks=False)
 
@@ -95,7 +95,7 @@ def test_both_write_the_same_of_a_claim(job: str, shell: Shell) -> None:
     assert by_resume(shell) == by_the_script(shell)
 
 
-def test_of_a_lease_a_record_has_what_is_of_the_run(shell: Shell) -> None:
+def test_what_tells_the_lease_from_others_is_not_of_the_run(shell: Shell) -> None:
     lease(shell, LEASE)
     said = shell.says('values_of_lost_run "$(lease_of 1)"', given=GOES_ON).split("\n")
     assert [line.split()[0] for line in said] == [

@@ -141,7 +141,7 @@ def test_a_newer_run_or_submission_overtakes(shell: Shell) -> None:
     claim(shell, 2)
     assert shell.says(ask) == "", "this job has one run"
     assert "run 1 of this job stops, because run 2" in shell.says(ask, given=GOES_ON)
-    assert shell.says("is_run_again && echo yes; is_submitted_again", given=GOES_ON) == "yes"
+    assert shell.says("next_run_has_begun && echo yes; is_submitted_again", given=GOES_ON) == "yes"
     (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
     assert "it was submitted again" in shell.says(ask, given=GOES_ON)
     assert shell.says("is_submitted_again && echo yes") == "yes"
@@ -187,7 +187,7 @@ def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -
     assert "ending SUCCESS\n" in last.read_text()
     assert "run 2\n" in last.read_text()
     assert "why" not in last.read_text()
-    assert "began_with 0" in shell.says("values_of_run")
+    assert "began_with 0" in shell.says("values_of_run ''")
 
 
 def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shell) -> None:

@@ -36,12 +36,12 @@ start_next_run() {
     esac
     limit=$(time_limit)
     [ -z "$limit" ] || [ "$SECONDS" -lt "$limit" ] || return 1
-    dispatch_runs_again=yes
+    dispatch_wants_requeue=yes
 }
 
 # A script that ends with 99 is run again, even with -r n; after 100 the job stays in the queue, in error.
 status_for_scheduler() { # STATUS
-    case ${dispatch_runs_again:-$1} in
+    case ${dispatch_wants_requeue:-$1} in
     yes) echo 99 ;;
     99 | 100) echo 1 ;;
     *) echo "$1" ;;

@@ -23,10 +23,10 @@ why_it_ends() { # SIGNAL
 }
 
 # With -Q 99, a job that ends with 99 goes back into the queue under its id. A queue may have such values as well.
-start_next_run() { dispatch_runs_again=yes; }
+start_next_run() { dispatch_wants_requeue=yes; }
 
 status_for_scheduler() { # STATUS
-    case ${dispatch_runs_again:-$1} in
+    case ${dispatch_wants_requeue:-$1} in
     yes) echo 99 ;;
     99) echo 1 ;;
     *) echo "$1" ;;
