@@ -9,7 +9,7 @@ from ..config.ends_from_outside import Cause
 from ..host.directives import directive, first_command
 from ..planning.goes_on import goes_on_in_words, in_words
 from ..planning.plan import Plan
-from ..planning.reason import about, topic_of
+from ..reason import about, topic_of
 from .command_lines import line_of
 from .filters import quoted
 
