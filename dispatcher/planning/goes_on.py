@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config.ends_from_outside import CAUSES, MEMORIES, OF_SCHEDULERS, Cause
 from ..config.goes_on import GoesOnSetting, goes_on_setting
-from ..relion.continuation import Continuation, continued
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
-from .ladder import Ladder, ladder
 from .placed_job import PlacedJob
 from .unplaced_job import UnplacedJob
+
+if TYPE_CHECKING:  # few jobs go on
+    from ..relion.continuation import Continuation
+    from .ladder import Ladder
 
 __all__ = ["FurtherRuns", "Verdict", "whether_it_goes_on"]
 
@@ -30,7 +32,7 @@ class FurtherRuns(NamedTuple):
     after: tuple[Cause, ...]
     at_most: int
     gives_up_after: int
-    ladder: Ladder = Ladder()
+    ladder: Ladder
 
     def as_json(self) -> dict[str, Any]:
         """The record's ``goes_on``."""
@@ -72,6 +74,9 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
         return _not("the Pipeliner's job runner can only begin anew")
     if job.is_foreign:
         return _not("the dispatcher does not know how the user's own program goes on")
+    from ..relion.continuation import continued
+    from .ladder import ladder
+
     name, version = job.request.submission.job, job.relion_version
     found = continued(placed.main, name, version)
     if isinstance(found, str):
