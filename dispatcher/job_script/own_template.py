@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..planning.plan import Plan
-from ..planning.reason import topic_of
+from ..reason import topic_of
 from .command_lines import line_of
 from .filters import quoted
 

@@ -13,12 +13,12 @@ from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
 from ..images.container import Bind, binds
-from ..planning.devices import gpus_named
 from ..planning.gpu_option import gpu_option
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
 from ..planning.plan import Plan
 from ..planning.scratch import scratch_of
+from ..ranks.devices import gpus_named
 from ..relion.command import Command
 from ..units import seconds_of
 from .command_lines import in_shell, line_of, shared_container, words_of

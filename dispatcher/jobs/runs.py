@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ..planning.learned import Learned
+from ..ranks.learned import Learned
 from . import entries
 from .claim import read_claim
 from .run_file import GOES_ON, KEPT_TO, MOST, number_of, read_lease, read_run

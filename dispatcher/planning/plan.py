@@ -10,11 +10,11 @@ from .. import __version__
 from ..config.scheduler import template_folders_of
 from ..config.site import Site
 from ..images.choice import ChosenImage
+from ..ranks.gpu_fit import GpuFit
 from ..relion.command import Command
 from ..units import count
 from .decisions import Decisions
 from .goes_on import FurtherRuns
-from .gpu_fit import GpuFit
 from .launch import LaunchWord
 
 if TYPE_CHECKING:  # few jobs go on

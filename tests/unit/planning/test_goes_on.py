@@ -11,7 +11,7 @@ from dispatcher.errors import InputError
 from dispatcher.planning.goes_on import FurtherRuns
 from dispatcher.planning.ladder import Ladder
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.reason import topic_of
+from dispatcher.reason import topic_of
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import CLASSIC, REFINE, Typed, plan
