@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CAUSES", "MEMORIES", "Cause", "InWords"]
+__all__ = ["CAUSES", "MEMORIES", "OF_SCHEDULERS", "Cause", "InWords"]
 
 Cause = Literal["time_limit", "preemption", "lost_node", "gpu_memory", "host_memory"]
 
@@ -36,5 +36,6 @@ CAUSES: dict[Cause, InWords] = {
     "host_memory": InWords("full memory", "the memory of the node ran out", "after full memory"),
 }
 
-# Of these a job's own script goes on, whatever its scheduler.
+# After these a job goes on if jobs of its scheduler can; after full memories, by its own script.
+OF_SCHEDULERS: tuple[Cause, ...] = ("time_limit", "preemption", "lost_node")
 MEMORIES: tuple[Cause, ...] = ("gpu_memory", "host_memory")

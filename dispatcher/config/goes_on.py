@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import get_args
 
 from ..errors import ConfigError
@@ -21,14 +20,15 @@ class GoesOnSetting:
     """How jobs go on by themselves.
 
     Attributes:
-        after: the ends from outside that a job survives.
+        after: the ends from outside that a job is to survive; None for a time limit, preemption
+            and a lost node, as far as jobs of its scheduler can.
         at_most: how many times a job goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
         queued_ahead: how many next runs are queued at the submission; as many as the scheduler's
             file says if unset.
     """
 
-    after: list[Cause] = field(default_factory=lambda: ["preemption", "lost_node", "time_limit"])
+    after: list[Cause] | None = None
     at_most: int = 10
     gives_up_after: int = 2
     queued_ahead: int | None = None
@@ -54,7 +54,7 @@ def check_goes_on(said: GoesOnSetting | bool | None, where: Where) -> None:
     """
     if not isinstance(said, GoesOnSetting):
         return
-    if not said.after:
+    if said.after == []:
         causes = ", ".join(get_args(Cause))
         raise ConfigError(
             f"{where.at('after')}: expected one or more of {causes}, found []; for jobs that do "

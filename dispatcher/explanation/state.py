@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..config.site import Site
 from ..host.users import owner_of
 from ..jobs import entries
-from ..jobs.between_runs import is_cut, next_run, what_was_cut
+from ..jobs.between_runs import next_run, waits_for_resume, what_was_cut
 from ..jobs.hook_process import hook_at_work, is_being_submitted
 from ..jobs.job import Job
 from ..jobs.last_lines import last_sentence
@@ -151,7 +151,7 @@ def _of_listed(
             f"It was submitted{_as(record)} a moment ago, and the queue does not show it yet: "
             f"{_LOOK_AGAIN}"
         ]
-    if is_cut(job):
+    if waits_for_resume(job):
         what = what_was_cut(job)
         return "Waits", [f"{what[0].upper()}{what[1:]}."]
     if queued is None or job.queue.has_ended(queued):

@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 
 from ..host.shell_words import Variable, Word
-from ..planning import left_free
 from ..planning.plan import Plan
+from ..ranks import left_free
 from ..relion.command import Command
 from ..relion.programs import lookup
 
@@ -27,10 +27,10 @@ def with_gpus_of_the_node(command: Command) -> Command:
 
 
 def with_memory_left_free(command: Command) -> Command:
-    """The command with ``--free_gpu_memory "${dispatch_free:-0}"``: the plan's, or more in a run
-    behind one that has filled a GPU. RELION takes 0 for none."""
+    """The command with ``--free_gpu_memory "${dispatch_least_free:-0}"``: the plan's, or more in a
+    run behind one that has filled a GPU. RELION takes 0 for none."""
     planned = command.value(left_free.OPTION) or "0"
-    value = Word((Variable("dispatch_free", quoted=True, default=planned),))
+    value = Word((Variable("dispatch_least_free", quoted=True, default=planned),))
     return command.with_option(f"--{left_free.OPTION}", (value,))
 
 

@@ -8,7 +8,7 @@ from .hook_process import is_being_submitted
 from .job import Job
 from .run_names import claim_link
 
-__all__ = ["is_cut", "next_run", "what_was_cut"]
+__all__ = ["next_run", "waits_for_resume", "what_was_cut"]
 
 
 def next_run(job: Job) -> int | None:
@@ -21,20 +21,23 @@ def next_run(job: Job) -> int | None:
     if job.record.goes_on_after is None:
         return None
     waits = job.queue is not None and job.queued is not None and job.queue.is_pending(job.queued)
-    is_between = waits or job.record.runs[-1].went_on or _was_cut(job)
+    is_between = waits or job.record.runs[-1].went_on or _is_cut(job)
     return job.record.next_number if is_between else None
 
 
-def is_cut(job: Job) -> bool:
-    """Whether the job was cut, as by a switched-off machine, and nothing but this user starts its
-    next run: RELION is not told then that it failed.
+def waits_for_resume(job: Job) -> bool:
+    """Whether the job was cut, and its user is to start its next run (``relion-dispatch resume``):
+    RELION is not told then that it failed. A job that was aborted meanwhile does not wait.
+    """
+    return _is_cut(job) and not job.wants_abort
+
+
+def _is_cut(job: Job) -> bool:
+    """Whether the job's last run was cut, as by a switched-off machine, and nothing but this user
+    can have the next one started.
 
     A job with a queue of its own is either in that queue or lost.
     """
-    return _was_cut(job) and not job.wants_abort
-
-
-def _was_cut(job: Job) -> bool:
     record = job.record
     if job.status != "Running" or record is None or record.refused is not None:
         return False

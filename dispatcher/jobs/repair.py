@@ -14,7 +14,7 @@ from ..relion.exit_files import End, look_again
 from ..scheduler.calls import ask_end, try_call
 from ..scheduler.own_templates import of_own_template
 from .abort import how_aborted
-from .between_runs import is_cut, next_run
+from .between_runs import next_run, waits_for_resume
 from .claim import give_up, is_claimed
 from .hook_process import HookProcess, hook_at_work, is_being_submitted
 from .job import Job
@@ -63,7 +63,7 @@ def is_lost(job: Job) -> bool:
 
     Not so if the job was cut and can go on.
     """
-    if job.status != "Running" or not job.is_this_users or is_cut(job):
+    if job.status != "Running" or not job.is_this_users or waits_for_resume(job):
         return False
     if job.record is None:
         hook = hook_at_work(job.folder) or HookProcess(None, None)

@@ -14,14 +14,15 @@ from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError
 from ..relion.exit_files import STATES
 from ..scheduler.calls import ask_end
-from .between_runs import is_cut
+from .between_runs import waits_for_resume
 from .hook_process import is_being_submitted
 from .job import Job
+from .last_seen import LEASE_OVER, seconds_silent
 from .progress import newest_optimiser
 from .project_jobs import look
 from .run_names import claim_link
 from .runs import moment_of
-from .start_run import LEASE_OVER, seconds_silent, start_next_run
+from .start_run import start_next_run
 
 __all__ = ["resume", "resume_cut"]
 
@@ -50,7 +51,7 @@ def resume(project: Path, site: Site, name: str) -> str:
 def resume_cut(project: Path, jobs: list[Job]) -> Iterator[str]:
     """Start the next run of the jobs that nothing else starts; a sentence for each."""
     for job in jobs:
-        if not is_cut(job):
+        if not waits_for_resume(job):
             continue
         try:
             silent = seconds_silent(job)

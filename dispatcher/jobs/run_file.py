@@ -78,7 +78,8 @@ def read_lease(folder: Path, token: str, number: int) -> Lease | None:
     file = lease_file(folder, token, number)
     with suppress(FileNotFoundError), entries.not_used(file), shared_folder(folder) as opened:
         text = opened.read(file.name, _LONGEST_LEASE).decode(errors="surrogateescape")
-        values = dict(line.partition(" ")[::2] for line in text.split("\n"))
+        lines = text.replace("\0", "").split("\n")  # a node that crashed leaves NUL bytes
+        values = {key: value for key, _, value in (line.partition(" ") for line in lines) if value}
         entries.job_id(values, "scheduler_job_id")
         return Lease(opened.status(file.name).st_mtime, values)
     return None

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from ..relion.exit_files import end_of, exit_file
 from ..scheduler.answers import QueuedJob
-from .between_runs import is_cut, next_run, what_was_cut
+from .between_runs import next_run, waits_for_resume, what_was_cut
 from .job import Job
 from .last_lines import last_sentence
 from .progress import Progress, iteration_of_run, iteration_reached, progress_of_run
@@ -58,7 +58,7 @@ def job_status(job: Job) -> JobStatus:
     run = record.run if record else None
     queued = job.queued
     wait = wait_of(job)
-    reason = wait.reason if wait else f"{what_was_cut(job)}." if is_cut(job) else None
+    reason = wait.reason if wait else f"{what_was_cut(job)}." if waits_for_resume(job) else None
     if job.status in ("Failed", "Aborted"):
         reason = (run and run.reason) or last_sentence(job.errfile)
     following, runs = next_run(job), record.runs if record else ()

@@ -32,7 +32,7 @@ claim_job() {
     if overtaken; then
         say_overtaken
         # A claim without which the runs would have a gap stays.
-        is_run_again || rm -f "$dispatch_claim"
+        next_run_has_begun || rm -f "$dispatch_claim"
         exit 0
     fi
     [ -n "$dispatch_reason" ] || dispatch_reason=$(why_not_its_turn)
@@ -43,7 +43,7 @@ claim_job() {
 
 # True if the job was submitted again, for example because this job's node seemed lost, or if its next run has begun:
 # then only the newer one reports to RELION, and the files in the folder belong to it.
-overtaken() { is_submitted_again || is_run_again; }
+overtaken() { is_submitted_again || next_run_has_begun; }
 
 is_submitted_again() {
     local newest
@@ -51,7 +51,7 @@ is_submitted_again() {
     [ -n "$newest" ] && [ "$newest" != "dispatch_token=$dispatch_token" ]
 }
 
-is_run_again() { may_have_runs && [ -L "$(claim_of $((dispatch_run + 1)))" ]; }
+next_run_has_begun() { may_have_runs && [ -L "$(claim_of $((dispatch_run + 1)))" ]; }
 
 say_overtaken() {
     if is_submitted_again; then

@@ -28,7 +28,7 @@ cut_in_words() { # WHAT
     case $1 in
     time_limit) echo "reached its time limit" ;;
     preemption) echo "gave way to a job of higher priority" ;;
-    lost_node) echo "could not reach the job's folder, or its machine stops" ;;
+    lost_node) echo "lost a node (its machine stops, or nobody can reach it, or it cannot reach the job's folder)" ;;
     gpu_memory) echo "filled the memory of a GPU" ;;
     host_memory) echo "filled the memory that the job has" ;;
     esac
@@ -46,16 +46,16 @@ say_that_it_goes_on() {
     echo "relion-dispatch: $dispatch_reason"
 }
 
-# Has the scheduler start the next run, unless it waits in the queue or has begun; behind a full memory the next one takes this one's place. If
-# that cannot be, the job has failed.
+# Has the scheduler start the next run, unless it waits in the queue, or has begun; behind a full memory the next one
+# takes this one's place. If that cannot be, the job has failed.
 go_on() {
     local why="The job does not go on, because its scheduler did not take the next run, or the job was cancelled: continue the job in RELION, or show this line to your admin."
     end_lease
-    ! is_run_again || return 0
+    ! next_run_has_begun || return 0
     if is_full_memory "$dispatch_cut"; then
         begin_next_run
         why="The job does not go on, because its next run could not be started on $dispatch_host: continue the job in RELION, or show this line to your admin."
-    elif next_run_waits || start_next_run || is_run_again; then
+    elif next_run_waits || start_next_run || next_run_has_begun; then
         return 0
     elif [ -n "${dispatch_queued_ahead:-}" ]; then
         why=$(why_none_waits)

@@ -1,44 +1,44 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
-# What a job tries next after it has filled a memory. The plan has rendered the rows, as a ladder that goes down: fewer ranks
-# on each GPU (ranks.sh has these), then more memory of each GPU left free; without GPUs fewer ranks in all. The next run
-# takes the next row, and all later ones keep to it.
+# What a job tries next after it has filled a memory. The plan has rendered the steps of a ladder that goes down: fewer
+# ranks on each GPU (the rows of ranks.sh), then more memory of each GPU left free; without GPUs fewer ranks in all. The
+# next run takes the next step, which sets a limit to which all later ones keep.
 #
 # Settings that only such a job has:
-#   dispatch_free_gpu_memory   an array: MB for RELION's --free_gpu_memory, from the least up
+#   dispatch_free_ladder       an array: MB for RELION's --free_gpu_memory, from the least up
 #   dispatch_rank_ladder       an array: numbers of ranks of a job without GPUs, from the planned one down
-# What the runs keep to, from the record of the one before; empty without such a limit:
+# The limits, from the record of the run before; empty where there is none:
 #   dispatch_most_each         the most ranks on each GPU
 #   dispatch_most_ranks        the most ranks in all
-#   dispatch_free              MB that are left free on each GPU
+#   dispatch_least_free        the least MB that stay free on each GPU
 
-keep_to_rows() { # RECORD of the run before
+learn_limits() { # RECORD of the run before
     local found
     found=$(number_in "$1" most_each) && dispatch_most_each=${found#0}
     found=$(number_in "$1" most_ranks) && dispatch_most_ranks=${found#0}
-    found=$(number_in "$1" free_gpu_memory) && dispatch_free=${found#0}
+    found=$(number_in "$1" free_gpu_memory) && dispatch_least_free=${found#0}
     [ -z "$dispatch_most_ranks" ] || dispatch_ranks=$dispatch_most_ranks
 }
 
 # For a run's record, and for its lease.
-values_of_rows() {
+values_of_limits() {
     run_value most_each "${dispatch_most_each:-}"
     run_value most_ranks "${dispatch_most_ranks:-}"
-    run_value free_gpu_memory "${dispatch_free:-}"
+    run_value free_gpu_memory "${dispatch_least_free:-}"
 }
 
 is_full_memory() { [[ $1 == gpu_memory || $1 == host_memory ]]; } # WHAT ended a run
 
-# After a program has failed: the job goes on if that has filled a memory, and a row is left.
+# After a program has failed: the job goes on if that has filled a memory, and a step is left.
 go_on_with_less() {
     local kind
-    [ "$dispatch_run" -le "$dispatch_goes_on_at_most" ] && may_begin_again || return 0
+    [ "$dispatch_run" -le "$dispatch_goes_on_at_most" ] && may_begin_in_place || return 0
     kind=$(kind_of_cause)
-    is_full_memory "$kind" && survives "$kind" && take_next_row "$kind" || return 0
+    is_full_memory "$kind" && survives "$kind" && take_next_step "$kind" || return 0
     dispatch_cut=$kind
 }
 
-# Sets what the next runs keep to, and dispatch_next, which says so.
-take_next_row() { # gpu_memory or host_memory
+# Sets the limit of the next runs, and dispatch_next, which says so. False if no step is left.
+take_next_step() { # gpu_memory or host_memory
     take_fewer_on_each && return
     case $1 in
     gpu_memory) leave_more_free ;;
@@ -63,10 +63,10 @@ take_fewer_on_each() {
 
 leave_more_free() {
     local each
-    for each in "${dispatch_free_gpu_memory[@]}"; do
-        [ "$each" -gt "${dispatch_free:-0}" ] || continue
+    for each in "${dispatch_free_ladder[@]}"; do
+        [ "$each" -gt "${dispatch_least_free:-0}" ] || continue
         dispatch_next="with --free_gpu_memory $each"
-        dispatch_free=$each
+        dispatch_least_free=$each
         return 0
     done
     return 1
@@ -83,9 +83,9 @@ take_fewer_ranks() {
     return 1
 }
 
-# Of rows of the rank table those that have no more ranks on each GPU than the runs keep to. If RELION needs more, as on
-# fewer GPUs, those with the fewest.
-rows_kept_to() { # ROWS
+# Of rows of the rank table those that have no more ranks on each GPU than the limit. If RELION needs more, as on fewer
+# GPUs, those with the fewest.
+rows_within_limits() { # ROWS
     local row all each fewest='' most=${dispatch_most_each:-}
     if [ -z "$most" ]; then
         echo "$1"
@@ -104,12 +104,12 @@ rows_kept_to() { # ROWS
     echo
 }
 
-# What the runs keep to, in words: "at most 1 rank on each GPU and --free_gpu_memory 2000".
-rows_in_words() {
+# The limits in words: "at most 1 rank on each GPU and --free_gpu_memory 2000".
+limits_in_words() {
     local words=''
     [ -z "${dispatch_most_each:-}" ] || words+=" and at most $(ranks_in_words "$dispatch_most_each") on each GPU"
     [ -z "${dispatch_most_ranks:-}" ] || words+=" and at most $(ranks_in_words "$dispatch_most_ranks")"
-    [ -z "${dispatch_free:-}" ] || words+=" and --free_gpu_memory $dispatch_free"
+    [ -z "${dispatch_least_free:-}" ] || words+=" and --free_gpu_memory $dispatch_least_free"
     echo "${words# and }"
 }
 
@@ -121,9 +121,9 @@ ranks_in_words() { # NUMBER
     fi
 }
 
-# For the end of a job that has filled a memory, and has no row left.
+# For the end of a job that has filled a memory, and has no step left.
 say_what_was_tried() {
     local words
-    words=$(rows_in_words)
+    words=$(limits_in_words)
     [ -z "$words" ] || ! is_full_memory "$(kind_of_cause)" || echo " The job was tried with $words."
 }

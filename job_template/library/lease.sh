@@ -4,7 +4,7 @@
 # differ: a lease is as old as the file system says, which gives all files their times.
 
 # Seconds between two renewals; seconds without one after which a run ends its programs, and the next run begins (the
-# last as LEASE_OVER of jobs/start_run.py).
+# last as LEASE_OVER of jobs/last_seen.py).
 know_lease_times() { : "${dispatch_lease_renewed:=30}" "${dispatch_lease_lost:=90}" "${dispatch_lease_over:=120}"; }
 
 # The lease also says what the next run needs to know of this one, should this one be lost.
@@ -25,7 +25,7 @@ begin_lease() {
         run_value "done" "$dispatch_done"
         run_value began_with "$dispatch_began_with"
         run_value idle_before "$dispatch_idle_before"
-        values_of_rows
+        values_of_limits
     } | new_file "$lease" ||
         fail "The job could not begin, because it cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
     ! overtaken || exit 0 # the next run has seen no lease, and does not wait
@@ -74,7 +74,7 @@ keep_lease() {
 renew_lease() {
     local lease
     lease=$(lease_of "$dispatch_run")
-    [ -e "$lease" ] && ! is_run_again && touch -c "$lease" # the guard, which looks as well, may be gone
+    [ -e "$lease" ] && ! next_run_has_begun && touch -c "$lease" # the guard, which looks as well, may be gone
 } 2>/dev/null
 
 # From now on the next run may begin.

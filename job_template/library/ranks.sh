@@ -18,7 +18,7 @@
 fit_ranks() {
     local planned_gpus='' least_gpus='' gpus='' rows=''
     find_rows
-    rows=$(rows_kept_to "$rows")
+    rows=$(rows_within_limits "$rows")
     [ -n "$planned_gpus" ] || return 0
     [ -n "$gpus" ] || refuse_number_of_gpus "$least_gpus"
     [ "$gpus" -eq "$planned_gpus" ] || say_fewer_gpus "$gpus" "$planned_gpus" "$rows"

@@ -100,9 +100,9 @@ cause_and_kind() {
 
     if known=$(known_cause "$facts" "$by_errors"); then
         :
-    elif known=$(known_cause "$facts" "$by_signals"); then
+    elif known=$(known_cause "$by_signals"); then
         [[ $kind != hint ]] || said='' # it may have done no harm
-    elif ! known=$(known_cause "$facts" "$status" "$by_all"); then
+    elif ! known=$(known_cause "$status" "$by_all"); then
         known="${dispatch_program:-a step before the first program} ended with status $dispatch_status: {said}"
     fi
     sentence=${known%%$'\n'*}

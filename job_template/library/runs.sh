@@ -99,31 +99,44 @@ learn_from_runs_before() {
             dispatch_began_with=$(number_in "$file" began_with)
             dispatch_idle_before=$(number_in "$file" idle_before)
             dispatch_why_before=$(value_in "$file" why)
-            keep_to_rows "$file"
+            learn_limits "$file"
             return
         done
     done
 }
 
-# The record of a run that could not write it: what its lease says, and the claim if it had no lease yet.
+# The record of a run that could not write it, as jobs/lost_run.py writes it: what its lease says, and the claim if it had
+# no lease yet.
 write_lost_run() { # NUMBER
-    local lease record new ended
-    lease=$(lease_of "$1") record=$(record_of "$1")
+    local lease record new owner ended
+    lease=$(lease_of "$1") record=$(record_of "$1") owner=$(readlink "$(claim_of "$1")")
     new=$dispatch_folder/.dispatch.run.$dispatch_token.new
     ended=$(stat -c %Y "$lease" 2>/dev/null || stat -c %Y "$(claim_of "$1")")
+    ended=$(date -u -d "@${ended:-0}" +%FT%T+00:00)
     rm -f "$new"
     {
         run_value token "$dispatch_token"
         run_value run "$1"
         if [ -e "$lease" ]; then
-            read_file "$lease" | tr -d '\0' | grep -aE '^(started|host|scheduler_job_id|ranks|from_iteration|done|began_with|idle_before|most_each|most_ranks|free_gpu_memory) '
+            values_of_lost_run "$lease"
         else
-            run_value host "$(readlink "$(claim_of "$1")" | sed 's/,.*//')"
+            run_value started "$ended"
+            run_value host "${owner%%,*}"
+            run_value scheduler_job_id "${owner##*, job }"
         fi
-        run_value ended "$(date -u -d "@${ended:-0}" +%FT%T+00:00)"
+        run_value ended "$ended"
         run_value ending GOES_ON
         run_value why lost_node
-        run_value reason "The run ended without a word, because its node was lost, or it was killed there."
+        run_value reason "The run ended without a word, because its node was lost or switched off, or it was killed there."
     } | new_file "$new" && mv -fT "$new" "$record"
     rm -f "$new" "$lease"
+}
+
+# All that a lease says of the run, but what tells the lease itself from others; of a key with several lines, the last value.
+values_of_lost_run() { # LEASE
+    read_file "$1" | tr -d '\0' | awk '
+        /^(token|run|process) / || !/^[^ ]+ ./ { next }
+        !($1 in value) { keys[++known] = $1 }
+        { value[$1] = $0 }
+        END { for (at = 1; at <= known; at++) print value[keys[at]] }'
 }

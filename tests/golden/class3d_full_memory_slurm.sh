@@ -32,7 +32,7 @@ commands() {
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
         relion_refine_mpi --continue "${dispatch_from}" --o Class3D/job010/run --trust_ref_size \
         --dont_combine_weights_via_disc --scratch_dir "${dispatch_scratch}" --pool 3 --pipeline_control "${dispatch_control}"/ \
-        --gpu "${dispatch_devices:-0:1:2:3}" --j 7 --free_gpu_memory "${dispatch_free:-1000}")
+        --gpu "${dispatch_devices:-0:1:2:3}" --j 7 --free_gpu_memory "${dispatch_least_free:-1000}")
     run "${dispatch_container[@]}" \
         mpirun --bind-to none --oversubscribe -n "${dispatch_ranks:-9}" \
         relion_refine_mpi --o Class3D/job010/run --i Select/job007/particles.star --ref InitialModel/job009/initial_model.mrc \
@@ -40,7 +40,7 @@ commands() {
         --pool 3 --pad 2 --ctf --iter 25 --tau2_fudge 4 --particle_diameter 200 --K 4 --flatten_solvent \
         --zero_mask --oversampling 1 --healpix_order 2 --offset_range 5 --offset_step 2 --sym C1 --norm \
         --scale --pipeline_control "${dispatch_control}"/ --gpu "${dispatch_devices:-0:1:2:3}" --j 7 \
-        --free_gpu_memory "${dispatch_free:-1000}" || exit 1
+        --free_gpu_memory "${dispatch_least_free:-1000}" || exit 1
 }
 # Why it runs like this.
 reasons() {
@@ -71,7 +71,7 @@ dispatch_abort_grace=120
 dispatch_goes_on_after=(gpu_memory host_memory)
 dispatch_goes_on_at_most=10
 dispatch_gives_up_after=2
-dispatch_free_gpu_memory=(2000 4000)
+dispatch_free_ladder=(2000 4000)
 dispatch_image=/data/site/relion-5.1.0-cuda.sif
 dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
 dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')

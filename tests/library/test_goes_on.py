@@ -75,7 +75,7 @@ def test_run_out_says_that_the_job_goes_on(shell: Shell) -> None:
     assert "gave way to a job" in shell.says(code % "preemption", given=GOES_ON)
 
 
-def test_it_has_words_for_each_cause_that_the_plan_knows(shell: Shell) -> None:
+def test_each_cause_that_the_plan_knows_has_words(shell: Shell) -> None:
     branches = re.findall(r"^ +(\w+)\)$", shell.says("declare -f cut_in_words"), re.MULTILINE)
 
     assert set(branches) == set(CAUSES)

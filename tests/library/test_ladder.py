@@ -15,9 +15,9 @@ AFTER = (
 )
 ON_GPUS = (f"dispatch_rank_table='{TABLE}'", "dispatch_ranks=9 dispatch_each=2 dispatch_seen=4")
 MPS = "dispatch_sharing=mps"
-FREE = "dispatch_free_gpu_memory=(1000 4000)"
+FREE = "dispatch_free_ladder=(1000 4000)"
 LADDER = "dispatch_rank_ladder=(9 5 3)"
-TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_free:$dispatch_next"'
+TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_least_free:$dispatch_next"'
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_free:$dispatch
         ("host_memory", [*ON_GPUS, FREE], "1:::with 1 instead of 2 ranks on each GPU"),
         ("gpu_memory", [*ON_GPUS, FREE, "dispatch_each=1"], "::1000:with --free_gpu_memory 1000"),
         ("host_memory", [*ON_GPUS, FREE, "dispatch_each=1"], ""),
-        ("gpu_memory", [FREE, "dispatch_free=1000"], "::4000:with --free_gpu_memory 4000"),
-        ("gpu_memory", [FREE, "dispatch_free=4000"], ""),
+        ("gpu_memory", [FREE, "dispatch_least_free=1000"], "::4000:with --free_gpu_memory 4000"),
+        ("gpu_memory", [FREE, "dispatch_least_free=4000"], ""),
         ("gpu_memory", [FREE, "dispatch_each=-"], "::1000:with --free_gpu_memory 1000"),
         ("host_memory", [LADDER], ":5::with 5 instead of 9 ranks"),
         ("host_memory", [LADDER, "dispatch_most_ranks=5"], ":3::with 3 instead of 5 ranks"),
@@ -37,21 +37,21 @@ TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_free:$dispatch
         ("gpu_memory", [*ON_GPUS, "dispatch_seen=2 dispatch_ranks=5"], "1:::with 1 instead"),
     ],
 )  # fmt: skip
-def test_the_next_row(what: str, settings: list[str], taken: str, shell: Shell) -> None:
-    said = shell.says(f"{MPS}; take_next_row {what} && {TAKEN}", given=settings)
+def test_the_next_step_is_taken(what: str, settings: list[str], taken: str, shell: Shell) -> None:
+    said = shell.says(f"{MPS}; take_next_step {what} && {TAKEN}", given=settings)
 
     assert said.startswith(taken)
     assert bool(said) == bool(taken)
 
 
-def test_each_kind_of_row_by_itself(shell: Shell) -> None:
+def test_each_kind_of_step_by_itself(shell: Shell) -> None:
     assert shell("take_fewer_on_each || leave_more_free || take_fewer_ranks").returncode == 1
     given = [*ON_GPUS, FREE, LADDER]
     code = f"{MPS}; take_fewer_on_each; leave_more_free; take_fewer_ranks; {TAKEN}"
     assert shell.says(code, given=given) == "1:5:1000:with 5 instead of 9 ranks"
 
 
-def test_a_row_that_the_node_refuses_is_none(shell: Shell) -> None:
+def test_a_row_that_the_node_refuses_is_no_step(shell: Shell) -> None:
     refused = "dispatch_rank_table='1 mps 8000 3 2 10 ok 0; 0 0 1 - no -' dispatch_ranks=3"
     code = f"{MPS} dispatch_seen=1 dispatch_each=2; take_fewer_on_each"
     assert shell(code, given=[refused]).returncode == 1
@@ -79,31 +79,31 @@ def test_ranks_keep_to_what_was_learned(most: str, seen: int, fitted: str, shell
 
 def test_rows_that_relion_needs_stay(shell: Shell) -> None:
     rows = "24000 3 2 900 ok 0; 8000 3 2 900 tight 0; 0 0 2 - no -"
-    assert shell.says(f"dispatch_most_each=1; rows_kept_to '{rows}'") == f"{rows};"
-    assert shell.says(f"rows_kept_to '{rows}'") == rows
-    assert shell.says("dispatch_most_each=1; rows_kept_to ''") == ""
+    assert shell.says(f"dispatch_most_each=1; rows_within_limits '{rows}'") == f"{rows};"
+    assert shell.says(f"rows_within_limits '{rows}'") == rows
+    assert shell.says("dispatch_most_each=1; rows_within_limits ''") == ""
     kept = shell.says(
-        "dispatch_most_each=2; rows_kept_to '9 7 3 9 ok 0; 5 5 2 6 ok 0; 3 3 1 3 ok 0'"
+        "dispatch_most_each=2; rows_within_limits '9 7 3 9 ok 0; 5 5 2 6 ok 0; 3 3 1 3 ok 0'"
     )
     assert kept == " 5 5 2 6 ok 0; 3 3 1 3 ok 0;"
 
 
-def test_what_the_runs_keep_to_is_in_the_record_and_in_words(shell: Shell) -> None:
-    kept = "dispatch_most_each=1 dispatch_most_ranks=5 dispatch_free=2000"
-    lines = shell.says(f"{kept}; values_of_rows")
+def test_the_limits_are_in_the_record_and_in_words(shell: Shell) -> None:
+    kept = "dispatch_most_each=1 dispatch_most_ranks=5 dispatch_least_free=2000"
+    lines = shell.says(f"{kept}; values_of_limits")
     assert lines.split("\n") == ["most_each 1", "most_ranks 5", "free_gpu_memory 2000"]
-    assert shell.says("values_of_rows") == ""
+    assert shell.says("values_of_limits") == ""
 
     (shell.job / "record").write_text(f"token {TOKEN}\n{lines}\n")
-    read = f'keep_to_rows "$dispatch_folder/record"; {TAKEN}; echo $dispatch_ranks'
+    read = f'learn_limits "$dispatch_folder/record"; {TAKEN}; echo $dispatch_ranks'
     assert shell.says(read).split("\n") == ["1:5:2000:", "5"]
     (shell.job / "record").write_text(f"token {TOKEN}\nmost_each 10\n")
     assert shell.says(read).split("\n") == ["10:::", "5"]
 
-    assert shell.says(f"{kept}; rows_in_words") == (
+    assert shell.says(f"{kept}; limits_in_words") == (
         "at most 1 rank on each GPU and at most 5 ranks and --free_gpu_memory 2000"
     )
-    assert shell.says("rows_in_words") == ""
+    assert shell.says("limits_in_words") == ""
     assert shell.says("ranks_in_words 1; ranks_in_words 2") == "1 rank\n2 ranks"
 
 
@@ -146,7 +146,7 @@ def test_an_ending_has_a_kind(says: str, kind: str, cause: str, shell: Shell) ->
         ("full gpu", ("dispatch_goes_on_after=(host_memory)",), ""),
         ("full gpu", ("dispatch_script=''",), ""),
         ("full gpu", ("dispatch_goes_on_at_most=0",), ""),
-        ("full gpu", ("dispatch_free_gpu_memory=()",), ""),
+        ("full gpu", ("dispatch_free_ladder=()",), ""),
     ],
 )
 def test_a_job_goes_on_with_less(says: str, given: tuple[str, ...], cut: str, shell: Shell) -> None:
@@ -173,7 +173,7 @@ def test_a_full_memory_is_not_the_same_run_again(shell: Shell) -> None:
 
 def test_the_end_says_what_was_tried(shell: Shell) -> None:
     (shell.job / "run.err").touch()
-    kept = "dispatch_most_each=1 dispatch_free=4000; "
+    kept = "dispatch_most_each=1 dispatch_least_free=4000; "
     tried = " The job was tried with at most 1 rank on each GPU and --free_gpu_memory 4000."
     assert shell.says(FAILED + kept + "say_what_was_tried", SAYS="full gpu") == tried
     assert shell.says(FAILED + kept + "say_what_was_tried", SAYS="odd") == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.jobs.start_run import LEASE_OVER
+from dispatcher.jobs.last_seen import LEASE_OVER
 
 from .conftest import TOKEN, Shell
 from .test_runs import GOES_ON

@@ -45,3 +45,10 @@ def test_only_lines_on_gpus_count_as_their_use(shell: Shell) -> None:
 
 def test_a_value_is_one_line(shell: Shell) -> None:
     assert shell.says("run_value key $'a\\nb'; run_value other ''") == "key a b"
+
+
+def test_a_record_says_how_the_run_ended_and_why(shell: Shell) -> None:
+    shell('write_record "$dispatch_folder/record" GOES_ON lost_node "It was lost."')
+    said = (shell.job / "record").read_text().splitlines()
+    assert {"ending GOES_ON", "reason It was lost."} <= {*said}
+    assert not [line for line in said if line.startswith("why")], "this job has one run"

@@ -141,7 +141,7 @@ def test_a_newer_run_or_submission_overtakes(shell: Shell) -> None:
     claim(shell, 2)
     assert shell.says(ask) == "", "this job has one run"
     assert "run 1 of this job stops, because run 2" in shell.says(ask, given=GOES_ON)
-    assert shell.says("is_run_again && echo yes; is_submitted_again", given=GOES_ON) == "yes"
+    assert shell.says("next_run_has_begun && echo yes; is_submitted_again", given=GOES_ON) == "yes"
     (shell.job / "run_submit.script.run").write_text("dispatch_token=ffffffffffff\n")
     assert "it was submitted again" in shell.says(ask, given=GOES_ON)
     assert shell.says("is_submitted_again && echo yes") == "yes"
@@ -163,32 +163,6 @@ def test_a_run_that_was_overtaken_keeps_its_number(shell: Shell) -> None:
     ask = 'ln() { command ln -sT next $(claim_of 2); command ln "$@"; }; '
     assert "run 2 has begun" in shell.says(f"{ask}claim_job", given=GOES_ON)
     assert shell.says("newest_run", given=GOES_ON) == "2"
-
-
-def test_a_lost_run_gets_its_record_from_its_lease(shell: Shell) -> None:
-    lease = shell.job / f".dispatch_lease.{TOKEN}.2"
-    lease.write_text(
-        f"token {TOKEN}\nrun 2\nstarted 2026-11-29T08:00:00+00:00\nhost gpu7\n"
-        "scheduler_job_id 17\ndone 0\nbegan_with 5\nidle_before 1\nfrom_iteration 5\ndone 1\n"
-    )
-    os.utime(lease, (1_800_000_000, 1_800_000_000))
-
-    shell("write_lost_run 2", given=GOES_ON)
-
-    record = (shell.job / f"{RECORD}.2").read_text().splitlines()
-    assert [line for line in record if not line.startswith("reason")] == [
-        f"token {TOKEN}", "run 2", "started 2026-11-29T08:00:00+00:00", "host gpu7",
-        "scheduler_job_id 17", "done 0", "began_with 5", "idle_before 1", "from_iteration 5",
-        "done 1", "ended 2027-01-15T08:00:00+00:00", "ending GOES_ON", "why lost_node",
-    ]  # fmt: skip
-    assert not lease.exists()
-    assert shell.says(f'number_in "$dispatch_job/{RECORD}.2" "done"') == "1"
-
-
-def test_a_run_that_was_lost_before_its_lease_gets_a_record_too(shell: Shell) -> None:
-    claim(shell, 1, by="gpu9, process 5, 2026")
-    shell("write_lost_run 1", given=GOES_ON)
-    assert "host gpu9\n" in (shell.job / f"{RECORD}.1").read_text()
 
 
 def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -> None:
@@ -213,7 +187,7 @@ def test_a_run_after_which_the_job_goes_on_has_a_numbered_record(shell: Shell) -
     assert "ending SUCCESS\n" in last.read_text()
     assert "run 2\n" in last.read_text()
     assert "why" not in last.read_text()
-    assert "began_with 0" in shell.says("values_of_run")
+    assert "began_with 0" in shell.says("values_of_run ''")
 
 
 def test_a_run_that_was_overtaken_tells_the_next_what_it_has_reached(shell: Shell) -> None:

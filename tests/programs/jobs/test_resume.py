@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.jobs import start_run
+from dispatcher.host.shared_files import SharedFolder
 from dispatcher.jobs.record import load_record
 from dispatcher.jobs.seal import text_digest
 
@@ -224,13 +224,13 @@ def test_the_age_of_a_lease_is_that_of_its_file_system(
 ) -> None:
     """The clock of the machine may be wrong."""
     add_local()
-    monkeypatch.setattr(start_run.SharedFolder, "status", _an_hour_behind)
+    monkeypatch.setattr(SharedFolder, "status", _an_hour_behind)
 
     assert main(["resume", JOB]) == 1
     assert "may still run: its run 1 was there 0 s ago" in capsys.readouterr().err
 
 
-_real_status = start_run.SharedFolder.status
+_real_status = SharedFolder.status
 
 
 def _an_hour_behind(folder: Any, name: str = "") -> os.stat_result:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.jobs import start_run
 
 from .cut_job import JOB, SCRIPT, TOKEN
 from .pipeline_jobs import AddJob
@@ -87,3 +90,25 @@ def test_a_job_without_a_record_is_refused(
     assert main(["resume", JOB]) == 1
 
     assert "did not submit it" in capsys.readouterr().err
+
+
+def test_what_changes_while_resume_waits_for_the_folder_counts(
+    add_local: AddJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another process holds the folder's lock, and the record is another's afterwards."""
+    folder = add_local()
+    real = start_run.folder_locked
+
+    @contextmanager
+    def after_another(locked: Path) -> Iterator[None]:
+        by_another(folder)
+        with real(locked):
+            yield
+
+    monkeypatch.setattr(start_run, "folder_locked", after_another)
+
+    assert main(["resume", JOB]) == 1
+
+    assert f"{JOB} has changed meanwhile (" in capsys.readouterr().err
+    assert not (folder / "began").exists() and not (folder / "canary").exists()
+    assert not (folder / f"dispatch.run.{TOKEN}.1").exists()

@@ -17,8 +17,8 @@ from dispatcher.relion.command import parse_command
 from dispatcher.relion.continuation import Continuation, continued
 
 __all__ = [
-    "BODIES", "CLASS3D", "CLASS3D_BY_HAND", "JOBS", "REFINE3D", "Refinement", "Run", "iteration",
-    "kinds", "leave_cut", "names", "options_that_warn", "prepare",
+    "BODIES", "CLASS3D", "JOBS", "REFINE3D", "Refinement", "Run", "iteration", "kinds", "leave_cut",
+    "names", "options_that_warn", "prepare",
 ]  # fmt: skip
 
 LIBRARY = Path(__file__).parents[3] / "job_template" / "library"
@@ -45,12 +45,15 @@ class Refinement(NamedTuple):
         options: all of its command but --o and --pipeline_control.
         after: the iteration after which it is cut.
         ranks: whether it runs under MPI.
+        by_hand: what RELION's window writes beside --continue and --o if its user continues the job
+            (getCommandsClass3DJob and getCommandsAutorefineJob in pipeline_jobs.cpp, 3.1 and 5.0).
     """
 
     job: str
     options: str
     after: int
     ranks: bool = False
+    by_hand: str = ""
 
     @property
     def converges(self) -> bool:
@@ -59,11 +62,15 @@ class Refinement(NamedTuple):
         return "--auto_iter_max" in self.options
 
     @property
+    def program(self) -> str:
+        """RELION's program."""
+        return "relion_refine_mpi" if self.ranks else "relion_refine"
+
+    @property
     def line(self) -> str:
         """Its command."""
-        program = "relion_refine_mpi" if self.ranks else "relion_refine"
         places = f"--o {self.job}/run --pipeline_control {self.job}/"
-        return f"{program} {self.options} {places}"
+        return f"{self.program} {self.options} {places}"
 
 
 CLASS3D = Refinement(
@@ -71,12 +78,8 @@ CLASS3D = Refinement(
     f"{CLASSES} --ref reference.mrc --firstiter_cc --ini_high 40 --K 2 --iter 4 --sym C1 "
     "--healpix_order 0 --offset_range 3 --offset_step 2 --tau2_fudge 4",
     after=2,  # the second iteration makes the classes
-)
-# What RELION's window writes if its user continues this job (getCommandsClass3DJob in
-# pipeline_jobs.cpp, 3.1 and 5.0).
-CLASS3D_BY_HAND = (
-    "--pool 3 --pad 2 --iter 4 --tau2_fudge 4 --particle_diameter 110 --oversampling 1 "
-    "--healpix_order 0 --offset_range 3 --offset_step 2 --j 1"
+    by_hand="--pool 3 --pad 2 --iter 4 --tau2_fudge 4 --particle_diameter 110 --oversampling 1 "
+    "--healpix_order 0 --offset_range 3 --offset_step 2 --j 1",
 )
 REFINE3D = Refinement(
     "Refine3D/job003",
@@ -85,6 +88,8 @@ REFINE3D = Refinement(
     f"--scale {AUTO}",
     after=2,
     ranks=True,
+    by_hand="--pool 3 --pad 2 --particle_diameter 110 --j 1 --auto_ignore_angles "
+    "--maximum_angular_sampling 80 --auto_iter_max 12",
 )
 # By RELION's major version.
 JOBS = {
@@ -172,11 +177,12 @@ class Run:
         words = shlex.join(self._words(refinement))
         return self._ends_well(f"{sources}{settings}{begin}{words}", found.command.shell())
 
-    def by_hand(self, refinement: Refinement, options: str) -> None:
+    def by_hand(self, refinement: Refinement) -> None:
         """As RELION's window continues it: the new files have another root, run_ct2."""
         optimiser = f"{refinement.job}/run_it{refinement.after:03}_optimiser.star"
-        command = f"--continue {optimiser} --o {refinement.job}/run_ct{refinement.after} {options}"
-        self._ends_well(shlex.join(self._words(refinement)), f"relion_refine {command}")
+        places = f"--continue {optimiser} --o {refinement.job}/run_ct{refinement.after}"
+        command = f"{refinement.program} {places} {refinement.by_hand}"
+        self._ends_well(shlex.join(self._words(refinement)), command)
 
     def _words(self, refinement: Refinement) -> list[str]:
         return [*self._container, *(RANKS if refinement.ranks else ())]

@@ -19,7 +19,6 @@ from dispatcher.relion import star
 from .refinements import (
     BODIES,
     CLASS3D,
-    CLASS3D_BY_HAND,
     JOBS,
     REFINE3D,
     Refinement,
@@ -105,27 +104,47 @@ def test_a_refinement_goes_on_in_place(
     goes_on_like_uncut(refinement, project, tmp_path, images[major], (int(major), 1))
 
 
+@pytest.mark.parametrize(
+    ("refinement", "maps", "of_halves"),
+    [
+        (CLASS3D, ["it004_class001.mrc", "it004_class002.mrc"], []),
+        (
+            REFINE3D._replace(after=1),  # two more iterations
+            ["class001.mrc"],
+            ["half1_class001_unfil.mrc", "half2_class001_unfil.mrc"],
+        ),
+    ],
+    ids=["Class3D", "Refine3D"],
+)
 def test_a_refinement_that_goes_on_is_that_of_one_continued_by_hand(
-    major: str, project: Path, tmp_path: Path, images: dict[str, Path]
+    refinement: Refinement,
+    maps: list[str],
+    of_halves: list[str],
+    major: str,
+    project: Path,
+    tmp_path: Path,
+    images: dict[str, Path],
 ) -> None:
-    """Bit for bit, with one thread and a fixed seed. It is not that of an uncut one: RELION draws
-    new perturbations of the sampling, and its files keep six digits."""
-    uncut = project / CLASS3D.job
+    """Bit for bit, with one thread, a fixed seed and one follower for each half set. It is not that
+    of an uncut one: RELION draws new perturbations of the sampling, and its files keep six digits.
+    """
+    uncut = project / refinement.job
     if not uncut.exists():
-        Run(project, images[major]).from_the_beginning(CLASS3D)
+        Run(project, images[major]).from_the_beginning(refinement)
     by_itself, by_hand = tmp_path / "by itself", tmp_path / "by hand"
     for folder in (by_itself, by_hand):
         shutil.copytree(project, folder)
-        leave_cut(folder / CLASS3D.job, CLASS3D.after)
+        leave_cut(folder / refinement.job, refinement.after)
 
-    Run(by_itself, images[major]).from_where_it_was_cut(CLASS3D, (int(major), 1))
-    Run(by_hand, images[major]).by_hand(CLASS3D, CLASS3D_BY_HAND)
+    Run(by_itself, images[major]).from_where_it_was_cut(refinement, (int(major), 1))
+    Run(by_hand, images[major]).by_hand(refinement)
 
-    for number in (1, 2):
-        final = f"it004_class{number:03}.mrc"
-        found = mrcfile.read(by_itself / CLASS3D.job / f"run_{final}")
-        hand = mrcfile.read(by_hand / CLASS3D.job / f"run_ct2_{final}")
-        assert np.array_equal(found, hand)
+    for final in (*maps, *of_halves):
+        found = mrcfile.read(by_itself / refinement.job / f"run_{final}")
+        hand = mrcfile.read(by_hand / refinement.job / f"run_ct{refinement.after}_{final}")
+        assert np.array_equal(found, hand), final
+    for final in maps:  # a half set's own map is mostly noise
+        found = mrcfile.read(by_itself / refinement.job / f"run_{final}")
         assert np.corrcoef(found.ravel(), mrcfile.read(uncut / f"run_{final}").ravel())[0, 1] > 0.8
 
 

@@ -9,15 +9,18 @@ import pytest
 
 from dispatcher.errors import InputError
 from dispatcher.planning.goes_on import FurtherRuns
+from dispatcher.planning.ladder import Ladder
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.reason import topic_of
+from dispatcher.reason import topic_of
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import CLASSIC, REFINE, Typed, plan
 
 pytestmark = pytest.mark.usefixtures("images")
 
-SHIPPED = FurtherRuns(("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2)
+SHIPPED = FurtherRuns(
+    ("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2, ladder=Ladder()
+)
 
 
 def planned_with(site: WriteSite, script: Path, goes_on: Any, scheduler: str = "slurm") -> Plan:
@@ -50,6 +53,7 @@ def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
         "after": ["time_limit", "preemption", "lost_node"],
         "at_most": 10,
         "gives_up_after": 2,
+        "queued_ahead": 0,
     }
     shell = planned.as_json()["commands"][0]["continuation"]
     assert shell.startswith('relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011')
@@ -61,7 +65,7 @@ def test_an_object_says_more(site: WriteSite, corpus_job: CorpusJob) -> None:
 
     planned = planned_with(site, corpus_job(REFINE), own, "local")
 
-    assert planned.goes_on == FurtherRuns(("lost_node",), 1, 1)
+    assert planned.goes_on == FurtherRuns(("lost_node",), 1, 1, Ladder())
     assert reasons(planned) == [
         "The job goes on by itself after the loss of its node, at most 1 time, unless a run brings "
         "nothing new. But jobs of the scheduler local cannot go on after preemption."
@@ -129,12 +133,6 @@ def test_a_window_without_the_field_is_told(typed: Typed) -> None:
             "slurm",
             "the dispatcher does not know how the user's own program goes on",
         ),
-        (
-            REFINE,
-            "pbs",
-            "jobs of the scheduler pbs cannot go on after preemption, the loss of its node or its "
-            "time limit",
-        ),
     ],
 )
 def test_why_a_job_does_not_go_on(
@@ -147,12 +145,20 @@ def test_why_a_job_does_not_go_on(
     assert not [each for each in planned.commands if each.continuation]
 
 
-def test_on_this_machine_it_survives_the_loss_of_its_node(
+def test_what_its_scheduler_cannot_is_said_if_somebody_has_named_it(
     site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    planned = planned_with(site, corpus_job(REFINE), True, "local")
+    """Also if these are the causes that hold where nobody names any."""
+    job, of_this_machine = corpus_job(REFINE), SHIPPED._replace(after=("lost_node",))
 
-    assert planned.goes_on == SHIPPED._replace(after=("lost_node",))
+    nobody = planned_with(site, job, True, "local")
+    somebody = planned_with(site, job, {"after": list(SHIPPED.after)}, "local")
+
+    assert nobody.goes_on == somebody.goes_on == of_this_machine
+    (said,) = reasons(nobody)
+    assert reasons(somebody) == [
+        f"{said} But jobs of the scheduler local cannot go on after its time limit or preemption."
+    ]
 
 
 def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: CorpusJob) -> None:
@@ -168,3 +174,54 @@ def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: Corpus
         ("relion_align_symmetry", None),
         ("touch", None),
     ]
+
+
+def of_pbs(site: WriteSite, script: Path, **goes_on: Any) -> Plan:
+    return planned_with(site, script, goes_on or True, "pbs")
+
+
+def test_next_runs_of_pbs_are_queued_ahead(site: WriteSite, corpus_job: CorpusJob) -> None:
+    planned = of_pbs(site, corpus_job(REFINE))
+
+    assert planned.goes_on == FurtherRuns(("time_limit", "lost_node"), 10, 2, Ladder(), 3)
+    assert reasons(planned) == [
+        "The job goes on by itself after its time limit or the loss of its node, at most 10 times, "
+        "unless 2 runs in a row bring nothing new. From its submission on, 3 next runs wait in the "
+        "queue behind it."
+    ]
+
+
+@pytest.mark.parametrize(("said", "ahead"), [({"queued_ahead": 7}, 7), ({"at_most": 1}, 1)])
+def test_how_many_are_queued_ahead(
+    said: Any, ahead: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = of_pbs(site, corpus_job(REFINE), **said)
+
+    assert planned.goes_on
+    assert planned.as_json()["goes_on"]["queued_ahead"] == planned.goes_on.queued_ahead == ahead
+    assert ("1 next run waits" in str(planned.reasons)) == (ahead == 1)
+
+
+def test_without_them_a_job_of_pbs_survives_full_memories_alone(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = of_pbs(site, corpus_job(REFINE), queued_ahead=0)
+
+    assert planned.goes_on is None
+    assert reasons(planned) == [
+        "The job does not go on by itself, because jobs of the scheduler pbs, with "
+        '"queued_ahead": 0, cannot go on after its time limit, preemption or the loss of its node.'
+    ]
+    memory = FurtherRuns(("gpu_memory",), 3, 2, Ladder(), 3)
+    assert memory.without_needless().queued_ahead == 0
+    assert memory._replace(after=("lost_node",)).without_needless().queued_ahead == 3
+
+
+@pytest.mark.parametrize(("scheduler", "ahead"), [("slurm", 4), ("local", 0)])
+def test_a_scheduler_with_a_queue_can_have_them(
+    scheduler: str, ahead: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = planned_with(site, corpus_job(REFINE), {"queued_ahead": 4}, scheduler)
+
+    assert planned.goes_on
+    assert planned.goes_on.queued_ahead == ahead

@@ -1,4 +1,4 @@
-"""The next run begins in the place of this one (again.sh)."""
+"""The next run begins in the place of this one (in_place.sh)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRIPT = f"""#!/bin/bash
 {SOURCES}
 dispatch_token={TOKEN} dispatch_job=Refine3D/job001 dispatch_lock='' {AFTER}
 remember_script
-may_begin_again || echo "it cannot"
+may_begin_in_place || echo "it cannot"
 echo "$$ $* $GIVEN $ADDED"
 [ "$(wc -l <ran)" -lt 3 ] || exit 0
 trap '' TERM USR1
@@ -26,7 +26,7 @@ def run(shell: Shell, text: str, how: str = "bash script one") -> list[str]:
     return shell.says(f"export GIVEN='two\nlines'; {how}").split("\n")
 
 
-def test_it_is_the_same_process_and_begins_as_the_first(shell: Shell) -> None:
+def test_the_next_run_is_the_same_process_with_the_environment_of_the_first(shell: Shell) -> None:
     ignored = "trap -p TERM USR1"  # who runs the tests may have others ignored
     text = SCRIPT.replace("trap ''", f"{ignored}\ntrap ''")
     lines = run(shell, f"{text}\necho >>ran; begin_next_run; echo failed\n")
@@ -34,8 +34,8 @@ def test_it_is_the_same_process_and_begins_as_the_first(shell: Shell) -> None:
     first, *others = lines[0::2]
     process = first.split()[0]
     assert first == f"{process} one two"
-    again = f"{process} Refine3D/job001/run_submit.script.run {TOKEN} two"
-    assert others == [again, again, again]
+    next_run = f"{process} Refine3D/job001/run_submit.script.run {TOKEN} two"
+    assert others == [next_run, next_run, next_run]
     assert lines[1::2] == ["lines "] * 4, "with the variables of the first"
 
 
@@ -47,16 +47,16 @@ def test_what_was_changed_in_the_file_meanwhile_does_not_run(shell: Shell) -> No
 
 
 @pytest.mark.parametrize("how", ["bash <script", "cat script | bash", "bash -c '. ./script'"])
-def test_a_script_without_a_file_cannot(how: str, shell: Shell) -> None:
+def test_a_script_that_is_no_file_cannot_begin_in_place(how: str, shell: Shell) -> None:
     assert "it cannot" in run(shell, f"{SCRIPT}\nexit\n", how)
 
 
-def test_it_is_another_jobs_script(shell: Shell) -> None:
+def test_a_script_of_another_job_is_not_started(shell: Shell) -> None:
     other = SCRIPT.replace(f"dispatch_token={TOKEN}", "dispatch_token=$(echo 5)")
     assert "it cannot" in run(shell, f"{other}\nexit\n")
 
 
-def test_a_job_that_does_not_survive_it_keeps_no_text(shell: Shell) -> None:
+def test_a_job_that_does_not_survive_a_full_memory_keeps_no_script(shell: Shell) -> None:
     text = SCRIPT.replace("gpu_memory", "time_limit")
     assert "it cannot" in run(shell, f"{text}\nexit\n")
 
@@ -66,7 +66,7 @@ def test_time_is_counted_from_the_beginning_of_the_process(shell: Shell) -> None
     assert int(run(shell, text)[-1]) >= 2
 
 
-def test_without_room_it_says_so(shell: Shell) -> None:
+def test_a_next_run_for_which_there_is_no_room_does_not_begin(shell: Shell) -> None:
     lines = run(
         shell, f"{SCRIPT}\nexport TMPDIR=/nowhere\nbegin_next_run 2>/dev/null; echo failed\n"
     )

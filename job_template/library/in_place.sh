@@ -12,7 +12,7 @@ remember_script() {
     SECONDS=$(($(ps -o etimes= -p $$))) # the time limit is that of all runs of this process
 } 2>/dev/null
 
-may_begin_again() { [ -n "${dispatch_script:-}" ]; }
+may_begin_in_place() { [ -n "${dispatch_script:-}" ]; }
 
 # Returns if it cannot. Signals that this process ignores, the next one could not heed.
 begin_next_run() {
