@@ -286,13 +286,13 @@ is_forgotten() {
     esac
 }
 # Asks the scheduler why a job ended.
-learn_end() { # JOB
+ask_end() { # JOB
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
     dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
     read_end "$dispatch_said" || is_forgotten || { come_again; exit 0; }
 }
-learn_end "$dispatch_watched"
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -271,13 +271,13 @@ in_words() {
         NF == columns { for (at = 1; at <= columns; at++) printf "%s=%s ", name[at], $at; print "" }'
 }
 # Asks the scheduler why a job ended.
-learn_end() { # JOB
+ask_end() { # JOB
     # shellcheck disable=SC2016 # a command may have a shell of its own
     dispatch_ask=(scontrol show job --oneliner '{job_id}')
     dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
     read_end "$dispatch_said" || read_end "$(in_accounting "$1" | in_words)"
 }
-learn_end "$dispatch_watched"
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"
