@@ -166,7 +166,7 @@ class Run:
         control.mkdir(exist_ok=True)
         os.utime(self._submitted(job), (1, 1))
         sources = "".join(
-            f"source '{LIBRARY}/{name}.sh'\n" for name in ("files", "iterations", "goes_on")
+            f"source '{LIBRARY}/{name}.sh'\n" for name in ("files", "iterations", "from_where", "ladder")
         )
         settings = (
             f"dispatch_folder={refinement.job} dispatch_control={refinement.job}/{control.name} "
