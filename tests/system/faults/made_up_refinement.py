@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,10 +17,11 @@ from dispatcher.jobs.record import RECORD, load_record
 from dispatcher.jobs.runs import Run
 
 from ...refinement_files import write_iteration
-from ...waiting import processes_of, wait_for
+from ...waiting import wait_for
 from ..beds.slurm import SlurmBed
 from ..hook_calls import change_site, dispatch, start_hook
 from ..jobs import mark_running
+from ..power_cut import cut_power
 from ..project import MakeProject, Project
 
 __all__ = ["MadeUpRefinement"]
@@ -39,7 +39,6 @@ _CLASSES = {
     "use_gpu": "No",
 }
 _ITERATIONS = 4
-_OLD = 200  # seconds since a run was there, after which `resume` begins the next one
 
 
 class MadeUpRefinement:
@@ -154,7 +153,7 @@ class MadeUpRefinement:
     def cut(self) -> None:
         """Cut the run, and wait until that is over: the job waits for its next run."""
         if self.bed is None:
-            self._switch_off()
+            cut_power(self.project, self.job)
             return
         run = len(self.runs)
         self.bed.preempt()
@@ -169,17 +168,6 @@ class MadeUpRefinement:
         """Whether the job waits in the queue."""
         assert self.bed
         return self.bed.knows(self.number).startswith("PENDING")
-
-    def _switch_off(self) -> None:
-        """End all processes of the job and of its watcher at once, some minutes ago."""
-        record = self.project.record(self.job)
-        for session in (record["watcher"]["job_id"], record["job_id"]):
-            for what in (signal.SIGSTOP, signal.SIGKILL):
-                for process in processes_of(int(session)):
-                    os.kill(process, what)
-        then = time.time() - _OLD
-        for file in (*self.job.glob(".dispatch_lease.*"), *self.job.glob(".dispatch_id.*")):
-            os.utime(file, (then, then))
 
     def next_run(self) -> None:
         """Slurm starts the next run by itself; on this machine its user does."""
@@ -198,4 +186,4 @@ class MadeUpRefinement:
         if self.bed:
             subprocess.run(["scancel", self.number])
         else:
-            self._switch_off()
+            cut_power(self.project, self.job)
