@@ -12,7 +12,12 @@ remove_half_written() {
     newest=$(last_output)
     [ -n "$newest" ] || return 0
     # Other files than these do not show it.
-    written_below ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' -newermt "@$((newest - 60))" -delete
+    written_below ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
+        -newermt "@$((newest - 60))" -delete
+    # Plots and logs do by their last line. They are not made again for a micrograph that is finished.
+    while IFS= read -r -d '' file; do
+        [ "$(tail -c 1 "$file" | od -An -tx1)" = ' 0a' ] || rm -f "$file"
+    done < <(written_below '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
     written_below -name '*.star' -size -3c -delete
     cut_tables | xargs -0r rm -f
     while IFS= read -r -d '' map; do
