@@ -18,7 +18,14 @@ from .ends_from_outside import Cause
 from .json_files import strict
 from .places import has_shipped_templates
 
-__all__ = ["Scheduler", "UsageColumn", "Watcher", "filled", "template_folders_of"]
+__all__ = [
+    "KeepsFromGoingOn",
+    "Scheduler",
+    "UsageColumn",
+    "Watcher",
+    "filled",
+    "template_folders_of",
+]
 
 UsageColumn = Literal[
     "id",
@@ -56,6 +63,20 @@ class Watcher:
     again_command: list[str] = field(default_factory=list)
     again_after: int = 600
     again_format: str = "%Y%m%d%H%M"
+
+
+@strict
+class KeepsFromGoingOn:
+    """What of a job's directives keeps the job from going on after some ends.
+
+    Attributes:
+        directives: a pattern of what stands in them (or does not): a line an option, then a line
+            with the arguments of the submit command.
+        after: these ends.
+    """
+
+    directives: str
+    after: list[Cause]
 
 
 @strict
@@ -116,6 +137,7 @@ class Scheduler:
         own_warning: seconds before the time limit at which the job's script stops the job itself,
             because the scheduler kills it without a warning; 0 if the scheduler warns.
         goes_on_after: the ends from outside after which its jobs can go on.
+        goes_on_unless: what keeps a job from that; each key says in words what its directives have.
         goes_on_warning: as `own_warning`, of jobs that go on after their time limit, because the
             scheduler does not start a job again that has reached it; 0 if the scheduler does.
         names: words by which the scheduler's templates name what differs from site to site; "" for
@@ -194,6 +216,7 @@ class Scheduler:
     facts: list[str] = field(default_factory=list)
     own_warning: int = 0
     goes_on_after: list[Cause] = field(default_factory=list)
+    goes_on_unless: dict[str, KeepsFromGoingOn] = field(default_factory=dict)
     goes_on_warning: int = 0
     names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)

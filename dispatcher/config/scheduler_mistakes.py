@@ -59,6 +59,8 @@ def _of_patterns(scheduler: Scheduler) -> Mistakes:
     for name in _PATTERNS:
         patterns |= {f"{name}.{at}": each for at, each in enumerate(getattr(scheduler, name))}
     patterns |= {f"waits.{pattern}": pattern for pattern in scheduler.waits}
+    for words, each in scheduler.goes_on_unless.items():
+        patterns[f"goes_on_unless.{words}.directives"] = each.directives
     found = {}
     for key, pattern in patterns.items():
         try:

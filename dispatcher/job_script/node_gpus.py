@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 
 from ..host.shell_words import Variable, Word
-from ..planning import left_free
 from ..planning.plan import Plan
+from ..ranks import left_free
 from ..relion.command import Command
 from ..relion.programs import lookup
 

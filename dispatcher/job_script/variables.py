@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -13,19 +13,21 @@ from ..config.places import template_folders
 from ..errors import TemplateError
 from ..host.shell_words import quote
 from ..images.container import Bind, binds
-from ..planning.devices import gpus_named
 from ..planning.gpu_option import gpu_option
-from ..planning.ladder import Ladder
 from ..planning.memory_request import memory_asked
 from ..planning.node_table import node_table
 from ..planning.plan import Plan
 from ..planning.scratch import scratch_of
+from ..ranks.devices import gpus_named
 from ..relion.command import Command
 from ..units import seconds_of
 from .command_lines import in_shell, line_of, shared_container, words_of
 from .library import Library, read_library, shell_functions
 from .scheduler_templates import scheduler_templates
 from .templates import environment, render
+
+if TYPE_CHECKING:  # few jobs go on
+    from ..relion.continuation import Continuation
 
 __all__ = ["NO_TOKEN", "TEMPLATE_PARAMETERS", "job_script", "job_variables"]
 
@@ -162,7 +164,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "variables": _variables(plan),
             "binds": [text for bind in _binds(plan) for text in bind],
             "goes_on": plan.goes_on and plan.goes_on.as_json(),
-            "ladder": plan.goes_on.ladder if plan.goes_on else Ladder(),
+            "ladder": plan.goes_on and plan.goes_on.ladder,
             "requeues": bool(plan.goes_on and {*plan.goes_on.after} & {*scheduler.goes_on_after}),
         },
         "commands": [
@@ -174,9 +176,7 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
                 "shell": Markup(c.command.shell()),
                 "continuation": c.continuation
                 and {
-                    "way": c.continuation.way,
-                    "root": Markup(c.continuation.root.shell()),
-                    "least": c.continuation.least,
+                    "from_where": _from_where(c.continuation),
                     "line": line_of(plan, c, c.continuation.command),
                 },
             }
@@ -187,6 +187,12 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
         "pre_commands": [Markup(c.command.shell()) for c in commands[:at]],
         "post_commands": [Markup(c.command.shell()) for c in commands[at + 1 :]],
     }
+
+
+def _from_where(continuation: Continuation) -> list[str]:
+    """What the library needs to find where the command goes on."""
+    least = [str(continuation.least)] if continuation.least > 1 else []
+    return [continuation.way, Markup(continuation.root.shell()), *least]
 
 
 def _own_warning(plan: Plan) -> int:

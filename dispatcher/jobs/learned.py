@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..planning.learned import Learned
+from ..ranks.learned import Learned
 from .record import RECORD, Unreadable, load_record
 from .runs import Run
 

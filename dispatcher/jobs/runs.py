@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ..planning.learned import Learned
+from ..ranks.learned import Learned
 from . import entries
 from .claim import read_claim
 from .run_file import GOES_ON, KEPT_TO, MOST, number_of, read_lease, read_run
@@ -165,6 +164,8 @@ def seconds_of(run: Run) -> float | None:
 
 def moment_of(text: str | None) -> float | None:
     """A time of a record in seconds since 1970; None for what is no time."""
+    from datetime import datetime  # no hook asks
+
     with suppress(ValueError, OverflowError, OSError):
         return datetime.fromisoformat(text or "").timestamp()
     return None
@@ -172,6 +173,8 @@ def moment_of(text: str | None) -> float | None:
 
 def utc(moment: float) -> str | None:
     """Seconds since 1970 as in a record; None for what no clock shows."""
+    from datetime import UTC, datetime
+
     try:
         return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):

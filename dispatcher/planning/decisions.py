@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.type_conditions import conditions_of, in_words
+from ..ranks.more_ranks import MoreRanks
+from ..reason import topic_of
 from ..units import bytes_of
-from .more_ranks import MoreRanks
 from .other_types import OtherType, other_types
 from .pipeliners_window import as_matched
 from .placed_job import PassedOver, PlacedJob
-from .reason import topic_of
 from .sources import Source, sources
 from .unplaced_job import UnplacedJob
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config.ends_from_outside import CAUSES, MEMORIES, OF_SCHEDULERS, Cause
-from ..config.goes_on import GoesOnSetting, goes_on_setting
-from ..relion.continuation import Continuation, continued
+from ..config.goes_on import goes_on_setting
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
-from .ladder import Ladder, ladder
 from .placed_job import PlacedJob
 from .unplaced_job import UnplacedJob
 
-__all__ = ["FurtherRuns", "Verdict", "whether_it_goes_on"]
+if TYPE_CHECKING:  # few jobs go on
+    from ..relion.continuation import Continuation
+    from .ladder import Ladder
+
+__all__ = ["FurtherRuns", "Verdict", "goes_on_in_words", "in_words", "whether_it_goes_on"]
 
 
 class FurtherRuns(NamedTuple):
@@ -30,7 +32,7 @@ class FurtherRuns(NamedTuple):
     after: tuple[Cause, ...]
     at_most: int
     gives_up_after: int
-    ladder: Ladder = Ladder()
+    ladder: Ladder
 
     def as_json(self) -> dict[str, Any]:
         """The record's ``goes_on``."""
@@ -45,6 +47,11 @@ class FurtherRuns(NamedTuple):
             "gives_up_after": self.gives_up_after,
             **rows,
         }
+
+    def but_not_after(self, lost: Collection[Cause]) -> FurtherRuns | None:
+        """The same without these causes; None if none is left."""
+        after = tuple(each for each in self.after if each not in lost)
+        return self._replace(after=after, ladder=self.ladder.only(after)) if after else None
 
 
 class Verdict(NamedTuple):
@@ -72,6 +79,9 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
         return _not("the Pipeliner's job runner can only begin anew")
     if job.is_foreign:
         return _not("the dispatcher does not know how the user's own program goes on")
+    from ..relion.continuation import continued
+    from .ladder import ladder
+
     name, version = job.request.submission.job, job.relion_version
     found = continued(placed.main, name, version)
     if isinstance(found, str):
@@ -86,9 +96,10 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     every = [
         found if each is placed.main else continued(each, name, version) for each in placed.commands
     ]
+    runs = FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after))
     return Verdict(
-        FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after)),
-        _on(setting, after, "" if setting.after is None else not_after),
+        runs,
+        goes_on_in_words(runs, "" if setting.after is None else not_after),
         tuple(None if isinstance(each, str) else each for each in every),
     )
 
@@ -97,14 +108,14 @@ def _not(clause: str) -> Verdict:
     return Verdict(reason=f"The job does not go on by itself, because {clause}.")
 
 
-def _on(setting: GoesOnSetting, after: Sequence[Cause], not_after: str) -> str:
+def goes_on_in_words(job: FurtherRuns, not_after: str = "") -> str:
     """What the job survives, how often, and a clause on what it does not."""
-    runs = setting.gives_up_after
+    runs = job.gives_up_after
     nothing_new = f"{runs} runs in a row bring" if runs > 1 else "a run brings"
     but = f" But {not_after}." if not_after else ""
-    often = count(setting.at_most, "time")
+    often = count(job.at_most, "time")
     return (
-        f"The job goes on by itself after {_in_words(after)}, at most {often}, "
+        f"The job goes on by itself after {in_words(job.after)}, at most {often}, "
         f"unless {nothing_new} nothing new.{but}"
     )
 
@@ -116,14 +127,14 @@ def _not_after(named: Sequence[Cause], after: Sequence[Cause], scheduler: str) -
     of_job = [each for each in lacks if each in MEMORIES]
     clauses = []
     if of_scheduler:
-        lost = _in_words(of_scheduler)
+        lost = in_words(of_scheduler)
         clauses.append(f"jobs of the scheduler {scheduler} cannot go on after {lost}")
     if of_job:
-        clauses.append(f"this one has nothing left to try after {_in_words(of_job)}")
+        clauses.append(f"this one has nothing left to try after {in_words(of_job)}")
     return ", and ".join(clauses)
 
 
-def _in_words(causes: Iterable[Cause]) -> str:
+def in_words(causes: Iterable[Cause]) -> str:
     """'preemption or the loss of its node'."""
     *before, last = [CAUSES[each].survived for each in causes]
     return f"{', '.join(before)} or {last}" if before else last

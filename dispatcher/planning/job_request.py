@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..images.pins import PIN_FILE, Pin
+from ..ranks.learned import Learned
 from ..relion.job_star import JobStar, label_from_directory
 from ..relion.submission import Submission, is_unfilled
-from .learned import Learned
 from .submitter import Submitter
 
 __all__ = ["JobRequest"]

@@ -8,9 +8,9 @@ stays as it is, so what the scheduler is asked for must not be less.
 from __future__ import annotations
 
 from ..errors import DoesNotFit
+from ..ranks.layouts import WantedRanks
 from ..relion.asked_gpus import ALL, asked_gpus, devices_listed
 from ..units import count
-from .layouts import WantedRanks
 from .node_shape import NodeShape
 from .pipeliners_window import as_parameters
 from .resources import Resources

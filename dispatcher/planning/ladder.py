@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..config.ends_from_outside import MEMORIES, Cause
+from ..ranks import left_free
+from ..ranks.layouts import WantedRanks, layouts
 from ..relion.command import Command
-from . import left_free
-from .layouts import WantedRanks, layouts
 from .resources import Resources
 
 __all__ = ["Ladder", "ladder"]

@@ -21,6 +21,10 @@ from ..images.pins import pins
 from ..memory import particle_count, read_refinement
 from ..memory.host_memory import Particles
 from ..memory.refinement import Refinement
+from ..ranks.devices import is_ours
+from ..ranks.gpu_fit import gpu_fit
+from ..ranks.learned import Learned
+from ..reason import about
 from ..relion import job_star
 from ..relion.command import Command
 from ..relion.pipeline import older_than_pipeline
@@ -30,18 +34,14 @@ from ..relion.used_template import FIELD
 from ..relion.version import major_minor
 from .chosen_scheduler import ChosenScheduler, chosen_scheduler
 from .decisions import decisions_if_possible
-from .devices import is_ours
 from .goes_on import Verdict, whether_it_goes_on
-from .gpu_fit import gpu_fit
 from .gpu_option import gpu_option_reason
 from .job_request import JobRequest
 from .launch import launch_line
-from .learned import Learned
 from .matched_type import MatchedType, matching_name, with_lineage
 from .placed_job import PlacedJob
 from .placement import place
 from .plan import Plan, PlannedCommand
-from .reason import about
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..ranks.devices import devices_named, gpu_devices, gpus_named
+from ..ranks.gpu_fit import GpuFit
+from ..ranks.layouts import Layout, RankRules, WantedRanks, layouts
+from ..ranks.rank_table import RankRow, rank_table
 from ..relion.programs import lookup
-from .devices import devices_named, gpu_devices, gpus_named
-from .gpu_fit import GpuFit
-from .layouts import Layout, RankRules, WantedRanks, layouts
 from .plan import Plan
-from .rank_table import RankRow, rank_table
 
 __all__ = ["node_table"]
 

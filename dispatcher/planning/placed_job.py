@@ -9,16 +9,17 @@ from ..config.configuration import Configuration
 from ..config.site import Partition, Site
 from ..images.choice import ChosenImage, Needs, choose
 from ..memory.card import Card
+from ..ranks import left_free
+from ..reason import about
 from ..relion.command import Command, called_programs
 from ..units import bytes_of, count
-from . import left_free, resources
+from . import resources
 from .asked import asked
 from .foreign_program import ForeignProgram, foreign_program
 from .job_runner import as_it_says
 from .memory_request import memory_asked, memory_request
 from .node_shape import NodeShape
 from .partition_rules import see_that_it_may_run
-from .reason import about
 from .resources import Resources
 from .rewrite import as_single_process, with_resources
 from .scratch import with_site_scratch

@@ -9,9 +9,9 @@ from typing import Any
 from ..config.configuration import Configuration
 from ..config.site import Site
 from ..errors import DispatchError, DoesNotFit, ImageError
+from ..reason import about
 from .node_shape import NodeShape, node_shapes
 from .placed_job import PassedOver, PlacedJob, placed_on
-from .reason import about
 from .unplaced_job import UnplacedJob
 
 __all__ = ["partition_names", "place"]

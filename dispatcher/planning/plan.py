@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__
 from ..config.scheduler import template_folders_of
 from ..config.site import Site
 from ..images.choice import ChosenImage
+from ..ranks.gpu_fit import GpuFit
 from ..relion.command import Command
-from ..relion.continuation import Continuation
 from ..units import count
 from .decisions import Decisions
 from .goes_on import FurtherRuns
-from .gpu_fit import GpuFit
 from .launch import LaunchWord
+
+if TYPE_CHECKING:  # few jobs go on
+    from ..relion.continuation import Continuation
 
 __all__ = ["Plan", "PlannedCommand"]
 

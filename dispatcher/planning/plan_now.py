@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config.configuration import Configuration
 from ..images.awaited import as_if_there, awaited_images, none_yet
-from .learned import Learned
+from ..ranks.learned import Learned
 from .make_plan import plan_script
 from .plan import Plan
 

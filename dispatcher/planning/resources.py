@@ -8,15 +8,15 @@ from ..errors import NeedsGpus
 from ..memory.card import Card
 from ..memory.host_memory import Node, Particles
 from ..memory.refinement import Refinement
+from ..ranks.devices import gpus_named
+from ..ranks.layouts import Layout, RankRules, WantedRanks
+from ..ranks.limits import within_cores
+from ..ranks.rank_fit import RankFit, fit_ranks
+from ..ranks.reasons import shared_cores_reason
 from ..relion.command import Command
 from ..relion.programs import lookup
 from ..units import bytes_of, count
-from .devices import gpus_named
-from .layouts import Layout, RankRules, WantedRanks
-from .limits import within_cores
 from .node_shape import NodeShape
-from .rank_fit import RankFit, fit_ranks
-from .reasons import shared_cores_reason
 
 __all__ = ["Resources", "decide"]
 

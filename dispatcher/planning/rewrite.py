@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ..config.job_types import JobType
 from ..host.shell_words import Word, split
+from ..ranks import left_free
+from ..ranks.devices import gpu_devices, is_ours
 from ..relion.command import Command
 from ..relion.programs import lookup
-from . import left_free
-from .devices import gpu_devices, is_ours
 from .resources import Resources
 
 __all__ = ["as_single_process", "rewrite", "rewrite_reasons", "with_resources"]

@@ -9,11 +9,11 @@ from ..config.largest import MOST_GPUS, MOST_RANKS, MOST_THREADS
 from ..config.places import shipped_folder
 from ..config.site import Partition, Site
 from ..errors import InputError
+from ..ranks.devices import devices_named, is_ours
+from ..ranks.layouts import WantedRanks
 from ..relion.programs import lookup
 from ..units import bytes_of, whole_number
-from .devices import devices_named, is_ours
 from .foreign_program import gpus_asked_for
-from .layouts import WantedRanks
 from .thread_options import asked_by_programs_of_relion, given_threads
 from .unplaced_job import UnplacedJob
 

@@ -60,6 +60,7 @@ begin_job() {
     [ -z "$dispatch_lock" ] || wait_for_lock
     dispatch_began=$SECONDS dispatch_started=$(date -u +%FT%T+00:00)
     begin_lease
+    ! may_have_runs || learn_end
     reasons
     remember_texts
 }

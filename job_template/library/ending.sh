@@ -4,6 +4,7 @@
 # first.
 finish() {
     dispatch_exit=$?
+    set +eu +o pipefail # these are for the lines of a site's own template
     [ "$dispatch_status" -ne 0 ] || dispatch_status=$dispatch_exit
     heed_no_signals
     trap - EXIT

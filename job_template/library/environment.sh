@@ -4,6 +4,7 @@
 # Apptainer's options, is forgotten; the container gets the variables that the site lets through. On several
 # nodes the launcher of the ranks passes these on.
 clean_environment() {
+    local -; set +eu +o pipefail # these are the caller's
     local name harmless='^(APPTAINER|SINGULARITY)_(TMPDIR|CACHEDIR|CONFIGDIR|KEYSDIR|SYPGPDIR|NO_PRIVS)$'
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0

@@ -5,6 +5,7 @@
 # Makes all ready for the next command to go on: removes what the runs before have left half-written, and sets dispatch_from.
 # That stays empty in the first run, and if the command has written nothing yet.
 prepare_to_go_on() { # WAY (refine, unfinished), ROOT (what RELION's --o names; the job's folder), FIRST ITERATION
+    local -; set +eu +o pipefail # these are the caller's
     dispatch_way=$1 dispatch_root=$2 dispatch_least=${3:-1} dispatch_from=''
     [ "$dispatch_run" -gt 1 ] && [ "$dispatch_at" -ge "$dispatch_done" ] || return 0
     case $1 in

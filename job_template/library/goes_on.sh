@@ -28,7 +28,7 @@ cut_in_words() { # WHAT
     case $1 in
     time_limit) echo "reached its time limit" ;;
     preemption) echo "gave way to a job of higher priority" ;;
-    lost_node) echo "could not reach the job's folder, or its machine stops" ;;
+    lost_node) echo "lost a node (its machine stops, or nobody can reach it, or it cannot reach the job's folder)" ;;
     gpu_memory) echo "filled the memory of a GPU" ;;
     host_memory) echo "filled the memory that the job has" ;;
     esac

@@ -10,6 +10,7 @@
 
 # What the script does for GPUs before the commands.
 look_after_gpus() {
+    local -; set +eu +o pipefail # these are the caller's
     dispatch_each=- dispatch_predicted=- dispatch_devices='' dispatch_mps_folder=''
     refuse_what_is_no_gpu
     if [ "$dispatch_gpu_tool" = nvidia-smi ] && [ -n "$dispatch_mps$dispatch_watch_gpus" ]; then

@@ -3,6 +3,7 @@
 # What must be in order on each node before anything starts: the image, the folders that the container sees,
 # and room for scratch data.
 prepare_nodes() {
+    local -; set +eu +o pipefail # these are the caller's
     name_unset_variables
     [ -z "$dispatch_image" ] || look_at_images
     [ "${#dispatch_binds[@]}" -eq 0 ] || look_at_binds

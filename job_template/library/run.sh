@@ -9,6 +9,7 @@ run_commands() {
 # Runs the program in the background, so that the script acts on a signal at once, not after RELION's last
 # iteration. Options that bind a folder which a node lacks are left out (binds.sh).
 run() { # PROGRAM ARGUMENTS…
+    local -; set +eu +o pipefail # these are the caller's
     local word
     ! aborted || exit 1
     dispatch_at=$((dispatch_at + 1))
@@ -63,6 +64,7 @@ heed_no_signals() { trap '' TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2 RTMIN+3; }
 
 # The scheduler may send KILL soon, so RELION is told first.
 stop() { # SIGNAL
+    local -; set +eu +o pipefail # these are the caller's
     heed_no_signals
     dispatch_status=$((128 + $1))
     dispatch_facts="stopped by signal $1"$'\n'
@@ -132,6 +134,7 @@ pass_abort_on() {
 }
 
 begin_guard() {
+    local -; set +eu +o pipefail # these are the caller's
     end_guard
     guard &
     dispatch_guard=$!

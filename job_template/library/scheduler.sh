@@ -2,6 +2,19 @@
 # Questions that a scheduler may answer better. These are the answers of a machine without a scheduler; the
 # file schedulers/NAME/functions.sh of the job's scheduler comes after this one, and may replace them.
 
+# Prints what a command says that asks who runs the jobs, if it says so in time. All programs of a job may be told to end,
+# and more than once. `timeout` heeds that, although the script does not: then the command runs again.
+ask_in_time() { # SECONDS COMMAND…
+    local said status
+    for _ in 1 2 3 4 5; do
+        said=$(timeout "$@")
+        status=$?
+        [ "$status" -gt 128 ] || break
+    done
+    [ -z "$said" ] || printf '%s\n' "$said"
+    return "$status"
+}
+
 # Forget variables that would hide jobs from the scheduler's commands.
 forget_scheduler_options() { :; }
 
@@ -22,6 +35,9 @@ status_for_scheduler() { echo "$1"; } # STATUS
 # Prints how many seconds the scheduler lets the job run, if the scheduler says so.
 time_limit() { :; }
 
+# Learns when a job that goes on begins what its scheduler may not say when the job ends.
+learn_end() { :; }
+
 # Whether the warning came at the time limit, and not by a cancellation.
 time_limit_reached() {
     local stops
@@ -31,7 +47,7 @@ time_limit_reached() {
 
 # Why the script was told to end, if that is nobody's wish: prints time_limit, preemption or lost_node, or nothing.
 why_it_ends() { # SIGNAL; 0 if a program has failed
-    [ "$1" -ne 15 ] || [ "$(timeout 3 systemctl is-system-running 2>/dev/null)" != stopping ] || echo lost_node
+    [ "$1" -ne 15 ] || [ "$(ask_in_time 3 systemctl is-system-running 2>/dev/null)" != stopping ] || echo lost_node
 }
 
 # Has the scheduler start this script once more. Without a scheduler `relion-dispatch watch` or `resume` does.

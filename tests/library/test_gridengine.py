@@ -92,7 +92,7 @@ def test_the_next_run_is_asked_for_if_the_master_would_start_it(
     ],
 )
 def test_why_a_job_ends_is_in_its_state(state: str, signal: int, why: str, shell: Shell) -> None:
-    row = "echo '     {} 0.5 R.job1 me {} 11/29/2026 08:31:06 gpu.q@n1 3'"
+    row = "echo \"     {} 0.5 R.job1 me {} $(date '+%m/%d/%Y %H:%M:%S') gpu.q@n1 3\""
     body = row.format(117, "Rq") + (f"; {row.format(17, state)}" if state else "")
     stand_in(shell, "qstat", body)
     stand_in(shell, "qconf", QUEUE.format("INFINITY", "00:30:00"))
@@ -101,6 +101,18 @@ def test_why_a_job_ends_is_in_its_state(state: str, signal: int, why: str, shell
     said = shell.says(code, scheduler="gridengine", JOB_ID="17", QUEUE="gpu.q", HOSTNAME="n1")
 
     assert said.split("\n") == [*([state] if state else []), f"why:{why}"]
+
+
+@pytest.mark.parametrize(("ago", "why"), [(0, "preemption"), (60, "lost_node")])
+def test_a_job_that_is_put_back_while_its_node_is_silent_has_lost_it(
+    ago: int, why: str, shell: Shell
+) -> None:
+    """The node hears of it when it is back, and otherwise at once."""
+    since = f"$(date -d '-{ago} seconds' '+%m/%d/%Y %H:%M:%S')"
+    stand_in(shell, "qstat", f'echo "     17 0.5 R.job1 me Rq {since}          3"')
+
+    code = 'was_put_back_unheard "" && echo unheard of; row_of_job | wc -w; why_it_ends 15'
+    assert shell.says(code, scheduler="gridengine", JOB_ID="17").split() == ["3", why]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +130,24 @@ def test_a_job_that_is_suspended_gives_way_if_it_goes_on(
         JOB_ID="17",
     )
     assert (done.returncode == 0) == ends
+
+
+def test_a_silent_master_leaves_the_signal_to_tell_of_a_suspension(shell: Shell) -> None:
+    """Grid Engine sends USR1 to the script, and to the program, which ends by it with 138."""
+    stand_in(shell, "qstat", "echo error: commlib error >&2; exit 1")
+    stand_in(shell, "qconf", "exit 1")
+
+    def says(code: str, after: str = "preemption") -> str:
+        given = [f"dispatch_goes_on_after=({after})"]
+        return shell.says(code, scheduler="gridengine", given=given, JOB_ID="17")
+
+    assert says("announces_end USR1 && why_it_ends 15") == "preemption"
+    assert says("announces_end USR1 && why_it_ends 15", after="time_limit") == ""
+    assert says("announces_end USR2 && why_it_ends 15") == ""
+    assert says("dispatch_status=138; why_it_ends 0") == "preemption"
+    assert says("dispatch_status=137; why_it_ends 0") == ""
+    stand_in(shell, "qstat", "echo '17 0.5 R.job1 me r 11/29/2026 08:31:06 gpu.q@n1 3'")
+    assert says("dispatch_status=138; why_it_ends 0") == ""
 
 
 LIMITS = 'echo "hard resource_list:         gpu=2,{},ram=1G"'
@@ -154,7 +184,8 @@ def test_a_job_without_a_warning_stops_before_its_limit(shell: Shell) -> None:
     stand_in(shell, "qstat", LIMITS.format("h_rt=3600"))
     stand_in(shell, "qconf", QUEUE.format("INFINITY", "00:30:00"))
 
-    code = "stops_after; for SECONDS in 1700 1740; do time_limit_reached && echo $SECONDS; done"
+    ran = "for ran in 1700 1740; do SECONDS=$ran; time_limit_reached && echo $ran; done"
+    code = f"stops_after; {ran}"
     said = shell.says(
         code,
         scheduler="gridengine",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from ..refinement_files import write_map
-from .conftest import Shell
+from .conftest import TOKEN, Shell
 from .test_from_where import SECOND, UNFINISHED
 from .test_runs import GOES_ON
 
@@ -38,7 +39,7 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     assert yes == "yes"
     kept = ["old.txt", "whole.eps", "whole.log", "whole.mrcs", "whole.star"]
     assert [Path(each).name for each in left if "/" in each and "name" not in each] == kept
-    assert shell.says("last_output; written_below -name '*.mrcs' | wc -l") == "1800000000\n1"
+    assert shell.says("last_output; files_written -name '*.mrcs' | wc -l") == "1800000000\n1"
     assert shell.says("cut_tables") == ""
 
 
@@ -68,3 +69,29 @@ def test_tables_that_are_cut_are_found_whatever_their_names(shell: Shell) -> Non
     assert sorted(each.rsplit("/", 1)[-1] for each in found[:-1]) == sorted(
         f"{each}.star" for each in cut
     )
+
+
+def test_outputs_of_inputs_in_the_projects_folder_lie_beside_the_jobs_own_files(
+    shell: Shell, control: Path
+) -> None:
+    """decomposePipelineFileName() of RELION leaves the job out of the input's name."""
+    others = (
+        "run.out", "run.err", "run_submit.script.run", "dispatch.json", f"dispatch.run.{TOKEN}.1",
+        ".dispatch.json.lock", "job.star", "job_pipeline.star", "default_pipeline.star", "note.txt",
+        "RELION_OUTPUT_NODES.star",
+    )  # fmt: skip
+    for name in (*others, "mic1.log", "mic2.log", "run.mrc", "run_PS.mrc", "cut.star"):
+        (shell.job / name).write_text("not all")
+    write_map(shell.job / "mic1.mrc")
+    for name in ("mic1.mrc", "mic1.log", "mic2.log", "run.mrc"):
+        os.utime(shell.job / name, (1_900_000_000, 1_900_000_000))
+    os.utime(shell.job / "mic1.log", (1_800_000_000, 1_800_000_000))
+
+    count = "outputs | wc -l"
+    assert shell.says(count) == "6"
+    said = shell.says(f"{SECOND}{UNFINISHED} >/dev/null; outputs; files_of_others", given=GOES_ON)
+
+    *left, pattern = said.split("\n")
+    assert sorted(Path(each).name for each in left) == ["mic1.log", "mic1.mrc"]
+    assert all((shell.job / name).exists() for name in others)
+    assert re.fullmatch(pattern, pattern.split("/(")[0] + "/run.out")

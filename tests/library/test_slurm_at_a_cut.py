@@ -9,17 +9,6 @@ import pytest
 from .conftest import Shell
 
 
-def test_slurm_ends_also_what_asks_it(shell: Shell) -> None:
-    program = shell.programs / "scontrol"
-    program.write_text(
-        "#!/bin/sh\n[ -e asked ] || { touch asked; kill $PPID; sleep 5; }\n"
-        "echo Restarts=0 PreemptTime=2026-11-29T08:53:53\n"
-    )
-    program.chmod(0o755)
-    code = "SLURM_JOB_ID=17; trap '' TERM; why_it_ends 15"
-    assert shell.says(code, scheduler="slurm") == "preemption"
-
-
 @pytest.mark.parametrize(
     ("shows", "taken"),
     [
@@ -106,50 +95,62 @@ def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
+@pytest.mark.parametrize("told", ["by a variable", "by scontrol"])
 def test_without_an_answer_the_limit_is_known_from_the_start(
-    ahead: int | None, why: str, shell: Shell
+    told: str, ahead: int | None, why: str, shell: Shell
 ) -> None:
+    """The newer Slurm sets a variable, and the older one is asked."""
     shell.stand_in("scontrol")
-    end = {} if ahead is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
-    code = "sleep() { :; }; is_late anything; why_it_ends 15"
-    assert shell.says(code, scheduler="slurm", SHOWS="", **end) == why
+    variable, shows = {}, "JobState=RUNNING"
+    if ahead is not None and told == "by a variable":
+        variable = {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
+    elif ahead is not None:
+        end = time.strftime("%FT%T", time.localtime(time.time() + ahead))
+        shows += f"\n   StartTime=Unknown EndTime={end}"
+    code = "sleep() { :; }; learn_end; SHOWS=; is_late anything; why_it_ends 15"
+    assert shell.says(code, scheduler="slurm", SHOWS=shows, **variable) == why
+
+
+NODE_FAILED = "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"
 
 
 @pytest.mark.parametrize(
-    ("err", "why"),
+    ("err", "shows", "why"),
     [
-        ("slurmstepd-gpu1: error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", True),
-        ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE TO JOB REQUEUE ***", True),
-        ("[NOW] error: *** JOB 17 ON gpu1 CANCELLED AT NOW DUE to SIGNAL Terminated ***", False),
-        (
-            "slurmstepd-gpu1: error: *** JOB 16 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***",
-            False,
-        ),
+        ("JOB 17 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", "", "preemption"),
+        ("JOB 17 ON gpu1 CANCELLED AT NOW DUE TO JOB REQUEUE ***", "", "preemption"),
+        ("JOB 17 ON gpu1 CANCELLED AT NOW DUE to SIGNAL Terminated ***", "", ""),
+        ("JOB 16 ON gpu1 CANCELLED AT NOW DUE TO PREEMPTION ***", "", ""),
+        (f"JOB 17 ON gpu1 CANCELLED AT NOW {NODE_FAILED}", "", "lost_node"),
+        # One of its nodes was lost, or an admin has set its node to down.
+        (f"JOB 17 ON gpu1 CANCELLED AT NOW {NODE_FAILED}", "Restarts=1", "lost_node"),
+        (f"STEP 17.0 ON gpu1 CANCELLED AT NOW {NODE_FAILED}", "Restarts=1", "lost_node"),
+        (f"JOB 16 ON gpu1 CANCELLED AT NOW {NODE_FAILED}", "Restarts=1", "preemption"),
     ],
 )
-def test_without_an_answer_a_preemption_is_known_from_the_node(
-    err: str, why: bool, shell: Shell
+@pytest.mark.parametrize("daemon", ["slurmstepd-gpu1:", "[2026-11-29T11:33:06.005]"])
+def test_why_a_run_ends_is_known_from_the_node(
+    daemon: str, err: str, shows: str, why: str, shell: Shell
 ) -> None:
+    """What it wrote of an earlier run does not count."""
     shell.stand_in("scontrol")
-    (shell.project / "run.err").write_text(f"{err}\n")
+    before = f"slurmstepd-gpu1: error: *** JOB 17 ON gpu1 CANCELLED AT NOW {NODE_FAILED}\n"
+    (shell.project / "run.err").write_text(f"{before}{daemon} error: *** {err}\n")
     code = (
-        "sleep() { :; }; SLURM_JOB_ID=17 dispatch_err_before=0 dispatch_errfile=run.err; "
-        "was_preempted; why_it_ends 15"
+        f"sleep() {{ :; }}; SLURM_JOB_ID=17 dispatch_err_before={len(before)} "
+        "dispatch_errfile=run.err; ended_because_of NONSENSE; why_it_ends 15"
     )
-    assert shell.says(code, scheduler="slurm", SHOWS="") == ("preemption" if why else "")
+    assert shell.says(code, scheduler="slurm", SHOWS=shows) == why
 
 
-def test_a_question_that_slurm_ends_with_the_job_is_asked_again(shell: Shell) -> None:
-    """TERM goes to all processes of a job; `timeout` heeds it, whatever the script does."""
-    program = shell.programs / "scontrol"
-    program.write_text(
-        "#!/bin/sh\n"
-        "[ -e asked ] || { touch asked; kill -TERM $PPID; exec sleep 10; }\n"
-        "echo JobState=COMPLETING Restarts=1\n"
+def test_the_end_of_a_job_is_near_when_slurm_may_have_warned(shell: Shell) -> None:
+    """It warns a minute before, and up to a minute early."""
+    code = (
+        "for ahead in 100 3600; do "
+        'end=$(end_in "Start=Unknown EndTime=$(date -d "+$ahead seconds" +%FT%T)"); '
+        'is_near "$end" && echo $ahead; done; is_near "$(end_in EndTime=Unknown)" && echo unknown'
     )
-    program.chmod(0o755)
-    code = "sleep() { :; }; trap '' TERM; SLURM_JOB_ID=17; state_of_job 3; why_it_ends 15"
-    assert shell.says(code, scheduler="slurm").splitlines()[-1] == "preemption"
+    assert shell.says(code, scheduler="slurm") == "100"
 
 
 def test_a_slurm_that_stays_silent_may_have_put_a_preempted_job_back(shell: Shell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ __all__ = [
     "asked",
     "change_gridengine",
     "in_queue",
+    "lose_sight_of_node",
     "on_gridengine_site",
     "queue_says",
 ]  # fmt: skip
@@ -95,3 +97,11 @@ def ask_operator(request: str) -> None:
     descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # or fail: somebody must be reading
     os.write(descriptor, f"{request}\n".encode())
     os.close(descriptor)
+
+
+def lose_sight_of_node(number: object) -> None:
+    """Cut off the node until the master has put its job back, and for some seconds more: a job that
+    hears of it at once was put back by a person."""
+    ask_operator("silence node1")
+    wait_for(lambda: queue_says(number) == "Rq", 90, "the loss of the node")
+    time.sleep(20)

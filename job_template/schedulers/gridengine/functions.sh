@@ -12,18 +12,42 @@ forget_scheduler_options() {
 # comes before the job is suspended, and at a soft time limit, which a site may add.
 warning_signals() { echo USR1 USR2; }
 announces_end() { # SIGNAL
-    [ "$1" != USR1 ] || time_limit_reached || { survives preemption && [[ $(state_of_job) == *[sST]* ]]; }
+    local state
+    [ "$1" = USR1 ] && ! time_limit_reached || return 0
+    survives preemption || return 1
+    state=$(state_of_job)
+    [ -n "$state" ] || dispatch_suspended=yes # of two reasons for the signal this one is left
+    [[ -z $state || $state == *[sST]* ]]
 }
 
-# As qstat says it: d of a job that is deleted, s S T of one that is suspended, q of one that is back in the queue.
-state_of_job() { timeout 3 qstat 2>/dev/null | awk -v job="$JOB_ID" '$1 == job { print $5; exit }'; }
+# As qstat says it: d of a job that is deleted, s S T of one that is suspended, q of one that is back in the queue; and since
+# when it runs or waits.
+row_of_job() { ask_in_time 3 qstat 2>/dev/null | awk -v job="$JOB_ID" '$1 == job { print $5, $6, $7; exit }'; }
+state_of_job() { row_of_job | cut -d ' ' -f 1; }
 
-# A job that is suspended keeps its GPUs, and RELION's programs do not survive USR1; so a job that goes on gives way.
+# Whether the master has put the job back without a word to its node, which it could not reach: a job that somebody puts
+# back hears of it after a second or two.
+was_put_back_unheard() { # SINCE
+    local since
+    [ -n "$1" ] && since=$(date -d "$1" +%s 2>/dev/null) && [ $(($(date +%s) - since)) -ge 15 ]
+}
+
+# A job that is suspended keeps its GPUs, and RELION's programs do not survive USR1; so a job that goes on gives way. If
+# the master does not answer, the signal tells: the script has had it, or a program has ended by it.
 why_it_ends() { # SIGNAL
-    case $(state_of_job) in
+    local state since
+    read -r state since < <(row_of_job)
+    case $state in
     *d*) ;;
-    *[qsST]*) echo preemption ;;
-    *) [ "$1" -ne 15 ] || ! time_limit_reached || echo time_limit ;;
+    *q*) if was_put_back_unheard "$since"; then echo lost_node; else echo preemption; fi ;;
+    *[sST]*) echo preemption ;;
+    *)
+        if [ "$1" -eq 15 ] && time_limit_reached; then
+            echo time_limit
+        elif [ -n "${dispatch_suspended:-}" ] || { [ -z "$state" ] && [ "$1" -eq 0 ] && [ "$dispatch_status" -eq 138 ]; }; then
+            echo preemption
+        fi
+        ;;
     esac
 }
 
@@ -51,8 +75,8 @@ status_for_scheduler() { # STATUS
 # The least of what the job asks for and what its queue lets it run: soft and hard limits.
 time_limit() {
     {
-        timeout 5 qstat -j "$JOB_ID" | sed -n 's/^hard resource_list: *//p' | tr , '\n' | sed -n 's/^[hs]_rt=//p'
-        timeout 5 qconf -sq "$QUEUE@$HOSTNAME" | sed -n 's/^[hs]_rt  *//p'
+        ask_in_time 5 qstat -j "$JOB_ID" | sed -n 's/^hard resource_list: *//p' | tr , '\n' | sed -n 's/^[hs]_rt=//p'
+        ask_in_time 5 qconf -sq "$QUEUE@$HOSTNAME" | sed -n 's/^[hs]_rt  *//p'
     } 2>/dev/null | awk -F: '
         NF == 3 { $1 = $1 * 3600 + $2 * 60 + $3 }
         $1 ~ /^[0-9]+$/ && (!least || $1 < least) { least = $1 }
@@ -79,7 +103,7 @@ words_of_job() {
 may_have_job() { # JOB [CELL]
     [ "${2:-}" = "${SGE_CELL:-default}" ] || return 0
     command -v qstat >/dev/null || return 0
-    [[ $(timeout 10 qstat -j "$1" 2>&1) != *"do not exist"* ]]
+    [[ $(ask_in_time 10 qstat -j "$1" 2>&1) != *"do not exist"* ]]
 }
 
 scheduler_programs() { echo 'sge_[a-z]*|qsub|qstat|qconf|qdel'; }
@@ -91,5 +115,5 @@ dismiss_watcher() {
     relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
     [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to delete
     read -r watcher <"$dispatch_opened" || return 0
-    [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 qdel "$watcher" >/dev/null
+    [[ ! $watcher =~ ^[0-9]+$ ]] || ask_in_time 10 qdel "$watcher" >/dev/null
 }

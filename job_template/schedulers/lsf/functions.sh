@@ -14,7 +14,7 @@ warning_signals() { echo USR2; }
 # LSF warns two minutes before the limit, and as long before it ends a job that somebody cancels.
 time_limit_reached() {
     local left
-    left=$(timeout 3 bjobs -noheader -o time_left "$LSB_JOBID" 2>/dev/null)
+    left=$(ask_in_time 3 bjobs -noheader -o time_left "$LSB_JOBID" 2>/dev/null)
     [[ $left =~ ([0-9]+):([0-9]+) ]] && [ $((10#${BASH_REMATCH[1]} * 60 + 10#${BASH_REMATCH[2]})) -le 3 ]
 }
 
@@ -50,7 +50,7 @@ words_of_job() { echo "$dispatch_scheduler_job"; }
 may_have_job() { # JOB
     local found
     command -v bjobs >/dev/null || return 0
-    found=$(timeout 10 bjobs -noheader -o stat "$1" 2>&1)
+    found=$(ask_in_time 10 bjobs -noheader -o stat "$1" 2>&1)
     case $found in
     DONE | EXIT | *"is not found"*) return 1 ;;
     esac
@@ -61,5 +61,5 @@ scheduler_that_ends_jobs() { echo 'TERM_[A-Z]*'; }
 
 # The jobs after the job, by their name: they would wait in the queue and find nothing to tell.
 dismiss_watcher() {
-    ! relion_was_told || timeout 10 bkill -J "end.$dispatch_token" 0
+    ! relion_was_told || ask_in_time 10 bkill -J "end.$dispatch_token" 0
 }

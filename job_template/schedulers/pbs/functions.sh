@@ -6,7 +6,7 @@ opens_texts() { return 1; }
 # The time limit of a job that asks for none is its queue's.
 time_limit() {
     local limit
-    limit=$(timeout 5 qstat -f "$PBS_JOBID" 2>/dev/null | sed -n 's/^ *Resource_List\.walltime = //p')
+    limit=$(ask_in_time 5 qstat -f "$PBS_JOBID" 2>/dev/null | sed -n 's/^ *Resource_List\.walltime = //p')
     [[ ! $limit =~ ^([0-9]+):([0-9]+):([0-9]+)$ ]] ||
         echo $((10#${BASH_REMATCH[1]} * 3600 + 10#${BASH_REMATCH[2]} * 60 + 10#${BASH_REMATCH[3]}))
 }
@@ -22,7 +22,7 @@ words_of_job() { echo "$dispatch_scheduler_job"; }
 may_have_job() { # JOB
     local found
     command -v qstat >/dev/null || return 0
-    found=$(timeout 10 qstat "$1" 2>&1) || [[ $found != *"Unknown Job Id"* && $found != *"Job has finished"* ]]
+    found=$(ask_in_time 10 qstat "$1" 2>&1) || [[ $found != *"Unknown Job Id"* && $found != *"Job has finished"* ]]
 }
 
 scheduler_programs() { echo 'pbs_[a-z]*|pbsdsh|qsub|qstat'; }
@@ -32,6 +32,6 @@ scheduler_that_ends_jobs() { echo '=>> PBS'; }
 dismiss_watcher() {
     local watchers
     relion_was_told || return 0
-    mapfile -t watchers < <(timeout 10 qselect -u "$(id -un)" -N "end.$dispatch_token")
-    [ "${#watchers[@]}" -eq 0 ] || timeout 10 qdel "${watchers[@]}"
+    mapfile -t watchers < <(ask_in_time 10 qselect -u "$(id -un)" -N "end.$dispatch_token")
+    [ "${#watchers[@]}" -eq 0 ] || ask_in_time 10 qdel "${watchers[@]}"
 }

@@ -13,24 +13,31 @@ forget_limits_of_the_script() {
     unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE SLURM_CPU_BIND SLURM_NTASKS_PER_NODE SLURM_EXPORT_ENV
 }
 
-# What Slurm knows of the job. Slurm may tell all programs of a job to end, and once more while this one asks. `timeout`
-# heeds that, although the script does not.
+# What Slurm knows of the job.
 state_of_job() { # SECONDS
-    local _
-    for _ in 1 2 3 4 5; do
-        timeout "$1" scontrol show job "$SLURM_JOB_ID" 2>/dev/null
-        [ $? -gt 128 ] || break
-    done
+    ask_in_time "$1" scontrol show job "$SLURM_JOB_ID" 2>/dev/null
 }
+
+# When the job's time is over, in seconds since 1970.
+end_in() { # STATE
+    local end
+    end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$1")
+    [ -z "$end" ] || date -d "$end" +%s
+}
+
+# Only newer ones tell the job.
+learn_end() {
+    dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
+}
+
+is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
 
 # Whether TERM came at the time limit: Slurm warns before that (--signal).
 time_limit_reached() {
-    local state end
+    local state
     state=$(state_of_job 3)
     [[ $state != *JobState=TIMEOUT* ]] || return 0
-    [[ $state == *JobState=RUNNING* ]] || return 1
-    end=$(sed -n 's/.*EndTime=\([0-9T:-]*\).*/\1/p' <<<"$state")
-    [ -n "$end" ] && [ $(($(date -d "$end" +%s) - $(date +%s))) -le 130 ]
+    [[ $state == *JobState=RUNNING* ]] && is_near "$(end_in "$state")"
 }
 
 # Whether Slurm has put the job back into the queue by itself, which counts as a restart.
@@ -46,30 +53,32 @@ is_preempted() { # STATE
     [[ $1 =~ (^|[[:space:]])PreemptTime=([^[:space:]]+) && ${BASH_REMATCH[2]} != None ]]
 }
 
-# A job that gives way is put back into the queue, or is to end for good. All else is somebody's wish.
+# A job that gives way, or has lost a node, is put back into the queue, or is to end for good. All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state
+    ! ended_because_of "NODE FAILURE" || { echo lost_node; return; }
     for _ in 1 2 3; do # up to 13 of the 30 s that Slurm leaves between TERM and KILL
         state=$(state_of_job 3)
         [ -z "$state" ] || break
         sleep 2
     done
-    if is_requeued "$state" || is_preempted "$state" || { [ -z "$state" ] && was_preempted; }; then
+    if is_requeued "$state" || is_preempted "$state" || { [ -z "$state" ] && ended_because_of "PREEMPTION|JOB REQUEUE"; }; then
         echo preemption
     elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || { [ -n "$state" ] && time_limit_reached; } || is_late "$state"; }; then
         echo time_limit
     fi
 }
 
-# If Slurm does not answer: whether its daemon on the node has written of a preemption into run.err.
-was_preempted() {
+# Whether Slurm's daemon on the node has written into run.err, before it told the job, that this is why the job ends. (Its
+# state does not say it of a job that is put back because one of its nodes is lost, or set to down by an admin.)
+ended_because_of() { # WHAT
     [ -n "${dispatch_err_before:-}" ] && since "$dispatch_err_before" "$dispatch_errfile" |
-        grep -qaE "error: \*\*\* JOB $SLURM_JOB_ID ON .* DUE TO (PREEMPTION|JOB REQUEUE) \*\*\*"
+        grep -qaE "error: \*\*\* (JOB|STEP) $SLURM_JOB_ID(\.[^ ]+)? ON .* DUE TO ($1)\b"
 }
 
-# If Slurm does not answer: whether the job has reached the end that Slurm named at its start.
+# If Slurm does not answer: whether the job has reached the end that was known at its start.
 is_late() { # STATE
-    [ -z "$1" ] && [[ ${SLURM_JOB_END_TIME:-} =~ ^[0-9]+$ ]] && [ $((SLURM_JOB_END_TIME - $(date +%s))) -le 130 ]
+    [ -z "$1" ] && is_near "${dispatch_ends:-}"
 }
 
 # By this Slurm also ends the script. Of a job that is back in the queue, the next run may have begun already. Slurm would
@@ -103,7 +112,7 @@ may_have_job() { # JOB [CLUSTER]
     local found
     [ "${2:-}" = "${SLURM_CLUSTER_NAME:-}" ] || return 0
     command -v squeue >/dev/null || return 0
-    found=$(timeout 10 squeue --noheader --format="job:%A" --jobs="$1" 2>&1) || [[ $found == *"Invalid job id"* ]] || return 0
+    found=$(ask_in_time 10 squeue --noheader --format="job:%A" --jobs="$1" 2>&1) || [[ $found == *"Invalid job id"* ]] || return 0
     [[ $found == *job:* ]] # not just any text: squeue, or what loads it, may warn of something
 }
 
@@ -142,5 +151,5 @@ dismiss_watcher() {
     relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
     [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to cancel
     read -r watcher <"$dispatch_opened" || return 0
-    [[ ! $watcher =~ ^[0-9]+$ ]] || timeout 10 scancel "$watcher"
+    [[ ! $watcher =~ ^[0-9]+$ ]] || ask_in_time 10 scancel "$watcher"
 }

@@ -54,6 +54,7 @@ dispatch_nodes=1
 dispatch_environment=(RELION_STACK_BUFFER RELION_SHELL RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE RELION_BLUSH_ARGS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER)
 dispatch_for_apptainer=
 clean_environment() {
+    local -; set +eu +o pipefail # these are the caller's
     local name harmless='^(APPTAINER|SINGULARITY)_(TMPDIR|CACHEDIR|CONFIGDIR|KEYSDIR|SYPGPDIR|NO_PRIVS)$'
     [ "$dispatch_nodes" -eq 1 ] || forget_limits_of_the_script
     [ -n "$dispatch_image" ] || return 0

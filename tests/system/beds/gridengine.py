@@ -16,10 +16,17 @@ from typing import Any, ClassVar
 import pytest
 
 from ...waiting import wait_for
-from ..gridengine_site import ask_operator, in_queue, on_gridengine_site
+from ..gridengine_site import (
+    ask_operator,
+    in_queue,
+    lose_sight_of_node,
+    on_gridengine_site,
+    queue_says,
+)
 from ..hook_calls import change_site
 from ..project import MakeProject, Project
-from .bed import Bed
+from .preempting import PreemptingBed
+from .servers import Silence
 
 __all__ = ["GridEngineBed"]
 
@@ -45,7 +52,7 @@ class _Port:
         self.cut.unlink(missing_ok=True)
 
 
-class GridEngineBed(Bed):
+class GridEngineBed(PreemptingBed):
     """The test cluster with Grid Engine; its commands are recorded."""
 
     scheduler = "gridengine"
@@ -58,6 +65,9 @@ class GridEngineBed(Bed):
     passing = ("in the queue",)
     within = 60
     limit = ("00:00:20", 20)
+    gives_way = "cpu.q"
+    cancelled_between = "it was deleted from the queue, where it waited to go on"
+    short = "00:01:10"  # scripts that go on stop at half of so short a limit
 
     def __init__(
         self,
@@ -133,6 +143,24 @@ class GridEngineBed(Bed):
             yield line
         finally:
             line.open()
+
+    def preempt(self, number: str) -> None:
+        """Suspended, as the queue of a `subordinate_list` would be."""
+        subprocess.run(["qmod", "-sj", number], check=True)
+
+    def waits_again(self, number: str) -> bool:
+        return queue_says(number) == "Rq"
+
+    @contextmanager
+    def silence(self) -> Iterator[Silence]:
+        commands = ["qstat", "qconf", "qdel"]
+        yield Silence(self.folder / "silence", commands, "SGE_QMASTER_PORT=1")
+
+    def silence_node(self, node: str, number: str) -> None:
+        lose_sight_of_node(number)
+
+    def return_node(self, node: str) -> None:
+        ask_operator(f"return {node}")
 
     def lose_node(self, project: Project, number: str) -> float:
         """Grid Engine says so when the node is back: until then the job may still run there."""

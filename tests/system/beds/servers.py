@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from ...waiting import wait_for
 
-__all__ = ["Late", "LateServer", "Line"]
+__all__ = ["Late", "LateServer", "Line", "Silence"]
 
 
 class Line(Protocol):
@@ -49,3 +52,40 @@ class LateServer:
         """Take the job."""
         self.told.touch()
         wait_for(self.done.exists, 30, "the late submission")
+
+
+class Silence:
+    """A server that a job's script meets no longer, or again.
+
+    A scheduler may give a job the variables of its node. So the script's commands are wrappers that
+    take another server.
+
+    Attributes:
+        environment: for the job's submission.
+    """
+
+    def __init__(self, folder: Path, commands: Iterable[str], nobody: str) -> None:
+        """
+        Args:
+            folder: to be made for the wrappers.
+            commands: the scheduler's, which ask the server.
+            nobody: the variable, as NAME=VALUE, with which they ask where nobody listens.
+        """
+        folder.mkdir()
+        self._down = folder / "down"
+        for command in commands:
+            program = folder / command
+            program.write_text(
+                f"#!/bin/bash\n[ ! -e {self._down} ] || export {nobody}\n"
+                f'exec {shutil.which(command)} "$@"\n'
+            )
+            program.chmod(0o755)
+        self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def begin(self) -> None:
+        """Nobody listens from now on."""
+        self._down.touch()
+
+    def end(self) -> None:
+        """Somebody listens again."""
+        self._down.unlink()

@@ -17,13 +17,14 @@ from ...waiting import wait_for
 from ..controller_line import ControllerLine
 from ..hook_calls import copies_in_slurm, in_queue
 from ..project import MakeProject, Project
-from ..slurm_nodes import ask_operator, return_node
-from .bed import Bed
+from ..slurm_nodes import ask_operator, return_node, state_of_node
+from .preempting import PreemptingBed
+from .servers import Silence
 
 __all__ = ["SlurmBed"]
 
 
-class SlurmBed(Bed):
+class SlurmBed(PreemptingBed):
     """A cluster of slurm_cluster.sh; ``slurm-newest`` has the Slurm of newest_slurm.sh."""
 
     scheduler = "slurm"
@@ -37,6 +38,9 @@ class SlurmBed(Bed):
     ]
     passing = ("RUNNING", "COMPLETING")
     limit = ("00:02:00", 120)  # Slurm warns 60 s before it, and up to a minute early
+    gives_way = "requeued"
+    cancelled_between = PreemptingBed.cancelled_waiting
+    short = "00:01:00"
 
     def __init__(
         self,
@@ -60,10 +64,26 @@ class SlurmBed(Bed):
         self.monkeypatch.setenv("SLURM_CONF", str(conf))
         self.cluster = conf.parent
 
-    def preempt(self) -> None:
-        """Have all jobs give way for a moment that do so."""
+    def preempt(self, number: str) -> None:
+        """All jobs give way for a moment that do so."""
         urgent = ["sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--time=1"]
         subprocess.run([*urgent, "--output=/dev/null", "--wrap=true"], check=True)
+
+    def waits_again(self, number: str) -> bool:
+        return self.knows(number).startswith("PENDING")
+
+    @contextmanager
+    def silence(self) -> Iterator[Silence]:
+        with self.cut_line() as line:
+            nobody = f"SLURM_CONF={line.environment['SLURM_CONF']}"
+            yield Silence(self.folder / "silence", ["scontrol"], nobody)
+
+    def silence_node(self, node: str, number: str) -> None:
+        ask_operator(f"silence {node}")
+        wait_for(lambda: state_of_node(node).startswith("DOWN"), 90, f"the loss of {node}")
+
+    def return_node(self, node: str) -> None:
+        return_node(node)
 
     def on_first_node(self) -> dict[str, Any]:
         return {"submit": {"mem": "1G", "scheduler_options": ["--nodelist=gpu1"]}}

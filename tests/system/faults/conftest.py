@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ..beds import BEDS, Bed
-from ..beds.slurm import SlurmBed
+from ..beds.preempting import PreemptingBed
 from ..project import ROOT, MakeProject, Project
 from .made_up_refinement import MadeUpRefinement
 from .observation import observe
@@ -26,9 +26,9 @@ TESTS_OF_JOBS_THAT_GO_ON = {
     "test_two_cuts_without_progress",
     "test_a_disk_that_is_full_and_free_again",
     "test_a_disk_that_stays_full",
-    "test_a_slurm_that_answers_again_in_time",
+    "test_a_scheduler_that_answers_again_in_time",
     "test_a_slurm_that_does_not_answer_after_it_has_cancelled_the_job",
-    "test_a_slurm_that_does_not_answer_at_the_time_limit",
+    "test_a_scheduler_that_does_not_answer_at_the_time_limit",
     "test_a_node_that_is_lost_while_its_programs_live_on",
     "test_an_abort_between_two_runs",
     "test_a_job_that_is_cancelled_in_the_scheduler_between_two_runs",
@@ -112,7 +112,7 @@ def bed(
 
 
 @pytest.fixture
-def refines(bed: SlurmBed | None, make_project: MakeProject) -> Iterator[Refines]:
+def refines(bed: PreemptingBed | None, make_project: MakeProject) -> Iterator[Refines]:
     """Make a refinement that goes on; the keywords are its `job_parameters`."""
     made: list[MadeUpRefinement] = []
 

@@ -1,4 +1,4 @@
-"""A refinement that goes on, cut on a Slurm where jobs give way to others, or on this machine.
+"""A refinement that goes on, cut on a cluster where jobs give way to others, or on this machine.
 
 Its program is made_up_refinement.sh, as the fault is never RELION's: all else is real.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from dispatcher.jobs.runs import Run
 
 from ...refinement_files import write_iteration
 from ...waiting import wait_for
-from ..beds.slurm import SlurmBed
+from ..beds.preempting import PreemptingBed
 from ..hook_calls import change_site, dispatch, start_hook
 from ..jobs import mark_running
 from ..power_cut import cut_power
@@ -50,12 +49,12 @@ class MadeUpRefinement:
     """
 
     def __init__(
-        self, make_project: MakeProject, bed: SlurmBed | None, command: Path | None = None,
+        self, make_project: MakeProject, bed: PreemptingBed | None, command: Path | None = None,
         **submit: Any,
     ) -> None:  # fmt: skip
         self.bed = bed
         if bed:
-            submit = {"partition": "requeued"} | submit
+            submit = {"partition": bed.gives_way} | submit
         types = {"class2d": {"nproc": 1, "ngpu": 0, "nthread": 1, "mem": "2G"} | submit}
         self.project: Project = (
             bed.project(**types) if bed else make_project("5", scheduler="local", **types)
@@ -115,10 +114,9 @@ class MadeUpRefinement:
         file = self.play / "began"
         return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
-    def writes(self) -> list[tuple[str, int]]:
-        """On which node the program wrote to the job's folder, and when (nanoseconds)."""
-        lines = (self.play / "writes").read_text().splitlines()
-        return [(node, int(moment)) for node, moment in map(str.split, lines)]
+    def writes(self) -> list[str]:
+        """Node and process of each sign of life of a program."""
+        return (self.play / "writes").read_text().splitlines()
 
     def wait_for_program(self, run: int) -> None:
         """Wait until the program of a run has begun."""
@@ -143,6 +141,12 @@ class MadeUpRefinement:
 
         wait_for(comes, 60, what)
 
+    def wait_for_signal(self) -> None:
+        """Wait until the scheduler has told the job that it is cut: Slurm writes so into run.err,
+        and Grid Engine tells the program, too."""
+        told = self.play / "told"
+        self._wait_for(lambda: "CANCELLED AT" in self.texts() or told.exists(), "the signal")
+
     def texts(self) -> str:
         """What RELION's user reads."""
         files = (self.job / name for name in ("run.out", "run.err"))
@@ -156,7 +160,7 @@ class MadeUpRefinement:
             cut_power(self.project, self.job)
             return
         run = len(self.runs)
-        self.bed.preempt()
+        self.bed.preempt(self.number)
         self._wait_for(lambda: self.is_cut(run), f"cut of run {run}")
         self._wait_for(self.is_waiting, "waiting for the next run")
 
@@ -167,10 +171,10 @@ class MadeUpRefinement:
     def is_waiting(self) -> bool:
         """Whether the job waits in the queue."""
         assert self.bed
-        return self.bed.knows(self.number).startswith("PENDING")
+        return self.bed.waits_again(self.number)
 
     def next_run(self) -> None:
-        """Slurm starts the next run by itself; on this machine its user does."""
+        """A scheduler starts the next run by itself; on this machine its user does."""
         if self.bed is None:
             dispatch(self.project, "resume", self.name)
 
@@ -183,7 +187,7 @@ class MadeUpRefinement:
         """End what is left of a test that failed."""
         if not (self.job / RECORD).exists() or list(self.job.glob("RELION_JOB_EXIT_*")):
             return
-        if self.bed:
-            subprocess.run(["scancel", self.number])
-        else:
+        if self.bed is None:
             cut_power(self.project, self.job)
+        elif self.bed.in_queue(self.number):
+            self.bed.cancel(self.number)

@@ -7,12 +7,15 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["ALL", "COLUMNS", "CUTTING", "FAULTS", "SLURM", "Seen", "as_page", "seen_in"]
+__all__ = [
+    "ALL", "COLUMNS", "CUTTING", "FAULTS", "PREEMPTING", "SLURM", "Seen", "as_page", "seen_in",
+]  # fmt: skip
 
 LOCAL = ("local",)
 SLURM = ("slurm-oldest", "slurm-newest")
 ALL = (*SLURM, "gridengine", "pbs", "lsf")
-CUTTING = (*LOCAL, *SLURM)  # which cut jobs that go on: by a preemption, and by a power cut
+PREEMPTING = (*SLURM, "gridengine")
+CUTTING = (*LOCAL, *PREEMPTING)  # which cut jobs that go on: by a power cut, and by a preemption
 COLUMNS = {
     "local": "local",
     "slurm-oldest": "Slurm, oldest",
@@ -95,13 +98,13 @@ FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
         "cut while its first iteration runs": CUTTING,
         "cut twice in a row without progress": CUTTING,
         "disk full at the cut, and free again before the next run": CUTTING,
-        "disk full from the cut on": SLURM,
-        "scheduler down at the cut, and back after 4 s": SLURM,
+        "disk full from the cut on": PREEMPTING,
+        "scheduler down at the cut, and back after 4 s": PREEMPTING,
         "scheduler down from the cut on (preemption that cancels)": SLURM,
-        "scheduler down from the time limit on": SLURM,
-        "node lost while its programs live on": SLURM,
+        "scheduler down from the time limit on": PREEMPTING,
+        "node lost while its programs live on": PREEMPTING,
         "abort between two runs": CUTTING,
-        "cancelled in the scheduler while the next run waits": SLURM,
+        "cancelled in the scheduler while the next run waits": PREEMPTING,
         "`relion-dispatch cancel` while the next run waits": CUTTING,
         "upgrade between two runs": CUTTING,
         "pin moved between two runs": CUTTING,
@@ -141,7 +144,8 @@ only times differ.
 Each fault has a row, and each scheduler a column: RELION's word for the job afterwards, by RELION's
 own `relion_pipeliner --check_job_completion`, and how many seconds passed until RELION was told.
 An empty cell is one that nobody tries: the fault never comes near a scheduler, and `local` tells
-enough; or it holds up Slurm's own messages; or it was not run there yet. Details stand below:
+enough; or it holds up Slurm's own messages; or Slurm alone has it; or it was not run there yet.
+Details stand below:
 
 - **seconds** go from the fault to RELION's exit file; for a lost node, from the moment when the
   scheduler has noticed. For a submission they go from RELION's call of the hook, and include the
@@ -149,8 +153,10 @@ enough; or it holds up Slurm's own messages; or it was not run there yet. Detail
   `-`: the job went on. A job of the last part that waits for its next run is begun again after some
   seconds here, which take Slurm two minutes as shipped.
 - **scheduler's word** is Slurm's JobState and ExitCode; Grid Engine's `failed` and `exit_status` of
-  its accounting, which a job that never ran has not; PBS's job_state and Exit_status; LSF's STAT
-  and EXIT_CODE; for `local` the exit status of the job's script, where it could still tell.
+  its accounting, which a job that never ran has not, and which is written some seconds late, so
+  that it may end with the run before (`failed 25`) of a job that went on; PBS's job_state and
+  Exit_status; LSF's STAT and EXIT_CODE; for `local` the exit status of the job's script, where it
+  could still tell.
 - **left** are processes, scratch and MPS folders, the control folder, and exit files beside the
   one. What is kept on purpose does not count: the record, its lock, and the claim, a link that
   keeps late copies from running.
@@ -164,9 +170,11 @@ down or busy is a port of the test's between the commands and the server. A quot
 ext4 with few inodes, as the kernel of the test machine has no quotas. File systems without locks
 are a library that is preloaded into all programs and answers flock(2) and fcntl(2) with an error.
 The GPUs are pretended ones, so no fault of a GPU is among these. A job that goes on is cut by a
-preemption, and on `local` by a power cut: its processes and its watcher are killed at once, and the
-lease is set back by the two minutes in which `resume` would wait. What it runs in its container
-stands in for relion_refine: iterations that were written beforehand, in their time.
+preemption; on Grid Engine it is suspended by hand, as a queue would be. On `local` it is cut by a
+power cut: its processes and its watcher are killed at once, and the lease is set back by the two
+minutes in which `resume` would wait. What it runs in its container stands in for relion_refine:
+iterations that were written beforehand, in their time. Grid Engine has one node, so its lost node
+has to be back before the next run.
 """
 _DETAILS = ("fault", "scheduler", "RELION", "seconds", "scheduler's word", "left", "end of run.err")
 _ENDS = ("Succeeded", "Failed", "Aborted")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ..beds.slurm import SlurmBed
+from ..beds.preempting import PreemptingBed
 from ..hook_calls import dispatch
 from ..project import ROOT
 from .conftest import Refines, Watched
 from .made_up_refinement import MadeUpRefinement
-from .table import CUTTING, SLURM
+from .table import CUTTING, PREEMPTING
 from .test_aborts import ABORT
 from .test_cuts import went_on
 
@@ -34,7 +34,9 @@ def assert_one_run(refinement: MadeUpRefinement) -> None:
 
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
-def test_an_abort_between_two_runs(bed: SlurmBed | None, refines: Refines, sees: Watched) -> None:
+def test_an_abort_between_two_runs(
+    bed: PreemptingBed | None, refines: Refines, sees: Watched
+) -> None:
     """It ends as soon as it is its turn; on this machine, when its user looks."""
     refinement = cut_after_an_iteration(refines)
 
@@ -51,9 +53,9 @@ def test_an_abort_between_two_runs(bed: SlurmBed | None, refines: Refines, sees:
     assert_one_run(refinement)
 
 
-@pytest.mark.parametrize("bed", SLURM, indirect=True)
+@pytest.mark.parametrize("bed", PREEMPTING, indirect=True)
 def test_a_job_that_is_cancelled_in_the_scheduler_between_two_runs(
-    bed: SlurmBed, refines: Refines, sees: Watched
+    bed: PreemptingBed, refines: Refines, sees: Watched
 ) -> None:
     """Nobody looks: it is the watcher that tells."""
     refinement = cut_after_an_iteration(refines)
@@ -62,14 +64,14 @@ def test_a_job_that_is_cancelled_in_the_scheduler_between_two_runs(
     bed.cancel(refinement.number)
 
     fault = "cancelled in the scheduler while the next run waits"
-    says = bed.cancelled_waiting
+    says = bed.cancelled_between
     sees(fault, refinement.project, refinement.job, since=began, end="Failed", says=says)
     assert_one_run(refinement)
 
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
 def test_a_job_that_is_cancelled_between_two_runs(
-    bed: SlurmBed | None, refines: Refines, sees: Watched
+    bed: PreemptingBed | None, refines: Refines, sees: Watched
 ) -> None:
     refinement = cut_after_an_iteration(refines)
 
@@ -100,7 +102,7 @@ def another_version(installation: Path, site: Path) -> None:
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
 def test_an_upgrade_between_two_runs(
-    bed: SlurmBed | None, refines: Refines, tmp_path: Path, sees: Watched
+    bed: PreemptingBed | None, refines: Refines, tmp_path: Path, sees: Watched
 ) -> None:
     """The job keeps its own script and library."""
     installation = tmp_path / "installation" / "relion-dispatch"
@@ -130,7 +132,7 @@ def test_an_upgrade_between_two_runs(
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
 def test_a_pin_that_is_moved_between_two_runs(
-    bed: SlurmBed | None, refines: Refines, versions: dict[str, str], sees: Watched
+    bed: PreemptingBed | None, refines: Refines, versions: dict[str, str], sees: Watched
 ) -> None:
     """The job stays with its own image."""
     refinement = cut_after_an_iteration(refines)

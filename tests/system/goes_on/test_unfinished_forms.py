@@ -108,10 +108,9 @@ FORMS = {
     "Polish, frames": Form("polish", POLISH, "relion_motion_refine", "mic2_shiny.mrcs"),
 }
 
-# In a job's folder from its submission on, or written by its first command.
-PIPELINE = (
-    "job.star", "job_pipeline.star", "default_pipeline.star", "coords_suffix_autopick.star",
-)  # fmt: skip
+PIPELINE = ("job.star", "job_pipeline.star", "default_pipeline.star")  # in each job's folder
+# What another command writes before the program begins.
+BEGUN_WITH = "coords_suffix_autopick.star"
 
 # Stands in for a machine that is switched off while it runs RELION: RELION's files are all there.
 STANDS_STILL = """#!/bin/bash
@@ -172,6 +171,8 @@ class CutJob:
                 os.truncate(file, file.stat().st_size // 2)
             elif "mic1" in name and not any(each in name for each in self.form.lacks):
                 os.utime(file, (now - self.form.ago, now - self.form.ago), follow_symlinks=False)
+            elif name == BEGUN_WITH:
+                continue
             elif "mic2" not in name or any(each in name for each in self.form.lacks):
                 file.unlink()
         for file in self.folder.glob(".dispatch_control.*/RELION_JOB_EXIT_*"):

@@ -13,7 +13,7 @@ from dispatcher.config.configuration import load_configuration
 from dispatcher.job_script.launchers import Settled, settled
 from dispatcher.job_script.variables import NO_TOKEN
 from dispatcher.planning.make_plan import plan_script
-from dispatcher.planning.reason import topic_of
+from dispatcher.reason import topic_of
 
 from ...fixture_types import CorpusJob, WriteSite
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from dispatcher.jobs.learned import learned_in
-from dispatcher.planning.learned import Learned
+from dispatcher.ranks.learned import Learned
 
 GOES_ON = {"after": ["gpu_memory"], "at_most": 10, "gives_up_after": 2}
 

@@ -148,5 +148,5 @@ def test_hook_modules_do_not_import_numpy_or_mrcfile() -> None:
     modules = "relion.job_star", "memory.read_refinement", "planning.placement"
     imported = ", ".join(f"dispatcher.{module}" for module in modules)
     loaded = run_python(f"import sys, {imported}; print(*sys.modules)", "-S")
-    assert "dispatcher.planning.rank_fit" in loaded
+    assert "dispatcher.ranks.rank_fit" in loaded
     assert not {"numpy", "mrcfile", "pydantic", "jinja2"} & set(loaded)

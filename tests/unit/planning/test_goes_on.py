@@ -9,15 +9,18 @@ import pytest
 
 from dispatcher.errors import InputError
 from dispatcher.planning.goes_on import FurtherRuns
+from dispatcher.planning.ladder import Ladder
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.reason import topic_of
+from dispatcher.reason import topic_of
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import CLASSIC, REFINE, Typed, plan
 
 pytestmark = pytest.mark.usefixtures("images")
 
-SHIPPED = FurtherRuns(("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2)
+SHIPPED = FurtherRuns(
+    ("time_limit", "preemption", "lost_node"), at_most=10, gives_up_after=2, ladder=Ladder()
+)
 
 
 def planned_with(site: WriteSite, script: Path, goes_on: Any, scheduler: str = "slurm") -> Plan:
@@ -61,7 +64,7 @@ def test_an_object_says_more(site: WriteSite, corpus_job: CorpusJob) -> None:
 
     planned = planned_with(site, corpus_job(REFINE), own, "local")
 
-    assert planned.goes_on == FurtherRuns(("lost_node",), 1, 1)
+    assert planned.goes_on == FurtherRuns(("lost_node",), 1, 1, Ladder())
     assert reasons(planned) == [
         "The job goes on by itself after the loss of its node, at most 1 time, unless a run brings "
         "nothing new. But jobs of the scheduler local cannot go on after preemption."

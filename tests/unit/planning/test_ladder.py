@@ -10,10 +10,10 @@ import pytest
 
 from dispatcher.config.configuration import load_configuration
 from dispatcher.planning.ladder import Ladder
-from dispatcher.planning.learned import Learned
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.reason import topic_of
+from dispatcher.ranks.learned import Learned
+from dispatcher.reason import topic_of
 from dispatcher.relion.command import parse_command
 
 from ...fixture_types import CorpusJob, WriteSite

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.planning.left_free import megabytes
 from dispatcher.planning.plan import Plan
+from dispatcher.ranks.left_free import megabytes
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import REFINE, plan

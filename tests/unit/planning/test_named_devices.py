@@ -18,10 +18,10 @@ from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.named_devices import named, sharing
 from dispatcher.planning.node_table import node_table
-from dispatcher.planning.rank_fit import fit_ranks
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.named_devices import named, sharing
+from dispatcher.ranks.rank_fit import fit_ranks
 
 from ...fixture_types import CorpusJob, WriteSite
 from .planned import REFINE, plan

@@ -18,16 +18,16 @@ from dispatcher.errors import DoesNotFit
 from dispatcher.memory.card import Card
 from dispatcher.memory.refinement import Refinement
 from dispatcher.memory.sampling import Search
-from dispatcher.planning.gpu_fit import GpuFit, gpu_fit
-from dispatcher.planning.layouts import Layout, RankRules, WantedRanks
 from dispatcher.planning.make_plan import plan_script
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.rank_fit import RankFit, fit_ranks
-from dispatcher.planning.rank_table import rank_table
+from dispatcher.ranks.gpu_fit import GpuFit, gpu_fit
+from dispatcher.ranks.layouts import Layout, RankRules, WantedRanks
+from dispatcher.ranks.rank_fit import RankFit, fit_ranks
+from dispatcher.ranks.rank_table import rank_table
 
 from ...corpus import CORPUS
 from ...fixture_types import CorpusJob, WriteSite
-from .fitted import refine
+from ..ranks.fitted import refine
 
 GIB = 2**30
 SEARCHES = {3: Search(4608, 36_864, 21), 4: Search(4608, 4608, 21)}

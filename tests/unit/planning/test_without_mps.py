@@ -15,8 +15,8 @@ from dispatcher.memory.refinement import Refinement
 from dispatcher.planning.node_table import node_table
 
 from ...fixture_types import CorpusJob, WriteSite
-from .fitted import REFINE as REFINEMENT
-from .fitted import refine
+from ..ranks.fitted import REFINE as REFINEMENT
+from ..ranks.fitted import refine
 from .planned import REFINE, plan
 
 ONE = Refinement(300, "particles.star", auto_refine=True)

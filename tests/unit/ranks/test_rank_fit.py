@@ -8,8 +8,8 @@ from dispatcher.errors import DoesNotFit
 from dispatcher.memory import gpu_memory
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node, host_memory
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import fit_ranks
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.rank_fit import fit_ranks
 
 from .fitted import REFINE, card_for, least_card_for, refine
 

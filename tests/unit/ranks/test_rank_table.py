@@ -8,9 +8,9 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.planning.gpu_fit import GpuFit
-from dispatcher.planning.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
-from dispatcher.planning.rank_table import RankRow, rank_table
+from dispatcher.ranks.gpu_fit import GpuFit
+from dispatcher.ranks.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
+from dispatcher.ranks.rank_table import RankRow, rank_table
 
 MIB = 1 << 20
 

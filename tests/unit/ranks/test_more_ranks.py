@@ -13,9 +13,9 @@ import pytest
 from dispatcher.errors import DispatchError
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.more_ranks import Limit
-from dispatcher.planning.rank_fit import RankFit, fit_ranks
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.more_ranks import Limit
+from dispatcher.ranks.rank_fit import RankFit, fit_ranks
 
 from .fitted import REFINE, card_for, refine
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
-from dispatcher.planning.gpu_fit import gpu_fit
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import RankFit, fit_ranks
+from dispatcher.ranks.gpu_fit import gpu_fit
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.rank_fit import RankFit, fit_ranks
 
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
 BOX = ["box_size", "box_size_source"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.planning.devices import gpu_devices
-from dispatcher.planning.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
+from dispatcher.ranks.devices import gpu_devices
+from dispatcher.ranks.layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from dispatcher.relion.programs import lookup
 
 HALVES = RankRules(split_halves=True)

@@ -1,6 +1,6 @@
 """How many ranks a job runs with, on how many of its GPUs, and with how many threads each.
 
-The wanted number is a maximum; RELION's rules (`planning.layouts`), the GPUs' memory, the cores
+The wanted number is a maximum; RELION's rules (`ranks.layouts`), the GPUs' memory, the cores
 and the host memory of a node lower it. A pure decision: numbers in, numbers and one sentence per
 decision out.
 """
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from ..errors import ConfigError, DoesNotFit
 from ..memory.card import Card, MemoryModel
 from ..memory.host_memory import HostMemory, Node
+from ..reason import about
 from . import reasons
 from .layouts import Layout, RankRules, WantedRanks, layouts, least_per_gpu
 from .limits import Limits, sharing, within_cores
 from .more_ranks import MoreRanks, more_ranks
-from .reason import about
 from .type_memory import ranks_in_type_memory
 
 __all__ = ["RankFit", "fit_ranks"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dispatcher.memory.host_memory import Node
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.type_memory import ranks_in_type_memory
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.type_memory import ranks_in_type_memory
 
 G = 1 << 30
 EACH_RANK = RankRules(idle_leader=False)  # motion correction, picking

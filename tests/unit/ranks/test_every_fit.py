@@ -9,8 +9,8 @@ from dispatcher.errors import ConfigError, DoesNotFit
 from dispatcher.memory import gpu_memory
 from dispatcher.memory.card import Card, MemoryModel
 from dispatcher.memory.host_memory import Node, host_memory
-from dispatcher.planning.layouts import RankRules, WantedRanks, layouts, least_per_gpu
-from dispatcher.planning.rank_fit import fit_ranks
+from dispatcher.ranks.layouts import RankRules, WantedRanks, layouts, least_per_gpu
+from dispatcher.ranks.rank_fit import fit_ranks
 
 from .fitted import REFINE
 

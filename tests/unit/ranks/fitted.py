@@ -7,8 +7,8 @@ from typing import TypeVar
 from dispatcher.memory.card import Card
 from dispatcher.memory.host_memory import Node
 from dispatcher.memory.refinement import Refinement
-from dispatcher.planning.layouts import RankRules, WantedRanks
-from dispatcher.planning.rank_fit import RankFit, fit_ranks
+from dispatcher.ranks.layouts import RankRules, WantedRanks
+from dispatcher.ranks.rank_fit import RankFit, fit_ranks
 
 GPU = 32_212_254_720  # bytes; 30 GiB, the card of the established FMI format's examples
 REFINE = Refinement(box=256, source="particles.star, optics group 1", auto_refine=True)
