@@ -108,9 +108,10 @@ FORMS = {
     "Polish, frames": Form("polish", POLISH, "relion_motion_refine", "mic2_shiny.mrcs"),
 }
 
-PIPELINE = ("job.star", "job_pipeline.star", "default_pipeline.star")  # in each job's folder
-# What another command writes before the program begins.
-BEGUN_WITH = "coords_suffix_autopick.star"
+# In a job's folder from its submission on, or written by a later command.
+OF_OTHERS = (
+    "job.star", "job_pipeline.star", "default_pipeline.star", "coords_suffix_autopick.star",
+)  # fmt: skip
 
 # Stands in for a machine that is switched off while it runs RELION: RELION's files are all there.
 STANDS_STILL = """#!/bin/bash
@@ -143,7 +144,7 @@ class CutJob:
         """What RELION has written of the micrographs, and of all of them."""
         written = [
             *self.folder.glob("Movies/*"),
-            *(file for file in self.folder.glob("*.star") if file.name not in PIPELINE),
+            *(file for file in self.folder.glob("*.star") if file.name not in OF_OTHERS),
         ]
         return {str(file.relative_to(self.folder)): file for file in written}
 
@@ -171,8 +172,6 @@ class CutJob:
                 os.truncate(file, file.stat().st_size // 2)
             elif "mic1" in name and not any(each in name for each in self.form.lacks):
                 os.utime(file, (now - self.form.ago, now - self.form.ago), follow_symlinks=False)
-            elif name == BEGUN_WITH:
-                continue
             elif "mic2" not in name or any(each in name for each in self.form.lacks):
                 file.unlink()
         for file in self.folder.glob(".dispatch_control.*/RELION_JOB_EXIT_*"):
