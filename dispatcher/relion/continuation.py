@@ -90,7 +90,9 @@ _UNFINISHED = {
     # A movie with its sum, its STAR file and, if asked for, its power spectrum; with
     # --even_odd_split one with its sum (motioncorr_runner.cpp:341, 5.0.1).
     "relion_run_motioncorr": _Unfinished(),
-    # A micrograph whose log has "Final values" (ctffind_runner.cpp:268, 5.0.1).
+    # A micrograph whose CTFFIND4 log names results with numbers below "Columns: ": RELION stops if
+    # these are cut short. Of CTFFIND3 and Gctf, one whose log has "Final Values"
+    # (ctffind_runner.cpp:881, 933 and 847, 5.0.1).
     "relion_run_ctffind": _Unfinished(),
     # A micrograph with its coordinates. RELION's window leaves the option out with maps of figures
     # of merit; training is not divided (autopicker.cpp:279, pipeline_jobs.cpp:2408, 5.0.1).

@@ -14,7 +14,12 @@ remove_half_written() {
     newest=$(last_output) others=$(files_of_others)
     [ -n "$newest" ] || return 0
     # Other files than these do not show it.
-    files_written ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' -newermt "@$((newest - 60))" -delete
+    files_written ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
+        -newermt "@$((newest - 60))" -delete
+    # Plots and logs do by their last line. They are not made again for a micrograph that is finished.
+    while IFS= read -r -d '' file; do
+        [ "$(tail -c 1 "$file" | od -An -tx1)" = ' 0a' ] || rm -f "$file"
+    done < <(files_written '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
     files_written -name '*.star' -size -3c -delete
     cut_tables | xargs -0r rm -f
     while IFS= read -r -d '' map; do

@@ -46,7 +46,7 @@ def test_a_refinement_goes_on_from_its_last_iteration(shell: Shell, control: Pat
     assert not list(shell.job.glob("run_it003_*")), "half an iteration is no iteration"
 
 
-def test_without_an_iteration_it_begins_again(shell: Shell, control: Path) -> None:
+def test_a_refinement_without_a_whole_iteration_begins_anew(shell: Shell, control: Path) -> None:
     said = shell.says(f'{SECOND}{REFINE}; echo "$dispatch_from:"', given=GOES_ON)
     assert said.split("\n")[-1] == ":"
     assert "from the beginning" in said

@@ -14,7 +14,7 @@ def stand_in(shell: Shell, name: str, body: str) -> None:
     path.chmod(0o755)
 
 
-def test_its_own_lines_are_known(shell: Shell) -> None:
+def test_lines_of_grid_engine_are_told_from_those_of_programs(shell: Shell) -> None:
     code = """
         printf '%s: x\\n' sge_shepherd qsub relion_refine | grep -cE "^($(scheduler_programs)): "
         echo sge_execd: x | grep -cE "^($(scheduler_that_ends_jobs)): "
@@ -28,7 +28,7 @@ def test_its_own_lines_are_known(shell: Shell) -> None:
     ]
 
 
-def test_its_commands_print_what_they_always_print(shell: Shell) -> None:
+def test_no_option_of_the_user_changes_what_grid_engines_commands_print(shell: Shell) -> None:
     said = shell.says(
         "forget_scheduler_options; env | grep ^SGE_ | sort",
         scheduler="gridengine",

@@ -142,7 +142,7 @@ def test_what_was_begun_after_an_iteration_goes_and_nothing_else(shell: Shell, j
     )
 
 
-def test_the_parts_of_the_question(shell: Shell, job: Path) -> None:
+def test_an_iteration_is_as_whole_as_its_tables_and_maps(shell: Shell, job: Path) -> None:
     optimiser = "Refine3D/job001/run_it002_optimiser.star"
     model = "Refine3D/job001/run_it002_half1_model.star"
     assert shell.says(f"is_whole_iteration . {optimiser}; echo $?") == "0"

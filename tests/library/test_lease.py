@@ -28,7 +28,7 @@ def lease(shell: Shell) -> Path:
     return shell.job / f".dispatch_lease.{TOKEN}.1"
 
 
-def test_a_job_with_one_run_has_none(shell: Shell, lease: Path) -> None:
+def test_a_job_of_one_run_has_no_lease(shell: Shell, lease: Path) -> None:
     shell(f"{BEGIN}begin_lease; note_in_lease a b; end_lease")
     assert not lease.exists()
 
@@ -64,7 +64,7 @@ def test_a_lease_is_renewed_while_the_script_runs(shell: Shell, lease: Path) -> 
     assert ended.startswith("ended 0")
 
 
-def test_where_it_cannot_be_renewed_the_programs_end(shell: Shell, lease: Path) -> None:
+def test_where_a_lease_cannot_be_renewed_the_programs_end(shell: Shell, lease: Path) -> None:
     code = f"{LOSES % 'return 1'}begin_lease; sleep 30 & wait; echo late"
     began = time.monotonic()
     said = shell.says(f"{BEGIN}{code}", given=GOES_ON)
@@ -73,13 +73,15 @@ def test_where_it_cannot_be_renewed_the_programs_end(shell: Shell, lease: Path) 
     assert said.endswith("ended 140 yes")
 
 
-def test_a_file_system_that_does_not_answer_does_not_hold_it_up(shell: Shell, lease: Path) -> None:
+def test_a_file_system_that_does_not_answer_does_not_keep_the_programs_running(
+    shell: Shell, lease: Path
+) -> None:
     code = f"{LOSES % 'sleep 60'}begin_lease; sleep 30 & wait; echo late"
     said = shell.says(f"{BEGIN}{code}", given=GOES_ON)
     assert said.endswith("ended 140 yes")
 
 
-def test_a_job_that_was_suspended_has_not_lost_it(shell: Shell, lease: Path) -> None:
+def test_a_job_that_was_suspended_has_not_lost_its_lease(shell: Shell, lease: Path) -> None:
     code = (
         'read() { [ "$*" != "-rt 2 -u 8" ] || SECONDS=$((SECONDS + ${jump:-1000})) jump=0; '
         'builtin read "$@"; }; '

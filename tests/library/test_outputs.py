@@ -25,6 +25,9 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     (folder / "name\nwhole.star").write_text("x")
     for name in ("cut.mrc", "cut.star", "cut_extract.txt", "empty.star", "a.txt", "old.txt"):
         (folder / name).write_text("" if name == "empty.star" else "x")
+    for name, end in (("whole", "\n"), ("cut", " mov"), ("zeros", "\0")):
+        (folder / f"{name}.eps").write_text(f"675 90 5 0 360 arc\n400.714 90{end}")
+        (folder / f"{name}.log").write_text(f"Written{end}")
     for file in folder.iterdir():
         age = 300 if file.name.startswith("old") else 30 if "cut" in file.name else 0
         os.utime(file, (1_800_000_000 - age, 1_800_000_000 - age))
@@ -34,7 +37,7 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     first, yes, *left = said.split("\n")
     assert first == "relion-dispatch: Run 2 of the job goes on with what is not finished."
     assert yes == "yes"
-    kept = ["old.txt", "whole.mrcs", "whole.star"]
+    kept = ["old.txt", "whole.eps", "whole.log", "whole.mrcs", "whole.star"]
     assert [Path(each).name for each in left if "/" in each and "name" not in each] == kept
     assert shell.says("last_output; files_written -name '*.mrcs' | wc -l") == "1800000000\n1"
     assert shell.says("cut_tables") == ""

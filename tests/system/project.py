@@ -17,7 +17,10 @@ __all__ = ["COMMAND", "ROOT", "MakeProject", "Project"]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "deploy" / "relion-dispatch"
-LABELS_3 = {"autopick": 4, "class2d": 8, "refine3d": 10, "maskcreate": 12, "external": 99}
+LABELS_3 = {
+    "motioncorr": 1, "ctffind": 2, "autopick": 4, "extract": 5, "class2d": 8, "refine3d": 10,
+    "maskcreate": 12, "polish": 20, "ctfrefine": 21, "external": 99,
+}  # fmt: skip
 
 
 @dataclass

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,11 @@ from dispatcher.jobs.record import RECORD, load_record
 from dispatcher.jobs.runs import Run
 
 from ...refinement_files import write_iteration
-from ...waiting import processes_of, wait_for
+from ...waiting import wait_for
 from ..beds.preempting import PreemptingBed
 from ..hook_calls import change_site, dispatch, start_hook
 from ..jobs import mark_running
+from ..power_cut import cut_power
 from ..project import MakeProject, Project
 
 __all__ = ["MadeUpRefinement"]
@@ -38,7 +38,6 @@ _CLASSES = {
     "use_gpu": "No",
 }
 _ITERATIONS = 4
-_OLD = 200  # seconds since a run was there, after which `resume` begins the next one
 
 
 class MadeUpRefinement:
@@ -158,7 +157,7 @@ class MadeUpRefinement:
     def cut(self) -> None:
         """Cut the run, and wait until that is over: the job waits for its next run."""
         if self.bed is None:
-            self._switch_off()
+            cut_power(self.project, self.job)
             return
         run = len(self.runs)
         self.bed.preempt(self.number)
@@ -173,17 +172,6 @@ class MadeUpRefinement:
         """Whether the job waits in the queue."""
         assert self.bed
         return self.bed.waits_again(self.number)
-
-    def _switch_off(self) -> None:
-        """End all processes of the job and of its watcher at once, some minutes ago."""
-        record = self.project.record(self.job)
-        for session in (record["watcher"]["job_id"], record["job_id"]):
-            for what in (signal.SIGSTOP, signal.SIGKILL):
-                for process in processes_of(int(session)):
-                    os.kill(process, what)
-        then = time.time() - _OLD
-        for file in (*self.job.glob(".dispatch_lease.*"), *self.job.glob(".dispatch_id.*")):
-            os.utime(file, (then, then))
 
     def next_run(self) -> None:
         """A scheduler starts the next run by itself; on this machine its user does."""
@@ -200,6 +188,6 @@ class MadeUpRefinement:
         if not (self.job / RECORD).exists() or list(self.job.glob("RELION_JOB_EXIT_*")):
             return
         if self.bed is None:
-            self._switch_off()
+            cut_power(self.project, self.job)
         elif self.bed.in_queue(self.number):
             self.bed.cancel(self.number)

@@ -165,9 +165,8 @@ class Run:
         control = job / ".dispatch_control.0123456789ab"
         control.mkdir(exist_ok=True)
         os.utime(self._submitted(job), (1, 1))
-        sources = "".join(
-            f"source '{LIBRARY}/{name}.sh'\n" for name in ("files", "iterations", "goes_on")
-        )
+        names = ("files", "iterations", "from_where", "ladder")
+        sources = "".join(f"source '{LIBRARY}/{name}.sh'\n" for name in names)
         settings = (
             f"dispatch_folder={refinement.job} dispatch_control={refinement.job}/{control.name} "
             f"dispatch_kept={refinement.job}/{control.name}\n"

@@ -81,7 +81,9 @@ def test_the_form_that_goes_on_is_started_as_the_first(rendered: Any) -> None:
     assert words(script, "prepare_to_go_on ") == "refine Refine3D/job011/run"
 
 
-def test_the_settings_and_the_directive(rendered: Any) -> None:
+def test_a_script_that_goes_on_has_the_settings_and_is_put_back_into_the_queue(
+    rendered: Any,
+) -> None:
     script = rendered().script
 
     assert "\ndispatch_goes_on_after=(time_limit preemption lost_node)\n" in script
@@ -99,7 +101,7 @@ def test_what_is_only_in_scripts_that_go_on_is_no_text(rendered: Any) -> None:
     assert words(script, "prepare_to_go_on ") == "refine Class3D/job010/run 2"
 
 
-def test_a_job_that_does_not_go_on_has_none_of_it(rendered: Any) -> None:
+def test_a_script_that_does_not_go_on_has_neither_settings_nor_form_for_it(rendered: Any) -> None:
     script = rendered(goes_on=False).script
 
     assert not re.search("goes_on|dispatch_continuation|dispatch_gives_up", script)

@@ -75,7 +75,7 @@ def claim(folder: Path, number: str, owner: str) -> None:
     (folder / f".dispatch_claim.{TOKEN}{number}").symlink_to(owner)
 
 
-def test_the_runs_of_a_job_that_has_ended(folder: Path) -> None:
+def test_of_a_job_that_has_ended_all_runs_are_known(folder: Path) -> None:
     leave(folder, f"dispatch.run.{TOKEN}", LAST)
 
     record = load_record(folder / "dispatch.json")
@@ -160,7 +160,7 @@ def test_the_job_has_the_id_of_its_newest_run(
     assert record.cluster == ((noted[1] or None) if noted else None if claimed else "sea")
 
 
-def test_a_hook_that_was_killed_before_a_job_that_goes_on(folder: Path) -> None:
+def test_the_id_of_a_job_whose_hook_was_killed_is_that_of_its_run(folder: Path) -> None:
     write(folder, job_id=None)
 
     assert load_record(folder / "dispatch.json").job_id == "17"

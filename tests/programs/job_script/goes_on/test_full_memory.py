@@ -99,7 +99,7 @@ def test_a_full_gpu_gets_fewer_ranks_and_then_more_memory_is_left_free(make: Any
     assert left == {f".dispatch_claim.{TOKEN}{number}" for number in ("", ".2", ".3", ".4")}
 
 
-def test_a_gpu_that_is_full_in_the_first_iteration(make: Any) -> None:
+def test_a_job_that_fills_a_gpu_in_its_first_iteration_begins_anew_with_less(make: Any) -> None:
     """The job begins again, with less: not the same run in a row."""
     job = make()
     full = job.fails(FULL_GPU)
@@ -183,7 +183,7 @@ def test_full_memory_without_gpus_gets_fewer_ranks(make: Any) -> None:
     assert "The job was tried with at most 3 ranks." in job.says("run.err")
 
 
-def test_a_site_that_does_not_name_it_has_the_failure_at_once(make: Any) -> None:
+def test_a_job_that_is_not_to_survive_a_full_memory_fails_at_once(make: Any) -> None:
     job = make({"goes_on": True})
 
     assert job.in_turn(job.fails(FULL_GPU, "1"), "true").wait(60) == 1
@@ -235,7 +235,7 @@ def test_a_script_that_was_submitted_again_meanwhile_is_not_run(make: Any) -> No
     assert not (job.folder / "was_here").exists()
 
 
-def test_this_machine_alone(make: Any) -> None:
+def test_on_this_machine_alone_the_next_run_is_found_by_the_jobs_number(make: Any) -> None:
     """The job keeps its number, by which it is known there."""
     job = make({"scheduler": "local", "partitions": {}})
     found = f"ps -o args= -p $(ps -o sid= -p $$) >>{job.folder}/told; "
