@@ -39,9 +39,14 @@ def on_such_nodes(project: Project) -> Path:
     return called
 
 
-def line_of(refinement: CutRefinement) -> tuple[str, ...]:
-    wait_for(lambda: len(load_record(refinement.job / RECORD).jobs_in_line) > 1, 60, "the line")
-    return load_record(refinement.job / RECORD).jobs_in_line
+def line_of(refinement: CutRefinement, next_runs: int) -> tuple[str, ...]:
+    """The ids of the job and its next runs, once the hook has queued all."""
+
+    def line() -> tuple[str, ...]:
+        return load_record(refinement.job / RECORD).jobs_in_line
+
+    wait_for(lambda: len(line()) == 1 + next_runs, 60, "the line")
+    return line()
 
 
 def in_queue(line: tuple[str, ...]) -> dict[str, str]:
@@ -57,7 +62,7 @@ def test_two_cuts_by_the_time_limit(
     project = make_project("5", refine={"time": "00:02:00"})
     called = on_such_nodes(project)
     refinement = started(project, queued_ahead=8)
-    line = line_of(refinement)
+    line = line_of(refinement, 8)
     wait_for(lambda: in_queue(line).get(line[-1]) == "PENDING", 60, "the last of the line")
 
     for run in (1, 2):
@@ -79,7 +84,7 @@ def test_our_command_cancels_the_line(make_project: MakeProject, started: Any) -
     project = make_project("5")
     on_such_nodes(project)
     refinement = started(project, queued_ahead=2)
-    line = line_of(refinement)
+    line = line_of(refinement, 2)
     refinement.wait_for_iterations(1, 1)
     assert [in_queue(line)[each] for each in line] == ["RUNNING", "PENDING", "PENDING"]
 
@@ -100,7 +105,7 @@ def test_a_job_that_slurm_puts_back_keeps_its_place(
     change_site(project, partitions={"requeued": {"cores": 32, "gpus": 4, "gpu_memory": "32G"}})
     on_such_nodes(project)
     refinement = started(project, queued_ahead=2)
-    line = line_of(refinement)
+    line = line_of(refinement, 2)
 
     refinement.wait_for_iterations(1, 2)
     urgent = ["sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--time=1"]
