@@ -85,9 +85,9 @@ why_not_its_turn() {
     is_queued_ahead || return 0
     if ! has_begun "$dispatch_follows"; then
         if [ "$before" -eq 0 ]; then
-            echo "The job did not begin, because it was cancelled in the queue: submit the job again if you did not cancel it."
+            echo "The job did not begin, because it was cancelled in the queue, or could not be started: submit the job again if you did not cancel it."
         else
-            echo "The job does not go on, because its next run was cancelled in the queue: continue the job in RELION if you did not cancel it."
+            echo "The job does not go on, because its next run was cancelled in the queue, or could not be started: continue the job in RELION if you did not cancel it."
         fi
     elif has_waited_for "$(readlink "$(claim_of "$before")")" && [ ! -e "$(record_of "$before")" ] && ! survives lost_node; then
         echo "The job does not go on, because its run $before ended without a word: its node was lost, or it was killed there. Continue the job in RELION, or ask your admin to add \"lost_node\" to \"after\" of \"goes_on\"."

@@ -1,6 +1,6 @@
-"""Jobs of PBS go on: their next runs wait in the queue behind them from the submission on.
+"""Jobs of PBS, and of LSF if a site wants it: next runs wait in the queue from the submission on.
 
-PBS is the stand-in of cluster.py; job scripts, the watcher and the hook are real.
+Both are the stand-in of cluster.py; job scripts, the watcher and the hook are real.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ JOB = "MotionCorr/job002"
 SLEEPS = 'trap "exit 143" TERM; sleep 300 & wait'
 LIMIT = "0:00:20"  # the script ends RELION after half of it, as PBS does not warn
 
-pytestmark = pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
+LSF_LIMIT = "0:04:00"  # a minute is six seconds, and LSF warns two of these before
+
+pbs = pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def submit(
         site(
             "site.json",
             {
-                "scheduler": "pbs",
+                "scheduler": cluster.dialect,
                 "schedulers": {"pbs": {"timeout": 5, "watcher": {"again_after": 1}}},
                 "goes_on": {"gives_up_after": 9, **goes_on},
                 "job_parameters": {"submit": {"time": limit}},
@@ -85,6 +87,7 @@ def without_commands(cluster: Cluster) -> None:
     (cluster.home / ".bash_profile").write_text(f'export PATH="{alone}:$PATH"\n')
 
 
+@pbs
 @pytest.mark.parametrize("nodes_may_call", [True, False])
 def test_a_job_outlives_its_time_limit_twice(
     cluster: Cluster, submit: Submit, nodes_may_call: bool
@@ -111,6 +114,7 @@ def test_a_job_outlives_its_time_limit_twice(
     assert "copy" not in said
 
 
+@pbs
 def test_a_job_whose_next_runs_are_used_up_fails(cluster: Cluster, submit: Submit) -> None:
     script = submit(cuts=9, queued_ahead=1)
 
@@ -121,6 +125,7 @@ def test_a_job_whose_next_runs_are_used_up_fails(cluster: Cluster, submit: Submi
     nothing_waits(cluster)
 
 
+@pbs
 def test_a_job_whose_node_is_lost_goes_on_in_the_next_of_the_line(
     cluster: Cluster, submit: Submit
 ) -> None:
@@ -137,6 +142,7 @@ def test_a_job_whose_node_is_lost_goes_on_in_the_next_of_the_line(
     nothing_waits(cluster)
 
 
+@pbs
 def test_a_lost_node_that_the_job_does_not_survive_is_told_by_the_next_of_the_line(
     cluster: Cluster, submit: Submit
 ) -> None:
@@ -153,6 +159,7 @@ def test_a_lost_node_that_the_job_does_not_survive_is_told_by_the_next_of_the_li
     nothing_waits(cluster)
 
 
+@pbs
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_is_deleted_in_the_queue_never_computes(
     cluster: Cluster, submit: Submit, which: int
@@ -174,6 +181,7 @@ def test_what_is_deleted_in_the_queue_never_computes(
     nothing_waits(cluster)
 
 
+@pbs
 def test_status_tells_of_a_line_that_is_held_for_ever(cluster: Cluster, submit: Submit) -> None:
     cluster.controls(hold=True)
     script = submit(cuts=1)
@@ -188,6 +196,7 @@ def test_status_tells_of_a_line_that_is_held_for_ever(cluster: Cluster, submit: 
     assert starts(cluster) == 0
 
 
+@pbs
 def test_a_running_job_that_is_deleted_has_ended(cluster: Cluster, submit: Submit) -> None:
     script = submit(cuts=9)
     wait_for(lambda: starts(cluster) == 1, 40, "the start of the program")
@@ -199,6 +208,7 @@ def test_a_running_job_that_is_deleted_has_ended(cluster: Cluster, submit: Submi
     assert starts(cluster) == 1
 
 
+@pbs
 @pytest.mark.parametrize("between", [False, True])
 def test_our_command_cancels_all(cluster: Cluster, submit: Submit, between: bool) -> None:
     script = submit(cuts=9)
@@ -222,6 +232,7 @@ def test_our_command_cancels_all(cluster: Cluster, submit: Submit, between: bool
     assert starts(cluster) == 1
 
 
+@pbs
 def test_an_abort_in_relion_ends_all(cluster: Cluster, submit: Submit) -> None:
     script = submit(cuts=9)
     wait_for(lambda: starts(cluster) == 1, 40, "the start of the program")
@@ -230,3 +241,18 @@ def test_an_abort_in_relion_ends_all(cluster: Cluster, submit: Submit) -> None:
 
     assert end_of(script, 60)[0] == "ABORTED"
     nothing_waits(cluster)
+
+
+@pytest.mark.parametrize("cluster", ["lsf"], indirect=True)
+def test_a_job_of_lsf_has_next_runs_behind_it(cluster: Cluster, submit: Submit) -> None:
+    """Its script has no arguments, and ends with no status by which LSF would start it again."""
+    script = submit(cuts=1, limit=LSF_LIMIT, queued_ahead=2)
+    line = record(script).jobs_in_line
+    assert len(line) == 3
+
+    assert end_of(script, 90)[0] == "SUCCESS", errors(script)
+
+    assert whys(script) == ["time_limit", None]
+    assert [run.job_id for run in record(script).runs] == list(line[:2])
+    nothing_waits(cluster)
+    assert starts(cluster) == 2
