@@ -1,9 +1,8 @@
 """Read a job's record: what is known of one submission, from the files of several writers.
 
-merged_record.py says which files these are. Whoever shares the project can write
-these files. So each is a plain file of a bounded size, and each of its entries that is used has the
-form that its writer gives it: a token is a part of files' names, an id an argument of the
-scheduler's commands.
+merged_record.py says which files these are. Whoever shares the project can write them. So each is a
+plain file of a bounded size, and each of its entries that is used has the form that its writer
+gives it: a token is a part of files' names, an id an argument of the scheduler's commands.
 """
 
 from __future__ import annotations
