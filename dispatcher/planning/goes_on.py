@@ -86,7 +86,7 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     found = continued(placed.main, name, version)
     if isinstance(found, str):
         return _not(found)
-    rows = ladder(placed.main, placed.settled)
+    rows = ladder(placed, chosen.scheduler)
     survives = (*chosen.scheduler.goes_on_after, *(each for each in MEMORIES if rows.helps(each)))
     named = OF_SCHEDULERS if setting.after is None else setting.after
     after = tuple(each for each in survives if each in named)

@@ -46,13 +46,16 @@ say_that_it_goes_on() {
     echo "relion-dispatch: $dispatch_reason"
 }
 
-# Has the scheduler start the next run, unless it has begun; behind a full memory the next one takes this one's place. If
-# that cannot be, the job has failed.
+# Has the scheduler start the next run, unless it has begun; behind a full memory the next one takes this one's place, or
+# waits for more memory. If that cannot be, the job has failed.
 go_on() {
     local who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
     ! next_run_has_begun || return 0
-    if is_full_memory "$dispatch_cut"; then
+    if [ -n "${dispatch_in_queue:-}" ]; then
+        ! start_next_run_with_memory "$dispatch_least_memory" || return 0
+        who="its scheduler did not take the next run with $(memory_in_words "$dispatch_least_memory") of memory, or the job was cancelled"
+    elif is_full_memory "$dispatch_cut"; then
         begin_next_run
         who="its next run could not be started on $dispatch_host"
     elif start_next_run || next_run_has_begun; then

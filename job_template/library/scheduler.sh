@@ -53,6 +53,9 @@ why_it_ends() { # SIGNAL; 0 if a program has failed
 # Has the scheduler start this script once more. Without a scheduler `relion-dispatch watch` or `resume` does.
 start_next_run() { :; }
 
+# The same, with so much memory on each node. Only if the scheduler's file says "raises_memory" it is called.
+start_next_run_with_memory() { return 1; } # MIB
+
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
 scheduler_made_session() { return 1; }
 

@@ -44,7 +44,7 @@ class Refinement:
         program.write_text(
             "#!/bin/bash\n"
             f'[ "$1" = show ] && {{ echo "{shows}"; exit; }}\n'
-            f"echo requeue >>{self.folder.parents[1]}/asked\n"
+            f'echo "$*" >>{self.folder.parents[1]}/asked\n'
             f'[ -z "{refuses}" ] || {{ echo "{refuses}" >&2; exit 1; }}\n'
         )
         program.chmod(0o755)

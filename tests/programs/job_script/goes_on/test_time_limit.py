@@ -110,7 +110,7 @@ def test_a_program_that_fails_at_the_beginning_of_a_preemption_is_cut(
 
     assert exit_files(refinement.script) == set()
     assert refinement.run_record(1)["why"] == "preemption"
-    assert (refinement.folder.parents[1] / "asked").read_text() == "requeue\n"
+    assert (refinement.folder.parents[1] / "asked").read_text() == "requeue 17\n"
 
 
 def test_a_cut_takes_seconds(refinement: Refinement) -> None:
