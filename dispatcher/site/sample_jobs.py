@@ -40,6 +40,6 @@ def sample_plan(job_type: str, configuration: Configuration, project: Path) -> P
 def _submission(kind: JobType) -> Submission:
     program = kind.match_command[0] if kind.match_command else "program"
     options = [f"--{name} 1" for name in kind.match_parameter]
-    command = parse_command(f"{program} --i particles.star {' '.join(options)}")
     job = "Check/job001"
+    command = parse_command(f"{program} --i particles.star --o {job}/run {' '.join(options)}")
     return Submission(job, f"{job}/run.out", f"{job}/run.err", (command,))

@@ -9,7 +9,8 @@
 # While it runs, the owner of the folder above DIR may write lines to DIR/run/operator:
 #   lose gpu1     kills slurmd, and with it all processes of the node, as a power cut does
 #   silence gpu1  kills slurmd alone, and the node's jobs live on: Slurm calls the node lost
-#   return gpu1   starts the node again, or its slurmd
+#   down gpu1     is what an admin does who sets the node to down: Slurm ends the node's jobs
+#   return gpu1   starts the node again, or its slurmd, and lets it take jobs
 #
 # Root runs the daemons (sudo is used if needed); any user who can reach DIR may
 # submit, so DIR does not belong in a folder closed to that user.
@@ -72,9 +73,11 @@ operate() {
         case $request in
         silence) touch "$DIR/nodes/$name/silent" ;;&
         lose | silence) pkill -KILL -x slurmd -P "$(pgrep -P "$(running "$name")")" || true ;;
+        down) scontrol update nodename="$name" state=down reason=test ;;
         return)
             rm -f "$DIR/nodes/$name/silent"
             running "$name" >/dev/null || launch_node "$name"
+            scontrol update nodename="$name" state=resume || true # or it was not set to down
             ;;
         esac
     done 3<>"$DIR/run/operator"

@@ -9,7 +9,8 @@ import pytest
 
 from ..system.beds import BEDS as CLUSTERS
 from ..system.faults.conftest import EACH_TIME, EACH_TIME_LOCALLY, NOT_EACH_TIME
-from ..system.faults.table import COLUMNS, FAULTS, Seen, as_page, seen_in
+from ..system.faults.page import Seen, as_page, seen_in
+from ..system.faults.table import COLUMNS, FAULTS
 
 TESTS = Path(__file__).parents[1] / "system" / "faults"
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"

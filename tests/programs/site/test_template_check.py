@@ -59,6 +59,15 @@ def test_a_template_that_is_no_jinja_is_named(site: WriteSite) -> None:
     assert problems()
 
 
+def test_directives_that_keep_jobs_from_going_on_are_named(site: WriteSite) -> None:
+    site("dispatch_config.json", TYPES)
+    site("site.json", {"scheduler": "slurm", "goes_on": True})
+    site("job_template/schedulers/slurm/further_directives.sh.j2", "#SBATCH --no-requeue\n")
+
+    found = problems()
+    assert any("because its directives have --no-requeue" in problem for problem in found), found
+
+
 def test_a_job_parameter_that_nothing_reads_is_named(site: WriteSite) -> None:
     site("dispatch_config.json", TYPES)
     site("site.json", {"job_parameters": {"refine": {"partitoin": "gpu"}}})

@@ -15,7 +15,8 @@ from ..beds.preempting import PreemptingBed
 from ..project import ROOT, MakeProject, Project
 from .made_up_refinement import MadeUpRefinement
 from .observation import observe
-from .table import FAULTS, Seen, as_page
+from .page import Seen, as_page
+from .table import FAULTS
 
 Watched = Callable[..., Seen]
 Refines = Callable[..., MadeUpRefinement]
@@ -30,6 +31,7 @@ TESTS_OF_JOBS_THAT_GO_ON = {
     "test_a_slurm_that_does_not_answer_after_it_has_cancelled_the_job",
     "test_a_scheduler_that_does_not_answer_at_the_time_limit",
     "test_a_node_that_is_lost_while_its_programs_live_on",
+    "test_a_node_that_an_admin_sets_to_down",
     "test_an_abort_between_two_runs",
     "test_a_job_that_is_cancelled_in_the_scheduler_between_two_runs",
     "test_a_job_that_is_cancelled_between_two_runs",

@@ -15,7 +15,7 @@ from dispatcher.jobs.record import load_record
 from ...waiting import wait_for
 from ..beds import Bed
 from ..project import Project
-from .table import Seen
+from .page import Seen
 
 __all__ = ["EXIT_FILES", "exit_file", "observe"]
 

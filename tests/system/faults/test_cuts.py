@@ -9,10 +9,12 @@ import pytest
 
 from ..beds.preempting import PreemptingBed
 from ..beds.slurm import SlurmBed
+from ..hook_calls import change_site
+from ..slurm_nodes import ask_operator
 from .conftest import Refines, Watched
 from .made_up_refinement import MadeUpRefinement
 from .small_disk import fill, move_to_small_ext4
-from .table import CUTTING, PREEMPTING
+from .table import CUTTING, PREEMPTING, SLURM
 
 
 def went_on(refinement: MadeUpRefinement, why: str, iteration: int | None) -> None:
@@ -138,3 +140,25 @@ def test_a_node_that_is_lost_while_its_programs_live_on(
     writers = [program for program, _ in groupby(refinement.writes())]
     assert writers == [f"{node} {process}" for node, process, *_ in refinement.began()]
     assert refinement.began()[1][0] == others.get(lost, lost)
+
+
+@pytest.mark.parametrize("bed", SLURM, indirect=True)
+def test_a_node_that_an_admin_sets_to_down(
+    bed: PreemptingBed, refines: Refines, sees: Watched
+) -> None:
+    """Slurm puts the job back as if the job had been preempted. One that survives lost nodes alone
+    goes on."""
+    refinement = refines()
+    change_site(refinement.project, goes_on={"after": ["lost_node"]})
+    refinement.submit()
+    refinement.wait_for_iteration(2)
+    node = refinement.began()[0][0]
+    try:
+        ask_operator(f"down {node}")
+        refinement.wait_for_program(2)
+        began = refinement.may_end()
+        fault = "node set to down by an admin"
+        sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
+    finally:
+        bed.return_node(node)
+    went_on(refinement, "lost_node", 2)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import mrcfile
 import numpy as np
 
+from dispatcher.job_script.library import read_library
 from dispatcher.relion.command import parse_command
 from dispatcher.relion.continuation import Continuation, continued
 
@@ -21,7 +22,6 @@ __all__ = [
     "names", "options_that_warn", "prepare",
 ]  # fmt: skip
 
-LIBRARY = Path(__file__).parents[3] / "job_template" / "library"
 FEW = 40  # particles
 BOX = 32  # pixels
 RANKS = ("mpirun", "-n", "3", "--oversubscribe", "--bind-to", "none")
@@ -165,17 +165,17 @@ class Run:
         control = job / ".dispatch_control.0123456789ab"
         control.mkdir(exist_ok=True)
         os.utime(self._submitted(job), (1, 1))
-        sources = "".join(
-            f"source '{LIBRARY}/{name}.sh'\n" for name in ("files", "iterations", "goes_on")
-        )
+        library = control / "library.sh"
+        library.write_text(read_library().text)
         settings = (
+            f"source {refinement.job}/{control.name}/{library.name}\n"
             f"dispatch_folder={refinement.job} dispatch_control={refinement.job}/{control.name} "
             f"dispatch_kept={refinement.job}/{control.name}\n"
             "dispatch_run=2 dispatch_at=0 dispatch_done=0; note_in_lease() { :; }\n"
         )
         begin = f"prepare_to_go_on {found.way} {found.root.shell()} {found.least}\n"
         words = shlex.join(self._words(refinement))
-        return self._ends_well(f"{sources}{settings}{begin}{words}", found.command.shell())
+        return self._ends_well(f"{settings}{begin}{words}", found.command.shell())
 
     def by_hand(self, refinement: Refinement) -> None:
         """As RELION's window continues it: the new files have another root, run_ct2."""
