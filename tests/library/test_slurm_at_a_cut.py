@@ -126,7 +126,12 @@ def test_slurm_raises_the_memory_of_a_job_that_is_back_in_the_queue(
         program.chmod(0o755)
     code = "SLURM_JOB_ID=17 SLURM_JOB_PARTITION=gpu; sleep() { :; }; "
 
-    done = shell(f"{code}start_next_run_with_memory 131072", scheduler="slurm", REQUEUE=requeue, REFUSES=refuses)
+    done = shell(
+        f"{code}start_next_run_with_memory 131072",
+        scheduler="slurm",
+        REQUEUE=requeue,
+        REFUSES=refuses,
+    )
 
     asked = shell.project / "asked"
     lines = asked.read_text().splitlines() if asked.exists() else [""]

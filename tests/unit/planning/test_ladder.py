@@ -118,7 +118,11 @@ def test_more_memory_is_asked_for_as_far_as_the_nodes_have_it(
 ) -> None:
     script = corpus_job("relion-5.0.1/MotionCorr_job002")
 
-    plan = planned(site, script, job_parameters={"motioncorr_own": {"partition": "here"} | settings})
+    plan = planned(
+        site,
+        script,
+        job_parameters={"motioncorr_own": {"partition": "here", "nproc": 1} | settings},
+    )
 
     found = plan.goes_on.ladder.memory_mib if plan.goes_on else ()
     assert [each / 1024 for each in found] == [*rows]
