@@ -9,9 +9,10 @@ from .ends_from_outside import Cause
 from .json_files import strict
 from .where import Where
 
-__all__ = ["MOST_TIMES", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
+__all__ = ["MOST_AHEAD", "MOST_TIMES", "GoesOnSetting", "check_goes_on", "goes_on_setting"]
 
 MOST_TIMES = 1000
+MOST_AHEAD = 100  # the hook submits each of them
 
 
 @strict
@@ -23,11 +24,14 @@ class GoesOnSetting:
             and a lost node, as far as jobs of its scheduler can.
         at_most: how many times a job goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
+        queued_ahead: how many next runs are queued at the submission; as many as the scheduler's
+            file says if unset.
     """
 
     after: list[Cause] | None = None
     at_most: int = 10
     gives_up_after: int = 2
+    queued_ahead: int | None = None
 
 
 def goes_on_setting(said: GoesOnSetting | bool | None, wanted: bool | None) -> GoesOnSetting | None:
@@ -62,3 +66,9 @@ def check_goes_on(said: GoesOnSetting | bool | None, where: Where) -> None:
             raise ConfigError(
                 f"{where.at(name)}: expected a whole number from 1 to {MOST_TIMES}, found {number}"
             )
+    ahead = said.queued_ahead
+    if ahead is not None and not 0 <= ahead <= MOST_AHEAD:
+        raise ConfigError(
+            f"{where.at('queued_ahead')}: expected a whole number from 0 to {MOST_AHEAD}, found "
+            f"{ahead}"
+        )

@@ -15,6 +15,7 @@ from dataclasses import field
 from typing import Literal
 
 from .ends_from_outside import Cause
+from .jobs_behind import NextRun, Watcher
 from .json_files import strict
 from .places import has_shipped_templates
 
@@ -22,7 +23,6 @@ __all__ = [
     "KeepsFromGoingOn",
     "Scheduler",
     "UsageColumn",
-    "Watcher",
     "filled",
     "template_folders_of",
 ]
@@ -39,30 +39,6 @@ UsageColumn = Literal[
     "peak_memory",
     "",
 ]
-
-
-@strict
-class Watcher:
-    """A second, small job that tells RELION the end of the first if its own script could not.
-
-    Attributes:
-        submit_command: the arguments before the watcher's script: they make it wait for the end.
-        partition: where the watcher runs; the job's own partition if unset.
-        scheduler_options: further directives that it gets, after those of the job that hold for it.
-        again_command: submits the same script to be started at ``{later}``, whatever becomes of
-            the job: for a scheduler that does not always start what waits for a job's end. While
-            the job is in the queue, that script comes again. Empty if it is not needed.
-        again_after: seconds from the submission to that time at first. Later, the script comes
-            again after a quarter of the time since the submission, if that is longer.
-        again_format: how ``{later}`` is written, as strftime(3) has it.
-    """
-
-    submit_command: list[str]
-    partition: str | None = None
-    scheduler_options: list[str] = field(default_factory=list)
-    again_command: list[str] = field(default_factory=list)
-    again_after: int = 600
-    again_format: str = "%Y%m%d%H%M"
 
 
 @strict
@@ -177,6 +153,7 @@ class Scheduler:
         launch: starts one container for each rank on several nodes; empty if it cannot.
         launch_options: the arguments that follow it.
         watcher: the second job; None for none.
+        next_run: how next runs are queued behind a job; None if they cannot be.
     """
 
     inherits: str | None = None
@@ -241,6 +218,7 @@ class Scheduler:
     launch: list[str] = field(default_factory=list)
     launch_options: list[str] = field(default_factory=list)
     watcher: Watcher | None = None
+    next_run: NextRun | None = None
 
     def can_ask_for(self, what: str) -> bool:
         """Whether jobs can ask for it: the name that its templates need is not empty.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .goes_on import MOST_AHEAD
+from .jobs_behind import NextRun
 from .places import has_dialect
 from .scheduler import Scheduler
 
@@ -22,6 +24,7 @@ _PATTERNS = ("transient", "refused_options", "own_options", "no_jobs", "gpu_opti
 def mistakes(scheduler: Scheduler) -> Mistakes:
     """Key and mistake of what a type alone does not tell."""
     yield from _of_commands(scheduler)
+    yield from _of_next_run(scheduler.next_run)
     yield from _of_patterns(scheduler)
     yield from _of_seconds(scheduler)
     yield from _of_launch_options(scheduler)
@@ -45,6 +48,17 @@ def _of_commands(scheduler: Scheduler) -> Mistakes:
         key = f"watcher.scheduler_options.{at}"
         if any(_matches(each, option) for each in scheduler.refused_options):
             yield key, f': {option} belongs in "submit_command" of the scheduler'
+
+
+def _of_next_run(next_run: NextRun | None) -> Mistakes:
+    if next_run is None:
+        return
+    if not any("{job_id}" in option for option in next_run.options):
+        yield "next_run.options", ": one of them needs {job_id}, for whose end a next run waits"
+    number = next_run.queued_ahead
+    if not 0 <= number <= MOST_AHEAD:
+        what = f": expected a whole number from 0 to {MOST_AHEAD}, found {number}"
+        yield "next_run.queued_ahead", what
 
 
 def _matches(pattern: str, text: str) -> bool:

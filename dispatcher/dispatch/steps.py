@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,14 @@ from ..job_script.library import LIBRARY, Library, read_library
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
 from ..jobs.learned import learned_in
-from ..jobs.notes import write_watcher
+from ..jobs.queued_ahead import QueuedTo, submit_behind
 from ..jobs.record import RECORD
 from ..jobs.seal import Sealed, seal, text_digest
-from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
+from ..jobs.watcher import WATCHER, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import described, say
 from ..relion.exit_files import names_of_earlier_runs
-from ..scheduler.clusters import where_is
 from ..scheduler.own_templates import of_own_template
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
@@ -94,7 +94,7 @@ def dispatch(script: Path) -> None:
     if submitted is None:
         return
     try:  # the job runs: from here on RELION must not be told that it failed
-        _follow_up(configuration, scheduler, plan, submitted, token, problem)
+        _follow_up(configuration, scheduler, plan, submitted, token, argv, problem)
     except BaseException as error:
         say(f"relion-dispatch: warning: {type(error).__name__}: {described(error)}")
 
@@ -113,9 +113,11 @@ def _follow_up(
     plan: Plan,
     submitted: Submitted,
     token: str,
+    argv: Sequence[str],
     problem: str | None,
 ) -> None:
-    """Complete the record with the job's id, and submit the watcher. The job runs without both."""
+    """Complete the record with the job's id, and submit what waits behind the job: its
+    next runs, as far as they are queued ahead, and the watcher. The job runs without all this."""
     folder = plan.project / plan.name
     note(
         folder,
@@ -129,15 +131,13 @@ def _follow_up(
         remember(plan.project, configuration.site)
     for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
         say(line, sys.stdout)
-    if scheduler.watcher and submitted.job_id:
-        if problem is None:
-            job_id = submitted.job_id
-            where = where_is(scheduler, submitted.cluster, plan.submit_command)
-            problem = submit_watcher(plan.project, plan.name, scheduler, job_id, token, where)
-        else:
-            write_watcher(folder, token, None, problem)
-        if problem:
-            say(f"relion-dispatch: warning: no watcher: {problem}")
+    if submitted.job_id is None:
+        return
+    job = QueuedTo(submitted.job_id, argv, submitted.cluster)
+    ahead = plan.goes_on.queued_ahead if plan.goes_on else 0
+    name, project = plan.name, plan.project
+    for lacks in submit_behind(project, name, scheduler, job, token, ahead, problem or ""):
+        say(f"relion-dispatch: warning: {lacks}")
 
 
 def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:

@@ -97,10 +97,11 @@ def _is_refused(folder: Path, record: Record | None) -> bool:
     return record.refused is not None
 
 
-def _as(record: Record) -> str:
-    if record.job_id is None:
+def _as(record: Record, job_id: str | None = None) -> str:
+    job_id = job_id or record.job_id
+    if job_id is None:
         return f" (scheduler {record.scheduler})" if record.scheduler else ""
-    return f" as job {record.job_id}{f' of {record.scheduler}' if record.scheduler else ''}"
+    return f" as job {job_id}{f' of {record.scheduler}' if record.scheduler else ''}"
 
 
 def _without_queue(status: str) -> tuple[str, tuple[str, ...]]:
@@ -159,7 +160,7 @@ def _of_listed(
             "status` finds out how it ended, and tells RELION."
         ]
     if wait := wait_of(job):
-        return "Waits", _waiting(wait, record, next_run(job))
+        return "Waits", _waiting(wait, record, next_run(job), queued.job_id)
     return "Runs", _running(status, record)
 
 
@@ -183,10 +184,10 @@ def _without_record(job: Job) -> tuple[str, list[str]]:
     ]
 
 
-def _waiting(wait: Wait, record: Record, following: int | None) -> Iterator[str]:
+def _waiting(wait: Wait, record: Record, following: int | None, job_id: str) -> Iterator[str]:
     if following:
         since = f", since {_when(wait.since)}" if wait.since else ""
-        yield f"It waits to go on with run {following}{_as(record)}{since}."
+        yield f"It waits to go on with run {following}{_as(record, job_id)}{since}."
     else:
         yield f"It waits{_as(record)}, submitted {_when(record.dispatched)}."
     reason, says = wait.reason, wait.says

@@ -55,6 +55,8 @@ def _starts_as_we_do(plan: Plan, script: str) -> bool:
         all(f"run {each} " in text for each in lines)
         and len(re.findall(r"(?m)^\s*run\s", script)) == len(plan.commands)
         and text.count("dispatch_continuation=(") == len(lines)
+        # A copy must know that it is one.
+        and ("dispatch_follows=" in script or not (plan.goes_on and plan.goes_on.queued_ahead))
     )
 
 

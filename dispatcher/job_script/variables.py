@@ -165,6 +165,8 @@ def job_variables(plan: Plan, token: str, library: Library | None = None) -> dic
             "binds": [text for bind in _binds(plan) for text in bind],
             "goes_on": plan.goes_on and plan.goes_on.as_json(),
             "ladder": plan.goes_on and plan.goes_on.ladder,
+            "follows_by_variable": bool(plan.goes_on and plan.goes_on.queued_ahead)
+            and scheduler.script_as != "argument",
             "requeues": bool(plan.goes_on and {*plan.goes_on.after} & {*scheduler.goes_on_after}),
         },
         "commands": [

@@ -11,7 +11,7 @@ from ..config.site import Site
 from ..errors import DispatchError, InputError, SubmitError, WriteError
 from ..relion.exit_files import ABORT_NOW, end_of
 from ..scheduler.answers import QueuedJob
-from ..scheduler.calls import call
+from ..scheduler.calls import call, try_call
 from .abort import how_aborted, want_abort
 from .between_runs import next_run
 from .job import Job
@@ -103,9 +103,10 @@ def _cancel(project: Path, site: Site, job: Job) -> str:
     before = " before it started" if queued and job.queue.is_pending(queued) else ""
     if next_run(job):
         before = " while it waited to go on"
-    for each in job.to_cancel:
+    for each in reversed(job.to_cancel[1:]):  # next runs: one that stays would find nothing to do
+        try_call(job.scheduler, job.cancel_command(each), project)
+    for each in job.to_cancel[:1]:
         _scheduler_cancels(job, each, project)
-    if job.to_cancel:
         job = _ended(project, site, job)
     if job.status == "Running":
         sentence = f"The job was {how_aborted(job.folder)}{before}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -53,14 +54,18 @@ class Job(NamedTuple):
         """The job in the queue."""
         if self.queue is None or self.record is None:
             return None
-        return self.queue.job(self.record.token, self.record.job_id)
+        found = self.queue.job(self.record.token, self.record.job_id)
+        return next(iter(self.living), found)
 
     @property
     def living(self) -> list[QueuedJob]:
-        """The jobs of the last record that are in the queue and have not ended."""
+        """The jobs of the last record that are in the queue and have not ended: those that run,
+        and then those that wait, as they stand in the line of its next runs."""
         if self.queue is None or self.last_record is None:
             return []
-        return self.queue.living(self.last_record.token, self.last_record.job_id)
+        line = self.last_record.jobs_in_line
+        found = self.queue.living(self.last_record.token, self.last_record.job_id)
+        return sorted(found, key=lambda job: _place(job.job_id, line))
 
     @property
     def is_sealed(self) -> bool:
@@ -138,3 +143,7 @@ class Job(NamedTuple):
     def wants_abort(self) -> bool:
         """Whether RELION's user has pressed Abort."""
         return wants_abort(self.folder)
+
+
+def _place(job_id: str, line: Sequence[str]) -> int:
+    return line.index(job_id) if job_id in line else len(line)

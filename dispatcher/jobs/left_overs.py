@@ -14,7 +14,7 @@ from ..relion.submission import SUBMISSION
 from .folder_lock import folder_locked
 from .hook_process import HOOK
 from .job import Job
-from .notes import watcher_file
+from .notes import line_file, watcher_file
 from .record import RECORD
 from .run_names import job_id_file, lease_file, unfinished_run_file
 from .watcher import WATCHER
@@ -25,7 +25,7 @@ __all__ = ["remove_left_overs"]
 def remove_left_overs(job: Job) -> None:
     """Remove the unfinished files of the job's hook and script: no other process is left to."""
     newest = job.record.newest if job.record else 1
-    notes = [file(job.folder, job.token).name for file in (watcher_file, job_id_file)]
+    notes = [file(job.folder, job.token).name for file in (watcher_file, line_file, job_id_file)]
     with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
         written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
         remove_unfinished(job.folder, written)

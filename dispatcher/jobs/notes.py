@@ -5,11 +5,14 @@ status`` after a hook that was killed, or ``resume``. The first line is the watc
 ``-``; the second, if there is one, says why there is no watcher. ``JOB/.dispatch_id.TOKEN`` is made
 by ``status``: the job's id in the queue, if the hook was killed before it knew the id, and in a
 second line the job's cluster, if the queue tells it. ``JOB/.dispatch_id.TOKEN.N`` is the same of
-the job that ``resume`` has submitted for run N.
+the job that ``resume`` has submitted for run N. ``JOB/.dispatch_line.TOKEN`` is made by the hook,
+or ``resume``, with each of the next runs that it queues: the ids of the job and of these, a line
+each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +22,8 @@ from . import entries
 from .folder_lock import folder_locked
 from .run_names import job_id_file
 
-__all__ = ["read_job_id", "read_watcher", "watcher_file", "write_job_id", "write_watcher"]
+__all__ = ["line_file", "read_job_id", "read_line", "read_watcher", "watcher_file", "write_job_id",
+           "write_line", "write_watcher"]  # fmt: skip
 
 _LONGEST = 1 << 16  # bytes of a note
 
@@ -27,6 +31,32 @@ _LONGEST = 1 << 16  # bytes of a note
 def watcher_file(folder: Path, token: str) -> Path:
     """The place of the note on the watcher."""
     return folder / f".dispatch_watcher.{token}"
+
+
+def line_file(folder: Path, token: str) -> Path:
+    """The place of the note on the job and the next runs that wait behind it."""
+    return folder / f".dispatch_line.{token}"
+
+
+def write_line(folder: Path, token: str, job_ids: Sequence[str]) -> None:
+    """Note the ids of the job and of the next runs behind it, in place of what was noted before.
+
+    Raises:
+        WriteError: the folder cannot be written.
+    """
+    write_atomically(line_file(folder, token), "".join(f"{each}\n" for each in job_ids))
+
+
+def read_line(folder: Path, token: str) -> tuple[str, ...]:
+    """These ids; none without a note.
+
+    Raises:
+        ValueError: the note is not what it should be; the text says so.
+    """
+    file = line_file(folder, token)
+    lines = _lines(file)
+    with entries.not_used(file):
+        return tuple(filter(None, (entries.job_id({"job id": each}, "job id") for each in lines)))
 
 
 def write_watcher(folder: Path, token: str, job_id: str | None, warning: str | None = None) -> None:

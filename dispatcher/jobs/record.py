@@ -22,7 +22,7 @@ from ..host.shared_files import read_file
 from . import entries
 from .claim import claiming_job
 from .hook_process import HookProcess
-from .notes import read_job_id, read_watcher
+from .notes import read_job_id, read_line, read_watcher
 from .run_file import read_run
 from .runs import Run, read_runs, run_recorded
 from .this_run import is_of_this_run
@@ -67,6 +67,7 @@ class Record:
         runs: the runs of the job that are known, the first one first.
         goes_on_after: what the job survives: time_limit, preemption, lost_node, gpu_memory,
             host_memory; None for a job that does not go on.
+        jobs_in_line: the ids of the job and of the next runs queued behind it, in their order.
         watcher_script, job_script: the digests of the watcher's script, and of the job's.
         own_template: whether the job's script, of the site's own template, is without what tells
             RELION the end.
@@ -94,6 +95,7 @@ class Record:
     run: Run | None
     runs: tuple[Run, ...]
     goes_on_after: tuple[str, ...] | None
+    jobs_in_line: tuple[str, ...]
     watcher_script: str | None
     job_script: str | None
     own_template: bool
@@ -190,6 +192,7 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
         run=runs[-1] if run is not None else None,
         runs=runs,
         goes_on_after=None if goes_on is None else entries.texts(goes_on, "after") or (),
+        jobs_in_line=entries.texts(merged, "jobs_in_line") or (),
         watcher_script=entries.text(written, "watcher_script"),
         job_script=entries.text(written, "job_script_sha256"),
         own_template=written.get("own_template") is True,
@@ -224,6 +227,8 @@ def _merged(
     last = None if ended is None else run_recorded(ended)
     if not token:
         return merged, (last,) if last else (), ()
+    if (said := written.get("goes_on")) and said.get("queued_ahead") and (line := found(read_line)):
+        merged["jobs_in_line"] = list(line)
     runs, wrong = read_runs(folder, token, last, goes_on)
     problems += wrong
     if goes_on and (resumed := _resumed(runs, last, found)):

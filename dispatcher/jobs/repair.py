@@ -21,6 +21,7 @@ from .job import Job
 from .left_overs import remove_left_overs
 from .notes import write_job_id
 from .project_jobs import ProjectJobs, look
+from .queued_ahead import is_stuck, whose_turn
 from .record import RECORD
 from .runs import moment_of
 from .sealed_script import write_anew
@@ -69,7 +70,7 @@ def is_lost(job: Job) -> bool:
         return not is_being_submitted(hook, job.folder) and _is_in_no_queue(job)
     if job.record.refused is not None:
         return not is_being_submitted(job.record.hook, job.folder)
-    if job.queue is None or not job.token or job.living:
+    if job.queue is None or not job.token or (job.living and not is_stuck(job)):
         return False
     return job.record.job_id is not None or not is_being_submitted(job.record.hook, job.folder)
 
@@ -101,6 +102,9 @@ def _tell_lost(jobs: Sequence[Job], project: Path) -> Iterator[str]:
         except WriteError as error:
             yield f"{job.name}: {error}"
             continue
+        for each in reversed(job.to_cancel):  # next runs, which would find nothing to do
+            assert job.scheduler
+            try_call(job.scheduler, job.cancel_command(each), project)
         remove_left_overs(job)
         yield f"{job.name}: {sentence}"
 
@@ -114,7 +118,8 @@ def _why(job: Job, project: Path) -> str | None:
         )
     if job.record.refused is not None:
         return job.record.refused
-    job_id = job.queued.job_id if job.queued else job.record.job_id
+    in_line = whose_turn(job.record)
+    job_id = in_line[-1] if in_line else job.queued.job_id if job.queued else job.record.job_id
     if job_id is None and not is_claimed(job.folder, job.token):
         return (
             "relion-dispatch ended while it submitted the job, and the queue does not have the "
@@ -158,4 +163,5 @@ def mend(jobs: Sequence[Job], project: Path) -> None:
             lacks_watcher = job.scheduler.watcher and not job.record.has_watcher
             script = job.folder / WATCHER
             if lacks_watcher and job.own and write_anew(script, job.record.watcher_script):
-                submit_watcher(project, job.name, job.scheduler, job_id, job.token, where)
+                *_, last = (job_id, *job.record.jobs_in_line)
+                submit_watcher(project, job.name, job.scheduler, last, job.token, where)

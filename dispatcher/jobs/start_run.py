@@ -6,6 +6,7 @@ Before that, the run that was lost gets its record (lost_run.py).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,17 +14,17 @@ from ..errors import InputError, WriteError
 from ..host.shared_files import shared_folder
 from ..relion.exit_files import end_of, look_again
 from ..relion.submission import SUBMISSION
-from ..scheduler.clusters import where_is
 from ..scheduler.submit import submit_without_retry
 from .folder_lock import folder_locked
 from .job import Job
 from .last_seen import LEASE_OVER, cannot_start, clock_of
 from .lost_run import write_lost_run
-from .notes import watcher_file
+from .notes import line_file, watcher_file
+from .queued_ahead import QueuedTo, submit_behind, wanted_ahead
 from .record import Record, read_record
 from .run_names import claim_link, job_id_file
 from .sealed_script import write_anew
-from .watcher import WATCHER, submit_watcher
+from .watcher import WATCHER
 
 __all__ = ["start_next_run"]
 
@@ -44,14 +45,12 @@ def start_next_run(project: Path, job: Job) -> str:
                 "the one that was submitted: mark the job as failed in RELION, and continue it."
             )
         try:
-            job_id, where = _submit(project, job, record)
+            queued = _submit(project, job, record)
         except (OSError, ValueError) as error:
             raise cannot_start(job.folder, error) from error
-    problem = _watch(project, job, record, job_id, where)
-    lacks = f" (it has no watcher: {problem})" if problem else ""
-    return (
-        f"{job.name}: run {record.next_number} starts, as job {job_id} of {record.scheduler}{lacks}"
-    )
+    lacks = "".join(f" ({each})" for each in _behind(project, job, record, queued))
+    as_job = f"as job {queued.job_id} of {record.scheduler}"
+    return f"{job.name}: run {record.next_number} starts, {as_job}{lacks}"
 
 
 def _record_of_now(job: Job) -> Record:
@@ -85,31 +84,33 @@ def _record_of_now(job: Job) -> Record:
     return found
 
 
-def _submit(project: Path, job: Job, record: Record) -> tuple[str, tuple[str, ...]]:
-    """The id of the run's job, and the options that lead to its cluster."""
+def _submit(project: Path, job: Job, record: Record) -> QueuedTo:
+    """The run's job in the queue."""
     scheduler, words = job.scheduler, record.submit_command
     assert scheduler
     with shared_folder(job.folder) as opened:
         if record.runs and not record.runs[-1].went_on:
             write_lost_run(opened, record)
-        with suppress(FileNotFoundError):
-            opened.remove(watcher_file(job.folder, record.token).name)
+        for file in (watcher_file, line_file):
+            with suppress(FileNotFoundError):
+                opened.remove(file(job.folder, record.token).name)
         job_id, cluster = submit_without_retry(scheduler, words, project, record.token)
         name = job_id_file(job.folder, record.token, record.next_number).name
         lines = (f"{each}\n" for each in (job_id, cluster) if each)
         opened.replace(name, "".join(lines).encode())
-    return job_id, where_is(scheduler, cluster, words)
+    return QueuedTo(job_id, words, cluster)
 
 
-def _watch(
-    project: Path, job: Job, record: Record, job_id: str, where: tuple[str, ...]
-) -> str | None:
-    """Submit the run's watcher; why there is none. The run does without one as well."""
-    assert job.scheduler
+def _behind(project: Path, job: Job, record: Record, queued: QueuedTo) -> Iterator[str]:
+    """Submit what waits behind the run's job: next runs, and the watcher; what there is not, and
+    why. The run does without them as well."""
+    scheduler = job.scheduler
+    assert scheduler
     try:
-        script = job.folder / WATCHER
-        if job.scheduler.watcher and write_anew(script, record.watcher_script):
-            return submit_watcher(project, job.name, job.scheduler, job_id, record.token, where)
+        watches = scheduler.watcher and write_anew(job.folder / WATCHER, record.watcher_script)
+        number, no_watcher = wanted_ahead(record), "" if watches else None
+        yield from submit_behind(
+            project, job.name, scheduler, queued, record.token, number, no_watcher
+        )
     except WriteError as error:
-        return str(error)
-    return None
+        yield str(error)

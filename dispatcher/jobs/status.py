@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ..relion.exit_files import end_of, exit_file
+from ..scheduler.answers import QueuedJob
 from .between_runs import next_run, waits_for_resume, what_was_cut
 from .job import Job
 from .last_lines import last_sentence
@@ -69,7 +70,7 @@ def job_status(job: Job) -> JobStatus:
         relion=job.status,
         scheduler=record.scheduler if record else None,
         state=queued.state if queued else None,
-        job_id=(record and record.job_id) or (queued.job_id if queued else None),
+        job_id=_job_id(record, queued, waits=following is not None),
         cluster=(queued.cluster if queued else "") or (record.cluster if record else None),
         node=(queued.node if queued else "") or (run.host if run else None),
         nproc=record.nproc if record else None,
@@ -88,6 +89,12 @@ def job_status(job: Job) -> JobStatus:
         next_run=following,
         runs=[each.as_json() for each in runs],
     )
+
+
+def _job_id(record: Record | None, queued: QueuedJob | None, waits: bool) -> str | None:
+    """Of a job between two runs, that of the one that waits: it may be another one than before."""
+    in_queue = queued.job_id if queued else None
+    return (in_queue if waits else None) or (record and record.job_id) or in_queue
 
 
 def _progress(job: Job, record: Record) -> Progress:

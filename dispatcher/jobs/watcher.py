@@ -25,6 +25,15 @@ WATCHER = f"{SUBMISSION}.watch"
 
 # Which run of a job that goes on is the newest.
 _RUNS = ("run_token", "claim_of", "record_of", "newest_run")
+# Whose turn it is of those that were queued ahead.
+_IN_LINE = (
+    "is_same_job",
+    "jobs_in_line",
+    "behind_in_line",
+    "job_of_run",
+    "waiting_in_line",
+    "whose_turn",
+)
 
 
 def watcher_script(
@@ -38,6 +47,7 @@ def watcher_script(
         TemplateError: the template is wrong, or a script cannot contain a value.
     """
     watcher = scheduler.watcher
+    ahead = plan.goes_on.queued_ahead if plan.goes_on else 0
     variables = {
         **job_variables(plan, token, library),
         "detached": scheduler.detached,
@@ -55,6 +65,7 @@ def watcher_script(
         "again": _again(scheduler, plan, token),
         "relion_functions": shell_part("files") + shell_part("relion"),
         "runs_functions": shell_functions("runs", *_RUNS) if plan.goes_on else "",
+        "line_functions": shell_functions("queued_ahead", *_IN_LINE) if ahead else "",
         "scratch_functions": shell_functions(
             "scratch", "open_scratch", "empty_scratch", "remove_scratch"
         ),

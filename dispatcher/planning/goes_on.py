@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config.ends_from_outside import CAUSES, MEMORIES, OF_SCHEDULERS, Cause
-from ..config.goes_on import goes_on_setting
+from ..config.goes_on import GoesOnSetting, goes_on_setting
+from ..config.scheduler import Scheduler
 from ..units import count
 from .chosen_scheduler import ChosenScheduler
 from .placed_job import PlacedJob
@@ -27,12 +28,14 @@ class FurtherRuns(NamedTuple):
         at_most: how many times it goes on, so it has one run more at most.
         gives_up_after: how many runs in a row may bring no new iteration and no new output.
         ladder: what the job tries after a full memory.
+        queued_ahead: how many of the next runs are queued behind the job at its submission.
     """
 
     after: tuple[Cause, ...]
     at_most: int
     gives_up_after: int
     ladder: Ladder
+    queued_ahead: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The record's ``goes_on``."""
@@ -45,6 +48,7 @@ class FurtherRuns(NamedTuple):
             "after": list(self.after),
             "at_most": self.at_most,
             "gives_up_after": self.gives_up_after,
+            "queued_ahead": self.queued_ahead,
             **rows,
         }
 
@@ -52,6 +56,10 @@ class FurtherRuns(NamedTuple):
         """The same without these causes; None if none is left."""
         after = tuple(each for each in self.after if each not in lost)
         return self._replace(after=after, ladder=self.ladder.only(after)) if after else None
+
+    def without_needless(self) -> FurtherRuns:
+        """The same with nothing in the queue, if a full memory is all that the job survives."""
+        return self if {*self.after} - {*MEMORIES} else self._replace(queued_ahead=0)
 
 
 class Verdict(NamedTuple):
@@ -86,22 +94,48 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     found = continued(placed.main, name, version)
     if isinstance(found, str):
         return _not(found)
-    rows = ladder(placed, chosen.scheduler)
-    survives = (*chosen.scheduler.goes_on_after, *(each for each in MEMORIES if rows.helps(each)))
+    ahead = _queued_ahead(setting, chosen.scheduler)
+    rows = ladder(placed, _raises_memory(chosen.scheduler, ahead))
+    can_begin = _can_begin(chosen.scheduler, ahead)
+    of_scheduler = chosen.scheduler.goes_on_after if can_begin else []
+    survives = (*of_scheduler, *(each for each in MEMORIES if rows.helps(each)))
     named = OF_SCHEDULERS if setting.after is None else setting.after
     after = tuple(each for each in survives if each in named)
-    not_after = _not_after(named, after, chosen.name)
+    but = "" if can_begin else ', with "queued_ahead": 0,'
+    not_after = _not_after(named, after, f"{chosen.name}{but}")
     if not after:
         return _not(not_after)
     every = [
         found if each is placed.main else continued(each, name, version) for each in placed.commands
     ]
-    runs = FurtherRuns(after, setting.at_most, setting.gives_up_after, rows.only(after))
+    runs = FurtherRuns(
+        after, setting.at_most, setting.gives_up_after, rows.only(after), ahead
+    ).without_needless()
     return Verdict(
         runs,
         goes_on_in_words(runs, "" if setting.after is None else not_after),
         tuple(None if isinstance(each, str) else each for each in every),
     )
+
+
+def _queued_ahead(setting: GoesOnSetting, scheduler: Scheduler) -> int:
+    """How many of the next runs are queued behind the job at its submission."""
+    if scheduler.next_run is None:
+        return 0
+    wanted = setting.queued_ahead
+    return min(scheduler.next_run.queued_ahead if wanted is None else wanted, setting.at_most)
+
+
+def _can_begin(scheduler: Scheduler, ahead: int) -> bool:
+    """Whether anybody starts a next run. A scheduler whose file has next runs queued ahead cannot
+    start a job again."""
+    return ahead > 0 or scheduler.next_run is None or scheduler.next_run.queued_ahead == 0
+
+
+def _raises_memory(scheduler: Scheduler, ahead: int) -> bool:
+    """Whether the job's script can ask for more memory in the queue. Where next runs are queued
+    ahead, its node may not call the scheduler."""
+    return scheduler.raises_memory and scheduler.memory_per != "none" and ahead == 0
 
 
 def _not(clause: str) -> Verdict:
@@ -113,10 +147,12 @@ def goes_on_in_words(job: FurtherRuns, not_after: str = "") -> str:
     runs = job.gives_up_after
     nothing_new = f"{runs} runs in a row bring" if runs > 1 else "a run brings"
     but = f" But {not_after}." if not_after else ""
-    often = count(job.at_most, "time")
+    often, ahead = count(job.at_most, "time"), job.queued_ahead
+    runs_ahead = f"{ahead} next runs wait" if ahead > 1 else "1 next run waits"
+    queued = f" From its submission on, {runs_ahead} in the queue behind it." if ahead else ""
     return (
         f"The job goes on by itself after {in_words(job.after)}, at most {often}, "
-        f"unless {nothing_new} nothing new.{but}"
+        f"unless {nothing_new} nothing new.{queued}{but}"
     )
 
 

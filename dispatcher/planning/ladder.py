@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..config.ends_from_outside import MEMORIES, Cause
-from ..config.scheduler import Scheduler
 from ..ranks import left_free
 from ..ranks.layouts import WantedRanks, layouts
 from ..units import read_size
@@ -56,8 +55,11 @@ class Ladder(NamedTuple):
         )
 
 
-def ladder(placed: PlacedJob, scheduler: Scheduler) -> Ladder:
-    """The rows for the main command, as planned."""
+def ladder(placed: PlacedJob, more_memory: bool) -> Ladder:
+    """The rows for the main command, as planned.
+
+    `more_memory`: whether the job's script can ask for more memory in the queue.
+    """
     main, settled = placed.main, placed.settled
     fit = settled.fit
     given = left_free.megabytes(main.value(left_free.OPTION))
@@ -68,7 +70,7 @@ def ladder(placed: PlacedJob, scheduler: Scheduler) -> Ladder:
         ),
         free_gpu_memory=tuple(each for each in _LEFT_FREE if leaves_free and each > (given or 0)),
         ranks=_fewer_ranks(settled),
-        memory_mib=_more_memory(placed, scheduler),
+        memory_mib=_more_memory(placed) if more_memory else (),
     )
 
 
@@ -82,15 +84,13 @@ def _fewer_ranks(settled: Resources) -> tuple[int, ...]:
     return tuple(_steps(numbers)) if len(numbers) > 1 else ()
 
 
-def _more_memory(placed: PlacedJob, scheduler: Scheduler) -> tuple[int, ...]:
+def _more_memory(placed: PlacedJob) -> tuple[int, ...]:
     """MiB of each node. What the job asks for without a unit, only the scheduler knows; what its
     user has typed holds."""
     asked = placed.parameters.get("mem")
     size = read_size(asked) if isinstance(asked, str) else None
     most = placed.most_memory
-    if not scheduler.raises_memory or scheduler.memory_per == "none" or most is None:
-        return ()
-    if size is None or size.unit == 1:
+    if size is None or size.unit == 1 or most is None:
         return ()
     rows = tuple(_doubled(int(size.number * size.unit) >> 20, most >> 20))
     return rows if len(rows) > 1 else ()

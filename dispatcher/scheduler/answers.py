@@ -116,8 +116,10 @@ class Queue(NamedTuple):
         return next(iter(self.living(token, job_id)), None) or next(iter(found), None)
 
     def living(self, token: str, job_id: str | None = None) -> list[QueuedJob]:
-        """The jobs of `job` that have not ended: a scheduler may have taken it twice."""
-        return [job for job in self._found(token, job_id) if not self.has_ended(job)]
+        """The jobs of `job` that have not ended, those that run first: a scheduler may have taken
+        it twice, and next runs may wait behind it."""
+        found = [job for job in self._found(token, job_id) if not self.has_ended(job)]
+        return sorted(found, key=self.is_pending)
 
     def _found(self, token: str, job_id: str | None) -> list[QueuedJob]:
         return [

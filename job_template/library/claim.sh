@@ -4,6 +4,7 @@
 # each run makes a link of its own.
 claim_job() {
     local owner found
+    ! is_queued_ahead || ! comes_too_late || exit 0
     owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
     dispatch_run=1
     while dispatch_claim=$(claim_of "$dispatch_run"); ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; do
@@ -34,6 +35,7 @@ claim_job() {
         next_run_has_begun || rm -f "$dispatch_claim"
         exit 0
     fi
+    [ -n "$dispatch_reason" ] || dispatch_reason=$(why_not_its_turn)
     for found in "$dispatch_folder"/.dispatch_{claim,lease}.*; do
         [[ $found == *".$dispatch_token" || $found == *".$dispatch_token."* ]] || rm -f "$found"
     done

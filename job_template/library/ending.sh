@@ -23,6 +23,7 @@ finish() {
         end_lease
     fi
     dismiss_watcher 2>/dev/null
+    dismiss_next_runs 2>/dev/null
     exit "$(status_for_scheduler "$dispatch_status")"
 }
 

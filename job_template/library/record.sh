@@ -57,7 +57,7 @@ values_of_run() { # WHY it was cut, if it was
 remove_unfinished() (
     open_file "$dispatch_folder/.dispatch.json.lock" || return
     exec 7<>"$dispatch_opened" && flock -n 7 && ! overtaken || return
-    rm -f "$dispatch_folder"/.{dispatch.json,.dispatch_{hook,watcher.*,id.*},run_submit.script.*}.[0-9a-f]*
+    rm -f "$dispatch_folder"/.{dispatch.json,.dispatch_{hook,watcher.*,line.*,id.*},run_submit.script.*}.[0-9a-f]*
 )
 
 # A key without a value is left out.

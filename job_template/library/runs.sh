@@ -69,7 +69,7 @@ is_of_run() { # CLAIM
 # Whether that run is over, or another one has begun behind it, so that the next number is free. The scheduler starts a
 # job again only after it has ended, or lost, the run before.
 is_followed() { # CLAIM of run dispatch_run
-    [ -e "$(record_of "$dispatch_run")" ] || [ -L "$(claim_of $((dispatch_run + 1)))" ] ||
+    [ -e "$(record_of "$dispatch_run")" ] || [ -L "$(claim_of $((dispatch_run + 1)))" ] || has_waited_for "$1" ||
         { [[ -n $dispatch_scheduler_job && $1 == *", job $dispatch_scheduler_job" ]] && { survives lost_node || survives preemption; }; }
 }
 

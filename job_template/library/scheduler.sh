@@ -47,11 +47,17 @@ time_limit_reached() {
 
 # Why the script was told to end, if that is nobody's wish: prints time_limit, preemption or lost_node, or nothing.
 why_it_ends() { # SIGNAL; 0 if a program has failed
-    [ "$1" -ne 15 ] || [ "$(ask_in_time 3 systemctl is-system-running 2>/dev/null)" != stopping ] || echo lost_node
+    [ "$1" -eq 15 ] || return 0
+    if time_limit_reached; then
+        echo time_limit
+    elif [ "$(ask_in_time 3 systemctl is-system-running 2>/dev/null)" = stopping ]; then
+        echo lost_node
+    fi
 }
 
-# Has the scheduler start this script once more. Without a scheduler `relion-dispatch watch` or `resume` does.
-start_next_run() { :; }
+# Has the scheduler start this script once more. Without a scheduler `relion-dispatch watch` or `resume` does; where next
+# runs are queued ahead, nobody does once these are used up.
+start_next_run() { [ -z "${dispatch_queued_ahead:-}" ]; }
 
 # The same, with so much memory on each node. Only if the scheduler's file says "raises_memory" it is called.
 start_next_run_with_memory() { return 1; } # MIB
@@ -79,6 +85,9 @@ scheduler_that_ends_jobs() { echo "no scheduler"; }
 # Decide where each rank runs, and remove that decision at the end.
 place_ranks() { :; }
 forget_places() { :; }
+
+# Cancel jobs in the queue, given their ids.
+cancel_jobs() { :; } # JOBS…
 
 # Cancel the job after the job, which would only wait in the queue and have nothing to tell.
 dismiss_watcher() { :; }

@@ -15,8 +15,9 @@ from dispatcher.config.accounts import AccountRule, Mail
 from dispatcher.config.catalogue import Image, ImageFile
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.job_types import JobType, load_job_types
+from dispatcher.config.jobs_behind import NextRun, Watcher
 from dispatcher.config.partition import Scratch, Takes
-from dispatcher.config.scheduler import Scheduler, Watcher
+from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import Apptainer, Partition, Site, load_site
 from dispatcher.dispatch.provenance import provenance
 from dispatcher.job_script.variables import NO_TOKEN, job_variables
@@ -39,7 +40,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     [
         (
             "site.md",
-            [Site, Apptainer, Scheduler, Watcher, Partition, Scratch, Takes, AccountRule, Mail],
+            [
+                Site,
+                Apptainer,
+                Scheduler,
+                Watcher,
+                NextRun,
+                Partition,
+                Scratch,
+                Takes,
+                AccountRule,
+                Mail,
+            ],
         ),
         ("dispatch_config.md", [JobType]),
         ("images.md", [Image, ImageFile]),

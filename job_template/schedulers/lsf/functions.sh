@@ -59,6 +59,8 @@ may_have_job() { # JOB
 scheduler_programs() { echo 'res|sbatchd|bsub|bjobs|blaunch|TERM_[A-Z]*'; }
 scheduler_that_ends_jobs() { echo 'TERM_[A-Z]*'; }
 
+cancel_jobs() { ask_in_time 10 bkill "$@"; } # JOBS…
+
 # The jobs after the job, by their name: they would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     ! relion_was_told || ask_in_time 10 bkill -J "end.$dispatch_token" 0

@@ -28,10 +28,12 @@ may_have_job() { # JOB
 scheduler_programs() { echo 'pbs_[a-z]*|pbsdsh|qsub|qstat'; }
 scheduler_that_ends_jobs() { echo '=>> PBS'; }
 
+cancel_jobs() { ask_in_time 10 qdel "$@"; } # JOBS…
+
 # The jobs after the job, by their name: they would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     local watchers
     relion_was_told || return 0
     mapfile -t watchers < <(ask_in_time 10 qselect -u "$(id -un)" -N "end.$dispatch_token")
-    [ "${#watchers[@]}" -eq 0 ] || ask_in_time 10 qdel "${watchers[@]}"
+    [ "${#watchers[@]}" -eq 0 ] || cancel_jobs "${watchers[@]}"
 }

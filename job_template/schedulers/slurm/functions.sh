@@ -25,9 +25,11 @@ end_in() { # STATE
     [ -z "$end" ] || date -d "$end" +%s
 }
 
-# Only newer ones tell the job.
+# Only newer ones tell the job. A node that may not ask knows what the job asks for.
 learn_end() {
     dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
+    [ -n "$dispatch_ends" ] || [ -z "${dispatch_time_limit:-}" ] ||
+        dispatch_ends=$(($(date +%s) - SECONDS + dispatch_time_limit))
 }
 
 is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
@@ -166,11 +168,13 @@ forget_places() {
     [ -z "$dispatch_places" ] || rm -f "$dispatch_places"
 }
 
+cancel_jobs() { ask_in_time 10 scancel "$@"; } # JOBS…
+
 # The job after the job would wait in the queue and find nothing to tell.
 dismiss_watcher() {
     local watcher
     relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
     [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to cancel
     read -r watcher <"$dispatch_opened" || return 0
-    [[ ! $watcher =~ ^[0-9]+$ ]] || ask_in_time 10 scancel "$watcher"
+    [[ ! $watcher =~ ^[0-9]+$ ]] || cancel_jobs "$watcher"
 }

@@ -249,10 +249,14 @@ read_end() { # TEXT
     esac
     dispatch_said=$1
 }
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
-read_end "$dispatch_said"
+# Asks the scheduler why a job ended.
+ask_end() { # JOB
+    # shellcheck disable=SC2016 # a command may have a shell of its own
+    dispatch_ask=(sh -c 'qstat -j "$0" 2>/dev/null | grep -q '"'"'^job_number:'"'"' && echo job_number="$0" && exit; for pause in 1 2 4 8 0; do qacct -j "$0" 2>/dev/null && break; sleep $pause; done | awk '"'"'{ value[$1] = $2 } /^category/ && match($0, /h_rt=[0-9]+/) { limit = substr($0, RSTART + 5, RLENGTH - 5) } END { if (!("failed" in value)) exit; if (limit && value["ru_wallclock"] + 0 >= limit + 0) print "h_rt=reached"; print "failed=" value["failed"], "exit_status=" value["exit_status"], "ru_wallclock=" value["ru_wallclock"], "maxvmem=" value["maxvmem"], "hostname=" value["hostname"] }'"'"'' '{job_id}')
+    dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+    read_end "$dispatch_said"
+}
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " failed exit_status ru_wallclock maxvmem hostname " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -259,10 +259,14 @@ read_end() { # TEXT
     esac
     dispatch_said=$1
 }
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1 | sed '"'"'1,/: Submitted from host/d'"'"'; }' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
-read_end "$dispatch_said"
+# Asks the scheduler why a job ended.
+ask_end() { # JOB
+    # shellcheck disable=SC2016 # a command may have a shell of its own
+    dispatch_ask=(sh -c 'said=$(bjobs -a -noheader -o "stat exit_code exec_host exit_reason delimiter='"'"'^'"'"'" "$0" 2>&1) && echo "$said" | sed '"'"'s/\([^^]*\)^\([^^]*\)^\([^^]*\)^/STAT=\1 EXIT_CODE=\2 EXEC_HOST=\3 /'"'"' || { echo "$said"; bhist -l "$0" 2>&1 | sed '"'"'1,/: Submitted from host/d'"'"'; }' '{job_id}')
+    dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+    read_end "$dispatch_said"
+}
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " STAT EXIT_CODE EXEC_HOST " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

@@ -178,13 +178,14 @@ dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
 open_control
 
-# The scheduler may hold the script that waits for the job's end for ever: it goes once RELION was told.
+# The scheduler may hold what waits for a job's end for ever: it goes once RELION was told.
 cancel_what_waits() {
     local dispatch_waits_too
     relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
-    read -r dispatch_waits_too <"$dispatch_opened"
-    dispatch_ask=(qdel '{job_id}')
-    [ "$dispatch_waits_too" = - ] || timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_waits_too}"
+    while read -r dispatch_waits_too; do
+        dispatch_ask=(qdel '{job_id}')
+        [ "$dispatch_waits_too" = - ] || timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_waits_too}" </dev/null
+    done < <(head -n 1 "$dispatch_opened")
 } >/dev/null 2>&1
 
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
@@ -284,10 +285,14 @@ is_forgotten() {
     *) return 1 ;;
     esac
 }
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
-read_end "$dispatch_said" || is_forgotten || { come_again; exit 0; }
+# Asks the scheduler why a job ended.
+ask_end() { # JOB
+    # shellcheck disable=SC2016 # a command may have a shell of its own
+    dispatch_ask=(sh -c 'qstat -f -F dsv -D '"'"' '"'"' "$0" 2>&1 || qstat -x -f -F dsv -D '"'"' '"'"' "$0" 2>&1' '{job_id}')
+    dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+    read_end "$dispatch_said" || is_forgotten || { come_again; exit 0; }
+}
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " Exit_status exec_host " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

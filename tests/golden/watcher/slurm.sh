@@ -256,17 +256,13 @@ read_end() { # TEXT
     esac
     dispatch_said=$1
 }
-# shellcheck disable=SC2016 # a command may have a shell of its own
-dispatch_ask=(scontrol show job --oneliner '{job_id}')
-dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$dispatch_watched}" 2>/dev/null)
-
-# The scheduler may have forgotten the job since: then its accounting tells. The ids of jobs come again, so what had
+# The scheduler may have forgotten a job since: then its accounting tells. The ids of jobs come again, so what had
 # ended a day before this script was written is not the job.
-in_accounting() {
+in_accounting() { # JOB
     # shellcheck disable=SC2054 # commas are parts of its words
     local at ask=(sacct --federation '--jobs={job_id}' '--starttime={since}' --allocations --noheader --parsable2 --format=JobIDRaw,State,ExitCode,Reason,Elapsed,NodeList)
     at=$(stat -c %Y "$dispatch_folder/run_submit.script.watch" 2>/dev/null) || at=86400
-    ask=("${ask[@]//\{job_id\}/$dispatch_watched}") at=$(date -d "@$((at - 86400))" +%FT%T)
+    ask=("${ask[@]//\{job_id\}/$1}") at=$(date -d "@$((at - 86400))" +%FT%T)
     timeout 60 "${ask[@]//\{since\}/$at}" 2>/dev/null
 }
 in_words() {
@@ -274,7 +270,14 @@ in_words() {
         BEGIN { columns = split(names, name, " ") }
         NF == columns { for (at = 1; at <= columns; at++) printf "%s=%s ", name[at], $at; print "" }'
 }
-read_end "$dispatch_said" || read_end "$(in_accounting | in_words)"
+# Asks the scheduler why a job ended.
+ask_end() { # JOB
+    # shellcheck disable=SC2016 # a command may have a shell of its own
+    dispatch_ask=(scontrol show job --oneliner '{job_id}')
+    dispatch_said=$(timeout 60 "${dispatch_ask[@]//\{job_id\}/$1}" 2>/dev/null)
+    read_end "$dispatch_said" || read_end "$(in_accounting "$1" | in_words)"
+}
+ask_end "$dispatch_watched"
 for dispatch_word in $dispatch_said; do
     [[ $dispatch_word == *=?* && " JobState Reason ExitCode RunTime NodeList " == *" ${dispatch_word%%=*} "* ]] &&
         dispatch_facts="${dispatch_facts:+$dispatch_facts, }$dispatch_word"

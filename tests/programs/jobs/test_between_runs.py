@@ -16,9 +16,9 @@ from .pipeline_jobs import AddJob, status
 pytestmark = pytest.mark.usefixtures("quickly")
 
 
-def queued_job(slurm: StandIn, add_job: AddJob) -> Path:
+def queued_job(slurm: StandIn, add_job: AddJob, **goes_on: int) -> Path:
     folder = add_job(
-        JOB, token=TOKEN, goes_on=GOES_ON, job_script_sha256=text_digest(SCRIPT),
+        JOB, token=TOKEN, goes_on={**GOES_ON, **goes_on}, job_script_sha256=text_digest(SCRIPT),
         submit_command=[str(slurm.folder / "sbatch"), f"--comment=relion-dispatch:{TOKEN}", RUN],
     )  # fmt: skip
     (folder / "run_submit.script.run").write_text(SCRIPT)
@@ -41,6 +41,25 @@ def test_a_job_that_its_scheduler_has_lost_is_submitted_again(
     assert main(["resume", JOB]) == 1
     assert "waits in the queue (job 18)" in capsys.readouterr().err
     assert not relion_was_told(folder)
+
+
+def test_a_job_that_is_submitted_again_has_next_runs_behind_it_again(
+    slurm: StandIn, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = queued_job(slurm, add_job, queued_ahead=2)
+    (folder / f".dispatch_line.{TOKEN}").write_text("15\n16\n17\n")
+    slurm.submits(
+        "n=$((17 + $(wc -l <sbatch.calls))); [ $n != 20 ] || exit 1; take $n PENDING; echo $n"
+    )
+
+    assert main(["resume", JOB]) == 0
+
+    options = "--dependency=afterany:18 --job-name=next run of"
+    mark = f"--comment=relion-dispatch:{TOKEN}"
+    assert slurm.calls("sbatch")[:2] == [f"{mark} {RUN}", f"{mark} {options} {JOB} {RUN} 18"]
+    assert (folder / f".dispatch_line.{TOKEN}").read_text() == "18\n19\n"
+    said = capsys.readouterr().out
+    assert "run 2 starts, as job 18 of slurm (1 of 2 next runs in the queue, so" in said
 
 
 def test_a_run_that_could_not_be_submitted_can_be_tried_again(

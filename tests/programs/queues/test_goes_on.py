@@ -1,4 +1,4 @@
-"""Jobs that go on: LSF puts them back into the queue; a job of PBS says that it does not."""
+"""Jobs of LSF that go on: it puts them back into the queue."""
 
 from __future__ import annotations
 
@@ -84,14 +84,6 @@ def test_a_job_of_lsf_that_is_killed_has_ended(cluster: Cluster, script: Path) -
     assert end_of(script, 30)[0] == "FAILURE"
     wait_for(lambda: not cluster.living(), 30, "the end of the job")
     assert starts(cluster) == 1
-
-
-@only("pbs")
-def test_a_job_of_pbs_says_that_it_does_not_go_on(cluster: Cluster, script: Path) -> None:
-    said = (script.parent / "run.out").read_text()
-    assert "The job does not go on by itself, because jobs of the scheduler pbs cannot" in said
-    cluster.kill(record_of(script)["job_id"])
-    assert end_of(script)[0] == "FAILURE"
 
 
 @only("lsf")

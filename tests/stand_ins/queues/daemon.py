@@ -10,6 +10,7 @@ lsf.py). A file `controls.json` in FOLDER, read anew for each command, says what
     refuse           a text: each submission is refused with it
     slow             seconds until a command is answered
     hold             new jobs wait, whatever is free, but for those that wait for something anyway
+    busy             no job starts
     node_lost        the node does not answer: jobs there are ended without a word, and lost
 """
 
@@ -215,7 +216,7 @@ class Daemon:
         subprocess.run(["pkill", f"-{which.name[3:]}", "-s", str(job.process.pid)], check=False)
 
     def _may_start(self, job: Job, now: float) -> bool:
-        if job.held or now < job.begin or self.control("node_lost"):
+        if job.held or now < job.begin or self.control("node_lost") or self.control("busy"):
             return False
         if job.after is not None and not job.released:
             return False

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ..project import ROOT
-from .cut_refinement import outputs_of
+from ..project import ROOT, Project
+from .cut_refinement import CutRefinement, outputs_of
 
 
 @pytest.fixture
@@ -50,3 +52,24 @@ def uncut(
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return outputs_of(folder / "job")
+
+
+@pytest.fixture
+def preempting_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster with partitions of different priority."""
+    conf = Path(os.environ["RELION_TEST_CLUSTERS"], "preempting", "slurm.conf")
+    monkeypatch.setenv("SLURM_CONF", str(conf))
+
+
+@pytest.fixture
+def started() -> Iterator[Any]:
+    """Starts a refinement, and ends what a test that failed leaves of it."""
+    all_started: list[CutRefinement] = []
+
+    def start(project: Project, *also_after: str, **goes_on: int) -> CutRefinement:
+        all_started.append(CutRefinement.started(project, *also_after, **goes_on))
+        return all_started[-1]
+
+    yield start
+    for refinement in all_started:
+        refinement.kill()

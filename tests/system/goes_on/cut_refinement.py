@@ -17,10 +17,10 @@ from dispatcher.jobs.runs import Run
 
 from ...waiting import wait_for
 from ..hook_calls import change_site, job_id, run_in_background
-from ..jobs import REFINE
+from ..jobs import REFINE, mask_job
 from ..project import Project
 
-__all__ = ["CutRefinement", "outputs_of"]
+__all__ = ["CutRefinement", "assert_complete", "outputs_of"]
 
 # It converges by itself, in a dozen iterations of about the same length.
 OPTIONS = {
@@ -55,10 +55,11 @@ class CutRefinement:
     nodes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def started(cls, project: Project, *also_after: str) -> CutRefinement:
-        """A refinement of a site on which jobs go on, also after what is not meant by `true`."""
+    def started(cls, project: Project, *also_after: str, **goes_on: int) -> CutRefinement:
+        """A refinement of a site on which jobs go on, also after what is not meant by `true`, and
+        with further keys of `goes_on`."""
         after = ["preemption", "lost_node", "time_limit", *also_after]
-        change_site(project, goes_on={**GOES_ON, "after": after})
+        change_site(project, goes_on={**GOES_ON, "after": after, **goes_on})
         job = project.add_job("refine3d", **OPTIONS)
         pipeliner = run_in_background(project, job)
         return cls(project, job, pipeliner, job_id(project, job))
@@ -171,6 +172,32 @@ class CutRefinement:
 
     def kill(self) -> None:
         """End what is left of a test that failed."""
-        subprocess.run(["scancel", self.number], env=os.environ)
+        line = load_record(self.job / RECORD).jobs_in_line or (self.number,)
+        subprocess.run(["scancel", *reversed(line)], env=os.environ)
         self.pipeliner.terminate()
         self.pipeliner.wait(60)
+
+
+def assert_complete(refinement: CutRefinement, uncut: set[str]) -> list[str | None]:
+    """It has all that an uncut one has, and PostProcess sharpens its map; what cut its runs."""
+    project, job = refinement.project, refinement.job
+    refinement.assert_succeeds()
+    *cut, last = refinement.runs
+    assert last.why is None
+    reached = [run.from_iteration or 0 for run in (*cut, last)]
+    assert reached == sorted(reached), "no run began before where the one before it had begun"
+    assert outputs_of(job) == uncut
+
+    mask = mask_job(project)
+    project.run_job(mask)
+    project.assert_succeeded(mask)
+    sharpened = project.add_job(
+        "postprocess",
+        fn_in=f"Refine3D/{job.name}/run_half1_class001_unfil.mrc",
+        fn_mask=f"MaskCreate/{mask.name}/mask.mrc",
+        do_auto_bfac="No",
+    )
+    project.run_job(sharpened)
+    project.assert_succeeded(sharpened)
+    assert (sharpened / "postprocess.mrc").stat().st_size > 0
+    return [run.why for run in cut]

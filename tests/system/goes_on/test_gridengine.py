@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.jobs.record import RECORD, load_record
+
 from ...waiting import wait_for, wait_for_end
 from ..gridengine_site import (
     accounted,
@@ -25,8 +27,9 @@ class OnGridEngine(CutRefinement):
     """A refinement in Grid Engine's queue."""
 
     def kill(self) -> None:
-        if in_queue(self.number):
-            subprocess.run(["qdel", self.number])
+        for each in reversed(load_record(self.job / RECORD).jobs_in_line or (self.number,)):
+            if in_queue(each):
+                subprocess.run(["qdel", each])
         self.pipeliner.terminate()
         self.pipeliner.wait(60)
 
@@ -36,9 +39,9 @@ def started(make_project: MakeProject) -> Iterator[Any]:
     """Starts a refinement, and ends what a test that failed leaves of it."""
     all_started: list[CutRefinement] = []
 
-    def start(**parameters: object) -> CutRefinement:
+    def start(queued_ahead: int = 0, **parameters: object) -> CutRefinement:
         project: Project = on_gridengine_site(make_project)(**parameters)
-        all_started.append(OnGridEngine.started(project))
+        all_started.append(OnGridEngine.started(project, queued_ahead=queued_ahead))
         return all_started[-1]
 
     yield start
@@ -74,6 +77,22 @@ def test_two_cuts_by_the_time_limit(started: Any, uncut: set[str]) -> None:
     claims = [claim.readlink().name for claim in refinement.job.glob(".dispatch_claim.*")]
     assert len(claims) == len(refinement.runs)
     assert all(claim.endswith(f", job {refinement.number}") for claim in claims)
+
+
+def test_a_cut_by_the_time_limit_with_next_runs_in_the_queue(started: Any, uncut: set[str]) -> None:
+    refinement = started(queued_ahead=8, time="00:01:10")
+    wait_for(lambda: len(load_record(refinement.job / RECORD).jobs_in_line) == 9, 60, "the line")
+    line = load_record(refinement.job / RECORD).jobs_in_line
+    assert queue_says(line[-1]) == "hqw"
+    refinement.wait_for_iterations(1, 2)
+    refinement.pause()
+    refinement.wait_for_cut(1)
+
+    cuts = assert_complete(refinement, uncut)
+
+    assert {*cuts} == {"time_limit"}
+    assert [run.job_id for run in refinement.runs] == list(line[: len(cuts) + 1])
+    wait_for(lambda: not any(map(in_queue, line)), 60, "the end of those that wait")
 
 
 def test_a_job_that_is_deleted_has_ended(started: Any) -> None:

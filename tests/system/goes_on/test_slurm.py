@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +12,11 @@ import pytest
 
 from ...waiting import wait_for
 from ..hook_calls import change_site
-from ..jobs import mask_job
-from ..project import MakeProject, Project
+from ..project import MakeProject
 from ..slurm_nodes import ask_operator, return_node, state_of_node
-from .cut_refinement import CutRefinement, outputs_of
+from .cut_refinement import assert_complete
 
 pytestmark = pytest.mark.usefixtures("preempting_slurm")
-
-
-@pytest.fixture
-def preempting_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster with partitions of different priority."""
-    conf = Path(os.environ["RELION_TEST_CLUSTERS"], "preempting", "slurm.conf")
-    monkeypatch.setenv("SLURM_CONF", str(conf))
-
-
-@pytest.fixture
-def started() -> Iterator[Any]:
-    """Starts a refinement, and ends what a test that failed leaves of it."""
-    all_started: list[CutRefinement] = []
-
-    def start(project: Project, *also_after: str) -> CutRefinement:
-        all_started.append(CutRefinement.started(project, *also_after))
-        return all_started[-1]
-
-    yield start
-    for refinement in all_started:
-        refinement.kill()
-
-
-def assert_complete(refinement: CutRefinement, uncut: set[str]) -> list[str | None]:
-    """It has all that an uncut one has, and PostProcess sharpens its map; what cut its runs."""
-    project, job = refinement.project, refinement.job
-    refinement.assert_succeeds()
-    *cut, last = refinement.runs
-    assert last.why is None
-    reached = [run.from_iteration or 0 for run in (*cut, last)]
-    assert reached == sorted(reached), "no run began before where the one before it had begun"
-    assert outputs_of(job) == uncut
-
-    mask = mask_job(project)
-    project.run_job(mask)
-    project.assert_succeeded(mask)
-    sharpened = project.add_job(
-        "postprocess",
-        fn_in=f"Refine3D/{job.name}/run_half1_class001_unfil.mrc",
-        fn_mask=f"MaskCreate/{mask.name}/mask.mrc",
-        do_auto_bfac="No",
-    )
-    project.run_job(sharpened)
-    project.assert_succeeded(sharpened)
-    assert (sharpened / "postprocess.mrc").stat().st_size > 0
-    return [run.why for run in cut]
 
 
 def test_three_cuts_by_the_time_limit(

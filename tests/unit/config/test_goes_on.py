@@ -44,6 +44,8 @@ def test_what_was_checked_before_is_the_same_when_it_comes_from_the_cache(
         ({"after": ["power"]}, "key \"goes_on.after.0\": expected 'time_limit', 'preemption'"),
         ({"after": []}, 'key "goes_on.after": expected one or more of time_limit'),
         ({"at_most": 0}, 'goes_on.at_most": expected a whole number from 1 to 1000, found 0'),
+        ({"queued_ahead": 101}, 'queued_ahead": expected a whole number from 0 to 100, found 101'),
+        ({"queued_ahead": -1}, 'queued_ahead": expected a whole number from 0 to 100, found -1'),
         ({"gives_up_after": True}, 'goes_on.gives_up_after": expected a number, found true'),
     ],
 )
@@ -98,3 +100,17 @@ def test_the_field_takes_the_words_of_relion(text: str, means: bool) -> None:
 
 def test_the_field_takes_no_other_word() -> None:
     assert reading("goes_on", "true", WindowField()).problem == "expected Yes or No, found 'true'"
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"options": []}, 'next_run.options": one of them needs {job_id}'),
+        ({"queued_ahead": 101}, 'next_run.queued_ahead": expected a whole number from 0 to 100'),
+    ],
+)
+def test_what_cannot_be_of_a_scheduler(said: Any, says: str, site: WriteSite) -> None:
+    site("site.json", {"schedulers": {"pbs": {"next_run": said}}})
+
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load_site()

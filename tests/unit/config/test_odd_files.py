@@ -17,7 +17,8 @@ from dispatcher.config.catalogue import Image, ImageFile
 from dispatcher.config.configuration import load_configuration
 from dispatcher.config.endings import Ending, load_endings
 from dispatcher.config.job_types import DECIDING_PARAMETERS, JobType
-from dispatcher.config.scheduler import Scheduler, Watcher
+from dispatcher.config.jobs_behind import Watcher
+from dispatcher.config.scheduler import Scheduler
 from dispatcher.config.site import Apptainer, Partition, Site
 from dispatcher.errors import ConfigError
 from dispatcher.site.check import problems

@@ -53,6 +53,7 @@ def test_a_refinement_goes_on(site: WriteSite, corpus_job: CorpusJob) -> None:
         "after": ["time_limit", "preemption", "lost_node"],
         "at_most": 10,
         "gives_up_after": 2,
+        "queued_ahead": 0,
     }
     shell = planned.as_json()["commands"][0]["continuation"]
     assert shell.startswith('relion_refine_mpi --continue "${dispatch_from}" --o Refine3D/job011')
@@ -132,12 +133,6 @@ def test_a_window_without_the_field_is_told(typed: Typed) -> None:
             "slurm",
             "the dispatcher does not know how the user's own program goes on",
         ),
-        (
-            REFINE,
-            "pbs",
-            "jobs of the scheduler pbs cannot go on after its time limit, preemption or the loss "
-            "of its node",
-        ),
     ],
 )
 def test_why_a_job_does_not_go_on(
@@ -179,3 +174,54 @@ def test_each_command_goes_on_in_its_own_way(site: WriteSite, corpus_job: Corpus
         ("relion_align_symmetry", None),
         ("touch", None),
     ]
+
+
+def of_pbs(site: WriteSite, script: Path, **goes_on: Any) -> Plan:
+    return planned_with(site, script, goes_on or True, "pbs")
+
+
+def test_next_runs_of_pbs_are_queued_ahead(site: WriteSite, corpus_job: CorpusJob) -> None:
+    planned = of_pbs(site, corpus_job(REFINE))
+
+    assert planned.goes_on == FurtherRuns(("time_limit", "lost_node"), 10, 2, Ladder(), 3)
+    assert reasons(planned) == [
+        "The job goes on by itself after its time limit or the loss of its node, at most 10 times, "
+        "unless 2 runs in a row bring nothing new. From its submission on, 3 next runs wait in the "
+        "queue behind it."
+    ]
+
+
+@pytest.mark.parametrize(("said", "ahead"), [({"queued_ahead": 7}, 7), ({"at_most": 1}, 1)])
+def test_how_many_are_queued_ahead(
+    said: Any, ahead: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = of_pbs(site, corpus_job(REFINE), **said)
+
+    assert planned.goes_on
+    assert planned.as_json()["goes_on"]["queued_ahead"] == planned.goes_on.queued_ahead == ahead
+    assert ("1 next run waits" in str(planned.reasons)) == (ahead == 1)
+
+
+def test_without_them_a_job_of_pbs_survives_full_memories_alone(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = of_pbs(site, corpus_job(REFINE), queued_ahead=0)
+
+    assert planned.goes_on is None
+    assert reasons(planned) == [
+        "The job does not go on by itself, because jobs of the scheduler pbs, with "
+        '"queued_ahead": 0, cannot go on after its time limit, preemption or the loss of its node.'
+    ]
+    memory = FurtherRuns(("gpu_memory",), 3, 2, Ladder(), 3)
+    assert memory.without_needless().queued_ahead == 0
+    assert memory._replace(after=("lost_node",)).without_needless().queued_ahead == 3
+
+
+@pytest.mark.parametrize(("scheduler", "ahead"), [("slurm", 4), ("local", 0)])
+def test_a_scheduler_with_a_queue_can_have_them(
+    scheduler: str, ahead: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    planned = planned_with(site, corpus_job(REFINE), {"queued_ahead": 4}, scheduler)
+
+    assert planned.goes_on
+    assert planned.goes_on.queued_ahead == ahead

@@ -152,6 +152,16 @@ def test_memory_is_raised_where_jobs_ask_for_any(
     assert len(plan.goes_on.ladder.memory_mib) == rows
 
 
+def test_memory_stays_where_next_runs_are_queued_ahead(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """There a node may not call the scheduler."""
+    plan = planned(site, corpus_job(REFINE), goes_on={**AFTER, "queued_ahead": 2})
+
+    assert plan.goes_on
+    assert plan.goes_on.ladder == Ladder(True, (1000, 2000, 4000))
+
+
 def test_rows_are_those_of_what_is_survived(site: WriteSite, corpus_job: CorpusJob) -> None:
     host = planned(site, corpus_job(REFINE), goes_on={"after": ["host_memory", "time_limit"]})
 

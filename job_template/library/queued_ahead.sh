@@ -1,0 +1,117 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
+# Next runs that wait in the queue from the submission on, each for the end of the one before: for nodes that may not call
+# the scheduler, and for schedulers that start no job again. The hook notes the ids of all in one file, in their order.
+#
+# Settings that only such a job has:
+#   dispatch_queued_ahead   how many next runs the hook was to queue
+#   dispatch_follows        the id of the job that this one has waited for; empty for the first one
+
+is_queued_ahead() { [ -n "${dispatch_follows:-}" ]; }
+
+# A submit command may print less of an id than the job sees: 17 of 17.server.
+is_same_job() { # AS PRINTED, AS SEEN
+    [[ -n $1 && ($2 == "$1" || $2 == "$1".*) ]]
+}
+
+# The ids, a line each: first that of the first job. Nothing if another user wrote them: they are not ours to cancel.
+jobs_in_line() {
+    open_file "$dispatch_folder/.dispatch_line.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
+    grep -aE '^[A-Za-z0-9][!-~]{0,199}$' <"$dispatch_opened"
+}
+
+# The ids behind a job's; nothing if it is not in the line.
+behind_in_line() { # JOB, AS SEEN
+    local each found=''
+    while read -r each; do
+        [ -z "$found" ] || echo "$each"
+        ! is_same_job "$each" "$1" || found=yes
+    done < <(jobs_in_line)
+}
+
+# The id of the job that has made a run's claim.
+job_of_run() { # NUMBER
+    local claim
+    claim=$(readlink "$(claim_of "$1")")
+    [[ $claim != *", job "* ]] || echo "${claim##*, job }"
+}
+
+# The ids that stand behind the job that has begun last; all of them if none has begun.
+waiting_in_line() {
+    local newest
+    newest=$(newest_run)
+    if [ "$newest" -eq 0 ]; then
+        jobs_in_line
+    else
+        behind_in_line "$(job_of_run "$newest")"
+    fi
+}
+
+# The ids of those that run, or are to run next: the job that has begun last, and the one behind it; or the first, if none
+# has begun. Nothing if a job that is not in the line has begun last. (As whose_turn of jobs/queued_ahead.py.)
+whose_turn() {
+    local newest each
+    newest=$(newest_run)
+    [ "$newest" -eq 0 ] || newest=$(job_of_run "$newest")
+    while read -r each; do
+        [ "$newest" = 0 ] || is_same_job "$each" "$newest" || continue
+        echo "$each"
+        [ "$newest" = 0 ] || behind_in_line "$newest" | head -n 1
+        break
+    done < <(jobs_in_line)
+}
+
+# Whether a job has begun one of the runs.
+has_begun() { # JOB, AS PRINTED
+    local number
+    for ((number = $(newest_run); number > 0; number--)); do
+        ! is_same_job "$1" "$(job_of_run "$number")" || return 0
+    done
+    return 1
+}
+
+# Whether this copy has nothing to do, as the job is over or was submitted again. RELION may have removed its exit file.
+comes_too_late() {
+    relion_was_told || [ -e "$dispatch_folder/dispatch.run.$dispatch_token" ] || is_submitted_again
+}
+
+# Whether this job has waited for the end of the one that has made a claim, so that its run is over.
+has_waited_for() { # CLAIM
+    is_queued_ahead && is_same_job "$dispatch_follows" "${1##*, job }"
+}
+
+# Why this run, which has its claim, does not compute: nothing if it is its turn.
+why_not_its_turn() {
+    local before=$((dispatch_run - 1))
+    is_queued_ahead || return 0
+    if ! has_begun "$dispatch_follows"; then
+        if [ "$before" -eq 0 ]; then
+            echo "The job did not begin, because it was cancelled in the queue, or could not be started: submit the job again if you did not cancel it."
+        else
+            echo "The job does not go on, because its next run was cancelled in the queue, or could not be started: continue the job in RELION if you did not cancel it."
+        fi
+    elif has_waited_for "$(readlink "$(claim_of "$before")")" && [ ! -e "$(record_of "$before")" ] && ! survives lost_node; then
+        echo "The job does not go on, because its run $before ended without a word: its node was lost, or it was killed there. Continue the job in RELION, or ask your admin to add \"lost_node\" to \"after\" of \"goes_on\"."
+    fi
+}
+
+# Whether the next run waits behind this one, as far as the scheduler, which need not answer, does not deny it.
+next_run_waits() {
+    local next of_cluster
+    next=$(behind_in_line "$dispatch_scheduler_job" | head -n 1)
+    read -r _ of_cluster < <(words_of_job)
+    # shellcheck disable=SC2086 # no word, or one
+    [ -n "$next" ] && may_have_job "$next" $of_cluster
+}
+
+# Why nothing follows this run: a sentence for run.err.
+why_none_waits() {
+    echo "The job does not go on, because no further run of it waits in the queue: continue the job in RELION, or ask your admin to raise \"queued_ahead\" of \"goes_on\", which is $dispatch_queued_ahead."
+}
+
+# Once RELION was told: what still waits in the line would begin, and find nothing to do. The last one goes first.
+dismiss_next_runs() {
+    local waiting
+    relion_was_told || return 0
+    mapfile -t waiting < <(behind_in_line "$dispatch_scheduler_job" | tac)
+    [ "${#waiting[@]}" -eq 0 ] || cancel_jobs "${waiting[@]}"
+}
