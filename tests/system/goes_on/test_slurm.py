@@ -12,7 +12,7 @@ import pytest
 
 from ...waiting import wait_for
 from ..hook_calls import change_site
-from ..project import MakeProject
+from ..project import MakeProject, Project
 from ..slurm_nodes import ask_operator, return_node, state_of_node
 from .cut_refinement import assert_complete
 
