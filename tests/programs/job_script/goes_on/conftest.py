@@ -91,6 +91,12 @@ class Refinement:
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=60)
 
+    def fail(self, running: subprocess.Popen[str]) -> None:
+        """RELION's program fails by itself."""
+        hit = ["pkill", "-s", str(running.pid), "-x", "sleep"]
+        wait_for(lambda: subprocess.run(hit).returncode == 0, what="the start of RELION's program")
+        running.wait(60)
+
     def at_its_limit(self, iterations: str = "") -> None:
         """A run that writes these iterations, and is cut by its time limit."""
         self.answer(SOON.format(len(list(self.folder.glob(f".dispatch_claim.{TOKEN}*")))))
