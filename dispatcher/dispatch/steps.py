@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,10 @@ def dispatch(script: Path) -> None:
     if submitted is None:
         return
     try:  # the job runs: from here on RELION must not be told that it failed
-        _follow_up(configuration, scheduler, plan, submitted, token, argv, problem)
+        _note_submitted(configuration, plan, submitted, token)
+        if submitted.job_id is not None:
+            first = FirstInLine(submitted.job_id, argv, submitted.cluster)
+            _submit_behind(scheduler, plan, first, token, problem)
     except BaseException as error:
         say(f"relion-dispatch: warning: {type(error).__name__}: {described(error)}")
 
@@ -109,20 +111,12 @@ def _submitted_before(folder: Path) -> bool:
     return before is not None
 
 
-def _follow_up(
-    configuration: Configuration,
-    scheduler: Scheduler,
-    plan: Plan,
-    submitted: Submitted,
-    token: str,
-    argv: Sequence[str],
-    problem: str | None,
+def _note_submitted(
+    configuration: Configuration, plan: Plan, submitted: Submitted, token: str
 ) -> None:
-    """Complete the record with the job's id, and submit what waits behind the job: its
-    next runs, as far as they are queued ahead, and the watcher. The job runs without all this."""
-    folder = plan.project / plan.name
+    """Complete the record with the job's id, and tell the user."""
     note(
-        folder,
+        plan.project / plan.name,
         token,
         job_id=submitted.job_id,
         cluster=submitted.cluster,
@@ -131,11 +125,15 @@ def _follow_up(
     )
     if plan.image:
         remember(plan.project, configuration.site)
-    for said in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
-        say(said, sys.stdout)
-    if submitted.job_id is None:
-        return
-    first = FirstInLine(submitted.job_id, argv, submitted.cluster)
+    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
+        say(line, sys.stdout)
+
+
+def _submit_behind(
+    scheduler: Scheduler, plan: Plan, first: FirstInLine, token: str, problem: str | None
+) -> None:
+    """Submit what waits behind the job: its next runs, if they are to be queued ahead, and the
+    watcher. `problem` says why there can be no watcher. The job runs without all this."""
     ahead = plan.goes_on.queued_ahead if plan.goes_on else 0
     line, fewer = queue_ahead(plan.project, plan.name, scheduler, first, token, ahead)
     if fewer:
@@ -143,10 +141,10 @@ def _follow_up(
     if scheduler.watcher is None:
         return
     if problem is None:
-        where = where_is(scheduler, submitted.cluster, argv)
+        where = where_is(scheduler, first.cluster, first.submit_command)
         problem = submit_watcher(plan.project, plan.name, scheduler, line[-1], token, where)
     else:
-        write_watcher(folder, token, None, problem)
+        write_watcher(plan.project / plan.name, token, None, problem)
     if problem:
         say(f"relion-dispatch: warning: no watcher: {problem}")
 

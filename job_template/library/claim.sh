@@ -16,7 +16,7 @@ claim_job() {
         case $found in
         "$owner") ;; # the link exists: a network file system sent the request twice
         '')
-            dispatch_reason="The job could not begin, because the job cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
+            dispatch_reason=$(why_not_written)
             ;;
         *", job ${dispatch_scheduler_job:-none}")
             ! relion_was_told || exit 0
@@ -39,6 +39,11 @@ claim_job() {
     for found in "$dispatch_folder"/.dispatch_{claim,lease}.*; do
         [[ $found == *".$dispatch_token" || $found == *".$dispatch_token."* ]] || rm -f "$found"
     done
+}
+
+# Why the job cannot begin: a sentence for run.err.
+why_not_written() {
+    echo "The job could not begin, because the job cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
 }
 
 # True if the job was submitted again, for example because this job's node seemed lost, or if its next run has begun:

@@ -26,8 +26,7 @@ begin_lease() {
         run_value began_with "$dispatch_began_with"
         run_value idle_before "$dispatch_idle_before"
         values_of_limits
-    } | new_file "$lease" ||
-        fail "The job could not begin, because it cannot write to $dispatch_job on $dispatch_host: free space on the disk or correct the folder's permissions, and submit the job again."
+    } | new_file "$lease" || fail "$(why_not_written)"
     ! overtaken || exit 0 # the next run has seen no lease, and does not wait
     keep_lease &
     dispatch_lease_keeper=$!

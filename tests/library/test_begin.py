@@ -47,9 +47,11 @@ def test_a_job_that_its_scheduler_starts_once_more_does_not_begin_anew(
 
 
 def test_a_folder_that_cannot_be_written_is_a_reason(shell: Shell) -> None:
-    said = shell.says('claim_job; echo "$dispatch_reason"', given=["dispatch_job=Refine3D/gone"])
+    given = ["dispatch_job=Refine3D/gone"]
+    said = shell.says('claim_job; echo "$dispatch_reason"', given=given)
 
     assert "the job cannot write to Refine3D/gone on here" in said
+    assert said == shell.says("why_not_written", given=given)
 
 
 def test_a_claim_of_the_overtaken_is_taken_back(shell: Shell) -> None:

@@ -113,7 +113,7 @@ start_next_run_with_memory() { # MIB
         ! ask_in_time 20 scontrol update JobId="$SLURM_JOB_ID" MinMemoryNode="$1" Requeue="$requeue" 2>/dev/null || return 0
         sleep 2
     done
-    ask_in_time 10 scancel "$SLURM_JOB_ID" # it would start with the memory that it has filled
+    cancel_jobs "$SLURM_JOB_ID" # it would start with the memory that it has filled
     return 1
 }
 
