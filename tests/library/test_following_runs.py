@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .conftest import TOKEN, Shell
-from .test_runs import GOES_ON, RECORD, claim
+from .goes_on import GOES_ON, RECORD, claim
 
 
 def test_a_run_begins_with_what_those_before_have_reached(shell: Shell) -> None:

@@ -8,15 +8,9 @@ import pytest
 
 from ..refinement_files import write_iteration
 from .conftest import Shell
-from .test_runs import GOES_ON
+from .goes_on import GOES_ON, REFINE, SECOND
 
 pytestmark = pytest.mark.usefixtures("library_file")
-REFINE = "prepare_to_go_on refine Refine3D/job001/run"
-UNFINISHED = "prepare_to_go_on unfinished Refine3D/job001"
-SECOND = (
-    "dispatch_run=2; dispatch_control=$dispatch_job/.dispatch_control.$(run_token 2); "
-    "open_control; "
-)
 
 
 def test_the_first_run_begins_at_the_beginning(shell: Shell) -> None:

@@ -10,15 +10,13 @@ from dispatcher.config.ends_from_outside import CAUSES
 
 from ..refinement_files import write_iteration
 from .conftest import TOKEN, Shell
-from .test_from_where import REFINE
-from .test_runs import GOES_ON
+from .goes_on import CUT, GOES_ON, REFINE
 
 pytestmark = pytest.mark.usefixtures("library_file")
 NO_MORE = (
     "The job does not go on, because it has gone on 3 times, which is the most that the site "
     'allows: continue the job in RELION, or ask your admin to raise "at_most" of "goes_on".'
 )
-CUT = 'learn_why_cut 15; give_up_if_idle; echo "cut:$dispatch_cut:$dispatch_reason"'
 
 
 @pytest.mark.parametrize(("why", "cut"), [("time_limit", True), ("preemption", False), ("", False)])

@@ -11,7 +11,7 @@ import pytest
 from dispatcher.jobs.last_seen import LEASE_OVER
 
 from .conftest import TOKEN, Shell
-from .test_runs import GOES_ON
+from .goes_on import GOES_ON
 
 BEGIN = (
     "dispatch_script_began=$(process_began $$) dispatch_started=now; heed_signals; "

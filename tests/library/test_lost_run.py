@@ -13,7 +13,7 @@ from dispatcher.jobs import lost_run
 from dispatcher.jobs.record import load_record
 
 from .conftest import TOKEN, Shell
-from .test_runs import GOES_ON, RECORD, claim
+from .goes_on import GOES_ON, RECORD, claim
 
 THEN = 1_800_000_000  # 2027-01-15, 8:00
 LEASE = (

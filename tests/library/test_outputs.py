@@ -10,8 +10,7 @@ import pytest
 
 from ..refinement_files import write_map
 from .conftest import TOKEN, Shell
-from .test_from_where import SECOND, UNFINISHED
-from .test_runs import GOES_ON
+from .goes_on import GOES_ON, SECOND, UNFINISHED
 
 pytestmark = pytest.mark.usefixtures("library_file")
 

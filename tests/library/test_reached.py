@@ -8,9 +8,7 @@ import pytest
 
 from ..refinement_files import write_iteration
 from .conftest import Shell
-from .test_from_where import REFINE, SECOND, UNFINISHED
-from .test_goes_on import CUT
-from .test_runs import GOES_ON
+from .goes_on import CUT, GOES_ON, REFINE, SECOND, UNFINISHED
 
 pytestmark = pytest.mark.usefixtures("library_file")
 

@@ -8,20 +8,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import TOKEN, Shell
+from .goes_on import CLAIM, GOES_ON, RECORD, claim
 
-GOES_ON = (
-    "dispatch_goes_on_after=(time_limit lost_node)",
-    "dispatch_goes_on_at_most=3",
-    "dispatch_gives_up_after=2",
-)
-CLAIM = f".dispatch_claim.{TOKEN}"
-RECORD = f"dispatch.run.{TOKEN}"
 CLAIMED = 'claim_job; echo "$dispatch_run:$dispatch_reason:$(readlink "$dispatch_claim")"'
-
-
-def claim(shell: Shell, number: int, job: str = "17", by: str = "gpu1, process 5, 2026") -> None:
-    name = CLAIM if number == 1 else f"{CLAIM}.{number}"
-    (shell.job / name).symlink_to(f"{by}, job {job}")
 
 
 def test_runs_have_names_of_their_own(shell: Shell) -> None:

@@ -118,6 +118,13 @@ class MadeUpRefinement:
         """Node and process of each sign of life of a program."""
         return (self.play / "writes").read_text().splitlines()
 
+    def assert_went_on(self, why: str, iteration: int | None) -> None:
+        """A second run did the rest, from that iteration on."""
+        assert [run.ending for run in self.runs] == ["GOES_ON", "SUCCESS"]
+        first, second = self.runs
+        assert (first.why, second.from_iteration) == (why, iteration)
+        assert [int(began[2]) for began in self.began()] == [0, iteration or 0]
+
     def wait_for_program(self, run: int) -> None:
         """Wait until the program of a run has begun."""
         self._wait_for(lambda: len(self.began()) >= run, f"the program of run {run}")

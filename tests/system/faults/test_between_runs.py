@@ -16,7 +16,6 @@ from .conftest import Refines, Watched
 from .made_up_refinement import MadeUpRefinement
 from .table import CUTTING, PREEMPTING
 from .test_aborts import ABORT
-from .test_cuts import went_on
 
 
 def cut_after_an_iteration(refines: Refines, command: Path | None = None) -> MadeUpRefinement:
@@ -126,7 +125,7 @@ def test_an_upgrade_between_two_runs(
     began = refinement.may_end()
     fault = "upgrade between two runs"
     sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-    went_on(refinement, "preemption" if bed else "lost_node", 1)
+    refinement.assert_went_on("preemption" if bed else "lost_node", 1)
     assert "another version" not in refinement.texts()
 
 
@@ -147,7 +146,7 @@ def test_a_pin_that_is_moved_between_two_runs(
     began = refinement.may_end()
     fault = "pin moved between two runs"
     sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-    went_on(refinement, "preemption" if bed else "lost_node", 1)
+    refinement.assert_went_on("preemption" if bed else "lost_node", 1)
     first, second = (image for *_, image in refinement.began())
     assert versions["5"] in first
     assert first == second

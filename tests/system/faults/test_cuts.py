@@ -12,17 +12,8 @@ from ..beds.slurm import SlurmBed
 from ..hook_calls import change_site
 from ..slurm_nodes import ask_operator
 from .conftest import Refines, Watched
-from .made_up_refinement import MadeUpRefinement
 from .small_disk import fill, move_to_small_ext4
 from .table import CUTTING, PREEMPTING, SLURM
-
-
-def went_on(refinement: MadeUpRefinement, why: str, iteration: int | None) -> None:
-    """A second run did the rest, from that iteration on."""
-    assert [run.ending for run in refinement.runs] == ["GOES_ON", "SUCCESS"]
-    first, second = refinement.runs
-    assert (first.why, second.from_iteration) == (why, iteration)
-    assert [int(began[2]) for began in refinement.began()] == [0, iteration or 0]
 
 
 @pytest.mark.parametrize("bed", CUTTING, indirect=True)
@@ -40,7 +31,7 @@ def test_cut_in_its_first_iteration(
     began = refinement.may_end()
     fault = "cut while its first iteration runs"
     sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-    went_on(refinement, "preemption" if bed else "lost_node", None)
+    refinement.assert_went_on("preemption" if bed else "lost_node", None)
     assert "from the beginning, as no iteration was finished" in refinement.texts()
 
 
@@ -90,7 +81,7 @@ def test_a_disk_that_is_full_and_free_again(
     began = refinement.may_end()
     fault = "disk full at the cut, and free again before the next run"
     sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-    went_on(refinement, "preemption" if bed else "lost_node", 1)
+    refinement.assert_went_on("preemption" if bed else "lost_node", 1)
 
 
 @pytest.mark.parametrize("bed", PREEMPTING, indirect=True)
@@ -136,7 +127,7 @@ def test_a_node_that_is_lost_while_its_programs_live_on(
         sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
     finally:
         bed.return_node(lost)
-    went_on(refinement, "lost_node", 2)
+    refinement.assert_went_on("lost_node", 2)
     writers = [program for program, _ in groupby(refinement.writes())]
     assert writers == [f"{node} {process}" for node, process, *_ in refinement.began()]
     assert refinement.began()[1][0] == others.get(lost, lost)
@@ -161,4 +152,4 @@ def test_a_node_that_an_admin_sets_to_down(
         sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
     finally:
         bed.return_node(node)
-    went_on(refinement, "lost_node", 2)
+    refinement.assert_went_on("lost_node", 2)

@@ -13,7 +13,6 @@ from ..beds.servers import Silence
 from ..beds.slurm import SlurmBed
 from .conftest import Refines, Watched
 from .table import PREEMPTING, SLURM
-from .test_cuts import went_on
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_a_scheduler_that_answers_again_in_time(
     began = refinement.may_end()
     fault = "scheduler down at the cut, and back after 4 s"
     sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-    went_on(refinement, "preemption", 1)
+    refinement.assert_went_on("preemption", 1)
 
 
 @pytest.mark.parametrize("bed", SLURM, indirect=True)
@@ -100,4 +99,4 @@ def test_a_scheduler_that_does_not_answer_at_the_time_limit(
         silence.end()
         began = refinement.may_end()
         sees(fault, refinement.project, refinement.job, since=began, end="Succeeded")
-        went_on(refinement, "time_limit", 1)
+        refinement.assert_went_on("time_limit", 1)
