@@ -47,11 +47,9 @@ say_that_it_goes_on() {
 }
 
 # Has the scheduler start the next run, unless it waits in the queue, or has begun; behind a full memory the next one
-# takes this one's place, or waits for more memory. If that cannot be, the job has failed.
-go_on() {
-    local why='' because="its scheduler did not take the next run, or the job was cancelled"
-    end_lease
-    ! next_run_has_begun || return 0
+# takes this one's place, or waits for more memory. If that cannot be, dispatch_reason says why.
+bring_next_run() {
+    local because="its scheduler did not take the next run, or the job was cancelled"
     if [ -n "${dispatch_raised_from:-}" ]; then
         ! start_next_run_with_memory "$dispatch_least_memory" || return 0
         because="its scheduler did not take the next run with $(memory_in_words "$dispatch_least_memory") of memory, or the job was cancelled"
@@ -62,10 +60,19 @@ go_on() {
     elif next_run_waits || start_next_run || next_run_has_begun; then
         return 0
     elif [ -n "${dispatch_queued_ahead:-}" ]; then
-        why=$(why_none_waits)
+        dispatch_reason=$(why_none_waits)
+        return 1
     fi
+    dispatch_reason="The job does not go on, because $because: continue the job in RELION, or show this line to your admin."
+    return 1
+}
+
+# Ends a run that was cut. If no other one can follow, the job has failed.
+go_on() {
+    end_lease
+    ! next_run_has_begun && ! bring_next_run || return 0
     rm -f "$(record_of "$dispatch_run")"
-    dispatch_cut='' dispatch_reason=${why:-The job does not go on, because $because: continue the job in RELION, or show this line to your admin.}
+    dispatch_cut=''
     tell_relion
     say_in_sight "$dispatch_reason" >&2
     write_run 2>/dev/null

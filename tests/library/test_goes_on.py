@@ -120,6 +120,23 @@ def test_a_next_run_that_has_begun_is_not_started_again(shell: Shell) -> None:
     assert record.exists()
 
 
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        ("time_limit", "asks\n0:"),
+        ("gpu_memory", "begins\n1:The job does not go on, because its next run could not be started"),
+    ],
+)
+def test_the_scheduler_or_the_script_itself_brings_the_next_run(
+    cut: str, says: str, shell: Shell
+) -> None:
+    code = (
+        "start_next_run() { echo asks; }; begin_next_run() { echo begins; }; "
+        f'dispatch_cut={cut}; bring_next_run; echo "$?:$dispatch_reason"'
+    )
+    assert shell.says(code, given=GOES_ON).startswith(says)
+
+
 def test_a_machine_that_stops_ends_its_jobs(shell: Shell) -> None:
     program = shell.programs / "systemctl"
     program.write_text("#!/bin/sh\necho stopping\nexit 1\n")
