@@ -116,6 +116,7 @@ class Scheduler:
         goes_on_unless: what keeps a job from that; each key says in words what its directives have.
         goes_on_warning: as `own_warning`, of jobs that go on after their time limit, because the
             scheduler does not start a job again that has reached it; 0 if the scheduler does.
+        raises_memory: a job that was put back into the queue can ask for more memory there.
         names: words by which the scheduler's templates name what differs from site to site; "" for
             what jobs cannot ask for.
         facts: words of that output (``NAME=…``) that are shown as well.
@@ -195,6 +196,7 @@ class Scheduler:
     goes_on_after: list[Cause] = field(default_factory=list)
     goes_on_unless: dict[str, KeepsFromGoingOn] = field(default_factory=dict)
     goes_on_warning: int = 0
+    raises_memory: bool = False
     names: dict[str, str] = field(default_factory=dict)
     cancel_command: list[str] = field(default_factory=list)
     trial_command: list[str] = field(default_factory=list)

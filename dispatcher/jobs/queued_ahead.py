@@ -97,17 +97,19 @@ def wanted_ahead(record: Record) -> int:
 
 def whose_turn(record: Record) -> tuple[str, ...]:
     """The ids of those in the line that run, or are to run next: the job that has begun last, and
-    the one behind it; or the first, if none has begun.
+    the one behind it; or the first, if none has begun (as in the watcher's script).
 
-    None of them if nobody can tell, as a job that is not in the line has begun last. The watcher's
-    script has the same rule.
+    If a job that is not in the line has begun last, it is the first one's turn when that job has
+    gone on, as `resume` has made the line then. Before that nobody can tell.
     """
     line = record.jobs_in_line
     if not record.runs:
         return line[:1]
-    newest = record.runs[-1].job_id
-    at = next((at for at, each in enumerate(line) if _is_same(each, newest)), None)
-    return () if at is None else line[at : at + 2]
+    last = record.runs[-1]
+    at = next((at for at, each in enumerate(line) if _is_same(each, last.job_id)), None)
+    if at is None:
+        return line[:1] if last.went_on else ()
+    return line[at : at + 2]
 
 
 def _is_same(printed: str, seen: str | None) -> bool:

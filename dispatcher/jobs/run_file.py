@@ -21,7 +21,8 @@ __all__ = ["GOES_ON", "KEPT_TO", "MOST", "Lease", "number_of", "read_lease", "re
 GOES_ON = "GOES_ON"  # the ending of a run after which the job goes on
 
 _TEXTS = ("started", "ended", "host", "scheduler_job_id", "exit_status", "ending", "reason")
-KEPT_TO = ("most_each", "most_ranks", "free_gpu_memory")  # by the next runs, as in Learned
+# By the next runs, as in Learned.
+KEPT_TO = ("most_each", "most_ranks", "free_gpu_memory", "memory_mib")
 _NUMBERS = ("run", "from_iteration", "to_iteration", "ranks", *KEPT_TO)
 _OF_RUNS = ("why", *_NUMBERS)  # that a job of one run lacks
 _GPU = ("node", "gpu")

@@ -94,8 +94,8 @@ def whether_it_goes_on(job: UnplacedJob, placed: PlacedJob, chosen: ChosenSchedu
     found = continued(placed.main, name, version)
     if isinstance(found, str):
         return _not(found)
-    rows = ladder(placed.main, placed.settled)
     ahead = _queued_ahead(setting, chosen.scheduler)
+    rows = ladder(placed, _raises_memory(chosen.scheduler, ahead))
     can_begin = _can_begin(chosen.scheduler, ahead)
     of_scheduler = chosen.scheduler.goes_on_after if can_begin else []
     survives = (*of_scheduler, *(each for each in MEMORIES if rows.helps(each)))
@@ -130,6 +130,12 @@ def _can_begin(scheduler: Scheduler, ahead: int) -> bool:
     """Whether anybody starts a next run. A scheduler whose file has next runs queued ahead cannot
     start a job again."""
     return ahead > 0 or scheduler.next_run is None or scheduler.next_run.queued_ahead == 0
+
+
+def _raises_memory(scheduler: Scheduler, ahead: int) -> bool:
+    """Whether the job's script can ask for more memory in the queue. Where next runs are queued
+    ahead, its node may not call the scheduler."""
+    return scheduler.raises_memory and scheduler.memory_per != "none" and ahead == 0
 
 
 def _not(clause: str) -> Verdict:

@@ -60,13 +60,19 @@ def memory_asked(
 
 
 def memory_request(
-    configured: Any, need: HostMemory | None, node: int | None, ranks: int = 0, each: int = 0
+    configured: Any,
+    need: HostMemory | None,
+    node: int | None,
+    ranks: int = 0,
+    each: int = 0,
+    learned: int = 0,
 ) -> tuple[Any, list[str]]:
     """The job's ``mem``, and a sentence if something was decided.
 
     What is `configured` is raised to what the job needs. If that is not known, it is raised to what
-    the job type has for the `ranks` of a node, `each` in bytes. It is lowered to what the `node`
-    has (bytes; None if not known), in the unit in which it was written. None, ``0``, and any
+    the job type has for the `ranks` of a node, `each` in bytes. It is raised to what an earlier run
+    of the job went on with (`learned`, bytes), and lowered to what the `node` has (bytes; None if
+    not known), in the unit in which it was written. None, ``0``, and any
     number without a unit stay as they are: only the scheduler knows what they mean.
     """
     needs = (
@@ -82,12 +88,15 @@ def memory_request(
     elif not need and ranks * each > asked:
         asked = -(-ranks * each // unit) * unit
     why = f"{count(ranks, 'rank')} with {gibibytes(each)} each (mem_per_rank)"
+    if keeps := learned > asked:
+        asked = -(-learned // unit) * unit
+        why = "with less, an earlier run of this job filled it"
     if node is not None and node < asked:
         asked = node // unit * unit
         why = "a node of the partition does not have more"
     request = f"{int(asked // unit)}{size.name}"
     if asked == wish:
         return configured, [f"{needs}, within the job's {configured}."] if need else []
-    if need and need.total > wish:
+    if need and need.total > wish and not keeps:
         return request, [f"{needs}: the job asks for {request} instead of {configured}."]
     return request, [f"{request} of host memory instead of {configured}: {why}."]

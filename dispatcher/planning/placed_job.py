@@ -48,6 +48,8 @@ class PlacedJob(NamedTuple):
         passed_over: what was tried before these nodes.
         not_tried: the job's partitions that come after this one.
         named_by: who names the account and the like.
+        most_memory: bytes of each node that the job can ask for: what a node has, or what was typed
+            into RELION's window; None if nobody says.
     """
 
     node: NodeShape
@@ -62,6 +64,7 @@ class PlacedJob(NamedTuple):
     passed_over: tuple[PassedOver, ...] = ()
     not_tried: tuple[str, ...] = ()
     named_by: Mapping[str, str] = {}
+    most_memory: int | None = None
 
 
 def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -> PlacedJob:
@@ -82,7 +85,8 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
     see_that_it_may_run(job, node, settled)
     if job.is_foreign and wanted.ngpu and not settled.ngpu:
         settled = settled._replace(drawback="the job asks for GPUs, and the nodes there have none.")
-    mem, of_memory = _memory(job, node, settled, wanted.mem_per_rank or 0)
+    most_memory = bytes_of(job.wishes.parameters.get("mem") or node.described.memory, "partition")
+    mem, of_memory = _memory(job, settled, wanted.mem_per_rank or 0, most_memory)
     submission = job.request.submission
     main, why, warnings = _main_command(job, node, settled)
     scratch = with_site_scratch(main, site.scratch)
@@ -115,7 +119,7 @@ def placed_on(node: NodeShape, job: UnplacedJob, configuration: Configuration) -
         reasons = (*reasons, *about("host_memory", [of_asked]))
     warnings = (*settled.warnings, *_unlike_typed(job, settled), *warnings)
     placed = PlacedJob(node, site, settled, parameters, main, commands, image, reasons, warnings)
-    return placed._replace(named_by=of_queue.named_by)
+    return placed._replace(named_by=of_queue.named_by, most_memory=most_memory)
 
 
 def _of_limited_gpus(node: NodeShape, settled: Resources) -> Iterator[str]:
@@ -141,15 +145,16 @@ def _unlike_typed(job: UnplacedJob, settled: Resources) -> Iterator[str]:
 
 
 def _memory(
-    job: UnplacedJob, node: NodeShape, settled: Resources, mem_per_rank: int
+    job: UnplacedJob, settled: Resources, mem_per_rank: int, most: int | None
 ) -> tuple[Any, list[str]]:
     """The host memory that the scheduler is asked for, in the site's words, and why."""
     return memory_request(
         job.job_type.parameters.get("mem"),
         settled.fit and settled.fit.host_memory,
-        bytes_of(job.wishes.parameters.get("mem") or node.described.memory, "partition"),
+        most,
         -(-settled.nproc // settled.nodes),
         mem_per_rank,
+        (job.request.learned.memory_mib or 0) << 20,
     )
 
 

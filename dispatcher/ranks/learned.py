@@ -20,18 +20,25 @@ class Learned(NamedTuple):
         ranks_per_gpu: the most ranks on each GPU.
         ranks: the most ranks in all.
         free_gpu_memory: MB that RELION was told to leave free on each GPU, at least.
+        memory_mib: MiB of each node's memory that the job was to have, at least.
     """
 
     ranks_per_gpu: int | None = None
     ranks: int | None = None
     free_gpu_memory: int | None = None
+    memory_mib: int | None = None
 
     @classmethod
     def of_all(cls, runs: Iterable[Learned]) -> Learned:
-        """The least of what runs have learned."""
+        """The fewest ranks, and the most memory, of what runs have learned."""
         every = zip(cls(), *runs, strict=True)
-        each_gpu, ranks, free = ([*filter(None, values)] for values in every)
-        return cls(min(each_gpu, default=None), min(ranks, default=None), max(free, default=None))
+        each_gpu, ranks, free, memory = ([*filter(None, values)] for values in every)
+        return cls(
+            min(each_gpu, default=None),
+            min(ranks, default=None),
+            max(free, default=None),
+            max(memory, default=None),
+        )
 
     def kept_by(self, wanted: WantedRanks) -> WantedRanks:
         """The ranks that the job may have now."""

@@ -47,21 +47,24 @@ say_that_it_goes_on() {
 }
 
 # Has the scheduler start the next run, unless it waits in the queue, or has begun; behind a full memory the next one
-# takes this one's place. If that cannot be, the job has failed.
+# takes this one's place, or waits for more memory. If that cannot be, the job has failed.
 go_on() {
-    local why="The job does not go on, because its scheduler did not take the next run, or the job was cancelled: continue the job in RELION, or show this line to your admin."
+    local why='' who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
     ! next_run_has_begun || return 0
-    if is_full_memory "$dispatch_cut"; then
+    if [ -n "${dispatch_in_queue:-}" ]; then
+        ! start_next_run_with_memory "$dispatch_least_memory" || return 0
+        who="its scheduler did not take the next run with $(memory_in_words "$dispatch_least_memory") of memory, or the job was cancelled"
+    elif is_full_memory "$dispatch_cut"; then
         begin_next_run
-        why="The job does not go on, because its next run could not be started on $dispatch_host: continue the job in RELION, or show this line to your admin."
+        who="its next run could not be started on $dispatch_host"
     elif next_run_waits || start_next_run || next_run_has_begun; then
         return 0
     elif [ -n "${dispatch_queued_ahead:-}" ]; then
         why=$(why_none_waits)
     fi
     rm -f "$(record_of "$dispatch_run")"
-    dispatch_cut='' dispatch_reason=$why
+    dispatch_cut='' dispatch_reason=${why:-The job does not go on, because $who: continue the job in RELION, or show this line to your admin.}
     tell_relion
     say_in_sight "$dispatch_reason" >&2
     write_run 2>/dev/null

@@ -1,21 +1,26 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the job script makes the settings
 # What a job tries next after it has filled a memory. The plan has rendered the steps of a ladder that goes down: fewer
-# ranks on each GPU (the rows of ranks.sh), then more memory of each GPU left free; without GPUs fewer ranks in all. The
+# ranks on each GPU (the rows of ranks.sh), then more memory of each GPU left free; without GPUs fewer ranks in all. If
+# nothing of that helps against full memory of the host, the job waits in the queue for more, where that is possible. The
 # next run takes the next step, which sets a limit to which all later ones keep.
 #
 # Settings that only such a job has:
 #   dispatch_free_ladder       an array: MB for RELION's --free_gpu_memory, from the least up
 #   dispatch_rank_ladder       an array: numbers of ranks of a job without GPUs, from the planned one down
+#   dispatch_memory_ladder     an array: MiB of each node that the job asks for, from the planned ones up
 # The limits, from the record of the run before; empty where there is none:
 #   dispatch_most_each         the most ranks on each GPU
 #   dispatch_most_ranks        the most ranks in all
 #   dispatch_least_free        the least MB that stay free on each GPU
+#   dispatch_least_memory      the least MiB that the job has on each node
+# dispatch_next says with what the next run is tried, and dispatch_in_queue is yes if it must wait for that in the queue.
 
 learn_limits() { # RECORD of the run before
     local found
     found=$(number_in "$1" most_each) && dispatch_most_each=${found#0}
     found=$(number_in "$1" most_ranks) && dispatch_most_ranks=${found#0}
     found=$(number_in "$1" free_gpu_memory) && dispatch_least_free=${found#0}
+    found=$(number_in "$1" memory_mib) && dispatch_least_memory=${found#0}
     [ -z "$dispatch_most_ranks" ] || dispatch_ranks=$dispatch_most_ranks
 }
 
@@ -24,6 +29,7 @@ values_of_limits() {
     run_value most_each "${dispatch_most_each:-}"
     run_value most_ranks "${dispatch_most_ranks:-}"
     run_value free_gpu_memory "${dispatch_least_free:-}"
+    run_value memory_mib "${dispatch_least_memory:-}"
 }
 
 is_full_memory() { [[ $1 == gpu_memory || $1 == host_memory ]]; } # WHAT ended a run
@@ -31,14 +37,18 @@ is_full_memory() { [[ $1 == gpu_memory || $1 == host_memory ]]; } # WHAT ended a
 # After a program has failed: the job goes on if that has filled a memory, and a step is left.
 go_on_with_less() {
     local kind
-    [ "$dispatch_run" -le "$dispatch_goes_on_at_most" ] && may_begin_in_place || return 0
+    [ "$dispatch_run" -le "$dispatch_goes_on_at_most" ] || return 0
     kind=$(kind_of_cause)
     is_full_memory "$kind" && survives "$kind" && take_next_step "$kind" || return 0
     dispatch_cut=$kind
 }
 
-# Sets the limit of the next runs, and dispatch_next, which says so. False if no step is left.
+# Sets the limit of the next runs, and dispatch_next. False if no step is left.
 take_next_step() { # gpu_memory or host_memory
+    { may_begin_in_place && take_step_in_place "$1"; } || { [ "$1" = host_memory ] && ask_for_more_memory; }
+}
+
+take_step_in_place() { # gpu_memory or host_memory
     take_fewer_on_each && return
     case $1 in
     gpu_memory) leave_more_free ;;
@@ -83,6 +93,17 @@ take_fewer_ranks() {
     return 1
 }
 
+ask_for_more_memory() {
+    local each now=${dispatch_least_memory:-${dispatch_memory_ladder[0]:-0}}
+    for each in "${dispatch_memory_ladder[@]}"; do
+        [ "$each" -gt "$now" ] || continue
+        dispatch_next="with $(memory_in_words "$each") instead of $(memory_in_words "$now") of memory, for which it waits in the queue"
+        dispatch_least_memory=$each dispatch_in_queue=yes
+        return 0
+    done
+    return 1
+}
+
 # Of rows of the rank table those that have no more ranks on each GPU than the limit. If RELION needs more, as on fewer
 # GPUs, those with the fewest.
 rows_within_limits() { # ROWS
@@ -110,6 +131,7 @@ limits_in_words() {
     [ -z "${dispatch_most_each:-}" ] || words+=" and at most $(ranks_in_words "$dispatch_most_each") on each GPU"
     [ -z "${dispatch_most_ranks:-}" ] || words+=" and at most $(ranks_in_words "$dispatch_most_ranks")"
     [ -z "${dispatch_least_free:-}" ] || words+=" and --free_gpu_memory $dispatch_least_free"
+    [ -z "${dispatch_least_memory:-}" ] || words+=" and $(memory_in_words "$dispatch_least_memory") of memory"
     echo "${words# and }"
 }
 
@@ -119,6 +141,13 @@ ranks_in_words() { # NUMBER
     else
         echo "$1 ranks"
     fi
+}
+
+# 65536 -> "64 GiB", 250000 -> "244.1 GiB".
+memory_in_words() { # MIB
+    local tenths=$(($1 * 10 / 1024 % 10))
+    [ "$tenths" -ne 0 ] || tenths=''
+    echo "$(($1 / 1024))${tenths:+.$tenths} GiB"
 }
 
 # For the end of a job that has filled a memory, and has no step left.

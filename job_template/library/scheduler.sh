@@ -60,6 +60,9 @@ why_it_ends() { # SIGNAL; 0 if a program has failed
 # runs are queued ahead, nobody does once these are used up.
 start_next_run() { [ -z "${dispatch_queued_ahead:-}" ]; }
 
+# The same, with so much memory on each node. Only if the scheduler's file says "raises_memory" it is called.
+start_next_run_with_memory() { return 1; } # MIB
+
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
 scheduler_made_session() { return 1; }
 

@@ -72,6 +72,7 @@ dispatch_goes_on_after=(gpu_memory host_memory)
 dispatch_goes_on_at_most=10
 dispatch_gives_up_after=2
 dispatch_free_ladder=(2000 4000)
+dispatch_memory_ladder=(122880 245760 512000)
 dispatch_image=/data/site/relion-5.1.0-cuda.sif
 dispatch_image_state='141 62d8bd61d788591dbf68b9ce1e7f647b'
 dispatch_binds=(/scratch --mount=type=bind,source=/scratch,destination=/scratch '"bind" in site.json')

@@ -38,10 +38,36 @@ TAKEN = 'echo "$dispatch_most_each:$dispatch_most_ranks:$dispatch_least_free:$di
     ],
 )  # fmt: skip
 def test_the_next_step_is_taken(what: str, settings: list[str], taken: str, shell: Shell) -> None:
-    said = shell.says(f"{MPS}; take_next_step {what} && {TAKEN}", given=settings)
+    given = [*AFTER, *settings]
+    said = shell.says(f"{MPS}; take_next_step {what} && {TAKEN}", given=given)
 
     assert said.startswith(taken)
     assert bool(said) == bool(taken)
+
+
+MEMORY = "dispatch_memory_ladder=(65536 131072 250000)"
+ASKED = 'echo "$dispatch_in_queue:$dispatch_least_memory:$dispatch_next"'
+
+
+@pytest.mark.parametrize(
+    ("what", "settings", "asked"),
+    [
+        ("host_memory", [MEMORY], "yes:131072:with 128 GiB instead of 64 GiB of memory"),
+        ("host_memory", [MEMORY, "dispatch_least_memory=131072"], "yes:250000:with 244.1 GiB"),
+        ("host_memory", [MEMORY, "dispatch_least_memory=250000"], ""),
+        ("host_memory", [MEMORY, LADDER], "::with 5 instead of 9 ranks"),
+        ("host_memory", [MEMORY, LADDER, "dispatch_most_ranks=3"], "yes:131072:with 128 GiB"),
+        ("host_memory", [MEMORY, LADDER, "dispatch_script=''"], "yes:131072:with 128 GiB"),
+        ("gpu_memory", [MEMORY], ""),
+    ],
+)  # fmt: skip
+def test_more_memory_is_asked_for_when_no_other_step_is_left(
+    what: str, settings: list[str], asked: str, shell: Shell
+) -> None:
+    said = shell.says(f"take_next_step {what} && {ASKED}", given=[*AFTER, *settings])
+
+    assert said.startswith(asked)
+    assert bool(said) == bool(asked)
 
 
 def test_each_kind_of_step_by_itself(shell: Shell) -> None:
@@ -49,6 +75,7 @@ def test_each_kind_of_step_by_itself(shell: Shell) -> None:
     given = [*ON_GPUS, FREE, LADDER]
     code = f"{MPS}; take_fewer_on_each; leave_more_free; take_fewer_ranks; {TAKEN}"
     assert shell.says(code, given=given) == "1:5:1000:with 5 instead of 9 ranks"
+    assert shell("ask_for_more_memory || take_step_in_place host_memory").returncode == 1
 
 
 def test_a_row_that_the_node_refuses_is_no_step(shell: Shell) -> None:
@@ -89,22 +116,27 @@ def test_rows_that_relion_needs_stay(shell: Shell) -> None:
 
 
 def test_the_limits_are_in_the_record_and_in_words(shell: Shell) -> None:
-    kept = "dispatch_most_each=1 dispatch_most_ranks=5 dispatch_least_free=2000"
+    kept = "dispatch_most_each=1 dispatch_most_ranks=5 dispatch_least_free=2000 "
+    kept += "dispatch_least_memory=65536"
     lines = shell.says(f"{kept}; values_of_limits")
-    assert lines.split("\n") == ["most_each 1", "most_ranks 5", "free_gpu_memory 2000"]
+    limits = ["most_each 1", "most_ranks 5", "free_gpu_memory 2000", "memory_mib 65536"]
+    assert lines.split("\n") == limits
     assert shell.says("values_of_limits") == ""
 
     (shell.job / "record").write_text(f"token {TOKEN}\n{lines}\n")
-    read = f'learn_limits "$dispatch_folder/record"; {TAKEN}; echo $dispatch_ranks'
-    assert shell.says(read).split("\n") == ["1:5:2000:", "5"]
+    read = f'learn_limits "$dispatch_folder/record"; {TAKEN}; '
+    read += "echo $dispatch_ranks $dispatch_least_memory"
+    assert shell.says(read).split("\n") == ["1:5:2000:", "5 65536"]
     (shell.job / "record").write_text(f"token {TOKEN}\nmost_each 10\n")
     assert shell.says(read).split("\n") == ["10:::", "5"]
 
     assert shell.says(f"{kept}; limits_in_words") == (
-        "at most 1 rank on each GPU and at most 5 ranks and --free_gpu_memory 2000"
+        "at most 1 rank on each GPU and at most 5 ranks and --free_gpu_memory 2000 "
+        "and 64 GiB of memory"
     )
     assert shell.says("limits_in_words") == ""
     assert shell.says("ranks_in_words 1; ranks_in_words 2") == "1 rank\n2 ranks"
+    assert shell.says("memory_in_words 65536; memory_in_words 250000") == "64 GiB\n244.1 GiB"
 
 
 def test_run_out_says_with_what_a_run_begins(shell: Shell) -> None:

@@ -94,6 +94,62 @@ def test_a_slurm_that_does_not_answer_is_asked_again(shell: Shell) -> None:
     assert shell.says(code, scheduler="slurm") == "taken"
 
 
+# Notes what it is asked for, and refuses the update that a test names.
+SCONTROL = """#!/bin/sh
+[ "$1" != show ] || { echo "JobState=RUNNING Requeue=$REQUEUE Restarts=0"; exit; }
+echo "$*" >>asked
+case "$*" in "update "*${REFUSES:-nothing}*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize("requeue", ["0", "1"])
+@pytest.mark.parametrize(
+    ("refuses", "largest", "last"),
+    [
+        ("", "250000\n131072\n", "update JobId=17 MinMemoryNode=131072 Requeue={}"),
+        ("", "", "update JobId=17 MinMemoryNode=131072 Requeue={}"),  # nobody says how much
+        ("MinMemoryNode", "131072\n", "cancelled"),
+        ("Requeue=1", "131072\n", "update JobId=17 Requeue=1"),  # before the job was put back
+        ("", "131071\n", ""),
+    ],
+)
+def test_slurm_raises_the_memory_of_a_job_that_is_back_in_the_queue(
+    refuses: str, largest: str, last: str, requeue: str, shell: Shell
+) -> None:
+    for name, text in (
+        ("scontrol", SCONTROL),
+        ("sinfo", f"#!/bin/sh\nprintf '{largest}'\n"),
+        ("scancel", "#!/bin/sh\necho cancelled >>asked\n"),
+    ):
+        program = shell.programs / name
+        program.write_text(text)
+        program.chmod(0o755)
+    code = "SLURM_JOB_ID=17 SLURM_JOB_PARTITION=gpu; sleep() { :; }; "
+
+    done = shell(
+        f"{code}start_next_run_with_memory 131072",
+        scheduler="slurm",
+        REQUEUE=requeue,
+        REFUSES=refuses,
+    )
+
+    asked = shell.project / "asked"
+    lines = asked.read_text().splitlines() if asked.exists() else [""]
+    assert lines[-1] == last.format(requeue)
+    assert (done.returncode == 0) == (not refuses and bool(last))
+    if done.returncode == 0:
+        assert lines[:2] == ["update JobId=17 Requeue=1", "requeue 17"]
+
+
+def test_the_largest_node_of_the_jobs_partition_counts(shell: Shell) -> None:
+    program = shell.programs / "sinfo"
+    program.write_text("#!/bin/sh\necho \"$*\" >asked\nprintf '98304\\n250000\\n9000\\n'\n")
+    program.chmod(0o755)
+    code = "SLURM_JOB_PARTITION=gpu; most_memory_of_a_node"
+    assert shell.says(code, scheduler="slurm") == "250000"
+    assert "--partition=gpu" in (shell.project / "asked").read_text().split()
+
+
 @pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
 @pytest.mark.parametrize("told", ["by a variable", "by scontrol"])
 def test_without_an_answer_the_limit_is_known_from_the_start(

@@ -101,6 +101,27 @@ start_next_run() {
     [ "${dispatch_cut:-}" = preemption ]
 }
 
+# A job's memory can be raised when it is back in the queue, and also if Slurm was not to put it back by itself. Slurm
+# takes what no node of the partition has, and would let the job wait for ever.
+start_next_run_with_memory() { # MIB
+    local most requeue=1
+    most=$(most_memory_of_a_node)
+    [ "$1" -le "${most:-$1}" ] || return 1
+    [[ $(state_of_job 10) != *Requeue=0* ]] || requeue=0
+    ask_in_time 20 scontrol update JobId="$SLURM_JOB_ID" Requeue=1 2>/dev/null && start_next_run || return 1
+    for _ in 1 2 3; do
+        ! ask_in_time 20 scontrol update JobId="$SLURM_JOB_ID" MinMemoryNode="$1" Requeue="$requeue" 2>/dev/null || return 0
+        sleep 2
+    done
+    ask_in_time 10 scancel "$SLURM_JOB_ID" # it would start with the memory that it has filled
+    return 1
+}
+
+# MiB of the largest node of the job's partition, as Slurm counts them.
+most_memory_of_a_node() {
+    ask_in_time 10 sinfo --noheader --Node --partition="$SLURM_JOB_PARTITION" --format=%m 2>/dev/null | sort -n | tail -n 1
+}
+
 # Whether all processes in the script's session are the job's: its leader is gone, and Slurm's daemon made it.
 scheduler_made_session() { [ "$(ps -o comm= -p $PPID)" = slurmstepd ]; }
 

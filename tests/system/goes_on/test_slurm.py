@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from ...waiting import wait_for
 from ..hook_calls import change_site
-from ..project import MakeProject
+from ..project import MakeProject, Project
 from ..slurm_nodes import ask_operator, return_node, state_of_node
 from .cut_refinement import assert_complete
 
@@ -84,9 +85,9 @@ def test_a_lost_node_that_computes_on(
     assert kept.items() <= written(refinement.job).items()
 
 
-# Stands in for a GPU whose memory is full in the third iteration: it ends RELION with the words
-# that RELION has for this, once.
-FULL_GPU = """#!/bin/bash
+# Stands in for a memory that is full in the third iteration: it ends RELION with the words that
+# RELION has for this, once.
+FULL = """#!/bin/bash
 optimiser=$(echo Refine3D/*)/run_it002_optimiser.star
 [[ $* == *relion_refine_mpi* && ! -e full ]] || exec {apptainer} "$@"
 touch full
@@ -94,18 +95,23 @@ touch full
 until [ -e "$optimiser" ]; do sleep 0.1; done
 kill $!
 wait
-printf 'ERROR: \\nYou ran out of memory on the GPU(s).\\n' >&2
+printf '{says}\\n' >&2
 exit 1
 """
+
+
+def fill_memory(project: Project, says: str) -> None:
+    """Have RELION's ranks fill a memory, of which they say so."""
+    program = project.folder.parent / "apptainer-with-a-full-memory"
+    program.write_text(FULL.format(apptainer=os.environ["RELION_TEST_APPTAINER"], says=says))
+    program.chmod(0o755)
+    change_site(project, apptainer={"program": str(program)})
 
 
 def test_a_rank_whose_gpu_is_full(make_project: MakeProject, started: Any, uncut: set[str]) -> None:
     """The next run has fewer ranks on each GPU, in the same allocation."""
     project = make_project("5", refine={"ngpu": 2, "nproc": 5, "nthread": 1})
-    program = project.folder.parent / "apptainer-with-a-full-gpu"
-    program.write_text(FULL_GPU.format(apptainer=os.environ["RELION_TEST_APPTAINER"]))
-    program.chmod(0o755)
-    change_site(project, apptainer={"program": str(program)})
+    fill_memory(project, r"ERROR: \nYou ran out of memory on the GPU(s).")
 
     refinement = started(project, "gpu_memory")
     refinement.wait_for_cut(1)
@@ -115,6 +121,40 @@ def test_a_rank_whose_gpu_is_full(make_project: MakeProject, started: Any, uncut
     assert (first.ranks, second.ranks) == (5, 3)
     assert first.job_id == second.job_id
     assert "the job goes on by itself, with 1 instead of 2 ranks on each GPU" in (
+        refinement.job / "run.out"
+    ).read_text(errors="replace")
+
+
+def memory_of(job: str) -> str:
+    """What a job asks for on each node, as Slurm has it."""
+    shown = subprocess.check_output(["scontrol", "show", "job", job], text=True)
+    found = re.search(r"MinMemoryNode=(\S+)", shown)
+    assert found, shown
+    return found[1]
+
+
+def test_a_node_whose_memory_is_full(
+    make_project: MakeProject, started: Any, uncut: set[str]
+) -> None:
+    """Three ranks are the fewest, so the job waits in the queue for more memory, although Slurm
+    puts it back for nothing else."""
+    project = make_project("5", refine={"mem": "8G", "scheduler_options": ["--no-requeue"]})
+    node = {"cores": 32, "gpus": 4, "gpu_memory": "32G", "memory": "16G"}
+    change_site(project, partitions={"gpu": node})
+    fill_memory(project, "std::bad_alloc")
+
+    refinement = started(project, "host_memory")
+    assert memory_of(refinement.number) == "8G"
+    refinement.wait_for_cut(1)
+
+    wait_for(lambda: memory_of(refinement.number) == "16G", 30, "more memory")
+    assert assert_complete(refinement, uncut) == ["host_memory"]
+    assert memory_of(refinement.number) == "16G"
+    first, second = refinement.runs
+    assert first.learned.memory_mib == second.learned.memory_mib == 16384
+    assert first.job_id == second.job_id
+    assert second.from_iteration
+    assert "with 16 GiB instead of 8 GiB of memory, for which it waits in the queue" in (
         refinement.job / "run.out"
     ).read_text(errors="replace")
 

@@ -42,7 +42,11 @@ GRID_ENGINE: dict[str, Any] = {
 PBS: dict[str, Any] = {**SLURM, "scheduler": "pbs"}
 LSF: dict[str, Any] = {**SLURM, "scheduler": "lsf"}
 GOES_ON: dict[str, Any] = {**SLURM, "goes_on": True}
-FULL_MEMORY: dict[str, Any] = {**SLURM, "goes_on": {"after": ["gpu_memory", "host_memory"]}}
+FULL_MEMORY: dict[str, Any] = {
+    **SLURM,
+    "goes_on": {"after": ["gpu_memory", "host_memory"]},
+    "partitions": {"gpu_long": {"cores": 64, "gpus": 4, "gpu_memory": "24G", "memory": "500G"}},
+}
 WORKSTATION: dict[str, Any] = {
     "partitions": {"here": {"cores": 16, "memory": "120G", "gpus": 0}},
     "job_parameters": {"submit": {"partition": "here"}},

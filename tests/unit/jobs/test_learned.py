@@ -24,9 +24,9 @@ def submission(folder: Path, name: str, token: str, *runs: str) -> None:
 def test_all_submissions_of_the_job_count(tmp_path: Path) -> None:
     submission(tmp_path, "dispatch.json.1", "a" * 12, "most_each 2\n", "most_each 1\n")
     submission(tmp_path, "dispatch.json.2", "b" * 12, "free_gpu_memory 2000\nmost_each 2\n")
-    submission(tmp_path, "dispatch.json", "c" * 12, "most_ranks 5\n")
+    submission(tmp_path, "dispatch.json", "c" * 12, "most_ranks 5\nmemory_mib 65536\n")
 
-    assert learned_in(tmp_path) == Learned(1, 5, 2000)
+    assert learned_in(tmp_path) == Learned(1, 5, 2000, 65536)
 
 
 def test_a_job_without_records_has_learned_nothing(tmp_path: Path) -> None:

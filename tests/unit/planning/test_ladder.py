@@ -56,7 +56,8 @@ def test_a_refinement_on_gpus_survives_full_memories_whatever_its_scheduler(
 
     assert plan.goes_on
     assert plan.goes_on.after == ("gpu_memory", "host_memory")
-    assert plan.goes_on.ladder == Ladder(True, (1000, 2000, 4000), ())
+    memory = (120 * 1024, 256 * 1024) if scheduler == "slurm" else ()
+    assert plan.goes_on.ladder == Ladder(True, (1000, 2000, 4000), (), memory)
     assert plan.as_json()["goes_on"]["free_gpu_memory"] == [1000, 2000, 4000]
     assert "ranks" not in plan.as_json()["goes_on"]
 
@@ -78,7 +79,7 @@ def test_what_is_left_free_by_a_variable_stays(site: WriteSite, corpus_job: Corp
     script.write_text(script.read_text().replace("--pool 3", "--pool 3 --free_gpu_memory $FREE"))
     gpus = {**GPUS, "nproc": 3}
 
-    plan = planned(site, script, job_parameters={"gpu": gpus})
+    plan = planned(site, script, scheduler="lsf", job_parameters={"gpu": gpus})
 
     assert plan.goes_on is None
     assert reasons(plan) == [
@@ -93,7 +94,7 @@ def test_what_is_left_free_by_a_variable_stays(site: WriteSite, corpus_job: Corp
 def test_ranks_on_cpus_go_down_to_the_fewest_that_relion_takes(
     ranks: int, ladder: tuple[int, ...], site: WriteSite, corpus_job: CorpusJob
 ) -> None:
-    plan = planned(site, corpus_job(REFINE), **on_cpus(nproc=ranks))
+    plan = planned(site, corpus_job(REFINE), scheduler="lsf", **on_cpus(nproc=ranks))
 
     assert (plan.goes_on.ladder.ranks if plan.goes_on else ()) == ladder
     if plan.goes_on:
@@ -102,12 +103,71 @@ def test_ranks_on_cpus_go_down_to_the_fewest_that_relion_takes(
         assert reasons(plan)[0].endswith("But this one has nothing left to try after a full GPU.")
 
 
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"mem": "64G"}, (64, 128, 256)),
+        ({"mem": "256G"}, ()),
+        ({"mem": "64000M"}, (62.5, 125, 256)),
+        ({"mem": 64000}, ()),  # of what unit, only Slurm knows
+        ({"mem": None}, ()),
+    ],
+)
+def test_more_memory_is_asked_for_as_far_as_the_nodes_have_it(
+    settings: dict[str, Any], rows: tuple[float, ...], site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    script = corpus_job("relion-5.0.1/MotionCorr_job002")
+
+    plan = planned(
+        site,
+        script,
+        job_parameters={"motioncorr_own": {"partition": "here", "nproc": 1} | settings},
+    )
+
+    found = plan.goes_on.ladder.memory_mib if plan.goes_on else ()
+    assert [each / 1024 for each in found] == [*rows]
+
+
+@pytest.mark.parametrize("known", [{}, {"memory": "256G"}])
+def test_nobody_asks_for_memory_that_nobody_knows_of(
+    known: dict[str, str], site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    nodes = {key: value for key, value in SHAPE.items() if key != "memory"} | known
+
+    plan = planned(site, corpus_job(REFINE), partitions={"here": nodes})
+
+    assert plan.goes_on
+    assert bool(plan.goes_on.ladder.memory_mib) == bool(known)
+
+
+@pytest.mark.parametrize(("per", "rows"), [("core", 2), ("none", 0)])
+def test_memory_is_raised_where_jobs_ask_for_any(
+    per: str, rows: int, site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    site("schedulers/slurm.json", {"memory_per": per})
+
+    plan = planned(site, corpus_job(REFINE))
+
+    assert plan.goes_on
+    assert len(plan.goes_on.ladder.memory_mib) == rows
+
+
+def test_memory_stays_where_next_runs_are_queued_ahead(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    """There a node may not call the scheduler."""
+    plan = planned(site, corpus_job(REFINE), goes_on={**AFTER, "queued_ahead": 2})
+
+    assert plan.goes_on
+    assert plan.goes_on.ladder == Ladder(True, (1000, 2000, 4000))
+
+
 def test_rows_are_those_of_what_is_survived(site: WriteSite, corpus_job: CorpusJob) -> None:
     host = planned(site, corpus_job(REFINE), goes_on={"after": ["host_memory", "time_limit"]})
 
     assert host.goes_on
     assert host.goes_on.after == ("time_limit", "host_memory")
-    assert host.goes_on.ladder == Ladder(True)
+    assert host.goes_on.ladder == Ladder(True, memory_mib=(120 * 1024, 256 * 1024))
 
     limit = planned(site, corpus_job(REFINE), goes_on={"after": ["time_limit"]})
 
@@ -160,6 +220,22 @@ def test_fewer_ranks_run_in_memory_that_more_have_filled(
     assert said not in planned(site, script, Learned(ranks=9), **on_cpus(nproc=9)).reasons
 
 
+def test_a_job_has_the_memory_with_which_its_last_run_went_on(
+    site: WriteSite, corpus_job: CorpusJob
+) -> None:
+    script = continued(corpus_job(REFINE))
+
+    plan = planned(site, script, Learned(memory_mib=200 * 1024))
+
+    assert plan.job_parameters["mem"] == "200G"
+    assert (
+        "200G of host memory instead of 120G: with less, an earlier run of this job filled it."
+    ) in plan.reasons
+    assert plan.goes_on
+    assert plan.goes_on.ladder.memory_mib == (200 * 1024, 256 * 1024)
+    assert planned(site, script, Learned(memory_mib=2**30)).job_parameters["mem"] == "256G"
+
+
 def test_as_much_of_a_gpu_stays_free_as_in_the_last_run(
     site: WriteSite, corpus_job: CorpusJob
 ) -> None:
@@ -185,11 +261,12 @@ def test_a_job_that_begins_anew_has_learned_nothing(site: WriteSite, corpus_job:
     """It may be another one, with a smaller box."""
     script = corpus_job(REFINE)
 
-    assert planned(site, script, Learned(1, 1, 4000)).reasons == planned(site, script).reasons
+    learned = Learned(1, 1, 4000, 200_000)
+    assert planned(site, script, learned).reasons == planned(site, script).reasons
 
 
 def test_of_several_runs_the_least_counts() -> None:
-    runs = [Learned(), Learned(2, None, 1000), Learned(1, 5), Learned(None, 7, 4000)]
+    runs = [Learned(), Learned(2, None, 1000, 9), Learned(1, 5), Learned(None, 7, 4000, 8)]
 
-    assert Learned.of_all(runs) == Learned(1, 5, 4000)
+    assert Learned.of_all(runs) == Learned(1, 5, 4000, 9)
     assert Learned.of_all([]) == Learned()

@@ -44,7 +44,7 @@ class Refinement:
         program.write_text(
             "#!/bin/bash\n"
             f'[ "$1" = show ] && {{ echo "{shows}"; exit; }}\n'
-            f"echo requeue >>{self.folder.parents[1]}/asked\n"
+            f'echo "$*" >>{self.folder.parents[1]}/asked\n'
             f'[ -z "{refuses}" ] || {{ echo "{refuses}" >&2; exit 1; }}\n'
         )
         program.chmod(0o755)
@@ -90,6 +90,12 @@ class Refinement:
         """Slurm warns the script of its time limit."""
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=60)
+
+    def fail(self, running: subprocess.Popen[str]) -> None:
+        """RELION's program fails by itself."""
+        hit = ["pkill", "-s", str(running.pid), "-x", "sleep"]
+        wait_for(lambda: subprocess.run(hit).returncode == 0, what="the start of RELION's program")
+        running.wait(60)
 
     def at_its_limit(self, iterations: str = "") -> None:
         """A run that writes these iterations, and is cut by its time limit."""

@@ -44,8 +44,7 @@ def test_an_abort_at_the_limit_ends_the_job(refinement: Refinement) -> None:
 def test_relions_own_error_ends_the_job(refinement: Refinement) -> None:
     refinement.at_its_limit("1")
     running = refinement.start("2")
-    subprocess.run(["pkill", "-s", str(running.pid), "-x", "sleep"], check=True)
-    running.wait(60)
+    refinement.fail(running)
     assert exit_files(refinement.script) == {"FAILURE"}
     assert refinement.run_record()["run"] == "2"
 

@@ -183,6 +183,51 @@ def test_full_memory_without_gpus_gets_fewer_ranks(make: Any) -> None:
     assert "The job was tried with at most 3 ranks." in job.says("run.err")
 
 
+MEMORY = {"here": {"cores": 64, "gpus": 0, "memory": "256G"}}
+
+
+def test_a_job_without_ranks_to_spare_gets_more_memory_through_the_queue(make: Any) -> None:
+    job = make({"partitions": MEMORY}, gpus=0, nproc=5, mem="64G")
+    job.answer("JobState=RUNNING Requeue=1 Restarts=0")
+    full = job.fails(FULL_HOST, "1")
+
+    assert job.in_turn(full, full).wait(60) == 1
+
+    asked = job.folder.parents[1] / "asked"
+    update = "update JobId=17 MinMemoryNode=131072 Requeue=1"
+    assert asked.read_text().splitlines() == ["update JobId=17 Requeue=1", "requeue 17", update]
+    assert not exit_files(job.script)
+    assert [job.run_record(number).get("memory_mib") for number in (1, 2)] == [None, "131072"]
+    assert (
+        "Run 2 of the job filled the memory that the job has after iteration 1: the job goes on by "
+        "itself, with 128 GiB instead of 64 GiB of memory, for which it waits in the queue.\n"
+    ) in job.says()
+
+    asked.unlink()
+    assert job.in_turn("true", "true", full, "true").wait(60) == 1
+    assert "goes on from iteration 1; with at most 3 ranks and 128 GiB of memory.\n" in job.says()
+    assert "MinMemoryNode=262144" in asked.read_text()
+
+    assert job.in_turn("true", "true", "true", full).wait(60) == 1
+    assert exit_files(job.script) == {"FAILURE"}
+    sentence = job.says("run.err").splitlines()[-1]
+    assert sentence.endswith("The job was tried with at most 3 ranks and 256 GiB of memory.")
+
+
+def test_a_job_to_which_slurm_gives_no_more_memory_fails(make: Any) -> None:
+    job = make({"partitions": MEMORY}, gpus=0, nproc=3, mem="64G")
+    job.answer("JobState=RUNNING Requeue=1 Restarts=0", refuses="Invalid user")
+
+    assert job.in_turn(job.fails(FULL_HOST, "1")).wait(60) == 1
+
+    assert exit_files(job.script) == {"FAILURE"}
+    assert job.says("run.err").splitlines()[-1] == (
+        "relion-dispatch: The job does not go on, because its scheduler did not take the next run "
+        "with 128 GiB of memory, or the job was cancelled: continue the job in RELION, or show "
+        "this line to your admin."
+    )
+
+
 def test_a_job_that_is_not_to_survive_a_full_memory_fails_at_once(make: Any) -> None:
     job = make({"goes_on": True})
 
