@@ -10,28 +10,28 @@ outputs() { files_written -size +0; }
 # long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
 # removed here is done once more. What somebody has saved in the folder since is not the programs'.
 remove_half_written() {
-    local ended before=() newest map file others
+    local ended in_time=() newest map file others
     ended=$(end_of_run_before)
-    [ -z "$ended" ] || before=(! -newermt "@$((ended + 120))") # a file server may have it later
-    newest=$(last_output "${before[@]}") others=$(files_of_others)
+    [ -z "$ended" ] || in_time=(! -newermt "@$((ended + 120))") # a file server may have it later
+    newest=$(last_output "${in_time[@]}") others=$(files_of_others)
     [ -n "$newest" ] || return 0
     [ -z "$ended" ] || [ "$newest" -lt "$ended" ] || newest=$ended
     # Other files than these do not show it.
-    files_written "${before[@]}" ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
+    files_written "${in_time[@]}" ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
         -newermt "@$((newest - 60))" -delete
     # Plots and logs do by their last line. They are not made again for a micrograph that is finished.
     while IFS= read -r -d '' file; do
         [ "$(tail -c 1 "$file" | od -An -tx1)" = ' 0a' ] || rm -f "$file"
-    done < <(files_written "${before[@]}" '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
-    files_written "${before[@]}" -name '*.star' -size -3c -delete
-    cut_tables "${before[@]}" | xargs -0r rm -f
+    done < <(files_written "${in_time[@]}" '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
+    files_written "${in_time[@]}" -name '*.star' -size -3c -delete
+    cut_tables "${in_time[@]}" | xargs -0r rm -f
     while IFS= read -r -d '' map; do
         ! is_whole_map "$map" || continue
         # With its micrograph's other files, as a program may look for one of these alone.
         for file in "$map" "${map%.*}".* "${map%.*}"_*; do
             [ ! "$file" -nt "$dispatch_folder/run_submit.script.lib" ] || [[ $file =~ ^$others$ ]] || rm -f "$file"
         done
-    done < <(files_written "${before[@]}" -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
+    done < <(files_written "${in_time[@]}" -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
 }
 
 # When the programs of the run before had ended, in seconds since 1970: its record was written then. Nothing if it has
