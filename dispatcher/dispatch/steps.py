@@ -27,14 +27,16 @@ from ..job_script.library import LIBRARY, Library, read_library
 from ..jobs.folder_lock import folder_locked
 from ..jobs.hook_process import HookProcess, at_work
 from ..jobs.learned import learned_in
-from ..jobs.queued_ahead import QueuedTo, submit_behind
+from ..jobs.notes import write_watcher
+from ..jobs.queued_ahead import FirstInLine, queue_ahead
 from ..jobs.record import RECORD
 from ..jobs.seal import Sealed, seal, text_digest
-from ..jobs.watcher import WATCHER, watcher_script
+from ..jobs.watcher import WATCHER, submit_watcher, watcher_script
 from ..planning.make_plan import plan_script
 from ..planning.plan import Plan
 from ..refusal import described, say
 from ..relion.exit_files import names_of_earlier_runs
+from ..scheduler.clusters import where_is
 from ..scheduler.own_templates import of_own_template
 from ..scheduler.submit import Submitted, marked_command
 from .hand_over import hand_over
@@ -129,15 +131,24 @@ def _follow_up(
     )
     if plan.image:
         remember(plan.project, configuration.site)
-    for line in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
-        say(line, sys.stdout)
+    for said in (*plan.summary, f"submitted to {plan.scheduler} as job {submitted.job_id or '?'}"):
+        say(said, sys.stdout)
     if submitted.job_id is None:
         return
-    job = QueuedTo(submitted.job_id, argv, submitted.cluster)
+    first = FirstInLine(submitted.job_id, argv, submitted.cluster)
     ahead = plan.goes_on.queued_ahead if plan.goes_on else 0
-    name, project = plan.name, plan.project
-    for lacks in submit_behind(project, name, scheduler, job, token, ahead, problem or ""):
-        say(f"relion-dispatch: warning: {lacks}")
+    line, fewer = queue_ahead(plan.project, plan.name, scheduler, first, token, ahead)
+    if fewer:
+        say(f"relion-dispatch: warning: {fewer}")
+    if scheduler.watcher is None:
+        return
+    if problem is None:
+        where = where_is(scheduler, submitted.cluster, argv)
+        problem = submit_watcher(plan.project, plan.name, scheduler, line[-1], token, where)
+    else:
+        write_watcher(folder, token, None, problem)
+    if problem:
+        say(f"relion-dispatch: warning: no watcher: {problem}")
 
 
 def _settled(script: Path, configuration: Configuration, token: str) -> tuple[Plan, str, Library]:

@@ -7,7 +7,7 @@ order, behind that of the job (notes.py). The script's part is ``library/queued_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,62 +19,38 @@ from ..scheduler.submit import submit_without_retry
 from ..units import count
 from . import entries
 from .job import Job
-from .notes import write_line, write_watcher
+from .notes import write_line
 from .record import Record
-from .watcher import submit_watcher
 
-__all__ = ["QueuedTo", "is_stuck", "submit_behind", "wanted_ahead", "whose_turn"]
+__all__ = ["FirstInLine", "is_stuck", "queue_ahead", "wanted_ahead", "whose_turn"]
 
 
-class QueuedTo(NamedTuple):
-    """A job in the queue: its id, the words that submitted it, and its cluster if it is known."""
+class FirstInLine(NamedTuple):
+    """A job behind which others wait: its id, the words that submitted it, and its cluster if it is
+    known."""
 
     job_id: str
     submit_command: Sequence[str]
     cluster: str | None
 
 
-def submit_behind(
-    project: Path,
-    name: str,
-    scheduler: Scheduler,
-    job: QueuedTo,
-    token: str,
-    ahead: int,
-    no_watcher: str | None = "",
-) -> Iterator[str]:
-    """Submit what waits behind a job: so many of its next runs, and its watcher. The job runs
-    without them as well: what there is not is yielded, and why.
+def queue_ahead(
+    project: Path, name: str, scheduler: Scheduler, first: FirstInLine, token: str, number: int
+) -> tuple[list[str], str | None]:
+    """Submit so many next runs behind a job, each behind the one before, and note the line.
 
-    Args:
-        no_watcher: why there can be no watcher; "" if there can be one, None if nobody is to know.
+    Returns:
+        The ids in the line, that of the job first; and why there are fewer than wanted, if so:
+        the job runs without them as well.
 
     Raises:
-        WriteError: a note beside the job cannot be written.
+        WriteError: the note beside the job cannot be written.
     """
-    line, fewer = _queue_ahead(project, name, scheduler, job, token, ahead)
-    if fewer:
-        yield fewer
-    if scheduler.watcher is None or no_watcher is None:
-        return
-    if no_watcher:
-        write_watcher(project / name, token, None, no_watcher)
-    else:
-        where = where_is(scheduler, job.cluster, job.submit_command)
-        no_watcher = submit_watcher(project, name, scheduler, line[-1], token, where)
-    if no_watcher:
-        yield f"no watcher: {no_watcher}"
-
-
-def _queue_ahead(
-    project: Path, name: str, scheduler: Scheduler, job: QueuedTo, token: str, number: int
-) -> tuple[list[str], str | None]:
-    """Queue next runs; the ids in the line, the job's first, and why there are fewer if so."""
-    line = [job.job_id]
+    line = [first.job_id]
     if number == 0 or scheduler.next_run is None:
         return line, None
-    *command, script = job.submit_command
-    where = where_is(scheduler, job.cluster, ())
+    *command, script = first.submit_command
+    where = where_is(scheduler, first.cluster, ())
     as_argument = scheduler.script_as == "argument"
     while len(line) <= number:
         values = {"job_id": line[-1], "name": name, "token": token}

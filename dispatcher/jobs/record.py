@@ -1,30 +1,23 @@
-"""Read a job's record, merged from the files of its writers.
+"""Read a job's record: what is known of one submission, from the files of several writers.
 
-The hook writes ``dispatch.json``, the job script ``dispatch.run.TOKEN`` (and more, if the job goes
-on: runs.py), whoever submits the watcher ``.dispatch_watcher.TOKEN``, and ``status`` after a hook
-that was killed ``.dispatch_id.TOKEN``. docs/provenance.md has the table. Up to 0.1.0 all of it
-stood in ``dispatch.json``; such records can still be read.
-
-Whoever shares the project can write these files. So each is a plain file of a bounded size, and
-each of its entries that is used has the form that its writer gives it: a token is a part of files'
-names, an id an argument of the scheduler's commands.
+merged_record.py says which files these are. Whoever shares the project can write them. So each is a
+plain file of a bounded size, and each of its entries that is used has the form that its writer
+gives it: a token is a part of files' names, an id an argument of the scheduler's commands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ..host.json_text import json_object
 from ..host.shared_files import read_file
 from . import entries
-from .claim import claiming_job
 from .hook_process import HookProcess
-from .notes import read_job_id, read_line, read_watcher
-from .run_file import read_run
-from .runs import Run, read_runs, run_recorded
+from .merged_record import merged_record
+from .runs import Run
 from .this_run import is_of_this_run
 
 __all__ = ["LONGEST", "RECORD", "Record", "RecordedImage", "Unreadable", "load_record",
@@ -32,8 +25,6 @@ __all__ = ["LONGEST", "RECORD", "Record", "RecordedImage", "Unreadable", "load_r
 
 RECORD = "dispatch.json"
 LONGEST = 8 << 20  # bytes of a record
-
-T = TypeVar("T")
 
 
 class RecordedImage(NamedTuple):
@@ -171,7 +162,7 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
         ValueError: an entry has another form than its writer gives it.
     """
     goes_on = entries.object_of(written, "goes_on")
-    merged, runs, problems = _merged(written, folder, with_watcher, goes_on is not None)
+    merged, runs, problems = merged_record(written, folder, with_watcher, goes_on is not None)
     image, run = entries.object_of(merged, "image"), entries.object_of(merged, "run")
     entries.object_of(merged, "watcher")
     return Record(
@@ -200,61 +191,6 @@ def _record(written: dict[str, Any], folder: Path, with_watcher: bool) -> Record
         problems=problems,
         merged=merged,
         written=written,
-    )
-
-
-def _merged(
-    written: dict[str, Any], folder: Path, with_watcher: bool, goes_on: bool
-) -> tuple[dict[str, Any], tuple[Run, ...], tuple[str, ...]]:
-    """The hook's part of the record with what the other writers know, the job's runs, and what is
-    wrong there."""
-    merged = dict(written)
-    problems: list[str] = []
-
-    def found(read: Callable[..., T | None], *which: int) -> T | None:
-        try:
-            return read(folder, token, *which)
-        except ValueError as error:
-            problems.append(str(error))
-            return None
-
-    token = entries.token(written, "token") or ""
-    if with_watcher and token and "watcher" not in merged and (watcher := found(read_watcher)):
-        merged["watcher"] = watcher
-    if token and "run" not in merged and (run := found(read_run)):
-        merged["run"] = run
-    ended = entries.object_of(merged, "run")
-    last = None if ended is None else run_recorded(ended)
-    if not token:
-        return merged, (last,) if last else (), ()
-    if (said := written.get("goes_on")) and said.get("queued_ahead") and (line := found(read_line)):
-        merged["jobs_in_line"] = list(line)
-    runs, wrong = read_runs(folder, token, last, goes_on)
-    problems += wrong
-    if goes_on and (resumed := _resumed(runs, last, found)):
-        if resumed[0] != merged.get("job_id"):
-            merged |= {"job_id": resumed[0], "cluster": resumed[1]}
-    elif merged.get("job_id") is None:  # the hook was killed before it knew the id
-        known = (last and last.job_id) or found(claiming_job)
-        noted, cluster = found(read_job_id) or (None, None)
-        merged |= {"job_id": known or noted} if known or noted else {}
-        merged |= {"cluster": cluster} if cluster else {}
-    return merged, runs, tuple(problems)
-
-
-def _resumed(
-    runs: Sequence[Run], last: Run | None, found: Callable[..., tuple[str, str | None] | None]
-) -> tuple[str, str | None] | None:
-    """Id and cluster of the job that is the newest run after the first; None if there is none.
-
-    It is another job than at first if ``resume`` has submitted it.
-    """
-    newest = runs[-1].number if runs else 0
-    by_run = (runs[-1].job_id, None) if runs and runs[-1].job_id else None
-    if last:
-        return by_run if newest > 1 else None
-    return (
-        found(read_job_id, newest + 1) or (found(read_job_id, newest) if runs else None) or by_run
     )
 
 

@@ -14,17 +14,18 @@ from ..errors import InputError, WriteError
 from ..host.shared_files import shared_folder
 from ..relion.exit_files import end_of, look_again
 from ..relion.submission import SUBMISSION
+from ..scheduler.clusters import where_is
 from ..scheduler.submit import submit_without_retry
 from .folder_lock import folder_locked
 from .job import Job
 from .last_seen import LEASE_OVER, cannot_start, clock_of
 from .lost_run import write_lost_run
 from .notes import line_file, watcher_file
-from .queued_ahead import QueuedTo, submit_behind, wanted_ahead
+from .queued_ahead import FirstInLine, queue_ahead, wanted_ahead
 from .record import Record, read_record
 from .run_names import claim_link, job_id_file
 from .sealed_script import write_anew
-from .watcher import WATCHER
+from .watcher import WATCHER, submit_watcher
 
 __all__ = ["start_next_run"]
 
@@ -84,7 +85,7 @@ def _record_of_now(job: Job) -> Record:
     return found
 
 
-def _submit(project: Path, job: Job, record: Record) -> QueuedTo:
+def _submit(project: Path, job: Job, record: Record) -> FirstInLine:
     """The run's job in the queue."""
     scheduler, words = job.scheduler, record.submit_command
     assert scheduler
@@ -98,19 +99,22 @@ def _submit(project: Path, job: Job, record: Record) -> QueuedTo:
         name = job_id_file(job.folder, record.token, record.next_number).name
         lines = (f"{each}\n" for each in (job_id, cluster) if each)
         opened.replace(name, "".join(lines).encode())
-    return QueuedTo(job_id, words, cluster)
+    return FirstInLine(job_id, words, cluster)
 
 
-def _behind(project: Path, job: Job, record: Record, queued: QueuedTo) -> Iterator[str]:
-    """Submit what waits behind the run's job: next runs, and the watcher; what there is not, and
-    why. The run does without them as well."""
-    scheduler = job.scheduler
+def _behind(project: Path, job: Job, record: Record, queued: FirstInLine) -> Iterator[str]:
+    """Submit what waits behind the run's job: next runs, and the watcher. The run does without them
+    as well: what there is not is yielded, and why."""
+    scheduler, name, token = job.scheduler, job.name, record.token
     assert scheduler
     try:
-        watches = scheduler.watcher and write_anew(job.folder / WATCHER, record.watcher_script)
-        number, no_watcher = wanted_ahead(record), "" if watches else None
-        yield from submit_behind(
-            project, job.name, scheduler, queued, record.token, number, no_watcher
-        )
+        line, fewer = queue_ahead(project, name, scheduler, queued, token, wanted_ahead(record))
+        if fewer:
+            yield fewer
+        if scheduler.watcher and write_anew(job.folder / WATCHER, record.watcher_script):
+            where = where_is(scheduler, queued.cluster, queued.submit_command)
+            problem = submit_watcher(project, name, scheduler, line[-1], token, where)
+            if problem:
+                yield f"no watcher: {problem}"
     except WriteError as error:
         yield str(error)

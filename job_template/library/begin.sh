@@ -46,7 +46,7 @@ begin_job() {
     dispatch_command='' dispatch_guard='' dispatch_overdue='' dispatch_task=()
     dispatch_keeper_pid='' dispatch_gpu_usage='' dispatch_places='' dispatch_left_out=() dispatch_scratch_mounts=()
     dispatch_at=0 dispatch_done=0 dispatch_began_with=0 dispatch_idle_before=0 dispatch_from='' dispatch_cut=''
-    dispatch_most_each='' dispatch_most_ranks='' dispatch_least_free='' dispatch_least_memory='' dispatch_next='' dispatch_in_queue=''
+    dispatch_most_each='' dispatch_most_ranks='' dispatch_least_free='' dispatch_least_memory='' dispatch_next='' dispatch_raised_from=''
     remember_script
     dispatch_run=1
     claim_job

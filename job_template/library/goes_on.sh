@@ -52,9 +52,10 @@ go_on() {
     local why='' who="its scheduler did not take the next run, or the job was cancelled"
     end_lease
     ! next_run_has_begun || return 0
-    if [ -n "${dispatch_in_queue:-}" ]; then
+    if [ -n "${dispatch_raised_from:-}" ]; then
         ! start_next_run_with_memory "$dispatch_least_memory" || return 0
         who="its scheduler did not take the next run with $(memory_in_words "$dispatch_least_memory") of memory, or the job was cancelled"
+        dispatch_least_memory=$dispatch_raised_from # nobody is to keep to what cannot be had
     elif is_full_memory "$dispatch_cut"; then
         begin_next_run
         who="its next run could not be started on $dispatch_host"

@@ -13,7 +13,8 @@
 #   dispatch_most_ranks        the most ranks in all
 #   dispatch_least_free        the least MB that stay free on each GPU
 #   dispatch_least_memory      the least MiB that the job has on each node
-# dispatch_next says with what the next run is tried, and dispatch_in_queue is yes if it must wait for that in the queue.
+# dispatch_next says with what the next run is tried. If that must wait in the queue for more memory, dispatch_raised_from
+# has the MiB of each node with which this one ran.
 
 learn_limits() { # RECORD of the run before
     local found
@@ -98,7 +99,7 @@ ask_for_more_memory() {
     for each in "${dispatch_memory_ladder[@]}"; do
         [ "$each" -gt "$now" ] || continue
         dispatch_next="with $(memory_in_words "$each") instead of $(memory_in_words "$now") of memory, for which it waits in the queue"
-        dispatch_least_memory=$each dispatch_in_queue=yes
+        dispatch_least_memory=$each dispatch_raised_from=$now
         return 0
     done
     return 1

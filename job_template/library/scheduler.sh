@@ -90,5 +90,11 @@ forget_places() { :; }
 # Cancel jobs in the queue, given their ids.
 cancel_jobs() { :; } # JOBS…
 
-# Cancel the job after the job, which would only wait in the queue and have nothing to tell.
-dismiss_watcher() { :; }
+# Cancel the job after the job, which would only wait in the queue and have nothing to tell. A number that another user
+# wrote is not ours to cancel.
+dismiss_watcher() {
+    local watcher
+    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
+    read -r watcher <"$dispatch_opened" || return 0
+    [[ ! $watcher =~ ^[0-9]+$ ]] || cancel_jobs "$watcher"
+}

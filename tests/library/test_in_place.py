@@ -96,7 +96,7 @@ def test_behind_a_full_memory_the_scheduler_is_not_asked(shell: Shell) -> None:
 
 def test_a_next_run_with_more_memory_waits_in_the_queue(shell: Shell) -> None:
     code = (
-        "dispatch_cut=host_memory dispatch_in_queue=yes dispatch_least_memory=131072; "
+        "dispatch_cut=host_memory dispatch_raised_from=65536 dispatch_least_memory=131072; "
         "begin_next_run() { echo begins; }; "
     )
     asks = "start_next_run_with_memory() { echo asked for $1; }; "
@@ -106,10 +106,11 @@ def test_a_next_run_with_more_memory_waits_in_the_queue(shell: Shell) -> None:
 
 def test_a_job_fails_whose_scheduler_has_no_more_memory(shell: Shell) -> None:
     code = (
-        "dispatch_cut=host_memory dispatch_in_queue=yes dispatch_least_memory=131072; "
+        "dispatch_cut=host_memory dispatch_raised_from=65536 dispatch_least_memory=131072; "
         "dispatch_status=1; begin_next_run() { echo begins; }; go_on"
     )
     done = shell(code, given=[AFTER])
     assert done.stdout == ""
     assert "because its scheduler did not take the next run with 128 GiB of memory" in done.stderr
+    assert "memory_mib 65536\n" in (shell.job / f"dispatch.run.{TOKEN}").read_text()
     assert (shell.job / "RELION_JOB_EXIT_FAILURE").exists()

@@ -46,18 +46,18 @@ def test_the_next_step_is_taken(what: str, settings: list[str], taken: str, shel
 
 
 MEMORY = "dispatch_memory_ladder=(65536 131072 250000)"
-ASKED = 'echo "$dispatch_in_queue:$dispatch_least_memory:$dispatch_next"'
+ASKED = 'echo "$dispatch_raised_from:$dispatch_least_memory:$dispatch_next"'
 
 
 @pytest.mark.parametrize(
     ("what", "settings", "asked"),
     [
-        ("host_memory", [MEMORY], "yes:131072:with 128 GiB instead of 64 GiB of memory"),
-        ("host_memory", [MEMORY, "dispatch_least_memory=131072"], "yes:250000:with 244.1 GiB"),
+        ("host_memory", [MEMORY], "65536:131072:with 128 GiB instead of 64 GiB of memory"),
+        ("host_memory", [MEMORY, "dispatch_least_memory=131072"], "131072:250000:with 244.1 GiB"),
         ("host_memory", [MEMORY, "dispatch_least_memory=250000"], ""),
         ("host_memory", [MEMORY, LADDER], "::with 5 instead of 9 ranks"),
-        ("host_memory", [MEMORY, LADDER, "dispatch_most_ranks=3"], "yes:131072:with 128 GiB"),
-        ("host_memory", [MEMORY, LADDER, "dispatch_script=''"], "yes:131072:with 128 GiB"),
+        ("host_memory", [MEMORY, LADDER, "dispatch_most_ranks=3"], "65536:131072:with 128 GiB"),
+        ("host_memory", [MEMORY, LADDER, "dispatch_script=''"], "65536:131072:with 128 GiB"),
         ("gpu_memory", [MEMORY], ""),
     ],
 )  # fmt: skip

@@ -75,6 +75,14 @@ def test_every_template_variable_is_described(corpus_job: CorpusJob) -> None:
         assert name in job_variables(plan, NO_TOKEN), name
 
 
+def test_every_file_of_the_library_is_described() -> None:
+    text = (ROOT / "docs" / "templates.md").read_text()
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    described = {name for row in rows for name in re.findall(r"\w+", row)}
+    library = {file.stem for file in (ROOT / "job_template" / "library").glob("*.sh")}
+    assert library - described == set()
+
+
 @pytest.mark.usefixtures("images")
 def test_every_key_of_the_record_is_described(corpus_job: CorpusJob) -> None:
     plan = plan_script(corpus_job("relion-5.0.1/Refine3D_job011"), load_configuration())

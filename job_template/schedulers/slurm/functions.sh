@@ -169,12 +169,3 @@ forget_places() {
 }
 
 cancel_jobs() { ask_in_time 10 scancel "$@"; } # JOBS…
-
-# The job after the job would wait in the queue and find nothing to tell.
-dismiss_watcher() {
-    local watcher
-    relion_was_told && open_file "$dispatch_folder/.dispatch_watcher.$dispatch_token" || return 0
-    [ -O "$dispatch_opened" ] || return 0 # a number that another user wrote is not ours to cancel
-    read -r watcher <"$dispatch_opened" || return 0
-    [[ ! $watcher =~ ^[0-9]+$ ]] || cancel_jobs "$watcher"
-}

@@ -16,20 +16,9 @@ import pytest
 
 from dispatcher.relion import star
 
-from .refinements import (
-    BODIES,
-    CLASS3D,
-    JOBS,
-    REFINE3D,
-    Refinement,
-    Run,
-    iteration,
-    kinds,
-    leave_cut,
-    names,
-    options_that_warn,
-    prepare,
-)  # fmt: skip
+from .refinement_files import iteration, kinds, leave_cut, names, prepare
+from .refinements import BODIES, CLASS3D, JOBS, REFINE3D, Refinement
+from .relion_alone import Run, options_that_warn
 
 # In the optimiser's file, what follows from the particles: RELION draws other random perturbations
 # of the sampling when it continues. All else is what the user, or RELION at the beginning, has set.

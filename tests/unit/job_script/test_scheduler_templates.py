@@ -119,7 +119,7 @@ def test_what_a_schedulers_own_folder_lacks_is_its_parents(
     folders = plan_script(job, load_configuration()).template_folders
     assert folders == ["ours", "slurm"]
     library = read_library(*folders).text
-    assert "\ndismiss_watcher() {\n    local watcher" in library, "Slurm's"
+    assert "scancel" in library, "Slurm's"
     assert library.rindex("time_limit_reached() { false; }") > library.rindex("EndTime=")
 
 

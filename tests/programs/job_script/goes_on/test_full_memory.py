@@ -226,6 +226,7 @@ def test_a_job_to_which_slurm_gives_no_more_memory_fails(make: Any) -> None:
         "with 128 GiB of memory, or the job was cancelled: continue the job in RELION, or show "
         "this line to your admin."
     )
+    assert job.run_record()["memory_mib"] == "65536", "nobody keeps to what cannot be had"
 
 
 def test_a_job_that_is_not_to_survive_a_full_memory_fails_at_once(make: Any) -> None:
