@@ -16,7 +16,7 @@ may_begin_in_place() { [ -n "${dispatch_script:-}" ]; }
 
 # Returns if it cannot. Signals that this process ignores, the next one could not heed.
 begin_next_run() {
-    local script each given=()
+    local script each given=() arguments=("$dispatch_job/run_submit.script.run" "$dispatch_token")
     script=$(mktemp) || return 1
     printf '%s\n' "$dispatch_script" >"$script" && exec {dispatch_opened}<"$script" || dispatch_opened=''
     rm -f "$script"
@@ -27,6 +27,8 @@ begin_next_run() {
     [ -z "$dispatch_lock" ] || exec 9>&- # the lock of local jobs, for which the next run waits in turn
     trap : TERM INT HUP USR1 USR2 RTMIN+1 RTMIN+2 RTMIN+3
     shopt -s execfail
-    # These words are those by which the job is found on a machine without a scheduler.
-    exec env -i -- "${given[@]}" "$BASH" "/proc/self/fd/$dispatch_opened" "$dispatch_job/run_submit.script.run" "$dispatch_token"
+    # These are those by which the job is found on a machine without a scheduler. Of next runs in a queue it
+    # is the job that they have waited for.
+    [ -z "${dispatch_queued_ahead:-}" ] || arguments=("$dispatch_follows")
+    exec env -i -- "${given[@]}" "$BASH" "/proc/self/fd/$dispatch_opened" "${arguments[@]}"
 }

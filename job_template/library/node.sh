@@ -52,7 +52,7 @@ functions_for_a_node() {
     unset -f known_endings program_said commands reasons dispatch_know_container dispatch_epilogue
     declare -f
     declare -p dispatch_gpu_tool dispatch_gpu_lists dispatch_container dispatch_job dispatch_folder_number \
-        dispatch_scratch_for_all dispatch_scratch dispatch_token 2>/dev/null || :
+        dispatch_scratch_for_all dispatch_scratch dispatch_token dispatch_run 2>/dev/null || :
 }
 
 # Start time of a process, to detect that its number was used again; empty if the process has ended.

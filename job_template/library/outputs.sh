@@ -8,33 +8,42 @@ outputs() { files_written -size +0; }
 
 # A kill cuts short the files that are being written, and a crash those of the last seconds; a node may be lost
 # long before the others end. RELION would take such a file for finished, and leave its particles out, or fail. What is
-# removed here is done once more.
+# removed here is done once more. What somebody has saved in the folder since is not the programs'.
 remove_half_written() {
-    local newest map file others
-    newest=$(last_output) others=$(files_of_others)
+    local ended in_time=() newest map file others
+    ended=$(end_of_run_before)
+    [ -z "$ended" ] || in_time=(! -newermt "@$((ended + 120))") # a file server may have it later
+    newest=$(last_output "${in_time[@]}") others=$(files_of_others)
     [ -n "$newest" ] || return 0
+    [ -z "$ended" ] || [ "$newest" -lt "$ended" ] || newest=$ended
     # Other files than these do not show it.
-    files_written ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
+    files_written "${in_time[@]}" ! -name '*.star' ! -name '*.mrc' ! -name '*.mrcs' ! -name '*.eps' ! -name '*.log' \
         -newermt "@$((newest - 60))" -delete
     # Plots and logs do by their last line. They are not made again for a micrograph that is finished.
     while IFS= read -r -d '' file; do
         [ "$(tail -c 1 "$file" | od -An -tx1)" = ' 0a' ] || rm -f "$file"
-    done < <(files_written '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
-    files_written -name '*.star' -size -3c -delete
-    cut_tables | xargs -0r rm -f
+    done < <(files_written "${in_time[@]}" '(' -name '*.eps' -o -name '*.log' ')' -newermt "@$((newest - 60))" -print0)
+    files_written "${in_time[@]}" -name '*.star' -size -3c -delete
+    cut_tables "${in_time[@]}" | xargs -0r rm -f
     while IFS= read -r -d '' map; do
         ! is_whole_map "$map" || continue
         # With its micrograph's other files, as a program may look for one of these alone.
         for file in "$map" "${map%.*}".* "${map%.*}"_*; do
             [ ! "$file" -nt "$dispatch_folder/run_submit.script.lib" ] || [[ $file =~ ^$others$ ]] || rm -f "$file"
         done
-    done < <(files_written -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
+    done < <(files_written "${in_time[@]}" -name '*.mrc*' -newermt "@$((newest - 3600))" -print0)
+}
+
+# When the programs of the run before had ended, in seconds since 1970: its record was written then. Nothing if it has
+# left its lease, as it could not end them.
+end_of_run_before() {
+    [ -e "$(lease_of $((dispatch_run - 1)))" ] || stat -c %Y "$(record_of $((dispatch_run - 1)))" 2>/dev/null
 }
 
 # Star files without RELION's blank line at their end, a NUL behind each.
-cut_tables() {
+cut_tables() { # TESTS…
     local files some whole at each
-    mapfile -d '' files < <(files_written -name '*.star' -size +2c -print0)
+    mapfile -d '' files < <(files_written "$@" -name '*.star' -size +2c -print0)
     for ((at = 0; at < ${#files[@]}; at += 500)); do
         some=("${files[@]:at:500}")
         mapfile -t whole < <(end_with_table "${some[@]}")
@@ -45,7 +54,7 @@ cut_tables() {
 }
 
 # When the last of them was written, in seconds since 1970.
-last_output() { files_written -printf '%T@\n' | sort -n | tail -n 1 | cut -d. -f1; }
+last_output() { files_written "$@" -printf '%T@\n' | sort -n | tail -n 1 | cut -d. -f1; } # TESTS…
 
 # The files that the programs of this submission have written, for find.
 files_written() { # TESTS AND ACTIONS…

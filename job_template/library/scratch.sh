@@ -45,7 +45,7 @@ make_scratch() { # OWNER
         rmdir "$dispatch_scratch"
         return 77
     fi
-    printf '%s\n' "$1" "token $dispatch_token" >"$dispatch_opened/owner" && return
+    printf '%s\n' "$1" "token $dispatch_token" "run ${dispatch_run:-1}" >"$dispatch_opened/owner" && return
     rm -f "$dispatch_opened/owner" # the disk is full
     rmdir "$dispatch_scratch"
     return 1
@@ -66,13 +66,14 @@ empty_scratch() { # FOLDER
 }
 
 # Removes this job's folders on a node, by the token that is in them. Whoever may write on the disk can give the name
-# of a job's folder to another folder of this user's, so a name says nothing.
+# of a job's folder to another folder of this user's, so a name says nothing. A run of whose node nobody heard may end
+# beside a later one, whose folder stays.
 remove_scratch() {
-    local folder
+    local folder run
     for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
-        if open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; then
-            empty_scratch "$folder"
-        fi
+        { open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; } || continue
+        run=$(sed -n 's/^run //p' "$dispatch_opened/owner")
+        [ "${run:-1}" -gt "${dispatch_run:-1}" ] || empty_scratch "$folder"
     done
 }
 

@@ -63,3 +63,12 @@ def test_what_is_printed_in_vain_is_not_taken_for_the_answer(shell: Shell) -> No
     program.chmod(0o755)
     assert shell.says("ask_in_time 9 tells; echo $?").split() == ["new", "7"]
     assert shell.says("ask_in_time 1 sleep 20; echo $?") == "124"
+
+
+@pytest.mark.parametrize("status", [0, 1, 137, 153, 255])
+def test_a_question_that_was_answered_is_not_asked_again(status: int, shell: Shell) -> None:
+    """PBS says with 153, and LSF with 255, that there is no such job."""
+    program = shell.programs / "tells"
+    program.write_text(f"#!/bin/bash\necho >>asked\nexit {status}\n")
+    program.chmod(0o755)
+    assert shell.says("ask_in_time 9 tells; echo $? $(wc -l <asked)") == f"{status} 1"

@@ -39,6 +39,16 @@ def test_the_next_run_is_the_same_process_with_the_environment_of_the_first(shel
     assert lines[1::2] == ["lines "] * 4, "with the variables of the first"
 
 
+@pytest.mark.parametrize("follows", ["", "17"])
+def test_a_job_with_next_runs_in_the_queue_is_told_again_for_which_job_it_waited(
+    follows: str, shell: Shell
+) -> None:
+    ahead = "dispatch_queued_ahead=2 dispatch_follows=${1:-}"
+    text = f'{ahead}\n{SCRIPT}\necho "$#:$1"; echo >>ran; begin_next_run\n'
+    lines = run(shell, text, f"bash script '{follows}'")
+    assert [each for each in lines if ":" in each] == [f"1:{follows}"] * 3
+
+
 def test_what_was_changed_in_the_file_meanwhile_does_not_run(shell: Shell) -> None:
     changed = "echo 'echo changed' >script; echo >>ran; begin_next_run"
     lines = run(shell, f"{SCRIPT}\n{{ {changed}; exit; }}\n")

@@ -42,6 +42,36 @@ def test_other_programs_go_on_with_what_is_not_finished(shell: Shell, control: P
     assert shell.says("cut_tables") == ""
 
 
+def test_what_somebody_saves_while_the_next_run_waits_stays(shell: Shell, control: Path) -> None:
+    """Nor does it hide what was cut long before it."""
+    cut = 1_800_000_000
+    record = shell.job / f"dispatch.run.{TOKEN}.1"
+    saved = {"notes.txt": "look at these", "subset.star": "data_\n\nloop_\n_rlnX #1\n1\n"}
+    files = {"m1.txt": "cut", "m2.star": "data_\n\nloop_\n_rlnX", "m0.txt": "whole"}
+    for name, text in (files | saved).items():
+        (shell.job / name).write_text(text)
+        at = cut + 1200 if name in saved else cut - 120 if name == "m0.txt" else cut
+        os.utime(shell.job / name, (at, at))
+    record.write_text("done 0\n")
+    os.utime(record, (cut - 5, cut - 5))  # the file server may get a program's last bytes later
+
+    said = shell.says(f"{SECOND}{UNFINISHED} >/dev/null; outputs", given=GOES_ON)
+
+    left = {Path(each).name for each in said.split("\n")}
+    assert left == {"m0.txt", "notes.txt", "subset.star"}
+
+
+def test_programs_that_a_run_could_not_end_may_have_written_at_any_time(shell: Shell) -> None:
+    ask = f"{SECOND}end_of_run_before"
+    assert shell.says(ask) == "", "it has no record"
+    record = shell.job / f"dispatch.run.{TOKEN}.1"
+    record.touch()
+    os.utime(record, (5, 5))
+    assert shell.says(ask) == "5"
+    (shell.job / f".dispatch_lease.{TOKEN}.1").touch()
+    assert shell.says(ask) == ""
+
+
 def test_what_an_earlier_submission_has_written_stays(shell: Shell, control: Path) -> None:
     folder = shell.job / "Movies"
     folder.mkdir()
@@ -84,6 +114,7 @@ def test_outputs_of_inputs_in_the_projects_folder_lie_beside_the_jobs_own_files(
     write_map(shell.job / "mic1.mrc")
     for name in ("mic1.mrc", "mic1.log", "mic2.log", "run.mrc"):
         os.utime(shell.job / name, (1_900_000_000, 1_900_000_000))
+    os.utime(shell.job / f"dispatch.run.{TOKEN}.1", (1_900_000_000, 1_900_000_000))
     os.utime(shell.job / "mic1.log", (1_800_000_000, 1_800_000_000))
 
     count = "outputs | wc -l"

@@ -25,7 +25,7 @@ def test_a_job_has_a_scratch_folder_of_its_own(shell: Shell, tmp_path: Path) -> 
     process = shell.says(code, given=[scratch])
 
     folder = tmp_path / "scratch" / f"relion-dispatch.{SCRATCH}"
-    owner = f"here {process} 5 17 cluster\ntoken {TOKEN}\n"
+    owner = f"here {process} 5 17 cluster\ntoken {TOKEN}\nrun 1\n"
     assert (folder / "owner").read_text() == owner
     assert folder.stat().st_mode & 0o777 == 0o700
     shell("remove_scratch", given=[scratch])
@@ -102,7 +102,7 @@ def test_a_scratch_folder_is_made_with_its_owner(shell: Shell, tmp_path: Path) -
     shell("make_scratch me", given=[f"dispatch_scratch_for_all='{tmp_path}/a/b'"])
 
     folder = tmp_path / "a" / "b" / f"relion-dispatch.{SCRATCH}"
-    assert (folder / "owner").read_text() == f"me\ntoken {TOKEN}\n"
+    assert (folder / "owner").read_text() == f"me\ntoken {TOKEN}\nrun 1\n"
 
 
 @pytest.mark.skipif(not shutil.which("mount") or os.getuid() != 0, reason="only root mounts")

@@ -99,6 +99,25 @@ def test_what_has_the_jobs_token_in_it_is_removed(
     assert folder.exists() != goes
 
 
+@pytest.mark.parametrize(("run", "left"), [("1", {"2", "3"}), ("2", {"3"})])
+@pytest.mark.parametrize("nodes", ["1", "2"])
+def test_a_run_that_ends_beside_a_later_one_leaves_its_folder(
+    run: str, left: set[str], nodes: str, shell: Shell, tmp_path: Path
+) -> None:
+    """As on a node that was silent for minutes, with a disk that all nodes share."""
+    disk = tmp_path / "s"
+    disk.mkdir()
+    given = [f"dispatch_scratch_for_all='{disk}'", f"dispatch_nodes={nodes}"]
+    on_nodes = "words_for_each_node() { dispatch_each_node=(env); }; on_each_node"
+    for number in "123":
+        made = f"dispatch_run={number} dispatch_scratch='{disk}/relion-dispatch.{number * 16}'"
+        assert shell(f"{made}; {on_nodes} make_scratch me", given=given).returncode == 0
+
+    shell(f"dispatch_run={run}; {on_nodes} remove_scratch", given=given)
+
+    assert {path.name[-1] for path in disk.iterdir()} == left
+
+
 def test_the_owner_of_a_folder_goes_last(shell: Shell, tmp_path: Path) -> None:
     """What is left after a kill is still known to be a job's."""
     folder = tmp_path / f"relion-dispatch.{SCRATCH}"

@@ -333,11 +333,11 @@ empty_scratch() { # FOLDER
     rmdir "$1"
 }
 remove_scratch() {
-    local folder
+    local folder run
     for folder in "$dispatch_scratch_for_all"/relion-dispatch.*; do
-        if open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; then
-            empty_scratch "$folder"
-        fi
+        { open_scratch "$folder" && grep -qsx "token $dispatch_token" "$dispatch_opened/owner"; } || continue
+        run=$(sed -n 's/^run //p' "$dispatch_opened/owner")
+        [ "${run:-1}" -gt "${dispatch_run:-1}" ] || empty_scratch "$folder"
     done
 }
 remove_scratch

@@ -293,3 +293,13 @@ def test_on_this_machine_alone_the_next_run_is_found_by_the_jobs_number(make: An
     assert again.endswith(
         f" {job.folder.parent.name}/{job.folder.name}/run_submit.script.run {TOKEN}"
     )
+
+
+def test_a_job_with_next_runs_in_the_queue_goes_on_in_place(make: Any) -> None:
+    """It waits for nobody then: the words of the script are no job's number."""
+    job = make({"goes_on": {"after": AFTER, "queued_ahead": 2}})
+
+    assert job.in_turn(job.fails(FULL_GPU, "1"), "true").wait(60) == 0
+
+    assert exit_files(job.script) == {"SUCCESS"}
+    assert [ranks_and_free(each)[0] for each in job.commands()] == ["5", "3"]
