@@ -124,7 +124,7 @@ def test_a_next_run_that_has_begun_is_not_started_again(shell: Shell) -> None:
     ("cut", "says"),
     [
         ("time_limit", "asks\n0:"),
-        ("gpu_memory", "begins\n1:The job does not go on, because its next run could not be started"),
+        ("gpu_memory", "begins\n1:The job does not go on, because its next run could not be"),
     ],
 )
 def test_the_scheduler_or_the_script_itself_brings_the_next_run(
