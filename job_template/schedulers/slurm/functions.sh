@@ -25,11 +25,12 @@ end_in() { # STATE
     [ -z "$end" ] || date -d "$end" +%s
 }
 
-# Only newer ones tell the job. A node that may not ask knows what the job asks for.
+# Only newer ones tell the job. A node that may not ask knows what the job asks for; Slurm counts from before the script
+# began, as what it does first on a node may take a minute.
 learn_end() {
     dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
     [ -n "$dispatch_ends" ] || [ -z "${dispatch_time_limit:-}" ] ||
-        dispatch_ends=$(($(date +%s) - SECONDS + dispatch_time_limit))
+        dispatch_ends=$(($(date +%s) - SECONDS - 60 + dispatch_time_limit))
 }
 
 is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
