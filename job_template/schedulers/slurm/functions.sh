@@ -2,9 +2,9 @@
 # What a job script knows of Slurm, beside its directives. Another scheduler may leave out any of these
 # functions: library/scheduler.sh has the answers of a machine without a scheduler.
 
-# These would hide jobs from Slurm's commands, or send the commands to another cluster.
+# These would hide jobs from Slurm's commands, send the commands to another cluster, or write times in another way.
 forget_scheduler_options() {
-    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS
+    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS SLURM_TIME_FORMAT
 }
 
 # srun must not inherit limits meant for the batch step, nor that the batch step began without the user's
