@@ -53,9 +53,9 @@ def test_a_scheduler_answers_the_questions_that_are_asked() -> None:
             assert len(re.findall(rf"\b{name}\b", text)) > 1, name
 
 
-def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
+def test_slurm_is_asked_without_variables_that_change_its_answers(shell: Shell) -> None:
     names = ["SQUEUE_USERS", "SCANCEL_STATE", "SCONTROL_ALL", "SACCT_LOCAL", "SLURM_CLUSTERS"]
-    names.append("SLURM_JOB_ID")
+    names += ["SLURM_TIME_FORMAT", "SLURM_JOB_ID"]
 
     said = shell.says(
         "forget_scheduler_options; env | grep ^S | cut -d= -f1 | sort",
@@ -64,7 +64,7 @@ def test_slurm_is_asked_without_variables_that_hide_jobs(shell: Shell) -> None:
     )
 
     assert "SLURM_JOB_ID" in said.split()
-    assert not set(names[:5]) & set(said.split())
+    assert not set(names[:6]) & set(said.split())
 
 
 def test_ranks_do_not_inherit_limits_of_the_batch_step(shell: Shell) -> None:

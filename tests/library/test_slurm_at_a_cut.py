@@ -167,6 +167,17 @@ def test_without_an_answer_the_limit_is_known_from_the_start(
     assert shell.says(code, scheduler="slurm", SHOWS=shows, **variable) == why
 
 
+@pytest.mark.parametrize(("left", "why"), [(3000, ""), (120, "time_limit"), (30, "time_limit")])
+def test_where_slurm_cannot_be_asked_the_job_knows_what_it_asks_for(
+    left: int, why: str, shell: Shell
+) -> None:
+    """Slurm warns up to two minutes before the limit, and counts from before the script began."""
+    shell.stand_in("scontrol")
+    began = "SECONDS=$((3600 - 45 - LEFT)) SLURM_JOB_ID=17 dispatch_time_limit=3600; learn_end"
+    code = f"sleep() {{ :; }}; {began.replace('LEFT', str(left))}; why_it_ends 15"
+    assert shell.says(code, scheduler="slurm", SHOWS="") == why
+
+
 NODE_FAILED = "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"
 
 

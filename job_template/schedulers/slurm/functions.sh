@@ -2,9 +2,9 @@
 # What a job script knows of Slurm, beside its directives. Another scheduler may leave out any of these
 # functions: library/scheduler.sh has the answers of a machine without a scheduler.
 
-# These would hide jobs from Slurm's commands, or send the commands to another cluster.
+# These would hide jobs from Slurm's commands, send the commands to another cluster, or write times in another way.
 forget_scheduler_options() {
-    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS
+    unset "${!SQUEUE_@}" "${!SCANCEL_@}" "${!SCONTROL_@}" "${!SACCT_@}" SLURM_CLUSTERS SLURM_TIME_FORMAT
 }
 
 # srun must not inherit limits meant for the batch step, nor that the batch step began without the user's
@@ -25,11 +25,12 @@ end_in() { # STATE
     [ -z "$end" ] || date -d "$end" +%s
 }
 
-# Only newer ones tell the job. A node that may not ask knows what the job asks for.
+# Only newer ones tell the job. A node that may not ask knows what the job asks for; Slurm counts from before the script
+# began, as what it does first on a node may take a minute.
 learn_end() {
     dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
     [ -n "$dispatch_ends" ] || [ -z "${dispatch_time_limit:-}" ] ||
-        dispatch_ends=$(($(date +%s) - SECONDS + dispatch_time_limit))
+        dispatch_ends=$(($(date +%s) - SECONDS - 60 + dispatch_time_limit))
 }
 
 is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
