@@ -11,7 +11,8 @@ import pytest
 from .conftest import JOB_TEMPLATE
 
 FILES = [*JOB_TEMPLATE.glob("library/*.sh"), *JOB_TEMPLATE.glob("schedulers/*/functions.sh")]
-TESTS = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))  # what they share, too
+# The tests, and what they share.
+TESTS = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
