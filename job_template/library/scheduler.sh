@@ -9,7 +9,7 @@ ask_in_time() { # SECONDS COMMAND…
     for _ in 1 2 3 4 5; do
         said=$(timeout "$@")
         status=$?
-        # By HUP, INT, USR1, USR2 or TERM. Other numbers are answers: PBS ends with 153, and LSF with 255, if there is no such job.
+        # By HUP, INT, USR1, USR2 or TERM. Other numbers above 128 are answers: so some commands say that there is no such job.
         case $status in 129 | 130 | 138 | 140 | 143) ;; *) break ;; esac
     done
     [ -z "$said" ] || printf '%s\n' "$said"
