@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034 # other files use what is set here
+# shellcheck shell=bash disable=SC2034,SC2154 # other files use what is set here, and the job script makes the settings
 # Questions that a scheduler may answer better. These are the answers of a machine without a scheduler; the
 # file schedulers/NAME/functions.sh of the job's scheduler comes after this one, and may replace them.
 
