@@ -10,7 +10,7 @@ claim_job() {
     while dispatch_claim=$(claim_of "$dispatch_run"); ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; do
         found=$(readlink "$dispatch_claim")
         if [ "$found" != "$owner" ] && is_of_run "$found"; then
-            ! relion_was_told || exit 0
+            ! is_over || exit 0
             ! is_followed "$found" || { dispatch_run=$((dispatch_run + 1)); continue; }
         fi
         case $found in
@@ -19,7 +19,7 @@ claim_job() {
             dispatch_reason=$(why_not_written)
             ;;
         *", job ${dispatch_scheduler_job:-none}")
-            ! relion_was_told || exit 0
+            ! is_over || exit 0
             dispatch_reason="The job was interrupted, and its scheduler started the job again: continue the job from its last iteration, or run it again."
             ;;
         *)
@@ -40,6 +40,9 @@ claim_job() {
         [[ $found == *".$dispatch_token" || $found == *".$dispatch_token."* ]] || rm -f "$found"
     done
 }
+
+# Whether the submission has ended for good. RELION removes its exit file when its user runs the job without the queue.
+is_over() { relion_was_told || [ -e "$dispatch_folder/dispatch.run.$dispatch_token" ]; }
 
 # Why the job cannot begin: a sentence for run.err.
 why_not_written() {

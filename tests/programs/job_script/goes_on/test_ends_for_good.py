@@ -59,6 +59,19 @@ def test_a_run_does_not_begin_once_relion_was_told(refinement: Refinement) -> No
     assert not (refinement.folder / f".dispatch_claim.{TOKEN}.2").is_symlink()
 
 
+def test_a_run_does_not_begin_beside_the_job_that_its_user_has_started_without_the_queue(
+    refinement: Refinement,
+) -> None:
+    """RELION then removes the exit file; the scheduler puts a job back whose node it has lost."""
+    assert refinement.start(ends=True).wait(60) == 0
+    (refinement.folder / "RELION_JOB_EXIT_SUCCESS").unlink()
+
+    assert refinement.start("1", ends=True).wait(60) == 0
+
+    assert len(refinement.commands()) == 1
+    assert exit_files(refinement.script) == set()
+
+
 def test_a_run_that_was_killed_goes_on_at_the_next_start(refinement: Refinement) -> None:
     running = refinement.start("1 2")
     os.killpg(running.pid, signal.SIGKILL)
