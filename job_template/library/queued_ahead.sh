@@ -47,17 +47,19 @@ waiting_in_line() {
 }
 
 # The ids of those that run, or are to run next: the job that has begun last, and the one behind it; or the first, if none
-# has begun. Nothing if a job that is not in the line has begun last. (As whose_turn of jobs/queued_ahead.py.)
+# has begun. If a job that is not in the line has begun last, it is the first one's turn when that job has gone on, as
+# `resume` has made the line then; before that nobody can tell. (As whose_turn of jobs/queued_ahead.py.)
 whose_turn() {
-    local newest each
-    newest=$(newest_run)
-    [ "$newest" -eq 0 ] || newest=$(job_of_run "$newest")
+    local number newest each
+    number=$(newest_run) newest=$(job_of_run "$(newest_run)")
     while read -r each; do
-        [ "$newest" = 0 ] || is_same_job "$each" "$newest" || continue
+        is_same_job "$each" "$newest" || continue
         echo "$each"
-        [ "$newest" = 0 ] || behind_in_line "$newest" | head -n 1
-        break
+        behind_in_line "$newest" | head -n 1
+        return
     done < <(jobs_in_line)
+    [ "$number" -eq 0 ] || [ -e "$(record_of "$number")" ] || return
+    jobs_in_line | head -n 1
 }
 
 # Whether a job has begun one of the runs.
@@ -69,10 +71,8 @@ has_begun() { # JOB, AS PRINTED
     return 1
 }
 
-# Whether this copy has nothing to do, as the job is over or was submitted again. RELION may have removed its exit file.
-comes_too_late() {
-    relion_was_told || [ -e "$dispatch_folder/dispatch.run.$dispatch_token" ] || is_submitted_again
-}
+# Whether this copy has nothing to do.
+comes_too_late() { is_over || is_submitted_again; }
 
 # Whether this job has waited for the end of the one that has made a claim, so that its run is over.
 has_waited_for() { # CLAIM

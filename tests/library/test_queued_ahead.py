@@ -75,8 +75,14 @@ def test_whose_turn_it_is(line: Path, shell: Shell) -> None:
     assert shell.says("echo $(whose_turn) - $(waiting_in_line)") == "18 19 - 19"
     claim(shell, 3, "19.pbs01")
     assert shell.says("echo $(whose_turn) - $(waiting_in_line)") == "19 -"
-    claim(shell, 4, "30.pbs01")  # as of a job that `resume` has submitted
+    claim(shell, 4, "30.pbs01")  # as of another copy
     assert shell.says("echo $(whose_turn) - $(waiting_in_line)") == "-"
+
+
+def test_of_a_line_that_resume_has_made_the_first_one_comes_next(line: Path, shell: Shell) -> None:
+    claim(shell, 1, "16.pbs01")
+    gone_on(shell, 1)
+    assert shell.says("whose_turn") == "17"
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -130,6 +136,18 @@ def test_a_copy_that_comes_too_late_ends_without_a_word(by: str, line: Path, she
     done = shell(f"comes_too_late && {CLAIMED}; echo $?", given=goes_on())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (shell.job / CLAIM).is_symlink()
+
+
+@pytest.mark.parametrize("by", ["RELION_JOB_EXIT_SUCCESS", RECORD])
+def test_a_job_that_is_over_is_not_started_again(by: str, shell: Shell) -> None:
+    """Its scheduler may put it back, as when it has lost the node on which it ended."""
+    claim(shell, 1, "17")
+    gone_on(shell, 1)
+    assert shell("is_over").returncode == 1
+    (shell.job / by).touch()
+    given = goes_on(job="17", follows="")
+    assert shell.says(f"is_over && {CLAIMED}", given=given) == ""
+    assert shell.says(CLAIMED, given=["dispatch_scheduler_job=17"]) == ""
 
 
 def test_the_first_of_the_line_is_no_copy(line: Path, shell: Shell) -> None:

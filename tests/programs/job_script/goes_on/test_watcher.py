@@ -51,6 +51,24 @@ def test_a_job_that_was_cancelled_between_two_runs_has_failed(folder: Path, tmp_
     assert "it was cancelled in the queue" in (folder / "run.err").read_text()
 
 
+@pytest.mark.parametrize("submitted", ["17", "18"])
+def test_a_job_that_resume_submitted_and_somebody_cancelled_has_failed(
+    submitted: str, folder: Path, tmp_path: Path
+) -> None:
+    """Run 2 of the job 16 was lost; the watcher waits for the job 17."""
+    claim = folder / f".dispatch_claim.{TOKEN}.2"
+    claim.unlink()
+    claim.symlink_to("gpu1, process 5, 2026, job 16")
+    (folder / f"dispatch.run.{TOKEN}.2").write_text(f"token {TOKEN}\nending GOES_ON\n")
+    (folder / f".dispatch_id.{TOKEN}.3").write_text(f"{submitted}\n")
+
+    run(watcher(folder, "slurm"), tmp_path, "echo JobState=CANCELLED Reason=None")
+
+    told = submitted == "17"  # else the job that counts has a watcher of its own
+    assert (folder / "RELION_JOB_EXIT_FAILURE").exists() == told
+    assert (folder / "run.err").exists() == told
+
+
 def test_a_workstation_that_was_switched_off_has_ended_no_job(folder: Path, tmp_path: Path) -> None:
     (folder / f"dispatch.run.{TOKEN}.2").write_text(f"token {TOKEN}\nending GOES_ON\n")
     gone = subprocess.Popen(["true"])
