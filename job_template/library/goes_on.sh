@@ -9,6 +9,8 @@ why_no_more() {
 # Why this run is cut, if the job goes on after it: sets dispatch_cut. If it could go on but does not, dispatch_reason.
 learn_why_cut() { # SIGNAL; 0 if a program has failed
     local why=lost_node
+    # A program may have filled a memory just before a signal.
+    ! is_full_memory "${dispatch_cut:-}" || dispatch_cut='' dispatch_raised_from=''
     may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
     if [ -z "$why" ] && [ "$1" -eq 0 ]; then

@@ -21,8 +21,19 @@ learn_limits() { # RECORD of the run before
     found=$(number_in "$1" most_each) && dispatch_most_each=${found#0}
     found=$(number_in "$1" most_ranks) && dispatch_most_ranks=${found#0}
     found=$(number_in "$1" free_gpu_memory) && dispatch_least_free=${found#0}
-    found=$(number_in "$1" memory_mib) && dispatch_least_memory=${found#0}
+    found=$(number_in "$1" memory_mib) && dispatch_least_memory=$(memory_at_most "${found#0}")
     [ -z "$dispatch_most_ranks" ] || dispatch_ranks=$dispatch_most_ranks
+}
+
+# The scheduler may not have given what the run before has asked for, as when it was too slow, or after `resume`.
+memory_at_most() { # MIB, or nothing
+    local given
+    given=$(memory_of_job)
+    if [[ -n $1 && $given =~ ^[0-9]{1,9}$ && $given -gt 0 && $given -lt $1 ]]; then
+        echo "$given"
+    else
+        echo "$1"
+    fi
 }
 
 # For a run's record, and for its lease.

@@ -63,6 +63,9 @@ start_next_run() { [ -z "${dispatch_queued_ahead:-}" ]; }
 # The same, with so much memory on each node. Only if the scheduler's file says "raises_memory" it is called.
 start_next_run_with_memory() { return 1; } # MIB
 
+# Prints the MiB of each node that the scheduler has given the job, if it says so.
+memory_of_job() { :; }
+
 # Whether the scheduler has made the session of the job script, so that all processes in it are the job's.
 scheduler_made_session() { return 1; }
 

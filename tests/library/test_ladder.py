@@ -195,6 +195,31 @@ def test_a_failed_program_is_asked_about_where_the_scheduler_says_nothing(shell:
         assert said == cut
 
 
+def test_a_signal_behind_a_full_memory_counts(shell: Shell) -> None:
+    """The job was cancelled, or gives way, while its script was about to go on with less."""
+    code = "dispatch_cut=%s dispatch_raised_from=1; why_it_ends() { echo %s; }; learn_why_cut 15; "
+    code += 'echo "$dispatch_cut"'
+    given = ("dispatch_goes_on_after=(gpu_memory preemption)", *AFTER[1:])
+    for before, why, after in (
+        ("gpu_memory", "", ""),
+        ("gpu_memory", "preemption", "preemption"),
+        ("preemption", "", "preemption"),
+    ):
+        assert shell.says(code % (before, why), given=given) == after
+
+
+def test_a_job_knows_the_memory_that_it_has_not_got(shell: Shell) -> None:
+    (shell.job / "record").write_text(f"token {TOKEN}\nmemory_mib 131072\n")
+    code = 'memory_of_job() { echo %s; }; learn_limits "$dispatch_folder/record"; '
+    code += 'echo "$dispatch_least_memory"'
+    for given, kept in (("", "131072"), ("65536", "65536"), ("250000", "131072"), ("0", "131072")):
+        assert shell.says(code % given) == kept
+    (shell.job / "record").write_text(f"token {TOKEN}\n")
+    assert shell.says(code % "65536") == ""
+    said = shell.says("SLURM_MEM_PER_NODE=65536; memory_of_job", scheduler="slurm")
+    assert (said, shell.says("memory_of_job"), shell.says("memory_at_most 5")) == ("65536", "", "5")
+
+
 def test_a_full_memory_is_not_the_same_run_again(shell: Shell) -> None:
     code = "reached() { echo %d; }; idle_runs 3 1 %s"
     assert shell.says(code % (3, "gpu_memory")) == "1"

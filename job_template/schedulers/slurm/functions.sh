@@ -110,13 +110,15 @@ start_next_run_with_memory() { # MIB
     [ "$1" -le "${most:-$1}" ] || return 1
     [[ $(state_of_job 10) != *Requeue=0* ]] || requeue=0
     ask_in_time 20 scontrol update JobId="$SLURM_JOB_ID" Requeue=1 2>/dev/null && start_next_run || return 1
-    for _ in 1 2 3; do
-        ! ask_in_time 20 scontrol update JobId="$SLURM_JOB_ID" MinMemoryNode="$1" Requeue="$requeue" 2>/dev/null || return 0
+    for _ in 1 2 3; do # half a minute after it has put the job back, Slurm kills the script
+        ! ask_in_time 6 scontrol update JobId="$SLURM_JOB_ID" MinMemoryNode="$1" Requeue="$requeue" 2>/dev/null || return 0
         sleep 2
     done
     cancel_jobs "$SLURM_JOB_ID" # it would start with the memory that it has filled
     return 1
 }
+
+memory_of_job() { echo "${SLURM_MEM_PER_NODE:-}"; }
 
 # MiB of the largest node of the job's partition, as Slurm counts them.
 most_memory_of_a_node() {
