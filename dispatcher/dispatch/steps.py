@@ -97,7 +97,7 @@ def dispatch(script: Path) -> None:
     try:  # the job runs: from here on RELION must not be told that it failed
         _note_submitted(configuration, plan, submitted, token)
         if submitted.job_id is not None:
-            first = FirstInLine(submitted.job_id, argv, submitted.cluster)
+            first = FirstInLine(submitted.job_id, argv, submitted.cluster, sealed.job_script)
             _submit_behind(scheduler, plan, first, token, problem)
     except BaseException as error:
         say(f"relion-dispatch: warning: {type(error).__name__}: {described(error)}")

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from ..config.goes_on import MOST_AHEAD
 from ..config.scheduler import Scheduler, filled
-from ..errors import DispatchError
+from ..errors import DispatchError, SubmitError
+from ..relion.submission import SUBMISSION
 from ..scheduler.clusters import where_is
 from ..scheduler.submit import submit_without_retry
 from ..units import count
@@ -21,17 +22,19 @@ from . import entries
 from .job import Job
 from .notes import write_line
 from .record import Record
+from .sealed_script import write_anew
 
 __all__ = ["FirstInLine", "is_stuck", "queue_ahead", "wanted_ahead", "whose_turn"]
 
 
 class FirstInLine(NamedTuple):
-    """A job behind which others wait: its id, the words that submitted it, and its cluster if it is
-    known."""
+    """A job behind which others wait: its id, the words that submitted it, its cluster if it is
+    known, and the digest of its script."""
 
     job_id: str
     submit_command: Sequence[str]
     cluster: str | None
+    job_script: str | None
 
 
 def queue_ahead(
@@ -50,13 +53,15 @@ def queue_ahead(
     if number == 0 or scheduler.next_run is None:
         return line, None
     *command, script = first.submit_command
-    where = where_is(scheduler, first.cluster, ())
+    where, script_name = where_is(scheduler, first.cluster, ()), f"{SUBMISSION}.run"
     as_argument = scheduler.script_as == "argument"
     while len(line) <= number:
         values = {"job_id": line[-1], "name": name, "token": token}
         options = filled(scheduler.next_run.options, **values)
         argv = [*command, *options, *where, script, *(line[-1:] if as_argument else ())]
         try:
+            if not write_anew(project / name / script_name, first.job_script):
+                raise SubmitError(f"{name}/{script_name} is not the script that was submitted")
             line.append(submit_without_retry(scheduler, argv, project)[0])
         except DispatchError as error:
             had = f"{len(line) - 1} of {count(number, 'next run')} in the queue"

@@ -99,7 +99,7 @@ def _submit(project: Path, job: Job, record: Record) -> FirstInLine:
         name = job_id_file(job.folder, record.token, record.next_number).name
         lines = (f"{each}\n" for each in (job_id, cluster) if each)
         opened.replace(name, "".join(lines).encode())
-    return FirstInLine(job_id, words, cluster)
+    return FirstInLine(job_id, words, cluster, record.job_script)
 
 
 def _behind(project: Path, job: Job, record: Record, queued: FirstInLine) -> Iterator[str]:

@@ -97,6 +97,20 @@ def test_a_job_of_which_none_is_taken_runs(slurm: StandIn, script: Path) -> None
     assert not (script.parent / "RELION_JOB_EXIT_FAILURE").exists()
 
 
+def test_a_script_that_somebody_has_changed_meanwhile_is_not_queued(
+    slurm: StandIn, script: Path
+) -> None:
+    changed = script.parent / "run_submit.script.run"
+    slurm.submits(f"[ $(wc -l <sbatch.calls) != 2 ] || echo 'rm -r x' >>{changed}; {TAKES}")
+
+    done = call_hook(script)
+
+    assert done.returncode == 0
+    assert "1 of 2 next runs in the queue" in done.stderr
+    assert f"{RUN} is not the script that was submitted" in done.stderr
+    assert line(script) == ("17", "18")
+
+
 def test_a_template_of_the_sites_own_that_does_not_know_of_it(
     slurm: StandIn, script: Path, site: WriteSite, own_template: Path
 ) -> None:
