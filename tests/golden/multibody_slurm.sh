@@ -14,7 +14,7 @@
 #SBATCH --time=2-00:00:00
 dispatch_scheduler_job=${SLURM_JOB_ID:-}
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
-POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
+POSIXLY_CORRECT=yes; set +aefkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
 while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
 for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # MultiBody/job005 (job type multibody), written by relion-dispatch 0.2.0

@@ -19,7 +19,7 @@ PATH=${SGE_O_PATH:+$SGE_O_PATH:}$PATH # a login shell has set another
 # Where the scheduler hands out GPUs by number (Open Cluster Scheduler), it says which.
 [ -z "${SGE_HGR_gpu:-}" ] || export CUDA_VISIBLE_DEVICES="${SGE_HGR_gpu// /,}"
 # Nothing that its user has set or exported changes this script; functions of environment modules stay.
-POSIXLY_CORRECT=yes; set +efkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
+POSIXLY_CORRECT=yes; set +aefkux; unset -f unset set declare grep read; unset POSIXLY_CORRECT; set +o posix
 while read -r _ _ dispatch_word; do unset -f "$dispatch_word"; done < <(declare -Fx | grep -vE ' (module|ml|switchml|scl|spack|_.*)$')
 for dispatch_word in "${!dispatch_@}"; do [[ $dispatch_word == dispatch_scheduler_job ]] || unset "$dispatch_word"; done
 # Refine3D/job011 (job type refine), written by relion-dispatch 0.2.0
