@@ -43,9 +43,13 @@ def rooms_picture() -> str:
         for row, rooms in enumerate(rows)
         for room, place in _spread(rooms, drawn, rows).items()
     }
+    margin = BOX_WIDTH // 2 + 10
+    left = min(0, *(x - margin for x, _ in places.values()))
+    right = max(WIDTH, *(x + margin for x, _ in places.values()))
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {ROW * len(rows)}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" '
+            f'viewBox="{left} 0 {right - left} {ROW * len(rows)}">',
             f"<title>{len(places)} rooms, {len(imports)} imports between them</title>",
             f"<style>{STYLE}</style>",
             '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
