@@ -4,7 +4,7 @@
 #SBATCH --error=Class3D/job010/run.err
 #SBATCH --open-mode=append
 #SBATCH --no-requeue
-#SBATCH --signal=B:TERM@60
+#SBATCH --signal=B:USR1@60
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=9
 #SBATCH --cpus-per-task=5

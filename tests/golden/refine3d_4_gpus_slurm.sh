@@ -4,7 +4,7 @@
 #SBATCH --error=Refine3D/job011/run.err
 #SBATCH --open-mode=append
 #SBATCH --no-requeue
-#SBATCH --signal=B:TERM@60
+#SBATCH --signal=B:USR1@60
 #SBATCH --partition=gpu_long
 #SBATCH --nodes=1
 #SBATCH --ntasks=13

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .conftest import Shell
+from .conftest import JOB_TEMPLATE, Shell
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_without_an_answer_the_limit_is_known_from_the_start(
     elif ahead is not None:
         end = time.strftime("%FT%T", time.localtime(time.time() + ahead))
         shows += f"\n   StartTime=Unknown EndTime={end}"
-    code = "sleep() { :; }; learn_end; SHOWS=; is_late anything; why_it_ends 15"
+    code = "sleep() { :; }; learn_end; SHOWS=; why_it_ends 15"
     assert shell.says(code, scheduler="slurm", SHOWS=shows, **variable) == why
 
 
@@ -176,6 +176,51 @@ def test_where_slurm_cannot_be_asked_the_job_knows_what_it_asks_for(
     began = "SECONDS=$((3600 - 45 - LEFT)) SLURM_JOB_ID=17 dispatch_time_limit=3600; learn_end"
     code = f"sleep() {{ :; }}; {began.replace('LEFT', str(left))}; why_it_ends 15"
     assert shell.says(code, scheduler="slurm", SHOWS="") == why
+
+
+@pytest.mark.parametrize(
+    ("heard", "ahead", "why"),
+    [
+        ("USR1", 60, "time_limit"),
+        ("USR1", 3600, "preemption"),
+        ("USR1", None, "time_limit"),
+        ("TERM", 60, "time_limit"),  # a site's own --signal=B:TERM
+        ("TERM", 3600, ""),
+        ("TERM", None, ""),
+    ],
+)
+def test_where_slurm_cannot_be_asked_its_warning_is_nobodys_wish(
+    heard: str, ahead: int | None, why: str, shell: Shell
+) -> None:
+    """As TERM may be, by which somebody cancels a job."""
+    shell.stand_in("scontrol")
+    ends = "" if ahead is None else str(int(time.time()) + ahead)
+    warned = "announces_end USR1; is_warned || exit 1; " if heard == "USR1" else ""
+    code = f"sleep() {{ :; }}; SLURM_JOB_ID=17 dispatch_ends={ends}; {warned}"
+
+    assert shell.says(f"{code}why_it_ends 15", scheduler="slurm", SHOWS="") == why
+    gave_way = shell.says(f"{code}gave_way && echo yes", scheduler="slurm", SHOWS="")
+    assert gave_way == ("yes" if why == "preemption" else "")
+
+
+def test_slurm_warns_by_a_signal_that_nothing_else_sends(shell: Shell) -> None:
+    directives = JOB_TEMPLATE / "schedulers" / "slurm" / "directives.sh.j2"
+    (signal,) = shell.says("warning_signals", scheduler="slurm").split()
+    assert f"#SBATCH --signal=B:{signal}@60\n" in directives.read_text()
+
+
+@pytest.mark.parametrize(
+    ("state", "reached"),
+    [
+        ("JobState=TIMEOUT", True),
+        ("JobState=COMPLETING Reason=TimeLimit", True),
+        ("JobState=COMPLETING Reason=None", False),
+        ("", False),
+    ],
+)
+def test_slurm_says_that_the_time_is_over(state: str, reached: bool, shell: Shell) -> None:
+    code = f'is_at_limit "{state}" && echo reached'
+    assert (shell.says(code, scheduler="slurm") == "reached") == reached
 
 
 NODE_FAILED = "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"

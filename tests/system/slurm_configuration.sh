@@ -85,7 +85,7 @@ SlurmdTimeout=10
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=2
 END
-# Jobs of the first two are ended at once, and those of the third one are warned.
+# Jobs of the first two are ended at once, and those of the other two are warned first.
 preempting_partitions() {
     cat <<END
 PreemptType=preempt/partition_prio
@@ -94,6 +94,7 @@ SlurmctldParameters=preempt_send_user_signal
 PartitionName=requeued Nodes=gpu[1-2] PreemptMode=REQUEUE
 PartitionName=cancelled Nodes=gpu[1-2] PreemptMode=CANCEL
 PartitionName=warned Nodes=gpu[1-2] PreemptMode=REQUEUE GraceTime=20
+PartitionName=dismissed Nodes=gpu[1-2] PreemptMode=CANCEL GraceTime=20
 PartitionName=DEFAULT PreemptMode=OFF
 PartitionName=urgent Nodes=gpu[1-2] PriorityTier=10
 END

@@ -25,6 +25,12 @@ end_in() { # STATE
     [ -z "$end" ] || date -d "$end" +%s
 }
 
+# By this signal, which nothing else sends, Slurm warns the script (--signal) before the time limit and, if a site has it do
+# so, before a job gives way. A site may have asked for TERM instead, by which Slurm also ends a job that somebody cancels.
+warning_signals() { echo USR1; }
+announces_end() { dispatch_warned=yes; } # SIGNAL
+is_warned() { [ -n "${dispatch_warned:-}" ]; }
+
 # Only newer ones tell the job. A node that may not ask knows what the job asks for; Slurm counts from before the script
 # began, as what it does first on a node may take a minute.
 learn_end() {
@@ -35,12 +41,17 @@ learn_end() {
 
 is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
 
-# Whether TERM came at the time limit: Slurm warns before that (--signal).
-time_limit_reached() {
-    local state
-    state=$(state_of_job 3)
-    [[ $state != *JobState=TIMEOUT* ]] || return 0
-    [[ $state == *JobState=RUNNING* ]] && is_near "$(end_in "$state")"
+time_limit_reached() { is_at_limit "$(state_of_job 3)"; }
+
+# Whether the script was told to end because of the time limit. Where Slurm does not answer, the end counts that was known
+# at the start, and if none was, the warning.
+is_at_limit() { # STATE
+    case $1 in
+    '') is_near "${dispatch_ends:-}" || { is_warned && [ -z "${dispatch_ends:-}" ]; } ;;
+    *JobState=TIMEOUT* | *Reason=TimeLimit*) ;;
+    *JobState=RUNNING*) is_near "$(end_in "$1")" ;;
+    *) return 1 ;;
+    esac
 }
 
 # Whether Slurm has put the job back into the queue by itself, which counts as a restart.
@@ -56,6 +67,9 @@ is_preempted() { # STATE
     [[ $1 =~ (^|[[:space:]])PreemptTime=([^[:space:]]+) && ${BASH_REMATCH[2]} != None ]]
 }
 
+# The same where Slurm does not answer: its daemon on the node says so, or the script was warned long before the limit.
+gave_way() { ended_because_of "PREEMPTION|JOB REQUEUE" || { is_warned && ! is_at_limit ''; }; }
+
 # A job that gives way, or has lost a node, is put back into the queue, or is to end for good. All else is somebody's wish.
 why_it_ends() { # SIGNAL
     local state
@@ -65,9 +79,9 @@ why_it_ends() { # SIGNAL
         [ -z "$state" ] || break
         sleep 2
     done
-    if is_requeued "$state" || is_preempted "$state" || { [ -z "$state" ] && ended_because_of "PREEMPTION|JOB REQUEUE"; }; then
+    if is_requeued "$state" || is_preempted "$state" || { [ -z "$state" ] && gave_way; }; then
         echo preemption
-    elif [ "$1" -eq 15 ] && { [[ $state == *Reason=TimeLimit* ]] || { [ -n "$state" ] && time_limit_reached; } || is_late "$state"; }; then
+    elif [ "$1" -eq 15 ] && is_at_limit "$state"; then
         echo time_limit
     fi
 }
@@ -77,11 +91,6 @@ why_it_ends() { # SIGNAL
 ended_because_of() { # WHAT
     [ -n "${dispatch_err_before:-}" ] && since "$dispatch_err_before" "$dispatch_errfile" |
         grep -qaE "error: \*\*\* (JOB|STEP) $SLURM_JOB_ID(\.[^ ]+)? ON .* DUE TO ($1)\b"
-}
-
-# If Slurm does not answer: whether the job has reached the end that was known at its start.
-is_late() { # STATE
-    [ -z "$1" ] && is_near "${dispatch_ends:-}"
 }
 
 # By this Slurm also ends the script. Of a job that is back in the queue, the next run may have begun already. Slurm would

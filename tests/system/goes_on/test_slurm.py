@@ -36,11 +36,11 @@ def test_three_cuts_by_the_time_limit(
     assert {*cuts} == {"time_limit"}
 
 
-@pytest.mark.parametrize("partition", ["requeued", "cancelled", "warned"])
+@pytest.mark.parametrize("partition", ["requeued", "cancelled", "warned", "dismissed"])
 def test_two_jobs_of_higher_priority(
     partition: str, make_project: MakeProject, started: Any, uncut: set[str]
 ) -> None:
-    """Slurm requeues the job, cancels it, or warns it and would then requeue it."""
+    """Slurm requeues the job, cancels it, or warns it and would then requeue or cancel it."""
     project = make_project("5", submit={"partition": partition, "nthread": 1, "mem": "2G"})
     card = {"cores": 32, "gpus": 4, "gpu_memory": "32G"}
     change_site(project, partitions={partition: card})
