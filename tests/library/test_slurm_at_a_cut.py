@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from .conftest import JOB_TEMPLATE, Shell
+from .conftest import Shell
 
 
 @pytest.mark.parametrize(
@@ -150,79 +148,6 @@ def test_the_largest_node_of_the_jobs_partition_counts(shell: Shell) -> None:
     assert "--partition=gpu" in (shell.project / "asked").read_text().split()
 
 
-@pytest.mark.parametrize(("ahead", "why"), [(60, "time_limit"), (3600, ""), (None, "")])
-@pytest.mark.parametrize("told", ["by a variable", "by scontrol"])
-def test_without_an_answer_the_limit_is_known_from_the_start(
-    told: str, ahead: int | None, why: str, shell: Shell
-) -> None:
-    """The newer Slurm sets a variable, and the older one is asked."""
-    shell.stand_in("scontrol")
-    variable, shows = {}, "JobState=RUNNING"
-    if ahead is not None and told == "by a variable":
-        variable = {"SLURM_JOB_END_TIME": str(int(time.time()) + ahead)}
-    elif ahead is not None:
-        end = time.strftime("%FT%T", time.localtime(time.time() + ahead))
-        shows += f"\n   StartTime=Unknown EndTime={end}"
-    code = "sleep() { :; }; learn_end; SHOWS=; why_it_ends 15"
-    assert shell.says(code, scheduler="slurm", SHOWS=shows, **variable) == why
-
-
-@pytest.mark.parametrize(("left", "why"), [(3000, ""), (120, "time_limit"), (30, "time_limit")])
-def test_where_slurm_cannot_be_asked_the_job_knows_what_it_asks_for(
-    left: int, why: str, shell: Shell
-) -> None:
-    """Slurm warns up to two minutes before the limit, and counts from before the script began."""
-    shell.stand_in("scontrol")
-    began = "SECONDS=$((3600 - 45 - LEFT)) SLURM_JOB_ID=17 dispatch_time_limit=3600; learn_end"
-    code = f"sleep() {{ :; }}; {began.replace('LEFT', str(left))}; why_it_ends 15"
-    assert shell.says(code, scheduler="slurm", SHOWS="") == why
-
-
-@pytest.mark.parametrize(
-    ("heard", "ahead", "why"),
-    [
-        ("USR1", 60, "time_limit"),
-        ("USR1", 3600, "preemption"),
-        ("USR1", None, "time_limit"),
-        ("TERM", 60, "time_limit"),  # a site's own --signal=B:TERM
-        ("TERM", 3600, ""),
-        ("TERM", None, ""),
-    ],
-)
-def test_where_slurm_cannot_be_asked_its_warning_is_nobodys_wish(
-    heard: str, ahead: int | None, why: str, shell: Shell
-) -> None:
-    """As TERM may be, by which somebody cancels a job."""
-    shell.stand_in("scontrol")
-    ends = "" if ahead is None else str(int(time.time()) + ahead)
-    warned = "announces_end USR1; is_warned || exit 1; " if heard == "USR1" else ""
-    code = f"sleep() {{ :; }}; SLURM_JOB_ID=17 dispatch_ends={ends}; {warned}"
-
-    assert shell.says(f"{code}why_it_ends 15", scheduler="slurm", SHOWS="") == why
-    gave_way = shell.says(f"{code}gave_way && echo yes", scheduler="slurm", SHOWS="")
-    assert gave_way == ("yes" if why == "preemption" else "")
-
-
-def test_slurm_warns_by_a_signal_that_nothing_else_sends(shell: Shell) -> None:
-    directives = JOB_TEMPLATE / "schedulers" / "slurm" / "directives.sh.j2"
-    (signal,) = shell.says("warning_signals", scheduler="slurm").split()
-    assert f"#SBATCH --signal=B:{signal}@60\n" in directives.read_text()
-
-
-@pytest.mark.parametrize(
-    ("state", "reached"),
-    [
-        ("JobState=TIMEOUT", True),
-        ("JobState=COMPLETING Reason=TimeLimit", True),
-        ("JobState=COMPLETING Reason=None", False),
-        ("", False),
-    ],
-)
-def test_slurm_says_that_the_time_is_over(state: str, reached: bool, shell: Shell) -> None:
-    code = f'is_at_limit "{state}" && echo reached'
-    assert (shell.says(code, scheduler="slurm") == "reached") == reached
-
-
 NODE_FAILED = "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"
 
 
@@ -253,16 +178,6 @@ def test_why_a_run_ends_is_known_from_the_node(
         "dispatch_errfile=run.err; ended_because_of NONSENSE; why_it_ends 15"
     )
     assert shell.says(code, scheduler="slurm", SHOWS=shows) == why
-
-
-def test_the_end_of_a_job_is_near_when_slurm_may_have_warned(shell: Shell) -> None:
-    """It warns a minute before, and up to a minute early."""
-    code = (
-        "for ahead in 100 3600; do "
-        'end=$(end_in "Start=Unknown EndTime=$(date -d "+$ahead seconds" +%FT%T)"); '
-        'is_near "$end" && echo $ahead; done; is_near "$(end_in EndTime=Unknown)" && echo unknown'
-    )
-    assert shell.says(code, scheduler="slurm") == "100"
 
 
 def test_a_slurm_that_stays_silent_may_have_put_a_preempted_job_back(shell: Shell) -> None:

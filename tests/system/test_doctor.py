@@ -66,7 +66,7 @@ def test_the_warning_before_the_time_limit(make_project: MakeProject) -> None:
     found = doctor(make_project("5"), "--partition", "gpu", "--long")["warning"]
 
     assert found["status"] == "ok", found
-    assert found["sentence"].startswith("The signal TERM came after ")
+    assert found["sentence"].startswith("The signal USR1 came after ")
 
 
 @pytest.mark.parametrize("form", ["python"], indirect=True)

@@ -43,13 +43,14 @@ is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
 
 time_limit_reached() { is_at_limit "$(state_of_job 3)"; }
 
-# Whether the script was told to end because of the time limit. Where Slurm does not answer, the end counts that was known
-# at the start, and if none was, the warning.
+# Whether the script was told to end because of the time limit. A site may have asked for an early warning; the end of a
+# job that gives way is that of its grace. Where Slurm does not answer, the end counts that was known at the start, and
+# if none was, the warning.
 is_at_limit() { # STATE
     case $1 in
     '') is_near "${dispatch_ends:-}" || { is_warned && [ -z "${dispatch_ends:-}" ]; } ;;
     *JobState=TIMEOUT* | *Reason=TimeLimit*) ;;
-    *JobState=RUNNING*) is_near "$(end_in "$1")" ;;
+    *JobState=RUNNING*) ! is_preempted "$1" && { is_warned || is_near "$(end_in "$1")"; } ;;
     *) return 1 ;;
     esac
 }

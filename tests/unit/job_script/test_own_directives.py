@@ -56,7 +56,7 @@ def test_the_shipped_directives_keep_no_job_from_going_on(scheduler: str, render
     assert found.plan.goes_on.after == tuple(found.plan.site.schedulers[scheduler].goes_on_after)
 
 
-ANOTHER_SIGNAL = "another --signal than B:USR1 or B:TERM"
+ANOTHER_SIGNAL = "another --signal than B:USR1, or B:TERM earlier than @60"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,9 @@ ANOTHER_SIGNAL = "another --signal than B:USR1 or B:TERM"
         ("slurm", ["--no-requeue"], ALL, "--no-requeue"),
         ("slurm", ["--signal=USR1@60"], "its time limit", ANOTHER_SIGNAL),
         ("slurm", ["--signal B:USR2@60"], "its time limit", ANOTHER_SIGNAL),
+        # So early, TERM may as well be somebody's wish.
+        ("slurm", ["--signal=B:TERM@61"], "its time limit", ANOTHER_SIGNAL),
+        ("slurm", ["--signal=RB:15@600"], "its time limit", ANOTHER_SIGNAL),
         ("gridengine", ["-r n"], "the loss of its node", "-r n"),
         ("gridengine", ["-p -100 -r no"], "the loss of its node", "-r n"),
         ("lsf", ["-rn"], "the loss of its node", "-rn"),
@@ -89,9 +92,10 @@ def test_an_option_that_keeps_jobs_from_going_on_is_named(
         ("slurm", ["--no-requeue", "--requeue"]),  # the last one counts
         ("slurm", ["--signal=B:USR1@600"]),
         ("slurm", ["--signal=B:10@600"]),
-        ("slurm", ["--signal=B:TERM@600"]),
-        ("slurm", ["--signal=RB:15@600"]),
-        ("slurm", ["--signal=USR1@9", "--signal=B:SIGTERM@120"]),
+        ("slurm", ["--signal=B:TERM"]),
+        ("slurm", ["--signal=B:TERM@60"]),
+        ("slurm", ["--signal=RB:15@9"]),
+        ("slurm", ["--signal=USR1@9", "--signal=B:SIGTERM@30"]),
         ("gridengine", ["-r n", "-r y"]),
         ("lsf", ["-Q 99 EXCLUDE(3)"]),
         ("lsf", ["-Q all"]),
