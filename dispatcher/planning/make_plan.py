@@ -6,20 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 from ..config.configuration import Configuration
 from ..config.places import submission_template
 from ..config.scheduler import Scheduler
 from ..config.site import Site
-from ..errors import BoxUnknown, InputError
 from ..host.runtime_folder import local_lock
 from ..images import integrity
 from ..images.choice import ChosenImage, version_of
 from ..images.pin_check import check_against_pin
 from ..images.pins import pins
-from ..memory import particle_count, read_refinement
-from ..memory.host_memory import Particles
+from ..memory import read_refinement
 from ..memory.refinement import Refinement
 from ..ranks.devices import is_ours
 from ..ranks.gpu_fit import gpu_fit
@@ -45,6 +42,7 @@ from .plan import Plan, PlannedCommand
 from .resources import Resources
 from .rewrite import rewrite, rewrite_reasons
 from .seen_in_container import not_seen
+from .sizes import sizes_of
 from .star_inputs import star_warnings
 from .submitter import whoever_submits
 from .text_that_stays import text_that_stays
@@ -119,7 +117,7 @@ def make_plan(
     version = _relion_version(matched.image, request, configuration)
     warnings = star_warnings(submission.commands, request.project, version)
     relion_version = major_minor(version or "")
-    sizes = _sizes(command, request, relion_version, refinement_of)
+    sizes = sizes_of(command, request, relion_version, refinement_of)
     job = UnplacedJob(
         request=request,
         job_type=matched,
@@ -208,42 +206,6 @@ def _plan(job: UnplacedJob, placed: PlacedJob, chosen: ChosenScheduler) -> Plan:
         window=job.wishes.typed,
         goes_on=verdict.goes_on,
     )
-
-
-class _Sizes(NamedTuple):
-    """What the main command holds in memory, as far as it is known here."""
-
-    refinement: Refinement | None = None
-    particles: Particles = Particles()
-    reasons: tuple[str, ...] = ()
-
-
-def _sizes(
-    command: Command,
-    request: JobRequest,
-    version: tuple[int, int] | None,
-    refinement_of: Callable[..., Refinement],
-) -> _Sizes:
-    """Box size, classes and number of particles of a refinement; nothing for other programs.
-
-    Raises:
-        InputError: an input file is missing or damaged.
-    """
-    if command.base_program != "relion_refine":
-        return _Sizes()
-    try:
-        refinement = refinement_of(
-            command, request.project, request.options, relion_version=version
-        )
-    except BoxUnknown as unknown:
-        return _Sizes(reasons=(str(unknown),))
-    except InputError:
-        inputs = [command.value(name) or "" for name in ("i", "ios", "continue", "ref")]
-        if "$" not in "".join(inputs):
-            raise
-        why = "The box size is not known yet: the node will expand a variable in the path."
-        return _Sizes(reasons=(why,))
-    return _Sizes(refinement, particle_count.particles(command, request.project))
 
 
 def _launched(

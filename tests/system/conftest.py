@@ -15,8 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from .project import COMMAND, ROOT, MakeProject, Project
+
+# Their tests take nodes away from all other jobs of the cluster "preempting".
+ON_PREEMPTING_SLURM = ("goes_on/test_slurm.py", "goes_on/test_queued_ahead.py")
+
+
+class _OneByOne(LoadFileScheduling):
+    """A process takes whole files, and one process those that would disturb each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "preempting Slurm" if file.endswith(ON_PREEMPTING_SLURM) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneByOne:
+    """For what `tests/run.sh` runs in two processes at a time."""
+    return _OneByOne(config, log)
 
 
 @pytest.fixture(scope="session")

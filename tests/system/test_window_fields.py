@@ -53,12 +53,15 @@ def test_the_fields_are_those_of_the_session_when_the_admin_changes_them(
     project = make_project("5")
     first = project.add_job("maskcreate", fn_in="reference.mrc", qsub_extra1="2h")
     fields = dict.fromkeys(["time", "gpus", "memory", "account", "options"])
-    change_site(project, window={"fields": {**fields, "beamline": {}, "hours": {}}})
-    second = project.add_job("maskcreate", fn_in="reference.mrc", qsub_extra1="12h")
+    offered = {**fields, "beamline": {}, "hours": {}, "goes_on": {}}
+    change_site(project, window={"fields": offered})
+    second = project.add_job("refine3d", **REFINE, qsub_extra1="12h", qsub_extra3="Yes")
 
     project.run_job(second)
 
     project.assert_succeeded(second)
     assert "\nextra3: auto\n" in (first / "run_submit.script").read_text()
-    assert "\nextra3: XXXextra3XXX\n" in (second / "run_submit.script").read_text()
-    assert project.record(second)["window"] == {"beamline": "12h"}
+    assert "\nextra4: XXXextra4XXX\n" in (second / "run_submit.script").read_text()
+    record = project.record(second)
+    assert record["window"] == {"beamline": "12h", "goes_on": "Yes"}
+    assert record["goes_on"]["after"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..conftest import ON_PREEMPTING_SLURM
 from ..project import ROOT, Project
 from .cut_refinement import CutRefinement, outputs_of
 
@@ -55,8 +56,9 @@ def uncut(
 
 
 @pytest.fixture
-def preempting_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+def preempting_slurm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster with partitions of different priority."""
+    assert str(request.path).endswith(ON_PREEMPTING_SLURM), "name the file there"
     conf = Path(os.environ["RELION_TEST_CLUSTERS"], "preempting", "slurm.conf")
     monkeypatch.setenv("SLURM_CONF", str(conf))
 
