@@ -125,12 +125,17 @@ def _found(folder: Path, token: str, newest: int, problems: list[str]) -> Iterat
             return None
 
     for number in range(1, newest + 1):
+        run = None
         if recorded := read(read_run, number):
-            yield run_recorded(recorded, number)
+            run = run_recorded(recorded, number)
         elif lease := read(read_lease, number):
-            yield _of_lease(number, lease.values, lease.renewed)
-        elif claim := read(read_claim, number):
-            yield Run(number, started=utc(claim.made), host=claim.host, job_id=claim.job_id)
+            run = _of_lease(number, lease.values, lease.renewed)
+        # A lease is empty until the script has written it, and stays so if it is lost then.
+        if (run is None or run.job_id is None) and (claim := read(read_claim, number)):
+            run = run or Run(number, started=utc(claim.made), host=claim.host)
+            run = run._replace(job_id=claim.job_id)
+        if run:
+            yield run
 
 
 def _of_lease(number: int, values: Mapping[str, str], renewed: float) -> Run:

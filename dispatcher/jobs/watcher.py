@@ -24,13 +24,15 @@ __all__ = ["WATCHER", "submit_watcher", "submitted_watchers", "watcher_script"]
 WATCHER = f"{SUBMISSION}.watch"
 
 # Which run of a job that goes on is the newest.
-_RUNS = ("run_token", "claim_of", "record_of", "unfinished_record", "newest_run")
+_RUNS = ("run_token", "claim_of", "record_of", "unfinished_record", "newest_run", "is_jobs_claim")
 # Whose turn it is of those that were queued ahead.
 _IN_LINE = (
     "is_same_job",
     "jobs_in_line",
+    "line_from",
     "behind_in_line",
     "job_of_run",
+    "newest_begun",
     "waiting_in_line",
     "whose_turn",
 )

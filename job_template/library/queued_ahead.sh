@@ -13,36 +13,51 @@ is_same_job() { # AS PRINTED, AS SEEN
     [[ -n $1 && ($2 == "$1" || $2 == "$1".*) ]]
 }
 
-# The ids, a line each: first that of the first job. Nothing if another user wrote them: they are not ours to cancel.
+# The ids, a line each: first that of the first job. Nothing if another user wrote them, as they are not ours to cancel, or
+# if one of them is none (as is_job_id of dispatcher/scheduler/job_ids.py).
 jobs_in_line() {
+    local ids
     open_file "$dispatch_folder/.dispatch_line.$dispatch_token" && [ -O "$dispatch_opened" ] || return 0
-    grep -aE '^[A-Za-z0-9][!-~]{0,199}$' <"$dispatch_opened"
+    ids=$(tr '\0' ' ' <"$dispatch_opened")
+    [ -z "$ids" ] || LC_ALL=C grep -qavE '^[!-,.-~][!-~]{0,199}$' <<<"$ids" || printf '%s\n' "$ids"
 }
 
-# The ids behind a job's; nothing if it is not in the line.
-behind_in_line() { # JOB, AS SEEN
+# The ids from a job's on; nothing if it is not in the line.
+line_from() { # JOB, AS SEEN
     local each found=''
     while read -r each; do
-        [ -z "$found" ] || echo "$each"
         ! is_same_job "$each" "$1" || found=yes
+        [ -z "$found" ] || printf '%s\n' "$each"
     done < <(jobs_in_line)
+}
+
+behind_in_line() { # JOB, AS SEEN
+    line_from "$1" | tail -n +2
 }
 
 # The id of the job that has made a run's claim.
 job_of_run() { # NUMBER
     local claim
     claim=$(readlink "$(claim_of "$1")")
-    [[ $claim != *", job "* ]] || echo "${claim##*, job }"
+    ! is_jobs_claim "$claim" || printf '%s\n' "${claim##*, job }"
+}
+
+# The number of the newest run that a job has begun; 0 if none has.
+newest_begun() {
+    local number
+    number=$(newest_run)
+    until [ "$number" -eq 0 ] || is_jobs_claim "$(readlink "$(claim_of "$number")")"; do number=$((number - 1)); done
+    echo "$number"
 }
 
 # The ids that stand behind the job that has begun last; all of them if none has begun.
 waiting_in_line() {
-    local newest
-    newest=$(newest_run)
-    if [ "$newest" -eq 0 ]; then
+    local number
+    number=$(newest_begun)
+    if [ "$number" -eq 0 ]; then
         jobs_in_line
     else
-        behind_in_line "$(job_of_run "$newest")"
+        behind_in_line "$(job_of_run "$number")"
     fi
 }
 
@@ -50,16 +65,14 @@ waiting_in_line() {
 # has begun. If a job that is not in the line has begun last, it is the first one's turn when that job has gone on, as
 # `resume` has made the line then; before that nobody can tell. (As whose_turn of jobs/queued_ahead.py.)
 whose_turn() {
-    local number newest each
-    number=$(newest_run) newest=$(job_of_run "$(newest_run)")
-    while read -r each; do
-        is_same_job "$each" "$newest" || continue
-        echo "$each"
-        behind_in_line "$newest" | head -n 1
-        return
-    done < <(jobs_in_line)
-    [ "$number" -eq 0 ] || [ -e "$(record_of "$number")" ] || return
-    jobs_in_line | head -n 1
+    local number turn=''
+    number=$(newest_begun)
+    [ "$number" -eq 0 ] || turn=$(line_from "$(job_of_run "$number")" | head -n 2)
+    if [ -n "$turn" ]; then
+        printf '%s\n' "$turn"
+    elif [ "$number" -eq 0 ] || [ -e "$(record_of "$number")" ]; then
+        jobs_in_line | head -n 1
+    fi
 }
 
 # Whether a job has begun one of the runs.

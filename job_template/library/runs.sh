@@ -66,10 +66,12 @@ number_in() { # FILE KEY
     echo "$((10#$found))"
 }
 
-# Whether a run has made this claim. Else the submission was given up, or its watcher has told the end.
-is_of_run() { # CLAIM
-    may_have_runs && [[ $1 == *", process "*", job "* ]]
+# Whether a job has made this claim. Else the submission was given up, or its watcher has told the end.
+is_jobs_claim() { # CLAIM
+    [[ $1 == *", process "*", job "* ]]
 }
+
+is_of_run() { may_have_runs && is_jobs_claim "$1"; } # CLAIM
 
 # Whether that run is over, or another one has begun behind it, so that the next number is free. The scheduler starts a
 # job again only after it has ended, or lost, the run before.

@@ -58,8 +58,9 @@ def test_an_id_may_be_printed_without_its_server(
 def test_the_line_is_read_from_a_file_of_ones_own(line: Path, shell: Shell) -> None:
     ask = "jobs_in_line; echo -; behind_in_line 17.pbs01; echo -; behind_in_line 20"
     assert shell.says(ask).split() == ["17", "18", "19", "-", "18", "19", "-"]
-    line.write_text("17\n-u\n18 19\n\n$(touch it)\n20\n")
-    assert shell.says("jobs_in_line").split() == ["17", "20"]
+    assert shell.says("line_from 18.pbs01").split() == ["18", "19"]
+    line.write_text("17\n-u\n20\n")
+    assert shell.says("jobs_in_line") == "", "what is damaged is not used"
     line.unlink()
     assert shell.says("jobs_in_line; waiting_in_line; whose_turn") == ""
     line.symlink_to("/etc/passwd")
@@ -77,6 +78,18 @@ def test_whose_turn_it_is(line: Path, shell: Shell) -> None:
     assert shell.says("echo $(whose_turn) - $(waiting_in_line)") == "19 -"
     claim(shell, 4, "30.pbs01")  # as of another copy
     assert shell.says("echo $(whose_turn) - $(waiting_in_line)") == "-"
+
+
+@pytest.mark.parametrize("does", [", and gave the submission up", ", which told the end, job 18"])
+def test_a_claim_that_no_run_has_made_begins_nothing(does: str, line: Path, shell: Shell) -> None:
+    ask = 'echo $(newest_begun) - $(whose_turn) - $(waiting_in_line) - "$(job_of_run %d)"'
+    (shell.job / CLAIM).symlink_to(f"here{does}")
+    assert shell.says(ask % 1) == "0 - 17 - 17 18 19 - "
+    (shell.job / CLAIM).unlink()
+    claim(shell, 1, "17.pbs01")
+    (shell.job / f"{CLAIM}.2").symlink_to(f"here{does}")
+    assert shell.says(ask % 2) == "1 - 17 18 - 18 19 - "
+    assert shell.says("is_jobs_claim 'gpu1, process 5, 2026, job 17' && echo yes") == "yes"
 
 
 def test_of_a_line_that_resume_has_made_the_first_one_comes_next(line: Path, shell: Shell) -> None:
