@@ -10,7 +10,7 @@ why_no_more() {
 learn_why_cut() { # SIGNAL; 0 if a program has failed
     local why=lost_node
     # A program may have filled a memory just before a signal.
-    ! is_full_memory "${dispatch_cut:-}" || dispatch_cut='' dispatch_raised_from=''
+    ! is_full_memory "${dispatch_cut:-}" || { forget_more_memory; dispatch_cut=''; }
     may_have_runs && [ -z "$dispatch_reason" ] && ! wants_abort && ! relion_was_told && ! overtaken || return 0
     [ -n "${dispatch_lost_lease:-}" ] || why=$(why_it_ends "$1")
     if [ -z "$why" ] && [ "$1" -eq 0 ]; then
@@ -55,7 +55,7 @@ bring_next_run() {
     if [ -n "${dispatch_raised_from:-}" ]; then
         ! start_next_run_with_memory "$dispatch_least_memory" || return 0
         because="its scheduler did not take the next run with $(memory_in_words "$dispatch_least_memory") of memory, or the job was cancelled"
-        dispatch_least_memory=$dispatch_raised_from # nobody is to keep to what cannot be had
+        forget_more_memory
     elif is_full_memory "$dispatch_cut"; then
         begin_next_run
         because="its next run could not be started on $dispatch_host"

@@ -116,6 +116,13 @@ ask_for_more_memory() {
     return 1
 }
 
+# No run is to keep to memory that cannot be had, or is not asked for, as something else has cut this run meanwhile. (What
+# needs no waiting holds: the memory was full.)
+forget_more_memory() {
+    [ -n "${dispatch_raised_from:-}" ] || return 0
+    dispatch_least_memory=$dispatch_raised_from dispatch_raised_from='' dispatch_next=''
+}
+
 # Of rows of the rank table those that have no more ranks on each GPU than the limit. If RELION needs more, as on fewer
 # GPUs, those with the fewest.
 rows_within_limits() { # ROWS

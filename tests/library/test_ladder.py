@@ -208,6 +208,23 @@ def test_a_signal_behind_a_full_memory_counts(shell: Shell) -> None:
         assert shell.says(code % (before, why), given=given) == after
 
 
+@pytest.mark.parametrize("why", ["preemption", ""])
+def test_a_signal_behind_a_full_memory_leaves_the_job_with_the_memory_that_it_has(
+    why: str, shell: Shell
+) -> None:
+    """Neither run.out nor the next run takes the job for one that has more."""
+    code = f"ask_for_more_memory; dispatch_cut=host_memory; why_it_ends() {{ echo {why}; }}; "
+    given = ("dispatch_goes_on_after=(host_memory preemption)", *AFTER[1:], MEMORY)
+    asked = shell.says(f"{code}{ASKED}", given=given).split(":")
+    assert int(asked[1]) > int(asked[0]) and "GiB" in asked[2]
+
+    said = shell.says(f"{code}learn_why_cut 15; {ASKED}", given=given)
+
+    assert said == f":{asked[0]}:"
+    code = f"dispatch_next='with less'; forget_more_memory; {ASKED}"
+    assert shell.says(code) == "::with less", "if none was asked for"
+
+
 def test_a_job_knows_the_memory_that_it_has_not_got(shell: Shell) -> None:
     (shell.job / "record").write_text(f"token {TOKEN}\nmemory_mib 131072\n")
     code = 'memory_of_job() { echo %s; }; learn_limits "$dispatch_folder/record"; '
