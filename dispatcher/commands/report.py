@@ -49,7 +49,8 @@ def report(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a line for each job.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Leave out the names of users and projects.")
+        bool,
+        typer.Option("--anonymous", help="Leave out the names of users, projects and nodes."),
     ] = False,
     accounting: Annotated[
         bool,

@@ -16,7 +16,7 @@ from .hook_process import HOOK
 from .job import Job
 from .notes import line_file, watcher_file
 from .record import RECORD
-from .run_names import job_id_file, lease_file, unfinished_run_file
+from .run_names import job_id_file, lease_file, run_file, unfinished_run_file
 from .watcher import WATCHER
 
 __all__ = ["remove_left_overs"]
@@ -26,10 +26,11 @@ def remove_left_overs(job: Job) -> None:
     """Remove the unfinished files of the job's hook and script: no other process is left to."""
     newest = job.record.newest if job.record else 1
     notes = [file(job.folder, job.token).name for file in (watcher_file, line_file, job_id_file)]
+    notes.append(run_file(job.folder, job.token, newest).name)  # `resume` writes it of a lost run
     with folder_locked(job.folder):  # or those of a hook that submits the job anew would go
         written = (HOOK, RECORD, f"{SUBMISSION}.run", LIBRARY, WATCHER, *notes)
         remove_unfinished(job.folder, written)
-    left = (unfinished_run_file(job.folder, job.token), lease_file(job.folder, job.token, newest))
+    left = [file(job.folder, job.token, newest) for file in (unfinished_run_file, lease_file)]
     with suppress(OSError), shared_folder(job.folder) as opened:
         with suppress(OSError):
             remove_tree(opened, _name(control_folder(job.folder, job.token, newest), job))

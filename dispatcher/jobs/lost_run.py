@@ -14,7 +14,7 @@ from ..host.shared_files import SharedFolder
 from .claim import read_claim
 from .record import Record
 from .run_file import GOES_ON, read_lease
-from .run_names import lease_file, run_file
+from .run_names import lease_file, run_file, unfinished_run_file
 from .runs import utc
 
 __all__ = ["write_lost_run"]
@@ -39,8 +39,9 @@ def write_lost_run(opened: SharedFolder, record: Record) -> None:
     text = "".join(f"{key} {value}\n" for key, value in values if value)
     name = run_file(opened.path, token, number).name
     opened.replace(name, text.encode(errors="surrogateescape"))
-    with suppress(FileNotFoundError):
-        opened.remove(lease_file(opened.path, token, number).name)
+    for file in (lease_file, unfinished_run_file):
+        with suppress(FileNotFoundError):
+            opened.remove(file(opened.path, token, number).name)
 
 
 def _lost_run(folder: Path, record: Record) -> Iterator[tuple[str, str | None]]:

@@ -26,9 +26,9 @@ def run_file(folder: Path, token: str, number: int | None = None) -> Path:
     return folder / f"dispatch.run.{token}{'' if number is None else f'.{number}'}"
 
 
-def unfinished_run_file(folder: Path, token: str) -> Path:
-    """What a script leaves of such a file if it is killed while it writes."""
-    return folder / f".dispatch.run.{token}.new"
+def unfinished_run_file(folder: Path, token: str, number: int) -> Path:
+    """What the script of a run leaves of such a file if it is killed while it writes."""
+    return folder / f".dispatch.run.{token}{_after_the_first(number)}.new"
 
 
 def claim_link(folder: Path, token: str, number: int = 1) -> Path:

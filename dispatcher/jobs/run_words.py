@@ -1,4 +1,4 @@
-"""A run of a job in words, for a line."""
+"""A run of a job in words: a line on each, and what ended one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from ..config.ends_from_outside import CAUSES
 from ..units import count
 
-__all__ = ["lines_on"]
+__all__ = ["MOST", "how_ended", "lines_on"]
 
-MOST = 10  # runs of which a line is shown
+MOST = 10  # runs of a job that are shown: the last ones
 _WORDS: dict[str, str] = {
     **{cause: words.ended for cause, words in CAUSES.items()},
     "SUCCESS": "it succeeded",
@@ -49,6 +49,15 @@ def _described(
         count(run["ranks"], "rank") if run["ranks"] is not None else "",
         iterations,
     ]
-    known = run["why"] or run["ending"]
-    why = "it runs" if runs_now else _WORDS.get(known, known) if known else _WORDS["lost_node"]
+    why = how_ended(run["why"] or run["ending"], runs_now)
     return f"{', '.join(filter(None, words))}: {why}".removeprefix(": ")
+
+
+def how_ended(known: str | None, runs_now: bool) -> str:
+    """A clause on the end of a run, by what ended it, else by its ending. If neither is known, the
+    run had no time to write how it ended.
+
+    >>> how_ended("preemption", False), how_ended(None, True)
+    ('it was preempted', 'it runs')
+    """
+    return "it runs" if runs_now else _WORDS.get(known, known) if known else _WORDS["lost_node"]

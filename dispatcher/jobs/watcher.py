@@ -24,7 +24,7 @@ __all__ = ["WATCHER", "submit_watcher", "submitted_watchers", "watcher_script"]
 WATCHER = f"{SUBMISSION}.watch"
 
 # Which run of a job that goes on is the newest.
-_RUNS = ("run_token", "claim_of", "record_of", "newest_run")
+_RUNS = ("run_token", "claim_of", "record_of", "unfinished_record", "newest_run")
 # Whose turn it is of those that were queued ahead.
 _IN_LINE = (
     "is_same_job",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..jobs.runs import Run, moment_of
 from .job_row import EarlierRun, JobRow
 
 __all__ = ["by_right_clocks", "within"]
@@ -26,12 +27,24 @@ def by_right_clocks(row: JobRow, now: float) -> JobRow:
     if seconds and (started is None or started + seconds > latest or seconds > _most_seconds(row)):
         seconds = None
     earlier = tuple(_right(run, row, submitted or 0, latest) for run in row.earlier)
-    found = (submitted, started, seconds, ended, earlier)
-    if found == (row.submitted, row.started, row.seconds, row.ended, row.earlier):
+    noted = tuple(_noted(run, submitted or 0, latest) for run in row.noted_runs)
+    found = (submitted, started, seconds, ended, earlier, noted)
+    if found == (row.submitted, row.started, row.seconds, row.ended, row.earlier, row.noted_runs):
         return row
     return row._replace(
-        submitted=submitted, started=started, seconds=seconds, ended=ended, earlier=earlier
-    )
+        submitted=submitted, started=started, seconds=seconds, ended=ended, earlier=earlier,
+        noted_runs=noted,
+    )  # fmt: skip
+
+
+def _noted(run: Run, submitted: float, latest: float) -> Run:
+    first, last = submitted - _SLACK, latest
+    started, ended = moment_of(run.started), moment_of(run.ended)
+    if started is None or not first <= started <= last:
+        run = run._replace(started=None)
+    else:
+        first = started
+    return run if ended is not None and first <= ended <= last else run._replace(ended=None)
 
 
 def _right(run: EarlierRun, row: JobRow, submitted: float, latest: float) -> EarlierRun:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from .job_row import IDLE, LITTLE, USES, WASTED, JobRow, Outcome, Use, hours_of
+from .most_runs import MostRuns
 from .spread import Spread
 
 __all__ = ["Figures", "Group", "Ways", "by_hours"]
@@ -81,6 +82,7 @@ class Figures:
         cells: jobs by type, version, partition and outcome.
         accounted: how many jobs' times the accounting has told.
         went_on: runs after which jobs went on, by what ended the run.
+        most_runs: the jobs that went on.
     """
 
     def __init__(self) -> None:
@@ -106,6 +108,7 @@ class Figures:
         self.cells: defaultdict[tuple[str, str, str], Group] = defaultdict(Group)
         self.accounted = 0
         self.went_on: Counter[str] = Counter()
+        self.most_runs = MostRuns()
 
     def add(self, row: JobRow) -> None:
         """Add a job."""
@@ -128,7 +131,8 @@ class Figures:
         self.accounted += row.accounted
         if row.waited is not None:
             self.waits[row.partition].add(row.waited)
-        self.went_on.update(run.why for run in row.earlier if run.why)
+        self.went_on.update(run.why for run in row.noted_runs if run.why)
+        self.most_runs.add(row)
         if row.outcome == "succeeded" and (ran := row.ran) is not None:
             self._add_success(row, ran)
 

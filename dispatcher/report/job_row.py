@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from ..jobs.runs import Run
+
 __all__ = ["IDLE", "LITTLE", "USES", "WASTED", "EarlierRun", "JobRow", "Outcome", "Use",
            "hours_of"]  # fmt: skip
 
@@ -22,20 +24,18 @@ IDLE, LITTLE = 2, 15  # percent: a GPU's mean utilisation below which it was idl
 
 
 class EarlierRun(NamedTuple):
-    """A run of a job after which the job went on.
+    """The hours of a run of a job that went on after it.
 
     Attributes:
         started: seconds since 1970; None if it is not known, as for the next one.
         seconds: how long it ran.
         means: the mean utilisation of each GPU that was watched, in percent.
-        why: what ended it (docs/going-on.md).
         before: of the seconds that it ran, those before the report's span.
     """
 
     started: float | None
     seconds: float | None
     means: tuple[int, ...] = ()
-    why: str | None = None
     before: float = 0
 
 
@@ -68,7 +68,9 @@ class JobRow(NamedTuple):
         several_ranks, reads_particles: whether its program ran as ranks, and reads particles.
         means: the mean utilisation of each GPU that was watched, in percent.
         accounted: whether the accounting has told its times.
-        earlier: the runs of a job that went on, but for the last one.
+        earlier: the runs of a job that went on, but for the last one; without those that the times
+            of the last one cover.
+        noted_runs: all runs of a job that went on, as its own notes tell them; none of another job.
     """
 
     project: str
@@ -101,11 +103,12 @@ class JobRow(NamedTuple):
     means: tuple[int, ...] = ()
     accounted: bool = False
     earlier: tuple[EarlierRun, ...] = ()
+    noted_runs: tuple[Run, ...] = ()
 
     @property
     def runs(self) -> tuple[EarlierRun, ...]:
         """All its runs; of a job that has not begun, one of which nothing is known."""
-        return *self.earlier, EarlierRun(self.started, self.seconds, self.means, None, self.before)
+        return *self.earlier, EarlierRun(self.started, self.seconds, self.means, self.before)
 
     @property
     def waited(self) -> float | None:

@@ -51,6 +51,7 @@ class Names:
         self._users: dict[str, str] = {}
         self._projects: dict[str, str] = {}
         self._jobs: dict[tuple[str, str], str] = {}
+        self._nodes: dict[str, str] = {}
 
     def given(self, row: JobRow) -> JobRow:
         """The row as the report may show it."""
@@ -61,7 +62,14 @@ class Names:
         job = row.job
         if job.partition("/")[0] not in KINDS:
             job = self._jobs.setdefault((project, job), f"job {len(self._jobs) + 1}")
-        return self.labelled(row)._replace(user=user, project=project, job=job, job_id=None)
+        runs = tuple(run._replace(host=self._node(run.host), job_id=None) for run in row.noted_runs)
+        return self.labelled(row)._replace(
+            user=user, project=project, job=job, job_id=None, noted_runs=runs
+        )
+
+    def _node(self, host: str | None) -> str | None:
+        """Workstations have names of people, too."""
+        return host and self._nodes.setdefault(host, f"node {len(self._nodes) + 1}")
 
     def labelled(self, row: JobRow) -> JobRow:
         """The row with a type, a version and a partition that the site knows, or others. A

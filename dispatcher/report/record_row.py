@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,6 +31,7 @@ _ENDED: dict[str | None, Outcome] = {
     "ABORTED": "aborted",
 }
 _MOST_UNITS = 10**6  # of GPUs; more is a mistake
+_LONGEST_HOST = 64  # characters: HOST_NAME_MAX of Linux
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,36 @@ def row_of(record: Record, file: Path, project: Path, source: Source) -> JobRow:
         several_ranks=merged.get("uses_mpi") is True,
         reads_particles="relion_refine" in commands,
         means=tuple(_means(run)) if run else (),
-        earlier=tuple(_earlier(each) for each in (runs[:-1] if run else runs)),
+        earlier=tuple(_hours(each) for each in (runs[:-1] if run else runs)),
+        noted_runs=tuple(_noted(runs)),
     )
 
 
-def _earlier(run: Run) -> EarlierRun:
-    why = run.why if run.why in CAUSES else "another cause"
-    return EarlierRun(moment_of(run.started), seconds_of(run), tuple(_means(run)), why)
+def _hours(run: Run) -> EarlierRun:
+    return EarlierRun(moment_of(run.started), seconds_of(run), tuple(_means(run)))
+
+
+def _noted(runs: Sequence[Run]) -> Iterator[Run]:
+    """The runs of a job that went on, without what only the hours need, and without sentences and
+    words of which nobody knows what they say."""
+    if len(runs) < 2 and not any(run.went_on for run in runs):
+        return
+    for run in runs:
+        went_on = run.went_on or run is not runs[-1]
+        yield run._replace(
+            why=_why(run) if went_on else None,
+            ending=run.ending if run.went_on or run.ending in _ENDED else None,
+            host=run.host[:_LONGEST_HOST] if run.host else None,
+            reason=None,
+            gpus=(),
+        )
+
+
+def _why(run: Run) -> str:
+    """What ended a run after which the job went on."""
+    if run.why in CAUSES:
+        return run.why
+    return "another cause" if run.ending else "lost_node"  # a lost run cannot write how it ended
 
 
 def _end(record: Record, file: Path) -> tuple[Outcome, str | None]:

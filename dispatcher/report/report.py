@@ -34,7 +34,7 @@ class Covered(NamedTuple):
         since: jobs that ended earlier, and hours that were earlier, do not count (seconds since
             1970); 0 for all.
         now: when the report is made.
-        anonymous: leave out the names of users and projects.
+        anonymous: leave out the names of users, projects and nodes.
         accounting: ask the schedulers' accounting.
         metrics: make the figures for Prometheus as well.
     """
@@ -103,6 +103,7 @@ class Report(NamedTuple):
             ],
             "jobs_by_accounting": figures.accounted,
             "went_on_after": dict(sorted(figures.went_on.items())),
+            "went_on": figures.most_runs.as_json(),
             "passed_over": dict(self.passed.numbers),
             "notes": list(self.notes),
             "findings": [each._asdict() for each in self.findings],

@@ -39,7 +39,7 @@ def _cells(row: JobRow) -> tuple[object, ...]:
         row.gpus, None if hours is None else round(hours, 4),
         None if hours is None else round(wasted, 4), mean, "yes" if row.mps else "no",
         row.asked_seconds, row.asked_gpus, row.asked_bytes, row.peak_bytes,
-        "yes" if row.accounted else "no", len(row.runs),
+        "yes" if row.accounted else "no", max(1, len(row.noted_runs)),
     )  # fmt: skip
 
 

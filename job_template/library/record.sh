@@ -16,7 +16,8 @@ write_run() {
 
 # Lines "KEY VALUE", and "gpu NODE UUID SAMPLES PEAK_BYTES MEAN_PERCENT RANKS PREDICTED_BYTES" for each GPU.
 write_record() { # FILE ENDING WHY REASON
-    local new=$dispatch_folder/.dispatch.run.$dispatch_token.new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
+    local new text gpu='^[^ ]+ [^ ]+( [0-9-]+){5}$'
+    new=$(unfinished_record "$dispatch_run")
     text=$(
         run_value token "$dispatch_token"
         run_value started "${dispatch_started:-}"
@@ -53,11 +54,11 @@ values_of_run() { # WHY it was cut, if it was
     values_of_limits
 }
 
-# What a hook that was killed has left. A hook that lives writes while it has the lock.
+# What a hook, or `resume`, that was killed has left. One that lives writes while it has the lock.
 remove_unfinished() (
     open_file "$dispatch_folder/.dispatch.json.lock" || return
     exec 7<>"$dispatch_opened" && flock -n 7 && ! overtaken || return
-    rm -f "$dispatch_folder"/.{dispatch.json,.dispatch_{hook,watcher.*,line.*,id.*},run_submit.script.*}.[0-9a-f]*
+    rm -f "$dispatch_folder"/.{dispatch.json,.dispatch_{hook,watcher.*,line.*,id.*},run_submit.script.*,dispatch.run.*.*}.[0-9a-f]*
 )
 
 # A key without a value is left out.

@@ -39,6 +39,11 @@ lease_of() { # NUMBER
     echo "$dispatch_folder/.dispatch_lease.$dispatch_token.$1"
 }
 
+# What a run writes before it gives it the name of a record. Two runs may write the same record at the same moment.
+unfinished_record() { # NUMBER of the run that writes
+    echo "$dispatch_folder/.dispatch.run.$(run_token "$1").new"
+}
+
 # The number of the newest run that has begun; 0 if none has.
 newest_run() {
     local number=0
@@ -110,7 +115,7 @@ learn_from_runs_before() {
 write_lost_run() { # NUMBER
     local lease record new owner ended
     lease=$(lease_of "$1") record=$(record_of "$1") owner=$(readlink "$(claim_of "$1")")
-    new=$dispatch_folder/.dispatch.run.$dispatch_token.new
+    new=$(unfinished_record "$dispatch_run")
     ended=$(stat -c %Y "$lease" 2>/dev/null || stat -c %Y "$(claim_of "$1")")
     ended=$(date -u -d "@${ended:-0}" +%FT%T+00:00)
     rm -f "$new"
@@ -129,7 +134,7 @@ write_lost_run() { # NUMBER
         run_value why lost_node
         run_value reason "The run ended without a word, because its node was lost or switched off, or it was killed there."
     } | new_file "$new" && mv -fT "$new" "$record"
-    rm -f "$new" "$lease"
+    rm -f "$new" "$lease" "$(unfinished_record "$1")"
 }
 
 # All that a lease says of the run, but what tells the lease itself from others; of a key with several lines, the last value.

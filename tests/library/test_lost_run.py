@@ -95,6 +95,36 @@ def test_both_write_the_same_of_a_claim(job: str, shell: Shell) -> None:
     assert by_resume(shell) == by_the_script(shell)
 
 
+LATE = """
+late() (
+    me=$BASHPID dispatch_run=1
+    new_file() { head -n 1 >"$1"; kill -KILL $me; }
+    write_record "$(record_of 1)" GOES_ON lost_node "It was killed while it wrote this."
+)
+new_file() { dd of="$1" conv=excl status=none; late; true; }
+"""
+
+
+def test_a_late_run_that_writes_at_the_same_moment_spoils_no_record(shell: Shell) -> None:
+    lease(shell, LEASE)
+    shell(f"{LATE}dispatch_run=2; write_lost_run 1", given=GOES_ON)
+    record = (shell.job / f"{RECORD}.1").read_text()
+    assert "ending GOES_ON\nwhy lost_node\n" in record
+    assert not list(shell.job.glob(".*")), "nor does a part of one stay"
+
+
+def test_what_the_lost_run_has_left_half_written_goes(shell: Shell) -> None:
+    claim(shell, 1)
+    (shell.job / f"{RECORD}.1").write_text("ending GOES_ON\n")
+    for number, write in ((1, by_the_script), (2, by_resume)):
+        unfinished = shell.job / f".{RECORD}{'.2' if number == 2 else ''}.new"
+        unfinished.touch()
+        if number == 2:
+            claim(shell, 2)
+        write(shell)
+        assert not unfinished.exists()
+
+
 def test_what_tells_the_lease_from_others_is_not_of_the_run(shell: Shell) -> None:
     lease(shell, LEASE)
     said = shell.says('values_of_lost_run "$(lease_of 1)"', given=GOES_ON).split("\n")

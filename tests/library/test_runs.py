@@ -14,13 +14,15 @@ CLAIMED = 'claim_job; echo "$dispatch_run:$dispatch_reason:$(readlink "$dispatch
 
 
 def test_runs_have_names_of_their_own(shell: Shell) -> None:
-    code = "for n in 1 2 12; do run_token $n; claim_of $n; record_of $n; lease_of $n; done"
+    names = "run_token $n; claim_of $n; record_of $n; lease_of $n; unfinished_record $n"
+    code = f"for n in 1 2 12; do {names}; done"
     lines = shell.says(f"dispatch_folder=F; {code}").splitlines()
 
-    assert lines[0::4] == [TOKEN, f"{TOKEN}.2", f"{TOKEN}.12"]
-    assert lines[1::4] == [f"F/{CLAIM}", f"F/{CLAIM}.2", f"F/{CLAIM}.12"]
-    assert lines[2::4] == [f"F/{RECORD}.{number}" for number in (1, 2, 12)]
-    assert lines[3::4] == [f"F/.dispatch_lease.{TOKEN}.{number}" for number in (1, 2, 12)]
+    assert lines[0::5] == [TOKEN, f"{TOKEN}.2", f"{TOKEN}.12"]
+    assert lines[1::5] == [f"F/{CLAIM}", f"F/{CLAIM}.2", f"F/{CLAIM}.12"]
+    assert lines[2::5] == [f"F/{RECORD}.{number}" for number in (1, 2, 12)]
+    assert lines[3::5] == [f"F/.dispatch_lease.{TOKEN}.{number}" for number in (1, 2, 12)]
+    assert lines[4::5] == [f"F/.{RECORD}{number}.new" for number in ("", ".2", ".12")]
 
 
 def test_only_a_job_that_goes_on_may_have_runs(shell: Shell) -> None:

@@ -21,18 +21,22 @@ def test_only_what_no_hook_writes_is_removed(
 ) -> None:
     (shell.job / "run_submit.script.run").write_text(f"dispatch_token={newest}\n")
     notes = ("..dispatch_hook", f"..dispatch_watcher.{TOKEN}", f"..dispatch_id.{TOKEN}")
-    names = (".dispatch.json", ".run_submit.script.run", *notes)
+    lost = f".dispatch.run.{TOKEN}.1"  # by `resume`
+    names = (".dispatch.json", ".run_submit.script.run", lost, *notes)
     unfinished = [shell.job / f"{name}.0123456789abcdef.new" for name in names]
     whole = shell.job / f".dispatch_watcher.{TOKEN}"
     whole.touch()
+    of_another_run = shell.job / f".dispatch.run.{TOKEN}.3.new"
+    of_another_run.touch()
     for file in unfinished:
         file.touch()
     (shell.job / ".dispatch.json.lock").touch()
 
     shell(f"{hook}; remove_unfinished")
 
-    assert [file.exists() for file in unfinished] == [stays] * 5
+    assert [file.exists() for file in unfinished] == [stays] * 6
     assert whole.exists()
+    assert of_another_run.exists(), "that run may be writing"
 
 
 def test_a_note_of_another_user_cancels_nothing(shell: Shell) -> None:

@@ -50,6 +50,26 @@ def test_a_watchers_script_that_the_hook_did_not_write_is_not_submitted(
 
 
 @pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize(
+    "name", [f".dispatch.run.{TOKEN}.2.new", f".dispatch.run.{TOKEN}.2.{'0' * 16}.new"]
+)
+def test_what_a_later_run_has_left_half_written_goes(
+    name: str, add_job: AddJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run's own script, or `resume` of its record."""
+    folder = add_job(goes_on={"after": ["time_limit"]})
+    for number in ("", ".2"):
+        claim = folder / f".dispatch_claim.{TOKEN}{number}"
+        claim.symlink_to("gpu1, process 5, 2026, job 17")
+    (folder / name).touch()
+
+    (row,) = status(capsys)
+
+    assert row["relion"] == "Failed"
+    assert not (folder / name).exists()
+
+
+@pytest.mark.usefixtures("slurm")
 def test_what_a_job_script_has_left_half_written_goes(
     add_job: AddJob, capsys: pytest.CaptureFixture[str]
 ) -> None:

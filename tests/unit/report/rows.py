@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from dispatcher.jobs.runs import Run
 from dispatcher.report.job_row import JobRow
 
-__all__ = ["HOUR", "job_row"]
+__all__ = ["HOUR", "MONDAY", "job_row", "noted_run"]
 
 HOUR = 3600
 MONDAY = 1_793_577_600.0  # 2026-11-02, 00:00 UTC
@@ -34,3 +36,14 @@ def job_row(**keys: Any) -> JobRow:
         means=(80, 60),
     )
     return row._replace(**keys)
+
+
+def noted_run(number: int, **keys: Any) -> Run:
+    """A run of half an hour, that begins so many hours after Monday's first; the job went on after
+    it if there is a `why`."""
+    begins = MONDAY + number * HOUR
+    times = (datetime.fromtimestamp(begins + after, UTC).isoformat() for after in (0, HOUR / 2))
+    started, ended = times
+    ending = "GOES_ON" if keys.get("why") else "SUCCESS"
+    run = Run(number, started, ended, host="gpu1", job_id="17", ending=ending, ranks=9)
+    return run._replace(**keys)

@@ -14,17 +14,20 @@ from dispatcher.report.clocks import by_right_clocks, within
 from dispatcher.report.figures import Figures
 from dispatcher.report.job_row import EarlierRun, JobRow, hours_of
 from dispatcher.report.record_row import Source
+from dispatcher.report.spreadsheet import line
 
-from .rows import HOUR, MONDAY, job_row
+from .rows import HOUR, MONDAY, job_row, noted_run
 
 NOW = MONDAY + 30 * 24 * HOUR
-FIRST = EarlierRun(MONDAY + HOUR, 3 * HOUR, (1, 90), "preemption")
-SECOND = EarlierRun(MONDAY + 10 * HOUR, HOUR, (), "lost_node")
+FIRST = EarlierRun(MONDAY + HOUR, 3 * HOUR, (1, 90))
+SECOND = EarlierRun(MONDAY + 10 * HOUR, HOUR)
 
 
 def went_on(**keys: Any) -> JobRow:
     """Three hours on Monday from 1:00, one from 10:00, and two from 20:00; two GPUs."""
-    return job_row(started=MONDAY + 20 * HOUR, earlier=(FIRST, SECOND), **keys)
+    runs = (noted_run(1, why="preemption"), noted_run(2, why="lost_node"), noted_run(3))
+    keys = {"earlier": (FIRST, SECOND), "noted_runs": runs, **keys}
+    return job_row(started=MONDAY + 20 * HOUR, **keys)
 
 
 def test_the_time_is_the_sum_and_the_wait_is_that_before_the_first_run() -> None:
@@ -122,3 +125,5 @@ def test_no_hour_counts_twice_if_the_accounting_has_all_runs_as_one(tmp_path: Pa
     )
 
     assert found.gpu_hours == 12
+    assert Figures.of([found]).went_on == {"preemption": 1, "lost_node": 1}
+    assert line(found).rstrip().endswith(",3")

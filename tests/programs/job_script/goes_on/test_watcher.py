@@ -34,6 +34,17 @@ def test_the_end_of_the_last_run_is_told(folder: Path, tmp_path: Path) -> None:
     assert not list(folder.glob(".dispatch_control.*"))
 
 
+def test_a_record_that_the_last_run_has_left_half_written_goes(
+    folder: Path, tmp_path: Path
+) -> None:
+    unfinished = folder / f".dispatch.run.{TOKEN}.2.new"
+    unfinished.touch()
+
+    run(watcher(folder, "slurm"), tmp_path, "echo JobState=NODE_FAIL")
+
+    assert not unfinished.exists()
+
+
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED", "COMPLETING"])
 def test_a_job_in_the_queue_has_not_ended(state: str, folder: Path, tmp_path: Path) -> None:
     run(watcher(folder, "slurm"), tmp_path, f"echo JobState={state}")
