@@ -3,32 +3,9 @@
 # A submission runs once: the first copy that can make this link has the job, and the link stays. Of a job that goes on,
 # each run makes a link of its own.
 claim_job() {
-    local owner found
+    local found
     ! is_queued_ahead || ! comes_too_late || exit 0
-    owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
-    dispatch_run=1
-    while dispatch_claim=$(claim_of "$dispatch_run"); ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null; do
-        found=$(readlink "$dispatch_claim")
-        if [ "$found" != "$owner" ] && is_of_run "$found"; then
-            ! is_over || exit 0
-            ! is_followed "$found" || { dispatch_run=$((dispatch_run + 1)); continue; }
-        fi
-        case $found in
-        "$owner") ;; # the link exists: a network file system sent the request twice
-        '')
-            dispatch_reason=$(why_not_written)
-            ;;
-        *", job ${dispatch_scheduler_job:-none}")
-            ! is_over || exit 0
-            dispatch_reason="The job was interrupted, and its scheduler started the job again: continue the job from its last iteration, or run it again."
-            ;;
-        *)
-            echo "relion-dispatch: this copy of the job stops, because another copy has the job or the submission was given up; claimed by: $found"
-            exit 0
-            ;;
-        esac
-        break
-    done
+    take_number
     if overtaken; then
         say_overtaken
         # A claim without which the runs would have a gap stays.
@@ -38,6 +15,34 @@ claim_job() {
     [ -n "$dispatch_reason" ] || dispatch_reason=$(why_not_its_turn)
     for found in "$dispatch_folder"/.dispatch_{claim,lease}.*; do
         [[ $found == *".$dispatch_token" || $found == *".$dispatch_token."* ]] || rm -f "$found"
+    done
+}
+
+# Makes the link of the first number that is free for this copy: dispatch_run, dispatch_claim. If none is, dispatch_reason
+# says why, or the copy ends.
+take_number() {
+    local owner found same
+    owner="$dispatch_host, process $$, $(date +%FT%T.%N), job $dispatch_scheduler_job"
+    for ((dispatch_run = 1; ; dispatch_run++)); do
+        dispatch_claim=$(claim_of "$dispatch_run")
+        ! ln -sT "$owner" "$dispatch_claim" 2>/dev/null || return 0
+        found=$(readlink "$dispatch_claim")
+        [ "$found" != "$owner" ] || return 0 # a network file system has sent the request twice
+        same=''
+        [[ $found != *", job ${dispatch_scheduler_job:-none}" ]] || same=yes
+        if [ -z "$found" ]; then
+            dispatch_reason=$(why_not_written)
+            return 0
+        elif { is_of_run "$found" || [ -n "$same" ]; } && is_over; then
+            exit 0
+        elif is_of_run "$found" && is_followed "$found"; then
+            continue
+        elif [ -n "$same" ]; then
+            dispatch_reason="The job was interrupted, and its scheduler started the job again: continue the job from its last iteration, or run it again."
+            return 0
+        fi
+        echo "relion-dispatch: this copy of the job stops, because another copy has the job or the submission was given up; claimed by: $found"
+        exit 0
     done
 }
 

@@ -104,7 +104,7 @@ def test_a_job_that_does_not_go_on_is_interrupted_by_a_second_start(shell: Shell
 def test_of_copies_of_the_next_run_one_has_it(shell: Shell) -> None:
     claim(shell, 1, "other")
     (shell.job / f"{RECORD}.1").touch()
-    copies = "for n in {1..8}; do (claim_job; echo has $dispatch_run) & done; wait"
+    copies = "for n in {1..8}; do (take_number; echo has $dispatch_run) & done; wait"
 
     said = shell.says(copies, given=[*GOES_ON, "dispatch_scheduler_job=''"]).splitlines()
 

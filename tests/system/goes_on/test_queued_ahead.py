@@ -96,13 +96,16 @@ def test_our_command_cancels_the_line(make_project: MakeProject, started: Any) -
     assert len(refinement.runs) == 1
 
 
-@pytest.mark.parametrize("partition", ["requeued", "warned"])
-def test_a_job_that_slurm_puts_back_keeps_its_place(
-    partition: str, make_project: MakeProject, started: Any, uncut: set[str]
+@pytest.mark.parametrize(("partition", "by"), [("requeued", 0), ("warned", 1)])
+def test_a_job_of_higher_priority(
+    partition: str, by: int, make_project: MakeProject, started: Any, uncut: set[str]
 ) -> None:
-    """Those behind it wait on, for the end of the job that has its id. Slurm's daemon on the node
-    says of neither job for sure why it ends: the warning may be first."""
-    project = make_project("5", submit={"partition": partition, "nthread": 1, "mem": "2G"})
+    """Slurm puts a job back at once, and those behind it wait on for the end of the job that has
+    its id. A job that is warned has ended before Slurm would put it back: so the next one goes on.
+    """
+    project = make_project(
+        "5", submit={"partition": partition, "nthread": 1, "mem": "2G", "time": "01:00:00"}
+    )
     change_site(project, partitions={partition: {"cores": 32, "gpus": 4, "gpu_memory": "32G"}})
     on_such_nodes(project)
     refinement = started(project, queued_ahead=2)
@@ -114,5 +117,5 @@ def test_a_job_that_slurm_puts_back_keeps_its_place(
     refinement.wait_for_cut(1)
 
     assert assert_complete(refinement, uncut) == ["preemption"]
-    assert {run.job_id for run in refinement.runs} == {line[0]}
+    assert [run.job_id for run in refinement.runs] == [line[0], line[by]]
     wait_for(lambda: not in_queue(line), 120, "the end of those that have nothing to do")
