@@ -27,24 +27,22 @@ def by_right_clocks(row: JobRow, now: float) -> JobRow:
     if seconds and (started is None or started + seconds > latest or seconds > _most_seconds(row)):
         seconds = None
     earlier = tuple(_right(run, row, submitted or 0, latest) for run in row.earlier)
-    noted = tuple(_noted(run, submitted or 0, latest) for run in row.noted_runs)
-    found = (submitted, started, seconds, ended, earlier, noted)
-    if found == (row.submitted, row.started, row.seconds, row.ended, row.earlier, row.noted_runs):
-        return row
+    noted = tuple(_possible(run, submitted or 0, latest) for run in row.noted_runs)
     return row._replace(
         submitted=submitted, started=started, seconds=seconds, ended=ended, earlier=earlier,
         noted_runs=noted,
     )  # fmt: skip
 
 
-def _noted(run: Run, submitted: float, latest: float) -> Run:
-    first, last = submitted - _SLACK, latest
+def _possible(run: Run, submitted: float, latest: float) -> Run:
+    """The run without times that cannot be."""
+    first = submitted - _SLACK
     started, ended = moment_of(run.started), moment_of(run.ended)
-    if started is None or not first <= started <= last:
-        run = run._replace(started=None)
-    else:
+    if started is not None and first <= started <= latest:
         first = started
-    return run if ended is not None and first <= ended <= last else run._replace(ended=None)
+    else:
+        run = run._replace(started=None)
+    return run if ended is not None and first <= ended <= latest else run._replace(ended=None)
 
 
 def _right(run: EarlierRun, row: JobRow, submitted: float, latest: float) -> EarlierRun:

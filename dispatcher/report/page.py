@@ -26,6 +26,7 @@ _OUTCOMES: dict[Outcome, str] = {
     "aborted": "aborted",
     "running": "running",
     "waiting": "waiting to go on",
+    "refused": "refused",
     "unknown": "its end is not known",
 }
 
@@ -48,7 +49,7 @@ def page(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        hours=hours, span=span, moment=moment, bytes=bytes_in_words, count=count, noted=_noted,
+        hours=hours, span=span, moment=moment, bytes=bytes_in_words, count=count, noted=_when,
         number=_number,
     )  # fmt: skip
     environment.globals.update(percent=percent, span=span, as_percent=_as_percent, went_on=went_on)
@@ -56,7 +57,7 @@ def page(report: Report) -> str:
     return environment.get_template("page.html.j2").render(
         mark=Markup(MARK), report=report, figures=report.figures, pictures=drawn,
         tables=_tables(report), uses=[(use, NAMES[use]) for use in USES], most=_MOST,
-        idle=IDLE, little=LITTLE, other=OTHER, most_runs=MOST, outcomes=_OUTCOMES,
+        idle=IDLE, little=LITTLE, other=OTHER, last_runs=MOST, outcomes=_OUTCOMES,
         why_ended=why_ended,
     )  # fmt: skip
 
@@ -72,7 +73,7 @@ def _tables(report: Report) -> list[tuple[str, str, list[tuple[str, Group]]]]:
     ]
 
 
-def _noted(time: str | None) -> str:
+def _when(time: str | None) -> str:
     """A time of a record in this machine's time."""
     known = moment_of(time)
     return "-" if known is None else moment(known)

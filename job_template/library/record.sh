@@ -3,12 +3,16 @@
 # Writes how the run went; readers of dispatch.json read that file as well. Of a run that the next one has followed
 # meanwhile, only the next run reads it.
 write_run() {
+    local number
     if next_run_has_begun; then
         ! is_awaited || write_record "$(record_of "$dispatch_run")" GOES_ON lost_node \
             "The run ended when the job's next run had begun, because its scheduler called its node lost."
     elif [ -n "$dispatch_cut" ]; then
         write_record "$(record_of "$dispatch_run")" GOES_ON "$dispatch_cut" "$dispatch_reason"
     else
+        for ((number = dispatch_run - 1; number > 0; number--)); do # runs that were killed as they wrote
+            rm -f "$(unfinished_record "$number")"
+        done
         write_record "$dispatch_folder/dispatch.run.$dispatch_token" "$dispatch_ending" '' "$dispatch_reason"
     fi
     remove_unfinished

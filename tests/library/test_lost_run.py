@@ -125,6 +125,14 @@ def test_what_the_lost_run_has_left_half_written_goes(shell: Shell) -> None:
         assert not unfinished.exists()
 
 
+def test_the_last_run_leaves_no_half_written_record_of_any(shell: Shell) -> None:
+    for number in ("", ".2", ".3"):
+        (shell.job / f".{RECORD}{number}.new").touch()
+    shell("dispatch_run=3 dispatch_ending=SUCCESS; write_run", given=GOES_ON)
+    assert "ending SUCCESS\n" in (shell.job / RECORD).read_text()
+    assert not list(shell.job.glob(".*.new"))
+
+
 def test_what_tells_the_lease_from_others_is_not_of_the_run(shell: Shell) -> None:
     lease(shell, LEASE)
     said = shell.says('values_of_lost_run "$(lease_of 1)"', given=GOES_ON).split("\n")

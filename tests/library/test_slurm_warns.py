@@ -43,7 +43,7 @@ def test_where_slurm_cannot_be_asked_the_job_knows_what_it_asks_for(
         ("USR1", 60, "time_limit"),
         ("USR1", 3600, "preemption"),
         ("USR1", None, "time_limit"),
-        ("TERM", 60, "time_limit"),  # a site's own --signal=B:TERM
+        ("TERM", 60, "time_limit"),  # a site's own --signal=B:TERM, or a scancel
         ("TERM", 3600, ""),
         ("TERM", None, ""),
     ],
@@ -60,6 +60,18 @@ def test_where_slurm_cannot_be_asked_its_warning_is_nobodys_wish(
     assert shell.says(f"{code}why_it_ends 15", scheduler="slurm", SHOWS="") == why
     gave_way = shell.says(f"{code}gave_way && echo yes", scheduler="slurm", SHOWS="")
     assert gave_way == ("yes" if why == "preemption" else "")
+
+
+@pytest.mark.parametrize(("ahead", "reached"), [(60, "reached"), (36000, "")])
+def test_a_newer_slurm_tells_the_end_to_jobs_that_do_not_go_on_too(
+    ahead: int, reached: str, shell: Shell
+) -> None:
+    """And to those that wait for the end of the run before them."""
+    shell.stand_in("scontrol")
+    code = "announces_end USR1; known_end; time_limit_reached && echo reached"
+    end = str(int(time.time()) + ahead)
+    said = shell.says(code, scheduler="slurm", SHOWS="", SLURM_JOB_END_TIME=end)
+    assert said.split() == [end, *reached.split()]
 
 
 def test_slurm_warns_by_a_signal_that_nothing_else_sends(shell: Shell) -> None:

@@ -32,6 +32,7 @@ class _OneByOne(LoadFileScheduling):
         return "preempting Slurm" if file.endswith(ON_PREEMPTING_SLURM) else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneByOne:
     """For what `tests/run.sh` runs in two processes at a time."""
     return _OneByOne(config, log)

@@ -31,13 +31,15 @@ warning_signals() { echo USR1; }
 announces_end() { dispatch_warned=yes; } # SIGNAL
 is_warned() { [ -n "${dispatch_warned:-}" ]; }
 
-# Only newer ones tell the job. A node that may not ask knows what the job asks for; Slurm counts from before the script
+# Only newer ones tell the job, which knows it then from its beginning. A node that may not ask knows what the job asks for; Slurm counts from before the script
 # began, as what it does first on a node may take a minute.
 learn_end() {
     dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
     [ -n "$dispatch_ends" ] || [ -z "${dispatch_time_limit:-}" ] ||
         dispatch_ends=$(($(date +%s) - SECONDS - 60 + dispatch_time_limit))
 }
+
+known_end() { echo "${dispatch_ends:-${SLURM_JOB_END_TIME:-}}"; }
 
 is_near() { [[ $1 =~ ^[0-9]+$ ]] && [ $(($1 - $(date +%s))) -le 130 ]; } # END
 
@@ -48,7 +50,7 @@ time_limit_reached() { is_at_limit "$(state_of_job 3)"; }
 # if none was, the warning.
 is_at_limit() { # STATE
     case $1 in
-    '') is_near "${dispatch_ends:-}" || { is_warned && [ -z "${dispatch_ends:-}" ]; } ;;
+    '') is_near "$(known_end)" || { is_warned && [ -z "$(known_end)" ]; } ;;
     *JobState=TIMEOUT* | *Reason=TimeLimit*) ;;
     *JobState=RUNNING*) ! is_preempted "$1" && { is_warned || is_near "$(end_in "$1")"; } ;;
     *) return 1 ;;

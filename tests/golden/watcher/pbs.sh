@@ -176,6 +176,7 @@ say_if_long() { # SENTENCE
 enter_job || exit 0 # the folder is gone
 dispatch_claim=$dispatch_folder/.dispatch_claim.$dispatch_token
 dispatch_control=$dispatch_job/.dispatch_control.$dispatch_token
+dispatch_unfinished=$dispatch_folder/.dispatch.run.$dispatch_token.new
 open_control
 
 # The scheduler may hold what waits for a job's end for ever: it goes once RELION was told.
@@ -189,7 +190,7 @@ cancel_what_waits() {
 } >/dev/null 2>&1
 
 # A job script that is killed while it writes dispatch.run.TOKEN leaves this part of it.
-trap 'rm -f "$dispatch_folder/.dispatch.run.$dispatch_token.new"; cancel_what_waits' EXIT
+trap 'rm -f "$dispatch_unfinished"; cancel_what_waits' EXIT
 
 # There is nothing to tell if RELION knows the end already; if the folder is not the job's, because a link took its
 # place while the job waited; or if it belongs to a later run of the job, or to another copy of it. (Before a run

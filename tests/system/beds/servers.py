@@ -72,11 +72,12 @@ class Silence:
             nobody: the variable, as NAME=VALUE, with which they ask where nobody listens.
         """
         folder.mkdir()
-        self._down = folder / "down"
+        self._down, self._asked = folder / "down", folder / "asked"
         for command in commands:
             program = folder / command
             program.write_text(
                 f"#!/bin/bash\n[ ! -e {self._down} ] || export {nobody}\n"
+                f"[ ! -e {self._down} ] || touch {self._asked}\n"
                 f'exec {shutil.which(command)} "$@"\n'
             )
             program.chmod(0o755)
@@ -85,6 +86,10 @@ class Silence:
     def begin(self) -> None:
         """Nobody listens from now on."""
         self._down.touch()
+
+    def was_asked(self) -> bool:
+        """Whether the job's script has asked, while nobody listened."""
+        return self._asked.exists()
 
     def end(self) -> None:
         """Somebody listens again."""

@@ -89,7 +89,7 @@ def test_a_scheduler_that_does_not_answer_at_the_time_limit(
 
     silence.begin()
     if isinstance(bed, SlurmBed):
-        refinement.wait_for_signal()
+        wait_for(silence.was_asked, 60, "the script, which asks when it is warned")
         sees(
             fault, refinement.project, refinement.job, since=time.time(), end="Failed",
             says="its scheduler did not take the next run", within=60,

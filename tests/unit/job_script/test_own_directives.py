@@ -56,7 +56,7 @@ def test_the_shipped_directives_keep_no_job_from_going_on(scheduler: str, render
     assert found.plan.goes_on.after == tuple(found.plan.site.schedulers[scheduler].goes_on_after)
 
 
-ANOTHER_SIGNAL = "another --signal than B:USR1, or B:TERM earlier than @60"
+ANOTHER_SIGNAL = "a --signal that is neither B:USR1 nor B:TERM@60 or later"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,7 @@ def test_an_option_that_keeps_jobs_from_going_on_is_named(
         ("slurm", ["--no-requeue", "--requeue"]),  # the last one counts
         ("slurm", ["--signal=B:USR1@600"]),
         ("slurm", ["--signal=B:10@600"]),
+        ("slurm", ["--signal  br:usr1@60"]),  # Slurm takes all of these
         ("slurm", ["--signal=B:TERM"]),
         ("slurm", ["--signal=B:TERM@60"]),
         ("slurm", ["--signal=RB:15@9"]),

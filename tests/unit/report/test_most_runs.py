@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from dispatcher.jobs.run_words import MOST
 from dispatcher.report.clocks import by_right_clocks
-from dispatcher.report.job_row import JobRow
+from dispatcher.report.job_row import JobRow, Outcome
 from dispatcher.report.most_runs import MOST_JOBS, MostRuns
 from dispatcher.report.page import page
 from dispatcher.report.words import moment
@@ -34,6 +34,12 @@ def shown(*rows: JobRow, anonymous: bool = False) -> list[list[str]]:
     tables = re.findall(r'<table class="runs">.*?<tbody>(.*?)</tbody>', text, re.DOTALL)
     lines = (line for table in tables for line in re.findall("<tr>(.*?)</tr>", table))
     return [re.findall("<td[^>]*>(.*?)</td>", line) for line in lines]
+
+
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+def test_a_job_that_went_on_may_have_any_end(outcome: Outcome) -> None:
+    """Records may say what no job of ours does."""
+    assert len(shown(went_on(outcome=outcome))) == 3
 
 
 def test_each_run_has_a_line() -> None:
