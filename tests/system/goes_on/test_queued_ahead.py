@@ -103,9 +103,8 @@ def test_a_job_of_higher_priority(
     """Slurm puts a job back at once, and those behind it wait on for the end of the job that has
     its id. A job that is warned has ended before Slurm would put it back: so the next one goes on.
     """
-    project = make_project(
-        "5", submit={"partition": partition, "nthread": 1, "mem": "2G", "time": "01:00:00"}
-    )
+    submit = {"partition": partition, "nthread": 1, "mem": "2G"}
+    project = make_project("5", submit=submit, refine={"time": "01:00:00"})
     change_site(project, partitions={partition: {"cores": 32, "gpus": 4, "gpu_memory": "32G"}})
     on_such_nodes(project)
     refinement = started(project, queued_ahead=2)
