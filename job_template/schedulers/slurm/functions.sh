@@ -31,8 +31,8 @@ warning_signals() { echo USR1; }
 announces_end() { dispatch_warned=yes; } # SIGNAL
 is_warned() { [ -n "${dispatch_warned:-}" ]; }
 
-# Only newer ones tell the job, which knows it then from its beginning. A node that may not ask knows what the job asks for; Slurm counts from before the script
-# began, as what it does first on a node may take a minute.
+# Only newer ones tell the job, from its beginning. A node that may not ask knows what the job asks for; Slurm counts from
+# before the script began, as what it does first on a node may take a minute.
 learn_end() {
     dispatch_ends=${SLURM_JOB_END_TIME:-$(end_in "$(state_of_job 3)")}
     [ -n "$dispatch_ends" ] || [ -z "${dispatch_time_limit:-}" ] ||
